@@ -1,0 +1,72 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// shownLines is how many lines of the tail an error text has: enough to see what happened, few enough to be read.
+const shownLines = 20
+
+// ExitError tells that a child ended by itself.
+type ExitError struct {
+	Name    string        // Spec.Name
+	Code    int           // exit status; -1 when a signal ended it
+	Signal  string        // the signal that ended it, such as "killed"; empty when it exited
+	After   time.Duration // how long it ran
+	Tail    []string      // its last lines of output, as many as were kept
+	LogFile string        // Spec.LogFile
+	LogErr  error         // why LogFile is not complete (a full disk); nil when it is
+}
+
+func newExitError(s Spec, state *os.ProcessState, lived time.Duration, out *output) *ExitError {
+	return &ExitError{
+		Name:    s.Name,
+		Code:    state.ExitCode(),
+		Signal:  endedBy(state),
+		After:   lived,
+		Tail:    out.tail(),
+		LogFile: s.LogFile,
+		LogErr:  out.fileError(),
+	}
+}
+
+// Error says how the child ended, and shows its last 20 lines.
+func (e *ExitError) Error() string {
+	how := fmt.Sprintf("exited with status %d", e.Code)
+	if e.Signal != "" {
+		how = fmt.Sprintf("was ended by a signal (%s)", e.Signal)
+	}
+	text := fmt.Sprintf("%s %s after %v%s", e.Name, how, rounded(e.After), evidence(e.Tail, e.LogFile))
+	if e.LogErr != nil {
+		text += fmt.Sprintf(" (incomplete: %v)", e.LogErr)
+	}
+	return text
+}
+
+// evidence renders the end of an output and where to find the rest, to follow a sentence.
+func evidence(tail []string, logFile string) string {
+	var b strings.Builder
+	if len(tail) == 0 {
+		b.WriteString("; it wrote nothing")
+	} else {
+		b.WriteString("; its last lines:")
+		for _, line := range tail[max(0, len(tail)-shownLines):] {
+			b.WriteString("\n  " + line)
+		}
+	}
+	if logFile != "" {
+		b.WriteString("\nwhole log: " + logFile)
+	}
+	return b.String()
+}
+
+// rounded drops the digits that nobody reads.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}

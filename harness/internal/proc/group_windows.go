@@ -1,0 +1,45 @@
+package proc
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+var errNoPause = errors.New("pausing a process is not supported on Windows")
+
+// ownGroup gives a child a console group, which Ctrl-C in our console does not reach.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// interruptGroup sends Ctrl-Break, which Go programs take for an interrupt.
+func interruptGroup(leader *os.Process) {
+	generate := syscall.NewLazyDLL("kernel32.dll").NewProc("GenerateConsoleCtrlEvent")
+	_, _, _ = generate.Call(syscall.CTRL_BREAK_EVENT, uintptr(leader.Pid))
+}
+
+// killGroup ends the tree of processes under pid, as far as the parents in between still live.
+func killGroup(pid int) {
+	_ = exec.Command("taskkill", "/T", "/F", "/PID", strconv.Itoa(pid)).Run()
+}
+
+func pauseGroup(int) error  { return errNoPause }
+func resumeGroup(int) error { return errNoPause }
+
+// groupAlive knows of no group once its leader has ended.
+func groupAlive(int) bool { return false }
+
+// killMarked does nothing: Windows does not show the environment of other processes.
+func killMarked(string) {}
+
+func endedBy(*os.ProcessState) string { return "" }
+
+// A watchdog guards nothing here: a child outlives us when we are killed.
+type watchdog struct{}
+
+func startWatchdog(string) (*watchdog, error) { return &watchdog{}, nil }
+func (*watchdog) guard(int)                   {}
+func (*watchdog) release()                    {}

@@ -1,0 +1,80 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	firstProbePause = 2 * time.Millisecond
+	lastProbePause  = 50 * time.Millisecond
+)
+
+// WaitReady calls probe, at once and then at growing intervals (2 ms to 50 ms), until it returns nil. It returns early
+// when the child ends, with its *ExitError, and when ctx ends, with an error that wraps both the context's and the last
+// one of probe, and shows the end of the log. A child that is stopped meanwhile is an error too.
+//
+// The context that probe gets ends with the child and with ctx. A probe that ignores it may be left running.
+func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
+	began := time.Now()
+	probeCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	lastErr := errors.New("the first look has not come back")
+	for pause := firstProbePause; ; pause = min(pause*3/2, lastProbePause) {
+		result := make(chan error, 1)
+		go func() { result <- probe(probeCtx) }()
+		select {
+		case err := <-result:
+			// Another process may have answered, in place of one that could not take its port.
+			if p.ended() {
+				return p.endedEarly()
+			}
+			if err == nil {
+				return nil
+			}
+			// Once ctx has ended a probe fails for that alone; what it said before is what went wrong.
+			if ctx.Err() == nil {
+				lastErr = err
+			}
+		case <-p.done:
+			return p.endedEarly()
+		case <-ctx.Done():
+			return p.notReady(ctx, began, lastErr)
+		}
+
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-p.done:
+			timer.Stop()
+			return p.endedEarly()
+		case <-ctx.Done():
+			timer.Stop()
+			return p.notReady(ctx, began, lastErr)
+		}
+	}
+}
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Process) endedEarly() error {
+	if p.err != nil {
+		return p.err
+	}
+	return fmt.Errorf("%s was stopped before it was ready", p.spec.Name)
+}
+
+func (p *Process) notReady(ctx context.Context, began time.Time, lastErr error) error {
+	return fmt.Errorf("%s was not ready after %v (%w): %w%s",
+		p.spec.Name, rounded(time.Since(began)), context.Cause(ctx), lastErr, evidence(p.Tail(), p.spec.LogFile))
+}

@@ -1,0 +1,69 @@
+package proc
+
+import (
+	"bytes"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// groupAlive reports whether a group has a process that still runs. Dead ones that nobody reaps, as in a container
+// whose first process does not care, keep their group in being.
+func groupAlive(pgid int) bool {
+	if syscall.Kill(-pgid, 0) != nil {
+		return false
+	}
+	for pid := range processes() {
+		text := processFile(pid, "stat")
+		// "pid (name) state ppid pgrp …", and the name may have spaces and parentheses of its own.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) > 2 && fields[2] == strconv.Itoa(pgid) && fields[0] != "Z" && fields[0] != "X" {
+			return true
+		}
+	}
+	return false
+}
+
+// killMarked ends the processes that inherited the mark and left the group. It looks again until it finds none: one
+// that is just being started is not seen.
+func killMarked(id string) {
+	const rounds = 10
+	for range rounds {
+		found := false
+		for pid := range processes() {
+			if bytes.Contains(processFile(pid, "environ"), []byte(mark+"="+id)) && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				found = true
+			}
+		}
+		if !found {
+			return
+		}
+	}
+}
+
+// processes yields the ids of all processes that are there.
+func processes() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		entries, err := os.ReadDir("/proc")
+		if err != nil {
+			return // not mounted: there is nothing to be found
+		}
+		for _, e := range entries {
+			if pid, err := strconv.Atoi(e.Name()); err == nil && !yield(pid) {
+				return
+			}
+		}
+	}
+}
+
+// processFile returns a file of a process, or nothing: it may have ended, or be another user's.
+func processFile(pid int, name string) []byte {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name))
+	if err != nil {
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,13 @@
+// Package tools holds, as text, one tiny Go module for each server that the harness builds from source: Inngest's dev
+// server, MailHog, and the stand-in for MongoDB. Package toolchain writes them out and builds them; nothing of them is
+// linked into the harness.
+//
+// Each is a module of its own because in one module their requirements would raise each other. The files end in .txt
+// because a nested module would be left out of the harness's module zip, and go:embed refuses it: as text it travels
+// wherever the harness does.
+//
+// The version in a go.mod is the pin; there is no other place that states it. To move one, copy its files to a
+// scratch folder without the .txt, `go get` the new version there, `go mod tidy` (for Inngest: with -e, since module
+// zips lack a folder that it embeds, and with GONOSUMDB=github.com/inngest/* should the checksum database not know one
+// of its requirements), and copy go.mod and go.sum back.
+package tools
