@@ -1,0 +1,54 @@
+package app
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+)
+
+// Links makes and checks the links to request pages that emails carry. A link opens the page of one request without
+// any other credential. The zero value makes unsigned links and accepts no signature.
+type Links struct {
+	base string
+	key  []byte
+}
+
+// NewLinks returns Links below base, an absolute URL. With linkKey it signs by that; otherwise by a key derived
+// from apiToken, so that one secret is enough; with neither, links carry no signature.
+func NewLinks(base *url.URL, linkKey, apiToken string) (Links, error) {
+	l := Links{base: base.String()}
+	switch {
+	case linkKey != "":
+		l.key = []byte(linkKey)
+	case apiToken != "":
+		key, err := hkdf.Key(sha256.New, []byte(apiToken), nil, "maintenance request page links", sha256.Size)
+		if err != nil {
+			return Links{}, fmt.Errorf("derive the key of page links: %w", err)
+		}
+		l.key = key
+	}
+	return l, nil
+}
+
+// Page is the link to the page of a request.
+func (l Links) Page(requestID string) string {
+	link := l.base + "/requests/" + url.PathEscape(requestID)
+	if l.key == nil {
+		return link
+	}
+	return link + "?sig=" + l.sign(requestID)
+}
+
+// Valid reports, in constant time, whether sig is the signature of the link to that request.
+func (l Links) Valid(requestID, sig string) bool {
+	return l.key != nil && hmac.Equal([]byte(sig), []byte(l.sign(requestID)))
+}
+
+func (l Links) sign(requestID string) string {
+	mac := hmac.New(sha256.New, l.key)
+	mac.Write([]byte("request page " + requestID))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}

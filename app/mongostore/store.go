@@ -1,0 +1,276 @@
+package mongostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+)
+
+// DefaultDatabase is used when the URI names no database.
+const DefaultDatabase = "maintenance"
+
+// serverSelection is how long an operation waits for a server before it reports the database away. Steps and API
+// calls are retried by their callers, so waiting longer would only hide the trouble.
+const serverSelection = 3 * time.Second
+
+// Store is an app.Store on MongoDB. It is safe for concurrent use.
+type Store struct {
+	client    *mongo.Client
+	requests  *mongo.Collection
+	users     *mongo.Collection
+	equipment *mongo.Collection
+}
+
+var _ app.Store = (*Store)(nil)
+
+// Open connects to the database that uri names (DefaultDatabase if it names none), checks that it answers and makes
+// the indexes. The caller closes the Store. Errors never hold the URI's credentials.
+func Open(ctx context.Context, uri string) (*Store, error) {
+	where, err := Parse(uri)
+	if err != nil {
+		return nil, err
+	}
+	client, err := mongo.Connect(options.Client().
+		SetAppName("odoo-maintenance").
+		SetServerSelectionTimeout(serverSelection).
+		SetWriteConcern(writeconcern.Majority()).
+		ApplyURI(uri)) // last: what the URI says wins
+	if err != nil {
+		return nil, fmt.Errorf("database at %s: %w", where.Hosts, err)
+	}
+	db := client.Database(where.Database)
+	s := &Store{
+		client:    client,
+		requests:  db.Collection("requests"),
+		users:     db.Collection("users"),
+		equipment: db.Collection("equipment"),
+	}
+	if err := s.prepare(ctx); err != nil {
+		// The error at hand says more than one from closing could.
+		_ = client.Disconnect(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("database %s at %s does not answer (is it running, and MONGODB_URI right?): %w",
+			where.Database, where.Hosts, err)
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context) error {
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := s.requests.Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys:    bson.D{{Key: "notification.nextDispatchAt", Value: 1}},
+		Options: options.Index().SetName("due"),
+	})
+	if err != nil {
+		return fmt.Errorf("make the index of due notifications: %w", err)
+	}
+	return nil
+}
+
+// Location says where a URI leads, without its credentials.
+type Location struct {
+	Hosts    string // comma-separated host:port
+	Database string
+	Loopback bool // every host is this machine
+}
+
+// Parse reads a mongodb:// or mongodb+srv:// URI without touching the network. Errors do not repeat the URI, which may
+// hold a password.
+func Parse(uri string) (Location, error) {
+	srv := strings.HasPrefix(uri, "mongodb+srv://")
+	if !srv && !strings.HasPrefix(uri, "mongodb://") {
+		return Location{}, errors.New("a MongoDB URI starts with mongodb:// or mongodb+srv://")
+	}
+	parsable := uri
+	if srv {
+		// Parsed as srv it would be looked up in the DNS.
+		parsable = "mongodb://" + strings.TrimPrefix(uri, "mongodb+srv://")
+	}
+	cs, err := connstring.Parse(parsable)
+	if err != nil {
+		return Location{}, errors.New("not a valid MongoDB URI (mongodb://[user:password@]host[:port][/database][?options], special characters in the password percent-encoded)")
+	}
+	where := Location{Hosts: strings.Join(cs.Hosts, ","), Database: cs.Database, Loopback: !srv}
+	if where.Database == "" {
+		where.Database = DefaultDatabase
+	}
+	for _, host := range cs.Hosts {
+		where.Loopback = where.Loopback && loopback(host)
+	}
+	return where, nil
+}
+
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip.IsLoopback() || strings.HasSuffix(host, ".sock")
+}
+
+// NewID implements app.Store.
+func (s *Store) NewID() string { return bson.NewObjectID().Hex() }
+
+// CreateRequest implements app.Store.
+func (s *Store) CreateRequest(ctx context.Context, r app.Request) error {
+	r.Notification.Version = 1
+	doc, err := fromRequest(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.requests.InsertOne(ctx, doc); err != nil {
+		return fmt.Errorf("insert request %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// Request implements app.Store.
+func (s *Store) Request(ctx context.Context, id string) (app.Request, error) {
+	doc, err := findByID[requestDoc](ctx, s.requests, id)
+	if err != nil {
+		return app.Request{}, err
+	}
+	return doc.request(), nil
+}
+
+// Requests implements app.Store.
+func (s *Store) Requests(ctx context.Context, after string, limit int) ([]app.Request, error) {
+	filter := bson.D{}
+	if after != "" {
+		id, err := bson.ObjectIDFromHex(after)
+		if err != nil {
+			return nil, app.ErrNotFound
+		}
+		filter = bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: id}}}}
+	}
+	return s.find(ctx, filter, "_id", limit)
+}
+
+// SaveNotification implements app.Store.
+func (s *Store) SaveNotification(ctx context.Context, id string, n app.Notification) error {
+	oid, err := bson.ObjectIDFromHex(id)
+	if err != nil {
+		return app.ErrNotFound
+	}
+	expected := n.Version
+	n.Version++
+	result, err := s.requests.UpdateOne(ctx,
+		bson.D{{Key: "_id", Value: oid}, {Key: "notification.version", Value: expected}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "notification", Value: fromNotification(n)}}}})
+	if err != nil {
+		return fmt.Errorf("update request %s: %w", id, err)
+	}
+	if result.MatchedCount == 1 {
+		return nil
+	}
+	if _, err := s.Request(ctx, id); err != nil {
+		return err
+	}
+	return app.ErrConflict
+}
+
+// DueRequests implements app.Store.
+func (s *Store) DueRequests(ctx context.Context, now time.Time, limit int) ([]app.Request, error) {
+	return s.find(ctx,
+		bson.D{{Key: "notification.nextDispatchAt", Value: bson.D{{Key: "$lte", Value: now}}}},
+		"notification.nextDispatchAt", limit)
+}
+
+func (s *Store) find(ctx context.Context, filter bson.D, order string, limit int) ([]app.Request, error) {
+	cursor, err := s.requests.Find(ctx, filter,
+		options.Find().SetSort(bson.D{{Key: order, Value: 1}}).SetLimit(int64(limit)))
+	if err != nil {
+		return nil, fmt.Errorf("find requests: %w", err)
+	}
+	var docs []requestDoc
+	if err := cursor.All(ctx, &docs); err != nil {
+		return nil, fmt.Errorf("read requests: %w", err)
+	}
+	requests := make([]app.Request, len(docs))
+	for i, doc := range docs {
+		requests[i] = doc.request()
+	}
+	return requests, nil
+}
+
+// User implements app.Store.
+func (s *Store) User(ctx context.Context, id string) (app.User, error) {
+	doc, err := findByID[userDoc](ctx, s.users, id)
+	if err != nil {
+		return app.User{}, err
+	}
+	return app.User{ID: id, Name: doc.Name, Email: doc.Email, Role: doc.Role}, nil
+}
+
+// Equipment implements app.Store.
+func (s *Store) Equipment(ctx context.Context, id string) (app.Equipment, error) {
+	doc, err := findByID[equipmentDoc](ctx, s.equipment, id)
+	if err != nil {
+		return app.Equipment{}, err
+	}
+	return app.Equipment{ID: id, Name: doc.Name, Location: doc.Location}, nil
+}
+
+// PutWorld implements app.Store.
+func (s *Store) PutWorld(ctx context.Context, w app.World) error {
+	for _, u := range w.Users {
+		if err := put(ctx, s.users, u.ID, func(id bson.ObjectID) any {
+			return userDoc{ID: id, Name: u.Name, Email: u.Email, Role: u.Role}
+		}); err != nil {
+			return fmt.Errorf("store user %s: %w", u.ID, err)
+		}
+	}
+	for _, e := range w.Equipment {
+		if err := put(ctx, s.equipment, e.ID, func(id bson.ObjectID) any {
+			return equipmentDoc{ID: id, Name: e.Name, Location: e.Location}
+		}); err != nil {
+			return fmt.Errorf("store equipment %s: %w", e.ID, err)
+		}
+	}
+	return nil
+}
+
+// Ping implements app.Store.
+func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx, readpref.Primary()) }
+
+// Close implements app.Store.
+func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
+
+func findByID[T any](ctx context.Context, in *mongo.Collection, id string) (T, error) {
+	var doc T
+	oid, err := bson.ObjectIDFromHex(id)
+	if err != nil {
+		return doc, app.ErrNotFound
+	}
+	err = in.FindOne(ctx, bson.D{{Key: "_id", Value: oid}}).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return doc, app.ErrNotFound
+	}
+	if err != nil {
+		return doc, fmt.Errorf("find %s in %s: %w", id, in.Name(), err)
+	}
+	return doc, nil
+}
+
+func put(ctx context.Context, in *mongo.Collection, id string, doc func(bson.ObjectID) any) error {
+	oid, err := bson.ObjectIDFromHex(id)
+	if err != nil {
+		return fmt.Errorf("id %q: %w", id, err)
+	}
+	_, err = in.ReplaceOne(ctx, bson.D{{Key: "_id", Value: oid}}, doc(oid), options.Replace().SetUpsert(true))
+	return err
+}

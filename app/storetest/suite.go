@@ -1,0 +1,359 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+)
+
+// Run holds a Store to the documentation of app.Store. Open returns a Store over an empty database of the test's own
+// and leaves closing it to the test's cleanup. The tests run in parallel, each with a Store of its own.
+func Run(t *testing.T, open func(t testing.TB) app.Store) {
+	for name, test := range map[string]func(*testing.T, app.Store){
+		"ids ascend":                               idsAscend,
+		"a request comes back as it was stored":    requestRoundTrip,
+		"a bare request comes back too":            bareRoundTrip,
+		"an id is taken once":                      createTwice,
+		"requests are paged by id":                 paging,
+		"what is not there is not found":           notFound,
+		"a world is stored and replaced":           world,
+		"a notification is saved whole":            saveWhole,
+		"a stale notification conflicts":           saveStale,
+		"of concurrent writers one wins":           saveConcurrently,
+		"concurrent updates are all applied":       updateConcurrently,
+		"due requests come longest due first":      due,
+		"a notification at its end is never due":   endedIsNotDue,
+		"a cancelled context is an error":          cancelled,
+		"hostile text is only text":                hostileText,
+		"one claim is granted among many runs":     claimConcurrently,
+		"one process takes what is due":            takeConcurrently,
+		"a returned request is the caller's alone": noSharing,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+var (
+	now  = time.Date(2026, time.March, 4, 5, 6, 7, 891_000_000, time.UTC)
+	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: time.Minute, SendLease: 30 * time.Second}
+)
+
+// request returns one with every field set.
+func request(s app.Store) app.Request {
+	return app.Request{
+		ID:            s.NewID(),
+		Subject:       "Conveyor 3 squeaks – ремонт 🛠",
+		Type:          app.Preventive,
+		EquipmentID:   "65f000000000000000000e01",
+		TechnicianID:  "65f000000000000000000a01",
+		RequestedByID: "65f000000000000000000b01",
+		Description:   "Since Tuesday.\n\tLouder when cold.",
+		Priority:      app.High,
+		ScheduledFor:  now.Add(48 * time.Hour),
+		CreatedAt:     now,
+		Notification: app.Notification{
+			State:          app.Dispatched,
+			Generation:     3,
+			MessageID:      "<a@b>",
+			Attempts:       7,
+			LastError:      "451 busy",
+			Reason:         "none",
+			Claim:          &app.Claim{RunID: "01RUN", At: now, Until: now.Add(time.Second)},
+			DispatchedAt:   now.Add(time.Second),
+			SentAt:         now.Add(2 * time.Second),
+			NextDispatchAt: now.Add(3 * time.Second),
+			Version:        1,
+		},
+	}
+}
+
+func create(t *testing.T, s app.Store, r app.Request) app.Request {
+	t.Helper()
+	require.NoError(t, s.CreateRequest(t.Context(), r))
+	return r
+}
+
+func requireStored(t *testing.T, s app.Store, want app.Request) {
+	t.Helper()
+	got, err := s.Request(t.Context(), want.ID)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(want, got), "stored request differs (-want +got)")
+}
+
+func idsAscend(t *testing.T, s app.Store) {
+	last := ""
+	for range 1000 {
+		id := s.NewID()
+		require.True(t, app.ValidID(id), "id %q", id)
+		require.Greater(t, id, last)
+		last = id
+	}
+}
+
+func requestRoundTrip(t *testing.T, s app.Store) {
+	requireStored(t, s, create(t, s, request(s)))
+}
+
+func bareRoundTrip(t *testing.T, s app.Store) {
+	r := request(s)
+	r.Description, r.ScheduledFor = "", time.Time{}
+	r.Notification = app.NewNotification("<c@d>", now, pace)
+	requireStored(t, s, create(t, s, r))
+}
+
+func createTwice(t *testing.T, s app.Store) {
+	r := create(t, s, request(s))
+	again := r
+	again.Subject = "Another one"
+	require.Error(t, s.CreateRequest(t.Context(), again))
+	requireStored(t, s, r)
+}
+
+func paging(t *testing.T, s app.Store) {
+	var want []string
+	for range 5 {
+		want = append(want, create(t, s, request(s)).ID)
+	}
+	var got []string
+	for after := ""; ; after = got[len(got)-1] {
+		page, err := s.Requests(t.Context(), after, 2)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page), 2)
+		for _, r := range page {
+			got = append(got, r.ID)
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	require.Equal(t, want, got)
+
+	none, err := s.Requests(t.Context(), want[4], 2)
+	require.NoError(t, err)
+	require.NotNil(t, none, "an empty page is an empty list, not null")
+	require.Empty(t, none)
+}
+
+func notFound(t *testing.T, s app.Store) {
+	for _, id := range []string{s.NewID(), "", "x", "zzzzzzzzzzzzzzzzzzzzzzzz", `{"$ne":null}`} {
+		_, err := s.Request(t.Context(), id)
+		require.ErrorIs(t, err, app.ErrNotFound, "request %q", id)
+		_, err = s.User(t.Context(), id)
+		require.ErrorIs(t, err, app.ErrNotFound, "user %q", id)
+		_, err = s.Equipment(t.Context(), id)
+		require.ErrorIs(t, err, app.ErrNotFound, "equipment %q", id)
+		require.ErrorIs(t, s.SaveNotification(t.Context(), id, app.Notification{Version: 1}), app.ErrNotFound, "save %q", id)
+	}
+}
+
+func world(t *testing.T, s app.Store) {
+	kim := app.User{ID: "65f000000000000000000a01", Name: "Kim Öztürk", Email: "kim@plant.test", Role: app.RoleTechnician}
+	lee := app.User{ID: "65f000000000000000000b01", Name: "Lee", Role: "requester"}
+	press := app.Equipment{ID: "65f000000000000000000e01", Name: "Press", Location: "Hall 2"}
+	require.NoError(t, s.PutWorld(t.Context(), app.World{Users: []app.User{kim, lee}, Equipment: []app.Equipment{press}}))
+
+	kim.Email = ""
+	require.NoError(t, s.PutWorld(t.Context(), app.World{Users: []app.User{kim}}))
+	for _, want := range []app.User{kim, lee} {
+		got, err := s.User(t.Context(), want.ID)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	got, err := s.Equipment(t.Context(), press.ID)
+	require.NoError(t, err)
+	require.Equal(t, press, got)
+	_, err = s.User(t.Context(), press.ID)
+	require.ErrorIs(t, err, app.ErrNotFound, "a piece of equipment is no user")
+	require.NoError(t, s.PutWorld(t.Context(), app.World{}), "an empty world is none of the store's business")
+}
+
+func saveWhole(t *testing.T, s app.Store) {
+	r := create(t, s, request(s))
+	r.Notification = app.Notification{
+		State: app.Sent, Generation: 4, MessageID: "<a@b>", Attempts: 8, SentAt: now.Add(time.Hour), Version: 1,
+	}
+	require.NoError(t, s.SaveNotification(t.Context(), r.ID, r.Notification))
+	r.Notification.Version = 2
+	requireStored(t, s, r) // in particular, claim, reason and times are gone, and the request is as it was
+}
+
+func saveStale(t *testing.T, s app.Store) {
+	r := create(t, s, request(s))
+	require.NoError(t, s.SaveNotification(t.Context(), r.ID, r.Notification))
+	require.ErrorIs(t, s.SaveNotification(t.Context(), r.ID, r.Notification), app.ErrConflict)
+
+	r.Notification.Version = 3
+	require.ErrorIs(t, s.SaveNotification(t.Context(), r.ID, r.Notification), app.ErrConflict)
+	r.Notification.Version = 2
+	requireStored(t, s, r)
+}
+
+const (
+	writers = 4
+	rounds  = 50
+)
+
+func saveConcurrently(t *testing.T, s app.Store) {
+	r := create(t, s, request(s))
+	for round := range rounds {
+		n := r.Notification
+		n.Version = int64(round + 1)
+		won := count(writers, func() bool {
+			err := s.SaveNotification(t.Context(), r.ID, n)
+			if err != nil && !errors.Is(err, app.ErrConflict) {
+				t.Errorf("save: %v", err)
+			}
+			return err == nil
+		})
+		require.EqualValues(t, 1, won, "writers who won round %d", round)
+	}
+}
+
+func updateConcurrently(t *testing.T, s app.Store) {
+	r := create(t, s, request(s))
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for range rounds {
+				_, changed, err := app.Update(t.Context(), s, r, func(n app.Notification) (app.Notification, bool) {
+					n.Attempts++
+					return n, true
+				})
+				if err != nil || !changed {
+					t.Errorf("update: changed %v, error %v", changed, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	r.Notification.Attempts += writers * rounds
+	r.Notification.Version += writers * rounds
+	requireStored(t, s, r)
+}
+
+func due(t *testing.T, s app.Store) {
+	at := func(d time.Duration) string {
+		r := request(s)
+		r.Notification.NextDispatchAt = now.Add(d)
+		return create(t, s, r).ID
+	}
+	second, first, third := at(-time.Minute), at(-time.Hour), at(0)
+	at(time.Millisecond)
+
+	ids := func(limit int) (ids []string) {
+		due, err := s.DueRequests(t.Context(), now, limit)
+		require.NoError(t, err)
+		for _, r := range due {
+			ids = append(ids, r.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{first, second, third}, ids(10))
+	require.Equal(t, []string{first, second}, ids(2))
+}
+
+func endedIsNotDue(t *testing.T, s app.Store) {
+	r := request(s)
+	r.Notification.NextDispatchAt = time.Time{}
+	create(t, s, r)
+	ended := create(t, s, request(s))
+	ended.Notification, _ = ended.Notification.Accept(now)
+	require.NoError(t, s.SaveNotification(t.Context(), ended.ID, ended.Notification))
+
+	due, err := s.DueRequests(t.Context(), now.Add(1000*time.Hour), 10)
+	require.NoError(t, err)
+	require.Empty(t, due)
+}
+
+func cancelled(t *testing.T, s app.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Request(ctx, s.NewID())
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, s.Ping(ctx), context.Canceled)
+	require.NoError(t, s.Ping(t.Context()))
+}
+
+func hostileText(t *testing.T, s app.Store) {
+	r := request(s)
+	r.Subject = `{"$set":{"a.b":1}} '; DROP TABLE requests; -- $where`
+	r.Description = strings.Repeat("<script>𝕏\u202e\u2066</script>", 300)
+	requireStored(t, s, create(t, s, r))
+}
+
+func claimConcurrently(t *testing.T, s app.Store) {
+	r := request(s)
+	r.Notification = app.NewNotification("<c@d>", now, pace)
+	create(t, s, r)
+	var run atomic.Int32
+	granted := count(writers, func() bool {
+		result := app.ClaimResult("")
+		me := app.Run{ID: string(rune('a' + run.Add(1)))}
+		_, _, err := app.Update(t.Context(), s, r, func(n app.Notification) (app.Notification, bool) {
+			n, result = n.ClaimFor(me, now, pace)
+			return n, result == app.Granted
+		})
+		if err != nil {
+			t.Errorf("claim: %v", err)
+		}
+		return result == app.Granted
+	})
+	require.EqualValues(t, 1, granted)
+}
+
+func takeConcurrently(t *testing.T, s app.Store) {
+	r := request(s)
+	r.Notification.NextDispatchAt = now
+	create(t, s, r)
+	took := count(writers, func() bool {
+		_, changed, err := app.Update(t.Context(), s, r, func(n app.Notification) (app.Notification, bool) {
+			return n.TakeForDispatch(now, pace)
+		})
+		if err != nil {
+			t.Errorf("take: %v", err)
+		}
+		return changed
+	})
+	require.EqualValues(t, 1, took)
+	got, err := s.Request(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.Equal(t, r.Notification.Generation+1, got.Notification.Generation)
+}
+
+func noSharing(t *testing.T, s app.Store) {
+	r := create(t, s, request(s))
+	got, err := s.Request(t.Context(), r.ID)
+	require.NoError(t, err)
+	got.Notification.Claim.RunID = "somebody else"
+	requireStored(t, s, r)
+}
+
+// count runs f n times at once and returns how many calls said true.
+func count(n int, f func() bool) int32 {
+	var yes atomic.Int32
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for range n {
+		wg.Go(func() {
+			<-start
+			if f() {
+				yes.Add(1)
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	return yes.Load()
+}
