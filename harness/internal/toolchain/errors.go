@@ -1,0 +1,118 @@
+package toolchain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// shownLines is how much of a build's log an error text has.
+const shownLines = 15
+
+// Error tells why a tool is not to be had, in sentences for the person who wants it.
+type Error struct {
+	Tool    Tool
+	Doing   string   // what failed: "build Inngest v1.43.0"
+	Why     string   // the reason
+	Fix     string   // what to do about it
+	Lines   []string // end of the build's log
+	LogFile string   // all of it; empty when there is none
+	Err     error    // the cause; may be nil
+}
+
+// Error says what failed, why, and what to do, and shows the end of the log.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("cannot %s: %s. %s", e.Doing, strings.TrimSuffix(e.Why, "."), e.Fix)
+	if len(e.Lines) > 0 {
+		text += "\nThe build's last lines:\n  " + strings.Join(e.Lines[max(0, len(e.Lines)-shownLines):], "\n  ")
+	}
+	if e.LogFile != "" {
+		text += "\nwhole log: " + e.LogFile
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// failure explains why a build failed.
+func (f *finder) failure(cause error, logFile string) error {
+	e := &Error{Tool: f.tool, Doing: "build " + f.recipe.title(), LogFile: logFile, Err: cause}
+	text := cause.Error()
+	if exit := (*proc.ExitError)(nil); errors.As(cause, &exit) {
+		e.Lines = exit.Tail
+		text = strings.Join(exit.Tail, "\n")
+	}
+	switch {
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		e.Why = "it was called off (" + text + ")"
+		e.Fix = "The next try starts where the go command left off."
+	case diskFull(text):
+		e.Why = "the disk is full"
+		e.Fix = fmt.Sprintf("Free 3 GB where %s, Go's caches (go env GOCACHE GOMODCACHE) and the temporary folder are, "+
+			"or move the first with HARNESS_CACHE, then try again.", f.cache)
+	case strings.Contains(text, "GOTOOLCHAIN=local"), strings.Contains(text, "toolchain not available"):
+		e.Why = "the go command is too old: " + mainLine(text)
+		e.Fix = fmt.Sprintf("Install Go %s or newer (https://go.dev/dl).", strings.TrimPrefix(f.recipe.minGo, "go"))
+	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "SECURITY ERROR"):
+		e.Why = "a module is not the one that the harness was tested with: " + mainLine(text)
+		e.Fix = "Do not use it. If a module proxy of your own is set (go env GOPROXY), it serves something else."
+	case fetchFailed(text):
+		e.Why = "a Go module could not be downloaded: " + mainLine(text)
+		e.Fix = "Check the network and the module proxy (go env GOPROXY); what is in the module cache needs neither. " +
+			fmt.Sprintf("Or let %s name the program.", f.tool.variable())
+	default:
+		e.Why = mainLine(text)
+		e.Fix = "The log says more."
+	}
+	return e
+}
+
+// cacheFailure explains why the cache cannot be used.
+func (f *finder) cacheFailure(cause error) error {
+	if diskFull(cause.Error()) {
+		return f.failure(cause, "")
+	}
+	return &Error{
+		Tool: f.tool, Doing: "build " + f.recipe.title(),
+		Why: fmt.Sprintf("the cache %s cannot be used (%v)", f.cache, cause),
+		Fix: "Make it a folder that can be written, or set HARNESS_CACHE to one.",
+		Err: cause,
+	}
+}
+
+// diskFull recognises what the systems say of it, since it often comes as the text of another program.
+func diskFull(text string) bool {
+	return strings.Contains(text, "no space left on device") || strings.Contains(text, "not enough space on the disk")
+}
+
+// fetchFailed recognises the ways in which the go command says that it got no module.
+func fetchFailed(text string) bool {
+	for _, sign := range []string{
+		"module lookup disabled by GOPROXY=off", "dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake timeout",
+		"network is unreachable", "proxyconnect", "403 Forbidden", "404 Not Found", "410 Gone", "502 Bad Gateway", "503 Service Unavailable",
+		"missing go.sum entry", "cannot find module",
+	} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// mainLine returns the line that tells most: the last one that is not about progress.
+func mainLine(text string) string {
+	main := ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "go: downloading ") {
+			main = line
+		}
+	}
+	if main == "" {
+		return "the go command failed and says nothing"
+	}
+	return strings.TrimPrefix(main, "go: ")
+}

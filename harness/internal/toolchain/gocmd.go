@@ -1,0 +1,55 @@
+package toolchain
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"go/version"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// goCommand is the go command that builds the tools.
+type goCommand struct {
+	path    string
+	version string // of the toolchain that will do the work, such as "go1.26.8"
+}
+
+// findGo finds a go command that can build the recipe.
+func (f *finder) findGo(ctx context.Context) (goCommand, error) {
+	doing := "build " + f.recipe.title()
+	install := fmt.Sprintf("Install Go %s or newer (https://go.dev/dl), or let %s name the program.",
+		strings.TrimPrefix(f.recipe.minGo, "go"), f.tool.variable())
+	path, err := f.lookPath("go")
+	if err != nil {
+		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: "there is no go command in PATH", Fix: install, Err: err}
+	}
+
+	cmd := exec.CommandContext(ctx, path, "env", "-json", "GOVERSION", "GOTOOLCHAIN")
+	cmd.Dir = os.TempDir() // a go.mod around the working directory is no concern of the tools
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: fmt.Sprintf("%s env: %v", path, err), Fix: install, Err: err}
+	}
+	var env struct{ GOVERSION, GOTOOLCHAIN string }
+	if err := json.Unmarshal(out, &env); err != nil {
+		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: fmt.Sprintf("%s env answers %q", path, firstLine(out)), Fix: install, Err: err}
+	}
+
+	// "go1.26.8 X:experiment"; a development version compares with nothing, and is taken for new enough.
+	have, _, _ := strings.Cut(env.GOVERSION, " ")
+	if version.IsValid(have) && version.Compare(have, f.recipe.minGo) < 0 {
+		// Unless told to be content with itself, a go command of 1.21 and later fetches the one that go.mod asks for.
+		if env.GOTOOLCHAIN != "auto" && !strings.HasSuffix(env.GOTOOLCHAIN, "+auto") {
+			why := fmt.Sprintf("%s is %s, and %s is needed", path, have, f.recipe.minGo)
+			if env.GOTOOLCHAIN == "local" {
+				why += " (GOTOOLCHAIN=local keeps it from fetching that)"
+			}
+			return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: why, Fix: install}
+		}
+		have = f.recipe.minGo
+	}
+	return goCommand{path: path, version: have}, nil
+}

@@ -1,0 +1,158 @@
+package toolchain
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// versionTime bounds a program's telling its version.
+const versionTime = 10 * time.Second
+
+// release is what `inngest version` prints for one: the version, a dash, and the commit. The commit is missing where
+// somebody built it from the module, and then so is the web page.
+var release = regexp.MustCompile(`\bv?(\d+)\.(\d+)\.(\d+)(?:-[0-9A-Za-z.]+)*(-[0-9a-f]{7,})?`)
+
+var mongoVersion = regexp.MustCompile(`(?m)^db version v?(\S+)`)
+
+// variable is the one that names a tool's program.
+func (t Tool) variable() string {
+	switch t {
+	case Inngest:
+		return "INNGEST_BIN"
+	case MailHog:
+		return "MAILHOG_BIN"
+	default:
+		return "MONGOD_BIN"
+	}
+}
+
+// named looks for a program that a variable names. What is named and does not work is not passed over.
+func (f *finder) named(ctx context.Context) (bin Binary, found bool, err error) {
+	variable := f.tool.variable()
+	value := f.env(variable)
+	if value == "" {
+		return Binary{}, false, nil
+	}
+	bin = Binary{Tool: f.tool, Source: variable}
+	if bin.Path, err = f.lookPath(value); err == nil {
+		bin, err = f.ask(ctx, bin)
+	}
+	if err != nil {
+		return Binary{}, false, &Error{
+			Tool: f.tool, Doing: fmt.Sprintf("use %s=%s", variable, value),
+			Why: err.Error(), Fix: "Let it name a program that runs, or unset it.", Err: err,
+		}
+	}
+	return bin, true, nil
+}
+
+// installed looks for an Inngest release in PATH that is new enough.
+func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
+	if f.tool != Inngest || f.env("HARNESS_IGNORE_INSTALLED") == "1" {
+		return Binary{}, false
+	}
+	for _, name := range []string{"inngest", "inngest-cli"} {
+		path, err := f.lookPath(name)
+		if err != nil {
+			continue
+		}
+		bin, err := f.ask(ctx, Binary{Tool: f.tool, Path: path, Source: SourceInstalled})
+		if err == nil && bin.Version != "" && atLeast(bin.Version, f.recipe.version) {
+			return bin, true
+		}
+	}
+	return Binary{}, false
+}
+
+// ask completes bin by what the program says of itself.
+func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
+	flag := "--version"
+	if f.tool == Inngest {
+		flag = "version"
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bin.Path, flag)
+	cmd.Env = append(os.Environ(), "DO_NOT_TRACK=1") // also keeps it from looking for updates
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return bin, fmt.Errorf("%s %s: %w", bin.Path, flag, err)
+	}
+
+	switch f.tool {
+	case Inngest:
+		if m := release.FindStringSubmatch(string(out)); m != nil {
+			bin.Version = fmt.Sprintf("v%s.%s.%s", m[1], m[2], m[3])
+			bin.HasUI = m[4] != ""
+		}
+	case MailHog:
+		_, version, _ := strings.Cut(string(out), "version:") // empty in a build that is not stamped
+		bin.Version = strings.TrimSpace(version)
+		bin.HasUI = true
+	case Mongo:
+		m := mongoVersion.FindSubmatch(out)
+		if m == nil {
+			return bin, fmt.Errorf("%s %s names no version of MongoDB but says %q", bin.Path, flag, firstLine(out))
+		}
+		bin.Version = "v" + string(m[1])
+		bin.Database = "MongoDB " + string(m[1])
+	}
+	return bin, nil
+}
+
+// lookPath finds a program by path, or by name in PATH, and makes its path absolute.
+func (f *finder) lookPath(name string) (string, error) {
+	if strings.ContainsRune(name, filepath.Separator) || strings.ContainsRune(name, '/') {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return "", err
+		}
+		return filepath.Abs(path)
+	}
+	for _, dir := range filepath.SplitList(f.env("PATH")) {
+		// Not what happens to lie in the working directory: the path may be relative to it.
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s in PATH: %w", name, exec.ErrNotFound)
+}
+
+// atLeast compares versions such as v1.43.0 by their numbers.
+func atLeast(version, least string) bool {
+	return slices.CompareFunc(numbers(version), numbers(least), cmp.Compare[int]) >= 0
+}
+
+func numbers(version string) []int {
+	m := release.FindStringSubmatch(version)
+	if m == nil {
+		return nil
+	}
+	var n []int
+	for _, digits := range m[1:4] {
+		i, err := strconv.Atoi(digits)
+		if err != nil {
+			return nil // beyond any version
+		}
+		n = append(n, i)
+	}
+	return n
+}
+
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	return line
+}

@@ -1,0 +1,102 @@
+package toolchain
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/tools"
+)
+
+// buildFlags make a small program that is the same wherever it is built.
+var buildFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
+
+// A recipe says how to build one tool.
+type recipe struct {
+	name    string // of the program, and of the sources in package tools
+	label   string // what people call it
+	module  string // whose version is pinned in go.mod
+	pkg     string // what to build
+	takes   string // how long a first build takes on two cores, for people who wait
+	vendor  bool   // see placeholder
+	version string
+	minGo   string // such as "go1.26.4"
+	files   map[string][]byte
+}
+
+// placeholder stands, in a vendored copy of Inngest, for the documentation that one of its packages embeds and its
+// module zip lacks, being a git submodule. The module cache itself is not to be touched, hence the vendoring.
+const (
+	placeholder     = "vendor/github.com/inngest/inngest/internal/embeddocs/website/pages/docs/README.md"
+	placeholderText = "This build has no documentation pages.\n"
+	missingEmbed    = "github.com/inngest/inngest/internal/embeddocs"
+)
+
+func recipeOf(t Tool) (recipe, error) {
+	var r recipe
+	switch t {
+	case Inngest:
+		// Not stamped with a version: an unstamped server sends no telemetry, whatever its environment says.
+		r = recipe{name: "inngest", label: "Inngest", module: "github.com/inngest/inngest", pkg: "github.com/inngest/inngest/cmd", vendor: true, takes: "about 4 minutes"}
+	case MailHog:
+		r = recipe{name: "mailhog", label: "MailHog", module: "github.com/mailhog/MailHog", pkg: "github.com/mailhog/MailHog", takes: "about 20 seconds"}
+	case Mongo:
+		r = recipe{name: "ferretdb", label: "FerretDB", module: "github.com/FerretDB/FerretDB", pkg: ".", takes: "about 40 seconds"}
+	default:
+		return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
+	}
+	var err error
+	if r.files, err = tools.Sources(r.name); err != nil {
+		return recipe{}, err
+	}
+	// A go.mod names a module at most once among what it requires, and its own Go version on a line of its own.
+	for line := range strings.Lines(string(r.files["go.mod"])) {
+		words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		switch {
+		case len(words) >= 2 && words[0] == r.module:
+			r.version = words[1]
+		case len(words) == 2 && words[0] == "go":
+			r.minGo = "go" + words[1]
+		}
+	}
+	if r.version == "" || r.minGo == "" {
+		return recipe{}, fmt.Errorf("the go.mod of %s states no version of %s, or none of Go", r.name, r.module)
+	}
+	return r, nil
+}
+
+func (r recipe) title() string { return r.label + " " + r.version }
+
+// buildName names a build after all that it is made from.
+func (r recipe) buildName(goos, goarch, goVersion string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(r.files)) {
+		fmt.Fprintf(h, "%s %d\n%s", name, len(r.files[name]), r.files[name])
+	}
+	fmt.Fprintf(h, "%s %q %t %s %q", r.pkg, buildFlags, r.vendor, placeholder, placeholderText)
+	return fmt.Sprintf("%s-%s-%s-%s-%s-%s", r.name, r.version, goos, goarch, goVersion, hex.EncodeToString(h.Sum(nil)[:6]))
+}
+
+// writeSources lays the module out for the go command.
+func (r recipe) writeSources(dir string) error {
+	for name, text := range r.files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePlaceholder completes a vendor folder.
+func (r recipe) writePlaceholder(dir string) error {
+	file := filepath.Join(dir, filepath.FromSlash(placeholder))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(placeholderText), 0o644)
+}
