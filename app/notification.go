@@ -54,6 +54,8 @@ type Claim struct {
 	Until time.Time `json:"until"`
 }
 
+func (c *Claim) inFlight(now time.Time) bool { return c != nil && c.Until.After(now) }
+
 // Pace holds the times by which notifications move. All must be positive.
 type Pace struct {
 	// DispatchLease is how long one process has to send an event before another may send it too, which is harmless.
@@ -79,10 +81,11 @@ func NewNotification(messageID string, now time.Time, p Pace) Notification {
 // TakeForDispatch takes a due notification for sending its event: the same generation again while it is pending; a
 // new one when it was dispatched and did not come to its end, which leaves the old generation's run without a claim.
 func (n Notification) TakeForDispatch(now time.Time, p Pace) (Notification, bool) {
-	if n.over() || n.NextDispatchAt.After(now) {
+	if n.over() || n.NextDispatchAt.After(now) || n.Claim.inFlight(now) {
 		return n, false
 	}
-	if n.State == Dispatched {
+	// A claim shows that the server had the event, even if nobody lived to record that.
+	if n.State == Dispatched || n.Claim != nil {
 		n.State = Pending
 		n.Generation++
 		n.Claim = nil
@@ -104,8 +107,8 @@ func (n Notification) Dispatch(generation int, now time.Time, p Pace) (Notificat
 
 // DispatchFailed records that the event could not be sent, and when to try again.
 func (n Notification) DispatchFailed(generation int, cause string, retryAt time.Time) (Notification, bool) {
-	if n.State != Pending || n.Generation != generation {
-		return n, false
+	if n.State != Pending || n.Generation != generation || n.Claim != nil {
+		return n, false // in the last case the server has it after all
 	}
 	n.LastError = clip(cause)
 	n.NextDispatchAt = millis(retryAt)
@@ -117,6 +120,8 @@ func (n Notification) DispatchFailed(generation int, cause string, retryAt time.
 type Run struct {
 	ID         string
 	Generation int
+	// ClaimedAt is the Claim.At that this attempt was granted. Zero: it has no claim.
+	ClaimedAt time.Time
 }
 
 // ClaimResult is the answer to a claim.
@@ -146,7 +151,7 @@ func (n Notification) ClaimFor(run Run, now time.Time, p Pace) (Notification, Cl
 		return n, HasFailed
 	case n.Claim != nil && n.Claim.RunID != run.ID:
 		return n, HeldByOther
-	case n.Claim != nil && n.Claim.Until.After(now):
+	case n.Claim.inFlight(now):
 		return n, InFlight
 	}
 	n.Claim = &Claim{RunID: run.ID, At: millis(now), Until: millis(now.Add(p.SendLease))}
@@ -172,7 +177,7 @@ func (n Notification) Accept(now time.Time) (Notification, bool) {
 
 // AttemptFailed records a failure after which run tries again.
 func (n Notification) AttemptFailed(run Run, cause string, now time.Time, p Pace) (Notification, bool) {
-	if !run.mayReport(n) {
+	if !run.mayReport(n, now) {
 		return n, false
 	}
 	n.LastError = clip(cause)
@@ -188,7 +193,7 @@ func (n Notification) AttemptFailed(run Run, cause string, now time.Time, p Pace
 // RunOver records a transient failure that was run's last: the notification is due for a new generation after a
 // pause, since the old one cannot be at work any more.
 func (n Notification) RunOver(run Run, cause string, now time.Time, p Pace) (Notification, bool) {
-	if !run.mayReport(n) {
+	if !run.mayReport(n, now) {
 		return n, false
 	}
 	n.State = Dispatched
@@ -199,8 +204,8 @@ func (n Notification) RunOver(run Run, cause string, now time.Time, p Pace) (Not
 }
 
 // Fail records that the email cannot be sent for a permanent cause.
-func (n Notification) Fail(run Run, reason string) (Notification, bool) {
-	if !run.mayReport(n) {
+func (n Notification) Fail(run Run, reason string, now time.Time) (Notification, bool) {
+	if !run.mayReport(n, now) {
 		return n, false
 	}
 	n.State = Failed
@@ -229,10 +234,13 @@ func (r Run) superseded(n Notification) bool {
 	return r.Generation != 0 && r.Generation != n.Generation
 }
 
-// mayReport tells whether a failure of r concerns n: not when the email is out already, when another run sends it,
-// or when a later generation has taken over.
-func (r Run) mayReport(n Notification) bool {
-	return !n.over() && !r.superseded(n) && (n.Claim == nil || n.Claim.RunID == r.ID)
+// mayReport tells whether a failure of r concerns n: not when the email is out already, when a later generation has
+// taken over, when another run sends it, or when another attempt of r is just doing so.
+func (r Run) mayReport(n Notification, now time.Time) bool {
+	if n.over() || r.superseded(n) {
+		return false
+	}
+	return n.Claim == nil || n.Claim.RunID == r.ID && (n.Claim.At.Equal(r.ClaimedAt) || !n.Claim.inFlight(now))
 }
 
 // lostAt is when a notification that a run has just been given, or has just worked on, is to be taken for lost.

@@ -1,0 +1,228 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+)
+
+// Sender sends an event, as inngestgo.Client does. Its own retries are welcome.
+type Sender interface {
+	Send(ctx context.Context, event any) (id string, err error)
+}
+
+// Options configure a Dispatcher. Store, Sender and Pace are required.
+type Options struct {
+	Store  app.Store
+	Sender Sender
+	Pace   app.Pace
+	// Logger gets what goes wrong, and a line for each dispatch at debug level. Nil: nothing is logged.
+	Logger *slog.Logger
+	// ScanEvery is the interval at which the store is asked for what is due. Zero: 1 s.
+	ScanEvery time.Duration
+	// Concurrency is the number of events sent at once. Zero: 8.
+	Concurrency int
+	// MaxPause bounds the growing pause between tries while sending fails. Zero: 30 s.
+	MaxPause time.Duration
+}
+
+// minPause is the pause after the first failure.
+const minPause = 500 * time.Millisecond
+
+// recordTimeout bounds the recording of what became of a dispatch, also while stopping.
+const recordTimeout = 2 * time.Second
+
+// backlog is the number of offered requests kept in memory. What exceeds it is found by scanning.
+const backlog = 1000
+
+// batch is the number of due requests read at once.
+const batch = 100
+
+// Dispatcher sends events in the background once Run is called. Its methods are safe for concurrent use.
+type Dispatcher struct {
+	o    Options
+	wake chan struct{} // holds a token when something was offered
+
+	mu      sync.Mutex
+	offered []app.Request
+}
+
+// New returns a Dispatcher that does nothing until Run is called.
+func New(o Options) *Dispatcher {
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.ScanEvery = cmp.Or(o.ScanEvery, time.Second)
+	o.Concurrency = cmp.Or(o.Concurrency, 8)
+	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
+	return &Dispatcher{o: o, wake: make(chan struct{}, 1)}
+}
+
+// Offer has the event of r sent as soon as possible. The caller has just stored r and so holds its dispatch lease.
+// It never blocks; should the event not be sent, for whatever cause, a scan finds the request when the lease is over.
+func (d *Dispatcher) Offer(r app.Request) {
+	d.mu.Lock()
+	if len(d.offered) < backlog {
+		d.offered = append(d.offered, r)
+	}
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run dispatches until ctx ends, then waits for sends under way. It returns when nothing of it is left running.
+func (d *Dispatcher) Run(ctx context.Context) {
+	var (
+		failures int // rounds in a row in which nothing could be sent
+		nextScan time.Time
+	)
+	for ctx.Err() == nil {
+		var round round
+		if failures == 0 {
+			d.each(d.takeOffered(), func(r app.Request) { d.send(ctx, r, &round) })
+		} else {
+			// One try tells whether the server is back. What was offered is found by a scan after its lease.
+			d.takeOffered()
+		}
+		if now := time.Now(); !now.Before(nextScan) {
+			limit := batch
+			if failures > 0 {
+				limit = 1
+			}
+			full := d.scan(ctx, limit, &round)
+			nextScan = now.Add(d.o.ScanEvery)
+			if full && round.failed.Load() == 0 {
+				nextScan = now
+			}
+		}
+
+		wake := d.wake
+		switch {
+		case round.sent.Load() > 0:
+			failures = 0
+		case round.failed.Load() > 0:
+			failures++
+			nextScan = time.Now().Add(min(minPause<<min(failures-1, 10), d.o.MaxPause))
+		}
+		if failures > 0 {
+			wake = nil
+		}
+		timer := time.NewTimer(time.Until(nextScan))
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// round counts what became of the sends of one turn.
+type round struct{ sent, failed atomic.Int32 }
+
+// scan sends what is due, up to limit, and reports whether there may be more.
+func (d *Dispatcher) scan(ctx context.Context, limit int, round *round) (full bool) {
+	due, err := d.o.Store.DueRequests(ctx, time.Now(), limit)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.o.Logger.Error("cannot read which notifications are due; trying again", "error", err)
+		}
+		return false
+	}
+	d.each(due, func(r app.Request) { d.takeAndSend(ctx, r, round) })
+	return len(due) == limit
+}
+
+func (d *Dispatcher) takeOffered() []app.Request {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	offered := d.offered
+	d.offered = nil
+	return offered
+}
+
+// each calls f for all requests, a bounded number at once.
+func (d *Dispatcher) each(requests []app.Request, f func(app.Request)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, d.o.Concurrency)
+	for _, r := range requests {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f(r)
+		})
+	}
+	wg.Wait()
+}
+
+func (d *Dispatcher) takeAndSend(ctx context.Context, r app.Request, round *round) {
+	before := r.Notification.Generation
+	r, taken, err := app.Update(ctx, d.o.Store, r, func(n app.Notification) (app.Notification, bool) {
+		return n.TakeForDispatch(time.Now(), d.o.Pace)
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			d.o.Logger.Error("cannot take a due notification; trying again", "request", r.ID, "error", err)
+		}
+		return
+	}
+	if !taken {
+		return // somebody else did, or it has come to its end
+	}
+	if r.Notification.Generation > before {
+		d.o.Logger.Warn("notification was dispatched but did not come to its end; dispatching it again",
+			"request", r.ID, "generation", r.Notification.Generation)
+	}
+	d.send(ctx, r, round)
+}
+
+// send sends the event of r, whose dispatch lease this process has, and records what became of it.
+func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
+	if ctx.Err() != nil {
+		return
+	}
+	event := r.Event()
+	_, err := d.o.Sender.Send(ctx, event)
+	if err != nil && ctx.Err() != nil {
+		return // stopping: the lease ends by itself
+	}
+
+	var change func(app.Notification) (app.Notification, bool)
+	if err == nil {
+		round.sent.Add(1)
+		d.o.Logger.Debug("event sent", "request", r.ID, "event", event.ID)
+		change = func(n app.Notification) (app.Notification, bool) {
+			return n.Dispatch(r.Notification.Generation, time.Now(), d.o.Pace)
+		}
+	} else {
+		round.failed.Add(1)
+		err = withoutURL(err)
+		d.o.Logger.Error("cannot send an event to Inngest; it is kept and sent later", "request", r.ID, "error", err)
+		change = func(n app.Notification) (app.Notification, bool) {
+			cause := "the event could not be sent to Inngest: " + err.Error()
+			return n.DispatchFailed(r.Notification.Generation, cause, time.Now().Add(minPause))
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if _, _, err := app.Update(ctx, d.o.Store, r, change); err != nil {
+		// Sent but not recorded, it will be sent again under the same id, which is harmless.
+		d.o.Logger.Warn("could not record a dispatch", "request", r.ID, "error", err)
+	}
+}
+
+// withoutURL drops the URL from an HTTP client's error: the event API's holds the event key.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
