@@ -1,0 +1,60 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"text/tabwriter"
+)
+
+// Variable documents one environment variable.
+type Variable struct {
+	Name string
+	Doc  string
+	// Development and Production say what holds when the variable is not set: a default, "required", or "" for nothing.
+	Development, Production string
+}
+
+// Table returns every variable that the app reads, in an order that makes sense to read.
+func Table() []Variable {
+	var table []Variable
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Environment]()) {
+		byDefault := f.Tag.Get("envDefault")
+		table = append(table, Variable{
+			Name:        f.Tag.Get("env"),
+			Doc:         f.Tag.Get("doc"),
+			Development: byDefault + f.Tag.Get("dev"),
+			Production:  byDefault + f.Tag.Get("prod"),
+		})
+	}
+	return table
+}
+
+// Usage returns the table as text for a terminal.
+func Usage() string {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, v := range Table() {
+		fmt.Fprintf(w, "  %s\t%s%s\n", v.Name, v.Doc, v.defaults())
+	}
+	w.Flush() // into memory, which does not fail
+	return text.String()
+}
+
+func (v Variable) defaults() string {
+	switch {
+	case v.Development == v.Production && v.Production != "":
+		return fmt.Sprintf(" [%s]", v.Production)
+	case v.Development == "" && v.Production == "":
+		return ""
+	case v.Development == "":
+		return fmt.Sprintf(" [production: %s]", v.Production)
+	}
+	return fmt.Sprintf(" [development: %s; production: %s]", v.Development, v.Production)
+}
+
+// variableOf is the variable of a field of Environment.
+func variableOf(field string) string {
+	f, _ := reflect.TypeFor[Environment]().FieldByName(field)
+	return f.Tag.Get("env")
+}

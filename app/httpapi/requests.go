@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+)
+
+// Page sizes of the list.
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+func (a *api) create(w http.ResponseWriter, r *http.Request) {
+	draft, err := readDraft(w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	request, problems := draft.Request()
+	if err := a.checkReferences(r.Context(), request, problems); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if len(problems) > 0 {
+		a.fail(w, r, problems)
+		return
+	}
+
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	request.ID = a.Store.NewID()
+	request.CreatedAt = now
+	request.Notification = app.NewNotification(a.MessageID(request.ID), now, a.Pace)
+	if err := a.Store.CreateRequest(r.Context(), request); err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.Offer(request)
+	w.Header().Set("Location", "/api/requests/"+request.ID)
+	answer(w, http.StatusCreated, request)
+}
+
+// checkReferences adds a problem for every reference that leads nowhere, or to somebody who cannot be notified.
+// Fields that have a problem already are left alone.
+func (a *api) checkReferences(ctx context.Context, request app.Request, problems app.FieldErrors) error {
+	check := func(field, missing string, find func() (problem string, err error)) error {
+		if _, bad := problems[field]; bad {
+			return nil
+		}
+		problem, err := find()
+		if errors.Is(err, app.ErrNotFound) {
+			problem, err = missing, nil
+		}
+		if problem != "" {
+			problems[field] = problem
+		}
+		return err
+	}
+	return errors.Join(
+		check("equipmentId", "there is no such equipment", func() (string, error) {
+			_, err := a.Store.Equipment(ctx, request.EquipmentID)
+			return "", err
+		}),
+		check("technicianId", "there is no such user", func() (string, error) {
+			user, err := a.Store.User(ctx, request.TechnicianID)
+			if err != nil {
+				return "", err
+			}
+			if user.Role != app.RoleTechnician {
+				return "is not a technician", nil
+			}
+			if _, err := user.Address(); err != nil {
+				return "cannot be notified: " + err.Error(), nil
+			}
+			return "", nil
+		}),
+		check("requestedById", "there is no such user", func() (string, error) {
+			_, err := a.Store.User(ctx, request.RequestedByID)
+			return "", err
+		}),
+	)
+}
+
+// httpError is an error with an answer of its own.
+type httpError struct {
+	status int
+	detail string
+}
+
+func (e *httpError) Error() string { return e.detail }
+
+func readDraft(w http.ResponseWriter, r *http.Request) (app.Draft, error) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return app.Draft{}, &httpError{http.StatusUnsupportedMediaType, "Send JSON, with Content-Type: application/json."}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		return app.Draft{}, &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body must not exceed %d bytes.", MaxBody)}
+	}
+	if err != nil {
+		return app.Draft{}, &httpError{http.StatusBadRequest, "The body could not be read."}
+	}
+	var draft app.Draft
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&draft); err != nil {
+		return app.Draft{}, jsonProblem(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return app.Draft{}, &httpError{http.StatusBadRequest, "The body holds more than one JSON value."}
+	}
+	return draft, nil
+}
+
+// jsonProblem names the field where the decoder's error does.
+func jsonProblem(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		return app.FieldErrors{e.Field: "must be a " + e.Type.Kind().String() + ", not a JSON " + e.Value}
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return &httpError{http.StatusBadRequest, "The body must be a JSON object."}
+	}
+	if _, ok := errors.AsType[*time.ParseError](err); ok || strings.Contains(err.Error(), "Time.UnmarshalJSON") {
+		return app.FieldErrors{"scheduledFor": "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)"}
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		field, unquoteErr := strconv.Unquote(name)
+		if unquoteErr != nil {
+			field = name
+		}
+		return app.FieldErrors{field: "is not a field of a request"}
+	}
+	return &httpError{http.StatusBadRequest, "The body is not valid JSON."}
+}
+
+func (a *api) list(w http.ResponseWriter, r *http.Request) {
+	problems := app.FieldErrors{}
+	limit, after := defaultLimit, r.URL.Query().Get("after")
+	if s := r.URL.Query().Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > maxLimit {
+			problems["limit"] = fmt.Sprintf("must be a number between 1 and %d", maxLimit)
+		}
+		limit = n
+	}
+	if after != "" && !app.ValidID(after) {
+		problems["after"] = "must be the id of a request"
+	}
+	if len(problems) > 0 {
+		a.fail(w, r, problems)
+		return
+	}
+	requests, err := a.Store.Requests(r.Context(), after, limit)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, requests)
+}
+
+func (a *api) show(w http.ResponseWriter, r *http.Request) {
+	request, err := a.Store.Request(r.Context(), r.PathValue("id"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, request)
+}
+
+func (a *api) requeue(w http.ResponseWriter, r *http.Request) {
+	request, err := a.Store.Request(r.Context(), r.PathValue("id"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	request, requeued, err := app.Update(r.Context(), a.Store, request, func(n app.Notification) (app.Notification, bool) {
+		return n.Requeue(time.Now(), a.Pace)
+	})
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	if !requeued {
+		a.fail(w, r, &httpError{http.StatusConflict, fmt.Sprintf(
+			"Only a failed notification can be requeued; this one is %s.", request.Notification.State)})
+		return
+	}
+	a.Offer(request)
+	answer(w, http.StatusAccepted, request)
+}
+
+// fail answers with the problem that err is.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if fields, ok := errors.AsType[app.FieldErrors](err); ok {
+		problem(w, http.StatusBadRequest, "Some fields are not valid.", fields)
+		return
+	}
+	if e, ok := errors.AsType[*httpError](err); ok {
+		problem(w, e.status, e.detail, nil)
+		return
+	}
+	if errors.Is(err, app.ErrNotFound) {
+		problem(w, http.StatusNotFound, "There is no such request.", nil)
+		return
+	}
+	if r.Context().Err() != nil {
+		return // the client has gone
+	}
+	a.Logger.Error("the database failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	w.Header().Set("Retry-After", "5")
+	problem(w, http.StatusServiceUnavailable, "The database cannot be reached; try again in a moment.", nil)
+}
+
+// problemDetails is the JSON of RFC 9457, with one message per bad field.
+type problemDetails struct {
+	Type   string          `json:"type"`
+	Title  string          `json:"title"`
+	Status int             `json:"status"`
+	Detail string          `json:"detail"`
+	Errors app.FieldErrors `json:"errors,omitempty"`
+}
+
+func problem(w http.ResponseWriter, status int, detail string, fields app.FieldErrors) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	writeJSON(w, status, problemDetails{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields,
+	})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, status, v)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that has gone needs no answer
+}

@@ -1,0 +1,243 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/config"
+	"github.com/odoo-maintenance/inngest-harness/app/dispatch"
+	"github.com/odoo-maintenance/inngest-harness/app/email"
+	"github.com/odoo-maintenance/inngest-harness/app/httpapi"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
+)
+
+// openTimeout bounds the first contact with the database.
+const openTimeout = 15 * time.Second
+
+// dispatchLease is how long one process has to send an event before another may.
+const dispatchLease = 10 * time.Second
+
+// Deps replace what the configuration would lead to. The zero value replaces nothing.
+type Deps struct {
+	// Store is used instead of the configured database. The caller closes it, after the Service.
+	Store app.Store
+	// Mailer is used instead of the configured SMTP server.
+	Mailer functions.Mailer
+	// Logger gets the log. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Functions are served instead of functions.All.
+	Functions []functions.Function
+}
+
+// Service is the running app. Its methods are safe for concurrent use.
+type Service struct {
+	config  config.Config
+	logger  *slog.Logger
+	handler http.Handler
+	calls   calls
+
+	store      app.Store
+	ownsStore  bool
+	stop       context.CancelFunc // ends the dispatcher and the sending of events
+	dispatched chan struct{}      // closed when the dispatcher has ended
+	closeOnce  sync.Once
+	closeErr   error
+}
+
+// New connects to the database, unless deps brings a Store, and starts the dispatcher. The caller calls Close. Ctx
+// bounds the start alone.
+func New(ctx context.Context, c config.Config, deps Deps) (*Service, error) {
+	s := &Service{
+		config:     c,
+		logger:     cmp.Or(deps.Logger, slog.New(slog.DiscardHandler)),
+		store:      deps.Store,
+		dispatched: make(chan struct{}),
+	}
+	mailer := deps.Mailer
+	if mailer == nil {
+		smtp, err := email.NewSMTP(email.SMTPOptions{
+			Host: c.MailHost, Port: c.MailPort, User: c.MailUser, Pass: c.MailPass, Timeout: c.MailTimeout / 3,
+		})
+		if err != nil {
+			return nil, err
+		}
+		mailer = smtp
+	}
+	links, err := app.NewLinks(c.AppURL, c.LinkKey, c.APIToken)
+	if err != nil {
+		return nil, err
+	}
+	if s.store == nil {
+		ctx, cancel := context.WithTimeout(ctx, openTimeout)
+		defer cancel()
+		if s.store, err = mongostore.Open(ctx, c.MongoDBURI); err != nil {
+			return nil, err
+		}
+		s.ownsStore = true
+	}
+
+	running, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	if err := s.start(running, mailer, links, deps); err != nil {
+		stop()
+		close(s.dispatched)
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+func (s *Service) start(running context.Context, mailer functions.Mailer, links app.Links, deps Deps) error {
+	c := s.config
+	pace := app.Pace{
+		DispatchLease:   min(dispatchLease, c.RedispatchAfter),
+		RedispatchAfter: c.RedispatchAfter,
+		SendLease:       functions.SendLease(c.MailTimeout),
+	}
+	client, serve, err := inngest.NewClient(running, inngest.Options{
+		Dev:                c.Dev,
+		EventURL:           c.EventURL,
+		APIURL:             c.APIURL,
+		EventKey:           c.EventKey,
+		SigningKey:         c.SigningKey,
+		SigningKeyFallback: c.SigningKeyFallback,
+		AllowUnsignedSync:  c.AllowUnsignedSync,
+		Logger:             s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	all := deps.Functions
+	if all == nil {
+		all = functions.All()
+	}
+	err = functions.Register(client, functions.Deps{
+		Store:       s.store,
+		Mailer:      mailer,
+		Links:       links,
+		Logger:      s.logger,
+		From:        c.MailFrom,
+		TimeZone:    c.TimeZone,
+		SendTimeout: c.MailTimeout,
+		Pace:        pace,
+	}, all...)
+	if err != nil {
+		return err
+	}
+	if ladder := functions.LadderTime(c.MailTimeout); c.RedispatchAfter < ladder && !c.Dev {
+		s.logger.Warn("REDISPATCH_AFTER is shorter than a run can take with all its retries; runs may overtake each other",
+			"redispatchAfter", c.RedispatchAfter, "longestRun", ladder)
+	}
+
+	dispatcher := dispatch.New(dispatch.Options{
+		Store:    s.store,
+		Sender:   client,
+		Pace:     pace,
+		Logger:   s.logger,
+		MaxPause: min(30*time.Second, c.RedispatchAfter),
+	})
+	go func() {
+		defer close(s.dispatched)
+		dispatcher.Run(running)
+	}()
+
+	s.handler = s.calls.counted(httpapi.New(httpapi.Options{
+		Store:     s.store,
+		Offer:     dispatcher.Offer,
+		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
+		Inngest:   serve,
+		Links:     links,
+		Pace:      pace,
+		TimeZone:  c.TimeZone,
+		Token:     c.APIToken,
+		OpenPages: c.Dev,
+		Logger:    s.logger,
+	}))
+	return nil
+}
+
+// Handler serves the whole app. After Close has begun it answers 503.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Close ends the app in order: new calls are refused, the dispatcher stops, calls under way are waited for, a database
+// that New opened is closed. What is not over when ctx ends is left behind, and the error says so. It can be called
+// twice.
+func (s *Service) Close(ctx context.Context) error {
+	s.closeOnce.Do(func() {
+		over := s.calls.close()
+		s.stop()
+		s.closeErr = errors.Join(
+			wait(ctx, s.dispatched, "events being sent"),
+			wait(ctx, over, "calls under way"),
+		)
+		if s.ownsStore {
+			if err := s.store.Close(ctx); err != nil {
+				s.closeErr = errors.Join(s.closeErr, fmt.Errorf("close the database: %w", err))
+			}
+		}
+	})
+	return s.closeErr
+}
+
+func wait(ctx context.Context, over <-chan struct{}, what string) error {
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopped without waiting longer for %s: %w", what, context.Cause(ctx))
+	}
+}
+
+// Run serves on l until ctx ends, then stops gracefully: no new connections, the calls under way finish, all within
+// the configured SHUTDOWN_TIMEOUT. It closes l and the Service. Nil means that everything was finished.
+func (s *Service) Run(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		// A call of a function may hold a whole delivery and its recording.
+		WriteTimeout: time.Minute + functions.SendLease(s.config.MailTimeout),
+		IdleTimeout:  2 * time.Minute,
+		ErrorLog:     slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.logger.Info("stopping: finishing what is in flight", "within", s.config.ShutdownTimeout)
+	case err = <-served:
+		err = fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
+	defer cancel()
+	shutdown := server.Shutdown(deadline)
+	if shutdown != nil {
+		shutdown = errors.Join(fmt.Errorf("stopped with connections still open: %w", shutdown), server.Close())
+	}
+	return errors.Join(err, shutdown, s.Close(deadline))
+}
+
+// Listen opens the configured address.
+func Listen(ctx context.Context, c config.Config) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen (choose another PORT, or 0 for any free one): %w", err)
+	}
+	return l, nil
+}
+
+func domain(address string) string { return address[strings.LastIndex(address, "@")+1:] }
