@@ -1,0 +1,33 @@
+// Package golden compares an email with files kept beside the tests, as a person would compare two emails: by decoded
+// subject, addresses, text, HTML and attachments rather than by bytes on the wire.
+//
+// A golden is a directory of files that open without any tool:
+//
+//	corrective/
+//	    email.txt    subject, addresses, headers, and one line for each attachment
+//	    body.html    the HTML alternative; opens in a browser
+//	    body.txt     the text alternative
+//
+// Open a directory of goldens once for a set of tests, then Compare each email by name:
+//
+//	set, err := golden.Open("testdata/golden", golden.Options{Update: update})
+//	…
+//	err = set.Compare("corrective", email,
+//		golden.Replacement{Old: request.ID, New: "{{request-id}}"},
+//		golden.Replacement{Old: app.URL, New: "{{app-url}}"})
+//
+// An email that differs gives a *Mismatch, whose text is a diff of each part that differs; a golden that does not exist
+// gives a *MissingError, and is never made unless Options.Update asks for it. Unused tells which goldens no test asked for.
+//
+// # What may vary
+//
+// Before it is compared or stored, an email loses what differs from run to run. The Date, the Message-ID and the run id
+// become {{date}}, {{message-id}} and {{run-id}}, multipart boundaries go, and the caller's Replacements are applied.
+// Secrets in links (parameters such as sig and token), bearer tokens and signing keys become {{secret}}: they are neither
+// stored nor shown.
+//
+// HTML is compared by what it says: the order of attributes and of style declarations, white space that does not show,
+// the spelling of entities and comments do not count; conditional comments, which mail clients read, do. Whether white
+// space shows is decided from the kind of element and its style attribute (display is not looked at, nor are style sheets).
+// The parser is golang.org/x/net/html, and so the rules are those of the HTML standard.
+package golden

@@ -1,0 +1,396 @@
+package golden
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// canonicalHTML returns a form of doc in which two documents that read alike are equal, made for comparing line by line:
+// an indented outline of the parsed document. It is itself HTML with the same meaning, and its own canonical form.
+func canonicalHTML(doc string) string {
+	doc = plainLines(doc)
+	if strings.TrimSpace(doc) == "" {
+		return ""
+	}
+	if body, ok := strings.CutPrefix(doc, asWritten); ok {
+		return asWritten + canonicalText(body)
+	}
+	// Parsing repairs bad nesting, and a repaired document may be repaired again; sound documents settle at once.
+	form := doc
+	for range maxRepairs {
+		next, err := outline(form)
+		if err != nil {
+			break
+		}
+		if next == form {
+			return form
+		}
+		form = next
+	}
+	return asWritten + canonicalText(doc)
+}
+
+const (
+	maxRepairs = 8
+	// asWritten stands before a document that no parser settles on, which is compared line by line as it came.
+	asWritten = "<!-- badly nested HTML: compared as written -->\n"
+)
+
+func outline(doc string) (string, error) {
+	// Mail clients run no scripts.
+	root, err := html.ParseWithOptions(strings.NewReader(doc), html.ParseOptionEnableScripting(false))
+	if err != nil {
+		return "", err
+	}
+	var p outliner
+	p.startLine()
+	if err := p.children(root); err != nil {
+		return "", err
+	}
+	p.newline()
+	return p.out.String(), nil
+}
+
+// outliner writes a document with block elements on lines of their own and what flows between them on lines that break
+// only where white space shows anyway, next to a tag. So the breaks and the indentation change nothing when it is read again.
+type outliner struct {
+	out     strings.Builder
+	depth   int
+	blank   bool // nothing stands on the line yet
+	opened  bool // the tag just written opened a block that has no content yet
+	hidden  bool // white space here would not show: a line of text starts, or there was white space already
+	pending bool // white space that shows is to be written before the next word or tag
+	tagLast bool // the last thing written was a tag
+}
+
+var errPlaintext = errors.New("<plaintext> has no end")
+
+const maxIndent = 40
+
+func (p *outliner) put(s string) {
+	if p.opened {
+		p.opened = false
+		p.newline()
+	}
+	if p.blank {
+		p.out.WriteString(strings.Repeat("  ", min(p.depth, maxIndent)))
+	}
+	p.blank = false
+	p.out.WriteString(s)
+}
+
+func (p *outliner) newline() {
+	p.opened = false
+	if !p.blank && p.out.Len() > 0 {
+		p.out.WriteByte('\n')
+	}
+	p.blank = true
+}
+
+// startLine begins a new line of text: white space around it does not show.
+func (p *outliner) startLine() {
+	p.newline()
+	p.pending, p.hidden, p.tagLast = false, true, false
+}
+
+// space writes the white space that is due before a word or a tag, next to a tag as a line break.
+func (p *outliner) space(tagNext bool) {
+	if !p.pending {
+		return
+	}
+	p.pending, p.hidden = false, true
+	if tagNext || p.tagLast {
+		p.newline()
+	} else {
+		p.put(" ")
+	}
+}
+
+func (p *outliner) children(n *html.Node) error {
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		if err := p.node(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *outliner) node(n *html.Node) error {
+	switch n.Type {
+	case html.TextNode:
+		p.text(n.Data)
+	case html.CommentNode:
+		p.comment(n.Data)
+	case html.DoctypeNode:
+		var b strings.Builder
+		if err := html.Render(&b, n); err != nil {
+			return err
+		}
+		p.startLine()
+		p.put(b.String())
+		p.startLine()
+	case html.ElementNode:
+		return p.element(n)
+	}
+	return nil
+}
+
+func (p *outliner) text(s string) {
+	words := strings.FieldsFunc(s, isSpace)
+	if len(s) > 0 && isSpace(rune(s[0])) && !p.hidden {
+		p.pending = true
+	}
+	for i, word := range words {
+		if i > 0 {
+			p.pending = true
+		}
+		p.space(false)
+		p.put(escapeText(word))
+		p.hidden, p.tagLast = false, false
+	}
+	if len(words) > 0 && isSpace(rune(s[len(s)-1])) {
+		p.pending = true
+	}
+}
+
+// comment keeps conditional comments, which are instructions to mail clients, and drops the others.
+func (p *outliner) comment(data string) {
+	if !conditional(data) {
+		return
+	}
+	var b strings.Builder
+	for i, word := range strings.FieldsFunc(data, isSpace) {
+		if i > 0 {
+			if strings.HasPrefix(word, "<") && strings.HasSuffix(b.String(), ">") {
+				b.WriteByte('\n')
+			} else {
+				b.WriteByte(' ')
+			}
+		}
+		b.WriteString(word)
+	}
+	p.space(true)
+	if p.hidden {
+		p.newline()
+	}
+	p.put(html.Token{Type: html.CommentToken, Data: b.String()}.String())
+	p.tagLast = true
+}
+
+func conditional(comment string) bool {
+	comment = strings.TrimSpace(comment)
+	return strings.HasPrefix(comment, "[if") || strings.HasPrefix(comment, "<![endif]") || strings.HasPrefix(comment, "[endif]")
+}
+
+func (p *outliner) element(n *html.Node) error {
+	block := n.Namespace == "" && blockElements[n.DataAtom]
+	switch {
+	case n.DataAtom == atom.Plaintext:
+		return errPlaintext
+	case n.Namespace == "" && n.DataAtom == atom.Style:
+		p.styleSheet(n)
+		return nil
+	case n.Namespace == "" && n.DataAtom == atom.Br:
+		p.pending = false
+		p.put(openTag(n))
+		p.startLine()
+		return nil
+	case keepsSpace(n) || holdsLiteral(n):
+		p.verbatim(n, block)
+		return nil
+	case block:
+		p.startLine()
+		p.put(openTag(n))
+		if isVoid(n) {
+			p.startLine()
+			return nil
+		}
+		p.opened = true
+		p.depth++
+		if err := p.children(n); err != nil {
+			return err
+		}
+		p.depth--
+		p.pending = false
+		if p.opened {
+			p.opened = false
+		} else {
+			p.newline()
+		}
+		p.put("</" + n.Data + ">")
+		p.startLine()
+		return nil
+	}
+	p.space(true)
+	p.put(openTag(n))
+	p.tagLast = true
+	if isVoid(n) {
+		p.hidden = false
+		return nil
+	}
+	if err := p.children(n); err != nil {
+		return err
+	}
+	p.put("</" + n.Data + ">")
+	p.tagLast = true
+	return nil
+}
+
+// verbatim writes an element in which every space and line break shows.
+func (p *outliner) verbatim(n *html.Node, block bool) {
+	if block {
+		p.startLine()
+	}
+	p.space(true)
+	p.put("")
+	writeVerbatim(&p.out, n)
+	p.hidden, p.tagLast = false, true
+	if block {
+		p.startLine()
+	}
+}
+
+func writeVerbatim(b *strings.Builder, n *html.Node) {
+	switch n.Type {
+	case html.TextNode:
+		if holdsLiteral(n.Parent) {
+			b.WriteString(n.Data)
+		} else {
+			b.WriteString(escapeText(n.Data))
+		}
+	case html.CommentNode:
+		if conditional(n.Data) {
+			b.WriteString(html.Token{Type: html.CommentToken, Data: n.Data}.String())
+		}
+	case html.ElementNode:
+		b.WriteString(openTag(n))
+		if isVoid(n) {
+			return
+		}
+		// The parser drops a line feed that follows these tags.
+		if c := n.FirstChild; c != nil && c.Type == html.TextNode && strings.HasPrefix(c.Data, "\n") &&
+			(n.DataAtom == atom.Pre || n.DataAtom == atom.Listing || n.DataAtom == atom.Textarea) {
+			b.WriteByte('\n')
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			writeVerbatim(b, c)
+		}
+		b.WriteString("</" + n.Data + ">")
+	}
+}
+
+// styleSheet writes a style element with one declaration on each line.
+func (p *outliner) styleSheet(n *html.Node) {
+	p.startLine()
+	p.put(openTag(n))
+	p.opened = true
+	p.depth++
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		for _, line := range sheetLines(c.Data) {
+			p.put(line)
+			p.newline()
+		}
+	}
+	p.depth--
+	if p.opened {
+		p.opened = false
+	} else {
+		p.newline()
+	}
+	p.put("</style>")
+	p.startLine()
+}
+
+// openTag writes a start tag with its attributes in alphabetical order.
+func openTag(n *html.Node) string {
+	var attrs []string
+	for _, attr := range n.Attr {
+		key, value := attr.Key, attr.Val
+		if attr.Namespace != "" {
+			key = attr.Namespace + ":" + key
+		}
+		switch key {
+		case "style":
+			if value = canonicalStyle(value); value == "" {
+				continue
+			}
+		case "class":
+			value = strings.Join(strings.Fields(value), " ")
+		case "href", "src":
+			value = strings.TrimSpace(value)
+		}
+		attrs = append(attrs, " "+key+`="`+attributeEscaper.Replace(value)+`"`)
+	}
+	slices.Sort(attrs)
+	return "<" + n.Data + strings.Join(attrs, "") + ">"
+}
+
+var (
+	textEscaper      = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\u00A0", "&nbsp;", "\r", "&#13;")
+	attributeEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\u00A0", "&nbsp;", "\r", "&#13;",
+		`"`, "&quot;", "\n", "&#10;", "\t", "&#9;")
+)
+
+func escapeText(s string) string { return textEscaper.Replace(s) }
+
+// isSpace reports whether r is white space that HTML collapses; a no-break space is not.
+func isSpace(r rune) bool {
+	return r == ' ' || r == '\t' || r == '\n' || r == '\f' || r == '\r'
+}
+
+func isVoid(n *html.Node) bool {
+	return n.Namespace == "" && slices.Contains(voidElements, n.DataAtom)
+}
+
+// holdsLiteral reports whether the text in n is neither escaped nor made of tags.
+func holdsLiteral(n *html.Node) bool {
+	return n != nil && n.Namespace == "" && slices.Contains(literalElements, n.Data)
+}
+
+// keepsSpace reports whether white space in n shows.
+func keepsSpace(n *html.Node) bool {
+	if n.Namespace != "" {
+		return false
+	}
+	switch n.DataAtom {
+	case atom.Pre, atom.Listing, atom.Textarea:
+		return true
+	}
+	for _, attr := range n.Attr {
+		if attr.Key != "style" {
+			continue
+		}
+		for _, d := range parseDeclarations(attr.Val) {
+			if d.property == "white-space" && (strings.HasPrefix(d.value, "pre") || strings.HasPrefix(d.value, "break-spaces")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var voidElements = []atom.Atom{
+	atom.Area, atom.Base, atom.Br, atom.Col, atom.Embed, atom.Hr, atom.Img, atom.Input, atom.Keygen, atom.Link, atom.Meta,
+	atom.Param, atom.Source, atom.Track, atom.Wbr,
+}
+
+// blockElements start and end a line of text, so that white space next to their tags does not show.
+var blockElements = func() map[atom.Atom]bool {
+	set := map[atom.Atom]bool{}
+	for _, a := range []atom.Atom{
+		atom.Html, atom.Head, atom.Body, atom.Title, atom.Meta, atom.Link, atom.Base, atom.Script, atom.Style, atom.Template,
+		atom.Address, atom.Article, atom.Aside, atom.Blockquote, atom.Center, atom.Dd, atom.Details, atom.Dialog, atom.Dir,
+		atom.Div, atom.Dl, atom.Dt, atom.Fieldset, atom.Figcaption, atom.Figure, atom.Footer, atom.Form, atom.Frame,
+		atom.Frameset, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Header, atom.Hgroup, atom.Hr, atom.Legend,
+		atom.Li, atom.Listing, atom.Main, atom.Menu, atom.Nav, atom.Noframes, atom.Ol, atom.Optgroup, atom.Option, atom.P,
+		atom.Pre, atom.Section, atom.Summary, atom.Table, atom.Caption, atom.Colgroup, atom.Col, atom.Tbody, atom.Td,
+		atom.Tfoot, atom.Th, atom.Thead, atom.Tr, atom.Ul, atom.Xmp,
+	} {
+		set[a] = true
+	}
+	return set
+}()
