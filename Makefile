@@ -1,0 +1,71 @@
+# `make` alone lists the targets. Two matter to a newcomer: dev and test.
+#
+# Everything is plain go; the targets only spare you the flags. Variables you may set:
+#   PORTS=free      make dev on free ports instead of the ones people know (app 3000, MailHog 8025, …)
+#   RUN=TestName    run only these tests, in test, e2e and golden
+
+SHELL       := /bin/sh
+.DEFAULT_GOAL := help
+
+PORTS ?= fixed
+RUN   ?= .
+
+STATICCHECK := v0.8.2
+
+MODULES   := app e2e fixtures harness harness/cmd/harness harness/containers
+PUBLISHED := harness harness/cmd/harness harness/containers
+BIN       := bin
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: build ## start the stack and the app with the sample world; reload on change
+	@$(BIN)/harness up --ports $(PORTS) --watch app -- sh -c '\
+	  go build -o $(BIN)/app ./app/cmd/app && \
+	  $(BIN)/app seed fixtures/world.json && \
+	  exec $(BIN)/app'
+
+demo: ## beside a running `make dev`: create the typical requests, print where to look
+	@go run ./e2e/cmd/demo
+
+test: tools ## every test that needs no Docker
+	go test -count=1 -run '$(RUN)' work
+
+e2e: tools ## the end-to-end tests alone
+	go test -count=1 -run '$(RUN)' ./e2e/...
+
+golden: tools ## rewrite the golden emails from what the app sends now
+	HARNESS_UPDATE=1 go test -count=1 -run 'TestTypical' ./e2e/...
+
+bench: tools ## measure: stack start, event to email, beside their floors
+	go run ./e2e/cmd/bench
+
+lint: ## gofmt, vet, staticcheck, tidy go.mod files
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
+	go vet work
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) $(addsuffix /...,$(addprefix ./,$(MODULES)))
+	@$(MAKE) --no-print-directory tidy-check
+
+check: lint cross ## lint, the race detector (needs a C compiler), cross-compilation
+	go test -count=1 -race work
+
+cross: ## compile for the systems that CI does not run
+	GOOS=darwin GOARCH=arm64 go vet work
+	GOOS=windows GOARCH=amd64 go vet work
+
+tidy: ## tidy the go.mod files
+	@sh scripts/tidy.sh
+
+tidy-check:
+	@sh scripts/tidy.sh -check
+
+build: tools ## build the harness command and the app into bin/
+	@go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app
+
+tools: ## build the servers that the tests run, once, into your cache
+	@go run ./harness/cmd/harness tools build
+
+clean: ## remove what the targets made here (the cache of servers stays)
+	rm -rf $(BIN) .harness dist
+
+.PHONY: help dev demo test e2e golden bench lint check cross tidy tidy-check build tools clean
