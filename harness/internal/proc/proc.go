@@ -83,6 +83,12 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.Dir != "" {
+		// The system would say of the program that it is not there.
+		if _, err := os.Stat(s.Dir); err != nil {
+			return nil, fmt.Errorf("its working directory: %w", err)
+		}
+	}
 	p := &Process{
 		spec:  s,
 		id:    rand.Text(),

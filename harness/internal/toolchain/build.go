@@ -124,7 +124,7 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	if err := os.Rename(out, dir); err != nil {
 		return f.cacheFailure(err)
 	}
-	return nil
+	return os.Remove(logFile) // tells only why a build failed
 }
 
 // vendor copies the modules beside the source, and adds what the one zip lacks. `go mod vendor -e` is content with any

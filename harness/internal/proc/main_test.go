@@ -1,0 +1,177 @@
+//go:build unix
+
+package proc_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// role is the variable that makes this test binary one of the children that the tests run.
+const role = "PROC_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if play, ok := roles()[os.Getenv(role)]; ok {
+		play(os.Args[1:])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func roles() map[string]func(args []string) {
+	return map[string]func(args []string){
+		// exits with a status after printing lines
+		"exit": func(args []string) {
+			for _, line := range args[1:] {
+				fmt.Println(line)
+			}
+			code, _ := strconv.Atoi(args[0])
+			os.Exit(code)
+		},
+		// prints its environment and where it is
+		"env": func([]string) {
+			dir, _ := os.Getwd()
+			fmt.Println("DIR=" + dir)
+			fmt.Println(strings.Join(os.Environ(), "\n"))
+		},
+		// ends when asked to
+		"obey": func([]string) {
+			interrupted := interrupts()
+			fmt.Println("ready")
+			<-interrupted
+			fmt.Println("bye")
+		},
+		// does not end when asked to
+		"ignore": func([]string) {
+			signal.Ignore(os.Interrupt, syscall.SIGTERM)
+			fmt.Println("ready")
+			select {}
+		},
+		// says how often it was interrupted, and ends at the end of its patience: a second interrupt
+		"touchy": func([]string) {
+			interrupted := interrupts()
+			fmt.Println("ready")
+			<-interrupted
+			fmt.Println("interrupted once")
+			<-interrupted
+			fmt.Println("interrupted twice")
+			os.Exit(9)
+		},
+		// ends at once when asked to, before the program that it wraps
+		"wrapper": func([]string) {
+			interrupted := interrupts()
+			start("wrapped", nil)
+			<-interrupted
+		},
+		// ends well only after its wrapper has ended
+		"wrapped": func([]string) {
+			interrupted := interrupts()
+			wrapper := os.Getppid()
+			fmt.Println("ready")
+			<-interrupted
+			for os.Getppid() == wrapper {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Println("ended well")
+		},
+		// ticks
+		"tick": func([]string) {
+			for range time.Tick(time.Millisecond) {
+				fmt.Println("tick")
+			}
+		},
+		// has children that share its environment: one in its group, one in a session of its own, one in a group of
+		// its own; and one that shares its group but not its environment
+		"family": func([]string) {
+			start("ignore", nil)
+			start("ignore", &syscall.SysProcAttr{Setsid: true})
+			start("ignore", &syscall.SysProcAttr{Setpgid: true})
+			startClean("ignore", nil)
+			fmt.Println("family", os.Getpid())
+			select {}
+		},
+		// ends, and leaves the family of its own behind
+		"runaway": func([]string) {
+			start("ignore", nil)
+			start("ignore", &syscall.SysProcAttr{Setsid: true})
+			os.Exit(3)
+		},
+		// leaves a process behind that nothing ties to it but its standard output
+		"escape": func([]string) {
+			startClean("ignore", &syscall.SysProcAttr{Setsid: true})
+			os.Exit(4)
+		},
+		// is to be killed while it supervises a family
+		"supervisor": func([]string) {
+			p, err := proc.Start(context.Background(), proc.Spec{
+				Name: "family", Path: os.Args[0], Env: []string{role + "=family"},
+				OnLine: func(line string) { fmt.Println(line) },
+			})
+			if err != nil {
+				panic(err)
+			}
+			<-p.Done()
+		},
+		// ends without stopping what it supervises
+		"quitter": func([]string) {
+			family := make(chan struct{})
+			_, err := proc.Start(context.Background(), proc.Spec{
+				Name: "family", Path: os.Args[0], Env: []string{role + "=family"},
+				OnLine: func(line string) {
+					fmt.Println(line)
+					if strings.HasPrefix(line, "family ") {
+						close(family)
+					}
+				},
+			})
+			if err != nil {
+				panic(err)
+			}
+			<-family
+			os.Exit(0)
+		},
+		// writes what its arguments say: a count of lines, their length
+		"write": func(args []string) {
+			count, _ := strconv.Atoi(args[0])
+			length, _ := strconv.Atoi(args[1])
+			for i := range count {
+				fmt.Println(strconv.Itoa(i) + ":" + strings.Repeat("x", length))
+			}
+		},
+	}
+}
+
+func interrupts() <-chan os.Signal {
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt)
+	return c
+}
+
+// start starts a child of a child, and tells its process id.
+func start(play string, attr *syscall.SysProcAttr) { startIn(os.Environ(), play, attr) }
+
+// startClean does so in an environment that tells nothing of where it comes from.
+func startClean(play string, attr *syscall.SysProcAttr) { startIn(nil, play, attr) }
+
+func startIn(env []string, play string, attr *syscall.SysProcAttr) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(env, role+"="+play)
+	cmd.Stdout = os.Stdout
+	cmd.SysProcAttr = attr
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	fmt.Println("child", cmd.Process.Pid)
+}

@@ -1,0 +1,106 @@
+package proc_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+const familySize = 4 // children that the role "family" has
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(child) error{
+		"stop":                  func(c child) error { return c.Stop(t.Context(), time.Millisecond) },
+		"kill":                  func(c child) error { return c.Kill() },
+		"the child alone dies":  func(c child) error { return syscall.Kill(c.PID(), syscall.SIGKILL) },
+		"the child is paused":   func(c child) error { return errors.Join(c.Pause(), c.Stop(t.Context(), time.Millisecond)) },
+		"its group is murdered": func(c child) error { return syscall.Kill(-c.PID(), syscall.SIGKILL) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := run(t, "family", proc.Spec{})
+			pids := c.pids(t, familySize)
+			c.line(t, "family ")
+			for _, pid := range pids {
+				require.True(t, alive(pid))
+			}
+			require.NoError(t, end(c))
+			c.await(t)
+			requireGone(t, append(pids, c.PID())...)
+		})
+	}
+	t.Run("the child ends by itself", func(t *testing.T) {
+		t.Parallel()
+		c := run(t, "runaway", proc.Spec{})
+		pids := c.pids(t, 2)
+		c.await(t)
+		require.ErrorContains(t, c.Err(), "runaway exited with status 3")
+		requireGone(t, pids...)
+	})
+}
+
+// Nobody gets a chance to clean up when the supervisor is killed, or just ends.
+func TestNothingOutlivesTheSupervisor(t *testing.T) {
+	t.Parallel()
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		c := run(t, "supervisor", proc.Spec{})
+		pids := c.pids(t, familySize)
+		var family int
+		_, err := fmt.Sscan(c.line(t, "family "), &family)
+		require.NoError(t, err)
+		// We supervise it in turn, but know nothing of the family, whose groups and marks are not ours: only its own
+		// watchdog can help.
+		require.NoError(t, syscall.Kill(-c.PID(), syscall.SIGKILL))
+		requireGone(t, append(pids, family)...)
+	})
+	t.Run("ended", func(t *testing.T) {
+		t.Parallel()
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = []string{role + "=quitter"}
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		found := regexp.MustCompile(`(?m)^(?:child|family) (\d+)$`).FindAllSubmatch(out, -1)
+		require.Len(t, found, familySize+1, "%s", out)
+		for _, f := range found {
+			pid, err := strconv.Atoi(string(f[1]))
+			require.NoError(t, err)
+			requireGone(t, pid)
+		}
+	})
+}
+
+// Not even what escapes keeps Done waiting by holding the child's output open.
+func TestEscapedProcessDoesNotHangTheEnd(t *testing.T) {
+	t.Parallel()
+	c := run(t, "escape", proc.Spec{})
+	pid := c.pids(t, 1)[0]
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	c.await(t)
+	require.ErrorContains(t, c.Err(), "escape exited with status 4")
+	require.True(t, alive(pid), "it gets away: it shares neither group, nor environment")
+}
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	c := run(t, "write", proc.Spec{Args: []string{"10000", "100"}, TailLines: 1, LogFile: "/dev/full"})
+	c.await(t)
+	var exit *proc.ExitError
+	require.ErrorAs(t, c.Err(), &exit)
+	require.Zero(t, exit.Code, "the child could write all it wanted")
+	require.ErrorIs(t, exit.LogErr, syscall.ENOSPC)
+	require.Len(t, exit.Tail, 1)
+	require.Contains(t, exit.Tail[0], "9999:")
+	require.Contains(t, exit.Error(), "whole log: /dev/full (incomplete: no space left on device)")
+}

@@ -1,0 +1,307 @@
+package toolchain_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+)
+
+// standIn is a running stand-in for MongoDB.
+type standIn struct {
+	*proc.Process
+	path string // of its program
+	addr string
+}
+
+// startStandIn builds the program when it has to, and runs it on a free port.
+func startStandIn(t *testing.T, args ...string) standIn {
+	t.Helper()
+	bin, err := toolchain.Ensure(t.Context(), toolchain.Mongo, toolchain.Options{LookupEnv: environment("PATH", "HARNESS_CACHE")})
+	require.NoError(t, err)
+
+	ready := make(chan string, 1)
+	p, err := proc.Start(t.Context(), proc.Spec{
+		Name: "ferretdb",
+		Path: bin.Path,
+		Args: append([]string{"-listen", "127.0.0.1:0"}, args...),
+		Env:  []string{"TMPDIR=" + t.TempDir()},
+		OnLine: func(line string) {
+			if addr, ok := strings.CutPrefix(line, "ready on "); ok {
+				ready <- addr
+			}
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Kill() })
+	select {
+	case addr := <-ready:
+		return standIn{Process: p, path: bin.Path, addr: addr}
+	case <-p.Done():
+		require.NoError(t, p.Err())
+		panic("unreachable: it ended by itself")
+	}
+}
+
+// connect returns a client of its own, with a pool of its own.
+func (s standIn) connect(t *testing.T) *mongo.Client {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + s.addr).SetTimeout(20 * time.Second))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
+	return client
+}
+
+func (s standIn) collection(t *testing.T, opts ...options.Lister[options.CollectionOptions]) *mongo.Collection {
+	return s.connect(t).Database("test").Collection("documents", opts...)
+}
+
+// together runs f in n goroutines that begin at the same moment.
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range n {
+		wg.Go(func() { <-begin; f(i) })
+	}
+	close(begin)
+	wg.Wait()
+}
+
+func TestStandInUpdatesAreAtomic(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	ctx := t.Context()
+	const writers = 4
+	clients := make([]*mongo.Collection, writers)
+	for i := range clients {
+		clients[i] = s.collection(t)
+	}
+
+	t.Run("of many that compare and set, one wins", func(t *testing.T) {
+		for trial := range 200 {
+			id := fmt.Sprint("cas-", trial)
+			_, err := clients[0].InsertOne(ctx, bson.M{"_id": id, "state": "pending"})
+			require.NoError(t, err)
+			var won atomic.Int32
+			together(writers, func(i int) {
+				res, err := clients[i].UpdateOne(ctx, bson.M{"_id": id, "state": "pending"}, bson.M{"$set": bson.M{"state": "claimed", "by": i}})
+				if err == nil && res.ModifiedCount == 1 {
+					won.Add(1)
+				}
+			})
+			require.EqualValues(t, 1, won.Load(), "trial %d", trial)
+		}
+	})
+	t.Run("find and modify as well", func(t *testing.T) {
+		for trial := range 50 {
+			id := fmt.Sprint("fam-", trial)
+			_, err := clients[0].InsertOne(ctx, bson.M{"_id": id, "state": "pending"})
+			require.NoError(t, err)
+			var won atomic.Int32
+			together(writers, func(i int) {
+				err := clients[i].FindOneAndUpdate(ctx, bson.M{"_id": id, "state": "pending"}, bson.M{"$set": bson.M{"state": "claimed"}}).Err()
+				if err == nil {
+					won.Add(1)
+				}
+			})
+			require.EqualValues(t, 1, won.Load(), "trial %d", trial)
+		}
+	})
+	t.Run("no increment is lost", func(t *testing.T) {
+		const each = 50
+		_, err := clients[0].InsertOne(ctx, bson.M{"_id": "counter", "n": 0})
+		require.NoError(t, err)
+		together(writers*2, func(i int) {
+			for range each {
+				_, err := clients[i%writers].UpdateOne(ctx, bson.M{"_id": "counter"}, bson.M{"$inc": bson.M{"n": 1}})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		var doc struct{ N int }
+		require.NoError(t, clients[0].FindOne(ctx, bson.M{"_id": "counter"}).Decode(&doc))
+		require.Equal(t, writers*2*each, doc.N)
+	})
+	t.Run("of many that upsert one key, one inserts", func(t *testing.T) {
+		for trial := range 50 {
+			var inserted atomic.Int32
+			together(writers, func(i int) {
+				res, err := clients[i].UpdateOne(ctx, bson.M{"_id": fmt.Sprint("up-", trial)}, bson.M{"$setOnInsert": bson.M{"by": i}}, options.UpdateOne().SetUpsert(true))
+				if err == nil {
+					inserted.Add(int32(res.UpsertedCount))
+				}
+			})
+			require.EqualValues(t, 1, inserted.Load(), "trial %d", trial)
+		}
+	})
+}
+
+// A gate that everything goes through must not be held by somebody who is not going through it.
+func TestStandInNobodyHoldsUpOthers(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	ctx := t.Context()
+	coll := s.collection(t)
+	docs := make([]any, 100)
+	for i := range docs {
+		docs[i] = bson.M{"n": i}
+	}
+	_, err := coll.InsertMany(ctx, docs)
+	require.NoError(t, err)
+
+	cursor, err := coll.Find(ctx, bson.M{}, options.Find().SetBatchSize(2))
+	require.NoError(t, err)
+	require.True(t, cursor.Next(ctx))
+
+	half, err := net.Dial("tcp", s.addr) // a request that stops in the middle
+	require.NoError(t, err)
+	defer half.Close()
+	_, err = half.Write([]byte{200, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xdd, 7, 0, 0, 0})
+	require.NoError(t, err)
+
+	other := s.collection(t)
+	_, err = other.InsertOne(ctx, bson.M{"_id": "while the cursor is open"})
+	require.NoError(t, err)
+	n, err := other.CountDocuments(ctx, bson.M{"n": bson.M{"$gte": 0}})
+	require.NoError(t, err)
+	require.EqualValues(t, len(docs), n)
+
+	var rest []bson.M
+	require.NoError(t, cursor.All(ctx, &rest))
+	require.GreaterOrEqual(t, len(rest), len(docs)-1)
+}
+
+// A write that wants no reply must not leave one to be taken for that of the next request on its connection.
+func TestStandInUnacknowledgedWrites(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + s.addr).SetMaxPoolSize(1))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
+	db := client.Database("test")
+	silent := db.Collection("documents", options.Collection().SetWriteConcern(writeconcern.Unacknowledged()))
+	for i := range 20 {
+		_, err := silent.InsertOne(t.Context(), bson.M{"_id": i})
+		require.NoError(t, err)
+		var doc bson.M
+		require.NoError(t, db.Collection("documents").FindOne(t.Context(), bson.M{"_id": i}).Decode(&doc))
+		require.EqualValues(t, i, doc["_id"])
+	}
+}
+
+func TestStandInSurvivesGarbage(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	message := func(length uint32, rest string) []byte {
+		return append(binary.LittleEndian.AppendUint32(nil, length), rest...)
+	}
+	for name, sent := range map[string][]byte{
+		"HTTP":               []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		"no length":          message(0, strings.Repeat("\x00", 12)),
+		"absurd length":      message(1<<31, strings.Repeat("\x00", 12)),
+		"unknown operation":  message(16, "\x01\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\x7f"),
+		"message of nothing": message(16, "\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00"),
+		"broken document":    message(26, "\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x00"),
+	} {
+		conn, err := net.Dial("tcp", s.addr)
+		require.NoError(t, err, name)
+		_, err = conn.Write(sent)
+		require.NoError(t, err, name)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		_, err = io.Copy(io.Discard, conn)
+		require.NotErrorIs(t, err, context.DeadlineExceeded, "%s: the connection stays open", name)
+		conn.Close()
+	}
+	_, err := s.collection(t).InsertOne(t.Context(), bson.M{"_id": 1})
+	require.NoError(t, err)
+}
+
+func TestStandInStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	coll := s.collection(t)
+	_, err := coll.InsertOne(t.Context(), bson.M{"_id": 1})
+	require.NoError(t, err)
+	idle, err := net.Dial("tcp", s.addr)
+	require.NoError(t, err)
+	defer idle.Close()
+
+	began := time.Now()
+	require.NoError(t, s.Stop(t.Context(), 5*time.Second))
+	require.Less(t, time.Since(began), 2*time.Second, "FerretDB by itself takes three")
+}
+
+func TestStandInKeepsItsData(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*proc.Process) error{
+		"stopped": func(p *proc.Process) error { return p.Stop(context.Background(), 5*time.Second) },
+		"killed":  (*proc.Process).Kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir() + "/data ?#%41" // as a URI it would be another
+			require.NoError(t, exec.Command("mkdir", dir).Run())
+			first := startStandIn(t, "-dir", dir)
+			_, err := first.collection(t).InsertOne(t.Context(), bson.M{"_id": "kept"})
+			require.NoError(t, err)
+			require.NoError(t, end(first.Process))
+
+			second := startStandIn(t, "-dir", dir)
+			require.NoError(t, second.collection(t).FindOne(t.Context(), bson.M{"_id": "kept"}).Err())
+		})
+	}
+}
+
+func TestStandInCommandLine(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	dead := deadAddress(t)
+	for _, c := range []struct {
+		name string
+		args []string
+		ok   bool
+		says string
+	}{
+		{"check", []string{"-check", s.addr}, true, ""},
+		{"check of nothing", []string{"-check", dead}, false, "nothing answers at " + dead},
+		{"port in use", []string{"-listen", s.addr}, false, "cannot listen on " + s.addr},
+		{"address others can reach", []string{"-listen", "0.0.0.0:0"}, false, "can be reached from other machines"},
+		{"all addresses", []string{"-listen", ":0"}, false, "can be reached from other machines"},
+		{"no port", []string{"-listen", "localhost"}, false, "-listen wants host:port"},
+		{"missing folder", []string{"-listen", "127.0.0.1:0", "-dir", t.TempDir() + "/none"}, false, "cannot use the folder of the databases"},
+		{"argument", []string{"start"}, false, `unexpected argument "start"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			out, err := exec.CommandContext(ctx, s.path, c.args...).CombinedOutput()
+			require.Equal(t, c.ok, err == nil, "%v: %s", err, out)
+			require.Contains(t, string(out), c.says)
+		})
+	}
+}
+
+// deadAddress returns an address where nothing listens.
+func deadAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
+}
