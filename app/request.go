@@ -87,14 +87,14 @@ type Request struct {
 
 // Draft is what somebody asks to be stored, before anything is checked.
 type Draft struct {
-	Subject       string    `json:"subject"`
-	Type          Type      `json:"type"`
-	EquipmentID   string    `json:"equipmentId"`
-	TechnicianID  string    `json:"technicianId"`
-	RequestedByID string    `json:"requestedById"`
-	Description   string    `json:"description"`
-	Priority      Priority  `json:"priority"`
-	ScheduledFor  time.Time `json:"scheduledFor"`
+	Subject       string   `json:"subject"`
+	Type          Type     `json:"type"`
+	EquipmentID   string   `json:"equipmentId"`
+	TechnicianID  string   `json:"technicianId"`
+	RequestedByID string   `json:"requestedById"`
+	Description   string   `json:"description"`
+	Priority      Priority `json:"priority"`
+	ScheduledFor  string   `json:"scheduledFor"` // RFC 3339
 }
 
 // Request checks d for all that can be known without the store and returns the request it asks for, without id,
@@ -110,8 +110,12 @@ func (d Draft) Request() (Request, FieldErrors) {
 		Description:   strings.TrimSpace(strings.ReplaceAll(d.Description, "\r\n", "\n")),
 		Priority:      d.Priority,
 	}
-	if !d.ScheduledFor.IsZero() {
-		r.ScheduledFor = d.ScheduledFor.UTC().Truncate(time.Millisecond)
+	if d.ScheduledFor != "" {
+		scheduled, err := time.Parse(time.RFC3339, d.ScheduledFor)
+		if err != nil || scheduled.IsZero() {
+			problems.add("scheduledFor", "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)")
+		}
+		r.ScheduledFor = millis(scheduled)
 	}
 	if r.Priority == "" {
 		r.Priority = Normal

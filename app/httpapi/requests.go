@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -23,12 +24,13 @@ const (
 )
 
 func (a *api) create(w http.ResponseWriter, r *http.Request) {
-	draft, err := readDraft(w, r)
+	draft, mistyped, err := readDraft(w, r)
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
 	request, problems := draft.Request()
+	maps.Copy(problems, mistyped)
 	if err := a.checkReferences(r.Context(), request, problems); err != nil {
 		a.fail(w, r, err)
 		return
@@ -100,46 +102,43 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.detail }
 
-func readDraft(w http.ResponseWriter, r *http.Request) (app.Draft, error) {
+// readDraft returns what the body holds, and a problem for the field that has the wrong JSON type, if one has.
+func readDraft(w http.ResponseWriter, r *http.Request) (draft app.Draft, mistyped app.FieldErrors, err error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return app.Draft{}, &httpError{http.StatusUnsupportedMediaType, "Send JSON, with Content-Type: application/json."}
+		return draft, nil, &httpError{http.StatusUnsupportedMediaType, "Send JSON, with Content-Type: application/json."}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return app.Draft{}, &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body must not exceed %d bytes.", MaxBody)}
+		return draft, nil, &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body must not exceed %d bytes.", MaxBody)}
 	}
 	if err != nil {
-		return app.Draft{}, &httpError{http.StatusBadRequest, "The body could not be read."}
+		return draft, nil, &httpError{http.StatusBadRequest, "The body could not be read."}
 	}
-	var draft app.Draft
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&draft); err != nil {
-		return app.Draft{}, jsonProblem(err)
+	err = decoder.Decode(&draft)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		// The decoder has gone on to the end, so that the other fields can be checked too.
+		mistyped, err = app.FieldErrors{e.Field: "must be a string, not a JSON " + e.Value}, nil
+	}
+	if err != nil {
+		return draft, nil, jsonProblem(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return app.Draft{}, &httpError{http.StatusBadRequest, "The body holds more than one JSON value."}
+		return draft, nil, &httpError{http.StatusBadRequest, "The body holds more than one JSON value."}
 	}
-	return draft, nil
+	return draft, mistyped, nil
 }
 
-// jsonProblem names the field where the decoder's error does.
 func jsonProblem(err error) error {
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		return app.FieldErrors{e.Field: "must be a " + e.Type.Kind().String() + ", not a JSON " + e.Value}
-	}
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &httpError{http.StatusBadRequest, "The body must be a JSON object."}
 	}
-	if _, ok := errors.AsType[*time.ParseError](err); ok || strings.Contains(err.Error(), "Time.UnmarshalJSON") {
-		return app.FieldErrors{"scheduledFor": "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)"}
-	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		field, unquoteErr := strconv.Unquote(name)
-		if unquoteErr != nil {
-			field = name
+		if field, err := strconv.Unquote(name); err == nil {
+			name = field
 		}
-		return app.FieldErrors{field: "is not a field of a request"}
+		return app.FieldErrors{name: "is not a field of a request"}
 	}
 	return &httpError{http.StatusBadRequest, "The body is not valid JSON."}
 }
@@ -246,5 +245,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a client that has gone needs no answer
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false) // it is JSON, and says so; a Message-ID should be readable
+	_ = encoder.Encode(v)        // a client that has gone needs no answer
 }

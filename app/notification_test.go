@@ -1,0 +1,299 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+)
+
+var (
+	t0   = time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
+	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 8 * time.Minute, SendLease: 30 * time.Second}
+
+	runA = app.Run{ID: "A", Generation: 1}
+	runB = app.Run{ID: "B", Generation: 1}
+)
+
+func created() app.Notification { return app.NewNotification("<m@x>", t0, pace) }
+
+func dispatched() app.Notification {
+	n, _ := created().Dispatch(1, t0, pace)
+	return n
+}
+
+// claimed returns a notification that run A claimed at t0, and A as its holder.
+func claimed() (app.Notification, app.Run) {
+	n, _ := dispatched().ClaimFor(runA, t0, pace)
+	holder := runA
+	holder.ClaimedAt = n.Claim.At
+	return n, holder
+}
+
+func failed() app.Notification {
+	n, holder := claimed()
+	n, _ = n.Fail(holder, "550 no such user", t0)
+	return n
+}
+
+func sent() app.Notification {
+	n, _ := dispatched().Accept(t0)
+	return n
+}
+
+func TestNewNotificationIsItsCreatorsToDispatch(t *testing.T) {
+	t.Parallel()
+	n := created()
+	require.Equal(t, app.Pending, n.State)
+	require.Equal(t, 1, n.Generation)
+	_, taken := n.TakeForDispatch(t0.Add(pace.DispatchLease-time.Millisecond), pace)
+	require.False(t, taken, "another process took it within the creator's lease")
+	n, taken = n.TakeForDispatch(t0.Add(pace.DispatchLease), pace)
+	require.True(t, taken)
+	require.Equal(t, 1, n.Generation, "a pending notification keeps its generation: the server may have its event")
+}
+
+func TestDispatch(t *testing.T) {
+	t.Parallel()
+	n, ok := created().Dispatch(1, t0, pace)
+	require.True(t, ok)
+	require.Equal(t, app.Dispatched, n.State)
+	require.Equal(t, t0, n.DispatchedAt)
+	require.Equal(t, t0.Add(pace.RedispatchAfter), n.NextDispatchAt)
+
+	for name, n := range map[string]app.Notification{"sent": sent(), "failed": failed(), "dispatched": dispatched()} {
+		_, ok := n.Dispatch(1, t0, pace)
+		require.False(t, ok, name)
+	}
+	_, ok = created().Dispatch(2, t0, pace)
+	require.False(t, ok, "of another generation")
+}
+
+func TestDispatchKeepsALaterTurn(t *testing.T) {
+	t.Parallel()
+	p := pace
+	p.RedispatchAfter = time.Second // shorter than a claim
+	n, result := created().ClaimFor(runA, t0, p)
+	require.Equal(t, app.Granted, result)
+	n, ok := n.Dispatch(1, t0, p)
+	require.True(t, ok)
+	require.Equal(t, t0.Add(p.SendLease), n.NextDispatchAt, "nobody may redispatch while the claim lasts")
+}
+
+func TestDispatchFailed(t *testing.T) {
+	t.Parallel()
+	n, ok := created().DispatchFailed(1, "connection refused", t0.Add(time.Second))
+	require.True(t, ok)
+	require.Equal(t, app.Pending, n.State)
+	require.Equal(t, "connection refused", n.LastError)
+	require.Equal(t, t0.Add(time.Second), n.NextDispatchAt)
+
+	running, _ := created().ClaimFor(runA, t0, pace)
+	_, ok = running.DispatchFailed(1, "answer lost", t0.Add(time.Second))
+	require.False(t, ok, "a run has it, so the server had the event")
+	_, ok = dispatched().DispatchFailed(1, "x", t0)
+	require.False(t, ok)
+}
+
+func TestTakeForDispatchStartsANewGenerationOfWhatIsLost(t *testing.T) {
+	t.Parallel()
+	n, _ := claimed()
+	due := n.NextDispatchAt
+	_, taken := n.TakeForDispatch(due.Add(-time.Millisecond), pace)
+	require.False(t, taken)
+	n, taken = n.TakeForDispatch(due, pace)
+	require.True(t, taken)
+	require.Equal(t, app.Pending, n.State)
+	require.Equal(t, 2, n.Generation)
+	require.Nil(t, n.Claim, "the lost run keeps its claim")
+
+	_, result := n.ClaimFor(runA, due, pace)
+	require.Equal(t, app.Superseded, result)
+	_, result = n.ClaimFor(app.Run{ID: "C", Generation: 2}, due, pace)
+	require.Equal(t, app.Granted, result)
+}
+
+func TestTakeForDispatchTakesAClaimForASignThatTheServerHadTheEvent(t *testing.T) {
+	t.Parallel()
+	n, _ := created().ClaimFor(runA, t0, pace) // the dispatch was never recorded, then all was lost
+	n, taken := n.TakeForDispatch(n.NextDispatchAt, pace)
+	require.True(t, taken)
+	require.Equal(t, 2, n.Generation)
+}
+
+func TestTakeForDispatchLeavesWhatIsOver(t *testing.T) {
+	t.Parallel()
+	for name, n := range map[string]app.Notification{"sent": sent(), "failed": failed()} {
+		require.True(t, n.NextDispatchAt.IsZero(), name)
+		_, taken := n.TakeForDispatch(t0.Add(1000*time.Hour), pace)
+		require.False(t, taken, name)
+	}
+}
+
+func TestEachGenerationGetsMoreTime(t *testing.T) {
+	t.Parallel()
+	n := dispatched()
+	var waits []time.Duration
+	for range 6 {
+		now := n.NextDispatchAt
+		n, _ = n.TakeForDispatch(now, pace)
+		n, _ = n.Dispatch(n.Generation, now, pace)
+		waits = append(waits, n.NextDispatchAt.Sub(now))
+	}
+	after := pace.RedispatchAfter
+	require.Equal(t, []time.Duration{2 * after, 4 * after, 8 * after, 8 * after, 8 * after, 8 * after}, waits)
+}
+
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	held, _ := claimed()
+	rested, holder := claimed()
+	rested, _ = rested.AttemptFailed(holder, "451 busy", t0.Add(time.Second), pace)
+	requeued, _ := failed().Requeue(t0, pace)
+	foreign := app.Run{ID: "F"}
+
+	for name, c := range map[string]struct {
+		n    app.Notification
+		run  app.Run
+		at   time.Duration
+		want app.ClaimResult
+	}{
+		"dispatched":                                  {dispatched(), runA, 0, app.Granted},
+		"pending, the dispatch not recorded yet":      {created(), runA, 0, app.Granted},
+		"an event from elsewhere":                     {dispatched(), foreign, 0, app.Granted},
+		"sent":                                        {sent(), runA, 0, app.AlreadySent},
+		"failed":                                      {failed(), runA, 0, app.HasFailed},
+		"failed, an event from elsewhere":             {failed(), foreign, 0, app.HasFailed},
+		"another run has it":                          {held, runB, 0, app.HeldByOther},
+		"another run has it, its lease is over":       {held, runB, time.Hour, app.HeldByOther},
+		"the same call delivered twice":               {held, runA, 0, app.InFlight},
+		"the same run, just before the lease is over": {held, runA, pace.SendLease - 1, app.InFlight},
+		"the same run, the lease is over":             {held, runA, pace.SendLease, app.Granted},
+		"the same run, its attempt is over":           {rested, runA, time.Second, app.Granted},
+		"another run between the attempts of the one": {rested, runB, time.Hour, app.HeldByOther},
+		"a run of an earlier dispatch":                {requeued, runA, 0, app.Superseded},
+		"a run of the new dispatch":                   {requeued, app.Run{ID: "C", Generation: 2}, 0, app.Granted},
+	} {
+		n, got := c.n.ClaimFor(c.run, t0.Add(c.at), pace)
+		require.Equal(t, c.want, got, name)
+		if got != app.Granted {
+			require.Equal(t, c.n, n, "%s: changed without being granted", name)
+			continue
+		}
+		require.Equal(t, c.n.Attempts+1, n.Attempts, name)
+		require.Equal(t, c.run.ID, n.Claim.RunID, name)
+		require.False(t, n.NextDispatchAt.Before(n.Claim.Until), "%s: due while the claim lasts", name)
+	}
+}
+
+func TestAcceptAlwaysWins(t *testing.T) {
+	t.Parallel()
+	held, _ := claimed()
+	redispatched, _ := dispatched().TakeForDispatch(t0.Add(time.Hour), pace)
+	for name, n := range map[string]app.Notification{
+		"pending": created(), "dispatched": dispatched(), "claimed": held, "failed": failed(), "redispatched": redispatched,
+	} {
+		n, ok := n.Accept(t0)
+		require.True(t, ok, name)
+		require.Equal(t, app.Sent, n.State, name)
+		require.Equal(t, t0, n.SentAt, name)
+		require.Empty(t, n.Reason, name)
+		require.Nil(t, n.Claim, name)
+		require.True(t, n.NextDispatchAt.IsZero(), name)
+	}
+	_, ok := sent().Accept(t0.Add(time.Hour))
+	require.False(t, ok, "the first acceptance stays")
+}
+
+func TestFailuresAreReportedByWhoMay(t *testing.T) {
+	t.Parallel()
+	held, holder := claimed()
+	redispatched, _ := held.TakeForDispatch(held.NextDispatchAt, pace)
+	foreign := app.Run{ID: "F"}
+
+	for name, c := range map[string]struct {
+		n    app.Notification
+		run  app.Run
+		want bool
+	}{
+		"the holder":                     {held, holder, true},
+		"a run before it claims":         {dispatched(), runA, true},
+		"a foreign run before it claims": {dispatched(), foreign, true},
+		"another run":                    {held, runB, false},
+		"a foreign run":                  {held, foreign, false},
+		"another call of the holder":     {held, runA, false},
+		"a run of an earlier dispatch":   {redispatched, holder, false},
+		"after it was sent":              {sent(), runA, false},
+		"after it failed":                {failed(), runA, false},
+	} {
+		_, attemptFailed := c.n.AttemptFailed(c.run, "x", t0, pace)
+		_, runOver := c.n.RunOver(c.run, "x", t0, pace)
+		_, fail := c.n.Fail(c.run, "x", t0)
+		require.Equal(t, []bool{c.want, c.want, c.want}, []bool{attemptFailed, runOver, fail}, name)
+	}
+}
+
+func TestAttemptFailedLeavesTheClaimToTheRun(t *testing.T) {
+	t.Parallel()
+	n, holder := claimed()
+	before := *n.Claim
+	at := t0.Add(time.Second)
+	after, ok := n.AttemptFailed(holder, "451 busy", at, pace)
+	require.True(t, ok)
+	require.Equal(t, app.Dispatched, after.State)
+	require.Equal(t, "451 busy", after.LastError)
+	require.Equal(t, "A", after.Claim.RunID)
+	require.Equal(t, at, after.Claim.Until)
+	require.Equal(t, at.Add(pace.RedispatchAfter), after.NextDispatchAt)
+	require.Equal(t, before, *n.Claim, "the value it was called on has changed")
+}
+
+func TestRunOverMakesItDueAfterAGrowingPause(t *testing.T) {
+	t.Parallel()
+	var pauses []time.Duration
+	n := dispatched()
+	for generation := 1; generation <= 5; generation++ {
+		n, _ = n.RunOver(app.Run{ID: "A", Generation: generation}, "421 later", t0, pace)
+		require.Equal(t, app.Dispatched, n.State)
+		require.Nil(t, n.Claim)
+		pauses = append(pauses, n.NextDispatchAt.Sub(t0))
+		n, _ = n.TakeForDispatch(n.NextDispatchAt, pace)
+		require.Equal(t, generation+1, n.Generation)
+	}
+	require.Equal(t, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 8 * time.Minute}, pauses)
+}
+
+func TestFailSaysWhy(t *testing.T) {
+	t.Parallel()
+	n := failed()
+	require.Equal(t, app.Failed, n.State)
+	require.Equal(t, "550 no such user", n.Reason)
+	require.Equal(t, "550 no such user", n.LastError)
+	require.Nil(t, n.Claim)
+}
+
+func TestRequeue(t *testing.T) {
+	t.Parallel()
+	n, ok := failed().Requeue(t0, pace)
+	require.True(t, ok)
+	require.Equal(t, app.Pending, n.State)
+	require.Equal(t, 2, n.Generation)
+	require.Empty(t, n.Reason)
+	require.Equal(t, "550 no such user", n.LastError, "what went wrong last is still what went wrong last")
+	require.Equal(t, 1, n.Attempts)
+	for _, n := range []app.Notification{created(), dispatched(), sent()} {
+		_, ok := n.Requeue(t0, pace)
+		require.False(t, ok, n.State)
+	}
+}
+
+func TestLongErrorsAreClippedBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	n, _ := created().DispatchFailed(1, strings.Repeat("é", 1000), t0)
+	require.Equal(t, strings.Repeat("é", 250)+"…", n.LastError)
+	n, _ = created().DispatchFailed(1, "x"+strings.Repeat("é", 1000), t0)
+	require.Equal(t, "x"+strings.Repeat("é", 249)+"…", n.LastError)
+}
