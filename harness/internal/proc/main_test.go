@@ -22,6 +22,9 @@ import (
 // role is the variable that makes this test binary one of the children that the tests run.
 const role = "PROC_TEST_ROLE"
 
+// familySize is how many children the role "family" has.
+const familySize = 4
+
 func TestMain(m *testing.M) {
 	if play, ok := roles()[os.Getenv(role)]; ok {
 		play(os.Args[1:])
@@ -113,6 +116,17 @@ func roles() map[string]func(args []string) {
 			startClean("ignore", &syscall.SysProcAttr{Setsid: true})
 			os.Exit(4)
 		},
+		// has in its group a dead process that nobody reaps
+		"haunted": func([]string) {
+			interrupted := interrupts()
+			startClean("undertaker", &syscall.SysProcAttr{Setpgid: true}, strconv.Itoa(os.Getpid()))
+			<-interrupted
+		},
+		"undertaker": func(args []string) {
+			group, _ := strconv.Atoi(args[0])
+			start("exit", &syscall.SysProcAttr{Setpgid: true, Pgid: group}, "0")
+			select {}
+		},
 		// is to be killed while it supervises a family
 		"supervisor": func([]string) {
 			p, err := proc.Start(context.Background(), proc.Spec{
@@ -126,20 +140,22 @@ func roles() map[string]func(args []string) {
 		},
 		// ends without stopping what it supervises
 		"quitter": func([]string) {
-			family := make(chan struct{})
+			complete := make(chan struct{}, familySize)
 			_, err := proc.Start(context.Background(), proc.Spec{
 				Name: "family", Path: os.Args[0], Env: []string{role + "=family"},
 				OnLine: func(line string) {
 					fmt.Println(line)
-					if strings.HasPrefix(line, "family ") {
-						close(family)
+					if line == "ready" {
+						complete <- struct{}{}
 					}
 				},
 			})
 			if err != nil {
 				panic(err)
 			}
-			<-family
+			for range familySize {
+				<-complete
+			}
 			os.Exit(0)
 		},
 		// writes what its arguments say: a count of lines, their length
@@ -160,13 +176,17 @@ func interrupts() <-chan os.Signal {
 }
 
 // start starts a child of a child, and tells its process id.
-func start(play string, attr *syscall.SysProcAttr) { startIn(os.Environ(), play, attr) }
+func start(play string, attr *syscall.SysProcAttr, args ...string) {
+	startIn(os.Environ(), play, attr, args)
+}
 
 // startClean does so in an environment that tells nothing of where it comes from.
-func startClean(play string, attr *syscall.SysProcAttr) { startIn(nil, play, attr) }
+func startClean(play string, attr *syscall.SysProcAttr, args ...string) {
+	startIn(nil, play, attr, args)
+}
 
-func startIn(env []string, play string, attr *syscall.SysProcAttr) {
-	cmd := exec.Command(os.Args[0])
+func startIn(env []string, play string, attr *syscall.SysProcAttr, args []string) {
+	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(env, role+"="+play)
 	cmd.Stdout = os.Stdout
 	cmd.SysProcAttr = attr
