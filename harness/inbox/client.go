@@ -1,0 +1,230 @@
+package inbox
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// DefaultRunHeader is the header that ties an email to the Inngest run that sent it.
+const DefaultRunHeader = "X-Inngest-Run-Id"
+
+var (
+	// ErrNotFound says that MailHog has no message with this id.
+	ErrNotFound = errors.New("MailHog has no such message")
+	// ErrClosed says that the client has been closed.
+	ErrClosed = errors.New("the inbox client is closed")
+)
+
+// Options are what a client may be told. The zero value is good.
+type Options struct {
+	// HTTPClient sends the requests. Nil means one of the client's own, with a timeout of 30 s a request.
+	HTTPClient *http.Client
+	// RunHeader is the header that holds the id of the Inngest run that sent an email. "" means DefaultRunHeader.
+	RunHeader string
+}
+
+// Client reads one MailHog server. It is safe for concurrent use, and meant to be shared: its index makes the second
+// question cheap. Close it when done.
+type Client struct {
+	api api
+	own *http.Transport // of the client that Options did not give; nil otherwise
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	walking sync.Mutex // held while the inbox is read, before mu
+
+	mu      sync.Mutex
+	index   *index
+	next    *round // the refresh that has not begun to read yet
+	feeding bool   // the websocket goroutine was started
+	// held are messages pushed while the inbox is read for the first time, or for the first time since the connection
+	// broke: they come after what is being read. Nil at other times.
+	held    []stored
+	holding bool
+	feedErr error // why there is no websocket connection; nil while there is one
+}
+
+// New returns a client of the MailHog whose page is at baseURL, as in "http://127.0.0.1:8025". Credentials in the URL
+// are used for HTTP basic authentication. New asks MailHog nothing, and so does not fail: whether it is there, the first
+// question tells.
+func New(baseURL string, o Options) *Client {
+	base, user := parseBase(baseURL)
+	c := &Client{
+		api:   api{base: base, user: user, client: o.HTTPClient},
+		index: newIndex(cmp.Or(o.RunHeader, DefaultRunHeader)),
+	}
+	if c.api.client == nil {
+		c.own = &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
+		c.api.client = &http.Client{Timeout: requestTimeout, Transport: c.own}
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// BaseURL is MailHog's address, without credentials.
+func (c *Client) BaseURL() string { return c.api.base }
+
+// Close ends the connection to MailHog and every call under way, which return ErrClosed. It may be called more than
+// once.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.cancel()
+	c.mu.Unlock()
+	c.running.Wait()
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
+
+// ReadToEnd returns when the client knows every message that MailHog had accepted at the moment of the call. After it,
+// what Find does not find was not there: a claim that no email came rests on this, not on having waited.
+//
+// It costs one request for one message when there is nothing new, whatever the size of the inbox.
+func (c *Client) ReadToEnd(ctx context.Context) error { return c.refresh(ctx) }
+
+// List returns all messages, in the order in which MailHog took them.
+func (c *Client) List(ctx context.Context) ([]*Message, error) { return c.Find(ctx, Filter{}) }
+
+// Each calls fn with all messages that MailHog had at the moment of the call, in order, decoding them one by one, and
+// stops at the first error, which it returns.
+func (c *Client) Each(ctx context.Context, fn func(*Message) error) error {
+	if err := c.refresh(ctx); err != nil {
+		return err
+	}
+	for _, e := range c.entries("", 0) {
+		if err := fn(c.decode(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Find returns the messages that match a filter, in order; none is not an error. It sees all that MailHog had accepted
+// at the moment of the call. A filter with a recipient or a run looks only at the messages that have it.
+func (c *Client) Find(ctx context.Context, f Filter) ([]*Message, error) {
+	if err := c.refresh(ctx); err != nil {
+		return nil, err
+	}
+	var found []*Message
+	for _, e := range c.entries(f.key(), 0) {
+		if m := c.decode(e); f.match(m, c.index.runHeader) {
+			found = append(found, m)
+		}
+	}
+	return found, nil
+}
+
+// Get returns the message with this id, or ErrNotFound.
+func (c *Client) Get(ctx context.Context, id string) (*Message, error) {
+	c.mu.Lock()
+	e := c.index.byID[id]
+	c.mu.Unlock()
+	if e == nil {
+		if err := c.refresh(ctx); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		e = c.index.byID[id]
+		c.mu.Unlock()
+	}
+	if e == nil {
+		return nil, fmt.Errorf("message %q: %w", id, ErrNotFound)
+	}
+	return c.decode(e), nil
+}
+
+// Count returns how many messages MailHog has.
+func (c *Client) Count(ctx context.Context) (int, error) {
+	if err := c.refresh(ctx); err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.index.byID), nil
+}
+
+// Delete removes one message from MailHog, or returns ErrNotFound.
+func (c *Client) Delete(ctx context.Context, id string) error {
+	if err := c.api.delete(ctx, id); err != nil {
+		var status *statusError
+		if errors.As(err, &status) && status.code == http.StatusInternalServerError {
+			// That is how MailHog says that it does not know the id.
+			return fmt.Errorf("delete message %q: %w", id, ErrNotFound)
+		}
+		return fmt.Errorf("delete message %q: %w", id, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.index.remove(func(e *entry) bool { return e.ID == id })
+	return nil
+}
+
+// Clear removes all messages from MailHog: everybody's, so tests that share a MailHog do not clear it.
+func (c *Client) Clear(ctx context.Context) error {
+	c.mu.Lock()
+	before := c.index.seq
+	c.mu.Unlock()
+	if err := c.api.delete(ctx, ""); err != nil {
+		return fmt.Errorf("clear the inbox: %w", err)
+	}
+	c.mu.Lock()
+	c.index.remove(func(e *entry) bool { return e.seq <= before })
+	c.mu.Unlock()
+	return c.refresh(ctx) // what came meanwhile may have been cleared or not
+}
+
+// entries returns the known messages with a key that were learnt after the one numbered seq.
+func (c *Client) entries(key string, seq uint64) []*entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.index.after(key, seq)
+}
+
+// decode returns the decoded message, which is made once.
+func (c *Client) decode(e *entry) *Message {
+	e.once.Do(func() {
+		raw, problem := c.raw(e)
+		m := Decode(raw)
+		m.ID, m.Received = e.ID, e.Created
+		m.Envelope = Envelope{From: e.stored.Raw.From, To: e.stored.Raw.To, Helo: e.stored.Raw.Helo}
+		if problem != "" {
+			m.Problems = append(m.Problems, problem)
+		}
+		e.decoded = m
+	})
+	return e.decoded
+}
+
+// replaced is what JSON turns every byte into that is not UTF-8.
+var replaced = []byte(string(utf8.RuneError))
+
+// raw returns the message as it came. MailHog's JSON damages 8-bit text in charsets other than UTF-8; where it may have
+// done so, the body is fetched in the one form that it leaves alone. That request looks the message up by id, which
+// races with deliveries inside MailHog, so it is made for such messages only.
+func (c *Client) raw(e *entry) (raw []byte, problem string) {
+	raw = []byte(e.stored.Raw.Data)
+	if !bytes.Contains(raw, replaced) {
+		return raw, ""
+	}
+	header, body, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	if bytes.Contains(body, replaced) {
+		original, err := c.api.body(c.ctx, e.ID)
+		if err != nil {
+			return raw, fmt.Sprintf("bytes that are not UTF-8 were lost in MailHog's JSON: %v", err)
+		}
+		raw = bytes.Join([][]byte{header, original}, []byte("\r\n\r\n"))
+	}
+	if bytes.Contains(header, replaced) {
+		problem = "the header holds bytes that are not UTF-8, which were lost in MailHog's JSON: encode them (RFC 2047)"
+	}
+	return raw, problem
+}

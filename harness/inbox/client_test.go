@@ -1,0 +1,323 @@
+package inbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+func TestFindGoesByTheEnvelope(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, hog.URL), newSender(t, hog)
+	kim, hidden := recipient(), recipient()
+	s.deliver(note("for both", "To: "+kim), kim, hidden)
+	s.deliver(note("for a namesake", "To: "+kim), "x"+kim)
+	s.deliver(note("for kim again", "To: somebody.else@plant.test"), kim)
+
+	found, err := c.Find(limit(t), inbox.Filter{To: kim})
+	require.NoError(t, err)
+	require.Equal(t, []string{"for both", "for kim again"}, subjects(found))
+	require.Empty(t, cmp.Diff([]string{kim, hidden}, found[0].Envelope.To))
+	require.Equal(t, "bounce@plant.test", found[0].Envelope.From)
+	require.NotEmpty(t, found[0].ID)
+	require.False(t, found[0].Received.IsZero())
+
+	for filter, want := range map[string]struct {
+		filter inbox.Filter
+		found  []string
+	}{
+		"blind copies":           {inbox.Filter{To: hidden}, []string{"for both"}},
+		"the domain has no case": {inbox.Filter{To: kim[:len(kim)-len("plant.test")] + "PLANT.Test"}, []string{"for both", "for kim again"}},
+		"the local part has":     {inbox.Filter{To: "K" + kim[1:]}, nil},
+		"nobody":                 {inbox.Filter{To: "nobody@plant.test"}, nil},
+		"not by substring":       {inbox.Filter{To: kim[1:]}, nil},
+	} {
+		found, err := c.Find(limit(t), want.filter)
+		require.NoError(t, err)
+		require.Equal(t, want.found, subjects(found), filter)
+	}
+}
+
+func TestFindByHeaders(t *testing.T) {
+	t.Parallel()
+	c, s := newClient(t, hog.URL), newSender(t, hog)
+	kim := recipient()
+	s.deliver(note("=?utf-8?q?P=C3=BCmpe?=", "X-Inngest-Run-Id: run-of-"+kim, "X-Tag: a", "X-Tag: =?utf-8?q?=C3=B6?="), kim)
+	s.deliver(note("other"), kim)
+
+	for name, tc := range map[string]struct {
+		filter inbox.Filter
+		found  bool
+	}{
+		"run":                 {inbox.Filter{RunID: "run-of-" + kim}, true},
+		"another run":         {inbox.Filter{RunID: "run-of-nobody"}, false},
+		"decoded subject":     {inbox.Filter{To: kim, Subject: "Pümpe"}, true},
+		"part of a subject":   {inbox.Filter{To: kim, Subject: "Püm"}, false},
+		"from":                {inbox.Filter{RunID: "run-of-" + kim, From: "desk@PLANT.test"}, true},
+		"from is no envelope": {inbox.Filter{RunID: "run-of-" + kim, From: "bounce@plant.test"}, false},
+		"repeated header":     {inbox.Filter{To: kim, Header: map[string]string{"x-tag": "ö"}}, true},
+		"header not there":    {inbox.Filter{To: kim, Header: map[string]string{"X-None": "ö"}}, false},
+		"condition holds":     {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *inbox.Message) bool { return m.Text == "hello" }}, true},
+		"condition does not":  {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *inbox.Message) bool { return false }}, false},
+	} {
+		found, err := c.Find(limit(t), tc.filter)
+		require.NoError(t, err)
+		if !tc.found {
+			require.Empty(t, found, name)
+			continue
+		}
+		require.Equal(t, []string{"Pümpe"}, subjects(found), name)
+	}
+}
+
+func TestRunHeaderCanHaveAnotherName(t *testing.T) {
+	t.Parallel()
+	c := inbox.New(hog.URL, inbox.Options{RunHeader: "X-Run"})
+	defer c.Close()
+	kim := recipient()
+	newSender(t, hog).deliver(note("s", "X-Run:", "\trun-"+kim), kim)
+	found, err := c.Find(limit(t), inbox.Filter{RunID: "run-" + kim})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+}
+
+// What MailHog has accepted, the next question sees: no waiting, no luck.
+func TestReadToEndSeesAllThatWasAccepted(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, hog.URL)
+	var senders sync.WaitGroup
+	for range 4 {
+		s, kim := newSender(t, hog), recipient()
+		senders.Go(func() {
+			for n := 1; n <= 50; n++ {
+				s.deliver(note(fmt.Sprint(n)), kim)
+				found, err := c.Find(limit(t), inbox.Filter{To: kim})
+				if err != nil || len(found) != n || found[n-1].Subject != fmt.Sprint(n) {
+					t.Errorf("after delivery %d: %v, %v", n, subjects(found), err)
+					return
+				}
+			}
+		})
+	}
+	senders.Wait()
+	require.NoError(t, c.ReadToEnd(limit(t)))
+}
+
+func TestListReadsAllPagesWhileOthersDeliver(t *testing.T) {
+	t.Parallel()
+	own := ownMailHog(t)
+	const senders, each = 4, 200
+	var delivering sync.WaitGroup
+	for i := range senders {
+		s := newSender(t, own)
+		delivering.Go(func() {
+			for n := range each {
+				s.deliver(note(fmt.Sprintf("%d/%d", i, n)), "kim@plant.test")
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { delivering.Wait(); close(done) }()
+
+	lists := 0
+	for delivered := false; !delivered; lists++ {
+		select {
+		case <-done:
+			delivered = true
+		default:
+		}
+		c := inbox.New(own.URL, inbox.Options{}) // a new one, that reads everything again
+		list, err := c.List(limit(t))
+		c.Close()
+		require.NoError(t, err)
+		requireComplete(t, subjects(list), delivered, senders, each)
+	}
+	t.Logf("read the inbox %d times", lists)
+}
+
+// requireComplete checks that of each sender's messages there is an unbroken beginning, in order and once; all of them
+// when whole.
+func requireComplete(t *testing.T, subjects []string, whole bool, senders, each int) {
+	t.Helper()
+	next := make([]int, senders)
+	for _, s := range subjects {
+		var sender, n int
+		_, err := fmt.Sscanf(s, "%d/%d", &sender, &n)
+		require.NoError(t, err)
+		require.Equal(t, next[sender], n, "sender %d's next message", sender)
+		next[sender]++
+	}
+	if whole {
+		require.Len(t, subjects, senders*each)
+	}
+}
+
+func TestEachStopsAtTheFirstError(t *testing.T) {
+	t.Parallel()
+	own := ownMailHog(t)
+	c, s := newClient(t, own.URL), newSender(t, own)
+	for _, subject := range []string{"one", "two", "three"} {
+		s.deliver(note(subject), "kim@plant.test")
+	}
+	var seen []string
+	enough := errors.New("enough")
+	err := c.Each(limit(t), func(m *inbox.Message) error {
+		if seen = append(seen, m.Subject); len(seen) == 2 {
+			return enough
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, enough)
+	require.Equal(t, []string{"one", "two"}, seen)
+}
+
+func TestGet(t *testing.T) {
+	t.Parallel()
+	c, kim := newClient(t, hog.URL), recipient()
+	newSender(t, hog).deliver(note("one"), kim)
+	found, err := newClient(t, hog.URL).Find(limit(t), inbox.Filter{To: kim})
+	require.NoError(t, err)
+
+	m, err := c.Get(limit(t), found[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, "one", m.Subject)
+	_, err = c.Get(limit(t), "nothing@mailhog.example")
+	require.ErrorIs(t, err, inbox.ErrNotFound)
+	require.EqualError(t, err, `message "nothing@mailhog.example": MailHog has no such message`)
+}
+
+func TestDeleteAndClear(t *testing.T) {
+	t.Parallel()
+	own := ownMailHog(t)
+	c, s := newClient(t, own.URL), newSender(t, own)
+	for _, subject := range []string{"one", "two", "three"} {
+		s.deliver(note(subject), "kim@plant.test")
+	}
+	list, err := c.List(limit(t))
+	require.NoError(t, err)
+	require.NoError(t, c.Delete(limit(t), list[1].ID))
+	list, err = c.List(limit(t))
+	require.NoError(t, err)
+	require.Equal(t, []string{"one", "three"}, subjects(list))
+	require.ErrorIs(t, c.Delete(limit(t), "nothing@mailhog.example"), inbox.ErrNotFound)
+
+	require.NoError(t, c.Clear(limit(t)))
+	n, err := c.Count(limit(t))
+	require.NoError(t, err)
+	require.Zero(t, n)
+	s.deliver(note("four"), "kim@plant.test")
+	list, err = c.Find(limit(t), inbox.Filter{To: "kim@plant.test"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"four"}, subjects(list))
+}
+
+func TestDeletionsByOthersAreSeen(t *testing.T) {
+	t.Parallel()
+	own := ownMailHog(t)
+	c, other, s := newClient(t, own.URL), newClient(t, own.URL), newSender(t, own)
+	for n := range 600 { // more than two pages, so that the deletion is beyond what is read for news
+		s.deliver(note(fmt.Sprint(n)), "kim@plant.test")
+	}
+	list, err := c.List(limit(t))
+	require.NoError(t, err)
+	require.Len(t, list, 600)
+
+	require.NoError(t, other.Delete(limit(t), list[7].ID))
+	left, err := c.List(limit(t))
+	require.NoError(t, err)
+	require.Len(t, left, 599)
+	require.Equal(t, "8", left[7].Subject)
+
+	require.NoError(t, other.Clear(limit(t)))
+	s.deliver(note("new"), "kim@plant.test")
+	left, err = c.List(limit(t))
+	require.NoError(t, err)
+	require.Equal(t, []string{"new"}, subjects(left))
+}
+
+// MailHog's JSON turns what is not UTF-8 into U+FFFD.
+func TestBytesThatMailHogsJSONDamages(t *testing.T) {
+	t.Parallel()
+	c, s, kim := newClient(t, hog.URL), newSender(t, hog), recipient()
+	s.deliver(note("latin", "Content-Type: text/plain; charset=iso-8859-1", "Content-Transfer-Encoding: 8bit")+"caf\xe9", kim)
+	s.deliver(note("caf\xe9"), kim)
+	found, err := c.Find(limit(t), inbox.Filter{To: kim})
+	require.NoError(t, err)
+	require.Equal(t, "hello\ncafé", found[0].Text)
+	require.Empty(t, found[0].Problems)
+	require.Equal(t, "caf\uFFFD", found[1].Subject)
+	require.Equal(t, []string{"the header holds bytes that are not UTF-8, which were lost in MailHog's JSON: encode them (RFC 2047)"},
+		found[1].Problems)
+}
+
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close()
+	_, err := newClient(t, nobody.URL).List(limit(t))
+	require.ErrorContains(t, err, "MailHog at "+nobody.URL+" cannot be reached (is it running?): dial tcp "+nobody.Listener.Addr().String())
+
+	stranger := httptest.NewServer(http.NotFoundHandler())
+	defer stranger.Close()
+	_, err = newClient(t, stranger.URL).List(limit(t))
+	require.EqualError(t, err, "ask MailHog at "+stranger.URL+": it answered 404 Not Found")
+
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))
+	defer page.Close()
+	_, err = newClient(t, page.URL).List(limit(t))
+	require.ErrorContains(t, err, page.URL+" does not answer as MailHog does (is it MailHog's address?): ")
+
+	_, err = newClient(t, "http://[::1").List(limit(t))
+	require.ErrorContains(t, err, `MailHog's address "http://[::1": `)
+
+	ctx, cancel := context.WithCancelCause(limit(t))
+	cancel(errors.New("the test is over"))
+	_, err = newClient(t, hog.URL).List(ctx)
+	require.EqualError(t, err, "read the inbox: the test is over")
+}
+
+func TestCredentialsAreSentAndNotShown(t *testing.T) {
+	t.Parallel()
+	guarded := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, ok := r.BasicAuth(); !ok || user != "kim" || password != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, `{"total":0,"items":[]}`)
+	}))
+	defer guarded.Close()
+	c := newClient(t, "http://kim:secret@"+guarded.Listener.Addr().String()+"/")
+	require.Equal(t, guarded.URL, c.BaseURL())
+	list, err := c.List(limit(t))
+	require.NoError(t, err)
+	require.Empty(t, list)
+
+	_, err = newClient(t, "http://kim:wrong@"+guarded.Listener.Addr().String()).List(limit(t))
+	require.EqualError(t, err, "ask MailHog at "+guarded.URL+": it answered 401 Unauthorized")
+}
+
+func TestClosedClient(t *testing.T) {
+	t.Parallel()
+	c := inbox.New(hog.URL, inbox.Options{})
+	waited := make(chan error, 1)
+	go func() {
+		_, err := c.Wait(limit(t), inbox.Filter{To: recipient()})
+		waited <- err
+	}()
+	require.NoError(t, c.ReadToEnd(limit(t)))
+	c.Close()
+	c.Close()
+	require.ErrorIs(t, <-waited, inbox.ErrClosed)
+	require.ErrorIs(t, c.ReadToEnd(limit(t)), inbox.ErrClosed)
+	_, err := c.Wait(limit(t), inbox.Filter{})
+	require.ErrorIs(t, err, inbox.ErrClosed)
+}

@@ -1,0 +1,134 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+)
+
+// Wait returns the first message that matches, at once when it is there, and else within a millisecond of its delivery.
+// It goes on waiting while MailHog is away and when it is restarted. When ctx ends first, the error is a *WaitError.
+func (c *Client) Wait(ctx context.Context, f Filter) (*Message, error) {
+	start := time.Now()
+	for m, err := range c.Watch(ctx, f) {
+		if err == nil {
+			return m, nil
+		}
+		if c.ctx.Err() != nil {
+			return nil, ErrClosed
+		}
+		return nil, c.waitError(err, f, time.Since(start))
+	}
+	return nil, ErrClosed
+}
+
+// Watch yields the messages that match: first those that are there, then each new one as it is delivered, none left out
+// and none twice, in the order in which MailHog took them (messages delivered at the same moment on different
+// connections may swap). It ends, with an error as its last value, when ctx or the client does. A slow loop holds up
+// nobody: what is not yet taken waits in the client's index.
+//
+//	for m, err := range box.Watch(ctx, inbox.Filter{}) {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+func (c *Client) Watch(ctx context.Context, f Filter) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		if !c.startFeed() {
+			yield(nil, ErrClosed)
+			return
+		}
+		key := f.key()
+		c.mu.Lock()
+		w := c.index.wait(key)
+		c.mu.Unlock()
+		defer func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.index.stopWaiting(w)
+		}()
+		var seq uint64
+		for {
+			for _, e := range c.entries(key, seq) {
+				seq = e.seq
+				if m := c.decode(e); f.match(m, c.index.runHeader) && !yield(m, nil) {
+					return
+				}
+			}
+			select {
+			case <-w.wake:
+			case <-ctx.Done():
+				yield(nil, context.Cause(ctx))
+				return
+			case <-c.ctx.Done():
+				yield(nil, ErrClosed)
+				return
+			}
+		}
+	}
+}
+
+// WaitError says that no matching message came, and what there was instead.
+type WaitError struct {
+	// Filter is what was looked for, Waited for how long.
+	Filter Filter
+	Waited time.Duration
+	// Count is how many messages are known.
+	Count int
+	// Nearest is the message that comes closest, the newest of several, and Misses says in what it differs; nil when
+	// there is none.
+	Nearest *Message
+	Misses  []string
+	// Disconnected says why MailHog could not be listened to in the end; nil when it could.
+	Disconnected error
+	// Err is why the wait ended: context.DeadlineExceeded, context.Canceled, or the context's cause.
+	Err error
+}
+
+func (e *WaitError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no email %sin %s", spaced(e.Filter.String()), e.Waited.Round(time.Millisecond))
+	switch {
+	case e.Count == 0:
+		b.WriteString("; the inbox is empty")
+	case e.Nearest != nil:
+		fmt.Fprintf(&b, "; the inbox holds %s, the nearest to %s, subject %q, received %s: %s", plural(e.Count, "other"),
+			orNobody(e.Nearest.Envelope.To), e.Nearest.Subject, e.Nearest.Received.Local().Format("15:04:05.000"),
+			strings.Join(e.Misses, "; "))
+	}
+	if e.Disconnected != nil {
+		fmt.Fprintf(&b, "; %v", e.Disconnected)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	return b.String()
+}
+
+func (e *WaitError) Unwrap() error { return e.Err }
+
+func (c *Client) waitError(err error, f Filter, waited time.Duration) error {
+	we := &WaitError{Filter: f, Waited: waited, Err: err}
+	c.mu.Lock()
+	we.Count, we.Disconnected = len(c.index.byID), c.feedErr
+	c.mu.Unlock()
+	if near := c.nearest(f, 1); len(near) > 0 {
+		we.Nearest, we.Misses = near[0], f.misses(near[0], c.index.runHeader)
+	}
+	return we
+}
+
+func spaced(s string) string {
+	if s == "" {
+		return ""
+	}
+	return s + " "
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

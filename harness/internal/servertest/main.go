@@ -1,0 +1,40 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// startTime is for the start of a server, which may first have to be built.
+const startTime = 15 * time.Minute
+
+// Main runs a package's tests beside one server, and fails when a test leaves a goroutine behind. start is called
+// once; what it returns is closed in the end.
+func Main(m *testing.M, start func(context.Context) (*Server, error)) {
+	os.Exit(run(m, start))
+}
+
+func run(m *testing.M, start func(context.Context) (*Server, error)) (code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	s, err := start(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code = m.Run()
+	if err := s.Close(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
