@@ -111,7 +111,8 @@ func shortestEncoding(s string) gomail.Encoding {
 }
 
 // wireAddress is the one gate for addresses: what passes is a single mailbox that reads back the
-// same. An internationalised domain is written in its ASCII form.
+// same without quotes, since `kim@a.test, eve@b.test` in quotes is a mailbox of b.test. An
+// internationalised domain is written in its ASCII form.
 func wireAddress(a mail.Address) (mail.Address, error) {
 	if a.Address == "" {
 		return mail.Address{}, errors.New("there is no email address")
@@ -128,22 +129,21 @@ func wireAddress(a mail.Address) (mail.Address, error) {
 		}
 		domain = ascii
 	}
-	wire := mail.Address{Name: headerText(a.Name, displayNameLimit), Address: local + "@" + domain}
+	// net/mail writes a backslash beside letters outside ASCII in a way that no parser reads.
+	name := strings.ReplaceAll(headerText(a.Name, displayNameLimit), `\`, "/")
+	wire := mail.Address{Name: name, Address: local + "@" + domain}
 	if len(wire.Address) > 254 {
 		return mail.Address{}, fmt.Errorf("an email address of %d bytes: at most 254 are allowed", len(wire.Address))
 	}
-	parsed, err := mail.ParseAddress(angle(wire.Address))
+	parsed, err := mail.ParseAddress(wire.Address)
 	if err != nil {
 		return mail.Address{}, fmt.Errorf("%q is not an email address: %w", a.Address, err)
 	}
-	if parsed.Address != wire.Address {
+	if parsed.Address != wire.Address || parsed.Name != "" {
 		return mail.Address{}, fmt.Errorf("%q is not an email address: it reads as %q", a.Address, parsed.Address)
 	}
 	return wire, nil
 }
-
-// angle writes an address as the envelope has it, its local part quoted where it must be.
-func angle(address string) string { return (&mail.Address{Address: address}).String() }
 
 func isASCII(s string) bool {
 	for i := range len(s) {

@@ -186,12 +186,13 @@ func newView(n Notification, link string, quote func(string) string) view {
 		v.add("Scheduled for", formatSchedule(n.ScheduledFor, n.TimeZone), false)
 	}
 
-	v.Description, v.Whole = fit(paragraphs(n.Description), textBudget-v.weight())
-	for _, lines := range v.Description {
+	description := paragraphs(n.Description)
+	for _, lines := range description {
 		for i := range lines {
-			lines[i] = balance(lines[i]) // alone on its line: nothing to isolate it from
+			lines[i] = balance(lines[i]) // alone on its line: there is nothing to isolate it from
 		}
 	}
+	v.Description, v.Whole = fit(description, textBudget-v.weight())
 	return v
 }
 

@@ -131,7 +131,7 @@ func (d *dialogue) prepare(m *Message) error {
 	if err != nil {
 		return err
 	}
-	d.from, d.to = angle(from.Address), angle(to.Address)
+	d.from, d.to = "<"+from.Address+">", "<"+to.Address+">"
 	_, err = m.WriteTo(&d.raw)
 	return err
 }

@@ -4,10 +4,14 @@ import (
 	"html"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
 	"golang.org/x/text/unicode/bidi"
 )
+
+// maxDirectionDepth is how deep direction controls may nest (UAX #9, BD2).
+const maxDirectionDepth = 125
 
 const (
 	firstStrongIsolate = '\u2068'
@@ -103,14 +107,9 @@ func cut(s string, limit int) string {
 	for g := graphemes.FromString(s); g.Next() && g.End() <= limit; {
 		end = g.End()
 	}
-	if end > 0 {
-		return s[:end]
-	}
-	for i := range s {
-		if i > limit {
-			break
+	if end == 0 {
+		for end = limit; end > 0 && !utf8.RuneStart(s[end]); end-- {
 		}
-		end = i
 	}
 	return s[:end]
 }
@@ -135,6 +134,9 @@ func balance(s string) string {
 	for _, r := range s {
 		switch {
 		case opensDirection(r):
+			if len(open) == maxDirectionDepth {
+				continue
+			}
 			if r >= '\u2066' {
 				open = append(open, popIsolate)
 			} else {
@@ -222,13 +224,13 @@ func fitLine(line string, budget int) (string, int) {
 		return line, budget - w
 	}
 	end := 0
-	for g := graphemes.FromString(line); g.Next(); {
-		if budget -= weight(g.Value()); budget <= 0 {
+	for i, r := range line {
+		if budget -= weight(string(r)); budget <= 0 {
 			break
 		}
-		end = g.End()
+		end = i + utf8.RuneLen(r)
 	}
-	return line[:end], 0
+	return balance(cut(line, end)), 0
 }
 
 // weight is the length of s in the text part and, escaped, in the HTML part.
