@@ -1,0 +1,154 @@
+// Package endpoint looks at a server from outside, over the network, to tell whether it is the one that is wanted and
+// whether it is usable.
+//
+//	db, err := endpoint.Mongo(ctx, "mongodb://127.0.0.1:27017/?directConnection=true") // "MongoDB 8.0.4"
+//
+// Each look is bounded to two seconds; ctx may bound it further. Connections are closed after it.
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/textproto"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// timeout bounds one look.
+const timeout = 2 * time.Second
+
+// Database says which database answers.
+type Database struct {
+	// FerretDB is the stand-in's version, as it tells it; a build that does not know says "unknown". Empty: it is
+	// MongoDB.
+	FerretDB string
+	// Version is MongoDB's version, or the one that the stand-in pretends to have.
+	Version string
+}
+
+// String is the database as a person is told of it.
+func (d Database) String() string {
+	switch d.FerretDB {
+	case "":
+		return "MongoDB " + d.Version
+	case "unknown":
+		return "FerretDB (stand-in for MongoDB)"
+	default:
+		return "FerretDB " + d.FerretDB + " (stand-in for MongoDB)"
+	}
+}
+
+// Mongo asks the server at uri what it is.
+func Mongo(ctx context.Context, uri string) (_ Database, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout))
+	if err != nil {
+		return Database{}, fmt.Errorf("MongoDB address: %w", err)
+	}
+	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	var info struct {
+		Version  string `bson:"version"`
+		FerretDB string `bson:"ferretdbVersion"`
+	}
+	command := bson.D{{Key: "buildInfo", Value: 1}}
+	if err := client.Database("admin").RunCommand(ctx, command).Decode(&info); err != nil {
+		return Database{}, fmt.Errorf("ask MongoDB for its version: %w", err)
+	}
+	return Database{FerretDB: info.FerretDB, Version: info.Version}, nil
+}
+
+// MailHog returns nil when MailHog's API answers at the base URL.
+func MailHog(ctx context.Context, url string) error {
+	var list struct {
+		Total *int `json:"total"`
+	}
+	if err := get(ctx, url+"/api/v2/messages?limit=1", &list); err != nil {
+		return err
+	}
+	if list.Total == nil {
+		return fmt.Errorf("what answers at %s is not MailHog", url)
+	}
+	return nil
+}
+
+// SMTP returns nil when an SMTP server greets at host:port.
+func SMTP(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	text := textproto.NewConn(conn)
+	if _, _, err := text.ReadResponse(220); err != nil {
+		return fmt.Errorf("no SMTP greeting at %s: %w", addr, err)
+	}
+	return text.PrintfLine("QUIT")
+}
+
+// Inngest returns nil when an Inngest dev server answers at the base URL. `inngest start` is not one.
+func Inngest(ctx context.Context, url string) error {
+	var info struct {
+		StartOpts *struct{} `json:"startOpts"`
+	}
+	if err := get(ctx, url+"/dev", &info); err != nil {
+		return err
+	}
+	if info.StartOpts == nil {
+		return fmt.Errorf("what answers at %s is not an Inngest dev server", url)
+	}
+	return nil
+}
+
+// HasPage says whether a web page is served at the URL. A build of Inngest from its module answers with nothing.
+func HasPage(ctx context.Context, url string) bool {
+	found := false
+	err := fetch(ctx, url, func(body io.Reader) error {
+		n, err := io.CopyN(io.Discard, body, 1)
+		found = n == 1
+		return err
+	})
+	return err == nil && found
+}
+
+func get(ctx context.Context, url string, into any) error {
+	return fetch(ctx, url, func(body io.Reader) error {
+		if err := json.NewDecoder(body).Decode(into); err != nil {
+			return fmt.Errorf("GET %s answers no JSON: %w", url, err)
+		}
+		return nil
+	})
+}
+
+func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s answers %s", url, res.Status)
+	}
+	return read(res.Body)
+}

@@ -1,0 +1,101 @@
+package endpoint_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+)
+
+func TestDatabaseIsNamedForWhatItIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		database endpoint.Database
+		want     string
+	}{
+		{endpoint.Database{Version: "8.0.4"}, "MongoDB 8.0.4"},
+		{endpoint.Database{Version: "7.0.42", FerretDB: "v1.24.2"}, "FerretDB v1.24.2 (stand-in for MongoDB)"},
+		{endpoint.Database{Version: "7.0.42", FerretDB: "unknown"}, "FerretDB (stand-in for MongoDB)"},
+	} {
+		require.Equal(t, c.want, c.database.String())
+	}
+}
+
+func TestHTTPServersAreToldApart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer           string
+		mailhog, inngest string // what the error says; empty: none
+	}{
+		"mailhog":    {`{"total":0,"count":0,"start":0,"items":[]}`, "", "is not an Inngest dev server"},
+		"inngest":    {`{"version":"dev","startOpts":{"poll":false}}`, "is not MailHog", ""},
+		"a web page": {`<html>`, "answers no JSON", "answers no JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.answer) }))
+			defer server.Close()
+			check(t, endpoint.MailHog(t.Context(), server.URL), c.mailhog)
+			check(t, endpoint.Inngest(t.Context(), server.URL), c.inngest)
+		})
+	}
+}
+
+func check(t *testing.T, err error, want string) {
+	t.Helper()
+	if want == "" {
+		require.NoError(t, err)
+		return
+	}
+	require.ErrorContains(t, err, want)
+}
+
+func TestStatusIsAnError(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	require.ErrorContains(t, endpoint.MailHog(t.Context(), server.URL), "answers 404 Not Found")
+}
+
+func TestHasPage(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") })
+	mux.HandleFunc("/empty", func(http.ResponseWriter, *http.Request) {})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	require.True(t, endpoint.HasPage(t.Context(), server.URL+"/page"))
+	require.False(t, endpoint.HasPage(t.Context(), server.URL+"/empty"))
+	require.False(t, endpoint.HasPage(t.Context(), server.URL+"/missing"))
+}
+
+func TestSMTPWantsAGreeting(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ greeting, want string }{
+		{"220 mailhog.example ESMTP MailHog\r\n", ""},
+		{"554 go away\r\n", `554 "go away"`},
+		{"", "no SMTP greeting"},
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, c.greeting)
+			if c.greeting != "" {
+				_, _ = bufio.NewReader(conn).ReadString('\n')
+			}
+		}()
+		check(t, endpoint.SMTP(t.Context(), l.Addr().String()), c.want)
+	}
+}
