@@ -17,11 +17,14 @@ import (
 // versionTime bounds a program's telling its version.
 const versionTime = 10 * time.Second
 
-// release is what `inngest version` prints for one: the version, a dash, and the commit. The commit is missing where
-// somebody built it from the module, and then so is the web page.
-var release = regexp.MustCompile(`\bv?(\d+)\.(\d+)\.(\d+)(?:-[0-9A-Za-z.]+)*(-[0-9a-f]{7,})?`)
+var (
+	// `inngest version` prints the version, a dash, and a release's commit. The commit is missing where somebody built
+	// it from the module, and then so is the web page.
+	semanticVersion = regexp.MustCompile(`\bv?(\d+)\.(\d+)\.(\d+)`)
+	releaseCommit   = regexp.MustCompile(`-[0-9a-f]{7,}\s*$`)
 
-var mongoVersion = regexp.MustCompile(`(?m)^db version v?(\S+)`)
+	mongoVersion = regexp.MustCompile(`(?m)^db version v?(\S+)`)
+)
 
 // variable is the one that names a tool's program.
 func (t Tool) variable() string {
@@ -91,9 +94,9 @@ func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 
 	switch f.tool {
 	case Inngest:
-		if m := release.FindStringSubmatch(string(out)); m != nil {
+		if m := semanticVersion.FindSubmatch(out); m != nil {
 			bin.Version = fmt.Sprintf("v%s.%s.%s", m[1], m[2], m[3])
-			bin.HasUI = m[4] != ""
+			bin.HasUI = releaseCommit.Match(out)
 		}
 	case MailHog:
 		_, version, _ := strings.Cut(string(out), "version:") // empty in a build that is not stamped
@@ -137,12 +140,12 @@ func atLeast(version, least string) bool {
 }
 
 func numbers(version string) []int {
-	m := release.FindStringSubmatch(version)
+	m := semanticVersion.FindStringSubmatch(version)
 	if m == nil {
 		return nil
 	}
 	var n []int
-	for _, digits := range m[1:4] {
+	for _, digits := range m[1:] {
 		i, err := strconv.Atoi(digits)
 		if err != nil {
 			return nil // beyond any version

@@ -1,0 +1,325 @@
+//go:build unix
+
+package toolchain_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+)
+
+// workshop is a PATH of scripts that stand for the go command and others, a cache, and what a user may have set.
+type workshop struct {
+	dir   string // also the working directory of nothing, for scripts to leave notes in
+	cache string
+	env   map[string]string
+}
+
+func newWorkshop(t *testing.T) workshop {
+	dir := t.TempDir()
+	w := workshop{dir: dir, cache: filepath.Join(dir, "cache")}
+	w.env = map[string]string{"PATH": filepath.Join(dir, "bin"), "HARNESS_CACHE": w.cache}
+	require.NoError(t, os.Mkdir(w.env["PATH"], 0o755))
+	return w
+}
+
+// script puts a program into PATH, and returns its path.
+func (w workshop) script(t *testing.T, name, text string) string {
+	path := filepath.Join(w.env["PATH"], name)
+	text = strings.ReplaceAll(text, "$NOTES", w.dir)
+	// A process that another test starts would inherit the open file for a moment, and the system runs no program that
+	// somebody could write to.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o755))
+	return path
+}
+
+// Parts of a go command.
+const (
+	goEnv    = `if [ "$1" = env ]; then echo '{"GOVERSION":"go1.26.8","GOTOOLCHAIN":"local"}'; exit; fi` + "\n"
+	goVendor = `if [ "$1" = mod ]; then mkdir -p vendor; echo "$@" >>$NOTES/vendor
+echo 'go: downloading github.com/inngest/inngest v1.43.0'
+echo 'go: resolving embeds in github.com/inngest/inngest/internal/embeddocs: pattern website/pages/docs/*: no matching files found'; exit; fi` + "\n"
+	goBuild = `echo "$@" >>$NOTES/builds; env >$NOTES/env; ls -R >$NOTES/files
+while [ "$1" != -o ]; do shift; done; echo program >"$2"` + "\n"
+	goodGo = goEnv + goVendor + goBuild
+)
+
+func (w workshop) options() toolchain.Options {
+	return toolchain.Options{LookupEnv: func(key string) (string, bool) { v, ok := w.env[key]; return v, ok }}
+}
+
+func (w workshop) note(t *testing.T, name string) string {
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
+	if !errors.Is(err, os.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	return string(text)
+}
+
+func TestPinned(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "v1.43.0", toolchain.Pinned(toolchain.Inngest))
+	require.Equal(t, "v1.0.1", toolchain.Pinned(toolchain.MailHog))
+	require.Equal(t, "v1.24.2", toolchain.Pinned(toolchain.Mongo))
+	require.Empty(t, toolchain.Pinned("redis"))
+	_, err := toolchain.Find(t.Context(), "redis", toolchain.Options{})
+	require.EqualError(t, err, `there is no tool "redis"; the tools are [inngest mongo mailhog]`)
+}
+
+func TestBuildsOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tool  toolchain.Tool
+		build string
+		want  toolchain.Binary
+	}{
+		{toolchain.Inngest, " -trimpath -buildvcs=false -ldflags=-s -w github.com/inngest/inngest/cmd\n", toolchain.Binary{Version: "v1.43.0"}},
+		{toolchain.MailHog, " -trimpath -buildvcs=false -ldflags=-s -w github.com/mailhog/MailHog\n", toolchain.Binary{Version: "v1.0.1", HasUI: true}},
+		{toolchain.Mongo, " -trimpath -buildvcs=false -ldflags=-s -w .\n", toolchain.Binary{Version: "v1.24.2", Database: "FerretDB v1.24.2 (stand-in)"}},
+	} {
+		t.Run(string(c.tool), func(t *testing.T) {
+			t.Parallel()
+			w := newWorkshop(t)
+			w.script(t, "go", goodGo)
+
+			_, err := toolchain.Find(t.Context(), c.tool, w.options())
+			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+			require.ErrorContains(t, err, c.want.Version+" is not built yet")
+
+			var seen []toolchain.Progress
+			o := w.options()
+			o.Progress = func(p toolchain.Progress) { seen = append(seen, p) }
+			bin, err := toolchain.Ensure(t.Context(), c.tool, o)
+			require.NoError(t, err)
+			c.want.Tool, c.want.Source, c.want.Path = c.tool, "built", bin.Path
+			require.Equal(t, c.want, bin)
+			require.True(t, strings.HasPrefix(bin.Path, w.cache+"/"), bin.Path)
+			require.FileExists(t, bin.Path)
+			require.True(t, strings.HasSuffix(w.note(t, "builds"), c.build), w.note(t, "builds"))
+
+			require.Contains(t, seen[0].Doing, "preparing to build")
+			last := seen[len(seen)-1]
+			require.True(t, last.Done)
+			require.NoError(t, last.Err)
+			require.Contains(t, last.Doing, "from source, once (about ")
+			require.Positive(t, last.Elapsed)
+			require.Equal(t, c.tool, last.Tool)
+
+			seen = nil
+			for _, find := range []func(context.Context, toolchain.Tool, toolchain.Options) (toolchain.Binary, error){toolchain.Ensure, toolchain.Find} {
+				again, err := find(t.Context(), c.tool, o)
+				require.NoError(t, err)
+				require.Equal(t, bin, again)
+			}
+			require.Empty(t, seen, "nothing to build, nothing to tell")
+			require.Equal(t, 1, strings.Count(w.note(t, "builds"), "\n"))
+
+			left, err := filepath.Glob(w.cache + "/*")
+			require.NoError(t, err)
+			require.ElementsMatch(t, []string{filepath.Dir(bin.Path), filepath.Dir(bin.Path) + ".lock"}, left)
+		})
+	}
+}
+
+func TestInngestIsVendored(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	w.script(t, "go", goodGo)
+	_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
+	require.NoError(t, err)
+	require.Equal(t, "mod vendor -e\n", w.note(t, "vendor"))
+	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
+	require.Contains(t, w.note(t, "files"), "embeddocs/website/pages/docs:\nREADME.md\n")
+}
+
+func TestBuildEnvironment(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=mod -tags=users")
+	t.Setenv("GOWORK", "/users/go.work")
+	t.Setenv("CGO_ENABLED", "1")
+	t.Setenv("USERS_OWN", "kept")
+	w := newWorkshop(t)
+	w.script(t, "go", goodGo)
+	w.env["MAILHOG_BIN"] = w.script(t, "mailhog", "echo MailHog version: v1.0.1")
+	o := w.options()
+	o.GOOS, o.GOARCH = "windows", "arm64"
+	bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, o)
+	require.NoError(t, err)
+	require.Equal(t, "built", bin.Source, "for another system, not the program that is named for this one")
+	require.Equal(t, "mailhog.exe", filepath.Base(bin.Path))
+	env := strings.Split(w.note(t, "env"), "\n")
+	for _, want := range []string{"GOFLAGS=-buildvcs=false", "GOWORK=off", "CGO_ENABLED=0", "GOOS=windows", "GOARCH=arm64", "USERS_OWN=kept"} {
+		require.Contains(t, env, want)
+	}
+}
+
+func TestBuildsAreNamedAfterWhatTheyAreMadeFrom(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	paths := make(map[string]bool)
+	for _, version := range []string{"go1.26.8", "go1.27.0 X:greenteagc", "devel go1.28-abcdef"} {
+		w.script(t, "go", strings.ReplaceAll(goodGo, "go1.26.8", version))
+		for _, arch := range []string{"amd64", "arm64"} {
+			o := w.options()
+			o.GOOS, o.GOARCH = "linux", arch
+			bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, o)
+			require.NoError(t, err)
+			paths[bin.Path] = true
+		}
+	}
+	require.Len(t, paths, 6)
+
+	require.NoError(t, os.Remove(filepath.Join(w.env["PATH"], "go")))
+	o := w.options()
+	o.GOOS, o.GOARCH = "linux", "arm64"
+	bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, o)
+	require.NoError(t, err, "where there is no Go any more, an earlier build will do")
+	require.Contains(t, paths, bin.Path)
+	require.Contains(t, bin.Path, "linux-arm64")
+}
+
+func TestBuildsOnceForAll(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	w.script(t, "go", goodGo)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 1, strings.Count(w.note(t, "builds"), "\n"))
+}
+
+// A go command that begins a build, says so, and goes on until it is allowed to end.
+const slowGo = goEnv + "echo $$ >$NOTES/began.tmp; mv $NOTES/began.tmp $NOTES/began; while [ ! -e $NOTES/go-on ]; do sleep 0.01; done\n" + goBuild
+
+func TestInterruptedBuild(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	w.script(t, "go", slowGo)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := toolchain.Ensure(ctx, toolchain.MailHog, w.options())
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return w.note(t, "began") != "" }, 30*time.Second, time.Millisecond)
+
+	// Another who needs the same waits, says so, and gives up when told to.
+	other, giveUp := context.WithCancel(t.Context())
+	o := w.options()
+	o.Progress = func(p toolchain.Progress) {
+		if p.Doing == "waiting for another process that builds MailHog v1.0.1" {
+			giveUp()
+		}
+	}
+	_, err := toolchain.Ensure(other, toolchain.MailHog, o)
+	require.ErrorIs(t, err, context.Canceled)
+
+	cancel()
+	err = <-done
+	require.ErrorIs(t, err, context.Canceled)
+	require.EqualError(t, err, "cannot build MailHog v1.0.1: it was called off (context canceled). The next try starts where the go command left off.")
+	_, err = toolchain.Find(t.Context(), toolchain.MailHog, w.options())
+	require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+
+	// What a build leaves that is cut off by SIGKILL is out of the way as well.
+	locks, err := filepath.Glob(w.cache + "/*.lock")
+	require.NoError(t, err)
+	require.Len(t, locks, 1)
+	leftover := strings.TrimSuffix(locks[0], ".lock") + ".tmp/out"
+	require.NoError(t, os.MkdirAll(leftover, 0o755))
+	require.NoError(t, os.WriteFile(leftover+"/mailhog", []byte("half"), 0o755))
+	_, err = toolchain.Find(t.Context(), toolchain.MailHog, w.options())
+	require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+	w.script(t, "go", goodGo)
+	bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, w.options())
+	require.NoError(t, err)
+	text, err := os.ReadFile(bin.Path)
+	require.NoError(t, err)
+	require.Equal(t, "program\n", string(text))
+	require.NoDirExists(t, filepath.Dir(leftover))
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	const goMissing = "Install Go 1.26.4 or newer (https://go.dev/dl), or let INNGEST_BIN name the program."
+	for _, c := range []struct {
+		name string
+		go_  string // empty: none
+		want []string
+	}{
+		{"no go command", "", []string{"cannot build Inngest v1.43.0: there is no go command in PATH. " + goMissing}},
+		{"go is too old", `echo '{"GOVERSION":"go1.22.1","GOTOOLCHAIN":"local"}'`,
+			[]string{"/bin/go is go1.22.1, and go1.26.4 is needed (GOTOOLCHAIN=local keeps it from fetching that). " + goMissing}},
+		{"go is older than toolchains", `echo '{"GOVERSION":"go1.19","GOTOOLCHAIN":""}'`,
+			[]string{"/bin/go is go1.19, and go1.26.4 is needed. " + goMissing}},
+		{"go does not work", `exit 3`, []string{"/bin/go env: exit status 3. " + goMissing}},
+		{"go is something else", `echo playing the board game`, []string{`/bin/go env answers "playing the board game". ` + goMissing}},
+		{"the disk is full", goEnv + goVendor + "echo compiling; echo 'write /x/y: no space left on device' >&2; exit 1",
+			[]string{"cannot build Inngest v1.43.0: the disk is full. Free 3 GB where ", "HARNESS_CACHE", "\nThe build's last lines:\n  compiling\n  write /x/y: no space left on device\nwhole log: "}},
+		{"offline, told by a build", goEnv + goVendor + "echo 'go: github.com/a/b@v1: Get \"https://proxy/\": dial tcp: lookup proxy: no such host'; exit 1",
+			[]string{"a Go module could not be downloaded: github.com/a/b@v1: Get \"https://proxy/\": dial tcp: lookup proxy: no such host. Check the network and the module proxy (go env GOPROXY)"}},
+		{"offline, hidden by mod vendor -e", goEnv + "echo 'go: github.com/inngest/inngest/cmd: module lookup disabled by GOPROXY=off'",
+			[]string{"a Go module could not be downloaded: github.com/inngest/inngest/cmd: module lookup disabled by GOPROXY=off. ", "whole log: "}},
+		{"a module was changed", goEnv + goVendor + "echo 'verifying github.com/a/b@v1: checksum mismatch'; exit 1",
+			[]string{"a module is not the one that the harness was tested with: verifying github.com/a/b@v1: checksum mismatch. Do not use it."}},
+		{"its toolchain cannot be fetched", goEnv + goVendor + "echo 'go: download go1.26.4 for linux/amd64: toolchain not available'; exit 1",
+			[]string{"the go command is too old: download go1.26.4 for linux/amd64: toolchain not available. Install Go 1.26.4 or newer (https://go.dev/dl)."}},
+		{"anything else", goEnv + goVendor + "echo 'x.go:1:1: syntax error'; exit 1",
+			[]string{"cannot build Inngest v1.43.0: x.go:1:1: syntax error. The log says more.\nThe build's last lines:\n  x.go:1:1: syntax error\nwhole log: "}},
+		{"it says nothing", goEnv + goVendor + "exit 1", []string{"the go command failed and says nothing. "}},
+		{"it is killed", goEnv + goVendor + "kill -9 $$", []string{"the go command failed and says nothing. "}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorkshop(t)
+			if c.go_ != "" {
+				w.script(t, "go", c.go_)
+			}
+			_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
+			var told *toolchain.Error
+			require.ErrorAs(t, err, &told)
+			for _, want := range c.want {
+				require.Contains(t, err.Error(), want)
+			}
+			if told.LogFile != "" {
+				require.FileExists(t, told.LogFile)
+			}
+			_, err = toolchain.Find(t.Context(), toolchain.Inngest, w.options())
+			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+		})
+	}
+	t.Run("the cache is no folder", func(t *testing.T) {
+		t.Parallel()
+		w := newWorkshop(t)
+		w.script(t, "go", goodGo)
+		require.NoError(t, os.WriteFile(w.cache, nil, 0o600))
+		_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
+		require.EqualError(t, err, "cannot build Inngest v1.43.0: the cache "+w.cache+" cannot be used (mkdir "+w.cache+
+			": not a directory). Make it a folder that can be written, or set HARNESS_CACHE to one.")
+	})
+	t.Run("an old go that may fetch a newer one", func(t *testing.T) {
+		t.Parallel()
+		w := newWorkshop(t)
+		w.script(t, "go", `if [ "$1" = env ]; then echo '{"GOVERSION":"go1.24.0","GOTOOLCHAIN":"auto"}'; exit; fi`+"\n"+goVendor+goBuild)
+		bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, w.options())
+		require.NoError(t, err)
+		require.Contains(t, bin.Path, "-go1.26.4-", "it is that one which builds")
+	})
+}

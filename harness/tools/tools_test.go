@@ -1,0 +1,33 @@
+package tools_test
+
+import (
+	"go/format"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/tools"
+)
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"inngest", "mailhog", "ferretdb"} {
+		files, err := tools.Sources(name)
+		require.NoError(t, err)
+		require.Contains(t, files, "go.mod")
+		require.Contains(t, files, "go.sum")
+		require.Contains(t, string(files["go.mod"]), "module github.com/odoo-maintenance/inngest-harness/harness/tools/"+name+"\n")
+		for file, text := range files {
+			if !strings.HasSuffix(file, ".go") {
+				continue
+			}
+			// No tool looks at text files, so this has to.
+			want, err := format.Source(text)
+			require.NoError(t, err, file)
+			require.Equal(t, string(want), string(text), "%s is not as gofmt would have it", file)
+		}
+	}
+	_, err := tools.Sources("redis")
+	require.ErrorContains(t, err, `no sources of a tool "redis"`)
+}
