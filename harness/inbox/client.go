@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-	"unicode/utf8"
 )
 
 // DefaultRunHeader is the header that ties an email to the Inngest run that sent it.
@@ -40,6 +38,7 @@ type Client struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
+	lookup  sync.Mutex // held while MailHog is asked for a message by its id, before walking
 	walking sync.Mutex // held while the inbox is read, before mu
 
 	mu      sync.Mutex
@@ -202,29 +201,4 @@ func (c *Client) decode(e *entry) *Message {
 		e.decoded = m
 	})
 	return e.decoded
-}
-
-// replaced is what JSON turns every byte into that is not UTF-8.
-var replaced = []byte(string(utf8.RuneError))
-
-// raw returns the message as it came. MailHog's JSON damages 8-bit text in charsets other than UTF-8; where it may have
-// done so, the body is fetched in the one form that it leaves alone. That request looks the message up by id, which
-// races with deliveries inside MailHog, so it is made for such messages only.
-func (c *Client) raw(e *entry) (raw []byte, problem string) {
-	raw = []byte(e.stored.Raw.Data)
-	if !bytes.Contains(raw, replaced) {
-		return raw, ""
-	}
-	header, body, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
-	if bytes.Contains(body, replaced) {
-		original, err := c.api.body(c.ctx, e.ID)
-		if err != nil {
-			return raw, fmt.Sprintf("bytes that are not UTF-8 were lost in MailHog's JSON: %v", err)
-		}
-		raw = bytes.Join([][]byte{header, original}, []byte("\r\n\r\n"))
-	}
-	if bytes.Contains(header, replaced) {
-		problem = "the header holds bytes that are not UTF-8, which were lost in MailHog's JSON: encode them (RFC 2047)"
-	}
-	return raw, problem
 }

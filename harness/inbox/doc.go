@@ -18,6 +18,7 @@
 // MailHog v1.0.1 has ways of its own, and this package is where they are dealt with: it hands out bodies as sent, so
 // messages are decoded here (package [github.com/jhillyerd/enmime/v2] does the MIME part) from the raw text; its pages
 // are not locked against deliveries, so they are read with an overlap and again when they do not fit together; it
-// searches recipients by substring, so it is not asked to search; its lookup by id races with deliveries and can bring
-// the server down, so it is not asked for that either. The formats read are those of RFC 5322, 2045–2047, 2231 and 6532.
+// searches recipients by substring, so it is not asked to search; its lookup by id meets deliveries unguarded and then
+// ends the whole server, so it is used only where nothing else has the bytes (8-bit text in charsets other than UTF-8),
+// and between deliveries. The formats read are those of RFC 5322, 2045–2047, 2231 and 6532.
 package inbox

@@ -74,17 +74,30 @@ func newSender(tb testing.TB, s *servertest.Server) *sender {
 	return &sender{tb, c}
 }
 
-// deliver returns when MailHog has accepted the message.
+// deliver returns when MailHog has accepted the message. It may be called from any goroutine.
 func (s *sender) deliver(raw string, to ...string) {
-	require.NoError(s.tb, s.c.Mail("bounce@plant.test"))
+	if err := s.try(raw, to); err != nil {
+		s.tb.Errorf("deliver to %v: %v", to, err)
+	}
+}
+
+func (s *sender) try(raw string, to []string) error {
+	if err := s.c.Mail("bounce@plant.test"); err != nil {
+		return err
+	}
 	for _, a := range to {
-		require.NoError(s.tb, s.c.Rcpt(a))
+		if err := s.c.Rcpt(a); err != nil {
+			return err
+		}
 	}
 	w, err := s.c.Data()
-	require.NoError(s.tb, err)
-	_, err = w.Write([]byte(raw))
-	require.NoError(s.tb, err)
-	require.NoError(s.tb, w.Close())
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write([]byte(raw)); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // note is a message with a subject and further headers.
