@@ -1,1 +1,3 @@
+// Package e2e tests the notification app end to end: events through the real Inngest server, data in a real database,
+// emails in the real MailHog. Its tests run on every backend that HARNESS_BACKENDS names.
 package e2e

@@ -3,6 +3,7 @@ module github.com/odoo-maintenance/inngest-harness/harness/cmd/harness
 go 1.26.4
 
 require (
+	github.com/fsnotify/fsnotify v1.10.1
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/odoo-maintenance/inngest-harness/harness v0.1.0

@@ -1,0 +1,94 @@
+// Command demo creates the typical requests through the API of the app that `make dev` keeps up, waits for their
+// emails, and says where to look at them.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+// patience is how long the emails may take.
+const patience = 30 * time.Second
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	if err := demo(ctx, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func demo(ctx context.Context, out io.Writer) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	s, _, err := harness.FindState(dir)
+	if err != nil {
+		return err
+	}
+	if s.App.URL == "" {
+		return errors.New("the stack that is up here runs no app: start it with `make dev`")
+	}
+	box := inbox.New(s.MailHog.URL, inbox.Options{})
+	defer box.Close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+
+	began := time.Now()
+	var created []app.Request
+	for _, f := range fixtures.Requests() {
+		r, err := create(ctx, s.App.URL, f)
+		if err != nil {
+			return err
+		}
+		created = append(created, r)
+	}
+	for i, r := range created {
+		m, err := box.Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}})
+		if err != nil {
+			return fmt.Errorf("wait for the email of %s (%s/api/requests/%s says how far it is): %w", fixtures.Requests()[i].Name, s.App.URL, r.ID, err)
+		}
+		fmt.Fprintf(out, "  %-22s → %-18s %s\n", fixtures.Requests()[i].Name, m.Envelope.To[0], m.Subject)
+	}
+	fmt.Fprintf(out, "%d requests, %d emails, in %s. Look at them: %s\n",
+		len(created), len(created), time.Since(began).Round(10*time.Millisecond), s.MailHog.URL)
+	return nil
+}
+
+// create posts a fixture and returns the stored request.
+func create(ctx context.Context, url string, f fixtures.Request) (app.Request, error) {
+	var r app.Request
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/requests", bytes.NewReader(f.Body))
+	if err != nil {
+		return r, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, fmt.Errorf("create %s: %w", f.Name, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return r, fmt.Errorf("create %s: %w", f.Name, err)
+	}
+	if res.StatusCode != http.StatusCreated {
+		return r, fmt.Errorf("create %s: the app answers %s: %s (is the sample world loaded? `make dev` does it)", f.Name, res.Status, body)
+	}
+	return r, json.Unmarshal(body, &r)
+}

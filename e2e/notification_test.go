@@ -1,0 +1,198 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+)
+
+// completed is a run of the function in which every step went well at the first try.
+func completed() harness.RunExpectation {
+	return harness.RunExpectation{
+		Function: notify,
+		Status:   harness.StatusCompleted,
+		Steps: []harness.StepExpectation{
+			{ID: "fetch-request-details", Status: harness.StatusCompleted, Attempts: 1},
+			{ID: "get-technician-email", Status: harness.StatusCompleted, Attempts: 1},
+			{ID: "send-email", Status: harness.StatusCompleted, Attempts: 1},
+		},
+	}
+}
+
+func TestEveryTypicalRequest(t *testing.T) {
+	for _, r := range fixtures.Requests() {
+		t.Run(r.Name, func(t *testing.T) {
+			suite.Run(t, func(t *harnesstest.T) {
+				s := newScene(t, fixtures.World())
+				request := s.create(r.In(s.plant))
+				s.Expect(s.dispatched(request, 1), harness.Expectation{
+					Runs: []harness.RunExpectation{completed()},
+					Mail: []harness.MailExpectation{{
+						To:      s.technician(request.TechnicianID).Email,
+						Golden:  r.Name,
+						Copies:  1,
+						Headers: map[string]string{"X-Maintenance-Request-Id": request.ID, "Message-ID": request.Notification.MessageID},
+					}},
+					NoOtherRuns: true,
+					NoOtherMail: true,
+				}, s.normalise(request)...)
+
+				after := s.stored(request.ID).Notification
+				require.Equal(t, app.Sent, after.State)
+				require.Equal(t, request.Notification.MessageID, after.MessageID)
+				require.Equal(t, 1, after.Attempts)
+				require.Empty(t, after.LastError)
+			})
+		})
+	}
+}
+
+func TestHostileRequests(t *testing.T) {
+	for _, r := range fixtures.HostileRequests() {
+		t.Run(r.Name, func(t *testing.T) {
+			suite.Run(t, func(t *harnesstest.T) {
+				s := newScene(t, fixtures.HostileWorld())
+				r := r.In(s.plant)
+				if r.Accepted() {
+					arrives(s, r)
+				} else {
+					isRefused(s, r)
+				}
+			})
+		})
+	}
+}
+
+// isRefused: the API says what is wrong with which field, and stores nothing.
+func isRefused(s *scene, r fixtures.Request) {
+	a := s.post("/api/requests", r.Body)
+	require.Equal(s, http.StatusBadRequest, a.status, "%s", a.body)
+	require.Equal(s, "application/problem+json", a.header.Get("Content-Type"))
+	var problem struct {
+		Errors map[string]string `json:"errors"`
+	}
+	require.NoError(s, json.Unmarshal(a.body, &problem))
+	for _, field := range r.Refused {
+		require.NotEmpty(s, problem.Errors[field], "no message for %s in %s", field, a.body)
+	}
+	require.Len(s, problem.Errors, len(r.Refused))
+}
+
+// arrives: the email is there, and the hostile text is text in it, not markup and not a header.
+func arrives(s *scene, r fixtures.Request) {
+	request := s.create(r)
+	to := s.technician(request.TechnicianID).Email
+	v := s.Expect(s.dispatched(request, 1), harness.Expectation{
+		Runs:        []harness.RunExpectation{completed()},
+		Mail:        []harness.MailExpectation{{To: to, Copies: 1}},
+		NoOtherRuns: true,
+		NoOtherMail: true,
+	})
+	m := v.Trace.Mail[0]
+	require.Empty(s, m.Problems, "the email is well-formed")
+	require.Equal(s, []string{to}, m.Envelope.To, "no recipient was added")
+	require.Len(s, m.To, 1)
+	require.Empty(s, m.Cc)
+	require.Empty(s, m.Header("Bcc"))
+	require.Empty(s, m.Attachments)
+	for _, h := range m.Headers {
+		require.Contains(s, knownHeaders, strings.ToLower(h.Name), "a header was added")
+	}
+	lower := strings.ToLower(m.HTML)
+	for _, markup := range []string{"<script", "<img", "<iframe", "javascript:", "onerror=\"", "onload=\""} {
+		require.NotContains(s, lower, markup)
+	}
+}
+
+// knownHeaders are the headers that the app's emails have.
+var knownHeaders = []string{
+	"received", "return-path", "date", "from", "to", "subject", "message-id", "mime-version", "content-type", "content-language", "user-agent", "x-mailer",
+	"x-inngest-run-id", "x-maintenance-request-id", "auto-submitted", "content-transfer-encoding",
+	"x-auto-response-suppress", "importance", "x-priority", "priority", "x-msmail-priority",
+}
+
+func TestEventSentStraightToInngest(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		s := newScene(t, fixtures.World())
+		request := s.create(fixtures.Requests()[0].In(s.plant))
+		s.Expect(s.dispatched(request, 1), harness.Expectation{Runs: []harness.RunExpectation{completed()}})
+
+		t.Run("a second event of the same request sends no second email", func(*testing.T) {
+			v := s.SendAndExpect(event(s, request, "again"), harness.Expectation{
+				Runs: []harness.RunExpectation{{
+					Function: notify, Status: harness.StatusCompleted,
+					Steps: []harness.StepExpectation{{ID: "send-email", Output: json.RawMessage(`{"skipped":"already sent"}`)}},
+				}},
+				Mail:        []harness.MailExpectation{{To: s.technician(request.TechnicianID).Email, Absent: true}},
+				NoOtherRuns: true,
+			})
+			require.True(s, v.Trace.Quiet)
+		})
+	})
+}
+
+// event is the event of a request as somebody else would send it.
+func event(s *scene, r app.Request, purpose string) harness.Event {
+	s.Helper()
+	encoded, err := json.Marshal(r.Event().Data)
+	require.NoError(s, err)
+	var data map[string]any
+	require.NoError(s, json.Unmarshal(encoded, &data))
+	return harness.Event{ID: s.Salt() + "-" + purpose, Name: app.EventRequestCreated, Data: data}
+}
+
+func TestEventsThatNameWhatIsNotThere(t *testing.T) {
+	tests := map[string]struct {
+		change func(s *scene, data map[string]any)
+		step   string
+		reason string
+	}{
+		"unknown request": {
+			func(s *scene, data map[string]any) { data["requestId"] = s.store.NewID() },
+			"fetch-request-details", "there is no request",
+		},
+		"malformed request id": {
+			func(_ *scene, data map[string]any) { data["requestId"] = "{\"$gt\":\"\"}" },
+			"fetch-request-details", "requestId",
+		},
+		"no data at all": {
+			func(_ *scene, data map[string]any) { clear(data) },
+			"fetch-request-details", "requestId",
+		},
+		"another technician": {
+			func(s *scene, data map[string]any) { data["technicianId"] = s.store.NewID() },
+			"fetch-request-details", "is assigned to",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			suite.Run(t, func(t *harnesstest.T) {
+				s := newScene(t, fixtures.World())
+				request := s.create(fixtures.Requests()[0].In(s.plant))
+				e := event(s, request, "hostile")
+				test.change(s, e.Data.(map[string]any))
+				s.SendAndExpect(e, harness.Expectation{
+					Runs: []harness.RunExpectation{{
+						Function: notify, Status: harness.StatusFailed, Error: test.reason,
+						Steps: []harness.StepExpectation{{ID: test.step, Status: harness.StatusFailed, Attempts: 1, Error: test.reason}},
+					}},
+					NoOtherRuns: true,
+					NoOtherMail: true,
+				})
+				// The request's own notification is not harmed by what somebody else sent.
+				s.Expect(s.dispatched(request, 1), harness.Expectation{
+					Mail: []harness.MailExpectation{{To: s.technician(request.TechnicianID).Email, Copies: 1}},
+				})
+				require.Equal(t, app.Sent, s.stored(request.ID).Notification.State)
+			})
+		})
+	}
+}

@@ -1,0 +1,153 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/config"
+	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
+	"github.com/odoo-maintenance/inngest-harness/app/service"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+// notify is the function under test, as expectations name it.
+const notify = "send-request-notification"
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{local.New(local.Options{})},
+	Handler:  newApp,
+	Golden:   "../fixtures/golden",
+})
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+// newApp makes the notification app in the test's process, from the same variables that a program would read.
+func newApp(ctx context.Context, env harness.Env) (http.Handler, error) {
+	vars := map[string]string{}
+	for _, v := range env.Environ() {
+		key, value, _ := strings.Cut(v, "=")
+		vars[key] = value
+	}
+	c, err := config.Parse(vars)
+	if err != nil {
+		return nil, err
+	}
+	s, err := service.New(ctx, c, service.Deps{})
+	if err != nil {
+		return nil, err
+	}
+	return inProcess{s.Handler(), s}, nil
+}
+
+// inProcess is the app's handler with the Close that ends what runs behind it.
+type inProcess struct {
+	http.Handler
+	*service.Service
+}
+
+func (p inProcess) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.Handler.ServeHTTP(w, r) }
+
+// scene is a test with a plant and a store of its own.
+type scene struct {
+	*harnesstest.T
+	plant fixtures.Plant
+	store app.Store
+}
+
+// newScene seeds a copy of the plant in which every id and address is this test's alone.
+func newScene(t *harnesstest.T, plant fixtures.Plant) *scene {
+	t.Helper()
+	store, err := mongostore.Open(t.Context(), t.Env().MongoURI)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
+	plant = plant.Clone(t.Salt())
+	var world app.World
+	require.NoError(t, json.Unmarshal(plant.JSON(), &world))
+	require.NoError(t, store.PutWorld(t.Context(), world))
+	return &scene{T: t, plant: plant, store: store}
+}
+
+// answer is what the API said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (s *scene) post(path string, body []byte) answer {
+	s.Helper()
+	return s.do(http.MethodPost, path, body)
+}
+
+func (s *scene) do(method, path string, body []byte) answer {
+	s.Helper()
+	req, err := http.NewRequestWithContext(s.Context(), method, s.Env().AppURL+path, bytes.NewReader(body))
+	require.NoError(s, err)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(s, err)
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(s, err)
+	return answer{res.StatusCode, res.Header, data}
+}
+
+// create posts a request that the API takes and returns it as stored.
+func (s *scene) create(r fixtures.Request) app.Request {
+	s.Helper()
+	a := s.post("/api/requests", r.Body)
+	require.Equal(s, http.StatusCreated, a.status, "%s", a.body)
+	var created app.Request
+	require.NoError(s, json.Unmarshal(a.body, &created))
+	return created
+}
+
+// dispatched waits until the app has sent the event of a request's generation and returns the server's id for it.
+func (s *scene) dispatched(request app.Request, generation int) string {
+	s.Helper()
+	id, err := s.Stack.AwaitEvent(s.Context(), app.EventID(request.ID, generation))
+	require.NoError(s, err)
+	return id
+}
+
+// stored reads a request back through the API.
+func (s *scene) stored(id string) app.Request {
+	s.Helper()
+	a := s.do(http.MethodGet, "/api/requests/"+id, nil)
+	require.Equal(s, http.StatusOK, a.status, "%s", a.body)
+	var r app.Request
+	require.NoError(s, json.Unmarshal(a.body, &r))
+	return r
+}
+
+func (s *scene) technician(id string) fixtures.User {
+	s.Helper()
+	u, ok := s.plant.User(id)
+	require.True(s, ok, "the plant has no user %s", id)
+	return u
+}
+
+// normalise are the values in this scene's emails that differ from one run to the next.
+func (s *scene) normalise(r app.Request) []golden.Replacement {
+	return []golden.Replacement{
+		{Old: r.ID, New: "{{request-id}}"},
+		{Old: s.Env().AppURL, New: "{{app-url}}"},
+		{Pattern: regexp.MustCompile(`\+[a-z0-9]+@plant\.test`), New: "@plant.test"},
+	}
+}

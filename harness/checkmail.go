@@ -1,0 +1,178 @@
+package harness
+
+import (
+	"fmt"
+	"maps"
+	"net/mail"
+	"slices"
+	"strings"
+)
+
+// checkMail holds the expected emails against those that were sent, which comes after the runs: an email is the last
+// hop.
+func (c *checker) checkMail() {
+	for _, want := range c.e.Mail {
+		if want.Absent {
+			c.absent(want)
+		} else {
+			c.present(want)
+		}
+	}
+	for i := range c.t.Mail {
+		m := &c.t.Mail[i]
+		if c.mails[m] || !c.e.NoOtherMail {
+			continue
+		}
+		h := c.hop(1, HopOK, "%s", describe(m))
+		c.fail(h, false, "there is an email that was not expected: %s", describe(m))
+	}
+}
+
+// absent asserts that no email went to an address. It is settled by the first one, else when nothing more can happen.
+func (c *checker) absent(want MailExpectation) {
+	found := c.t.mailTo(want.To)
+	if len(found) == 0 {
+		c.hop(1, HopOK, "no email to %s", want.To)
+		return
+	}
+	for _, m := range found {
+		c.mails[m] = true
+		h := c.hop(1, HopOK, "%s", describe(m))
+		c.fail(h, false, "there is an email to %s, want none: subject %q", want.To, m.Subject)
+	}
+}
+
+// present asserts that there are emails like want: at least one, or exactly as many copies as it says.
+func (c *checker) present(want MailExpectation) {
+	var like []*TraceMail
+	var nearest *TraceMail
+	var nearestDiffs []string
+	for _, m := range c.t.mailTo(want.To) {
+		if c.mails[m] {
+			continue // it is another entry's
+		}
+		diffs := c.mailDiffs(want, m)
+		if len(diffs) == 0 {
+			like = append(like, m)
+		} else if nearest == nil || len(diffs) < len(nearestDiffs) {
+			nearest, nearestDiffs = m, diffs
+		}
+	}
+	switch {
+	case len(like) == 0 && nearest == nil:
+		c.missingMail(want)
+	case len(like) == 0:
+		c.mails[nearest] = true
+		h := c.hop(1, HopOK, "%s", describe(nearest))
+		for _, d := range nearestDiffs {
+			c.fail(h, true, "email to %s: %s", want.To, d)
+			c.detail(h, d)
+		}
+	default:
+		for _, m := range like {
+			c.mails[m] = true
+			h := c.hop(1, HopOK, "%s", describe(m))
+			if want.Copies > 0 && len(like) != want.Copies {
+				// Too few may become enough; too many stay too many.
+				c.fail(h, len(like) < want.Copies, "email to %s: there are %d of it, want %d", want.To, len(like), want.Copies)
+			}
+		}
+	}
+}
+
+// missingMail says how far an email that is not there has come.
+func (c *checker) missingMail(want MailExpectation) {
+	refused := false
+	for _, d := range c.t.Deliveries {
+		switch {
+		case !sameAddress(want.To, d.To) && !sameAddress(want.To, d.Refused):
+		case d.Accepted && sameAddress(want.To, d.To):
+			c.hop(1, HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clock))
+		default:
+			refused = true
+			c.detail(c.hop(1, HopBroken, "the mail server did not accept an email to %s", want.To), d.lastWords()...)
+		}
+	}
+	h := c.hop(1, HopPending, "no email to %s", want.To)
+	c.fail(h, true, "there is no email to %s", want.To)
+	if !refused {
+		c.detail(h, c.insteadOf()...)
+	}
+}
+
+// insteadOf lists the emails that are there.
+func (c *checker) insteadOf() []string {
+	if len(c.t.Mail) == 0 && c.t.OtherMailCount == 0 {
+		return []string{"nothing has arrived in the inbox since the event"}
+	}
+	var lines []string
+	for i := range c.t.Mail {
+		lines = append(lines, "this event sent: "+describe(&c.t.Mail[i]))
+	}
+	if c.t.OtherMailCount > 0 {
+		lines = append(lines, fmt.Sprintf("since the event the inbox got %d of something else, the last of them:", c.t.OtherMailCount))
+		for _, m := range c.t.OtherMail {
+			lines = append(lines, fmt.Sprintf("  to %s: %q", strings.Join(m.To, ", "), shorten(m.Subject, 80)))
+		}
+	}
+	return lines
+}
+
+func describe(m *TraceMail) string {
+	text := fmt.Sprintf("email to %s: %q", strings.Join(m.Envelope.To, ", "), shorten(m.Subject, 80))
+	if m.Inferred {
+		text += " (tied to this event by recipient and time, not by a header)"
+	}
+	return text
+}
+
+// mailDiffs lists how an email is not like want.
+func (c *checker) mailDiffs(want MailExpectation, m *TraceMail) []string {
+	var diffs []string
+	add := func(format string, args ...any) { diffs = append(diffs, fmt.Sprintf(format, args...)) }
+	if want.From != "" && !slices.ContainsFunc(m.From, func(a *mail.Address) bool { return strings.EqualFold(a.Address, want.From) }) {
+		add("it is from %s, want %s", addresses(m.From), want.From)
+	}
+	if want.Subject != "" && want.Subject != m.Subject {
+		add("its subject differs:\n  got  %q\n  want %q", m.Subject, want.Subject)
+	}
+	for _, piece := range want.Text {
+		if !strings.Contains(m.Text, piece) {
+			add("its text lacks %q; it reads:\n%s", piece, excerpt(m.Text))
+		}
+	}
+	for _, piece := range want.HTML {
+		if !strings.Contains(m.HTML, piece) {
+			add("its HTML lacks %q; it has %d characters", piece, len(m.HTML))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want.Headers)) {
+		if got := m.HeaderValues(name); !slices.Contains(got, want.Headers[name]) {
+			add("its header %s is %q, want %q", name, got, want.Headers[name])
+		}
+	}
+	if want.Golden != "" {
+		if c.golden == nil {
+			add("golden %q cannot be compared: the judge was given no goldens", want.Golden)
+		} else if err := c.golden(want.Golden, m); err != nil {
+			add("%v", err)
+		}
+	}
+	return diffs
+}
+
+// excerptLines is how many lines of a body a message shows.
+const excerptLines = 12
+
+func excerpt(text string) string {
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")), "\n")
+	cut := ""
+	if len(lines) > excerptLines {
+		cut = fmt.Sprintf("\n  … and %d lines more", len(lines)-excerptLines)
+		lines = lines[:excerptLines]
+	}
+	for i := range lines {
+		lines[i] = "  | " + shorten(lines[i], 120)
+	}
+	return strings.Join(lines, "\n") + cut
+}

@@ -1,0 +1,32 @@
+// Command harness runs an app that serves Inngest functions against real servers: MongoDB, MailHog and the Inngest
+// dev server.
+//
+//	harness up -- npm run dev     start the servers and the app, sync it, say what to open
+//	harness status                what is up, from another terminal
+//	eval "$(harness env)"         the addresses as shell variables
+//	harness down                  stop it
+//
+// `harness --help` lists the rest. The app is any program that listens on the port in PORT.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		cancel()
+		// The first signal ends everything in order. A second one is for a user who does not want to wait: the
+		// servers' watchdogs take them down with this process.
+		<-signals
+		os.Exit(130)
+	}()
+	os.Exit(run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// settle is how long a directory must be quiet before a change counts: editors write a file in several steps, and
+// tools write many files at once.
+const settle = 150 * time.Millisecond
+
+// watcher tells when a source file changes.
+type watcher struct{ w *fsnotify.Watcher }
+
+func newWatcher(dirs []string) (*watcher, error) {
+	fw, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watch for changes: %w", err)
+	}
+	w := &watcher{fw}
+	for _, dir := range dirs {
+		if err := w.add(dir); err != nil {
+			fw.Close()
+			return nil, fmt.Errorf("watch %s for changes: %w", dir, err)
+		}
+	}
+	return w, nil
+}
+
+// add watches a directory and those below it.
+func (w *watcher) add(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.IsDir() {
+			return nil
+		}
+		if path != dir && passedOver(d.Name()) {
+			return filepath.SkipDir
+		}
+		return w.w.Add(path)
+	})
+}
+
+// passedOver says that a directory holds no sources: what a tool keeps there changes by itself.
+func passedOver(name string) bool {
+	return strings.HasPrefix(name, ".") || slices.Contains([]string{"node_modules", "vendor", "bin", "dist", "build", "target", "__pycache__", "testdata"}, name)
+}
+
+// sources are the endings of files whose change starts the app anew.
+var sources = []string{
+	".go", ".mod", ".sum", ".work", ".tmpl", ".html", ".css", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".json",
+	".py", ".rb", ".php", ".java", ".kt", ".cs", ".ex", ".exs", ".rs", ".toml", ".yaml", ".yml", ".sql", ".env", ".txt",
+}
+
+func isSource(file string) bool {
+	name := filepath.Base(file)
+	if name == ".env" {
+		return true
+	}
+	return !strings.HasPrefix(name, ".") && slices.Contains(sources, filepath.Ext(name)) && !strings.HasSuffix(name, "_test.go")
+}
+
+// run sends the name of a changed file, once per burst of changes, until ctx ends.
+func (w *watcher) run(ctx context.Context, changes chan<- string) {
+	quiet := time.NewTimer(0)
+	<-quiet.C
+	var changed string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-w.w.Events:
+			if !ok {
+				return
+			}
+			if e.Has(fsnotify.Create) && !passedOver(filepath.Base(e.Name)) {
+				_ = w.add(e.Name) // a new directory; for a file it does nothing
+			}
+			if e.Op != fsnotify.Chmod && isSource(e.Name) {
+				changed = e.Name
+				quiet.Reset(settle)
+			}
+		case <-w.w.Errors: // an overflow loses names, and the next change makes up for it
+		case <-quiet.C:
+			select {
+			case changes <- changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (w *watcher) count() int { return len(w.w.WatchList()) }
+
+func (w *watcher) close() { _ = w.w.Close() }

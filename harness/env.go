@@ -1,0 +1,89 @@
+package harness
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Env is what an app is told about the stack it runs on. The addresses are those of the recording proxies where the
+// stack has them.
+type Env struct {
+	// Addr is the loopback host:port on which the app listens.
+	Addr string
+	// AppURL is the base URL at which a person reaches the app.
+	AppURL string
+	// InngestURL is the base URL of the Inngest server: for events, for registration, for checkpoints.
+	InngestURL string
+	// EventKey is an event key that the server takes.
+	EventKey string
+	// MongoURI names the database server and the database that this stack's app uses.
+	MongoURI string
+	// SMTPAddr is the host:port that takes the app's mail.
+	SMTPAddr string
+}
+
+// Environ returns the variables that a program in any language reads from its environment, as "KEY=value", sorted.
+//
+// INNGEST_DEV is a full URL, because some SDKs send checkpoints to it and not to INNGEST_BASE_URL. Mail credentials
+// and signing keys are set and empty, so that neither the caller's environment nor a .env file next to the program
+// can hand real ones to MailHog, which logs them.
+func (e Env) Environ() []string {
+	host, port := splitAddr(e.SMTPAddr)
+	_, listen := splitAddr(e.Addr)
+	vars := []string{
+		"APP_URL=" + e.AppURL,
+		"INNGEST_BASE_URL=" + e.InngestURL,
+		"INNGEST_DEV=" + e.InngestURL,
+		"INNGEST_EVENT_KEY=" + e.EventKey,
+		"INNGEST_SIGNING_KEY=",
+		"INNGEST_SIGNING_KEY_FALLBACK=",
+		"MAIL_HOST=" + host,
+		"MAIL_PASS=",
+		"MAIL_PORT=" + port,
+		"MAIL_USER=",
+		"MONGODB_URI=" + e.MongoURI,
+		"PORT=" + listen,
+	}
+	slices.Sort(vars)
+	return vars
+}
+
+// environ is the environment of a program that the stack starts: this process's own, then e's, then extra, the later
+// ones winning. Variables that would make the app talk to an Inngest other than this stack's are left out.
+func (e Env) environ(extra []string) []string {
+	set := append(e.Environ(), extra...)
+	overridden := map[string]bool{
+		"INNGEST_API_BASE_URL": true, "INNGEST_EVENT_API_BASE_URL": true, "INNGEST_ENV": true,
+		"INNGEST_SERVE_HOST": true, "INNGEST_SERVE_PATH": true, "INNGEST_SERVE_ORIGIN": true,
+	}
+	for _, v := range set {
+		overridden[envKey(v)] = true
+	}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return overridden[envKey(v)] })
+	return append(env, set...)
+}
+
+func envKey(v string) string {
+	key, _, _ := strings.Cut(v, "=")
+	return key
+}
+
+// splitAddr splits an address that this package made; it cannot fail.
+func splitAddr(addr string) (host, port string) {
+	host, port, _ = net.SplitHostPort(addr)
+	return host, port
+}
+
+// mongoURI adds the database name to a server's URI.
+func mongoURI(server, database string) (string, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", fmt.Errorf("the backend's MongoDB address %q is not a URI: %w", server, err)
+	}
+	u.Path = "/" + database
+	return u.String(), nil
+}

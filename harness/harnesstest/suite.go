@@ -1,0 +1,291 @@
+package harnesstest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+)
+
+// BackendsVariable names the environment variable that chooses, by name and separated by commas, on which of a
+// suite's backends its tests run. One that the suite does not have is an error: nothing is left out silently.
+const BackendsVariable = "HARNESS_BACKENDS"
+
+// UpdateVariable names the environment variable that, like the flag -update, makes tests rewrite golden emails.
+const UpdateVariable = "HARNESS_UPDATE"
+
+// EvidenceVariable names the environment variable that says where failed tests keep their evidence. Unset:
+// .harness/evidence in the package's directory.
+const EvidenceVariable = "HARNESS_EVIDENCE"
+
+// Options configures a [Suite]. One of Handler and Command is required.
+type Options struct {
+	// Backends are those that the tests can run on. Required.
+	Backends []harness.Backend
+	// Default names the backends that tests run on when HARNESS_BACKENDS is not set. Empty: the first.
+	Default []string
+
+	// Handler makes the app in the test's process, Command runs it as a program.
+	Handler harness.HandlerFunc
+	Command *harness.Command
+
+	// Stack configures the stacks. Ports must be zero: tests use free ones. A RetryInterval of zero becomes 1 s, the
+	// least that the server knows.
+	Stack harness.Options
+
+	// Golden is the directory of the golden emails, relative to the package's; empty where no test names one.
+	Golden string
+	// Replace are values in emails that differ from run to run and stand for a placeholder in the golden files.
+	Replace []golden.Replacement
+
+	// StartTimeout bounds the start of a stack with its app, the building of servers not included. Zero: 2 min.
+	StartTimeout time.Duration
+}
+
+// Suite is the tests of one package. Its methods are safe for concurrent use.
+type Suite struct {
+	o      Options
+	chosen []harness.Backend
+	broken error // why no test can run
+	golden func() (*golden.Set, error)
+	shared map[string]*shared
+	update *bool
+
+	mu     sync.Mutex
+	failed bool
+	owned  map[*harness.Stack]bool
+}
+
+// shared is the stack that the tests on one backend share.
+type shared struct {
+	once  sync.Once
+	stack *harness.Stack
+	err   error
+}
+
+// New returns a suite. It starts nothing, and it registers the flag -update, so it is called once per package, in a
+// variable of that package. What is wrong with the options fails the tests.
+func New(o Options) *Suite {
+	s := &Suite{o: o, shared: map[string]*shared{}, owned: map[*harness.Stack]bool{}}
+	s.o.StartTimeout = cmp.Or(o.StartTimeout, 2*time.Minute)
+	s.o.Stack.RetryInterval = cmp.Or(o.Stack.RetryInterval, time.Second)
+	s.update = flag.Bool("update", false, "rewrite the golden emails that tests compare with")
+	s.chosen, s.broken = choose(o, os.Getenv(BackendsVariable))
+	for _, b := range s.chosen {
+		s.shared[b.Name()] = &shared{}
+	}
+	s.golden = sync.OnceValues(func() (*golden.Set, error) {
+		return golden.Open(o.Golden, golden.Options{Update: s.updating(), Replace: o.Replace, RunHeader: o.Stack.RunHeader})
+	})
+	return s
+}
+
+// choose returns the backends to run on.
+func choose(o Options, variable string) ([]harness.Backend, error) {
+	if len(o.Backends) == 0 {
+		return nil, errors.New("harnesstest: the suite has no backend: set Options.Backends")
+	}
+	if (o.Handler == nil) == (o.Command == nil) {
+		return nil, errors.New("harnesstest: the suite needs one app: set Options.Handler or Options.Command, and not both")
+	}
+	if o.Stack.Ports != (harness.Ports{}) {
+		return nil, errors.New("harnesstest: tests use free ports, so that they can run beside anything: leave Options.Stack.Ports zero")
+	}
+	names := o.Default
+	if variable != "" {
+		names = strings.Split(variable, ",")
+	}
+	if len(names) == 0 {
+		return o.Backends[:1], nil
+	}
+	var known []string
+	for _, b := range o.Backends {
+		known = append(known, b.Name())
+	}
+	var chosen []harness.Backend
+	for _, name := range names {
+		i := slices.Index(known, strings.TrimSpace(name))
+		if i < 0 {
+			return nil, fmt.Errorf("harnesstest: %s names the backend %q, which this suite does not have; it has %s",
+				BackendsVariable, name, strings.Join(known, ", "))
+		}
+		chosen = append(chosen, o.Backends[i])
+	}
+	return chosen, nil
+}
+
+func (s *Suite) updating() bool { return *s.update || os.Getenv(UpdateVariable) != "" }
+
+// closeTimeout bounds the end of a stack.
+const closeTimeout = 15 * time.Second
+
+// Main runs the package's tests and frees what they shared. It is for TestMain:
+//
+//	func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+func (s *Suite) Main(m *testing.M) int {
+	code := m.Run()
+	if err := s.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "harnesstest: stop the shared stacks:", err)
+		code = max(code, 1)
+	}
+	if err := s.unusedGoldens(code); err != nil {
+		fmt.Fprintln(os.Stderr, "harnesstest:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+func (s *Suite) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	var errs []error
+	for name, sh := range s.shared {
+		if sh.stack == nil {
+			continue
+		}
+		errs = append(errs, sh.stack.Close(ctx))
+		if s.failed {
+			fmt.Fprintf(os.Stderr, "harnesstest: logs of the shared %s stack are in %s\n", name, sh.stack.Dir())
+		} else {
+			errs = append(errs, os.RemoveAll(sh.stack.Dir()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unusedGoldens reports golden emails that no test asked for, where all tests ran.
+func (s *Suite) unusedGoldens(code int) error {
+	if code != 0 || s.o.Golden == "" || flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" {
+		return nil
+	}
+	set, err := s.golden()
+	if err != nil {
+		return err
+	}
+	if s.updating() {
+		_, err := set.RemoveUnused()
+		return err
+	}
+	if unused := set.Unused(); len(unused) > 0 {
+		return fmt.Errorf("golden emails that no test compares with: %s: remove them, or run with -update", strings.Join(unused, ", "))
+	}
+	return nil
+}
+
+// Run runs f as a subtest on each chosen backend, named after it, in parallel, on the stack that the suite's tests
+// share there.
+func (s *Suite) Run(t *testing.T, f func(t *T)) {
+	t.Helper()
+	s.each(t, f, s.sharedStack)
+}
+
+// RunAlone runs f as a subtest on each chosen backend, named after it, on a stack of its own: for a test that breaks
+// things. change, where it is not nil, changes the stack's options.
+func (s *Suite) RunAlone(t *testing.T, change func(*harness.Options), f func(t *T)) {
+	t.Helper()
+	s.each(t, f, func(t testing.TB, b harness.Backend) (*harness.Stack, error) {
+		return s.ownStack(t, b, change)
+	})
+}
+
+func (s *Suite) each(t *testing.T, f func(*T), stack func(testing.TB, harness.Backend) (*harness.Stack, error)) {
+	t.Helper()
+	if s.broken != nil {
+		t.Fatal(s.broken)
+	}
+	t.Parallel()
+	for _, b := range s.chosen {
+		t.Run(b.Name(), func(tt *testing.T) {
+			tt.Parallel()
+			st, err := stack(tt, b)
+			if err != nil {
+				tt.Fatal(err)
+			}
+			h := newT(tt, s, st)
+			tt.Cleanup(h.finish)
+			f(h)
+		})
+	}
+}
+
+func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*harness.Stack, error) {
+	sh := s.shared[b.Name()]
+	sh.once.Do(func() {
+		dir, err := os.MkdirTemp("", "harness-"+b.Name()+"-")
+		if err != nil {
+			sh.err = fmt.Errorf("make a directory for the shared stack's logs: %w", err)
+			return
+		}
+		o := s.o.Stack
+		o.Dir = dir
+		// Not the test's context: the stack outlives the test that happens to need it first.
+		sh.stack, sh.err = s.start(context.Background(), b, o)
+	})
+	return sh.stack, sh.err
+}
+
+func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*harness.Options)) (*harness.Stack, error) {
+	o := s.o.Stack
+	o.Dir = t.TempDir()
+	if change != nil {
+		change(&o)
+	}
+	st, err := s.start(t.Context(), b, o)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if err := st.Close(ctx); err != nil {
+			t.Errorf("stop the test's own stack: %v", err)
+		}
+	})
+	return st, nil
+}
+
+// start starts a stack with the suite's app on it.
+func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options) (*harness.Stack, error) {
+	o.Progress = func(p harness.Progress) {
+		if p.Elapsed > 5*time.Second { // a build: say why nothing seems to happen
+			fmt.Fprintf(os.Stderr, "harnesstest: %s %s, %s\n", p.Subject, p.Doing, p.Elapsed.Round(time.Second))
+		}
+	}
+	st, err := harness.Start(ctx, b, o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
+	defer cancel()
+	if s.o.Handler != nil {
+		err = st.RunHandler(ctx, s.o.Handler)
+	} else {
+		err = st.RunCommand(ctx, *s.o.Command)
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
+	}
+	return st, nil
+}
+
+// evidenceDir is where a failed test keeps what it saw.
+func evidenceDir(test string) string {
+	dir := cmp.Or(os.Getenv(EvidenceVariable), filepath.Join(harness.StateDir, "evidence"))
+	return filepath.Join(dir, strings.Map(func(r rune) rune {
+		if r == '/' || r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, test))
+}

@@ -1,0 +1,175 @@
+package harnesstest
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+)
+
+// T is one test on one backend. Beside the methods of [testing.T] it has those of its stack.
+type T struct {
+	*testing.T
+	// Stack is where the test runs: shared with others, or its own ([Suite.RunAlone]).
+	Stack *harness.Stack
+
+	suite    *Suite
+	salt     string
+	began    time.Time
+	verdicts []*harness.Verdict
+}
+
+func newT(t *testing.T, s *Suite, st *harness.Stack) *T {
+	return &T{T: t, Stack: st, suite: s, salt: strings.ToLower(rand.Text()[:10]), began: time.Now()}
+}
+
+// Salt returns letters and digits that no other test has, in this run or another: for names and addresses that are
+// this test's alone, and for event ids, which the server remembers for a day.
+func (t *T) Salt() string { return t.salt }
+
+// Env is what the app was told about the stack.
+func (t *T) Env() harness.Env {
+	t.Helper()
+	env, ok := t.Stack.Env()
+	if !ok {
+		t.Fatal("the stack runs no app")
+	}
+	return env
+}
+
+// Send sends an event and returns the id that the server gave it.
+func (t *T) Send(e harness.Event) string {
+	t.Helper()
+	ids, err := t.Stack.Send(t.Context(), e)
+	if err != nil {
+		t.Fatalf("send %s: %v", e.Name, err)
+	}
+	return ids[0]
+}
+
+// Expect waits until the expectation of what follows from an event is settled, and fails the test, at once, with the
+// whole verdict unless it holds. replace are values in this test's emails that stand for a placeholder in its golden
+// files; they come before the suite's.
+func (t *T) Expect(eventID string, e harness.Expectation, replace ...golden.Replacement) *harness.Verdict {
+	t.Helper()
+	v := t.Judge(eventID, e, harness.JudgeOptions{}, replace...)
+	if err := v.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// SendAndExpect is Send followed by Expect.
+func (t *T) SendAndExpect(event harness.Event, e harness.Expectation, replace ...golden.Replacement) *harness.Verdict {
+	t.Helper()
+	return t.Expect(t.Send(event), e, replace...)
+}
+
+// Judge returns the verdict and leaves what to do about it to the test. A Golden in o is replaced by the suite's.
+func (t *T) Judge(eventID string, e harness.Expectation, o harness.JudgeOptions, replace ...golden.Replacement) *harness.Verdict {
+	t.Helper()
+	o.Golden = func(name string, m *harness.TraceMail) error { return t.compareGolden(name, m, replace) }
+	v, err := t.Stack.Judge(t.Context(), eventID, e, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.verdicts = append(t.verdicts, v)
+	return v
+}
+
+func (t *T) compareGolden(name string, m *harness.TraceMail, replace []golden.Replacement) error {
+	if t.suite.o.Golden == "" {
+		return fmt.Errorf("golden %q: the suite has no goldens: set Options.Golden", name)
+	}
+	set, err := t.suite.golden()
+	if err != nil {
+		return err
+	}
+	return set.Compare(name, toGolden(m), replace...)
+}
+
+func toGolden(m *harness.TraceMail) golden.Email {
+	e := golden.Email{
+		Subject: m.Subject, Text: m.Text, HTML: m.HTML,
+		From: deref(m.From), To: deref(m.To), Cc: deref(m.Cc), ReplyTo: deref(m.ReplyTo),
+	}
+	for _, h := range m.Headers {
+		e.Headers = append(e.Headers, golden.Header{Name: h.Name, Value: h.Value})
+	}
+	for _, p := range m.Attachments {
+		e.Attachments = append(e.Attachments, golden.Attachment{Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Data: p.Data})
+	}
+	return e
+}
+
+func deref(list []*mail.Address) []mail.Address {
+	var all []mail.Address
+	for _, a := range list {
+		all = append(all, *a)
+	}
+	return all
+}
+
+// finish keeps the evidence of a failed test.
+func (t *T) finish() {
+	if !t.Failed() {
+		return
+	}
+	t.suite.mu.Lock()
+	t.suite.failed = true
+	t.suite.mu.Unlock()
+	dir := evidenceDir(t.Name())
+	if err := t.keep(dir); err != nil {
+		t.Logf("the evidence could not be kept: %v", err)
+		return
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	t.Logf("evidence: %s", dir)
+}
+
+func (t *T) keep(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for i, v := range t.verdicts {
+		name := filepath.Join(dir, fmt.Sprintf("%d", i+1))
+		data, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name+"-verdict.json", data, 0o644); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name+"-verdict.txt", []byte(v.String()+"\n"), 0o644); err != nil {
+			return err
+		}
+		for j, m := range v.Trace.Mail {
+			if err := os.WriteFile(fmt.Sprintf("%s-mail-%d.eml", name, j+1), m.Raw, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest, harness.App} {
+		if tail := t.Stack.Tail(s); len(tail) > 0 {
+			text := strings.Join(slices.Concat(tail, []string{""}), "\n")
+			if err := os.WriteFile(filepath.Join(dir, string(s)+"-log-end.txt"), []byte(text), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

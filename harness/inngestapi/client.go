@@ -1,0 +1,186 @@
+package inngestapi
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Options configures a [Client]. The zero value is ready to use.
+type Options struct {
+	// EventKey is sent along with events. Empty: "test", which a dev server takes like any other.
+	EventKey string
+	// SigningKey authorises reading from a server in production mode. A dev server needs none.
+	SigningKey string
+	// HTTPClient is used for all requests. Nil: one of the client's own, with a timeout of 10 s.
+	HTTPClient *http.Client
+}
+
+// Client asks one server. It is safe for concurrent use.
+type Client struct {
+	base       string
+	eventKey   string
+	signingKey string
+	http       *http.Client
+}
+
+// ErrNotFound says that the server knows nothing under that id.
+var ErrNotFound = errors.New("the Inngest server knows no such thing")
+
+// requestTimeout bounds one request of a client of one's own.
+const requestTimeout = 10 * time.Second
+
+// New returns a client of the server at a base URL. It connects to nothing yet.
+func New(baseURL string, o Options) *Client {
+	c := &Client{
+		base:       strings.TrimRight(baseURL, "/"),
+		eventKey:   cmp.Or(o.EventKey, "test"),
+		signingKey: o.SigningKey,
+		http:       o.HTTPClient,
+	}
+	if c.http == nil {
+		c.http = &http.Client{Timeout: requestTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second}}
+	}
+	return c
+}
+
+// BaseURL is the server's.
+func (c *Client) BaseURL() string { return c.base }
+
+// Close drops idle connections. The client can still be used.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// statusError is an answer that is not 2xx.
+type statusError struct {
+	code   int
+	status string
+	body   []byte
+}
+
+func (e *statusError) Error() string {
+	if text := e.text(); text != "" {
+		return fmt.Sprintf("it answered %s: %s", e.status, text)
+	}
+	return "it answered " + e.status
+}
+
+// text is what the answer says, however it says it.
+func (e *statusError) text() string {
+	var said struct {
+		Error   string `json:"error"`
+		Message string `json:"message"`
+		Errors  []struct{ Message string }
+	}
+	if json.Unmarshal(e.body, &said) == nil {
+		if len(said.Errors) > 0 {
+			return said.Errors[0].Message
+		}
+		if text := cmp.Or(said.Error, said.Message); text != "" {
+			return text
+		}
+	}
+	const enough = 300
+	return strings.TrimSpace(string(e.body[:min(len(e.body), enough)]))
+}
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 64 << 20
+
+// do sends a request to the server and decodes the JSON of its answer into into, if that is not nil.
+func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+	var r io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("encode: %w", err)
+		}
+		r = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
+	if err != nil {
+		return fmt.Errorf("Inngest's address %q: %w", c.base, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.signingKey != "" && !strings.HasPrefix(path, "/e/") {
+		req.Header.Set("Authorization", "Bearer "+c.signingKey)
+	}
+	answer, err := roundTrip(c.http, req)
+	if err != nil {
+		var s *statusError
+		if errors.As(err, &s) {
+			return err
+		}
+		return fmt.Errorf("the Inngest server at %s cannot be reached (is it running?): %w", c.base, reason(err))
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("%s does not answer as an Inngest server of version 1.43 does (is it one?): %w", c.base, err)
+	}
+	return nil
+}
+
+// roundTrip returns the body of a 2xx answer; any other is a *statusError.
+func roundTrip(client *http.Client, req *http.Request) ([]byte, error) {
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode/100 != 2 {
+		return nil, &statusError{res.StatusCode, res.Status, body}
+	}
+	return body, nil
+}
+
+// reason takes the wrapping off an error of net/http that repeats the URL, which may hold a key.
+func reason(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && errors.Is(err, syscall.ECONNREFUSED) {
+		return syscall.ECONNREFUSED
+	}
+	return err
+}
+
+// query asks GraphQL and decodes the data into into. An error that says "not found" becomes ErrNotFound.
+func (c *Client) query(ctx context.Context, query string, variables map[string]any, into any) error {
+	var answer struct {
+		Data   json.RawMessage
+		Errors []struct{ Message string }
+	}
+	if err := c.do(ctx, http.MethodPost, "/v0/gql", map[string]any{"query": query, "variables": variables}, &answer); err != nil {
+		return err
+	}
+	if len(answer.Errors) > 0 {
+		text := answer.Errors[0].Message
+		if strings.Contains(text, "not found") || strings.Contains(text, "no rows") {
+			return fmt.Errorf("%w: %s", ErrNotFound, text)
+		}
+		return fmt.Errorf("the Inngest server refused a query: %s", text)
+	}
+	if err := json.Unmarshal(answer.Data, into); err != nil {
+		return fmt.Errorf("%s does not answer as an Inngest server of version 1.43 does (is it one?): %w", c.base, err)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package inngestapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Event is an event to send.
+type Event struct {
+	// ID is the sender's own id: within 24 hours the server starts runs for the first event of an id only. Empty:
+	// none, every sending counts.
+	ID string `json:"id,omitempty"`
+	// Name is required.
+	Name string `json:"name"`
+	// Data is anything that is a JSON object, also as a json.RawMessage or []byte. Nil: an empty one.
+	Data any `json:"data"`
+	// User is anything that is a JSON object. Nil: none.
+	User any `json:"user,omitempty"`
+	// TS is when it happened, in milliseconds since 1970. Zero: when the server receives it. In the future: then.
+	TS int64 `json:"ts,omitempty"`
+	// V is the version of the event's form. Empty: none.
+	V string `json:"v,omitempty"`
+}
+
+// Send sends events in one request and returns the id, a ULID, that the server gave to each.
+func (c *Client) Send(ctx context.Context, events ...Event) ([]string, error) {
+	if len(events) == 0 {
+		return nil, errors.New("send: no event given")
+	}
+	events = slices.Clone(events)
+	for i := range events {
+		switch data := events[i].Data.(type) {
+		case nil:
+			events[i].Data = struct{}{}
+		case []byte: // which would be encoded as a string of base64
+			events[i].Data = json.RawMessage(data)
+		}
+	}
+	var answer struct {
+		IDs    []string `json:"ids"`
+		Status int      `json:"status"`
+		Error  string   `json:"error"`
+	}
+	err := c.do(ctx, http.MethodPost, "/e/"+url.PathEscape(c.eventKey), events, &answer)
+	var s *statusError
+	switch {
+	case errors.As(err, &s) && s.code == http.StatusRequestEntityTooLarge:
+		return nil, fmt.Errorf("send %s: it is larger than the server takes: %w", names(events), err)
+	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
+		return nil, fmt.Errorf("send %s: the server does not take this event key: %w", names(events), err)
+	case err != nil:
+		return nil, fmt.Errorf("send %s: %w", names(events), err)
+	case answer.Error != "" || answer.Status/100 != 2:
+		return nil, fmt.Errorf("send %s: the server refused: %s", names(events), answer.Error)
+	case len(answer.IDs) != len(events):
+		return nil, fmt.Errorf("send %s: the server answered with %d ids for %d events", names(events), len(answer.IDs), len(events))
+	}
+	return answer.IDs, nil
+}
+
+func names(events []Event) string {
+	if len(events) == 1 {
+		return fmt.Sprintf("event %q", events[0].Name)
+	}
+	return fmt.Sprintf("%d events, the first %q", len(events), events[0].Name)
+}
+
+// ReceivedEvent is an event as the server has it.
+type ReceivedEvent struct {
+	ID       string // ULID
+	OwnID    string // the sender's own; the ULID again where there was none
+	Name     string
+	Data     json.RawMessage
+	Received time.Time
+}
+
+// receivedEvent is the event in GraphQL.
+type receivedEvent struct {
+	ID             string
+	IdempotencyKey string
+	Name           string
+	Raw            string
+	ReceivedAt     time.Time
+}
+
+const eventFields = "id idempotencyKey name raw receivedAt"
+
+func (e receivedEvent) export() ReceivedEvent {
+	var raw struct{ Data json.RawMessage }
+	_ = json.Unmarshal([]byte(e.Raw), &raw) // the server wrote it
+	return ReceivedEvent{ID: e.ID, OwnID: e.IdempotencyKey, Name: e.Name, Data: raw.Data, Received: e.ReceivedAt}
+}
+
+// Event returns an event by its ULID, or [ErrNotFound], which it also is in the first moments after it was sent.
+func (c *Client) Event(ctx context.Context, id string) (ReceivedEvent, error) {
+	var data struct{ EventV2 receivedEvent }
+	if err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){"+eventFields+"}}", map[string]any{"id": id}, &data); err != nil {
+		return ReceivedEvent{}, fmt.Errorf("read event %s: %w", id, err)
+	}
+	return data.EventV2.export(), nil
+}
+
+// EventFilter chooses events. Since is required.
+type EventFilter struct {
+	// Since is when they were received, at the earliest.
+	Since time.Time
+	// Names are the names they may have. Empty: any.
+	Names []string
+	// Internal includes those that the server itself makes, whose names begin with "inngest/".
+	Internal bool
+	// Limit is the most to return. Zero: 100.
+	Limit int
+}
+
+// Events returns events, newest first.
+func (c *Client) Events(ctx context.Context, f EventFilter) ([]ReceivedEvent, error) {
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	filter := map[string]any{"from": f.Since.UTC().Format(time.RFC3339Nano), "includeInternalEvents": f.Internal}
+	if len(f.Names) > 0 {
+		filter["eventNames"] = f.Names
+	}
+	var data struct {
+		EventsV2 struct {
+			Edges []struct{ Node receivedEvent }
+		}
+	}
+	err := c.query(ctx, "query($n:Int!,$f:EventsFilter!){eventsV2(first:$n,filter:$f){edges{node{"+eventFields+"}}}}",
+		map[string]any{"n": f.Limit, "f": filter}, &data)
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	var all []ReceivedEvent
+	for _, e := range data.EventsV2.Edges {
+		all = append(all, e.Node.export())
+	}
+	return all, nil
+}

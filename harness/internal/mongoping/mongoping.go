@@ -1,0 +1,32 @@
+// Package mongoping tells whether a MongoDB server answers, as a driver would see it.
+//
+//	err := mongoping.Ping(ctx, "mongodb://127.0.0.1:27017/?directConnection=true")
+package mongoping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// timeout bounds one ping; ctx may bound it further.
+const timeout = 2 * time.Second
+
+// Ping connects, asks the server for an answer, and disconnects.
+func Ping(ctx context.Context, uri string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout))
+	if err != nil {
+		return fmt.Errorf("MongoDB address: %w", err)
+	}
+	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	if err := client.Ping(ctx, nil); err != nil {
+		return fmt.Errorf("ping MongoDB: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// JudgeOptions says how long and with what to judge. The zero value is ready to use.
+type JudgeOptions struct {
+	// Timeout is how long the verdict may wait for what should happen. Zero: 10 s. A verdict that can be given
+	// earlier is given earlier.
+	Timeout time.Duration
+
+	// Golden compares an email with the golden of that name; its error says how they differ. Nil: an expectation
+	// that names a golden is broken.
+	Golden func(name string, m *TraceMail) error
+}
+
+// judgeTimeout is the default of JudgeOptions.Timeout.
+const judgeTimeout = 10 * time.Second
+
+// Judge waits until an expectation of what follows from an event is settled, and returns the verdict. eventID is the
+// ULID that sending the event returned. The error says that the question was wrong, or that ctx ended; everything else
+// is a verdict.
+//
+// What an expectation asserts holds as soon as it is so. What it denies (an absent email, no other runs, an exact
+// number of copies) holds only when nothing more can happen: the event was picked up, every run that descends from it
+// has ended, and the inbox has been read to its end since. Where that cannot be known in time, the verdict is
+// [CannotBeJudged].
+func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o JudgeOptions) (*Verdict, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Timeout == 0 {
+		o.Timeout = judgeTimeout
+	}
+	began := time.Now()
+	tr := s.newTracer(eventID, e.recipients())
+	defer tr.close()
+
+	deadline, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	for {
+		trace, err := tr.take(deadline)
+		if err != nil && deadline.Err() == nil {
+			return nil, err
+		}
+		c := check(e, trace, o.Golden)
+		switch {
+		case c.broken() && tr.settle(deadline):
+			// The server saves the end of a run before all that belongs to it: one more look before a verdict that
+			// cannot be taken back.
+			continue
+		case c.broken():
+			return c.verdict(Broken, time.Since(began)), nil
+		case c.met() && (trace.Quiet || !e.negative()):
+			return c.verdict(Holds, time.Since(began)), nil
+		}
+		if err := tr.wait(deadline); err != nil {
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("judge event %s: %w", eventID, ctx.Err())
+			}
+			return s.atDeadline(ctx, tr, e, o, began)
+		}
+	}
+}
+
+// lastLook bounds the look at how things stand when the time is up.
+const lastLook = 2 * time.Second
+
+// atDeadline judges how things stand when the time is up. What should have happened and did not is broken; what may
+// still happen, but was denied, cannot be judged.
+func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o JudgeOptions, began time.Time) (*Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	defer cancel()
+	trace, err := tr.take(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("judge event %s: %w", tr.eventID, err)
+	}
+	c := check(e, trace, o.Golden)
+	took := time.Since(began)
+	switch {
+	case trace.Event == nil && len(trace.Runs) == 0:
+		v := c.verdict(CannotBeJudged, took)
+		v.Why = fmt.Sprintf("the Inngest server knows no event %s: give the id that sending the event returned, and ask the server that it was sent to", tr.eventID)
+		return v, nil
+	case len(c.findings) > 0:
+		v := c.verdict(Broken, took)
+		if !c.broken() {
+			v.Why += fmt.Sprintf(" (within %v)", o.Timeout)
+		}
+		return v, nil
+	case trace.Quiet || !e.negative():
+		return c.verdict(Holds, took), nil
+	default:
+		v := c.verdict(CannotBeJudged, took)
+		v.Why = fmt.Sprintf("nothing contradicts it, but after %v more may still happen: %s", o.Timeout, trace.Unquiet)
+		return v, nil
+	}
+}
+
+// recipients are the addresses that an expectation speaks of.
+func (e Expectation) recipients() []string {
+	var to []string
+	for _, m := range e.Mail {
+		to = append(to, m.To)
+	}
+	return to
+}
+
+// broken says whether some difference is there for good.
+func (c *checker) broken() bool {
+	return slices.ContainsFunc(c.findings, func(f finding) bool { return !f.pending })
+}
+
+// met says whether there is no difference.
+func (c *checker) met() bool { return len(c.findings) == 0 }
+
+// verdict makes the verdict and marks the first broken hop.
+func (c *checker) verdict(o Outcome, took time.Duration) *Verdict {
+	v := &Verdict{Outcome: o, Hops: c.hops, Took: took, Trace: c.t}
+	for _, f := range c.findings {
+		v.Findings = append(v.Findings, f.text)
+	}
+	switch o {
+	case Holds:
+		v.Why = fmt.Sprintf("%d runs, %d emails", len(c.t.Runs), len(c.t.Mail))
+	case Broken:
+		first := c.firstBroken()
+		v.Hops[first].First = true
+		v.Hops[first].State = HopBroken
+		v.Why = c.why(first)
+	}
+	return v
+}
+
+// firstBroken returns the earliest hop that went wrong: one that differs from the expectation, or one before it that
+// went wrong by itself and so explains the difference.
+func (c *checker) firstBroken() int {
+	first := len(c.hops) - 1
+	for _, f := range c.findings {
+		first = min(first, f.hop)
+	}
+	missing := slices.ContainsFunc(c.findings, func(f finding) bool { return c.hops[f.hop].State != HopOK })
+	if !missing {
+		return first
+	}
+	for _, a := range c.anomalies {
+		first = min(first, a)
+	}
+	// A step that failed is why its run failed: the run stands before its steps, but the step is the hop.
+	for i := first + 1; i < len(c.hops) && c.hops[i].Depth > c.hops[first].Depth; i++ {
+		if c.hops[i].State == HopBroken {
+			return i
+		}
+	}
+	return first
+}
+
+// why is the sentence about the first broken hop.
+func (c *checker) why(first int) string {
+	for _, f := range c.findings {
+		if f.hop == first {
+			return f.text
+		}
+	}
+	h := c.hops[first]
+	text := h.Text
+	if len(h.Detail) > 0 {
+		text += ": " + h.Detail[len(h.Detail)-1]
+	}
+	if len(c.findings) > 0 {
+		text += "; so " + c.findings[0].text
+	}
+	return text
+}

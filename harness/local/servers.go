@@ -1,0 +1,296 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+)
+
+// grace is how long a server may take to end by itself before it is killed.
+const grace = 1500 * time.Millisecond
+
+// servers are the processes of one stack.
+type servers struct {
+	timeout time.Duration
+	tell    func(harness.Progress)
+	all     map[harness.Service]*server
+	died    chan error
+	closing sync.Once
+	closed  error
+}
+
+// server is one of them. Its process changes when it is run again; its ports do not.
+type server struct {
+	spec    spec
+	options harness.BackendOptions
+	servers *servers
+	bin     toolchain.Binary
+
+	mu      sync.Mutex // held while the process is being started or ended
+	ports   []int
+	process *proc.Process
+	wanted  bool // whether it is meant to be up: an exit while it is not is no death
+	settled bool // whether it has been up: from then on it keeps its ports
+	freed   bool
+}
+
+// attempts is how often a server is started on newly chosen ports when another program took one in between.
+const attempts = 3
+
+func (srv *server) start(ctx context.Context) error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.freed {
+		return fmt.Errorf("%s cannot be started: its stack is closed", srv.spec.service)
+	}
+	if srv.wanted {
+		return nil
+	}
+	var err error
+	for range attempts {
+		if srv.ports == nil {
+			if srv.ports, err = srv.choosePorts(); err != nil {
+				return err
+			}
+		}
+		if err = srv.startOnce(ctx); err == nil || srv.settled || !srv.robbed() {
+			break
+		}
+		srv.ports = nil
+	}
+	return err
+}
+
+// choosePorts returns the server's ports: the fixed ones where the user asked for them, else free ones.
+func (srv *server) choosePorts() ([]int, error) {
+	ports, err := port.Free(len(srv.spec.ports(srv.options.Ports)))
+	if err != nil {
+		return nil, err
+	}
+	for i, fixed := range srv.spec.ports(srv.options.Ports) {
+		if fixed != 0 {
+			ports[i] = fixed
+		}
+	}
+	return ports, nil
+}
+
+// robbed says whether another program holds a port that the harness had chosen for this server, whose process has
+// ended by now.
+func (srv *server) robbed() bool {
+	if slices.Max(srv.spec.ports(srv.options.Ports)) != 0 {
+		return false // the user named a port: another one would not do
+	}
+	return slices.ContainsFunc(srv.ports, func(p int) bool { return port.Check(p, string(srv.spec.service)) != nil })
+}
+
+func (srv *server) startOnce(ctx context.Context) error {
+	dir, err := srv.dir()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	cmd := srv.spec.command(srv.bin, srv.ports, dir)
+	watch := &conflictWatch{port: srv.ports[0]}
+	p, err := proc.Start(ctx, proc.Spec{
+		Name:    string(srv.spec.service),
+		Path:    srv.bin.Path,
+		Args:    cmd.args,
+		Env:     cmd.env,
+		Dir:     dir,
+		LogFile: srv.logFile(),
+		OnLine:  watch.line,
+	})
+	if err != nil {
+		return fmt.Errorf("start %s: %w", srv.spec.service, err)
+	}
+	srv.process = p
+
+	ctx, cancel := context.WithTimeout(ctx, srv.servers.timeout)
+	defer cancel()
+	err = p.WaitReady(ctx, func(ctx context.Context) error {
+		if err := watch.conflict(); err != nil {
+			return nil // no need to wait for an answer that will not come: told apart below
+		}
+		return srv.spec.probe(ctx, srv.ports, dir)
+	})
+	if conflict := watch.conflict(); err == nil && conflict != nil {
+		err = conflict
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s did not come up: %w", srv.spec.service, err), p.Stop(context.WithoutCancel(ctx), 0))
+	}
+	srv.wanted, srv.settled = true, true
+	go srv.mourn(p)
+	srv.servers.tell(harness.Progress{Subject: string(srv.spec.service), Doing: "ready", Elapsed: time.Since(began), Done: true})
+	return nil
+}
+
+// mourn reports the exit of a process that was meant to be up.
+func (srv *server) mourn(p *proc.Process) {
+	<-p.Done()
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if !srv.wanted || srv.process != p {
+		return
+	}
+	srv.wanted = false
+	select {
+	case srv.servers.died <- p.Err():
+	default:
+	}
+}
+
+// end takes the process down: in order, or at once with a grace of zero.
+func (srv *server) end(ctx context.Context, grace time.Duration) error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.wanted = false
+	if srv.process == nil {
+		return nil
+	}
+	return srv.process.Stop(ctx, grace)
+}
+
+func (srv *server) logFile() string {
+	return filepath.Join(srv.options.Dir, string(srv.spec.service)+".log")
+}
+
+// of returns the server by its name, or an error for one that this backend does not run.
+func (s *servers) of(name harness.Service) (*server, error) {
+	if srv, ok := s.all[name]; ok {
+		return srv, nil
+	}
+	return nil, fmt.Errorf("the local backend runs no service %q", name)
+}
+
+func (s *servers) running(name harness.Service) (*proc.Process, error) {
+	srv, err := s.of(name)
+	if err != nil {
+		return nil, err
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if !srv.wanted {
+		return nil, fmt.Errorf("%s is not running", name)
+	}
+	return srv.process, nil
+}
+
+// Endpoints implements [harness.Servers].
+func (s *servers) Endpoints() harness.Endpoints {
+	return harness.Endpoints{
+		Inngest: "http://" + loopback(s.all[harness.Inngest].ports[0]),
+		MailHog: "http://" + loopback(s.all[harness.MailHog].ports[0]),
+		SMTP:    loopback(s.all[harness.MailHog].ports[1]),
+		Mongo:   mongoURI(s.all[harness.Mongo].ports[0]),
+	}
+}
+
+// Describe implements [harness.Servers].
+func (s *servers) Describe() []harness.ServerInfo {
+	var infos []harness.ServerInfo
+	for _, name := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest} {
+		srv := s.all[name]
+		version := srv.bin.Version
+		if srv.bin.Database != "" {
+			version = srv.bin.Database
+		}
+		infos = append(infos, harness.ServerInfo{
+			Service: name, Version: version, Source: srv.bin.Source, HasUI: srv.bin.HasUI, LogFile: srv.logFile(),
+		})
+	}
+	return infos
+}
+
+// Reach implements [harness.Servers]: on one machine an address is an address.
+func (s *servers) Reach(_ context.Context, addr string) (string, error) { return addr, nil }
+
+// Stop implements [harness.Servers].
+func (s *servers) Stop(ctx context.Context, name harness.Service) error {
+	return s.end(ctx, name, grace)
+}
+
+// Kill implements [harness.Servers].
+func (s *servers) Kill(ctx context.Context, name harness.Service) error { return s.end(ctx, name, 0) }
+
+func (s *servers) end(ctx context.Context, name harness.Service, grace time.Duration) error {
+	srv, err := s.of(name)
+	if err != nil {
+		return err
+	}
+	return srv.end(ctx, grace)
+}
+
+// Run implements [harness.Servers].
+func (s *servers) Run(ctx context.Context, name harness.Service) error {
+	srv, err := s.of(name)
+	if err != nil {
+		return err
+	}
+	return srv.start(ctx)
+}
+
+// Pause implements [harness.Servers].
+func (s *servers) Pause(_ context.Context, name harness.Service) error {
+	p, err := s.running(name)
+	if err != nil {
+		return err
+	}
+	return p.Pause()
+}
+
+// Resume implements [harness.Servers].
+func (s *servers) Resume(_ context.Context, name harness.Service) error {
+	p, err := s.running(name)
+	if err != nil {
+		return err
+	}
+	return p.Resume()
+}
+
+// Tail implements [harness.Servers].
+func (s *servers) Tail(name harness.Service) []string {
+	srv, err := s.of(name)
+	if err != nil {
+		return nil
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.process == nil {
+		return nil
+	}
+	return srv.process.Tail()
+}
+
+// Died implements [harness.Servers].
+func (s *servers) Died() <-chan error { return s.died }
+
+// Close implements [harness.Servers].
+func (s *servers) Close(ctx context.Context) error {
+	s.closing.Do(func() {
+		var g errgroup.Group
+		for _, srv := range s.all {
+			g.Go(func() error {
+				err := srv.end(ctx, grace)
+				srv.mu.Lock()
+				srv.freed = true
+				srv.mu.Unlock()
+				return err
+			})
+		}
+		s.closed = g.Wait()
+	})
+	return s.closed
+}

@@ -1,0 +1,194 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/textproto"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongoping"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+)
+
+// spec says how one of the servers is run. Its functions get the ports in the order in which ports lists them.
+type spec struct {
+	service harness.Service
+	tool    toolchain.Tool
+	// ports lists the ports the server needs: the fixed number, or zero for any free one.
+	ports func(harness.Ports) []int
+	// command returns arguments and environment; dir is a directory of the server's own.
+	command func(bin toolchain.Binary, ports []int, dir string) command
+	// probe returns nil once the server, this one and not another on its port, is usable.
+	probe func(ctx context.Context, ports []int, dir string) error
+}
+
+type command struct{ args, env []string }
+
+var specs = []spec{
+	{
+		service: harness.Mongo,
+		tool:    toolchain.Mongo,
+		ports:   func(p harness.Ports) []int { return []int{p.Mongo} },
+		command: mongoCommand,
+		probe: func(ctx context.Context, ports []int, _ string) error {
+			return mongoping.Ping(ctx, mongoURI(ports[0]))
+		},
+	},
+	{
+		service: harness.MailHog,
+		tool:    toolchain.MailHog,
+		ports:   func(p harness.Ports) []int { return []int{p.MailHog, p.SMTP} },
+		command: func(_ toolchain.Binary, ports []int, _ string) command {
+			return command{args: []string{
+				"-ui-bind-addr", loopback(ports[0]), "-api-bind-addr", loopback(ports[0]), "-smtp-bind-addr", loopback(ports[1]),
+			}}
+		},
+		probe: func(ctx context.Context, ports []int, _ string) error {
+			if err := get(ctx, "http://"+loopback(ports[0])+"/api/v2/messages?limit=1", nil); err != nil {
+				return err
+			}
+			return smtpBanner(ctx, loopback(ports[1]))
+		},
+	},
+	{
+		service: harness.Inngest,
+		tool:    toolchain.Inngest,
+		// The last three serve Connect, which nothing here uses; they are moved out of the way of other servers.
+		ports:   func(p harness.Ports) []int { return []int{p.Inngest, 0, 0, 0} },
+		command: inngestCommand,
+		probe:   inngestProbe,
+	},
+}
+
+func mongoURI(port int) string {
+	return "mongodb://" + loopback(port) + "/?directConnection=true"
+}
+
+func mongoCommand(bin toolchain.Binary, ports []int, dir string) command {
+	if bin.Source == "MONGOD_BIN" {
+		return command{args: []string{
+			"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket",
+		}}
+	}
+	return command{args: []string{"-listen", loopback(ports[0]), "-dir", dir}}
+}
+
+// tick is how often, in milliseconds, the server looks at its queue. Its default of 150 is most of the time between
+// event and email.
+const tick = 10
+
+func inngestCommand(_ toolchain.Binary, ports []int, dir string) command {
+	return command{
+		args: []string{
+			"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", strconv.Itoa(tick),
+			"--port", strconv.Itoa(ports[0]),
+			"--connect-gateway-port", strconv.Itoa(ports[1]),
+			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]),
+			"--connect-executor-grpc-port", strconv.Itoa(ports[3]),
+			// It keeps nothing there; /dev repeats the name, which is how a probe knows this server from another.
+			"--sqlite-dir", dir,
+		},
+		// An environment of its own: the command line also reads INNGEST_* variables, and DEBUG opens a port.
+		env: []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")},
+	}
+}
+
+func inngestProbe(ctx context.Context, ports []int, dir string) error {
+	var info struct {
+		StartOpts struct {
+			SQLiteDir string `json:"sqlite_dir"`
+		} `json:"startOpts"`
+	}
+	if err := get(ctx, "http://"+loopback(ports[0])+"/dev", &info); err != nil {
+		return err
+	}
+	if info.StartOpts.SQLiteDir != dir {
+		return &movedError{ports[0]}
+	}
+	return nil
+}
+
+// movedError says that the Inngest server does not listen where it was told to.
+type movedError struct{ port int }
+
+func (e *movedError) Error() string {
+	return fmt.Sprintf("port %d was taken by another program while Inngest started: start again, or let the harness choose with --ports free", e.port)
+}
+
+// conflictWatch finds in the server's log that it went to another port than it was given, which it does silently
+// otherwise.
+type conflictWatch struct {
+	port int
+	mu   sync.Mutex
+	err  error
+}
+
+func (w *conflictWatch) line(line string) {
+	if !strings.Contains(line, "Port conflict, using new port") || !strings.Contains(line, "dev server api") {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = &movedError{w.port}
+}
+
+func (w *conflictWatch) conflict() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// probeTimeout bounds one look at a server that is starting.
+const probeTimeout = 2 * time.Second
+
+// get fetches a URL and decodes its JSON into into, if that is not nil.
+func get(ctx context.Context, url string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s answers %s", url, res.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(res.Body).Decode(into)
+}
+
+// smtpBanner returns nil when an SMTP server greets on addr.
+func smtpBanner(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	text := textproto.NewConn(conn)
+	if _, _, err := text.ReadResponse(220); err != nil {
+		return err
+	}
+	return text.PrintfLine("QUIT")
+}

@@ -1,0 +1,325 @@
+package harness
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// Options configures a [Stack]. The zero value is ready to use.
+type Options struct {
+	// Ports are the ports to use. A zero port means any free one.
+	Ports Ports
+
+	// Dir holds logs and scratch data. Empty: a temporary directory, removed by Close.
+	Dir string
+
+	// Database is the name of the app's database. Empty: "app".
+	Database string
+
+	// AppPath is where the app serves Inngest. Empty: "/api/inngest".
+	AppPath string
+
+	// RunHeader names the header of an email that holds the id of the run that sent it. Empty: "X-Inngest-Run-Id".
+	RunHeader string
+
+	// RetryInterval is the pause before Inngest retries a failed step, in whole seconds. Zero leaves it to the
+	// server: 15 s and up to 30 s of jitter for the first retry.
+	RetryInterval time.Duration
+
+	// WithoutTaps leaves out the recording proxies between app, Inngest and MailHog. A trace then comes from the
+	// servers' own accounts alone, and no fault can be scripted.
+	WithoutTaps bool
+
+	// Progress is told what takes long. Nil is silent. It is called from one goroutine at a time.
+	Progress func(Progress)
+}
+
+// eventKey is what a stack's apps send events with. The dev server takes any key.
+const eventKey = "harness"
+
+// A Stack is three servers and at most one app, with what it takes to send events and to see what became of them.
+// Its methods are safe for concurrent use. Close frees it.
+type Stack struct {
+	options Options
+	backend string
+	servers Servers
+	api     *inngestapi.Client
+	inbox   *inbox.Client
+	wires   *wires
+	ledger  *ledger
+	ownsDir bool
+
+	died chan error
+
+	mu       sync.Mutex // guards what follows; held while an app is started or ended
+	app      *app
+	lastSync error
+	closed   bool
+}
+
+// Start starts the servers by means of a backend. When it fails it has freed all that it started. ctx bounds the
+// start only: the stack stays up until Close.
+func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
+	o.Database = cmp.Or(o.Database, "app")
+	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
+	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
+		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
+	}
+	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := s.makeDir(); err != nil {
+		return nil, err
+	}
+	if s.servers, err = b.Start(ctx, BackendOptions{
+		Ports: o.Ports, Dir: s.options.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress,
+	}); err != nil {
+		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
+	}
+	ends := s.servers.Endpoints()
+	s.api = inngestapi.New(ends.Inngest, inngestapi.Options{EventKey: eventKey})
+	s.inbox = inbox.New(ends.MailHog, inbox.Options{RunHeader: o.RunHeader})
+	if s.wires, err = newWires(ends, o); err != nil {
+		return nil, err
+	}
+	s.ledger = newLedger(s.wires.taps)
+	go func() {
+		if err, ok := <-s.servers.Died(); ok {
+			s.report(err)
+		}
+	}()
+	return s, nil
+}
+
+func (s *Stack) makeDir() error {
+	if s.options.Dir != "" {
+		if err := os.MkdirAll(s.options.Dir, 0o755); err != nil {
+			return fmt.Errorf("make the stack's directory: %w", err)
+		}
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "harness-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the stack's logs: %w", err)
+	}
+	s.options.Dir, s.ownsDir = dir, true
+	return nil
+}
+
+// report delivers the first death.
+func (s *Stack) report(err error) {
+	select {
+	case s.died <- err:
+	default:
+	}
+}
+
+// Died delivers at most one error: the exit, with the end of its log, of the first server or app that ended without
+// being told to.
+func (s *Stack) Died() <-chan error { return s.died }
+
+// Backend is the name of the backend that started the servers.
+func (s *Stack) Backend() string { return s.backend }
+
+// Endpoints are the addresses of the servers themselves, past the recording proxies.
+func (s *Stack) Endpoints() Endpoints { return s.servers.Endpoints() }
+
+// Describe lists the servers in the order mongo, mailhog, inngest.
+func (s *Stack) Describe() []ServerInfo { return s.servers.Describe() }
+
+// Dir holds the stack's logs.
+func (s *Stack) Dir() string { return s.options.Dir }
+
+// API is a client of the Inngest server. The stack closes it.
+func (s *Stack) API() *inngestapi.Client { return s.api }
+
+// Inbox is a client of MailHog. The stack closes it.
+func (s *Stack) Inbox() *inbox.Client { return s.inbox }
+
+// Event is an event to send.
+type Event = inngestapi.Event
+
+// Send sends events to the Inngest server and returns the id, a ULID, that it gave to each. The app is not asked.
+func (s *Stack) Send(ctx context.Context, events ...Event) ([]string, error) {
+	return s.api.Send(ctx, events...)
+}
+
+// Stop ends a service in order. A server keeps its address; [Stack.Run] starts it again.
+func (s *Stack) Stop(ctx context.Context, name Service) error {
+	if name == App {
+		return s.endApp(ctx, appGrace)
+	}
+	return s.servers.Stop(ctx, name)
+}
+
+// Kill ends a service at once, as a crash would. An app that runs as a handler in this process cannot be killed.
+func (s *Stack) Kill(ctx context.Context, name Service) error {
+	if name == App {
+		return s.endApp(ctx, 0)
+	}
+	return s.servers.Kill(ctx, name)
+}
+
+// Run starts a service that Stop or Kill ended and returns when it is usable. The Inngest server forgets its apps
+// when it ends, and an app may have changed: after either of them the app is synced again.
+func (s *Stack) Run(ctx context.Context, name Service) error {
+	if name == App {
+		return s.rerunApp(ctx)
+	}
+	if err := s.servers.Run(ctx, name); err != nil {
+		return err
+	}
+	if name != Inngest || !s.hasApp() {
+		return nil
+	}
+	return s.Sync(ctx)
+}
+
+// Restart is Stop followed by Run.
+func (s *Stack) Restart(ctx context.Context, name Service) error {
+	if err := s.Stop(ctx, name); err != nil {
+		return err
+	}
+	return s.Run(ctx, name)
+}
+
+// Pause freezes a service: its connections stay open, nothing answers. Resume lets it go on.
+func (s *Stack) Pause(ctx context.Context, name Service) error {
+	if name == App {
+		return s.withApp(func(a *app) error { return a.runner.pause() })
+	}
+	return s.servers.Pause(ctx, name)
+}
+
+// Resume lets a paused service go on.
+func (s *Stack) Resume(ctx context.Context, name Service) error {
+	if name == App {
+		return s.withApp(func(a *app) error { return a.runner.resume() })
+	}
+	return s.servers.Resume(ctx, name)
+}
+
+// EnsureSynced syncs the app again when the Inngest server no longer knows it, as after a restart by somebody else.
+// again says that it did.
+func (s *Stack) EnsureSynced(ctx context.Context) (again bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.app == nil || s.closed {
+		return false, nil
+	}
+	app, err := s.endpoint(ctx)
+	if err != nil {
+		return false, err
+	}
+	if known, err := s.api.Serves(ctx, app); err != nil || known {
+		return false, err
+	}
+	return true, s.sync(ctx)
+}
+
+// syncError is why the app's last sync failed; "" where it did not.
+func (s *Stack) syncError() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastSync == nil {
+		return ""
+	}
+	return s.lastSync.Error()
+}
+
+// AwaitEvent waits until the app has sent an event with this id of its own and the server has taken it, and returns
+// the ULID that the server gave it: of the first such event, since the server drops later ones. It needs taps.
+func (s *Stack) AwaitEvent(ctx context.Context, ownID string) (string, error) {
+	if s.wires.taps == nil {
+		return "", errors.New("wait for an event that the app sends: this stack has no taps to see it cross")
+	}
+	l := &listener{news: make(chan struct{}, 1)}
+	s.ledger.listen(keyEvent(ownID), l)
+	defer s.ledger.ignore(l)
+	for {
+		if accepted := s.ledger.look(keyEvent(ownID)).accepted; len(accepted) > 0 {
+			return accepted[0], nil
+		}
+		select {
+		case <-l.news:
+		case <-ctx.Done():
+			return "", fmt.Errorf("the app has not sent an event with the id %q: %w", ownID, ctx.Err())
+		}
+	}
+}
+
+// State describes the stack for the state file.
+func (s *Stack) State() State {
+	ends := s.servers.Endpoints()
+	state := State{
+		Backend: s.backend,
+		Inngest: StateURL{ends.Inngest},
+		MailHog: StateMailHog{URL: ends.MailHog, SMTP: ends.SMTP},
+		Mongo:   StateMongo{ends.Mongo},
+	}
+	if env, ok := s.Env(); ok {
+		state.App = StateApp{URL: env.AppURL, Path: s.options.AppPath}
+		state.Mongo.URI = env.MongoURI
+	}
+	return state
+}
+
+// Taps are the recording proxies; nil on a stack without them.
+func (s *Stack) Taps() *tap.Set { return s.wires.taps }
+
+// Tail returns the last lines of a service's log, oldest first. An app that runs as a handler in this process logs
+// where the test does: it has none.
+func (s *Stack) Tail(name Service) []string {
+	if name != App {
+		return s.servers.Tail(name)
+	}
+	var tail []string
+	_ = s.withApp(func(a *app) error { tail = a.runner.tail(); return nil })
+	return tail
+}
+
+// Close stops the app, then the servers, and frees all that the stack made. It may be called more than once. ctx
+// bounds how long they are given to end by themselves.
+func (s *Stack) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+
+	errs := []error{s.endApp(ctx, appGrace)}
+	if s.wires != nil {
+		errs = append(errs, s.wires.close(ctx))
+	}
+	if s.ledger != nil {
+		s.ledger.close()
+	}
+	if s.inbox != nil {
+		s.inbox.Close()
+	}
+	if s.api != nil {
+		s.api.Close()
+	}
+	if s.servers != nil {
+		errs = append(errs, s.servers.Close(ctx))
+	}
+	if s.ownsDir {
+		errs = append(errs, os.RemoveAll(s.options.Dir))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,529 @@
+package harness
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+)
+
+// tracer builds the trace of one event, again and again as more becomes known. It asks the servers only for what it
+// does not know for good and has a reason to ask about: news from a tap or the inbox, or the slow beat of a clock.
+// It is used by one goroutine.
+type tracer struct {
+	s          *Stack
+	eventID    string
+	recipients []string // addresses that the expectation speaks of
+	since      time.Time
+
+	listener *listener
+	watching context.Context
+	cancel   context.CancelFunc
+	watchers sync.WaitGroup
+	watched  map[string]bool
+
+	event     *TraceEvent
+	functions []TraceFunction // those that listen for the event
+	failures  bool            // whether a function listens for failures of others
+	events    []string        // ULIDs whose runs belong to the trace, the event's own first
+	runs      []*tracedRun
+	beat      time.Duration
+	struck    bool // the clock has struck since the last take
+	settled   bool
+}
+
+// tracedRun is a run and what is known of it for good.
+type tracedRun struct {
+	TraceRun
+	over     bool // its end and its steps have been read
+	searched bool // it has been searched for the events that it sent
+}
+
+// The clock's beat: how often the servers are asked although nothing told of news. It doubles from the first to the
+// last. Without taps nothing tells of a run, so the clock beats faster.
+const (
+	firstBeat, lastBeat               = 40 * time.Millisecond, 500 * time.Millisecond
+	firstBeatTapless, lastBeatTapless = 10 * time.Millisecond, 150 * time.Millisecond
+
+	// endingBeat is the beat while a run has given its last answer and the server has yet to save it.
+	endingBeat = 3 * time.Millisecond
+
+	// settleTime is how long after the end of a run the server may still be writing down what belongs to it.
+	settleTime = 150 * time.Millisecond
+)
+
+func (s *Stack) newTracer(eventID string, recipients []string) *tracer {
+	ctx, cancel := context.WithCancel(context.Background())
+	tr := &tracer{
+		s: s, eventID: eventID, recipients: recipients, events: []string{eventID},
+		listener: &listener{news: make(chan struct{}, 1)},
+		watching: ctx, cancel: cancel, watched: map[string]bool{},
+		beat: tapped(s, firstBeat, firstBeatTapless), struck: true,
+	}
+	if id, err := ulid.ParseStrict(eventID); err == nil {
+		tr.since = id.Timestamp() // when the server received it
+	}
+	for _, to := range recipients {
+		tr.watchInbox(inbox.Filter{To: to})
+		s.ledger.listen(keyRecipient(to), tr.listener)
+	}
+	return tr
+}
+
+func tapped[V any](s *Stack, with, without V) V {
+	if s.wires.taps != nil {
+		return with
+	}
+	return without
+}
+
+func (t *tracer) close() {
+	t.cancel()
+	t.s.ledger.ignore(t.listener)
+	t.watchers.Wait()
+}
+
+// watchInbox wakes the tracer when a matching email arrives.
+func (t *tracer) watchInbox(f inbox.Filter) {
+	if t.watched[f.String()] {
+		return
+	}
+	t.watched[f.String()] = true
+	t.watchers.Go(func() {
+		for _, err := range t.s.inbox.Watch(t.watching, f) {
+			if err != nil {
+				return
+			}
+			t.listener.wake()
+		}
+	})
+}
+
+// wait returns when there may be something new, or an error when ctx ends.
+func (t *tracer) wait(ctx context.Context) error {
+	beat := t.beat
+	if t.ending() {
+		beat = endingBeat
+	}
+	timer := time.NewTimer(beat)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.listener.news:
+	case <-timer.C:
+		t.struck = true
+		t.beat = min(2*t.beat, tapped(t.s, lastBeat, lastBeatTapless))
+	}
+	return nil
+}
+
+// ending says whether a tap has seen the last answer of a run whose end is not saved yet.
+func (t *tracer) ending() bool {
+	return slices.ContainsFunc(t.runs, func(r *tracedRun) bool {
+		return !r.over && t.s.ledger.look(keyRun(r.ID)).ended
+	})
+}
+
+// settle waits, once, until the server must have written down all that belongs to what it said has ended, and makes
+// the next take read it again. It says whether there is anything to take again.
+func (t *tracer) settle(ctx context.Context) bool {
+	if t.settled {
+		return false
+	}
+	t.settled = true
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(settleTime):
+	}
+	for _, r := range t.runs {
+		r.over = false
+	}
+	t.struck = true
+	return true
+}
+
+// take builds the trace as it is now known.
+func (t *tracer) take(ctx context.Context) (*Trace, error) {
+	struck := t.struck
+	t.struck = false
+	if err := t.takeEvent(ctx); err != nil {
+		return nil, err
+	}
+	if t.event == nil {
+		return t.trace(nil, nil, "the server has not taken in the event"), nil
+	}
+	if err := t.takeRuns(ctx, struck); err != nil {
+		return nil, err
+	}
+	unquiet := t.unquiet()
+	if unquiet == "" {
+		// Only now, with every run over, does reading the inbox to its end say that no more mail will come.
+		if err := t.s.inbox.ReadToEnd(ctx); err != nil {
+			return nil, err
+		}
+	}
+	mail, others, err := t.takeMail(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tr := t.trace(mail, others, unquiet)
+	if unquiet == "" && len(t.deliveriesNotIn(tr)) > 0 {
+		tr.Quiet, tr.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
+	}
+	return tr, nil
+}
+
+// takeEvent reads the event and who listens for it.
+func (t *tracer) takeEvent(ctx context.Context) error {
+	if t.event == nil {
+		e, err := t.s.api.Event(ctx, t.eventID)
+		if errors.Is(err, inngestapi.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		t.event = &TraceEvent{Name: e.Name, ID: e.OwnID, Data: e.Data, Received: e.Received}
+		if e.OwnID == t.eventID {
+			t.event.ID = "" // the sender gave none
+		} else {
+			t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
+		}
+	}
+	if len(t.runs) > 0 && t.functions != nil {
+		return nil // somebody listened; who else does now is of no matter
+	}
+	info, err := t.s.api.Info(ctx)
+	if err != nil {
+		return err
+	}
+	t.functions = []TraceFunction{}
+	for _, f := range info.Functions {
+		for _, trigger := range f.Triggers {
+			switch trigger.Event {
+			case t.event.Name:
+				t.functions = append(t.functions, TraceFunction{ID: f.ID, App: f.App, Conditional: trigger.Expression != "" || f.Batched || f.Debounced})
+			case "inngest/function.failed", "inngest/function.finished":
+				t.failures = true
+			}
+		}
+	}
+	t.duplicate()
+	return nil
+}
+
+// duplicate finds out whether the event's own id was used before.
+func (t *tracer) duplicate() {
+	if t.event.ID == "" {
+		return
+	}
+	for _, id := range t.s.ledger.look(keyEvent(t.event.ID)).accepted {
+		if id != t.eventID {
+			t.event.DuplicateOf = id
+		}
+		return // the first one counts
+	}
+}
+
+// takeRuns reads what is new of the runs.
+func (t *tracer) takeRuns(ctx context.Context, struck bool) error {
+	for i := 0; i < len(t.events); i++ { // events are added on the way
+		if err := t.findRuns(ctx, t.events[i], struck); err != nil {
+			return err
+		}
+		for _, r := range t.runs {
+			if r.EventID != t.events[i] || r.over {
+				continue
+			}
+			if !struck && t.s.wires.taps != nil && !t.s.ledger.look(keyRun(r.ID)).ended {
+				continue
+			}
+			if err := t.readRun(ctx, r, struck); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// findRuns looks for runs of an event that are not known yet.
+func (t *tracer) findRuns(ctx context.Context, eventID string, struck bool) error {
+	if !struck && t.complete(eventID) {
+		return nil
+	}
+	runs, err := t.s.api.EventRuns(ctx, eventID)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if slices.ContainsFunc(t.runs, func(known *tracedRun) bool { return known.ID == r.ID }) {
+			continue
+		}
+		known := &tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: eventID}}
+		known.update(r)
+		t.runs = append(t.runs, known)
+		t.s.ledger.listen(keyRun(r.ID), t.listener)
+		t.watchInbox(inbox.Filter{RunID: r.ID})
+	}
+	return nil
+}
+
+// complete says whether as many runs of an event are known as it will start.
+func (t *tracer) complete(eventID string) bool {
+	n := 0
+	for _, r := range t.runs {
+		if r.EventID == eventID {
+			n++
+		}
+	}
+	if eventID != t.eventID {
+		return n > 0
+	}
+	return n >= len(t.functions)
+}
+
+func (r *tracedRun) update(now inngestapi.Run) {
+	r.Function, r.App, r.Status, r.Output, r.Error = now.Function, now.App, now.Status, now.Output, now.Error
+	r.Queued, r.Started, r.Ended = now.Queued, now.Started, now.Ended
+}
+
+// readRun reads a run, and its steps when it is over or the clock has struck.
+func (t *tracer) readRun(ctx context.Context, r *tracedRun, struck bool) error {
+	now, err := t.s.api.Run(ctx, r.ID)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.update(now)
+	if !terminal(r.Status) && !struck {
+		return nil
+	}
+	trace, err := t.s.api.Trace(ctx, r.ID)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Steps = steps(trace)
+	r.over = terminal(r.Status)
+	return t.follow(ctx, r)
+}
+
+func steps(trace inngestapi.RunTrace) []TraceStep {
+	all := make([]TraceStep, 0, len(trace.Steps))
+	for _, s := range trace.Steps {
+		step := TraceStep{ID: s.ID, Op: s.Op, Status: s.Status, Output: s.Output, Error: s.Error, Started: s.Started, Ended: s.Ended}
+		for _, a := range s.Attempts {
+			step.Attempts = append(step.Attempts, TraceAttempt(a))
+		}
+		all = append(all, step)
+	}
+	return all
+}
+
+// follow finds the events that a run has sent, so that their runs belong to the trace too.
+func (t *tracer) follow(ctx context.Context, r *tracedRun) error {
+	var sent []string
+	invokes := false
+	for _, s := range r.Steps {
+		sent = append(sent, ulids(s.Output)...)
+		invokes = invokes || s.Op == "INVOKE"
+	}
+	if r.over && !r.searched && (invokes || t.failures) {
+		r.searched = true
+		events, err := t.s.api.Events(ctx, inngestapi.EventFilter{
+			Since: t.event.Received.Add(-time.Second), Internal: true,
+			Names: []string{"inngest/function.invoked", "inngest/function.failed", "inngest/function.finished"},
+		})
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if causedBy(e, r.ID) {
+				sent = append(sent, e.ID)
+			}
+		}
+	}
+	for _, id := range sent {
+		if !slices.Contains(t.events, id) && t.isEvent(ctx, id) {
+			t.events = append(t.events, id)
+		}
+	}
+	return nil
+}
+
+// ulids finds what looks like an event's id in the output of a step, which is what sending an event from a step
+// returns: one id or a list of them.
+func ulids(output json.RawMessage) []string {
+	var one string
+	var list []string
+	if json.Unmarshal(output, &one) == nil {
+		list = []string{one}
+	} else if json.Unmarshal(output, &list) != nil {
+		var wrapped struct{ IDs []string }
+		_ = json.Unmarshal(output, &wrapped) // anything else holds no ids
+		list = wrapped.IDs
+	}
+	return slices.DeleteFunc(list, func(id string) bool { _, err := ulid.ParseStrict(id); return err != nil })
+}
+
+func (t *tracer) isEvent(ctx context.Context, id string) bool {
+	_, err := t.s.api.Event(ctx, id)
+	return err == nil
+}
+
+// causedBy says whether the server made an event because of a run: to invoke a function for it, or to tell of its end.
+func causedBy(e inngestapi.ReceivedEvent, runID string) bool {
+	var data struct {
+		RunID    string `json:"run_id"`
+		Internal struct {
+			CorrelationID string `json:"correlation_id"`
+		} `json:"_inngest"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		return false
+	}
+	return data.RunID == runID || len(data.Internal.CorrelationID) > len(runID) && data.Internal.CorrelationID[:len(runID)+1] == runID+"."
+}
+
+// unquiet says why something may still happen, or "" when nothing can but what the inbox has yet to show.
+func (t *tracer) unquiet() string {
+	if t.event.DuplicateOf != "" && len(t.runs) == 0 {
+		return ""
+	}
+	for _, f := range t.functions {
+		started := slices.ContainsFunc(t.runs, func(r *tracedRun) bool { return r.EventID == t.eventID && r.Function == f.ID && r.App == f.App })
+		switch {
+		case started:
+		case f.Conditional:
+			return fmt.Sprintf("%s listens on a condition or in batches, and nothing tells whether it will start", f.ID)
+		default:
+			return fmt.Sprintf("%s listens and has not started", f.ID)
+		}
+	}
+	for _, r := range t.runs {
+		if !r.over {
+			return fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.doing())
+		}
+	}
+	return ""
+}
+
+// doing says what a run that is not over is at.
+func (r *tracedRun) doing() string {
+	for _, s := range slices.Backward(r.Steps) {
+		if !terminal(s.Status) {
+			return fmt.Sprintf(", in step %s (%s)", s.ID, s.Op)
+		}
+	}
+	return ""
+}
+
+// othersShown is how many of the emails that belong to something else a trace names.
+const othersShown = 5
+
+// takeMail returns the event's emails, and those that came since and belong to something else.
+func (t *tracer) takeMail(ctx context.Context) ([]TraceMail, []*inbox.Message, error) {
+	var mail []TraceMail
+	mine := map[string]bool{}
+	for _, r := range t.runs {
+		found, err := t.s.inbox.Find(ctx, inbox.Filter{RunID: r.ID})
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, m := range found {
+			mail, mine[m.ID] = append(mail, TraceMail{Message: m, RunID: r.ID}), true
+		}
+	}
+	var others []*inbox.Message
+	for _, to := range t.recipients {
+		found, err := t.s.inbox.Find(ctx, inbox.Filter{To: to})
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, m := range found {
+			switch {
+			case mine[m.ID] || m.Received.Before(t.since):
+			case m.Header(t.s.options.RunHeader) == "":
+				mail, mine[m.ID] = append(mail, TraceMail{Message: m, Inferred: true}), true
+			default:
+				others, mine[m.ID] = append(others, m), true
+			}
+		}
+	}
+	slices.SortStableFunc(mail, func(a, b TraceMail) int { return a.Received.Compare(b.Received) })
+	return mail, others, nil
+}
+
+// trace puts together what is known.
+func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string) *Trace {
+	tr := &Trace{
+		EventID: t.eventID, Event: t.event, Functions: t.functions, Mail: mail, Taken: time.Now(),
+		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(others),
+	}
+	for _, m := range others[max(0, len(others)-othersShown):] {
+		tr.OtherMail = append(tr.OtherMail, MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
+	}
+	for _, r := range t.runs {
+		tr.Runs = append(tr.Runs, r.TraceRun)
+		tr.Deliveries = append(tr.Deliveries, t.s.ledger.look(keyRun(r.ID)).deliveries...)
+	}
+	for _, to := range t.recipients {
+		for _, d := range t.s.ledger.look(keyRecipient(to)).deliveries {
+			if !d.Began.Before(t.since) {
+				tr.Deliveries = append(tr.Deliveries, d)
+			}
+		}
+	}
+	slices.SortStableFunc(tr.Deliveries, func(a, b Delivery) int { return a.Began.Compare(b.Began) })
+	slices.SortStableFunc(tr.Runs, func(a, b TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
+	tr.Evidence = t.evidence(tr)
+	tr.SyncError, tr.Log = t.s.syncError(), t.s.Tail(App)
+	return tr
+}
+
+// deliveriesNotIn lists the Message-IDs that the mail server accepted from this trace's runs and that its emails lack.
+func (t *tracer) deliveriesNotIn(tr *Trace) []string {
+	var missing []string
+	for _, d := range tr.Deliveries {
+		if d.Accepted && d.Run != "" && !slices.ContainsFunc(tr.Mail, func(m TraceMail) bool { return m.MessageID == d.MessageID }) {
+			missing = append(missing, d.MessageID)
+		}
+	}
+	return missing
+}
+
+// evidence says how it is known that nothing more can happen, or why it is not.
+func (t *tracer) evidence(tr *Trace) []string {
+	if tr.Unquiet != "" {
+		return []string{tr.Unquiet}
+	}
+	var lines []string
+	switch {
+	case tr.Event.DuplicateOf != "" && len(tr.Runs) == 0:
+		lines = append(lines, "the server starts nothing for an event whose id it has seen")
+	case len(tr.Runs) == 0:
+		lines = append(lines, fmt.Sprintf("the server knows no function that listens for %s", tr.Event.Name))
+	default:
+		lines = append(lines, fmt.Sprintf("the event was picked up by the %d functions that listen for it, and its %d runs have ended, those of events they sent included",
+			len(t.functions), len(tr.Runs)))
+	}
+	return append(lines, "the inbox was read to its end after that")
+}
