@@ -1,0 +1,156 @@
+package tap
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+)
+
+// A GapError says that a reader of the log came too late for some of it.
+type GapError struct {
+	// Missed is the number of records that it can no longer see.
+	Missed uint64
+}
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("the taps' log has moved on: %d records are gone before they were read; read faster, or raise tap.Options.Keep", e.Missed)
+}
+
+// journal is the log: bounded, in order, never waiting for a reader. Readers hold a position and come back for more.
+type journal struct {
+	mu     sync.Mutex
+	keep   int
+	kept   []*Crossing       // nil where a later record of the same crossing has taken its place
+	first  uint64            // Seq of kept[0]
+	open   map[uint64]uint64 // ID of a crossing that is not over → Seq of its last record
+	wake   chan struct{}     // closed by the next append; nil while nobody waits
+	closed bool
+}
+
+func newJournal(keep int) *journal {
+	return &journal{keep: keep, first: 1, open: map[uint64]uint64{}}
+}
+
+// append takes ownership of c.
+func (j *journal) append(c *Crossing) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return
+	}
+	c.Seq = j.first + uint64(len(j.kept))
+	if earlier, ok := j.open[c.ID]; ok && earlier >= j.first {
+		j.kept[earlier-j.first] = nil
+	}
+	if c.Over() {
+		delete(j.open, c.ID)
+	} else {
+		j.open[c.ID] = c.Seq
+	}
+	if len(j.kept) == j.keep {
+		j.kept[0] = nil
+		j.kept = j.kept[1:]
+		j.first++
+	}
+	j.kept = append(j.kept, c)
+	j.wakeAll()
+}
+
+func (j *journal) wakeAll() {
+	if j.wake != nil {
+		close(j.wake)
+		j.wake = nil
+	}
+}
+
+func (j *journal) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.closed = true
+	j.wakeAll()
+}
+
+// last returns the Seq of the newest record.
+func (j *journal) last() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.first + uint64(len(j.kept)) - 1
+}
+
+// batch is how many records a reader takes while it holds the lock.
+const batch = 256
+
+// read appends up to batch records after the position to buf, and returns the position reached. missed counts those
+// that were dropped before they could be read. With nothing to read it returns a channel that closes when there is,
+// or nil at the end of a closed log.
+func (j *journal) read(after uint64, buf []*Crossing) (_ []*Crossing, position, missed uint64, wait <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if after+1 < j.first {
+		missed = j.first - after - 1
+		after = j.first - 1
+	}
+	for i := after + 1 - j.first; i < uint64(len(j.kept)) && len(buf) < batch; i++ {
+		if c := j.kept[i]; c != nil {
+			buf = append(buf, c)
+		}
+		after++
+	}
+	if len(buf) > 0 || missed > 0 || j.closed {
+		return buf, after, missed, nil
+	}
+	if j.wake == nil {
+		j.wake = make(chan struct{})
+	}
+	return buf, after, 0, j.wake
+}
+
+func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Crossing, error] {
+	return func(yield func(Crossing, error) bool) {
+		position := after
+		if position == 0 {
+			// Whoever asks for what there is does not miss what there no longer is.
+			j.mu.Lock()
+			position = j.first - 1
+			j.mu.Unlock()
+		}
+		var buf []*Crossing
+		for {
+			var missed uint64
+			var wait <-chan struct{}
+			buf, position, missed, wait = j.read(position, buf[:0])
+			if missed > 0 && !yield(Crossing{}, &GapError{missed}) {
+				return
+			}
+			for _, c := range buf {
+				if ctx.Err() != nil || !yield(*c, nil) {
+					return
+				}
+			}
+			if len(buf) > 0 || missed > 0 {
+				continue
+			}
+			if wait == nil {
+				return
+			}
+			select {
+			case <-wait:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (j *journal) snapshot() []Crossing {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all := make([]Crossing, 0, len(j.kept))
+	for _, c := range j.kept {
+		if c != nil {
+			all = append(all, *c)
+		}
+	}
+	return all
+}

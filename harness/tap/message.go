@@ -1,0 +1,221 @@
+package tap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (s *session) data(line []byte) error {
+	r, passed, err := s.command(AtDATA, line, s.to...)
+	if err != nil || !passed || r.code != 354 {
+		return err
+	}
+	m := &message{session: s}
+	if err := m.pass(); err != nil {
+		return err
+	}
+	return s.dot()
+}
+
+// dot ends a message: the moment at which the mail server takes it, or does not.
+func (s *session) dot() error {
+	i, err := s.apply(moment{at: AtDot, to: s.to})
+	if err != nil {
+		return err
+	}
+	if i != nil {
+		if i.fault.Do == Reply {
+			if err := s.redial(); err != nil {
+				return err
+			}
+		}
+		err := s.instead(i)
+		if err == nil {
+			s.end(nil)
+		}
+		return err
+	}
+	r, err := s.ask([]byte(terminator))
+	if err != nil {
+		return err
+	}
+	return s.accepted(r)
+}
+
+// accepted passes on what the mail server says to a whole message.
+func (s *session) accepted(r reply) error {
+	if r.positive() {
+		s.record(func(m *Mail) { m.Accepted, m.AcceptedAt = true, time.Now() })
+	}
+	if err := s.hold(AtDot, s.to...); err != nil {
+		return err
+	}
+	// The record comes before the reply, so that whoever has seen the effect of the reply finds it recorded.
+	s.note("server", r.lines()...)
+	s.record(func(m *Mail) { m.Told = m.Accepted })
+	s.end(nil)
+	return s.say("server", r.raw)
+}
+
+// chunk passes on a piece of a message whose size the command tells (RFC 3030).
+func (s *session) chunk(line []byte) error {
+	var size int64
+	var last string
+	if n, _ := fmt.Sscanf(strings.ToUpper(string(line)), "BDAT %d %s", &size, &last); n == 0 || size < 0 {
+		_, _, err := s.command("", line)
+		return err
+	}
+	_ = s.app.SetReadDeadline(time.Time{})
+	if _, err := s.up.conn.Write(line); err != nil {
+		return fmt.Errorf("speak to the mail server: %w", err)
+	}
+	var header headerReader
+	if _, err := io.CopyN(s.up.conn, io.TeeReader(s.in, &header), size); err != nil {
+		return fmt.Errorf("pass a message on: %w", err)
+	}
+	s.record(func(m *Mail) {
+		if m.Size == 0 {
+			header.into(m, s.tap.set.options.RunHeader)
+		}
+		m.Size += size
+	})
+	r, err := s.up.hear(s.tap.context, nil)
+	if err != nil {
+		return err
+	}
+	if last == "LAST" {
+		return s.accepted(r)
+	}
+	return s.say("server", r.raw)
+}
+
+// A message is a message while it passes through a session.
+type message struct {
+	session *session
+	finder  dotFinder
+	header  headerReader
+	size    int64
+	pace    int          // bytes per second; zero: as fast as it goes
+	faults  []*Injection // those still to act, in the order of Bytes
+}
+
+// pass passes the message on, up to but not including the line that ends it.
+func (m *message) pass() error {
+	s := m.session
+	for _, i := range s.tap.set.script.claim(moment{at: AtBody, to: s.to}) {
+		if i.fault.Do == Throttle {
+			s.tap.set.acts(s.x, i)
+			m.pace = i.fault.Rate
+			continue
+		}
+		m.faults = append(m.faults, i)
+	}
+	slices.SortStableFunc(m.faults, func(a, b *Injection) int { return int(a.fault.Bytes - b.fault.Bytes) })
+	defer func() { s.tap.set.script.giveBack(m.faults) }()
+
+	for ended := false; !ended; {
+		piece, err := m.piece()
+		if err != nil {
+			return err
+		}
+		held := m.finder.held()
+		var used int
+		used, ended = m.finder.next(piece)
+		keep := m.finder.held()
+		if ended {
+			keep = len(terminator)
+		}
+		if certain := held + used - keep; certain > 0 {
+			if err := m.write([]byte(terminator[:held])); err != nil {
+				return err
+			}
+			if err := m.write(piece[:certain-held]); err != nil {
+				return err
+			}
+		}
+		_, _ = s.in.Discard(used)
+	}
+	s.note("app", fmt.Sprintf("(message of %d bytes)", m.size))
+	s.record(func(r *Mail) {
+		r.Size = m.size
+		m.header.into(r, s.tap.set.options.RunHeader)
+	})
+	return nil
+}
+
+// piece returns what the app has sent of the message, at least one byte. It stays in the buffer.
+func (m *message) piece() ([]byte, error) {
+	s := m.session
+	for {
+		if err := s.listen(); errors.Is(err, errSpoke) {
+			return nil, errors.Join(s.unasked(), errors.New("the mail server answered before it had the whole message"))
+		}
+		_, err := s.in.Peek(1)
+		if err == nil {
+			return s.in.Peek(s.in.Buffered())
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, fmt.Errorf("the app went away in the middle of a message: %w", err)
+		}
+	}
+}
+
+// write passes text on, with the faults that act inside a message.
+func (m *message) write(text []byte) error {
+	for len(text) > 0 {
+		n := len(text)
+		if len(m.faults) > 0 {
+			left := m.faults[0].fault.Bytes - m.size
+			if left <= 0 {
+				if err := m.fault(); err != nil {
+					return err
+				}
+				continue
+			}
+			n = int(min(int64(n), left))
+		}
+		if m.pace > 0 {
+			n = min(n, max(1, m.pace/50))
+		}
+		if _, err := m.session.up.conn.Write(text[:n]); err != nil {
+			return fmt.Errorf("speak to the mail server: %w", err)
+		}
+		_, _ = m.header.Write(text[:n])
+		m.size += int64(n)
+		text = text[n:]
+		if m.pace > 0 {
+			if err := m.wait(time.Duration(n) * time.Second / time.Duration(m.pace)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fault lets the next fault act.
+func (m *message) fault() error {
+	i := m.faults[0]
+	m.faults = m.faults[1:]
+	s := m.session
+	s.tap.set.acts(s.x, i)
+	if !i.fault.Do.pauses() {
+		return s.instead(i)
+	}
+	return s.tap.set.pause(s.tap.context, i)
+}
+
+func (m *message) wait(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(m.session.tap.context, d)
+	defer cancel()
+	<-ctx.Done()
+	if m.session.tap.context.Err() != nil {
+		return errClosed
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package tap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options configures a [Set]. The zero value is ready to use.
+type Options struct {
+	// AppPath is where the app serves Inngest. Zero: "/api/inngest".
+	AppPath string
+	// RunHeader is the header of an email that names the run that sent it. Zero: "X-Inngest-Run-Id".
+	RunHeader string
+	// Keep is how many records the log holds; older ones are dropped. Zero: 65,536.
+	Keep int
+	// MaxPayload is the size in bytes up to which a step's output, a result or an event's data is kept in a record.
+	// Zero: 16 KiB.
+	MaxPayload int
+	// Seed makes faults with a Chance repeatable. Zero is a seed like any other.
+	Seed uint64
+}
+
+// A Set is the taps of one stack: their log and their faults. Its methods are safe for concurrent use. Close frees it.
+type Set struct {
+	options Options
+	journal *journal
+	script  *script
+	calls   *callTable
+	nextID  atomic.Uint64
+	done    chan struct{} // closed when the set closes: nothing may wait any longer
+
+	mu     sync.Mutex
+	wires  []*Wire
+	closed bool
+}
+
+// New returns a set without wires.
+func New(o Options) *Set {
+	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
+	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	o.Keep = cmp.Or(o.Keep, 1<<16)
+	o.MaxPayload = cmp.Or(o.MaxPayload, 16<<10)
+	return &Set{
+		options: o,
+		journal: newJournal(o.Keep),
+		script:  newScript(o.Seed),
+		calls:   newCallTable(),
+		done:    make(chan struct{}),
+	}
+}
+
+// Calls opens the tap on the wire from the Inngest server to the app: what connects to listen, a host:port (port 0
+// for a free one), reaches the app at target, a base URL. An empty target is one that is not there yet.
+func (s *Set) Calls(listen, target string) (*Wire, error) {
+	return s.open(InngestToApp, listen, target, newHTTPTap(s, InngestToApp))
+}
+
+// API opens the tap on the wire from the app to the Inngest server at target, a base URL.
+func (s *Set) API(listen, target string) (*Wire, error) {
+	return s.open(AppToInngest, listen, target, newHTTPTap(s, AppToInngest))
+}
+
+// SMTP opens the tap on the wire from the app to the mail server at target, a host:port.
+func (s *Set) SMTP(listen, target string) (*Wire, error) {
+	return s.open(AppToMail, listen, target, newSMTPTap(s))
+}
+
+// Watch returns the records after one with the given Seq: those that the log holds already, and then each as it is
+// made. With 0 it begins at the oldest one held. It ends when ctx does, and after the last record when the set is
+// closed. A reader that is slow never slows the wire: it sees only the latest record of each crossing, and when the
+// log has dropped records that it had not seen yet, it gets a [GapError] and then what there is.
+func (s *Set) Watch(ctx context.Context, after uint64) iter.Seq2[Crossing, error] {
+	return s.journal.watch(ctx, after)
+}
+
+// Crossings returns the latest record of every crossing that the log holds, in the order of Seq.
+func (s *Set) Crossings() []Crossing { return s.journal.snapshot() }
+
+// Last returns the Seq of the newest record: Watch(ctx, s.Last()) sees only what is still to come.
+func (s *Set) Last() uint64 { return s.journal.last() }
+
+// Inject arms a fault: from now on it acts on what it matches, until it has done so as often as it says, or is
+// released. When several faults match one crossing they act in the order in which they were injected, up to the
+// first that does not let it go on.
+func (s *Set) Inject(f Fault) (*Injection, error) {
+	if err := f.Validate(); err != nil {
+		return nil, fmt.Errorf("inject fault: %w", err)
+	}
+	return s.script.add(f), nil
+}
+
+// Close closes every wire: no new connections at once; what is crossing may finish until ctx ends, and is then cut
+// off. Whatever a fault delays or holds is dropped at once. The log can still be read. Close may be called more than
+// once.
+func (s *Set) Close(ctx context.Context) error {
+	s.mu.Lock()
+	wires := slices.Clone(s.wires)
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(wires))
+	var closing sync.WaitGroup
+	for i, w := range wires {
+		closing.Go(func() { errs[i] = w.Close(ctx) })
+	}
+	closing.Wait()
+	s.journal.close()
+	return errors.Join(errs...)
+}
+
+// A tapper serves one wire.
+type tapper interface {
+	// serve accepts connections until ln is closed.
+	serve(ln net.Listener)
+	// retarget is called before the first connection, and at any time after.
+	retarget(target string) error
+	// shutdown frees everything; what is crossing may finish until ctx ends. It is called once.
+	shutdown(ctx context.Context)
+}
+
+// A Wire is one open tap. Its methods are safe for concurrent use.
+type Wire struct {
+	side    Side
+	addr    string
+	tap     tapper
+	serving chan struct{}
+	closing sync.Once
+	ln      net.Listener
+}
+
+func (s *Set) open(side Side, listen, target string, t tapper) (*Wire, error) {
+	if err := t.retarget(target); err != nil {
+		return nil, fmt.Errorf("open tap %s: %w", side, err)
+	}
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, fmt.Errorf("open tap %s: %w", side, err)
+	}
+	w := &Wire{side: side, addr: ln.Addr().String(), tap: t, ln: ln, serving: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = ln.Close()
+		return nil, fmt.Errorf("open tap %s: the set is closed", side)
+	}
+	s.wires = append(s.wires, w)
+	go func() {
+		defer close(w.serving)
+		t.serve(ln)
+	}()
+	return w, nil
+}
+
+// Addr is the host:port on which the tap listens.
+func (w *Wire) Addr() string { return w.addr }
+
+// URL is the base URL of a tap on an HTTP wire.
+func (w *Wire) URL() string { return "http://" + w.addr }
+
+// SetTarget moves the far side, for what begins to cross from now on: an app that came back on another port, say.
+func (w *Wire) SetTarget(target string) error {
+	if err := w.tap.retarget(target); err != nil {
+		return fmt.Errorf("tap %s: %w", w.side, err)
+	}
+	return nil
+}
+
+// Close closes this wire alone: no new connections at once; what is crossing may finish until ctx ends, and is then
+// cut off. It may be called more than once.
+func (w *Wire) Close(ctx context.Context) error {
+	w.closing.Do(func() {
+		_ = w.ln.Close()
+		w.tap.shutdown(ctx)
+	})
+	<-w.serving
+	return nil
+}
+
+// A crossing is the record of a Crossing while it is made.
+type crossing struct {
+	set *Set
+	mu  sync.Mutex
+	c   Crossing
+}
+
+// begin makes the record; the caller fills it in by its first update.
+func (s *Set) begin(side Side) *crossing {
+	return &crossing{set: s, c: Crossing{ID: s.nextID.Add(1), Wire: side, Began: time.Now()}}
+}
+
+// update changes the record without publishing it.
+func (x *crossing) update(change func(*Crossing)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.c.Over() {
+		change(&x.c)
+	}
+}
+
+// publish appends a snapshot to the log, after a last change.
+func (x *crossing) publish(change func(*Crossing)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.c.Over() {
+		return
+	}
+	change(&x.c)
+	x.set.journal.append(snapshot(x.c))
+}
+
+// end publishes the last record; err, if any, is why there was no regular end. Only the first call counts.
+func (x *crossing) end(err error) {
+	x.publish(func(c *Crossing) {
+		c.Ended = time.Now()
+		if err != nil {
+			c.Err = err.Error()
+		}
+	})
+}
+
+// snapshot copies what a later update could change. Slices only ever grow, so sharing their start is safe.
+func snapshot(c Crossing) *Crossing {
+	c.HTTP = clone(c.HTTP)
+	c.Call = clone(c.Call)
+	c.Checkpoint = clone(c.Checkpoint)
+	c.Dispatch = clone(c.Dispatch)
+	c.Sync = clone(c.Sync)
+	c.Mail = clone(c.Mail)
+	return &c
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
