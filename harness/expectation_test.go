@@ -1,0 +1,67 @@
+package harness
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseExpectation(t *testing.T) {
+	t.Parallel()
+	e, err := ParseExpectation([]byte(`{
+		"runs":[{"function":"send-request-notification","status":"COMPLETED","output":{"a":1},"error":"no",
+		         "steps":[{"id":"send-email","status":"COMPLETED","attempts":1,"output":null,"error":"no"}]}],
+		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1},
+		        {"to":"lee@plant.test","absent":true}],
+		"noOtherRuns":true,"noOtherMail":true}`))
+	require.NoError(t, err)
+	require.Equal(t, 1, e.Runs[0].Steps[0].Attempts)
+	require.True(t, e.Mail[1].Absent)
+	require.True(t, e.NoOtherRuns && e.NoOtherMail)
+}
+
+func TestAWrongExpectationIsAnError(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ json, want string }{
+		"asserts nothing":    {`{}`, "it asserts nothing, so it would hold whatever happened"},
+		"unknown field":      {`{"runz":[]}`, `unknown field "runz"`},
+		"unknown inner":      {`{"mail":[{"to":"a@b","copy":1}]}`, `unknown field "copy"`},
+		"more behind":        {`{"noOtherMail":true} {}`, "there is more behind the JSON value"},
+		"no JSON":            {`noOtherMail`, "expectation:"},
+		"no function":        {`{"runs":[{"status":"FAILED"}]}`, "runs[0] names no function"},
+		"unknown status":     {`{"runs":[{"function":"f","status":"DONE"}]}`, `there is no status "DONE": it is one of QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED`},
+		"no step":            {`{"runs":[{"function":"f","steps":[{}]}]}`, "runs[0].steps[0] names no step id"},
+		"negative attempts":  {`{"runs":[{"function":"f","steps":[{"id":"a","attempts":-1}]}]}`, "attempts is -1"},
+		"no recipient":       {`{"mail":[{"subject":"s"}]}`, "mail[0] names no recipient"},
+		"negative copies":    {`{"mail":[{"to":"a@b","copies":-1}]}`, "copies is -1"},
+		"absent and more":    {`{"mail":[{"to":"a@b","absent":true,"subject":"s"}]}`, "it cannot have any other field but to"},
+		"empty piece":        {`{"mail":[{"to":"a@b","text":[""]}]}`, "an empty piece of text, which every email contains"},
+		"several at a time":  {`{"mail":[{"copies":-1}]}`, "mail[0] names no recipient\nexpectation: mail[0]: copies is -1"},
+		"lower case statues": {`{"runs":[{"function":"f","status":"completed"}]}`, `there is no status "completed"`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := ParseExpectation([]byte(test.json))
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestOutputDiff(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ want, got, diff string }{
+		{`{"a":1}`, `{"a":1,"b":2}`, ""},
+		{`{"a":{"b":[1]}}`, `{"a":{"b":[1],"c":0}}`, ""},
+		{`{"a":{"b":[1]}}`, `{"a":{"b":[1,2]}}`, "output.a.b is [1,2], want [1]"},
+		{`{"a":null}`, `{}`, `output has no field "a", want null`},
+		{`{"a":1}`, `"text"`, `output is "text", want an object with {"a":1}`},
+		{`"x"`, ``, `output is null, want "x"`},
+		{`null`, ``, ""},
+		{`[]`, `[]`, ""},
+		{``, `{"a":1}`, ""},
+	}
+	for _, test := range tests {
+		require.Equal(t, test.diff, outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
+	}
+}
