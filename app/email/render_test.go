@@ -349,15 +349,15 @@ func TestSizeStaysUnderTheClippingLimit(t *testing.T) {
 		"Arabic":      {strings.Repeat("تسرب زيت ", 1_111), true},
 		"markup":      {strings.Repeat("<", 10_000), true},
 		"emoji":       {strings.Repeat("😀", 10_000), false},
-		"plus signs":  {strings.Repeat("+", 100_000), false},
-		"paragraphs":  {strings.Repeat("a\n\n", 100_000), false},
-		"lines":       {strings.Repeat("a\n", 100_000), false},
-		"quotes":      {strings.Repeat(`"`, 100_000), false},
-		"equal signs": {strings.Repeat("=", 100_000), false},
+		"plus signs":  {strings.Repeat("+", 20_000), false},
+		"paragraphs":  {strings.Repeat("a\n\n", 20_000), false},
+		"lines":       {strings.Repeat("a\n", 20_000), false},
+		"quotes":      {strings.Repeat(`"`, 20_000), false},
+		"equal signs": {strings.Repeat("=", 40_000), false},
 		"families":    {strings.Repeat("👩‍👩‍👧‍👦", 10_000), false},
-		"accents":     {"Z" + strings.Repeat("\u0301", 100_000), false},
-		"overrides":   {strings.Repeat("a\u202e", 100_000), false},
-		"megabytes":   {strings.Repeat("word ", 200_000), false},
+		"accents":     {"Z" + strings.Repeat("\u0301", 20_000), false},
+		"overrides":   {strings.Repeat("a\u202e", 40_000), false},
+		"megabytes":   {strings.Repeat("word ", 50_000), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -391,8 +391,9 @@ func TestBothPartsSayTheSame(t *testing.T) {
 			require.True(t, found, "%s: the HTML part says %q, the text part does not (any more)", name, text)
 			rest = after
 		}
+		seen := flat(visibleText(t, m.HTML))
 		for _, text := range strings.Fields(flat(m.Text)) {
-			require.Contains(t, flat(visibleText(t, m.HTML)), strings.TrimRight(text, ":,"), name)
+			require.Contains(t, seen, strings.TrimRight(text, ":,"), name)
 		}
 	}
 }

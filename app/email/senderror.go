@@ -49,7 +49,12 @@ type SendError struct {
 }
 
 func (e *SendError) Error() string {
-	return fmt.Sprintf("send email through %s: %s: %v", e.Server, phaseText(e.Phase), e.Err)
+	why := e.Err.Error()
+	var reply *textproto.Error
+	if errors.As(e.Err, &reply) {
+		why = fmt.Sprintf("%d %s", reply.Code, oneLine(reply.Msg, lineLimit)) // as the server wrote it, on one line
+	}
+	return fmt.Sprintf("send email through %s: %s: %s", e.Server, phaseText(e.Phase), why)
 }
 
 func (e *SendError) Unwrap() error { return e.Err }
