@@ -1,0 +1,327 @@
+package dispatch_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/dispatch"
+	"github.com/odoo-maintenance/inngest-harness/app/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 30 * time.Minute, SendLease: time.Minute}
+
+// server takes events, or does not.
+type server struct {
+	mu     sync.Mutex
+	events []string
+	sent   []time.Time
+	err    error
+	delay  time.Duration
+	most   int // sends at once
+	now    int
+}
+
+func (s *server) Send(_ context.Context, event any) (string, error) {
+	s.mu.Lock()
+	s.now++
+	s.most = max(s.most, s.now)
+	s.mu.Unlock()
+	if s.delay > 0 {
+		<-time.After(s.delay) // on the bubble's clock
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now--
+	s.sent = append(s.sent, time.Now())
+	if s.err != nil {
+		return "", s.err
+	}
+	s.events = append(s.events, event.(app.Event).ID)
+	return "01K", nil
+}
+
+func (s *server) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *server) tries() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tries := s.sent
+	s.sent = nil
+	return tries
+}
+
+func (s *server) took() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.events...)
+}
+
+// elapse lets d pass on the bubble's virtual clock, and all that is to happen by then happen.
+func elapse(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+type fixture struct {
+	*testing.T
+	store  *storetest.Memory
+	server *server
+	log    *bytes.Buffer
+	opts   dispatch.Options
+}
+
+// inBubble runs test with a virtual clock.
+func inBubble(t *testing.T, test func(*fixture)) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fixture{T: t, store: storetest.NewMemory(), server: &server{}, log: &bytes.Buffer{}}
+		f.opts = dispatch.Options{
+			Store: f.store, Sender: f.server, Pace: pace, Logger: slog.New(slog.NewTextHandler(f.log, nil)),
+		}
+		test(f)
+	})
+}
+
+// start runs a dispatcher until the returned function is called.
+func (f *fixture) start() (*dispatch.Dispatcher, func()) {
+	d := dispatch.New(f.opts)
+	ctx, cancel := context.WithCancel(f.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); d.Run(ctx) }()
+	stop := func() { cancel(); <-done }
+	f.Cleanup(stop)
+	return d, stop
+}
+
+func (f *fixture) create() app.Request {
+	r := app.Request{ID: f.store.NewID(), CreatedAt: time.Now(), Notification: app.NewNotification("<m@x>", time.Now(), pace)}
+	require.NoError(f, f.store.CreateRequest(f.Context(), r))
+	return r
+}
+
+func (f *fixture) notification(r app.Request) app.Notification {
+	r, err := f.store.Request(f.Context(), r.ID)
+	require.NoError(f, err)
+	return r.Notification
+}
+
+func TestAnOfferedRequestIsDispatchedAtOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		d, _ := f.start()
+		synctest.Wait()
+		start := time.Now()
+		r := f.create()
+		d.Offer(r)
+		synctest.Wait()
+		require.Equal(f, []string{r.ID + "-1"}, f.server.took())
+		require.Zero(f, time.Since(start))
+		n := f.notification(r)
+		require.Equal(f, app.Dispatched, n.State)
+		require.Equal(f, start.Add(pace.RedispatchAfter).UTC(), n.NextDispatchAt)
+	})
+}
+
+func TestWhatADeadProcessLeftIsFoundAfterItsLease(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		r := f.create() // and its process died before it could offer it
+		f.start()
+		elapse(pace.DispatchLease - time.Millisecond)
+		require.Empty(f, f.server.took())
+		elapse(time.Second + time.Millisecond)
+		require.Equal(f, []string{r.ID + "-1"}, f.server.took())
+	})
+}
+
+func TestWhatIsDispatchedAndNeverFinishedIsDispatchedAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		d, _ := f.start()
+		r := f.create()
+		d.Offer(r)
+		elapse(pace.RedispatchAfter - time.Second)
+		require.Equal(f, []string{r.ID + "-1"}, f.server.took())
+		elapse(2 * time.Second)
+		require.Equal(f, []string{r.ID + "-1", r.ID + "-2"}, f.server.took())
+		require.Contains(f, f.log.String(), "was dispatched but did not come to its end")
+	})
+}
+
+func TestWhatHasComeToItsEndIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		d, _ := f.start()
+		r := f.create()
+		d.Offer(r)
+		synctest.Wait()
+		_, _, err := app.Update(f.Context(), f.store, r, func(n app.Notification) (app.Notification, bool) { return n.Accept(time.Now()) })
+		require.NoError(f, err)
+		elapse(24 * time.Hour)
+		require.Len(f, f.server.took(), 1)
+	})
+}
+
+func TestWhileTheServerIsAwayOneIsTriedAtGrowingIntervals(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.opts.MaxPause = 4 * time.Second
+		f.server.fail(&url.Error{Op: "Post", URL: "http://inngest.test/e/secret-event-key", Err: errors.New("connection refused")})
+		d, _ := f.start()
+		var requests []app.Request
+		for range 200 {
+			requests = append(requests, f.create())
+			d.Offer(requests[len(requests)-1])
+		}
+		synctest.Wait()
+		f.server.tries() // the first round found it out
+		elapse(time.Minute)
+		tries := f.server.tries()
+		require.Less(f, len(tries), 20)
+		require.Equal(f, 4*time.Second, tries[len(tries)-1].Sub(tries[len(tries)-2]))
+		for _, r := range requests {
+			n := f.notification(r)
+			require.Equal(f, app.Pending, n.State)
+			if n.LastError != "" {
+				require.Equal(f, "the event could not be sent to Inngest: connection refused", n.LastError)
+			}
+		}
+		require.NotContains(f, f.log.String(), "secret-event-key")
+
+		f.server.fail(nil)
+		elapse(5 * time.Second)
+		require.Len(f, f.server.took(), len(requests), "events sent once the server was back")
+	})
+}
+
+func TestOneRefusedEventDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		poison := f.create()
+		f.opts.Sender = senderFunc(func(ctx context.Context, event any) (string, error) {
+			if event.(app.Event).Data.RequestID == poison.ID {
+				return "", errors.New("400 bad event")
+			}
+			return f.server.Send(ctx, event)
+		})
+		for range 30 {
+			f.create()
+		}
+		f.start()
+		elapse(time.Minute)
+		require.Len(f, f.server.took(), 30)
+		require.Contains(f, f.notification(poison).LastError, "400 bad event")
+	})
+}
+
+type senderFunc func(context.Context, any) (string, error)
+
+func (f senderFunc) Send(ctx context.Context, event any) (string, error) { return f(ctx, event) }
+
+func TestSendsAtOnceAreBounded(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.opts.Concurrency = 3
+		f.server.delay = 10 * time.Millisecond
+		for range 250 {
+			f.create()
+		}
+		f.start()
+		elapse(pace.DispatchLease + 2*time.Second)
+		require.Len(f, f.server.took(), 250, "more than a batch of due requests is sent without waiting for the next scan")
+		require.Equal(f, 3, f.server.most)
+	})
+}
+
+func TestSeveralProcessesShareTheWork(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		for range 50 {
+			f.create()
+		}
+		f.start()
+		f.start()
+		f.start()
+		elapse(pace.DispatchLease + 2*time.Second)
+		require.Len(f, f.server.took(), 50, "each event once")
+	})
+}
+
+func TestStopWaitsForWhatIsUnderWayAndRecordsIt(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.delay = 3 * time.Second
+		d, stop := f.start()
+		r := f.create()
+		d.Offer(r)
+		synctest.Wait()
+		stop()
+		require.Equal(f, []string{r.ID + "-1"}, f.server.took())
+		require.Equal(f, app.Dispatched, f.notification(r).State)
+	})
+}
+
+func TestASendThatTheStopInterruptedIsNoFailure(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.delay = 3 * time.Second
+		f.server.fail(errors.New("the app is stopping"))
+		d, stop := f.start()
+		r := f.create()
+		d.Offer(r)
+		synctest.Wait()
+		stop()
+		require.Equal(f, r.Notification, f.notification(r))
+		require.NotContains(f, f.log.String(), "cannot send")
+	})
+}
+
+// failingStore cannot say what is due.
+type failingStore struct {
+	*storetest.Memory
+	mu  sync.Mutex
+	err error
+}
+
+func (s *failingStore) DueRequests(ctx context.Context, now time.Time, limit int) ([]app.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.Memory.DueRequests(ctx, now, limit)
+}
+
+func TestADatabaseThatIsAwayIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		store := &failingStore{Memory: f.store, err: errors.New("no server")}
+		f.opts.Store = store
+		f.create()
+		f.start()
+		elapse(time.Minute)
+		require.Empty(f, f.server.took())
+		require.Contains(f, f.log.String(), "cannot read which notifications are due")
+		store.mu.Lock()
+		store.err = nil
+		store.mu.Unlock()
+		elapse(time.Second)
+		require.Len(f, f.server.took(), 1)
+	})
+}

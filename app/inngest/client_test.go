@@ -1,0 +1,131 @@
+package inngest_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	key      = "signkey-test-0123456789abcdef"
+	previous = "signkey-test-fedcba9876543210"
+)
+
+func production(t *testing.T, url string) (inngestgo.Client, http.Handler) {
+	client, handler, err := inngest.NewClient(t.Context(), inngest.Options{
+		EventURL: url + "/", APIURL: url, EventKey: "event-key", SigningKey: key, SigningKeyFallback: previous,
+	})
+	require.NoError(t, err)
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "f"}, inngestgo.EventTrigger("e", nil),
+		func(context.Context, inngestgo.Input[map[string]any]) (any, error) { return "done", nil })
+	require.NoError(t, err)
+	return client, handler
+}
+
+func TestProductionRejectsWhatIsNotSigned(t *testing.T) {
+	t.Parallel()
+	_, handler := production(t, "http://127.0.0.1:1")
+	body := []byte(`{"event":{"name":"e","data":{}},"events":[],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001"}}`)
+	sign := func(key string, body []byte, at time.Time) string {
+		signature, err := inngestgo.Sign(t.Context(), at, []byte(key), body)
+		require.NoError(t, err)
+		return signature
+	}
+	now := time.Now()
+
+	for name, c := range map[string]struct {
+		method, signature string
+		want              int
+	}{
+		"call, signed":                  {http.MethodPost, sign(key, body, now), http.StatusOK},
+		"call, signed by the last key":  {http.MethodPost, sign(previous, body, now), http.StatusOK},
+		"call, unsigned":                {http.MethodPost, "", http.StatusUnauthorized},
+		"call, signed by another key":   {http.MethodPost, sign("signkey-test-00", body, now), http.StatusUnauthorized},
+		"call, signed for another body": {http.MethodPost, sign(key, []byte("{}"), now), http.StatusUnauthorized},
+		"call, signed long ago":         {http.MethodPost, sign(key, body, now.Add(-time.Hour)), http.StatusUnauthorized},
+		"call, not a signature":         {http.MethodPost, "t=1&s=1", http.StatusUnauthorized},
+		"registration, unsigned":        {http.MethodPut, "", http.StatusUnauthorized},
+		"inspection, unsigned":          {http.MethodGet, "", http.StatusUnauthorized},
+	} {
+		r := httptest.NewRequest(c.method, "/api/inngest?fnId="+inngest.AppID+"-f&stepId=step", bytes.NewReader(body))
+		if c.signature != "" {
+			r.Header.Set("X-Inngest-Signature", c.signature)
+		}
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		require.Equal(t, c.want, answer.Code, "%s: %s", name, answer.Body)
+	}
+}
+
+func TestDevTrustsUnsignedCalls(t *testing.T) {
+	t.Parallel()
+	_, handler, err := inngest.NewClient(t.Context(), inngest.Options{Dev: true})
+	require.NoError(t, err)
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/inngest", nil))
+	require.Equal(t, http.StatusOK, answer.Code)
+}
+
+func TestEventsGoWhereTheyAreToldTo(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- r.URL.Path + " " + string(body)
+		_, _ = io.WriteString(w, `{"ids":["01K"],"status":200}`)
+	}))
+	t.Cleanup(server.Close)
+	client, _ := production(t, server.URL)
+	id, err := client.Send(t.Context(), app.Event{ID: "r-1", Name: "e", Data: app.RequestCreated{RequestID: "r"}})
+	require.NoError(t, err)
+	require.Equal(t, "01K", id)
+	sent := <-got
+	require.True(t, strings.HasPrefix(sent, "/e/event-key "), sent)
+	require.Contains(t, sent, `[{"id":"r-1","name":"e","data":{"requestId":"r",`)
+}
+
+func TestAStopEndsSendsThatTheServerStalls(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{}, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	client, _, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: server.URL, APIURL: server.URL})
+	require.NoError(t, err)
+
+	sent := make(chan error, 1)
+	go func() {
+		_, err := client.Send(ctx, app.Event{ID: "1", Name: "e"})
+		sent <- err
+	}()
+	<-arrived
+	stop()
+	select {
+	case err := <-sent:
+		require.ErrorContains(t, err, "499")
+	case <-time.After(3 * time.Second):
+		t.Fatal("the send went on after the stop")
+	}
+	_, err = client.Send(ctx, app.Event{ID: "2", Name: "e"})
+	require.ErrorContains(t, err, "499")
+	require.Empty(t, arrived, "an event was sent after the stop")
+}
