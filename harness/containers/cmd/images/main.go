@@ -1,0 +1,56 @@
+// Command images builds container images of the servers from source, for machines that reach no image registry and
+// for processors that the official images leave out. The programs are the pinned builds that the local backend runs.
+//
+//	go run ./harness/containers/cmd/images [-app ./app/cmd/app]
+//
+// The images are inngest-harness/mongo:dev (FerretDB, which stands in for MongoDB), …/mailhog:dev, …/inngest:dev and,
+// with -app, …/app:dev. They are made from nothing, hold one program each, run as user 65532 and say whether they are
+// healthy. In the end the command prints the variables that make the containers backend use them.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("images", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	app := flags.String("app", "", "Go `package` of an app to make an image of as well")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		flags.Usage()
+		return 2
+	}
+	tell := func(p harness.Progress) {
+		if p.Done {
+			fmt.Fprintf(stderr, "%-8s %s  %v\n", p.Subject, p.Doing, p.Elapsed.Round(10*time.Millisecond))
+		}
+	}
+	if err := build(ctx, *app, tell); err != nil {
+		fmt.Fprintln(stderr, "images:", err)
+		return 1
+	}
+	for _, i := range []struct{ variable, image string }{
+		{containers.EnvImageMongo, tag("mongo")},
+		{containers.EnvImageMailHog, tag("mailhog")},
+		{containers.EnvImageInngest, tag("inngest")},
+	} {
+		fmt.Fprintf(stdout, "export %s=%s\n", i.variable, i.image)
+	}
+	return 0
+}

@@ -1,0 +1,166 @@
+package containers
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+)
+
+// The variables that name images.
+const (
+	EnvImageMongo   = "HARNESS_IMAGE_MONGO"
+	EnvImageMailHog = "HARNESS_IMAGE_MAILHOG"
+	EnvImageInngest = "HARNESS_IMAGE_INNGEST"
+)
+
+// Images are the images to run.
+type Images struct {
+	// Mongo serves the MongoDB protocol on port 27017. Empty: HARNESS_IMAGE_MONGO, else mongo:8.0.
+	Mongo string
+	// MailHog serves SMTP on port 1025 and its API on port 8025. Empty: HARNESS_IMAGE_MAILHOG, else
+	// mailhog/mailhog:v1.0.1.
+	MailHog string
+	// Inngest has the command inngest in its PATH and no entrypoint. Empty: HARNESS_IMAGE_INNGEST, else
+	// inngest/inngest:v1.43.0.
+	Inngest string
+}
+
+// OfficialImages are the images that their makers publish, in the versions that the harness is made for.
+func OfficialImages() Images {
+	return Images{Mongo: "mongo:8.0", MailHog: "mailhog/mailhog:v1.0.1", Inngest: "inngest/inngest:v1.43.0"}
+}
+
+// Options configures the backend. The zero value is ready to use.
+type Options struct {
+	Images Images
+	// StartTimeout bounds how long each server may take until it answers, pulls not counted. Zero: 60 s.
+	StartTimeout time.Duration
+}
+
+// Backend starts the servers in containers. It is safe for concurrent use: stacks started at the same time share
+// nothing but the engine.
+type Backend struct {
+	o Options
+	// reached is set once a container has been seen to reach this machine, which no later stack need try again.
+	reached atomic.Bool
+}
+
+// New returns the backend. It starts nothing, and looks for no engine yet.
+func New(o Options) *Backend {
+	official := OfficialImages()
+	o.Images.Mongo = cmp.Or(o.Images.Mongo, os.Getenv(EnvImageMongo), official.Mongo)
+	o.Images.MailHog = cmp.Or(o.Images.MailHog, os.Getenv(EnvImageMailHog), official.MailHog)
+	o.Images.Inngest = cmp.Or(o.Images.Inngest, os.Getenv(EnvImageInngest), official.Inngest)
+	o.StartTimeout = cmp.Or(o.StartTimeout, time.Minute)
+	return &Backend{o: o}
+}
+
+// Name implements [harness.Backend].
+func (*Backend) Name() string { return "containers" }
+
+// Start implements [harness.Backend]. Images that are not here are pulled first; o.Progress tells how far it is.
+func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
+	docker, err := engine.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &servers{
+		backend: b,
+		engine:  docker,
+		id:      strings.ToLower(rand.Text()[:10]),
+		tell:    serialised(o.Progress),
+		all:     make(map[harness.Service]*server),
+		died:    make(chan error, 1),
+	}
+	s.alive, s.bury = context.WithCancel(context.WithoutCancel(ctx))
+	for _, spec := range specs {
+		s.all[spec.service] = &server{spec: spec, options: o, servers: s, log: newLogbook(o.Dir, spec.service)}
+	}
+	defer func() {
+		if err != nil {
+			// The start's own context may be over by now; what has been started must go all the same.
+			err = errors.Join(engine.Explain(err), s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+
+	if err := b.images(ctx, docker, s.tell, func(name harness.Service, i engine.Image) { s.all[name].image = i }); err != nil {
+		return nil, err
+	}
+	if err := sweep(ctx, docker); err != nil {
+		return nil, err
+	}
+	// Not before: what a killed stack left behind may hold these ports.
+	if err := checkPorts(o.Ports); err != nil {
+		return nil, err
+	}
+	if s.provider, err = newProvider(ctx, docker); err != nil {
+		return nil, err
+	}
+	gateway, err := s.makeNetwork(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.gateway, s.bridge = gateway, bridge.New(gateway)
+
+	g, gctx := errgroup.WithContext(ctx)
+	for _, srv := range s.all {
+		g.Go(func() error { return srv.start(gctx) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// serialised makes progress safe to call from the servers' goroutines.
+func serialised(progress func(harness.Progress)) func(harness.Progress) {
+	if progress == nil {
+		return func(harness.Progress) {}
+	}
+	var mu sync.Mutex
+	return func(p harness.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress(p)
+	}
+}
+
+// checkPorts refuses fixed ports that are taken before anything is started.
+func checkPorts(p harness.Ports) error {
+	var errs []error
+	for _, want := range []struct {
+		port int
+		name string
+	}{{p.Inngest, "Inngest"}, {p.MailHog, "MailHog's page"}, {p.SMTP, "MailHog's SMTP"}, {p.Mongo, "MongoDB"}} {
+		if want.port != 0 {
+			errs = append(errs, port.Check(want.port, want.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// makeNetwork makes the stack's network and returns the address that this machine has in it.
+func (s *servers) makeNetwork(ctx context.Context) (gateway string, err error) {
+	// Called off half-way, the engine might make it all the same, after we have looked for what to remove.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
+	defer cancel()
+	n, err := s.provider.network(ctx, s.name(), s.labels(""))
+	if err != nil {
+		return "", fmt.Errorf("make a network for the containers: %w", err)
+	}
+	return n, nil
+}

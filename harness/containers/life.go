@@ -1,0 +1,178 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// life is a container's time from one start to the exit after it.
+type life struct {
+	name  string
+	began time.Time
+	log   *logbook
+	done  chan struct{}
+	err   error // why it ended; written before done is closed
+}
+
+// drainTime bounds the wait for the last output of a container that has ended.
+const drainTime = time.Second
+
+// begin starts the container. What it prints is read from its first line on, and its exit is waited for from before
+// its start, so that neither can be missed.
+func (srv *server) begin(ctx context.Context) (_ *life, err error) {
+	if err := srv.log.open(); err != nil {
+		return nil, fmt.Errorf("open its log file: %w", err)
+	}
+	docker, id, alive := srv.servers.engine, srv.container.GetContainerID(), srv.servers.alive
+	output, err := docker.ContainerAttach(alive, id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			output.Close()
+		}
+	}()
+	waitCtx, stopWaiting := context.WithCancel(alive)
+	exit := docker.ContainerWait(waitCtx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	l := &life{name: string(srv.spec.service), began: time.Now(), log: srv.log, done: make(chan struct{})}
+
+	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
+	defer cancel()
+	if err := srv.container.Start(startCtx); err != nil {
+		stopWaiting()
+		<-exit.Error
+		return nil, err
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		_, _ = stdcopy.StdCopy(l.log, l.log, output.Reader) // ends with the container, or with the engine
+		l.log.endLife()
+	}()
+	go func() {
+		defer stopWaiting()
+		var code int64
+		var waitErr error
+		select {
+		case r := <-exit.Result:
+			code = r.StatusCode
+			if r.Error != nil {
+				waitErr = errors.New(r.Error.Message)
+			}
+		case waitErr = <-exit.Error:
+		}
+		lived := time.Since(l.began)
+		select {
+		case <-drained:
+		case <-time.After(drainTime):
+		}
+		output.Close()
+		<-drained
+		l.err = srv.exitError(code, lived, waitErr)
+		close(l.done)
+	}()
+	return l, nil
+}
+
+// exitError says how a life ended, in the words that a process's end is told in.
+func (srv *server) exitError(code int64, lived time.Duration, waitErr error) error {
+	if waitErr != nil {
+		return fmt.Errorf("the container of %s is lost after %v: %w", srv.spec.service, lived.Round(time.Millisecond), engine.Explain(waitErr))
+	}
+	e := &proc.ExitError{
+		Name: string(srv.spec.service), Code: int(code), After: lived,
+		Tail: srv.log.tail(), LogFile: srv.log.path, LogErr: srv.log.fileError(),
+	}
+	// Shells and engines add 128 to the number of the signal.
+	if code > 128 && code < 128+65 {
+		e.Code, e.Signal = -1, syscall.Signal(code-128).String()
+		if srv.outOfMemory() {
+			e.Signal += ", since the engine was out of memory for it"
+		}
+	}
+	return e
+}
+
+func (srv *server) outOfMemory() bool {
+	ctx, cancel := context.WithTimeout(srv.servers.alive, 2*time.Second)
+	defer cancel()
+	found, err := srv.servers.engine.ContainerInspect(ctx, srv.container.GetContainerID(), client.ContainerInspectOptions{})
+	return err == nil && found.Container.State != nil && found.Container.State.OOMKilled
+}
+
+const (
+	firstLook = 5 * time.Millisecond
+	lastLook  = 50 * time.Millisecond
+)
+
+// waitReady calls look, at once and then at growing intervals, until it returns nil. A life that ends, or ctx, ends the
+// wait earlier.
+func (l *life) waitReady(ctx context.Context, look func(context.Context) error) error {
+	lookCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lastErr := errors.New("the first look has not come back")
+	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
+		result := make(chan error, 1)
+		go func() { result <- look(lookCtx) }()
+		select {
+		case err := <-result:
+			if err == nil {
+				return nil
+			}
+			if ctx.Err() == nil {
+				lastErr = err
+			}
+		case <-l.done:
+			cancel()
+			<-result
+			return l.err
+		case <-ctx.Done():
+			<-result
+			return l.notReady(ctx, lastErr)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-l.done:
+			timer.Stop()
+			return l.err
+		case <-ctx.Done():
+			timer.Stop()
+			return l.notReady(ctx, lastErr)
+		}
+	}
+}
+
+// shownLines is how many lines of output an error shows.
+const shownLines = 20
+
+func (l *life) notReady(ctx context.Context, lastErr error) error {
+	text := "; it wrote nothing"
+	if tail := l.log.tail(); len(tail) > 0 {
+		text = "; its last lines:\n  " + strings.Join(tail[max(0, len(tail)-shownLines):], "\n  ")
+	}
+	hint := ""
+	if errors.Is(lastErr, syscall.ECONNREFUSED) && inContainer() {
+		hint = "; it runs, but this program runs in a container itself, where an engine outside publishes nothing: run the tests on the engine's own machine, or " + engine.Alternative
+	}
+	return fmt.Errorf("%s was not ready after %v (%w): %w%s%s\nwhole log: %s",
+		l.name, time.Since(l.began).Round(time.Millisecond), context.Cause(ctx), lastErr, hint, text, l.log.path)
+}
+
+func inContainer() bool {
+	_, err := os.Stat("/.dockerenv")
+	return err == nil
+}

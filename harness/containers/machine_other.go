@@ -1,0 +1,6 @@
+//go:build !linux
+
+package containers
+
+func bootID() string       { return "" }
+func pidNamespace() string { return "" }

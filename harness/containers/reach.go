@@ -1,0 +1,85 @@
+package containers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	tcexec "github.com/testcontainers/testcontainers-go/exec"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+)
+
+// Reach implements [harness.Servers].
+func (s *servers) Reach(ctx context.Context, addr string) (string, error) {
+	if !s.backend.reached.Load() {
+		if err := s.tryWay(ctx); err != nil {
+			return "", err
+		}
+		s.backend.reached.Store(true)
+	}
+	return s.bridge.Reach(ctx, addr)
+}
+
+// tryWay has the Inngest container call a server of ours once. Without it, a firewall between the two would show only
+// in runs that never begin: an app registers itself, the server does not call it for that.
+func (s *servers) tryWay(ctx context.Context) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen for a call of the Inngest container: %w", err)
+	}
+	var called atomic.Bool
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		called.Store(true)
+		w.WriteHeader(http.StatusOK)
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	way := bridge.New(s.gateway)
+	defer way.Close()
+	reach, err := way.Reach(ctx, l.Addr().String())
+	if err != nil {
+		return err
+	}
+
+	srv := s.all[harness.Inngest]
+	if _, err := srv.running(); err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(reach)
+	if err != nil {
+		return err
+	}
+	// The server's own health check will do for a client.
+	code, out, err := srv.container.Exec(ctx, []string{
+		"inngest", "alpha", "doctor", "healthcheck", "--host", host, "--port", port, "--timeout", "3s", "--skip-connect-gateway",
+	}, tcexec.Multiplexed())
+	if err != nil {
+		return fmt.Errorf("have the Inngest container call this machine: %w", engine.Explain(err))
+	}
+	if code == 0 || called.Load() {
+		return nil
+	}
+	said, err := io.ReadAll(out)
+	if err != nil {
+		return fmt.Errorf("read what the Inngest container says: %w", err)
+	}
+	if !strings.Contains(string(said), "dial") && !strings.Contains(string(said), "deadline") && !strings.Contains(string(said), "imeout") {
+		return nil // an image whose program has no such command
+	}
+	return &engine.Error{
+		What: fmt.Sprintf("Inngest, in its container, cannot reach this machine at %s (%s)", reach, lastLine(string(said))),
+		Do:   "let the firewall pass what comes from Docker's networks (ufw: sudo ufw allow from 172.16.0.0/12), or " + engine.Alternative,
+	}
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndex(text, "\n")+1:]
+}

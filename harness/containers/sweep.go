@@ -1,0 +1,120 @@
+package containers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// What we make says in its labels whose it is.
+const (
+	labelStack   = "inngest-harness.stack"
+	labelService = "inngest-harness.service"
+	labelPID     = "inngest-harness.owner.pid"
+	labelStarted = "inngest-harness.owner.started"
+	labelMachine = "inngest-harness.owner.machine" // several may share an engine; process ids are each one's own
+	labelBoot    = "inngest-harness.owner.boot"
+)
+
+// labels are those of the stack's network, or of one of its containers.
+func (s *servers) labels(service harness.Service) map[string]string {
+	o := thisProcess()
+	l := map[string]string{
+		labelStack: s.id, labelPID: strconv.Itoa(o.pid), labelStarted: o.started.Format(time.RFC3339Nano),
+		labelMachine: o.machine, labelBoot: o.boot,
+	}
+	if service != "" {
+		l[labelService] = string(service)
+	}
+	return l
+}
+
+func filters(label, value string) client.Filters {
+	return make(client.Filters).Add("label", label+"="+value)
+}
+
+// owner is the process that a container belongs to.
+type owner struct {
+	pid     int
+	started time.Time
+	machine string
+	boot    string // empty where the system does not tell its boots apart
+}
+
+// thisProcess describes us. Where the system does not tell, the zero values make an owner that nobody takes for dead.
+func thisProcess() owner {
+	o := owner{pid: os.Getpid(), boot: bootID()}
+	o.started, _ = proc.StartTime(o.pid)
+	host, _ := os.Hostname()
+	o.machine = host + pidNamespace()
+	return o
+}
+
+func ownerOf(labels map[string]string) (owner, bool) {
+	pid, err := strconv.Atoi(labels[labelPID])
+	if err != nil {
+		return owner{}, false
+	}
+	started, err := time.Parse(time.RFC3339Nano, labels[labelStarted])
+	if err != nil || started.IsZero() {
+		return owner{}, false
+	}
+	return owner{pid, started, labels[labelMachine], labels[labelBoot]}, true
+}
+
+// dead says whether the owner is known to be gone. Another machine's processes are not known, nor is, while its
+// container runs, an owner from another boot: two machines can have one name.
+func (o owner) dead(me owner, running bool) bool {
+	if o.machine != me.machine {
+		return false
+	}
+	if o.boot != me.boot {
+		return !running
+	}
+	started, err := proc.StartTime(o.pid)
+	return err != nil || started.Sub(o.started).Abs() > 2*time.Second
+}
+
+// sweep removes what killed processes left behind.
+func sweep(ctx context.Context, docker *client.Client) error {
+	ours := make(client.Filters).Add("label", labelStack)
+	me := thisProcess()
+	found, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return fmt.Errorf("look for containers that killed stacks left behind: %w", engine.Explain(err))
+	}
+	var leftovers []string
+	living := make(map[string]bool)
+	for _, c := range found.Items {
+		o, ok := ownerOf(c.Labels)
+		if ok && o.dead(me, c.State == "running" || c.State == "paused") {
+			leftovers = append(leftovers, c.ID)
+		} else {
+			living[c.Labels[labelStack]] = true
+		}
+	}
+	if err := removeContainers(ctx, docker, leftovers); err != nil {
+		return err
+	}
+	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	if err != nil {
+		return fmt.Errorf("look for networks that killed stacks left behind: %w", engine.Explain(err))
+	}
+	for _, n := range networks.Items {
+		o, ok := ownerOf(n.Labels)
+		if !ok || living[n.Labels[labelStack]] || !o.dead(me, false) {
+			continue
+		}
+		// A container that another process is removing still holds its network: the next start has it.
+		_ = removeNetwork(ctx, docker, n.ID)
+	}
+	return nil
+}
