@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Run works until nothing is left to do: the clock jumps from one thing to the next, over sleeps, retries and timeouts.
+// Cron schedules that fall due on the way fire; they alone keep nobody waiting. Work that never ends, as of a function that
+// triggers itself, ends with ctx.
+func (s *Sim) Run(ctx context.Context) error {
+	return s.drive(ctx, func(next *item) bool { return !s.queue.idle() })
+}
+
+// Settle does all that is due at this instant and lets no time pass.
+func (s *Sim) Settle(ctx context.Context) error { return s.RunUntil(ctx, s.clock()) }
+
+// Advance lets d pass, and does what falls due in it.
+func (s *Sim) Advance(ctx context.Context, d time.Duration) error {
+	return s.RunUntil(ctx, s.clock().Add(d))
+}
+
+// RunUntil moves the clock to a time, and does what falls due until then, that instant included. A time in the past is now.
+func (s *Sim) RunUntil(ctx context.Context, at time.Time) error {
+	err := s.drive(ctx, func(next *item) bool { return !next.at.After(at) })
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moveTo(at)
+	return nil
+}
+
+// ErrDriven is returned to who would drive a Sim that already drives itself.
+var ErrDriven = errors.New("the Sim drives itself (Sim.Drive): its clock cannot be moved by hand")
+
+// drive does one thing after another, as long as more wants the next.
+func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
+	if s.live.Load() {
+		return ErrDriven
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the turn to drive: %w", ctx.Err())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for next := s.queue.next(); next != nil && more(next); next = s.queue.next() {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err)
+		}
+		s.queue.pop()
+		s.moveTo(next.at)
+		s.process(ctx, next)
+	}
+	// An attempt that was cut short was queued again, which is no progress.
+	if err := ctx.Err(); err != nil && !s.queue.idle() {
+		return fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err)
+	}
+	return nil
+}
+
+// Pace says how a Sim that drives itself treats time.
+type Pace int
+
+const (
+	// Free jumps to the next thing to do as soon as no call is under way: sleeps take no time, and neither do timeouts. An
+	// event that is to arrive before a timeout must be there before the run waits.
+	Free Pace = iota
+	// WallClock lets time pass as it does: a sleep of a minute takes a minute.
+	WallClock
+)
+
+// maxBusy is how many calls a Sim that drives itself has under way at once, as many as the dev server.
+const maxBusy = 100
+
+// Drive makes the Sim drive itself from now on until it is closed: events are acted on as they come, calls overlap. This is
+// for a Sim that stands in for a server; a test that wants a certain course drives by hand. Call it at most once.
+func (s *Sim) Drive(p Pace) {
+	if p == WallClock {
+		s.offset.Store(int64(time.Until(s.clock()) * 1))
+		s.live.Store(true)
+	}
+	s.turn <- struct{}{} // nobody else gets a turn
+	s.workers.Add(1)
+	go s.driveSelf(p)
+}
+
+func (s *Sim) driveSelf(p Pace) {
+	defer s.workers.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		wait, ok := s.nextStep(ctx, p)
+		if ok {
+			continue
+		}
+		var due <-chan time.Time
+		var timer *time.Timer
+		if wait > 0 {
+			timer = time.NewTimer(wait)
+			due = timer.C
+		}
+		select {
+		case <-s.closed:
+			return
+		case <-s.changed:
+		case <-due:
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
+// nextStep starts the next thing to do, or says how long to wait for it: 0 is until something changes.
+func (s *Sim) nextStep(ctx context.Context, p Pace) (wait time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.queue.next()
+	select {
+	case <-s.closed:
+		return 0, false
+	default:
+	}
+	if next == nil || s.busy >= maxBusy {
+		return 0, false
+	}
+	if ahead := next.at.Sub(s.clock()); ahead > 0 {
+		if p == WallClock {
+			return ahead, false
+		}
+		if s.busy > 0 || s.queue.idle() {
+			return 0, false
+		}
+		s.moveTo(next.at)
+	}
+	s.queue.pop()
+	if next.kind != kindCall && next.kind != kindWake {
+		s.process(ctx, next)
+		return 0, true
+	}
+	s.busy++
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		stop := context.AfterFunc(ctx, func() {})
+		defer stop()
+		s.mu.Lock()
+		s.process(ctx, next)
+		s.busy--
+		s.mu.Unlock()
+		s.signal()
+	}()
+	return 0, true
+}
+
+// signal tells a Sim that drives itself that there may be something to do.
+func (s *Sim) signal() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}

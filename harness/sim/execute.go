@@ -1,0 +1,413 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	maxSteps     = 1_000
+	maxStateSize = 32 << 20
+)
+
+// backoffs are the server's delays before the second, third … attempt. Up to 30 s are added at random.
+var backoffs = [...]time.Duration{
+	15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
+	10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, 2 * time.Hour,
+}
+
+const backoffJitter = 30 * time.Second
+
+// backoff returns when an attempt that has just failed is tried again.
+func (s *Sim) backoff(attempt int) time.Time {
+	if s.options.RetryInterval > 0 {
+		return s.clock().Add(s.options.RetryInterval)
+	}
+	jitter := time.Duration(s.rng.Int64N(int64(backoffJitter/time.Millisecond))) * time.Millisecond
+	return s.clock().Add(backoffs[min(attempt, len(backoffs)-1)] + jitter)
+}
+
+// process does what an item of the queue asks for. The lock is held; it is let go while the app is called.
+func (s *Sim) process(ctx context.Context, it *item) {
+	if it.run != nil && it.run.status.Over() {
+		return
+	}
+	switch it.kind {
+	case kindEvent:
+		s.match(it.event)
+	case kindTick:
+		s.fire(it.tick)
+	case kindCancel:
+		s.cancel(it.run)
+	case kindExpire:
+		s.expire(it.wait)
+	case kindAnswer:
+		s.handle(it, it.deferred)
+	case kindWake:
+		if it.attempt == 0 {
+			s.endStep(it.run, it.from, StepCompleted, nil)
+			othersOut := it.run.save(it.from, []byte("null"))
+			if othersOut && !it.race {
+				return
+			}
+			it.run.planAgain()
+		}
+		s.attempt(ctx, it)
+	case kindCall:
+		s.attempt(ctx, it)
+	}
+}
+
+// attempt calls the app for an item and handles the answer.
+func (s *Sim) attempt(ctx context.Context, it *item) {
+	r := it.run
+	if len(r.state) >= maxSteps {
+		s.fail(r, stepLimit())
+		return
+	}
+	if r.started.IsZero() {
+		r.started = s.clock()
+		if f := r.function; f.finish > 0 {
+			s.queue.push(&item{at: r.started.Add(f.finish), kind: kindCancel, run: r})
+		}
+	}
+	if out := s.outcome(it); out != nil {
+		s.handle(it, out)
+		return
+	}
+
+	c := s.prepare(it)
+	r.calls++
+	s.inflight[c.job] = it
+	s.mu.Unlock()
+	a := s.do(ctx, c)
+	s.mu.Lock()
+	delete(s.inflight, c.job)
+
+	if ctx.Err() != nil && a.err != nil {
+		// Whoever drives the clock gave up, not the app: the attempt is made again when driving goes on.
+		it.at = s.clock()
+		s.queue.push(it)
+		return
+	}
+	s.deliver(it, a)
+}
+
+// deliver hands an answer over, or does to it what an [Answer] fault says.
+func (s *Sim) deliver(it *item, a *answer) {
+	f := s.faultFor(it, a)
+	switch {
+	case f == nil:
+		s.handle(it, a)
+	case f.Lose:
+		s.handle(it, &answer{err: errors.New("unable to reach SDK: the answer was lost (sim.Answer.Lose)")})
+	case f.Late > 0:
+		s.queue.push(&item{at: s.clock().Add(f.Late), kind: kindAnswer, run: it.run, deferred: a,
+			attempt: it.attempt, from: it.from, target: it.target, name: it.name, coalesce: it.coalesce, race: it.race})
+	default:
+		s.handle(it, a)
+		if f.Twice && !it.run.status.Over() {
+			a.again = true
+			s.handle(it, a)
+		}
+	}
+}
+
+// handle acts on an answer. The lock is held.
+func (s *Sim) handle(it *item, a *answer) {
+	r := it.run
+	if r.status.Over() {
+		return // the answer came after the end; nobody waits for it
+	}
+	if a.version != 0 && r.version < 0 && len(a.ops) > 0 {
+		r.version = a.version
+	}
+	if reason, shown := a.failure(); reason != "" {
+		s.handleFailure(it, a, shown)
+		return
+	}
+	switch {
+	case len(a.ops) == 0:
+		s.complete(r, a.output())
+	case slices.ContainsFunc(a.ops, func(o opcode) bool { return o.Op != "None" || o.ID != "" }):
+		s.handleOps(it, a)
+	default:
+		// Nothing to do and no result: the app is asked again where it stands.
+		from := "redrive"
+		if n := len(r.state); n > 0 {
+			from = r.state[n-1].id
+		}
+		s.discover(r, from, r.text+"-redrive-"+fmt.Sprint(r.calls), false, false)
+	}
+}
+
+// handleFailure records a call that failed as a whole, and tries again or ends the run.
+func (s *Sim) handleFailure(it *item, a *answer, shown *Error) {
+	r := it.run
+	tried := Attempt{Number: it.attempt, At: s.clock(), Error: shown}
+	if again := !a.noRetry && it.attempt+1 < r.function.attempts; again {
+		tried.RetryAt = s.retry(it, a)
+		s.record(it, tried)
+		return
+	}
+	s.record(it, tried)
+	if it.target != "" {
+		s.endStep(r, it.target, StepFailed, shown)
+	}
+	s.fail(r, shown)
+}
+
+// retry queues the item again and returns for when.
+func (s *Sim) retry(it *item, a *answer) time.Time {
+	at := a.retryAt
+	if at.IsZero() {
+		at = s.backoff(it.attempt)
+	}
+	if a.again {
+		return at // the first handling queued it
+	}
+	next := *it
+	next.at, next.attempt = at, it.attempt+1
+	s.queue.push(&next)
+	return at
+}
+
+// record notes an attempt with the step it was of, if the call was for one step, else with the run.
+func (s *Sim) record(it *item, tried Attempt) {
+	if step := it.run.byHash[it.target]; it.target != "" && step != nil {
+		step.Attempts = append(step.Attempts, tried)
+		return
+	}
+	it.run.failed = append(it.run.failed, tried)
+}
+
+// plan is what the steps of one answer have in common.
+type plan struct {
+	coalesce string
+}
+
+// handleOps acts on the opcodes of an answer.
+func (s *Sim) handleOps(it *item, a *answer) {
+	r := it.run
+	if len(a.ops) > 1 {
+		r.planFirst = true
+	}
+	if len(a.ops) > maxSteps {
+		s.fail(r, stepLimit())
+		return
+	}
+	var p plan
+	if len(a.ops) > 1 && r.version >= 2 && slices.ContainsFunc(a.ops, planned) {
+		ids := make([]string, len(a.ops))
+		for i, o := range a.ops {
+			ids[i] = o.ID
+		}
+		slices.Sort(ids)
+		p.coalesce = fmt.Sprint(ids)
+		if r.pending == nil {
+			r.pending = map[string]struct{}{}
+		}
+		for _, id := range ids {
+			if r.saved(id) == nil {
+				r.pending[id] = struct{}{}
+			}
+		}
+	}
+	// Waits first: another step of the same answer may send the very event that one waits for.
+	for _, first := range []bool{true, false} {
+		for i := range a.ops {
+			if o := &a.ops[i]; (o.Op == "WaitForEvent") == first && !r.status.Over() {
+				if err := s.handleOp(it, a, o, p); err != nil {
+					s.opFailed(it, a, err)
+					return
+				}
+			}
+		}
+	}
+}
+
+// planned reports whether the opcode announces something that is still to come.
+func planned(o opcode) bool {
+	return slices.Contains([]string{"StepPlanned", "Sleep", "WaitForEvent", "InvokeFunction"}, o.Op)
+}
+
+func (s *Sim) handleOp(it *item, a *answer, o *opcode, p plan) error {
+	r, now := it.run, s.clock()
+	switch o.Op {
+	case "None":
+		return nil
+	case "Step", "StepRun":
+		return s.stepDone(it, o, it.attempt)
+	case "StepError":
+		step := r.step(o.ID, o.label(), OpRun, now)
+		tried := Attempt{Number: it.attempt, At: now, Error: o.Error}
+		if !o.Error.NoRetry && it.attempt+1 < r.function.attempts {
+			tried.RetryAt = s.retry(it, a)
+			step.Attempts = append(step.Attempts, tried)
+			return nil
+		}
+		s.stepFailed(it, o)
+		return nil
+	case "StepFailed":
+		s.stepFailed(it, o)
+		return nil
+	case "StepPlanned":
+		r.step(o.ID, o.label(), OpRun, now)
+		if r.once(o.ID + "-plan") {
+			s.queue.push(&item{at: now, kind: kindCall, run: r, from: it.from, target: o.ID, name: o.label(),
+				coalesce: p.coalesce, race: o.race()})
+		}
+		return nil
+	case "Sleep":
+		return s.planSleep(it, o)
+	case "WaitForEvent":
+		return s.planWait(it, o, p)
+	case "InvokeFunction":
+		return s.planInvoke(it, o, p)
+	case "RunComplete":
+		s.complete(r, o.result())
+		return nil
+	case "DiscoveryRequest":
+		s.discover(r, o.ID, o.ID, false, o.race())
+		return nil
+	}
+	s.fail(r, &Error{Name: "NotModelled", Message: fmt.Sprintf(
+		"step %s is of kind %s, which sim does not model: test this function on the real server, or give the step a result with Sim.Replace", o.label(), o.Op)})
+	return nil
+}
+
+// opFailed deals with an opcode that the server cannot act on.
+func (s *Sim) opFailed(it *item, a *answer, err error) {
+	r := it.run
+	var early *failEarly
+	var long *tooLong
+	switch {
+	case errors.As(err, &early):
+		s.fail(r, early.shown)
+	case errors.As(err, &long):
+		s.fail(r, &Error{Name: "TimeoutTooLong", Message: long.message})
+	case !a.noRetry && it.attempt+1 < r.function.attempts:
+		at := s.retry(it, a)
+		r.failed = append(r.failed, Attempt{Number: it.attempt, At: s.clock(), Error: &Error{Name: "Error", Message: err.Error()}, RetryAt: at})
+	default:
+		// The server drops the job and never hears of the run again.
+		r.failed = append(r.failed, Attempt{Number: it.attempt, At: s.clock(), Error: &Error{Name: "Error", Message: err.Error()}})
+		r.stuck = fmt.Sprintf("the server cannot act on what the app answered, and after %d attempts leaves the run as it is: %v", it.attempt+1, err)
+	}
+}
+
+// failEarly marks an opcode for which the server fails the run at once.
+type failEarly struct{ shown *Error }
+
+func (e *failEarly) Error() string { return e.shown.Message }
+
+func stepLimit() *Error {
+	return &Error{Name: "InngestErrFunctionOverflowed", Message: fmt.Sprintf("The function run exceeded the step limit of %d steps.", maxSteps)}
+}
+
+// stepDone memoises a step that succeeded, and goes on with the run.
+func (s *Sim) stepDone(it *item, o *opcode, attempt int) error {
+	r := it.run
+	raw := o.result()
+	if r.stateSize+len(raw) > maxStateSize {
+		return &failEarly{&Error{Name: "InngestErrStateOverflowed", Message: "The function run exceeded the state size limit of 32 MiB."}}
+	}
+	fresh := r.saved(o.ID) == nil
+	s.finishStep(r, o, attempt)
+	othersOut := r.save(o.ID, raw)
+	if fresh || it.coalesce != "" {
+		s.discover(r, o.ID, s.jobAfter(it, o.ID), othersOut, it.race || o.race())
+	}
+	return nil
+}
+
+// finishStep records a step that succeeded, unless it is memoised already.
+func (s *Sim) finishStep(r *run, o *opcode, attempt int) {
+	if r.saved(o.ID) != nil {
+		return
+	}
+	now := s.clock()
+	step := r.step(o.ID, o.label(), OpRun, now)
+	step.Output = o.Data
+	if len(o.Data) == 0 {
+		step.Output = []byte("null")
+	}
+	step.Attempts = append(step.Attempts, Attempt{Number: attempt, At: now})
+	step.Status, step.Ended = StepCompleted, now
+}
+
+// stepFailed memoises a step that failed for good: the function is given the error.
+func (s *Sim) stepFailed(it *item, o *opcode) {
+	r, now := it.run, s.clock()
+	if o.Error == nil {
+		o.Error = &Error{Name: "Error", Message: "Step execution error"}
+	}
+	if r.saved(o.ID) == nil {
+		step := r.step(o.ID, o.label(), OpRun, now)
+		step.Attempts = append(step.Attempts, Attempt{Number: it.attempt, At: now, Error: o.Error})
+		s.endStep(r, o.ID, StepFailed, o.Error)
+	}
+	failed := *o
+	failed.Op = "StepFailed"
+	othersOut := r.save(o.ID, failed.result())
+	s.discover(r, o.ID, o.ID+"-failure", othersOut, it.race)
+}
+
+// endStep closes the record of a step.
+func (s *Sim) endStep(r *run, hash string, status StepStatus, err *Error) {
+	if step := r.byHash[hash]; step != nil && step.Ended.IsZero() {
+		step.Status, step.Error, step.Ended = status, err, s.clock()
+		if status == StepCompleted && step.Output == nil {
+			step.Output = []byte("null")
+		}
+	}
+}
+
+// jobAfter names the call that follows a step, so that the steps of one plan are followed by one call.
+func (s *Sim) jobAfter(it *item, id string) string {
+	if it.coalesce != "" && !it.race {
+		return it.coalesce + "-discover"
+	}
+	return id
+}
+
+// discover queues the call that goes on with the run after a step, once all steps of its plan are in.
+func (s *Sim) discover(r *run, from, job string, othersOut, race bool) {
+	if othersOut && !race {
+		return
+	}
+	r.planAgain()
+	if r.once(job) {
+		s.queue.push(&item{at: s.clock(), kind: kindCall, run: r, from: from})
+	}
+}
+
+// planAgain lets the app run steps at once again: the parallel ones are in.
+func (r *run) planAgain() {
+	if r.version >= 2 {
+		r.planFirst = false
+	}
+}
+
+// planSleep puts the run to sleep.
+func (s *Sim) planSleep(it *item, o *opcode) error {
+	r, now := it.run, s.clock()
+	d, err := s.sleep(o)
+	if err != nil {
+		return err
+	}
+	step := r.step(o.ID, o.label(), OpSleep, now)
+	if !r.once(o.ID) {
+		return nil
+	}
+	step.Status = StepWaiting
+	if s.replacement(r.function, step.ID) != nil {
+		d = 0
+		step.Replaced = true
+	}
+	s.queue.push(&item{at: now.Add(d), kind: kindWake, run: r, from: o.ID, race: o.race()})
+	return nil
+}

@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/overloads"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/interpreter"
+)
+
+// expression is a compiled CEL expression over event (what triggered the run) and async (what arrives later).
+//
+// The server evaluates CEL loosely, as people write it: a field that is not there is like null, numbers and texts may be
+// added. [lenient] does the same.
+type expression struct {
+	source  string
+	program cel.Program
+}
+
+// environment is made once: it costs more than any expression and never changes.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	object := cel.MapType(cel.StringType, cel.DynType)
+	return cel.NewEnv(cel.Variable("event", object), cel.Variable("async", object))
+})
+
+// compile parses an expression. Types are not checked: events have none.
+func compile(source string) (*expression, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, fmt.Errorf("preparing expressions: %w", err)
+	}
+	ast, issues := env.Parse(source)
+	if issues.Err() != nil {
+		return nil, fmt.Errorf("expression %q: %w", source, issues.Err())
+	}
+	program, err := env.Program(ast, cel.CustomDecorator(lenient))
+	if err != nil {
+		return nil, fmt.Errorf("expression %q: %w", source, err)
+	}
+	return &expression{source: source, program: program}, nil
+}
+
+// value evaluates the expression; ok is false if it has no value, for instance because a field is missing.
+func (e *expression) value(event, async map[string]any) (value any, ok bool) {
+	vars := map[string]any{"event": orEmpty(event), "async": orEmpty(async)}
+	out, _, err := e.program.Eval(vars)
+	if err != nil || out == nil || types.IsUnknownOrError(out) {
+		return nil, false
+	}
+	return out.Value(), true
+}
+
+// holds reports whether the expression is true of the events. A nil expression is.
+func (e *expression) holds(event, async map[string]any) bool {
+	if e == nil {
+		return true
+	}
+	value, _ := e.value(event, async)
+	result, _ := value.(bool)
+	return result
+}
+
+func orEmpty(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
+}
+
+// lenient wraps every call so that operands which are missing or null give an answer instead of an error.
+func lenient(i interpreter.Interpretable) (interpreter.Interpretable, error) {
+	call, ok := i.(interpreter.InterpretableCall)
+	if !ok {
+		return i, nil
+	}
+	return &lenientCall{call}, nil
+}
+
+type lenientCall struct {
+	interpreter.InterpretableCall
+}
+
+func (c *lenientCall) Eval(vars interpreter.Activation) ref.Val {
+	args := c.Args()
+	values := make([]ref.Val, len(args))
+	missing, null := -1, -1
+	for i, arg := range args {
+		values[i] = arg.Eval(vars)
+		switch {
+		case insideMacro(values[i]):
+			return c.InterpretableCall.Eval(vars)
+		case types.IsUnknownOrError(values[i]):
+			missing = i
+		case values[i].Type() == types.NullType:
+			null = i
+		}
+	}
+	if missing >= 0 {
+		return withMissing(c.Function(), values, missing, null >= 0 || bothFromEvents(args, values))
+	}
+	if null >= 0 && len(values) == 2 && values[0].Type() != values[1].Type() {
+		switch c.Function() {
+		case operators.Equals:
+			return types.False
+		case operators.NotEquals:
+			return types.True
+		case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
+			return order(c.Function(), zeroFor(values[0], values[1]), zeroFor(values[1], values[0]))
+		}
+	}
+	result := c.InterpretableCall.Eval(vars)
+	if types.IsError(result) && c.Function() == operators.Add && len(values) == 2 {
+		return types.String(fmt.Sprintf("%v%v", values[0].Value(), values[1].Value()))
+	}
+	return result
+}
+
+// withMissing is what a call gives when an operand is not there. Missing is smaller than anything, equal to null only.
+func withMissing(function string, values []ref.Val, missing int, asNull bool) ref.Val {
+	switch function {
+	case operators.Equals:
+		return types.Bool(asNull)
+	case operators.NotEquals:
+		return types.Bool(!asNull)
+	case operators.Less, operators.LessEquals:
+		return types.Bool(types.IsUnknownOrError(values[0]))
+	case operators.Greater, operators.GreaterEquals:
+		return types.Bool(!types.IsUnknownOrError(values[0]))
+	case operators.Add:
+		for i, v := range values {
+			if i != missing && !types.IsUnknownOrError(v) {
+				return v
+			}
+		}
+		return types.False
+	case overloads.Size:
+		return types.IntZero
+	default:
+		return types.False
+	}
+}
+
+// bothFromEvents reports whether both operands are missing and the one is of the trigger, the other of the arriving event.
+// The server writes the trigger's values into such an expression beforehand, a missing one as null: null equals missing.
+func bothFromEvents(args []interpreter.Interpretable, values []ref.Val) bool {
+	if len(args) != 2 || !types.IsUnknownOrError(values[0]) || !types.IsUnknownOrError(values[1]) {
+		return false
+	}
+	a, b := root(args[0]), root(args[1])
+	return a != b && (a == "event" || b == "event")
+}
+
+func root(i interpreter.Interpretable) string {
+	attr, ok := i.(interpreter.InterpretableAttribute)
+	if !ok {
+		return ""
+	}
+	if named, ok := attr.Attr().(interpreter.NamespacedAttribute); ok {
+		if names := named.CandidateVariableNames(); len(names) > 0 {
+			return names[0]
+		}
+	}
+	// An unchecked name may still turn out to be a namespace; such an attribute only shows its names as text.
+	text := fmt.Sprint(attr.Attr())
+	for _, name := range []string{"event", "async"} {
+		if strings.Contains(text, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// insideMacro reports whether a value could not be had because it is the variable of a comprehension, which is no operand.
+func insideMacro(v ref.Val) bool {
+	err, ok := v.(*types.Err)
+	return ok && strings.HasPrefix(err.Error(), "no such attribute")
+}
+
+// zeroFor returns v, or if it is null the zero of the other operand's type.
+func zeroFor(v, other ref.Val) ref.Val {
+	if v.Type() != types.NullType {
+		return v
+	}
+	switch other.Type() {
+	case types.StringType:
+		return types.String("")
+	case types.DoubleType:
+		return types.Double(0)
+	case types.BoolType:
+		return types.False
+	default:
+		return types.IntZero
+	}
+}
+
+func order(function string, a, b ref.Val) ref.Val {
+	comparer, ok := a.(interface{ Compare(ref.Val) ref.Val })
+	if !ok {
+		return types.False
+	}
+	n, ok := comparer.Compare(b).(types.Int)
+	if !ok {
+		return types.False
+	}
+	switch function {
+	case operators.Less:
+		return types.Bool(n < 0)
+	case operators.LessEquals:
+		return types.Bool(n <= 0)
+	case operators.Greater:
+		return types.Bool(n > 0)
+	default:
+		return types.Bool(n >= 0)
+	}
+}

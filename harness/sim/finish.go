@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// match starts the functions that an event triggers and wakes the runs that wait for it.
+func (s *Sim) match(e *event) {
+	switch {
+	case e.invokes != nil:
+		s.start(e.invokes, e)
+	case e.unknown != "":
+		failed := &Error{Name: "Error", Message: "could not find function with ID: " + e.unknown}
+		s.invoked(e.correlation, nil, failed)
+	default:
+		for _, f := range s.ordered {
+			for _, t := range f.triggers {
+				if t.schedule == nil && t.matches(e.name) && t.when.holds(e.materialise().fields, nil) {
+					s.start(f, e)
+					break // several triggers of one function start it once
+				}
+			}
+		}
+	}
+	s.wake(e)
+}
+
+// fire starts a function whose schedule is due.
+func (s *Sim) fire(t *tick) {
+	if t.over {
+		return
+	}
+	s.scheduleTick(t)
+	spec := t.trigger.cron
+	e := s.newInternalEvent(EventScheduled, "", func() map[string]any { return map[string]any{"cron": spec} })
+	s.events.add(e)
+	s.start(t.function, e)
+}
+
+// start creates a run, unless this event, or one like it, has started the function before. It returns nil then.
+func (s *Sim) start(f *function, e *event) *run {
+	if !s.dedupe.first(f.id+"\x00"+e.id, s.clock()) {
+		return nil
+	}
+	if f.idempotency != nil {
+		value, ok := f.idempotency.value(e.materialise().fields, nil)
+		if ok && value != false {
+			key, err := json.Marshal(value)
+			if err == nil && !s.dedupe.first(f.id+"\x01"+string(key), s.clock()) {
+				s.invoked(e.correlation, nil, &Error{Name: "Error", Message: "invoked function is rate limited"})
+				return nil
+			}
+		}
+	}
+	s.sequence++
+	r := newRun(s.newULID(), f, e, s.clock())
+	r.seq = s.sequence
+	s.runs.add(r)
+	for _, on := range f.cancels {
+		expires := s.clock().Add(defaultExpiry)
+		if on.timeout != "" {
+			if at, err := s.deadline(on.timeout); err == nil { // it was read at registration
+				expires = at
+			}
+		}
+		s.addWait(&wait{run: r, event: on.event, when: on.when, expires: expires, born: e.seq, cancels: true})
+	}
+	s.queue.push(&item{at: s.clock(), kind: kindCall, run: r})
+	return r
+}
+
+func (s *Sim) complete(r *run, output json.RawMessage) {
+	r.output = output
+	s.end(r, Completed)
+}
+
+func (s *Sim) fail(r *run, err *Error) {
+	r.err = err
+	s.end(r, Failed)
+}
+
+func (s *Sim) cancel(r *run) { s.end(r, Cancelled) }
+
+// end closes a run, tells who waits for it, and publishes the server's events about it.
+func (s *Sim) end(r *run, status Status) {
+	if r.status.Over() {
+		return
+	}
+	r.status, r.ended = status, s.clock()
+	for _, w := range r.waits {
+		if !w.over {
+			s.dropWait(w)
+		}
+	}
+	for _, it := range r.items {
+		s.queue.remove(it)
+	}
+	r.items, r.waits, r.jobs, r.pending = nil, nil, nil, nil
+	s.announce(r)
+	// What is needed only while a run is at work would outlive it by as long as it is kept.
+	r.state, r.known = nil, nil
+	s.runs.ended(r)
+}
+
+// announce publishes that the run is over. A run that was itself started by such news publishes none, or there would be
+// no end of it.
+func (s *Sim) announce(r *run) {
+	e := r.event
+	if e.name == EventFunctionFailed || e.name == EventFunctionFinished {
+		return
+	}
+	data := func() map[string]any { return finishedData(r) }
+	s.publish(s.newInternalEvent(EventFunctionFinished, "", data))
+	switch r.status {
+	case Failed:
+		s.publish(s.newInternalEvent(EventFunctionFailed, r.text, data))
+	case Cancelled:
+		s.publish(s.newInternalEvent(EventFunctionCancelled, r.text, data))
+	}
+	if e.correlation == "" {
+		return
+	}
+	switch r.status {
+	case Failed:
+		s.invoked(e.correlation, nil, r.err)
+	default:
+		s.invoked(e.correlation, r.output, nil)
+	}
+}
+
+// finishedData is what the server says of a run that is over.
+func finishedData(r *run) map[string]any {
+	e := r.event.materialise()
+	status := map[Status]string{Completed: "Completed", Failed: "Failed", Cancelled: "Cancelled"}[r.status]
+	data := map[string]any{
+		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{e.fields},
+		metadataKey: map[string]any{"status": status},
+	}
+	if e.correlation != "" {
+		data["correlation_id"] = e.correlation
+	}
+	if r.err != nil {
+		shown := map[string]any{"error": r.err.Message, "name": r.err.Name, "message": r.err.Message}
+		if r.err.Stack != "" {
+			shown["stack"] = r.err.Stack
+		}
+		data["error"] = shown
+		data["result"] = map[string]any{"message": r.err.Message}
+	} else if r.output != nil {
+		var result any
+		if json.Unmarshal(r.output, &result) == nil && result != nil {
+			data["result"] = result
+		}
+	}
+	return data
+}
+
+// memory remembers keys for [dedupePeriod] of the virtual clock.
+type memory struct {
+	until map[string]time.Time
+	order []string
+}
+
+// first reports whether the key has not been seen within the period, and remembers it.
+func (m *memory) first(key string, now time.Time) bool {
+	for len(m.order) > 0 && !m.until[m.order[0]].After(now) {
+		delete(m.until, m.order[0])
+		m.order = m.order[1:]
+	}
+	if _, seen := m.until[key]; seen {
+		return false
+	}
+	m.until[key] = now.Add(dedupePeriod)
+	m.order = append(m.order, key)
+	return true
+}

@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"time"
+)
+
+// kind says what an item of the queue is for.
+type kind uint8
+
+const (
+	kindEvent  kind = iota // an event is to be matched with functions and waits
+	kindCall               // the app is to be called: a run starts, goes on, or runs one planned step
+	kindWake               // a sleep is over
+	kindExpire             // a wait's or an invocation's time is up
+	kindCancel             // a run's time is up
+	kindTick               // a cron schedule is due
+	kindAnswer             // a delayed answer arrives
+)
+
+// item is one entry of the queue. Its zero attempt is the first.
+type item struct {
+	at    time.Time
+	tie   uint64 // order among items of one instant: arrival, or drawn from the seed
+	seq   uint64 // arrival
+	index int    // in the heap; -1 once out of it
+	kind  kind
+
+	run      *run
+	event    *event
+	wait     *wait
+	tick     *tick
+	deferred *answer // of kindAnswer
+
+	attempt  int
+	from     string // hashed id of the step this item leaves from, empty at the start of a run
+	target   string // hashed id of the one step that this call is to run, if any
+	name     string // of the target, for the record
+	coalesce string // shared by the steps of one parallel plan
+	race     bool   // the plan goes on after each of its steps instead of after the last
+	called   bool   // the app was called for this attempt (for the record)
+}
+
+// queue holds what is still to be done, earliest first.
+type queue struct {
+	items []*item
+	seq   uint64
+	rng   *rand.Rand // nil: first in, first out among items of one instant
+	ticks int        // items of kindTick: they recur for ever, so they never keep a Run from ending
+}
+
+func (q *queue) push(it *item) {
+	q.seq++
+	it.seq, it.tie = q.seq, q.seq
+	if q.rng != nil {
+		it.tie = q.rng.Uint64()
+	}
+	if it.kind == kindTick {
+		q.ticks++
+	}
+	heap.Push(q, it)
+	if it.run != nil {
+		it.run.keep(it)
+	}
+}
+
+func (q *queue) pop() *item {
+	it := heap.Pop(q).(*item)
+	if it.kind == kindTick {
+		q.ticks--
+	}
+	return it
+}
+
+func (q *queue) remove(it *item) {
+	if it == nil || it.index < 0 {
+		return
+	}
+	heap.Remove(q, it.index)
+	if it.kind == kindTick {
+		q.ticks--
+	}
+}
+
+// next returns the earliest item without taking it, or nil.
+func (q *queue) next() *item {
+	if len(q.items) == 0 {
+		return nil
+	}
+	return q.items[0]
+}
+
+// idle reports whether nothing but cron schedules is left.
+func (q *queue) idle() bool { return len(q.items) == q.ticks }
+
+// Len, Less, Swap, Push and Pop make the queue a [heap.Interface].
+
+func (q *queue) Len() int { return len(q.items) }
+
+func (q *queue) Less(i, j int) bool {
+	a, b := q.items[i], q.items[j]
+	if !a.at.Equal(b.at) {
+		return a.at.Before(b.at)
+	}
+	if a.tie != b.tie {
+		return a.tie < b.tie
+	}
+	return a.seq < b.seq
+}
+
+func (q *queue) Swap(i, j int) {
+	q.items[i], q.items[j] = q.items[j], q.items[i]
+	q.items[i].index, q.items[j].index = i, j
+}
+
+func (q *queue) Push(x any) {
+	it := x.(*item)
+	it.index = len(q.items)
+	q.items = append(q.items, it)
+}
+
+func (q *queue) Pop() any {
+	last := len(q.items) - 1
+	it := q.items[last]
+	q.items[last] = nil
+	q.items = q.items[:last]
+	it.index = -1
+	return it
+}
