@@ -44,8 +44,12 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 	defer cancel()
 	for {
 		trace, err := tr.take(deadline)
-		if err != nil && deadline.Err() == nil {
-			return nil, err
+		if err != nil {
+			// A server that is away may come back: that is for the deadline to decide.
+			if tr.wait(deadline) != nil {
+				return s.atDeadline(ctx, tr, e, o, began)
+			}
+			continue
 		}
 		c := check(e, trace, o.Golden)
 		switch {
@@ -58,10 +62,7 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 		case c.met() && (trace.Quiet || !e.negative()):
 			return c.verdict(Holds, time.Since(began)), nil
 		}
-		if err := tr.wait(deadline); err != nil {
-			if ctx.Err() != nil {
-				return nil, fmt.Errorf("judge event %s: %w", eventID, ctx.Err())
-			}
+		if tr.wait(deadline) != nil {
 			return s.atDeadline(ctx, tr, e, o, began)
 		}
 	}
@@ -73,14 +74,20 @@ const lastLook = 2 * time.Second
 // atDeadline judges how things stand when the time is up. What should have happened and did not is broken; what may
 // still happen, but was denied, cannot be judged.
 func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o JudgeOptions, began time.Time) (*Verdict, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("judge event %s: %w", tr.eventID, ctx.Err())
+	}
 	ctx, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()
+	tr.struck = true
 	trace, err := tr.take(ctx)
+	took := time.Since(began)
 	if err != nil {
-		return nil, fmt.Errorf("judge event %s: %w", tr.eventID, err)
+		why := fmt.Sprintf("what happened cannot be read: %v", err)
+		trace := &Trace{EventID: tr.eventID, Unquiet: why, Evidence: []string{why}, Taken: time.Now(), Log: s.Tail(App)}
+		return &Verdict{Outcome: CannotBeJudged, Why: why, Took: took, Trace: trace}, nil
 	}
 	c := check(e, trace, o.Golden)
-	took := time.Since(began)
 	switch {
 	case trace.Event == nil && len(trace.Runs) == 0:
 		v := c.verdict(CannotBeJudged, took)

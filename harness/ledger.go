@@ -84,10 +84,7 @@ func (l *ledger) enter(c tap.Crossing) {
 		}
 	case c.Dispatch != nil && c.Over():
 		for _, e := range c.Dispatch.Events {
-			if p := l.page(keyEvent(e.ID)); e.ID != "" && e.ServerID != "" {
-				p.accepted = append(p.accepted, e.ServerID)
-				l.wake(keyEvent(e.ID))
-			}
+			l.accept(e.ID, e.ServerID)
 		}
 	case c.Mail != nil && c.Over():
 		d := Delivery{Mail: *c.Mail, Began: c.Began, Faults: c.Faults, Err: c.Err}
@@ -99,6 +96,22 @@ func (l *ledger) enter(c tap.Crossing) {
 			l.deliver(keyRecipient(to), d)
 		}
 	}
+}
+
+// sent records an event that this process has sent itself, past the taps.
+func (l *ledger) sent(ownID, serverID string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accept(ownID, serverID)
+}
+
+func (l *ledger) accept(ownID, serverID string) {
+	if ownID == "" || serverID == "" {
+		return
+	}
+	p := l.page(keyEvent(ownID))
+	p.accepted = append(p.accepted, serverID)
+	l.wake(keyEvent(ownID))
 }
 
 // lastAnswer says whether a call's answer ends its run, as far as the wire tells.

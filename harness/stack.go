@@ -154,7 +154,14 @@ type Event = inngestapi.Event
 
 // Send sends events to the Inngest server and returns the id, a ULID, that it gave to each. The app is not asked.
 func (s *Stack) Send(ctx context.Context, events ...Event) ([]string, error) {
-	return s.api.Send(ctx, events...)
+	ids, err := s.api.Send(ctx, events...)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range events {
+		s.ledger.sent(e.ID, ids[i])
+	}
+	return ids, nil
 }
 
 // Stop ends a service in order. A server keeps its address; [Stack.Run] starts it again.

@@ -3,7 +3,6 @@ package harness
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,21 +30,27 @@ type tracer struct {
 	watchers sync.WaitGroup
 	watched  map[string]bool
 
-	event     *TraceEvent
-	functions []TraceFunction // those that listen for the event
-	failures  bool            // whether a function listens for failures of others
-	events    []string        // ULIDs whose runs belong to the trace, the event's own first
-	runs      []*tracedRun
-	beat      time.Duration
-	struck    bool // the clock has struck since the last take
-	settled   bool
+	event   *TraceEvent
+	known   []inngestapi.Function // all that the server knows
+	events  []*tracedEvent        // those whose runs belong to the trace, the event itself first
+	runs    []*tracedRun
+	beat    time.Duration
+	struck  bool // the clock has struck since the last take
+	settled bool
+}
+
+// tracedEvent is an event and who starts because of it.
+type tracedEvent struct {
+	id        string
+	listeners []TraceFunction
 }
 
 // tracedRun is a run and what is known of it for good.
 type tracedRun struct {
 	TraceRun
-	over     bool // its end and its steps have been read
-	searched bool // it has been searched for the events that it sent
+	over bool // its end and its steps have been read
+	// awaited names an event that there is because of it and that the server does not show yet.
+	awaited string
 }
 
 // The clock's beat: how often the servers are asked although nothing told of news. It doubles from the first to the
@@ -64,7 +69,7 @@ const (
 func (s *Stack) newTracer(eventID string, recipients []string) *tracer {
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &tracer{
-		s: s, eventID: eventID, recipients: recipients, events: []string{eventID},
+		s: s, eventID: eventID, recipients: recipients, events: []*tracedEvent{{id: eventID}},
 		listener: &listener{news: make(chan struct{}, 1)},
 		watching: ctx, cancel: cancel, watched: map[string]bool{},
 		beat: tapped(s, firstBeat, firstBeatTapless), struck: true,
@@ -156,7 +161,7 @@ func (t *tracer) settle(ctx context.Context) bool {
 // take builds the trace as it is now known.
 func (t *tracer) take(ctx context.Context) (*Trace, error) {
 	struck := t.struck
-	t.struck = false
+	defer func() { t.struck = false }()
 	if err := t.takeEvent(ctx); err != nil {
 		return nil, err
 	}
@@ -201,52 +206,63 @@ func (t *tracer) takeEvent(ctx context.Context) error {
 			t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
 		}
 	}
-	if len(t.runs) > 0 && t.functions != nil {
+	if len(t.runs) > 0 && t.known != nil {
 		return nil // somebody listened; who else does now is of no matter
 	}
 	info, err := t.s.api.Info(ctx)
 	if err != nil {
 		return err
 	}
-	t.functions = []TraceFunction{}
-	for _, f := range info.Functions {
-		for _, trigger := range f.Triggers {
-			switch trigger.Event {
-			case t.event.Name:
-				t.functions = append(t.functions, TraceFunction{ID: f.ID, App: f.App, Conditional: trigger.Expression != "" || f.Batched || f.Debounced})
-			case "inngest/function.failed", "inngest/function.finished":
-				t.failures = true
-			}
-		}
+	t.known = info.Functions
+	t.events[0].listeners = t.listeners(t.event.Name, "")
+	if t.struck {
+		return t.duplicate(ctx)
 	}
-	t.duplicate()
 	return nil
 }
 
-// duplicate finds out whether the event's own id was used before.
-func (t *tracer) duplicate() {
-	if t.event.ID == "" {
-		return
+// idMemory is how long the server drops events with an id that it has seen.
+const idMemory = 24 * time.Hour
+
+// duplicate finds out whether the event's own id was used before: from what was sent through here, else from the
+// server, which is asked only when nothing has started.
+func (t *tracer) duplicate(ctx context.Context) error {
+	if t.event.ID == "" || t.event.DuplicateOf != "" {
+		return nil
 	}
-	for _, id := range t.s.ledger.look(keyEvent(t.event.ID)).accepted {
-		if id != t.eventID {
-			t.event.DuplicateOf = id
+	if first := t.s.ledger.look(keyEvent(t.event.ID)).accepted; len(first) > 0 && first[0] != t.eventID {
+		t.event.DuplicateOf = first[0]
+		return nil
+	}
+	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Names: []string{t.event.Name}, Limit: 400})
+	if err != nil {
+		return err
+	}
+	for _, e := range same {
+		if e.OwnID == t.event.ID && e.ID < t.eventID {
+			t.event.DuplicateOf = e.ID
 		}
-		return // the first one counts
 	}
+	return nil
 }
 
 // takeRuns reads what is new of the runs.
 func (t *tracer) takeRuns(ctx context.Context, struck bool) error {
 	for i := 0; i < len(t.events); i++ { // events are added on the way
-		if err := t.findRuns(ctx, t.events[i], struck); err != nil {
+		e := t.events[i]
+		if err := t.findRuns(ctx, e, struck); err != nil {
 			return err
 		}
 		for _, r := range t.runs {
-			if r.EventID != t.events[i] || r.over {
+			if r.EventID != e.id {
 				continue
 			}
-			if !struck && t.s.wires.taps != nil && !t.s.ledger.look(keyRun(r.ID)).ended {
+			if r.over && r.awaited != "" {
+				if err := t.follow(ctx, r); err != nil {
+					return err
+				}
+			}
+			if r.over || !struck && t.s.wires.taps != nil && !t.s.ledger.look(keyRun(r.ID)).ended {
 				continue
 			}
 			if err := t.readRun(ctx, r, struck); err != nil {
@@ -258,11 +274,11 @@ func (t *tracer) takeRuns(ctx context.Context, struck bool) error {
 }
 
 // findRuns looks for runs of an event that are not known yet.
-func (t *tracer) findRuns(ctx context.Context, eventID string, struck bool) error {
-	if !struck && t.complete(eventID) {
+func (t *tracer) findRuns(ctx context.Context, e *tracedEvent, struck bool) error {
+	if _, waiting := t.unstarted(e); !struck && !waiting {
 		return nil
 	}
-	runs, err := t.s.api.EventRuns(ctx, eventID)
+	runs, err := t.s.api.EventRuns(ctx, e.id)
 	if errors.Is(err, inngestapi.ErrNotFound) {
 		return nil
 	}
@@ -273,7 +289,7 @@ func (t *tracer) findRuns(ctx context.Context, eventID string, struck bool) erro
 		if slices.ContainsFunc(t.runs, func(known *tracedRun) bool { return known.ID == r.ID }) {
 			continue
 		}
-		known := &tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: eventID}}
+		known := &tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: e.id}}
 		known.update(r)
 		t.runs = append(t.runs, known)
 		t.s.ledger.listen(keyRun(r.ID), t.listener)
@@ -282,18 +298,14 @@ func (t *tracer) findRuns(ctx context.Context, eventID string, struck bool) erro
 	return nil
 }
 
-// complete says whether as many runs of an event are known as it will start.
-func (t *tracer) complete(eventID string) bool {
-	n := 0
-	for _, r := range t.runs {
-		if r.EventID == eventID {
-			n++
+// unstarted returns a function that listens for an event and has not started because of it.
+func (t *tracer) unstarted(e *tracedEvent) (TraceFunction, bool) {
+	for _, f := range e.listeners {
+		if !slices.ContainsFunc(t.runs, func(r *tracedRun) bool { return r.EventID == e.id && r.Function == f.ID && r.App == f.App }) {
+			return f, true
 		}
 	}
-	if eventID != t.eventID {
-		return n > 0
-	}
-	return n >= len(t.functions)
+	return TraceFunction{}, false
 }
 
 func (r *tracedRun) update(now inngestapi.Run) {
@@ -338,80 +350,14 @@ func steps(trace inngestapi.RunTrace) []TraceStep {
 	return all
 }
 
-// follow finds the events that a run has sent, so that their runs belong to the trace too.
-func (t *tracer) follow(ctx context.Context, r *tracedRun) error {
-	var sent []string
-	invokes := false
-	for _, s := range r.Steps {
-		sent = append(sent, ulids(s.Output)...)
-		invokes = invokes || s.Op == "INVOKE"
-	}
-	if r.over && !r.searched && (invokes || t.failures) {
-		r.searched = true
-		events, err := t.s.api.Events(ctx, inngestapi.EventFilter{
-			Since: t.event.Received.Add(-time.Second), Internal: true,
-			Names: []string{"inngest/function.invoked", "inngest/function.failed", "inngest/function.finished"},
-		})
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			if causedBy(e, r.ID) {
-				sent = append(sent, e.ID)
-			}
-		}
-	}
-	for _, id := range sent {
-		if !slices.Contains(t.events, id) && t.isEvent(ctx, id) {
-			t.events = append(t.events, id)
-		}
-	}
-	return nil
-}
-
-// ulids finds what looks like an event's id in the output of a step, which is what sending an event from a step
-// returns: one id or a list of them.
-func ulids(output json.RawMessage) []string {
-	var one string
-	var list []string
-	if json.Unmarshal(output, &one) == nil {
-		list = []string{one}
-	} else if json.Unmarshal(output, &list) != nil {
-		var wrapped struct{ IDs []string }
-		_ = json.Unmarshal(output, &wrapped) // anything else holds no ids
-		list = wrapped.IDs
-	}
-	return slices.DeleteFunc(list, func(id string) bool { _, err := ulid.ParseStrict(id); return err != nil })
-}
-
-func (t *tracer) isEvent(ctx context.Context, id string) bool {
-	_, err := t.s.api.Event(ctx, id)
-	return err == nil
-}
-
-// causedBy says whether the server made an event because of a run: to invoke a function for it, or to tell of its end.
-func causedBy(e inngestapi.ReceivedEvent, runID string) bool {
-	var data struct {
-		RunID    string `json:"run_id"`
-		Internal struct {
-			CorrelationID string `json:"correlation_id"`
-		} `json:"_inngest"`
-	}
-	if json.Unmarshal(e.Data, &data) != nil {
-		return false
-	}
-	return data.RunID == runID || len(data.Internal.CorrelationID) > len(runID) && data.Internal.CorrelationID[:len(runID)+1] == runID+"."
-}
-
 // unquiet says why something may still happen, or "" when nothing can but what the inbox has yet to show.
 func (t *tracer) unquiet() string {
 	if t.event.DuplicateOf != "" && len(t.runs) == 0 {
 		return ""
 	}
-	for _, f := range t.functions {
-		started := slices.ContainsFunc(t.runs, func(r *tracedRun) bool { return r.EventID == t.eventID && r.Function == f.ID && r.App == f.App })
-		switch {
-		case started:
+	for _, e := range t.events {
+		switch f, waiting := t.unstarted(e); {
+		case !waiting:
 		case f.Conditional:
 			return fmt.Sprintf("%s listens on a condition or in batches, and nothing tells whether it will start", f.ID)
 		default:
@@ -421,6 +367,9 @@ func (t *tracer) unquiet() string {
 	for _, r := range t.runs {
 		if !r.over {
 			return fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.doing())
+		}
+		if r.awaited != "" {
+			return fmt.Sprintf("the server does not show %s yet, which there is because of the run %s", r.awaited, r.ID)
 		}
 	}
 	return ""
@@ -475,7 +424,7 @@ func (t *tracer) takeMail(ctx context.Context) ([]TraceMail, []*inbox.Message, e
 // trace puts together what is known.
 func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string) *Trace {
 	tr := &Trace{
-		EventID: t.eventID, Event: t.event, Functions: t.functions, Mail: mail, Taken: time.Now(),
+		EventID: t.eventID, Event: t.event, Functions: t.events[0].listeners, Mail: mail, Taken: time.Now(),
 		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(others),
 	}
 	for _, m := range others[max(0, len(others)-othersShown):] {
@@ -523,7 +472,7 @@ func (t *tracer) evidence(tr *Trace) []string {
 		lines = append(lines, fmt.Sprintf("the server knows no function that listens for %s", tr.Event.Name))
 	default:
 		lines = append(lines, fmt.Sprintf("the event was picked up by the %d functions that listen for it, and its %d runs have ended, those of events they sent included",
-			len(t.functions), len(tr.Runs)))
+			len(t.events[0].listeners), len(tr.Runs)))
 	}
 	return append(lines, "the inbox was read to its end after that")
 }

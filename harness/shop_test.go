@@ -1,0 +1,87 @@
+package harness_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/smtp"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/pkg/checkpoint"
+	"github.com/inngest/inngestgo/step"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{local.New(local.Options{})},
+	Handler:  newShop,
+})
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+// order is the data of the events that the shop's functions listen for.
+type order struct {
+	To string `json:"to"`
+	// Unsigned leaves the run's id out of the email.
+	Unsigned bool `json:"unsigned"`
+}
+
+// newShop makes a small app with one function for each thing that a trace has to follow.
+func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
+	dev := true
+	registerURL := env.InngestURL + "/fn/register"
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: "shop", Dev: &dev, EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
+		RegisterURL: &registerURL, Checkpoint: &checkpoint.Config{}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	add := func(id, event string, expression *string, do func(ctx context.Context, in inngestgo.Input[order]) (any, error)) {
+		_, e := inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: id, Retries: inngestgo.IntPtr(0)}, inngestgo.EventTrigger(event, expression), do)
+		err = errors.Join(err, e)
+	}
+	mail := func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return step.Run(ctx, "send-email", func(context.Context) (string, error) {
+			return in.Event.Data.To, send(env.SMTPAddr, in.Event.Data, in.InputCtx.RunID)
+		})
+	}
+	add("confirm", "shop/ordered", nil, mail)
+	add("ship", "shop/shipped", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return step.Send(ctx, "tell", inngestgo.Event{Name: "shop/ordered", Data: map[string]any{"to": in.Event.Data.To}})
+	})
+	add("gift", "shop/gifted", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return step.Invoke[any](ctx, "wrap", step.InvokeOpts{FunctionId: "shop-confirm", Data: map[string]any{"to": in.Event.Data.To}})
+	})
+	add("sleep", "shop/slept", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		step.Sleep(ctx, "a-day", 24*time.Hour)
+		return "rested", nil
+	})
+	add("broken", "shop/broken", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return step.Run(ctx, "break", func(context.Context) (string, error) { return "", errors.New("it broke") })
+	})
+	add("mourn", "inngest/function.failed", inngestgo.StrPtr("event.data.function_id == 'shop-broken'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return "noted", nil
+	})
+	add("picky", "shop/picky", inngestgo.StrPtr("event.data.to == 'nobody'"), mail)
+	mux := http.NewServeMux()
+	mux.Handle("/api/inngest", client.Serve())
+	return mux, err
+}
+
+func send(addr string, o order, run string) error {
+	header := fmt.Sprintf("X-Inngest-Run-Id: %s\r\n", run)
+	if o.Unsigned {
+		header = ""
+	}
+	text := fmt.Sprintf("From: shop@shop.test\r\nTo: %s\r\nSubject: Your order\r\n%s\r\nThank you.\r\n", o.To, header)
+	return smtp.SendMail(addr, nil, "shop@shop.test", []string{o.To}, []byte(text))
+}

@@ -1,0 +1,206 @@
+package harness_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+)
+
+func ran(function string) harness.RunExpectation {
+	return harness.RunExpectation{Function: function, Status: harness.StatusCompleted}
+}
+
+func ordered(name, to string) harness.Event {
+	return harness.Event{Name: name, Data: order{To: to}}
+}
+
+func address(t *harnesstest.T) string { return t.Salt() + "@shop.test" }
+
+func TestAnEventLeadsToAnEmail(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := address(t)
+		v := t.SendAndExpect(ordered("shop/ordered", to), harness.Expectation{
+			Runs:        []harness.RunExpectation{ran("confirm")},
+			Mail:        []harness.MailExpectation{{To: to, Subject: "Your order", Copies: 1}},
+			NoOtherRuns: true, NoOtherMail: true,
+		})
+		require.True(t, v.Trace.Quiet)
+		require.False(t, v.Trace.Mail[0].Inferred)
+		require.Len(t, v.Trace.Deliveries, 1)
+		require.True(t, v.Trace.Deliveries[0].Told)
+	})
+}
+
+func TestWhatARunCausesBelongsToItsEvent(t *testing.T) {
+	for event, first := range map[string]string{"shop/shipped": "ship", "shop/gifted": "gift"} {
+		t.Run(first, func(t *testing.T) {
+			suite.Run(t, func(t *harnesstest.T) {
+				to := address(t)
+				t.SendAndExpect(ordered(event, to), harness.Expectation{
+					Runs:        []harness.RunExpectation{ran(first), ran("confirm")},
+					Mail:        []harness.MailExpectation{{To: to, Copies: 1}},
+					NoOtherRuns: true, NoOtherMail: true,
+				})
+				// And so it counts as another run where none is expected.
+				v := t.Judge(t.Send(ordered(event, to)), harness.Expectation{Runs: []harness.RunExpectation{ran(first)}, NoOtherRuns: true}, harness.JudgeOptions{})
+				require.Equal(t, harness.Broken, v.Outcome)
+				require.Contains(t, v.Why, "there is a run that was not expected")
+			})
+		})
+	}
+}
+
+func TestTheHandlerOfAFailureBelongsToIt(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		t.SendAndExpect(ordered("shop/broken", "x"), harness.Expectation{
+			Runs: []harness.RunExpectation{
+				{Function: "broken", Status: harness.StatusFailed, Error: "it broke", Steps: []harness.StepExpectation{{ID: "break", Status: harness.StatusFailed, Attempts: 1, Error: "it broke"}}},
+				ran("mourn"),
+			},
+			NoOtherRuns: true, NoOtherMail: true,
+		})
+	})
+}
+
+func TestAnEmailWithoutARunIsInferred(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := address(t)
+		v := t.SendAndExpect(harness.Event{Name: "shop/ordered", Data: order{To: to, Unsigned: true}}, harness.Expectation{
+			Mail: []harness.MailExpectation{{To: to, Copies: 1}},
+		})
+		require.True(t, v.Trace.Mail[0].Inferred)
+		require.Contains(t, v.String(), "tied to this event by recipient and time, not by a header")
+	})
+}
+
+func TestWhatCannotBeKnownCannotBeJudged(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		short := harness.JudgeOptions{Timeout: 1500 * time.Millisecond}
+
+		v := t.Judge(t.Send(ordered("shop/slept", "x")), harness.Expectation{NoOtherMail: true}, short)
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
+		require.Regexp(t, `more may still happen: the run \S+ of sleep is RUNNING, in step a-day \(SLEEP\)`, v.Why)
+
+		v = t.Judge(t.Send(ordered("shop/picky", "x")), harness.Expectation{NoOtherMail: true}, short)
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
+		require.Contains(t, v.Why, "picky listens on a condition or in batches")
+
+		v = t.Judge("01M83FJ32YVN1RFT5Y9S8YK71W", harness.Expectation{NoOtherMail: true}, short)
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
+		require.Contains(t, v.Why, "the Inngest server knows no event 01M83FJ32YVN1RFT5Y9S8YK71W")
+	})
+}
+
+func TestASleepingRunIsRunning(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		t.SendAndExpect(ordered("shop/slept", "x"), harness.Expectation{Runs: []harness.RunExpectation{{
+			Function: "sleep", Status: harness.StatusRunning, Steps: []harness.StepExpectation{{ID: "a-day", Status: harness.StatusRunning}},
+		}}})
+	})
+}
+
+func TestNobodyListens(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		id := t.Send(ordered("shop/unheard-of", "x"))
+		t.Expect(id, harness.Expectation{NoOtherRuns: true, NoOtherMail: true})
+		v := t.Judge(id, harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}}, harness.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome)
+		require.Contains(t, v.Why, "no function is registered for shop/unheard-of")
+		require.Less(t, v.Took, 5*time.Second, "it did not take the whole time")
+	})
+}
+
+func TestAnEventWithAUsedID(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := address(t)
+		e := ordered("shop/ordered", to)
+		e.ID = t.Salt()
+		t.SendAndExpect(e, harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}})
+		again := t.Send(e)
+		v := t.Judge(again, harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}}, harness.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome)
+		require.Contains(t, v.Why, "was used before")
+		t.Expect(again, harness.Expectation{NoOtherRuns: true, NoOtherMail: true})
+	})
+}
+
+func TestAMissingEmailIsNoticedWhenTheRunIsOver(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		v := t.Judge(t.Send(ordered("shop/ordered", address(t))), harness.Expectation{
+			Mail: []harness.MailExpectation{{To: "somebody-else-" + address(t)}},
+		}, harness.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome)
+		require.Less(t, v.Took, 5*time.Second, "nothing more could happen, so it did not take the whole time")
+		require.Contains(t, v.String(), "this event sent: email to "+address(t))
+	})
+}
+
+func TestAWrongQuestionIsAnError(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		_, err := t.Stack.Judge(t.Context(), "01M83FJ32YVN1RFT5Y9S8YK71W", harness.Expectation{}, harness.JudgeOptions{})
+		require.ErrorContains(t, err, "it asserts nothing")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = t.Stack.Judge(ctx, "01M83FJ32YVN1RFT5Y9S8YK71W", harness.Expectation{NoOtherMail: true}, harness.JudgeOptions{})
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestWithoutTapsTheVerdictIsTheSame(t *testing.T) {
+	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
+		to := address(t)
+		v := t.SendAndExpect(ordered("shop/shipped", to), harness.Expectation{
+			Runs:        []harness.RunExpectation{ran("ship"), ran("confirm")},
+			Mail:        []harness.MailExpectation{{To: to, Copies: 1}},
+			NoOtherRuns: true, NoOtherMail: true,
+		})
+		require.Empty(t, v.Trace.Deliveries)
+		_, err := t.Stack.AwaitEvent(t.Context(), "any")
+		require.ErrorContains(t, err, "this stack has no taps")
+	})
+}
+
+func TestARestartedInngestKnowsTheAppAgain(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		require.NoError(t, t.Stack.Restart(t.Context(), harness.Inngest))
+		to := address(t)
+		t.SendAndExpect(ordered("shop/ordered", to), harness.Expectation{Mail: []harness.MailExpectation{{To: to}}})
+	})
+}
+
+func TestAnInngestRestartedByOthersIsSyncedAgain(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		again, err := t.Stack.EnsureSynced(t.Context())
+		require.NoError(t, err)
+		require.False(t, again)
+		require.NoError(t, t.Stack.API().RemoveApp(t.Context(), inngestapi.App{URL: t.Env().AppURL + "/api/inngest"}))
+		again, err = t.Stack.EnsureSynced(t.Context())
+		require.NoError(t, err)
+		require.True(t, again)
+	})
+}
+
+func TestADeathIsReportedWithTheEndOfTheLog(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		require.NoError(t, t.Stack.Restart(t.Context(), harness.MailHog), "a restart is no death")
+		select {
+		case err := <-t.Stack.Died():
+			t.Fatalf("reported a death: %v", err)
+		default:
+		}
+	})
+}
+
+func TestAnAppThatCannotBeSynced(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		err := t.Stack.RunHandler(t.Context(), func(context.Context, harness.Env) (http.Handler, error) { return http.NotFoundHandler(), nil })
+		require.ErrorContains(t, err, "runs an app already")
+	})
+}
