@@ -13,4 +13,5 @@ require (
 	github.com/odoo-maintenance/inngest-harness/harness/containers v0.1.0
 	github.com/stretchr/testify v1.12.1 // indirect
 	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/net v0.62.0
 )

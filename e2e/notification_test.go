@@ -3,10 +3,12 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
@@ -106,11 +108,64 @@ func arrives(s *scene, r fixtures.Request) {
 	for _, h := range m.Headers {
 		require.Contains(s, knownHeaders, strings.ToLower(h.Name), "a header was added")
 	}
-	lower := strings.ToLower(m.HTML)
-	for _, markup := range []string{"<script", "<img", "<iframe", "javascript:", "onerror=\"", "onload=\""} {
-		require.NotContains(s, lower, markup)
+	requireOnlyOurMarkup(s, m.HTML, s.Env().AppURL+"/requests/"+request.ID)
+}
+
+// requireOnlyOurMarkup: every element and attribute is of a kind that the template has, and every link is its own.
+func requireOnlyOurMarkup(t require.TestingT, text, page string) {
+	doc, err := html.Parse(strings.NewReader(text))
+	require.NoError(t, err)
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		require.Contains(t, templateElements, n.Data, "an element was added")
+		for _, a := range n.Attr {
+			require.False(t, strings.HasPrefix(a.Key, "on"), "an event handler was added: %s", a.Key)
+			if a.Key == "href" || a.Key == "src" || a.Key == "action" {
+				require.Equal(t, page, a.Val, "a link was added")
+			}
+		}
 	}
 }
+
+// templateElements are the elements that the app's emails are made of.
+var templateElements = []string{
+	"html", "head", "meta", "title", "style", "body", "div", "table", "tbody", "tr", "td", "span", "bdi", "h1", "h2", "p", "br", "a",
+}
+
+func TestOnlyOurMarkupCatchesWhatWasAdded(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`<p>ok</p><script>alert(1)</script>`,
+		`<p onclick="alert(1)">ok</p>`,
+		`<a href="javascript:alert(1)">ok</a>`,
+		`<img src="https://evil.test/pixel.png">`,
+	} {
+		require.True(t, fails(func(t require.TestingT) { requireOnlyOurMarkup(t, text, "http://app.test/requests/1") }), "%s", text)
+	}
+	require.False(t, fails(func(t require.TestingT) {
+		requireOnlyOurMarkup(t, `<p><a href="http://app.test/requests/1">ok</a></p>`, "http://app.test/requests/1")
+	}))
+}
+
+// fails says whether an assertion fails the test that makes it.
+func fails(assert func(require.TestingT)) bool {
+	r := &recorder{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		assert(r)
+	}()
+	<-done
+	return r.failed
+}
+
+// recorder is a test that remembers whether it has failed.
+type recorder struct{ failed bool }
+
+func (r *recorder) Errorf(string, ...any) { r.failed = true }
+func (r *recorder) FailNow()              { r.failed = true; runtime.Goexit() }
 
 // knownHeaders are the headers that the app's emails have.
 var knownHeaders = []string{
