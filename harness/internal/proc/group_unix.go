@@ -11,9 +11,13 @@ import (
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // interruptGroup asks all of a group to end. One that is paused is woken, or it would not hear.
-func interruptGroup(leader *os.Process) {
-	signalGroup(leader.Pid, syscall.SIGINT)
-	signalGroup(leader.Pid, syscall.SIGCONT)
+func interruptGroup(pgid int, deaf bool) {
+	if deaf {
+		signalGroup(pgid, syscall.SIGTERM)
+	} else {
+		signalGroup(pgid, syscall.SIGINT)
+	}
+	signalGroup(pgid, syscall.SIGCONT)
 }
 
 // killGroup ends all of a group; that it has ended already is what was wanted.

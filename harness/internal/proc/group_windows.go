@@ -16,9 +16,9 @@ func ownGroup() *syscall.SysProcAttr {
 }
 
 // interruptGroup sends Ctrl-Break, which Go programs take for an interrupt.
-func interruptGroup(leader *os.Process) {
+func interruptGroup(pid int, _ bool) {
 	generate := syscall.NewLazyDLL("kernel32.dll").NewProc("GenerateConsoleCtrlEvent")
-	_, _, _ = generate.Call(syscall.CTRL_BREAK_EVENT, uintptr(leader.Pid))
+	_, _, _ = generate.Call(syscall.CTRL_BREAK_EVENT, uintptr(pid))
 }
 
 // killGroup ends the tree of processes under pid, as far as the parents in between still live.

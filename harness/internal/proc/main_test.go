@@ -127,6 +127,25 @@ func roles() map[string]func(args []string) {
 			start("exit", &syscall.SysProcAttr{Setpgid: true, Pgid: group}, "0")
 			select {}
 		},
+		// does nothing about signals
+		"plain": func([]string) {
+			fmt.Println("ready")
+			select {}
+		},
+		// ignores interrupts, and stops a child that does so because of it
+		"deaf": func([]string) {
+			signal.Ignore(os.Interrupt)
+			ready := make(chan string, 1)
+			p, err := proc.Start(context.Background(), proc.Spec{
+				Name: "plain", Path: os.Args[0], Env: []string{role + "=plain"},
+				OnLine: func(line string) { ready <- line },
+			})
+			if err != nil {
+				panic(err)
+			}
+			<-ready
+			fmt.Println("stopped", p.Stop(context.Background(), time.Hour))
+		},
 		// is to be killed while it supervises a family
 		"supervisor": func([]string) {
 			p, err := proc.Start(context.Background(), proc.Spec{
@@ -169,9 +188,10 @@ func roles() map[string]func(args []string) {
 	}
 }
 
+// interrupts tells of them, and of what takes their place where the tests run in the background.
 func interrupts() <-chan os.Signal {
 	c := make(chan os.Signal, 2)
-	signal.Notify(c, os.Interrupt)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,7 @@ type Process struct {
 	started time.Time
 	output  *output
 	watch   *watchdog
+	deaf    bool // started with interrupts ignored
 
 	mu    sync.Mutex
 	asked bool // Stop or Kill was called before the child ended
@@ -112,6 +114,8 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 		p.output.close()
 		return nil, err
 	}
+	// A child inherits what we ignore: in a script's background jobs that is the interrupt.
+	p.deaf = signal.Ignored(os.Interrupt)
 	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		p.watch.release()
@@ -189,10 +193,11 @@ func (p *Process) awaitGroup() {
 // it kills then. It returns when nothing is left. A child that has ended before is no error, nor is one that had to be
 // killed; the error is that processes survived even that.
 //
-// Every caller waits with a grace of its own, and the shortest counts. The group is interrupted once.
+// Every caller waits with a grace of its own, and the shortest counts. The group is interrupted once. Where this process
+// ignored interrupts when the child was started, and the child with it, it is asked to terminate instead.
 func (p *Process) Stop(ctx context.Context, grace time.Duration) error {
 	if p.ask() {
-		interruptGroup(p.cmd.Process)
+		interruptGroup(p.PID(), p.deaf)
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

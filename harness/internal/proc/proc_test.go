@@ -273,6 +273,11 @@ func TestStop(t *testing.T) {
 		require.NoError(t, c.Stop(t.Context(), patience))
 		require.Equal(t, "ended well", c.Tail()[len(c.Tail())-1])
 	})
+	t.Run("one that cannot hear an interrupt", func(t *testing.T) {
+		t.Parallel()
+		c := run(t, "deaf", proc.Spec{})
+		require.Equal(t, "<nil>", c.line(t, "stopped "))
+	})
 	t.Run("one that is paused", func(t *testing.T) {
 		t.Parallel()
 		c := run(t, "obey", proc.Spec{})
