@@ -47,7 +47,7 @@ type Environment struct {
 	LinkKey  string `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters." dev:"derived from API_TOKEN" prod:"derived from API_TOKEN"`
 
 	TimeZone        string        `env:"TIME_ZONE" envDefault:"UTC" doc:"Zone that schedules are written in, an IANA name such as Europe/Berlin."`
-	RedispatchAfter time.Duration `env:"REDISPATCH_AFTER" envDefault:"30m" doc:"Time after which an unfinished notification is taken for lost and dispatched again. At least as long as a run can take with all its retries, or runs overtake each other, which is harmless but noisy."`
+	RedispatchAfter time.Duration `env:"REDISPATCH_AFTER" envDefault:"40m" doc:"Time after which an unfinished notification is taken for lost and dispatched again. At least as long as a run can take with all its retries, or runs overtake each other, which is harmless but noisy."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"Time to finish what is in flight when told to stop; less than the 10 s that container runtimes grant."`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 }

@@ -1,0 +1,206 @@
+package config_test
+
+import (
+	"log/slog"
+	"maps"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app/config"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+)
+
+func production(change ...string) map[string]string {
+	environ := map[string]string{
+		"INNGEST_EVENT_KEY": "event-key", "INNGEST_SIGNING_KEY": "signkey-prod-0123abcd", "API_TOKEN": "0123456789abcdef",
+		"MONGODB_URI": "mongodb://kim:secret@db.plant.example/plant", "MAIL_HOST": "smtp.plant.example",
+		"MAIL_FROM": "Wartung <wartung@plant.example>", "APP_URL": "https://plant.example/maintenance/",
+	}
+	for i := 0; i < len(change); i += 2 {
+		environ[change[i]] = change[i+1]
+	}
+	return environ
+}
+
+func parse(t *testing.T, environ map[string]string) config.Config {
+	c, err := config.Parse(environ)
+	require.NoError(t, err)
+	return c
+}
+
+func TestDevelopmentNeedsNothingMore(t *testing.T) {
+	t.Parallel()
+	c := parse(t, map[string]string{"INNGEST_DEV": "1"})
+	require.True(t, c.Dev)
+	require.Equal(t, "http://127.0.0.1:8288", c.EventURL)
+	require.Equal(t, "http://127.0.0.1:8288", c.APIURL)
+	require.Equal(t, "mongodb://127.0.0.1:27017/maintenance", c.MongoDBURI)
+	require.Equal(t, "127.0.0.1", c.MailHost)
+	require.Equal(t, 1025, c.MailPort)
+	require.Equal(t, mail.Address{Name: "Maintenance", Address: "maintenance@localhost.test"}, c.MailFrom)
+	require.Equal(t, "127.0.0.1", c.Host)
+	require.Equal(t, 3000, c.Port)
+	require.Equal(t, "http://localhost:3000", c.AppURL.String())
+	require.Empty(t, c.APIToken)
+	require.Equal(t, time.UTC, c.TimeZone)
+	require.Equal(t, slog.LevelInfo, c.LogLevel)
+	require.Equal(t, 8*time.Second, c.ShutdownTimeout)
+}
+
+func TestProduction(t *testing.T) {
+	t.Parallel()
+	c := parse(t, production("TIME_ZONE", "Europe/Berlin", "PORT", "8080", "MAIL_PORT", "465", "LOG_LEVEL", "warn"))
+	require.False(t, c.Dev)
+	require.Equal(t, "https://inn.gs", c.EventURL)
+	require.Equal(t, "https://api.inngest.com", c.APIURL)
+	require.False(t, c.AllowUnsignedSync)
+	require.Empty(t, c.Host, "all addresses")
+	require.Equal(t, 8080, c.Port)
+	require.Equal(t, 465, c.MailPort)
+	require.Equal(t, "https://plant.example/maintenance", c.AppURL.String())
+	require.Equal(t, "Europe/Berlin", c.TimeZone.String())
+	require.Equal(t, slog.LevelWarn, c.LogLevel)
+	require.Equal(t, 587, parse(t, production()).MailPort)
+}
+
+func TestWhereInngestIs(t *testing.T) {
+	t.Parallel()
+	const dev, base, api = "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"
+	for name, c := range map[string]struct {
+		environ    map[string]string
+		event, api string
+	}{
+		"the dev server's URL":          {map[string]string{"INNGEST_DEV": dev}, dev, dev},
+		"a base URL wins":               {map[string]string{"INNGEST_DEV": dev, "INNGEST_BASE_URL": base}, base, base},
+		"self-hosted":                   {production("INNGEST_BASE_URL", base), base, base},
+		"self-hosted, API elsewhere":    {production("INNGEST_BASE_URL", base, "INNGEST_API_BASE_URL", api), base, api},
+		"self-hosted, events elsewhere": {production("INNGEST_BASE_URL", base, "INNGEST_EVENT_API_BASE_URL", api), api, base},
+	} {
+		got := parse(t, c.environ)
+		require.Equal(t, []string{c.event, c.api}, []string{got.EventURL, got.APIURL}, name)
+	}
+}
+
+func TestAllProblemsAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := config.Parse(map[string]string{
+		"INNGEST_BASE_URL": "inngest:8288", "INNGEST_SIGNING_KEY": "hunter2", "INNGEST_SIGNING_KEY_FALLBACK": "0",
+		"MONGODB_URI": "mongodb://kim:hunter2@", "MAIL_PORT": "hunter2", "MAIL_PASS": "hunter2", "MAIL_FROM": "hunter2",
+		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "LINK_KEY": "hunter2",
+		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "SHUTDOWN_TIMEOUT": "-1s", "LOG_LEVEL": "hunter2",
+		"INNGEST_ENABLE_UNAUTHED_SYNC": "perhaps", "MAIL_TIMEOUT": "30",
+	})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2", "a value is repeated; it may be a secret")
+	for _, line := range []string{
+		"the configuration is not valid (production mode, since INNGEST_DEV is not set; no .env file is read):",
+		"INNGEST_ENABLE_UNAUTHED_SYNC: is not a valid true or false",
+		"MAIL_PORT: is not a valid number",
+		"MAIL_TIMEOUT: is not a valid duration such as 30s or 5m",
+		"REDISPATCH_AFTER: is not a valid duration such as 30s or 5m",
+		"LOG_LEVEL: is not a valid level (debug, info, warn, error)",
+		"INNGEST_BASE_URL: must be an http:// or https:// URL without user, query and fragment",
+		"INNGEST_EVENT_KEY: is required",
+		"INNGEST_SIGNING_KEY: must be an even number of hexadecimal digits, with or without signkey-…- in front",
+		"INNGEST_SIGNING_KEY_FALLBACK: must be an even number of hexadecimal digits, with or without signkey-…- in front",
+		"MONGODB_URI: not a valid MongoDB URI",
+		"MAIL_HOST: is required",
+		"MAIL_USER: is required when MAIL_PASS is set",
+		"MAIL_FROM: must be an email address, with or without a name: Maintenance <maintenance@plant.example>",
+		"PORT: must be between 0 and 65535",
+		"APP_URL: must be an http:// or https:// URL without user, query and fragment",
+		"API_TOKEN: must have at least 16 characters",
+		"LINK_KEY: must have at least 16 characters",
+		"TIME_ZONE: must be an IANA time zone such as Europe/Berlin",
+		"SHUTDOWN_TIMEOUT: must be a positive duration such as 30s",
+	} {
+		require.Contains(t, err.Error()+"\n", line, "")
+	}
+}
+
+func TestProductionAsksForWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	for variable := range production() {
+		environ := production(variable, "")
+		_, err := config.Parse(environ)
+		require.ErrorContains(t, err, "\n  "+variable+": is required", variable)
+	}
+}
+
+func TestInngestDevIsNotSwitchedOffByAZero(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"0", "false", "no", "OFF"} {
+		_, err := config.Parse(production("INNGEST_DEV", value))
+		require.ErrorContains(t, err, "unset it for production mode", value)
+	}
+	_, err := config.Parse(map[string]string{"INNGEST_DEV": "localhost:8288"})
+	require.ErrorContains(t, err, "INNGEST_DEV: must be an http:// or https:// URL")
+}
+
+func TestRedispatchAfterLeavesTimeForAWholeRun(t *testing.T) {
+	t.Parallel()
+	c := parse(t, production())
+	require.GreaterOrEqual(t, c.RedispatchAfter, functions.LadderTime(c.MailTimeout))
+}
+
+// Load reads the working directory and the environment of the process, so its tests cannot run in parallel.
+func TestLoad(t *testing.T) {
+	for _, variable := range config.Table() {
+		t.Setenv(variable.Name, "")
+		require.NoError(t, os.Unsetenv(variable.Name)) // Setenv restores it afterwards
+	}
+	t.Chdir(t.TempDir())
+	write := func(lines ...string) {
+		require.NoError(t, os.WriteFile(filepath.Join(".", ".env"), []byte(strings.Join(lines, "\n")), 0o600))
+	}
+
+	write("INNGEST_DEV=1", "PORT=4000", "MAIL_USER=kim", "MAIL_PASS=secret")
+	c, err := config.Load()
+	require.NoError(t, err)
+	require.True(t, c.Dev)
+	require.Equal(t, 4000, c.Port)
+	require.Equal(t, "kim", c.MailUser)
+
+	t.Setenv("PORT", "5000")
+	t.Setenv("MAIL_USER", "")
+	t.Setenv("MAIL_PASS", "")
+	c, err = config.Load()
+	require.NoError(t, err)
+	require.Equal(t, 5000, c.Port, "the environment wins")
+	require.Empty(t, c.MailUser, "also with nothing")
+
+	write("PORT=4000")
+	for name, value := range production() {
+		t.Setenv(name, value)
+	}
+	require.NoError(t, os.Unsetenv("PORT"))
+	c, err = config.Load()
+	require.NoError(t, err)
+	require.Equal(t, 3000, c.Port, ".env is not read in production")
+
+	write("'")
+	_, err = config.Load()
+	require.ErrorContains(t, err, "read .env: ")
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, v := range config.Table() {
+		require.NotEmpty(t, v.Name)
+		require.NotEmpty(t, v.Doc, v.Name)
+		require.False(t, names[v.Name], "%s stands twice", v.Name)
+		names[v.Name] = true
+		require.Contains(t, config.Usage(), v.Name)
+	}
+	for variable := range maps.Keys(production()) {
+		require.True(t, names[variable], variable)
+	}
+	require.Contains(t, config.Usage(), "MAIL_PORT                     Its port. 465 means implicit TLS; on others STARTTLS is used when offered. [development: 1025; production: 587]\n")
+}

@@ -1,0 +1,298 @@
+package service_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/config"
+	"github.com/odoo-maintenance/inngest-harness/app/email"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/app/service"
+	"github.com/odoo-maintenance/inngest-harness/app/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	technicianID = "65f000000000000000000a01"
+	equipmentID  = "65f000000000000000000e01"
+	draft        = `{"subject":"Belt torn","type":"corrective","equipmentId":"` + equipmentID + `","technicianId":"` +
+		technicianID + `","requestedById":"` + technicianID + `"}`
+	signingKey = "signkey-test-0123456789abcdef"
+)
+
+// server takes events as the Inngest server does.
+type server struct {
+	*httptest.Server
+	events chan string
+}
+
+func newServer(t *testing.T) *server {
+	s := &server{events: make(chan string, 10)}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.HasPrefix(r.URL.Path, "/e/") {
+			s.events <- string(body)
+		}
+		_, _ = io.WriteString(w, `{"ids":["01K"],"status":200}`)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// mailer takes emails, each when it is let to.
+type mailer struct {
+	arrived, accept chan struct{}
+}
+
+func (m mailer) Send(ctx context.Context, _ *email.Message) error {
+	m.arrived <- struct{}{}
+	select {
+	case <-m.accept:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func memory(t *testing.T) *storetest.Memory {
+	store := storetest.NewMemory()
+	require.NoError(t, store.PutWorld(t.Context(), app.World{
+		Users:     []app.User{{ID: technicianID, Name: "Kim", Email: "kim@plant.test", Role: app.RoleTechnician}},
+		Equipment: []app.Equipment{{ID: equipmentID, Name: "Press"}},
+	}))
+	return store
+}
+
+func configure(t *testing.T, environ map[string]string) config.Config {
+	c, err := config.Parse(environ)
+	require.NoError(t, err)
+	return c
+}
+
+func development(inngest *server) map[string]string {
+	return map[string]string{"INNGEST_DEV": inngest.URL, "PORT": "0", "SHUTDOWN_TIMEOUT": "10s"}
+}
+
+// run serves until stop is called; stop returns what Run returned.
+func run(t *testing.T, c config.Config, deps service.Deps) (url string, stop func() error) {
+	s, err := service.New(t.Context(), c, deps)
+	require.NoError(t, err)
+	l, err := service.Listen(t.Context(), c)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, l) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		_ = stop()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return "http://" + l.Addr().String(), stop
+}
+
+func post(t *testing.T, url, body string, header ...string) (int, string) {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(answer)
+}
+
+// call is the server's call for an event that it was sent.
+func call(t *testing.T, url, events string, header ...string) (int, string) {
+	event := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(events), "["), "]")
+	body := `{"event":` + event + `,"events":[` + event + `],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001",` +
+		`"run_id":"01RUN","attempt":0,"qi_id":"q","stack":{"stack":[],"current":0}}}`
+	return post(t, url+"/api/inngest?fnId="+inngest.AppID+"-"+functions.SendRequestNotificationID+"&stepId=step", body, header...)
+}
+
+func TestFromRequestToEmail(t *testing.T) {
+	t.Parallel()
+	server, store := newServer(t), memory(t)
+	mail := mailer{make(chan struct{}, 1), make(chan struct{}, 1)}
+	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store, Mailer: mail})
+
+	status, answer := post(t, url+"/api/requests", draft)
+	require.Equal(t, http.StatusCreated, status, answer)
+	event := <-server.events
+	require.Contains(t, event, `"name":"maintenance/request.created"`)
+	mail.accept <- struct{}{}
+	status, answer = call(t, url, event)
+	require.Equal(t, http.StatusOK, status, answer)
+	require.NoError(t, stop())
+
+	all, err := store.Requests(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Equal(t, app.Sent, all[0].Notification.State)
+}
+
+func TestAStopFinishesWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	server, store := newServer(t), memory(t)
+	mail := mailer{make(chan struct{}), make(chan struct{})}
+	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store, Mailer: mail})
+	_, _ = post(t, url+"/api/requests", draft)
+	event := <-server.events
+
+	called := make(chan int, 1)
+	go func() {
+		status, _ := call(t, url, event)
+		called <- status
+	}()
+	<-mail.arrived
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	require.Eventually(t, func() bool {
+		_, err := http.Get(url + "/healthz") //nolint:bodyclose // it is to fail
+		return err != nil
+	}, 5*time.Second, 10*time.Millisecond, "new connections are accepted after the stop")
+	require.Empty(t, stopped, "it stopped in the middle of a delivery")
+	close(mail.accept)
+	require.Equal(t, http.StatusOK, <-called)
+	require.NoError(t, <-stopped)
+	all, err := store.Requests(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Equal(t, app.Sent, all[0].Notification.State)
+}
+
+func TestAStopDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	server := newServer(t)
+	environ := development(server)
+	environ["SHUTDOWN_TIMEOUT"] = "50ms"
+	mail := mailer{make(chan struct{}), make(chan struct{})}
+	url, stop := run(t, configure(t, environ), service.Deps{Store: memory(t), Mailer: mail})
+	_, _ = post(t, url+"/api/requests", draft)
+	event := <-server.events
+	called := make(chan struct{})
+	go func() {
+		defer close(called)
+		r, err := http.NewRequest(http.MethodPost, url+"/api/inngest?fnId="+inngest.AppID+"-"+functions.SendRequestNotificationID,
+			strings.NewReader(`{"event":`+event[1:len(strings.TrimSpace(event))-1]+`,"events":[],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001","run_id":"01R"}}`))
+		if err != nil {
+			return
+		}
+		if resp, err := http.DefaultClient.Do(r); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-mail.arrived
+	err := stop()
+	require.ErrorContains(t, err, "stopped with connections still open")
+	require.ErrorContains(t, err, "stopped without waiting longer for calls under way")
+	close(mail.accept)
+	<-called
+}
+
+func TestAStopWhileTheInngestServerIsAwayIsQuick(t *testing.T) {
+	t.Parallel()
+	server, store := newServer(t), memory(t)
+	server.Close()
+	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store})
+	status, _ := post(t, url+"/api/requests", draft)
+	require.Equal(t, http.StatusCreated, status, "a request is taken also when its event cannot be sent")
+	start := time.Now()
+	require.NoError(t, stop())
+	require.Less(t, time.Since(start), 5*time.Second)
+	all, err := store.Requests(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Equal(t, app.Pending, all[0].Notification.State)
+}
+
+func TestProductionIsClosedToStrangers(t *testing.T) {
+	t.Parallel()
+	server := newServer(t)
+	url, _ := run(t, configure(t, map[string]string{
+		"INNGEST_EVENT_KEY": "event-key", "INNGEST_SIGNING_KEY": signingKey, "INNGEST_BASE_URL": server.URL,
+		"API_TOKEN": "0123456789abcdef", "MONGODB_URI": "mongodb://unused", "MAIL_HOST": "unused",
+		"MAIL_FROM": "maintenance@plant.example", "APP_URL": "https://plant.example", "HOST": "127.0.0.1", "PORT": "0",
+	}), service.Deps{Store: memory(t), Mailer: mailer{make(chan struct{}, 9), make(chan struct{}, 9)}})
+
+	status, _ := post(t, url+"/api/requests", draft)
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, answer := post(t, url+"/api/requests", draft, "Authorization", "Bearer 0123456789abcdef")
+	require.Equal(t, http.StatusCreated, status, answer)
+
+	event := <-server.events
+	status, _ = call(t, url, event)
+	require.Equal(t, http.StatusUnauthorized, status, "an unsigned call is served")
+	status, _ = call(t, url, event, "X-Inngest-Signature", "t=1&s=0")
+	require.Equal(t, http.StatusUnauthorized, status, "a wrongly signed call is served")
+
+	body := []byte(`{"event":{"name":"maintenance/request.created","data":{}},"events":[],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001","run_id":"01R"}}`)
+	signature, err := inngestgo.Sign(t.Context(), time.Now(), []byte(signingKey), body)
+	require.NoError(t, err)
+	status, answer = post(t, url+"/api/inngest?fnId="+inngest.AppID+"-"+functions.SendRequestNotificationID, string(body), "X-Inngest-Signature", signature)
+	require.Equal(t, http.StatusPartialContent, status, answer)
+	require.Contains(t, answer, "data.requestId is not an id")
+}
+
+func TestInProcess(t *testing.T) {
+	t.Parallel()
+	server := newServer(t)
+	var log bytes.Buffer
+	s, err := service.New(t.Context(), configure(t, development(server)), service.Deps{
+		Store: memory(t), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, err)
+	serve := func(target string) int {
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, target, nil))
+		return answer.Code
+	}
+	require.Equal(t, http.StatusOK, serve("/readyz"))
+	require.NoError(t, s.Close(t.Context()))
+	require.Equal(t, http.StatusServiceUnavailable, serve("/readyz"))
+	require.NoError(t, s.Close(t.Context()), "closed twice")
+}
+
+func TestAFailedStartLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	broken := func(inngestgo.Client, functions.Deps) (inngestgo.ServableFunction, error) {
+		return nil, errors.New("broken")
+	}
+	_, err := service.New(t.Context(), configure(t, map[string]string{"INNGEST_DEV": "1"}),
+		service.Deps{Store: memory(t), Functions: []functions.Function{broken}})
+	require.EqualError(t, err, "create an Inngest function: broken")
+
+	_, err = service.New(t.Context(), configure(t, map[string]string{
+		"INNGEST_DEV": "1", "MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100",
+	}), service.Deps{})
+	require.ErrorContains(t, err, "database maintenance at 127.0.0.1:1 does not answer")
+}
+
+func TestAPortInUse(t *testing.T) {
+	t.Parallel()
+	c := configure(t, map[string]string{"INNGEST_DEV": "1", "PORT": "0"})
+	l, err := service.Listen(t.Context(), c)
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, _ := strings.Cut(l.Addr().String(), ":")
+	require.NoError(t, json.Unmarshal([]byte(port), &c.Port))
+	_, err = service.Listen(t.Context(), c)
+	require.ErrorContains(t, err, "cannot listen (choose another PORT, or 0 for any free one): ")
+}
