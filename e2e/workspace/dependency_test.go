@@ -1,0 +1,97 @@
+//go:build dependency
+
+package workspace_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/zip"
+)
+
+// version is the one that the modules of this workspace name each other by.
+const version = "v0.1.0"
+
+// TestTheHarnessWorksAsADependency takes the published modules the way another project does: from module zips served
+// by a proxy, with no workspace around. A test of that project then runs on the local backend, whose servers are built
+// from sources that must have travelled inside the zip; and the command installs.
+func TestTheHarnessWorksAsADependency(t *testing.T) {
+	t.Parallel()
+	proxy := t.TempDir()
+	for _, dir := range []string{"harness", "harness/containers", "harness/cmd/harness"} {
+		publish(t, proxy, dir)
+	}
+	elsewhere := t.TempDir()
+	gobin := t.TempDir()
+	env := append(os.Environ(),
+		"GOWORK=off", "GOFLAGS=-mod=mod -modcacherw -trimpath", "GOBIN="+gobin, "GONOSUMDB="+modulePrefix+"*",
+		// -trimpath, because a build is found again only if it does not depend on where the module cache is.
+		// A module cache of its own, since these zips change under the same version. What everybody's cache has
+		// downloaded is taken from there, so that no network is needed.
+		"GOMODCACHE="+t.TempDir(),
+		"GOPROXY="+strings.Join([]string{fileURL(proxy), fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download")), goEnv(t, "GOPROXY")}, ","),
+	)
+	run := func(name string, args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env = elsewhere, env
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s %s:\n%s", name, strings.Join(args, " "), out)
+	}
+
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(elsewhere, name), []byte(text), 0o644))
+	}
+	sums, err := os.ReadFile(filepath.Join(root(t), "harness", "go.sum"))
+	require.NoError(t, err)
+	write("go.mod", "module example.test/shop\n\ngo 1.26.4\n\nrequire "+modulePrefix+"harness "+version+"\n")
+	write("go.sum", string(sums))
+	example, err := os.ReadFile(filepath.Join(root(t), "e2e", "workspace", "testdata", "shop_test.go.txt"))
+	require.NoError(t, err)
+	write("shop_test.go", string(example))
+
+	run("go", "test", "-count=1", ".")
+	run("go", "install", modulePrefix+"harness/cmd/harness@"+version)
+	run(filepath.Join(gobin, "harness"), "tools", "path")
+}
+
+// publish puts a module into a proxy's directory, as a module zip.
+func publish(t *testing.T, proxy, dir string) {
+	t.Helper()
+	m := module.Version{Path: modulePrefix + dir, Version: version}
+	escaped, err := module.EscapePath(m.Path)
+	require.NoError(t, err)
+	at := filepath.Join(proxy, filepath.FromSlash(escaped), "@v")
+	require.NoError(t, os.MkdirAll(at, 0o755))
+
+	source := filepath.Join(root(t), filepath.FromSlash(dir))
+	mod, err := os.ReadFile(filepath.Join(source, "go.mod"))
+	require.NoError(t, err)
+	require.NotContains(t, string(mod), "\nreplace", "%s: go install refuses modules with replace directives", dir)
+	require.NoError(t, os.WriteFile(filepath.Join(at, version+".mod"), mod, 0o644))
+	info, err := json.Marshal(map[string]any{"Version": version, "Time": time.Unix(0, 0).UTC()})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(at, version+".info"), info, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(at, "list"), []byte(version+"\n"), 0o644))
+
+	f, err := os.Create(filepath.Join(at, version+".zip"))
+	require.NoError(t, err)
+	require.NoError(t, zip.CreateFromDir(f, m, source))
+	require.NoError(t, f.Close())
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", name).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
+}
+
+func fileURL(dir string) string { return "file://" + filepath.ToSlash(dir) }
