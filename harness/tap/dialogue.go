@@ -251,8 +251,7 @@ func (h *headerReader) Write(text []byte) (int, error) {
 
 // into records what the header says. A malformed header yields what comes before the malformed line.
 func (h *headerReader) into(m *Mail, runHeader string) {
-	text := bytes.TrimPrefix(h.buf, []byte("\r\n"))
-	header, _ := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(text), strings.NewReader("\r\n\r\n")))).ReadMIMEHeader()
+	header, _ := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(h.buf), strings.NewReader("\r\n\r\n")))).ReadMIMEHeader()
 	m.MessageID = strings.Trim(strings.TrimSpace(header.Get("Message-Id")), "<>")
 	m.Run = strings.TrimSpace(header.Get(runHeader))
 }

@@ -42,6 +42,7 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 		Rewrite:       t.rewrite,
 		Transport:     t,
 		FlushInterval: -1,
+		BufferPool:    copyBuffers{},
 		ErrorLog:      silent,
 		// An error of ours must not look like an answer of the far side's.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
@@ -56,6 +57,14 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 	}
 	return t
 }
+
+// copyBuffers lends the reverse proxy what it copies answers with.
+type copyBuffers struct{}
+
+var copyPool = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+func (copyBuffers) Get() []byte  { return copyPool.Get().(*[32 << 10]byte)[:] }
+func (copyBuffers) Put(b []byte) { copyPool.Put((*[32 << 10]byte)(b)) }
 
 func (t *httpTap) serve(ln net.Listener) { _ = t.server.Serve(ln) }
 
@@ -120,7 +129,7 @@ func (t *httpTap) RoundTrip(req *http.Request) (*http.Response, error) {
 	if kind == nil {
 		return t.pass(req)
 	}
-	body, rest, err := readUpTo(req.Body, maxBody)
+	body, rest, err := readUpTo(req.Body, req.ContentLength, maxBody)
 	if err != nil {
 		return nil, err // the near side gave up before its request was whole
 	}
@@ -239,7 +248,7 @@ func (e *exchange) run() (*http.Response, error) {
 		resp.Body = &streamed{e: e, resp: resp, upstream: resp.Body}
 		return resp, nil
 	}
-	answer, rest, err := readUpTo(resp.Body, maxBody)
+	answer, rest, err := readUpTo(resp.Body, resp.ContentLength, maxBody)
 	if err != nil {
 		_ = resp.Body.Close()
 		return e.fail(err)
@@ -390,16 +399,24 @@ func (b *streamed) Close() error {
 	return b.upstream.Close()
 }
 
-// readUpTo reads a body of up to n bytes. Of a larger one it returns the beginning, and the reader of the rest.
-func readUpTo(body io.Reader, n int64) (_ []byte, rest io.Reader, err error) {
-	if body == nil {
+// readUpTo reads a body of up to limit bytes. Of a larger one it returns the beginning, and the reader of the rest.
+// length is what the header says of it; negative when it says nothing.
+func readUpTo(body io.Reader, length, limit int64) (_ []byte, rest io.Reader, err error) {
+	switch {
+	case body == nil:
 		return nil, nil, nil
+	case length > limit:
+		return nil, body, nil
+	case length >= 0:
+		read := make([]byte, length)
+		_, err := io.ReadFull(body, read)
+		return read, nil, err
 	}
-	read, err := io.ReadAll(io.LimitReader(body, n+1))
+	read, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
 		return nil, nil, err
 	}
-	if int64(len(read)) > n {
+	if int64(len(read)) > limit {
 		return read, body, nil
 	}
 	return read, nil, nil

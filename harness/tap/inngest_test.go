@@ -39,7 +39,6 @@ type plant struct {
 	order      map[string][]string                   // run → hashed steps in the order in which they were saved
 	events     []string                              // bodies
 	registered int
-	answers    map[string]int // path → status that the server answers with, once
 	duringStep func(name string, run string) error
 }
 
@@ -52,14 +51,26 @@ const (
 // newPlant starts an app whose function notify has the steps fetch, look-up and send.
 func newPlant(t testing.TB, o tap.Options, change func(*inngestgo.ClientOpts)) *plant {
 	t.Helper()
-	p := &plant{
-		t: t, set: newSet(t, o), saved: map[string]map[string]json.RawMessage{}, order: map[string][]string{},
-		answers: map[string]int{}, duringStep: func(string, string) error { return nil },
-	}
+	p := emptyPlant(t, o)
 	server := httptest.NewServer(http.HandlerFunc(p.serveInngest))
 	t.Cleanup(server.Close)
+	p.start(server.URL, change)
+	return p
+}
+
+func emptyPlant(t testing.TB, o tap.Options) *plant {
+	return &plant{
+		t: t, set: newSet(t, o), saved: map[string]map[string]json.RawMessage{}, order: map[string][]string{},
+		duringStep: func(string, string) error { return nil },
+	}
+}
+
+// start starts the app with its taps, in front of the Inngest server at a URL.
+func (p *plant) start(inngestURL string, change func(*inngestgo.ClientOpts)) {
+	t := p.t
+	t.Helper()
 	var err error
-	p.api, err = p.set.API("127.0.0.1:0", server.URL)
+	p.api, err = p.set.API("127.0.0.1:0", inngestURL)
 	require.NoError(t, err)
 
 	key, sign, dev, url := eventKey, signingKey, true, p.api.URL()
@@ -72,13 +83,12 @@ func newPlant(t testing.TB, o tap.Options, change func(*inngestgo.ClientOpts)) *
 	}
 	p.client, err = inngestgo.NewClient(opts)
 	require.NoError(t, err)
-	_, err = inngestgo.CreateFunction(p.client, inngestgo.FunctionOpts{ID: "notify"}, inngestgo.EventTrigger("plant/broken", nil), p.notify)
+	_, err = inngestgo.CreateFunction(p.client, inngestgo.FunctionOpts{ID: "notify"}, inngestgo.EventTrigger(opts.AppID+"/broken", nil), p.notify)
 	require.NoError(t, err)
 	p.app = httptest.NewServer(p.client.Serve())
 	t.Cleanup(p.app.Close)
 	p.calls, err = p.set.Calls("127.0.0.1:0", p.app.URL)
 	require.NoError(t, err)
-	return p
 }
 
 func checkpointing(o *inngestgo.ClientOpts) { o.Checkpoint = &checkpoint.Config{} }
@@ -106,11 +116,6 @@ func (p *plant) serveInngest(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if code, ok := p.answers[r.URL.Path]; ok {
-		delete(p.answers, r.URL.Path)
-		w.WriteHeader(code)
-		return
-	}
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/v1/checkpoint/"):
 		var b struct {

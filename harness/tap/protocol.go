@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -15,51 +16,90 @@ import (
 // This file reads what crosses the HTTP wires (docs/SDK_SPEC.md of github.com/inngest/inngest). A message that does not
 // parse is recorded with what could be read of it: the tap is not the one to complain.
 
-// callBody is the part of a call's body that a record needs. Saved steps are skipped: there can be megabytes of them.
-type callBody struct {
-	Event  eventBody   `json:"event"`
-	Events []eventBody `json:"events"`
-	Ctx    struct {
-		Run         string `json:"run_id"`
-		Attempt     int    `json:"attempt"`
-		MaxAttempts int    `json:"max_attempts"`
-		QueueItem   string `json:"qi_id"`
-		Stack       struct {
-			Stack []string `json:"stack"`
-		} `json:"stack"`
-	} `json:"ctx"`
+// callContext is the part of a call's "ctx" that a record needs.
+type callContext struct {
+	Run         string `json:"run_id"`
+	Attempt     int    `json:"attempt"`
+	MaxAttempts int    `json:"max_attempts"`
+	QueueItem   string `json:"qi_id"`
+	Stack       struct {
+		Stack []string `json:"stack"`
+	} `json:"stack"`
+}
+
+// trigger is an event as a call carries it, without its data.
+type trigger struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`
+}
+
+// readCall reads what a record needs of a call's body, and no further: the saved steps, which can be megabytes, come
+// last in what the server sends.
+func readCall(body []byte) (ctx callContext, events []trigger) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return ctx, nil
+	}
+	var single trigger
+	for missing := 2; missing > 0 && d.More(); {
+		key, err := d.Token()
+		if err != nil {
+			break
+		}
+		var skipped json.RawMessage
+		into := any(&skipped)
+		switch key {
+		case "ctx":
+			into = &ctx
+			missing--
+		case "events":
+			into = &events
+			missing--
+		case "event":
+			into = &single
+		}
+		if err := d.Decode(into); err != nil && !isTypeError(err) {
+			break
+		}
+	}
+	if len(events) == 0 {
+		events = []trigger{single}
+	}
+	return ctx, events
+}
+
+// isTypeError says that a value was JSON, only not of the expected type.
+func isTypeError(err error) bool {
+	var wrong *json.UnmarshalTypeError
+	return errors.As(err, &wrong)
+}
+
+// parseCall reads a call request. The queue item ties checkpoints to the call.
+func parseCall(query url.Values, body []byte) (_ *Call, queueItem string) {
+	ctx, events := readCall(body)
+	c := &Call{
+		Function:    query.Get("fnId"),
+		Run:         ctx.Run,
+		Attempt:     ctx.Attempt + 1,
+		MaxAttempts: ctx.MaxAttempts,
+		Memoised:    len(ctx.Stack.Stack),
+	}
+	if step := query.Get("stepId"); step != "step" {
+		c.Step = step
+	}
+	if n := len(ctx.Stack.Stack); n > 0 {
+		c.After = ctx.Stack.Stack[n-1]
+	}
+	for _, e := range events {
+		c.Events = append(c.Events, Event{Name: e.Name, ID: e.ID})
+	}
+	return c, ctx.QueueItem
 }
 
 type eventBody struct {
 	Name string          `json:"name"`
 	ID   string          `json:"id"`
 	Data json.RawMessage `json:"data"`
-}
-
-// parseCall reads a call request. The queue item ties checkpoints to the call.
-func parseCall(query url.Values, body []byte) (_ *Call, queueItem string) {
-	var b callBody
-	_ = json.Unmarshal(body, &b)
-	c := &Call{
-		Function:    query.Get("fnId"),
-		Run:         b.Ctx.Run,
-		Attempt:     b.Ctx.Attempt + 1,
-		MaxAttempts: b.Ctx.MaxAttempts,
-		Memoised:    len(b.Ctx.Stack.Stack),
-	}
-	if step := query.Get("stepId"); step != "step" {
-		c.Step = step
-	}
-	if n := len(b.Ctx.Stack.Stack); n > 0 {
-		c.After = b.Ctx.Stack.Stack[n-1]
-	}
-	if len(b.Events) == 0 {
-		b.Events = []eventBody{b.Event}
-	}
-	for _, e := range b.Events {
-		c.Events = append(c.Events, Event{Name: e.Name, ID: e.ID})
-	}
-	return c, b.Ctx.QueueItem
 }
 
 // opBody is an opcode in an answer or a checkpoint.

@@ -37,11 +37,14 @@ var (
 	errTooLong = errors.New("a command line that does not end")
 )
 
+// messageBuffer is the size of the pieces in which a message passes.
+const messageBuffer = 32 << 10
+
 // maxLine bounds a command line, in bytes.
 const maxLine = 1 << 20
 
 func newSession(t *smtpTap, conn net.Conn, number uint64) *session {
-	return &session{tap: t, number: number, app: conn, in: bufio.NewReaderSize(conn, smtpBuffer)}
+	return &session{tap: t, number: number, app: conn, in: bufio.NewReaderSize(conn, messageBuffer)}
 }
 
 // run takes a connection from its first moment to its last.

@@ -9,9 +9,6 @@ import (
 	"net"
 )
 
-// smtpBuffer is the size of the buffers on either side of an SMTP tap, and so of the pieces of a message.
-const smtpBuffer = 64 << 10
-
 // An upstream is a session's connection to the mail server. A goroutine of its own reads the replies, so that the
 // session hears at once when the server speaks unasked, or hangs up.
 type upstream struct {
@@ -38,7 +35,7 @@ func dialMail(ctx context.Context, target string, kick func()) (*upstream, error
 		return nil, fmt.Errorf("reach the mail server: %w", err)
 	}
 	u := &upstream{
-		conn: conn, in: bufio.NewReaderSize(conn, smtpBuffer),
+		conn: conn, in: bufio.NewReader(conn),
 		next: make(chan struct{}, 1), replies: make(chan heard, 1), ended: make(chan struct{}),
 	}
 	u.next <- struct{}{}

@@ -1,0 +1,116 @@
+package tap_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+func TestParseFaults(t *testing.T) {
+	t.Parallel()
+	got, err := tap.ParseFaults([]byte(`[
+		{"at": "rcpt", "to": "kim@plant.test", "do": "reply", "code": 451, "times": 2},
+		{"name": "crash", "at": "step", "step": "send-email", "function": "send-request-notification", "attempt": 1, "do": "drop-answer"},
+		{"at": "dot", "do": "delay-answer", "for": "1.5s", "chance": 0.1, "times": -1}
+	]`))
+	require.NoError(t, err)
+	require.Equal(t, []tap.Fault{
+		{At: tap.AtRCPT, To: "kim@plant.test", Do: tap.Reply, Code: 451, Times: 2},
+		{Name: "crash", At: tap.AtStep, Step: "send-email", Function: "send-request-notification", Attempt: 1, Do: tap.DropAnswer},
+		{At: tap.AtDot, Do: tap.DelayAnswer, For: 1500 * time.Millisecond, Chance: 0.1, Times: -1},
+	}, got)
+	written, err := json.Marshal(got)
+	require.NoError(t, err)
+	again, err := tap.ParseFaults(written)
+	require.NoError(t, err)
+	require.Equal(t, got, again)
+
+	got, err = tap.ParseFaults([]byte(` {"at": "quit", "do": "drop"} `))
+	require.NoError(t, err)
+	require.Equal(t, []tap.Fault{{At: tap.AtQUIT, Do: tap.Drop}}, got)
+}
+
+func TestFaultsThatAreRejected(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]string{
+		``:                                       `read fault script: EOF`,
+		`[]`:                                     `read fault script: it holds no fault`,
+		`{}`:                                     `read fault script: fault 1 of 1: an empty fault does nothing: say where with "at" and what with "do"`,
+		`[{}]`:                                   `read fault script: fault 1 of 1: an empty fault does nothing: say where with "at" and what with "do"`,
+		`null`:                                   `read fault script: it holds no fault`,
+		`"drop"`:                                 `read fault script: json: cannot unmarshal string into Go value of type []tap.Fault`,
+		`{"at":"call"} {}`:                       `read fault script: something follows it; write several faults as one array`,
+		`{"at":"dot","dou":"x"}`:                 `read fault script: json: unknown field "dou"`,
+		`{"at":"dot","do":"delay","for":3}`:      `read fault script: json: cannot unmarshal number into Go struct field faultJSON.for of type string`,
+		`{"at":"dot","do":"delay","for":"soon"}`: `read fault script: "for" must be a duration such as "1.5s": time: invalid duration "soon"`,
+		`[{"at":"dot","do":"drop"},{"at":"dor","do":"hold"}]`: `read fault script: fault 2 of 2: "at" is "dor": it must be one of call, step, checkpoint, event, sync, register, connect, ehlo, starttls, auth, mail, rcpt, data, body, dot, quit`,
+		`{"at":"call"}`: `read fault script: fault 1 of 1: "do" is "": at call it must be one of twice, drop, reply, lose, delay, hold, drop-answer, delay-answer, hold-answer`,
+	} {
+		_, err := tap.ParseFaults([]byte(script))
+		require.EqualError(t, err, want, script)
+	}
+	for want, f := range map[string]tap.Fault{
+		`"do" is "twice": at dot it must be one of drop, reply, lose, delay, hold, drop-answer, delay-answer, hold-answer`: {At: tap.AtDot, Do: tap.Twice},
+		`"to" cannot be matched at mail, where nothing can`:                                                                {At: tap.AtMAIL, Do: tap.Drop, To: "kim@plant.test"},
+		`"event" cannot be matched at checkpoint: it knows function, run, attempt, step`:                                   {At: tap.AtCheckpoint, Do: tap.Drop, Event: "x"},
+		`delay needs "for"`:                                {At: tap.AtDot, Do: tap.Delay},
+		`reply needs "code"`:                               {At: tap.AtDot, Do: tap.Reply},
+		`throttle needs "rate"`:                            {At: tap.AtBody, Do: tap.Throttle},
+		`"for" has no effect on hold`:                      {At: tap.AtDot, Do: tap.Hold, For: time.Second},
+		`"code" has no effect on drop`:                     {At: tap.AtDot, Do: tap.Drop, Code: 421},
+		`"rate" has no effect on drop`:                     {At: tap.AtDot, Do: tap.Drop, Rate: 1},
+		`"text" has no effect on drop`:                     {At: tap.AtDot, Do: tap.Drop, Text: "x"},
+		`"bytes" has no effect at dot`:                     {At: tap.AtDot, Do: tap.Drop, Bytes: 1},
+		`"bytes" has no effect on throttle`:                {At: tap.AtBody, Do: tap.Throttle, Rate: 1, Bytes: 1},
+		`"concurrent" and "second" have no effect on drop`: {At: tap.AtCall, Do: tap.Drop, Second: true},
+		`a fault at step needs "step"`:                     {At: tap.AtStep, Do: tap.Hold},
+		`"after" has no effect on drop-answer: an answer names its steps, match "step"`:      {At: tap.AtCall, Do: tap.DropAnswer, After: "x"},
+		`"for", "rate", "bytes", "skip" and "attempt" cannot be negative`:                    {At: tap.AtDot, Do: tap.Delay, For: -1},
+		`"chance" must be between 0 and 1`:                                                   {At: tap.AtDot, Do: tap.Drop, Chance: 1.1},
+		`"code" must be between 200 and 599`:                                                 {At: tap.AtDot, Do: tap.Reply, Code: 700},
+		`"code" must be at least 400 at connect: the tap has no service of its own to offer`: {At: tap.AtConnect, Do: tap.Reply, Code: 220},
+		`"text" of an SMTP reply must be one line`:                                           {At: tap.AtDot, Do: tap.Reply, Code: 550, Text: "a\r\n250 b"},
+	} {
+		require.EqualError(t, f.Validate(), want)
+	}
+	require.NoError(t, tap.Fault{At: tap.AtCall, Do: tap.Reply, Code: 503, Text: "a\nb"}.Validate())
+	_, err := newSet(t, tap.Options{}).Inject(tap.Fault{})
+	require.EqualError(t, err, `inject fault: an empty fault does nothing: say where with "at" and what with "do"`)
+}
+
+func TestFaultsDescribeThemselves(t *testing.T) {
+	t.Parallel()
+	for want, f := range map[string]tap.Fault{
+		`crash`: {Name: "crash", At: tap.AtStep, Do: tap.DropAnswer},
+		`drop-answer at step "send-email" of "send-request-notification", attempt 2`: {
+			At: tap.AtStep, Do: tap.DropAnswer, Step: "send-email", Function: "send-request-notification", Attempt: 2,
+		},
+		`hold at step "send-email" after "get-technician-email" in run "01RUN"`: {
+			At: tap.AtStep, Do: tap.Hold, Step: "send-email", After: "get-technician-email", Run: "01RUN",
+		},
+		`reply 451 at rcpt to "kim@plant.test"`:       {At: tap.AtRCPT, Do: tap.Reply, Code: 451, To: "kim@plant.test"},
+		`delay 1.5s at dot`:                           {At: tap.AtDot, Do: tap.Delay, For: 1500 * time.Millisecond},
+		`throttle to 100 bytes/s at body`:             {At: tap.AtBody, Do: tap.Throttle, Rate: 100},
+		`swallow at event "maintenance/request.made"`: {At: tap.AtEvent, Do: tap.Swallow, Event: "maintenance/request.made"},
+	} {
+		require.Equal(t, want, f.String())
+	}
+}
+
+func TestFaultsActInTheOrderOfTheirInjection(t *testing.T) {
+	t.Parallel()
+	s, w, server := mailTap(t, tap.Options{})
+	inject(t, s, tap.Fault{Name: "late", At: tap.AtDot, Do: tap.Delay, For: time.Millisecond})
+	inject(t, s, tap.Fault{Name: "refused", At: tap.AtDot, Do: tap.Reply, Code: 451})
+	second := inject(t, s, tap.Fault{Name: "dropped", At: tap.AtDot, Do: tap.Drop})
+	send(t, w.Addr(), "kim@plant.test", message, 451)
+	require.Equal(t, []string{"late", "refused"}, await(t, s, "the delivery", overMail).Faults)
+	require.Zero(t, second.Applied(), "it waits for the next one")
+	second.Release()
+	send(t, w.Addr(), "kim@plant.test", message, 250)
+	require.Len(t, server.letters(), 1)
+}

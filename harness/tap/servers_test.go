@@ -1,0 +1,205 @@
+package tap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/smtp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// slow is how long the tests on real servers wait: a retry takes a second or two there.
+const slow = time.Minute
+
+// TestRealServers puts the taps between an app on the real SDK and the real Inngest and mail servers. It is not
+// parallel to the other tests of the package, because their listeners could take the ports that it has chosen.
+func TestRealServers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // the servers may have to be built
+	defer cancel()
+	ports, err := port.Free(6)
+	require.NoError(t, err)
+	arg := func(i int) string { return strconv.Itoa(ports[i]) }
+	inngest := "http://127.0.0.1:" + arg(0)
+	startServer(ctx, t, toolchain.Inngest, inngest+"/health", "dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", "10",
+		"--retry-interval", "1", "--port", arg(0), "--connect-gateway-port", arg(1), "--connect-gateway-grpc-port", arg(2), "--connect-executor-grpc-port", arg(3))
+	mailAddr := "127.0.0.1:" + arg(4)
+	startMailHog := func() *proc.Process {
+		api := "127.0.0.1:" + arg(5)
+		return startServer(ctx, t, toolchain.MailHog, "http://"+api+"/api/v2/messages", "-smtp-bind-addr", mailAddr, "-api-bind-addr", api, "-ui-bind-addr", api)
+	}
+	mailHog := startMailHog()
+
+	for mode, change := range map[string]func(*inngestgo.ClientOpts){"calls": nil, "checkpoints": checkpointing} {
+		t.Run(mode, func(t *testing.T) {
+			p := emptyPlant(t, tap.Options{})
+			mail, err := p.set.SMTP("127.0.0.1:0", mailAddr)
+			require.NoError(t, err)
+			p.start(inngest, func(o *inngestgo.ClientOpts) {
+				o.AppID = mode
+				if change != nil {
+					change(o)
+				}
+			})
+			p.duringStep = func(step, run string) error {
+				if step != "send" {
+					return nil
+				}
+				text := fmt.Sprintf("To: kim@plant.test\r\nMessage-ID: <%s@plant.test>\r\nX-Inngest-Run-Id: %s\r\n\r\nhello\r\n", run, run)
+				return smtp.SendMail(mail.Addr(), nil, "app@plant.test", []string{"kim@plant.test"}, []byte(text))
+			}
+			p.register(ctx)
+
+			t.Run("a run that goes well", func(t *testing.T) {
+				run := p.runOf(t, p.dispatch(t))
+				letters := p.deliveries(t, run, 1)
+				require.Equal(t, []string{"kim@plant.test"}, letters[0].To)
+				require.Equal(t, run+"@plant.test", letters[0].MessageID)
+				require.True(t, letters[0].Accepted && letters[0].Told)
+				last := p.lastCall(t, run)
+				require.Equal(t, mode == "checkpoints", last.Checkpointed)
+				require.Equal(t, mode+"-notify", last.Function)
+				require.JSONEq(t, `{"sent":"yes"}`, string(last.Result))
+			})
+			t.Run("the result of a step is lost", func(t *testing.T) {
+				lost := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "send", Function: "notify", Do: tap.DropAnswer})
+				run := p.runOf(t, p.dispatch(t))
+				letters := p.deliveries(t, run, 2)
+				require.Equal(t, letters[0].MessageID, letters[1].MessageID)
+				p.lastCall(t, run)
+				require.Equal(t, 1, lost.Applied())
+			})
+			t.Run("the mail server hears, the app does not", func(t *testing.T) {
+				inject(t, p.set, tap.Fault{At: tap.AtDot, To: "kim@plant.test", Do: tap.DropAnswer})
+				run := p.runOf(t, p.dispatch(t))
+				letters := p.deliveries(t, run, 2)
+				require.Equal(t, []bool{true, false, true, true}, []bool{letters[0].Accepted, letters[0].Told, letters[1].Accepted, letters[1].Told})
+			})
+			t.Run("the mail server is replaced before a step", func(t *testing.T) {
+				hold := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "send", After: "look-up", Do: tap.Hold})
+				event := p.dispatch(t)
+				reached(t, hold)
+				require.NoError(t, mailHog.Kill())
+				mailHog = startMailHog()
+				hold.Release()
+				run := p.runOf(t, event)
+				require.True(t, p.deliveries(t, run, 1)[0].Told)
+				p.lastCall(t, run)
+			})
+			t.Run("a call is delivered twice", func(t *testing.T) {
+				twice := inject(t, p.set, tap.Fault{At: tap.AtCall, Do: tap.Twice})
+				run := p.runOf(t, p.dispatch(t))
+				p.lastCall(t, run)
+				require.Equal(t, 1, twice.Applied())
+			})
+			t.Run("an event is lost, and one is refused", func(t *testing.T) {
+				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Swallow})
+				swallowed := p.dispatch(t)
+				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 503})
+				kept := p.dispatch(t) // the SDK sends it again
+				p.lastCall(t, p.runOf(t, kept))
+				for _, c := range p.set.Crossings() {
+					require.False(t, c.Call != nil && c.Call.Events[0].ID == swallowed)
+				}
+			})
+		})
+	}
+}
+
+// startServer starts a server that is ready when url answers, and ends it with the test.
+func startServer(ctx context.Context, t *testing.T, tool toolchain.Tool, url string, args ...string) *proc.Process {
+	t.Helper()
+	bin, err := toolchain.Ensure(ctx, tool, toolchain.Options{})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	p, err := proc.Start(ctx, proc.Spec{Name: string(tool), Path: bin.Path, Args: args, Dir: dir, Env: []string{"HOME=" + dir, "DO_NOT_TRACK=1"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Kill() })
+	require.NoError(t, p.WaitReady(ctx, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return errors.New(resp.Status)
+		}
+		return nil
+	}))
+	return p
+}
+
+// register syncs the app under the tap's address.
+func (p *plant) register(ctx context.Context) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.calls.URL()+"/api/inngest", nil)
+	require.NoError(p.t, err)
+	resp, err := client.Do(req)
+	require.NoError(p.t, err)
+	_ = resp.Body.Close()
+	require.Equal(p.t, http.StatusOK, resp.StatusCode)
+	registered := await(p.t, p.set, "the registration", func(c tap.Crossing) bool { return c.Sync != nil && c.Sync.URL != "" && c.Over() })
+	require.True(p.t, strings.HasPrefix(registered.Sync.URL, p.calls.URL()))
+	require.Equal(p.t, http.StatusOK, registered.HTTP.Status)
+}
+
+// dispatch sends an event and returns its own id.
+func (p *plant) dispatch(t *testing.T) string {
+	t.Helper()
+	id := fmt.Sprintf("%s-%d", p.client.AppID(), time.Now().UnixNano())
+	_, err := p.client.Send(t.Context(), inngestgo.Event{ID: &id, Name: p.client.AppID() + "/broken", Data: map[string]any{"n": 1}})
+	require.NoError(t, err)
+	return id
+}
+
+// follow returns the first record, old or new, that is as wanted.
+func (p *plant) follow(t *testing.T, what string, wanted func(tap.Crossing) bool) tap.Crossing {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), slow)
+	defer cancel()
+	for c, err := range p.set.Watch(ctx, 0) {
+		require.NoError(t, err)
+		if wanted(c) {
+			return c
+		}
+	}
+	require.FailNow(t, "never recorded: "+what)
+	return tap.Crossing{}
+}
+
+func (p *plant) runOf(t *testing.T, event string) string {
+	t.Helper()
+	return p.follow(t, "the call", func(c tap.Crossing) bool { return c.Call != nil && c.Call.Events[0].ID == event }).Call.Run
+}
+
+func (p *plant) lastCall(t *testing.T, run string) *tap.Call {
+	t.Helper()
+	return p.follow(t, "the result", func(c tap.Crossing) bool {
+		return onCalls(c) && c.Call.Run == run && c.HTTP.Status == 200
+	}).Call
+}
+
+func (p *plant) deliveries(t *testing.T, run string, n int) (all []*tap.Mail) {
+	t.Helper()
+	p.follow(t, fmt.Sprintf("delivery %d", n), func(c tap.Crossing) bool {
+		if overMail(c) && c.Mail.Run == run {
+			all = append(all, c.Mail)
+		}
+		return len(all) == n
+	})
+	return all
+}
