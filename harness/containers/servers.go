@@ -165,6 +165,7 @@ func (s *servers) close(ctx context.Context) error {
 		}
 		errs = append(errs, srv.log.close())
 	}
+	close(s.died) // nobody is wanted any more, so nobody mourns
 	if s.bridge != nil {
 		s.bridge.Close()
 	}

@@ -1,0 +1,279 @@
+package backendtest
+
+import (
+	"context"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// Caps says what a backend can do, and lends the suite the means that differ from one to another.
+type Caps struct {
+	// Attached says that the servers were there before and stay: they are neither started nor stopped. The tests
+	// of starting and stopping then check that this is refused.
+	Attached bool
+
+	// Broken makes a backend whose Inngest server does not come up while the others do. Required unless Attached.
+	Broken func(testing.TB) harness.Backend
+
+	// Strike ends a server of the stack in dir from outside, as a crash would. Required unless Attached.
+	Strike func(tb testing.TB, dir string, s harness.Service)
+
+	// Leftovers lists what the backend's stacks have made on this machine and not yet removed, processes or
+	// containers, sorted. Required unless Attached.
+	Leftovers func(testing.TB) []string
+}
+
+// startTime bounds the start of a stack, which may include builds or pulls.
+const startTime = 10 * time.Minute
+
+// hopTime bounds the way from an event to its email.
+const hopTime = 20 * time.Second
+
+var servers = []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest}
+
+// Run runs the suite. make is called for each stack that is started, from several goroutines at once; it may return
+// the same backend each time.
+func Run(t *testing.T, make func(testing.TB) harness.Backend, caps Caps) {
+	s := &suite{make, caps}
+	t.Run("a stack works", s.works)
+	if caps.Attached {
+		t.Run("control is refused", s.refuses)
+		return
+	}
+	t.Run("a server is controlled", s.controlled)
+	t.Run("a death is reported", s.death)
+	t.Run("two start in parallel", s.parallel)
+	t.Run("fixed ports are used", s.fixedPorts)
+	t.Run("a port that is taken", s.portTaken)
+	t.Run("a start that fails half-way frees everything", s.halfWay)
+	t.Run("a start that is called off frees everything", s.calledOff)
+	t.Run("nothing is left", func(t *testing.T) { require.Empty(t, caps.Leftovers(t)) })
+}
+
+type suite struct {
+	make func(testing.TB) harness.Backend
+	caps Caps
+}
+
+// start starts a stack with the suite's app. It is closed with the test.
+func (s *suite) start(t *testing.T, o harness.Options) *stack {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	defer cancel()
+	o.Dir = t.TempDir()
+	st, err := harness.Start(ctx, s.make(t), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
+	require.NoError(t, st.RunHandler(ctx, newApp))
+	return &stack{st}
+}
+
+func (s *suite) works(t *testing.T) {
+	st := s.start(t, harness.Options{})
+	t.Run("all endpoints are usable", func(t *testing.T) { st.checkUsable(t) })
+	t.Run("the servers are described in order", func(t *testing.T) {
+		var names []harness.Service
+		for _, i := range st.Describe() {
+			names = append(names, i.Service)
+			require.NotEmpty(t, i.Version, "version of %s", i.Service)
+			require.NotEmpty(t, i.Source, "source of %s", i.Service)
+		}
+		require.Equal(t, servers, names)
+		require.Regexp(t, `^(MongoDB \d|FerretDB.*stand-in)`, st.Describe()[0].Version, "it says which database runs")
+	})
+	t.Run("the app is synced", func(t *testing.T) { require.Contains(t, st.functions(t), functionID) })
+	t.Run("an event leads to an email", func(t *testing.T) { st.eventToEmail(t) })
+	t.Run("again known to the server, it is not synced again", func(t *testing.T) {
+		again, err := st.EnsureSynced(t.Context())
+		require.NoError(t, err)
+		require.False(t, again)
+	})
+	if !s.caps.Attached {
+		t.Run("logs are kept in files and at hand", func(t *testing.T) { st.checkLogs(t) })
+	}
+}
+
+func (s *suite) refuses(t *testing.T) {
+	st := s.start(t, harness.Options{})
+	for name, control := range map[string]func(context.Context, harness.Service) error{
+		"stop": st.Stop, "kill": st.Kill, "run": st.Run, "pause": st.Pause, "resume": st.Resume,
+	} {
+		for _, server := range servers {
+			err := control(t.Context(), server)
+			require.ErrorIs(t, err, harness.ErrUnsupported, "%s %s", name, server)
+			require.Contains(t, err.Error(), string(server))
+		}
+	}
+	require.NoError(t, st.Close(t.Context()))
+	st.checkUsable(t) // they outlive the stack
+}
+
+func (s *suite) controlled(t *testing.T) {
+	st := s.start(t, harness.Options{})
+	before := st.Endpoints()
+	for _, server := range servers {
+		t.Run("restart "+string(server), func(t *testing.T) {
+			require.NoError(t, st.Restart(t.Context(), server))
+			require.Equal(t, before, st.Endpoints())
+			st.eventToEmail(t)
+		})
+		t.Run("kill and run "+string(server), func(t *testing.T) {
+			require.NoError(t, st.Kill(t.Context(), server))
+			require.Error(t, st.usable(t.Context(), server))
+			require.NoError(t, st.Run(t.Context(), server))
+			require.Equal(t, before, st.Endpoints())
+			st.eventToEmail(t)
+		})
+		t.Run("pause and resume "+string(server), func(t *testing.T) {
+			require.NoError(t, st.Pause(t.Context(), server))
+			require.True(t, st.frozen(t, server), "connections stay open and nothing answers")
+			require.NoError(t, st.Resume(t.Context(), server))
+			require.NoError(t, st.usable(t.Context(), server))
+			st.eventToEmail(t)
+		})
+	}
+	t.Run("what is told twice is done once", func(t *testing.T) {
+		require.NoError(t, st.Run(t.Context(), harness.MailHog), "it is up already")
+		require.NoError(t, st.Stop(t.Context(), harness.MailHog))
+		require.NoError(t, st.Stop(t.Context(), harness.MailHog))
+		require.ErrorContains(t, st.Pause(t.Context(), harness.MailHog), "mailhog is not running")
+		require.NoError(t, st.Run(t.Context(), harness.MailHog))
+	})
+	t.Run("no such service", func(t *testing.T) {
+		require.ErrorContains(t, st.Stop(t.Context(), "postgres"), `runs no service "postgres"`)
+	})
+	t.Run("no wanted end is a death", func(t *testing.T) {
+		select {
+		case err := <-st.Died():
+			require.NoError(t, err)
+		default:
+		}
+	})
+	t.Run("a stop is the end", func(t *testing.T) {
+		require.NoError(t, st.Close(t.Context()))
+		require.NoError(t, st.Close(t.Context()), "it may be called again")
+		for _, server := range servers {
+			require.Error(t, st.usable(t.Context(), server))
+		}
+		require.ErrorContains(t, st.Run(t.Context(), harness.MailHog), "its stack is closed")
+	})
+}
+
+func (s *suite) death(t *testing.T) {
+	st := s.start(t, harness.Options{})
+	s.caps.Strike(t, st.Dir(), harness.MailHog)
+	select {
+	case err := <-st.Died():
+		require.ErrorContains(t, err, "mailhog was ended by a signal (killed)")
+		require.ErrorContains(t, err, "whole log: ")
+	case <-time.After(hopTime):
+		require.Fail(t, "nobody said that MailHog died")
+	}
+}
+
+func (s *suite) parallel(t *testing.T) {
+	started := make(chan *stack, 2)
+	t.Run("start", func(t *testing.T) {
+		for range cap(started) {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				st := s.start(t, harness.Options{})
+				st.eventToEmail(t)
+				started <- st
+			})
+		}
+	})
+	require.Len(t, started, cap(started))
+	a, b := (<-started).Endpoints(), (<-started).Endpoints()
+	require.NotEqual(t, a.Inngest, b.Inngest)
+	require.NotEqual(t, a.MailHog, b.MailHog)
+	require.NotEqual(t, a.SMTP, b.SMTP)
+	require.NotEqual(t, a.Mongo, b.Mongo)
+}
+
+func (s *suite) fixedPorts(t *testing.T) {
+	// Fixed, but not the known ones: somebody may be using those.
+	ports := harness.Ports{Inngest: freePort(t), MailHog: freePort(t), SMTP: freePort(t), Mongo: freePort(t)}
+	st := s.start(t, harness.Options{Ports: ports})
+	ends := st.Endpoints()
+	require.Equal(t, "http://127.0.0.1:"+strconv.Itoa(ports.Inngest), ends.Inngest)
+	require.Equal(t, "http://127.0.0.1:"+strconv.Itoa(ports.MailHog), ends.MailHog)
+	require.Equal(t, "127.0.0.1:"+strconv.Itoa(ports.SMTP), ends.SMTP)
+	require.Contains(t, ends.Mongo, "127.0.0.1:"+strconv.Itoa(ports.Mongo))
+	st.checkUsable(t)
+}
+
+func (s *suite) portTaken(t *testing.T) {
+	before := s.caps.Leftovers(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	_, err = harness.Start(t.Context(), s.make(t), harness.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}})
+	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+", wanted for MailHog's SMTP, is in use by")
+	require.ErrorContains(t, err, "--ports free")
+	require.Equal(t, before, s.caps.Leftovers(t))
+}
+
+func (s *suite) halfWay(t *testing.T) {
+	before := s.caps.Leftovers(t)
+	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	defer cancel()
+	dir := t.TempDir()
+	_, err := harness.Start(ctx, s.caps.Broken(t), harness.Options{Dir: dir})
+	require.ErrorContains(t, err, "inngest")
+	require.Equal(t, before, s.caps.Leftovers(t))
+	require.NoError(t, os.RemoveAll(dir), "nobody writes there any more")
+}
+
+func (s *suite) calledOff(t *testing.T) {
+	before := s.caps.Leftovers(t)
+	for name, when := range map[string]func(harness.Progress) bool{
+		"as the first server is ready": func(p harness.Progress) bool { return p.Doing == "ready" },
+		"before it begins":             nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			o := harness.Options{Dir: t.TempDir()}
+			if when == nil {
+				cancel()
+			} else {
+				o.Progress = func(p harness.Progress) {
+					if when(p) {
+						cancel()
+					}
+				}
+			}
+			_, err := harness.Start(ctx, s.make(t), o)
+			require.ErrorIs(t, err, context.Canceled)
+			require.Equal(t, before, s.caps.Leftovers(t))
+		})
+	}
+	for _, after := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond} {
+		t.Run("after "+after.String(), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			defer cancel()
+			st, err := harness.Start(ctx, s.make(t), harness.Options{Dir: t.TempDir()})
+			if err == nil { // a fast machine
+				require.NoError(t, st.Close(context.Background()))
+			}
+			require.Equal(t, before, s.caps.Leftovers(t))
+		})
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,193 @@
+package containers_test
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+)
+
+func TestBackend(t *testing.T) {
+	b := containers.New(containers.Options{})
+	docker := connect(t)
+	backendtest.Run(t, func(testing.TB) harness.Backend { return b }, backendtest.Caps{
+		Broken: func(testing.TB) harness.Backend {
+			// The database does not know what it is told to do.
+			return containers.New(containers.Options{Images: containers.Images{Inngest: mongoImage()}})
+		},
+		Strike: func(tb testing.TB, dir string, s harness.Service) {
+			id := one(tb, docker, "inngest-harness.service="+string(s))
+			_, err := docker.ContainerKill(tb.Context(), id, client.ContainerKillOptions{Signal: "SIGKILL"})
+			require.NoError(tb, err)
+		},
+		Leftovers: func(tb testing.TB) []string { return ours(tb, docker, os.Getpid()) },
+	})
+}
+
+func connect(t *testing.T) *client.Client {
+	t.Helper()
+	docker, err := engine.Connect(t.Context())
+	require.NoError(t, err, "HARNESS_BACKENDS names the containers backend, so a Docker engine is required")
+	t.Cleanup(func() { require.NoError(t, docker.Close()) })
+	return docker
+}
+
+func mongoImage() string {
+	return cmp.Or(os.Getenv(containers.EnvImageMongo), containers.OfficialImages().Mongo)
+}
+
+func mailhogImage() string {
+	return cmp.Or(os.Getenv(containers.EnvImageMailHog), containers.OfficialImages().MailHog)
+}
+
+// ours lists the containers and networks that belong to a process.
+func ours(tb testing.TB, docker *client.Client, pid int) []string {
+	f := make(client.Filters).Add("label", "inngest-harness.owner.pid="+strconv.Itoa(pid))
+	all := []string{}
+	found, err := docker.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: f})
+	require.NoError(tb, err)
+	for _, c := range found.Items {
+		all = append(all, "container "+strings.Join(c.Names, " "))
+	}
+	networks, err := docker.NetworkList(context.Background(), client.NetworkListOptions{Filters: f})
+	require.NoError(tb, err)
+	for _, n := range networks.Items {
+		all = append(all, "network "+n.Name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// one returns the id of this process's only container that has a label.
+func one(tb testing.TB, docker *client.Client, label string) string {
+	found, err := docker.ContainerList(tb.Context(), client.ContainerListOptions{
+		Filters: make(client.Filters).Add("label", label, "inngest-harness.owner.pid="+strconv.Itoa(os.Getpid())),
+	})
+	require.NoError(tb, err)
+	require.Len(tb, found.Items, 1)
+	return found.Items[0].ID
+}
+
+func TestPortsArePublishedOnLoopbackAlone(t *testing.T) {
+	docker := connect(t)
+	servers := start(t, containers.New(containers.Options{}))
+	defer func() { require.NoError(t, servers.Close(context.Background())) }()
+	found, err := docker.ContainerList(t.Context(), client.ContainerListOptions{
+		Filters: make(client.Filters).Add("label", "inngest-harness.owner.pid="+strconv.Itoa(os.Getpid())),
+	})
+	require.NoError(t, err)
+	require.Len(t, found.Items, 3)
+	for _, c := range found.Items {
+		for _, p := range c.Ports {
+			if p.PublicPort != 0 {
+				require.Equal(t, "127.0.0.1", p.IP.String(), "%v publishes %d", c.Names, p.PrivatePort)
+			}
+		}
+	}
+}
+
+func start(t *testing.T, b harness.Backend) harness.Servers {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	servers, err := b.Start(ctx, harness.BackendOptions{Dir: t.TempDir()})
+	require.NoError(t, err)
+	return servers
+}
+
+// childVariable makes this test binary a process that starts a stack and waits for its death.
+const childVariable = "CONTAINERS_TEST_CHILD"
+
+func TestWhatAKilledProcessLeavesIsSweptAtTheNextStart(t *testing.T) {
+	if dir := os.Getenv(childVariable); dir != "" {
+		_, err := containers.New(containers.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "up"), nil, 0o600))
+		select {} // until killed
+	}
+	docker := connect(t)
+	dir := t.TempDir()
+	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+	child.Env = append(os.Environ(), childVariable+"="+dir)
+	require.NoError(t, child.Start())
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(dir, "up"))
+		return err == nil
+	}, 2*time.Minute, 20*time.Millisecond)
+	pid := child.Process.Pid
+
+	living := start(t, containers.New(containers.Options{}))
+	require.Len(t, ours(t, docker, pid), 4, "the owner lives: nothing of it is touched")
+	require.NoError(t, living.Close(context.Background()))
+
+	require.NoError(t, child.Process.Kill())
+	_ = child.Wait() // says that it was killed
+	require.Len(t, ours(t, docker, pid), 4, "three containers and a network are left")
+	next := start(t, containers.New(containers.Options{}))
+	require.Empty(t, ours(t, docker, pid))
+	require.NoError(t, next.Close(context.Background()))
+}
+
+func TestAnImageThatIsNotHere(t *testing.T) {
+	// Nothing listens on this port of the engine's machine, so this registry is out of reach at once.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	registry := l.Addr().String()
+	require.NoError(t, l.Close())
+	missing := containers.Options{Images: containers.Images{Mongo: registry + "/mongo:none"}}
+
+	began := time.Now()
+	_, err = containers.New(missing).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
+	require.Less(t, time.Since(began), 15*time.Second)
+	require.ErrorContains(t, err, "the image "+registry+"/mongo:none is not here, and its registry cannot be reached")
+	require.ErrorContains(t, err, "make images")
+	require.ErrorContains(t, err, "--backend local")
+
+	b, why, err := containers.Choose(t.Context(), missing, nil)
+	require.NoError(t, err)
+	require.Equal(t, "local", b.Name())
+	require.Contains(t, why, "its registry cannot be reached")
+}
+
+func TestChooseTakesContainersWhereTheyWork(t *testing.T) {
+	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "containers", b.Name())
+	require.Equal(t, "a Docker engine answers and the images are there", why)
+}
+
+func TestChooseWithoutAnEngine(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(t.TempDir(), "none.sock"))
+	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "local", b.Name())
+	require.Contains(t, why, "no Docker engine answers at unix://")
+
+	_, err = containers.New(containers.Options{}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
+	require.ErrorContains(t, err, "start Docker")
+}
+
+func TestAContainerThatDoesNotStayUp(t *testing.T) {
+	// The image's own program does not know what it is told to do.
+	images := containers.Images{Mongo: mailhogImage()}
+	b := containers.New(containers.Options{Images: images, StartTimeout: 2 * time.Second})
+	_, err := b.Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
+	require.ErrorContains(t, err, "mongo did not come up: mongo was not ready after")
+	require.ErrorContains(t, err, "its last lines:")
+	require.ErrorContains(t, err, "whole log: ")
+}

@@ -1,0 +1,67 @@
+package containers
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+func TestOnlyADeadOwnerIsDead(t *testing.T) {
+	t.Parallel()
+	me := thisProcess()
+	change := func(f func(*owner)) owner { o := me; f(&o); return o }
+	for name, c := range map[string]struct {
+		owner   owner
+		running bool
+		dead    bool
+	}{
+		"this process":                          {me, true, false},
+		"a later process with its number":       {change(func(o *owner) { o.started = o.started.Add(-time.Hour) }), true, true},
+		"no such process":                       {change(func(o *owner) { o.pid = 1 << 30 }), true, true},
+		"another machine's":                     {change(func(o *owner) { o.machine, o.pid = "elsewhere", 1<<30 }), false, false},
+		"from an earlier boot":                  {change(func(o *owner) { o.boot = "earlier" }), false, true},
+		"of a machine with this name, up there": {change(func(o *owner) { o.boot = "earlier" }), true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.dead, c.owner.dead(me, c.running))
+		})
+	}
+}
+
+func TestLabelsNameTheOwner(t *testing.T) {
+	t.Parallel()
+	labels := (&servers{id: "abc"}).labels(harness.Mongo)
+	o, ok := ownerOf(labels)
+	require.True(t, ok)
+	require.Equal(t, os.Getpid(), o.pid)
+	require.False(t, o.dead(thisProcess(), true))
+
+	delete(labels, labelStarted)
+	_, ok = ownerOf(labels)
+	require.False(t, ok, "whose it is cannot be told: it stays")
+}
+
+func TestLogbookKeepsTheLastLines(t *testing.T) {
+	t.Parallel()
+	l := newLogbook(t.TempDir(), harness.Mongo)
+	require.NoError(t, l.open())
+	for range tailLines {
+		_, _ = l.Write([]byte("early\n"))
+	}
+	_, _ = l.Write([]byte("la"))
+	_, _ = l.Write([]byte("te\r\nunfin"))
+	l.endLife()
+	tail := l.tail()
+	require.Len(t, tail, tailLines)
+	require.Equal(t, []string{"late", "unfin"}, tail[tailLines-2:])
+	require.NoError(t, l.close())
+	text, err := os.ReadFile(l.path)
+	require.NoError(t, err)
+	require.Len(t, text, tailLines*6+len("late\r\nunfin"))
+	require.NoError(t, l.fileError())
+}
