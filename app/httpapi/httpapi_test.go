@@ -430,7 +430,9 @@ func TestInProductionThePageAsksForTheLinksSignatureOrTheToken(t *testing.T) {
 	require.NoError(t, err)
 	sig := link.Query().Get("sig")
 
-	get := func(target string, header ...string) int { return production.do(http.MethodGet, target, "", header...).Code }
+	get := func(target string, header ...string) int {
+		return production.do(http.MethodGet, target, "", header...).Code
+	}
 	require.Equal(t, http.StatusOK, get(link.RequestURI()))
 	require.Equal(t, http.StatusOK, get("/requests/"+r.ID, "Authorization", "Bearer "+token))
 	require.Equal(t, http.StatusForbidden, get("/requests/"+r.ID))

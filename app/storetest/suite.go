@@ -315,7 +315,7 @@ func claimConcurrently(t *testing.T, s app.Store) {
 
 func takeConcurrently(t *testing.T, s app.Store) {
 	r := request(s)
-	r.Notification.NextDispatchAt = now
+	r.Notification.NextDispatchAt, r.Notification.Claim = now, nil
 	create(t, s, r)
 	took := count(writers, func() bool {
 		_, changed, err := app.Update(t.Context(), s, r, func(n app.Notification) (app.Notification, bool) {
