@@ -219,7 +219,8 @@ func ParseFaults(data []byte) ([]Fault, error) {
 type rule struct {
 	at    Point
 	do    []Action
-	match []string // JSON names of the matchers that the point knows; "after" on what crosses only
+	match []string // JSON names of the matchers that the point knows
+	smtp  bool
 }
 
 var (
@@ -228,24 +229,24 @@ var (
 	saves     = append([]Action{Swallow}, exchanges...)
 )
 
-// rules in the order of the wires, which is the order in which messages list the points.
+// rules in the order in which messages list the points.
 var rules = []rule{
-	{AtCall, append([]Action{Twice}, exchanges...), []string{"function", "run", "attempt", "step", "after"}},
-	{AtStep, []Action{Hold, Delay, HoldAnswer, DelayAnswer, DropAnswer}, []string{"function", "run", "attempt", "step", "after"}},
-	{AtCheckpoint, saves, []string{"function", "run", "attempt", "step"}},
-	{AtEvent, saves, []string{"event"}},
-	{AtSync, exchanges, nil},
-	{AtRegister, exchanges, nil},
-	{AtConnect, exchanges, nil},
-	{AtEHLO, exchanges, nil},
-	{AtSTARTTLS, []Action{Drop, Reply, Lose, Delay, Hold}, nil},
-	{AtAUTH, exchanges, nil},
-	{AtMAIL, exchanges, nil},
-	{AtRCPT, exchanges, []string{"to"}},
-	{AtDATA, exchanges, []string{"to"}},
-	{AtBody, []Action{Drop, Lose, Delay, Hold, Throttle}, []string{"to"}},
-	{AtDot, exchanges, []string{"to"}},
-	{AtQUIT, exchanges, nil},
+	{at: AtCall, do: append([]Action{Twice}, exchanges...), match: []string{"function", "run", "attempt", "step", "after"}},
+	{at: AtStep, do: []Action{Hold, Delay, HoldAnswer, DelayAnswer, DropAnswer}, match: []string{"function", "run", "attempt", "step", "after"}},
+	{at: AtCheckpoint, do: saves, match: []string{"function", "run", "attempt", "step"}},
+	{at: AtEvent, do: saves, match: []string{"event"}},
+	{at: AtSync, do: exchanges},
+	{at: AtRegister, do: exchanges},
+	{at: AtConnect, do: exchanges, smtp: true},
+	{at: AtEHLO, do: exchanges, smtp: true},
+	{at: AtSTARTTLS, do: []Action{Drop, Reply, Lose, Delay, Hold}, smtp: true},
+	{at: AtAUTH, do: exchanges, smtp: true},
+	{at: AtMAIL, do: exchanges, smtp: true},
+	{at: AtRCPT, do: exchanges, match: []string{"to"}, smtp: true},
+	{at: AtDATA, do: exchanges, match: []string{"to"}, smtp: true},
+	{at: AtBody, do: []Action{Drop, Lose, Delay, Hold, Throttle}, match: []string{"to"}, smtp: true},
+	{at: AtDot, do: exchanges, match: []string{"to"}, smtp: true},
+	{at: AtQUIT, do: exchanges, smtp: true},
 }
 
 // Validate says what is wrong with a fault: no or an unknown point or action, an action or a matcher that the point
@@ -262,12 +263,15 @@ func (f Fault) Validate() error {
 	if !slices.Contains(r.do, f.Do) {
 		return fmt.Errorf(`"do" is %q: at %s it must be one of %s`, f.Do, f.At, list(r.do, func(a Action) string { return string(a) }))
 	}
-	for name, set := range map[string]bool{
-		"function": f.Function != "", "run": f.Run != "", "attempt": f.Attempt != 0, "step": f.Step != "",
-		"after": f.After != "", "event": f.Event != "", "to": f.To != "",
+	for _, m := range []struct {
+		name string
+		set  bool
+	}{
+		{"function", f.Function != ""}, {"run", f.Run != ""}, {"attempt", f.Attempt != 0}, {"step", f.Step != ""},
+		{"after", f.After != ""}, {"event", f.Event != ""}, {"to", f.To != ""},
 	} {
-		if set && !slices.Contains(r.match, name) {
-			return fmt.Errorf("%q cannot be matched at %s%s", name, f.At, known(r.match))
+		if m.set && !slices.Contains(r.match, m.name) {
+			return fmt.Errorf("%q cannot be matched at %s%s", m.name, f.At, known(r.match))
 		}
 	}
 	for _, p := range []struct {
@@ -307,22 +311,10 @@ func (f Fault) Validate() error {
 		return errors.New(`"code" must be between 200 and 599`)
 	case f.Code != 0 && f.Code < 400 && f.At == AtConnect:
 		return errors.New(`"code" must be at least 400 at connect: the tap has no service of its own to offer`)
-	case strings.ContainsAny(f.Text, "\r\n") && f.onSMTP():
+	case strings.ContainsAny(f.Text, "\r\n") && r.smtp:
 		return errors.New(`"text" of an SMTP reply must be one line`)
 	}
 	return nil
-}
-
-func (f Fault) onSMTP() bool {
-	return slices.Index(rulePoints(), f.At) >= slices.Index(rulePoints(), AtConnect)
-}
-
-func rulePoints() []Point {
-	points := make([]Point, len(rules))
-	for i, r := range rules {
-		points[i] = r.at
-	}
-	return points
 }
 
 // String describes the fault in a few words, as in: drop-answer at step "send-email".

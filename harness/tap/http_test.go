@@ -452,3 +452,95 @@ func TestTwoCallsOfOneRunKeepTheirCheckpoints(t *testing.T) {
 	require.Zero(t, saves[1].Checkpoint.Attempt, "without it there is no telling which")
 	require.Equal(t, "02RUN", saves[2].Checkpoint.Run)
 }
+
+// TestBodiesTooLargeToRead pass unread, and the taps go on.
+func TestBodiesTooLargeToRead(t *testing.T) {
+	t.Parallel()
+	const size = 33 << 20
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/api/inngest" {
+			_, _ = io.CopyN(w, zeros{}, size)
+			return
+		}
+		_, _ = fmt.Fprint(w, n)
+	}))
+	t.Cleanup(far.Close)
+	s := newSet(t, tap.Options{})
+	api, err := s.API("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	calls, err := s.Calls("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	for _, length := range []int64{size, -1} {
+		req, err := http.NewRequest(http.MethodPost, api.URL()+"/e/key", io.LimitReader(zeros{}, size))
+		require.NoError(t, err)
+		req.ContentLength = length
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		require.Equal(t, fmt.Sprint(size), string(body))
+	}
+	resp, err := client.Post(calls.URL()+"/api/inngest?fnId=f&stepId=step", "application/json", strings.NewReader("{}"))
+	require.NoError(t, err)
+	n, err := io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	require.EqualValues(t, size, n)
+	all := s.Crossings()
+	require.Len(t, all, 3)
+	require.Equal(t, []any{"/e/***", 200, "/e/***", 200, 200}, []any{all[0].HTTP.Path, all[0].HTTP.Status, all[1].HTTP.Path, all[1].HTTP.Status, all[2].HTTP.Status})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestPlannedSteps are asked for by name, also side by side.
+func TestPlannedSteps(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, tap.Options{}, nil)
+	hold := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "left", Do: tap.Hold})
+	other := inject(t, p.set, tap.Fault{At: tap.AtCall, Step: "right", Do: tap.Reply, Code: 503})
+	post := func(step string) int {
+		resp, err := client.Post(p.calls.URL()+"/api/inngest?fnId="+function+"&stepId="+tap.HashStep(step), "application/json", strings.NewReader(string(p.callBody("01RUN", 0))))
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	require.Equal(t, 503, post("right"))
+	require.Equal(t, 1, other.Applied())
+	left := make(chan int)
+	go func() { left <- post("left") }()
+	reached(t, hold)
+	require.Equal(t, tap.HashStep("left"), p.set.Crossings()[1].Call.Step)
+	hold.Release()
+	require.Equal(t, 200, <-left, "the function has no such step, and goes to its end")
+}
+
+func TestServerGivesUpOnAStreamedAnswer(t *testing.T) {
+	t.Parallel()
+	running := make(chan struct{})
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, " ")
+		w.(http.Flusher).Flush()
+		close(running)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(far.Close)
+	s := newSet(t, tap.Options{})
+	w, err := s.Calls("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL()+"/api/inngest?fnId=f&stepId=step", strings.NewReader("{}"))
+	require.NoError(t, err)
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	<-running
+	cancel()
+	_ = resp.Body.Close()
+	require.Equal(t, "context canceled", await(t, s, "the end", onCalls).Err)
+}

@@ -63,7 +63,8 @@ func (s *session) accepted(r reply) error {
 	return s.say("server", r.raw)
 }
 
-// chunk passes on a piece of a message whose size the command tells (RFC 3030).
+// chunk passes on a piece of a message whose size the command tells (RFC 3030). There is no dot at which to hold it:
+// faults can act on the answer to the last piece alone.
 func (s *session) chunk(line []byte) error {
 	var size int64
 	var last string
@@ -75,15 +76,12 @@ func (s *session) chunk(line []byte) error {
 	if _, err := s.up.conn.Write(line); err != nil {
 		return fmt.Errorf("speak to the mail server: %w", err)
 	}
-	var header headerReader
-	if _, err := io.CopyN(s.up.conn, io.TeeReader(s.in, &header), size); err != nil {
+	if _, err := io.CopyN(s.up.conn, io.TeeReader(s.in, &s.header), size); err != nil {
 		return fmt.Errorf("pass a message on: %w", err)
 	}
 	s.record(func(m *Mail) {
-		if m.Size == 0 {
-			header.into(m, s.tap.set.options.RunHeader)
-		}
 		m.Size += size
+		s.header.into(m, s.tap.set.options.RunHeader)
 	})
 	r, err := s.up.hear(s.tap.context, nil)
 	if err != nil {
@@ -99,7 +97,6 @@ func (s *session) chunk(line []byte) error {
 type message struct {
 	session *session
 	finder  dotFinder
-	header  headerReader
 	size    int64
 	pace    int          // bytes per second; zero: as fast as it goes
 	faults  []*Injection // those still to act, in the order of Bytes
@@ -144,7 +141,7 @@ func (m *message) pass() error {
 	s.note("app", fmt.Sprintf("(message of %d bytes)", m.size))
 	s.record(func(r *Mail) {
 		r.Size = m.size
-		m.header.into(r, s.tap.set.options.RunHeader)
+		s.header.into(r, s.tap.set.options.RunHeader)
 	})
 	return nil
 }
@@ -186,7 +183,7 @@ func (m *message) write(text []byte) error {
 		if _, err := m.session.up.conn.Write(text[:n]); err != nil {
 			return fmt.Errorf("speak to the mail server: %w", err)
 		}
-		_, _ = m.header.Write(text[:n])
+		_, _ = m.session.header.Write(text[:n])
 		m.size += int64(n)
 		text = text[n:]
 		if m.pace > 0 {

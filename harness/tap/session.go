@@ -29,6 +29,7 @@ type session struct {
 	mailed bool // MAIL has been said
 	inMail bool // and accepted
 	to     []string
+	header headerReader
 }
 
 var (
@@ -105,7 +106,7 @@ func (s *session) end(err error) {
 	if s.x != nil {
 		s.x.end(err)
 	}
-	s.x, s.mailed, s.inMail, s.to = nil, false, false, nil
+	s.x, s.mailed, s.inMail, s.to, s.header = nil, false, false, nil, headerReader{}
 }
 
 // record changes the record of the delivery under way.

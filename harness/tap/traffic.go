@@ -69,8 +69,17 @@ func (t *callTable) find(item, run string) *liveCall {
 	return nil
 }
 
+// plain is what most traffic has in common: it stands for itself, and nothing is left to do when it is over.
+type plain struct{}
+
+func (plain) doomed() bool               { return false }
+func (plain) dropped(*Injection)         {}
+func (plain) swallowed(*Crossing) []byte { return nil }
+func (plain) done()                      {}
+
 // callTraffic is a call of a function.
 type callTraffic struct {
+	plain
 	set   *Set
 	query url.Values
 
@@ -122,12 +131,11 @@ func (t *callTraffic) answer(status int, header http.Header, body []byte, c *Cro
 	}
 }
 
-func (t *callTraffic) swallowed(*Crossing) []byte { return nil }
-
 func (t *callTraffic) done() { t.set.calls.remove(t.item, t.call) }
 
 // checkpointTraffic is the saving of steps while their call goes on.
 type checkpointTraffic struct {
+	plain
 	set *Set
 	run string
 
@@ -184,10 +192,9 @@ func (t *checkpointTraffic) answer(int, http.Header, []byte, *Crossing) {}
 
 func (t *checkpointTraffic) swallowed(*Crossing) []byte { return []byte("{}") }
 
-func (t *checkpointTraffic) done() {}
-
 // eventTraffic is a sending of events.
 type eventTraffic struct {
+	plain
 	set   *Set
 	names []string
 }
@@ -199,15 +206,11 @@ func (t *eventTraffic) request(body []byte, c *Crossing) {
 	}
 }
 
-func (t *eventTraffic) doomed() bool { return false }
-
 func (t *eventTraffic) before() []moment { return []moment{{at: AtEvent, events: t.names}} }
 
 func (t *eventTraffic) after() []moment {
 	return []moment{{at: AtEvent, events: t.names, answer: true}}
 }
-
-func (t *eventTraffic) dropped(*Injection) {}
 
 func (t *eventTraffic) answer(_ int, header http.Header, body []byte, c *Crossing) {
 	c.Dispatch.assign(parseEventIDs(decoded(header, body)))
@@ -231,10 +234,11 @@ func (t *eventTraffic) swallowed(c *Crossing) []byte {
 	return body
 }
 
-func (t *eventTraffic) done() {}
-
 // syncTraffic is one half of a sync.
-type syncTraffic struct{ at Point }
+type syncTraffic struct {
+	plain
+	at Point
+}
 
 func (t *syncTraffic) request(body []byte, c *Crossing) {
 	c.Sync = &Sync{}
@@ -243,12 +247,8 @@ func (t *syncTraffic) request(body []byte, c *Crossing) {
 	}
 }
 
-func (t *syncTraffic) doomed() bool       { return false }
-func (t *syncTraffic) before() []moment   { return []moment{{at: t.at}} }
-func (t *syncTraffic) after() []moment    { return []moment{{at: t.at, answer: true}} }
-func (t *syncTraffic) dropped(*Injection) {}
+func (t *syncTraffic) before() []moment { return []moment{{at: t.at}} }
+func (t *syncTraffic) after() []moment  { return []moment{{at: t.at, answer: true}} }
 func (t *syncTraffic) answer(_ int, header http.Header, body []byte, c *Crossing) {
 	c.Sync.Message = parseSyncAnswer(header, body)
 }
-func (t *syncTraffic) swallowed(*Crossing) []byte { return nil }
-func (t *syncTraffic) done()                      {}
