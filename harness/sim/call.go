@@ -105,7 +105,7 @@ func (s *Sim) request(it *item, job string) []byte {
 	b = append(b, `","request_id":"`...)
 	b = append(b, job...)
 	b = append(b, `","disable_immediate_execution":`...)
-	b = strconv.AppendBool(b, r.planFirst || s.mustPlan(r.function))
+	b = strconv.AppendBool(b, r.planFirst || it.planFirst || s.mustPlan(r.function))
 	b = append(b, `,"use_api":`...)
 	b = strconv.AppendBool(b, tooLarge)
 	b = append(b, `},"version":`...)
@@ -209,7 +209,7 @@ func (s *Sim) serve(req *http.Request, handler http.Handler, cancel context.Canc
 		defer func() {
 			if p := recover(); p != nil {
 				// net/http would drop the connection; the server would see that and nothing else.
-				done <- fmt.Errorf("the app's handler panicked: %v\n%s", p, debug.Stack())
+				done <- &Error{Name: "Error", Message: unreachable, Stack: fmt.Sprintf("the app's handler panicked: %v\n%s", p, debug.Stack())}
 			}
 		}()
 		handler.ServeHTTP(w, req)
@@ -250,8 +250,11 @@ func (s *Sim) post(req *http.Request, cancel context.CancelFunc) *answer {
 	if expired && errors.Is(err, context.Canceled) {
 		return &answer{err: s.hung()}
 	}
-	return &answer{err: fmt.Errorf("unable to reach SDK: %w", err)}
+	return &answer{err: &Error{Name: "Error", Message: unreachable, Stack: err.Error()}}
 }
+
+// unreachable is what the server says whatever keeps an answer from coming.
+const unreachable = "Unable to reach SDK URL"
 
 func (s *Sim) hung() error {
 	return fmt.Errorf("the app did not answer within %v of wall-clock time (sim.Options.CallTimeout)", s.options.CallTimeout)
@@ -278,7 +281,7 @@ func (s *Sim) understand(a *answer) {
 		a.ops, a.err = parseOps(a.body, a.noRetry)
 	}
 	if a.err == nil && a.header.Get(headerSDK) == "" && a.status >= 200 && a.status <= 299 {
-		a.err = &Error{Name: "not_sdk", Message: "The response did not come from an Inngest SDK: it lacks the " + headerSDK + " header"}
+		a.err = &Error{Name: "not_sdk", Message: "The response did not come from an Inngest SDK: it lacks the " + headerSDK + " header", body: a.body}
 	}
 }
 
@@ -329,13 +332,16 @@ func (a *answer) failure() (reason string, shown *Error) {
 	if reason == "" {
 		return "", nil
 	}
-	if a.header.Get(headerSDK) == "" {
+	if a.header.Get(headerSDK) == "" && a.status != http.StatusOK {
 		return reason, &Error{
 			Name:    "Server returned a fatal error",
 			Message: fmt.Sprintf("Your server returned HTTP %d before the SDK responded.", a.status),
+			Stack:   string(a.body),
 		}
 	}
-	return reason, errorOf(a.body, reason)
+	shown = errorOf(a.body, reason)
+	shown.reason, shown.body = reason, a.body
+	return reason, shown
 }
 
 // errorOf reads the error in an answer's body.

@@ -1,11 +1,14 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +69,7 @@ type event struct {
 	seq      uint64
 	fields   map[string]any // name, data, user, id, ts, v: what expressions see
 	raw      []byte         // the same as JSON: what functions get
+	bare     bool           // it came without data: functions get null where expressions see an empty object
 	lazy     func() map[string]any
 
 	invokes     *function // set on an invocation
@@ -83,17 +87,34 @@ func (e *event) materialise() *event {
 	return e
 }
 
-// json returns the event as functions see it.
+// json returns the event as functions get it.
 func (e *event) json() []byte {
 	if e.raw == nil {
-		raw, err := json.Marshal(e.materialise().fields)
-		if err != nil {
-			// The fields came from JSON or are made here of strings, numbers and maps.
-			panic(fmt.Sprintf("sim: encoding event %s: %v", e.name, err))
+		fields := e.materialise().fields
+		if e.bare {
+			fields = maps.Clone(fields)
+			fields["data"] = nil
 		}
-		e.raw = raw
+		e.raw = encodeFields(e.name, fields)
 	}
 	return e.raw
+}
+
+// object returns the event as JSON, as runs that wait for it get it.
+func (e *event) object() []byte {
+	if !e.bare {
+		return e.json()
+	}
+	return encodeFields(e.name, e.fields)
+}
+
+func encodeFields(name string, fields map[string]any) []byte {
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		// The fields came from JSON or are made here of strings, numbers and maps.
+		panic(fmt.Sprintf("sim: encoding event %s: %v", name, err))
+	}
+	return raw
 }
 
 func (e *event) data() map[string]any {
@@ -160,41 +181,54 @@ func (w *wireEvent) check() error {
 	return nil
 }
 
-// splitEvents returns the events of a request body, each as JSON.
-func splitEvents(body []byte) ([]json.RawMessage, error) {
-	trimmed := strings.TrimLeft(string(body[:min(len(body), 64)]), " \t\r\n")
-	if trimmed == "" {
-		return nil, errBody
+// splitEvents returns the events of a request body, each as JSON. Like the server it takes what it can read: of a list that
+// breaks off after an event, that event.
+func splitEvents(body []byte) (raws []json.RawMessage, err error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, nil
 	}
-	var raws []json.RawMessage
-	switch trimmed[0] {
+	switch body[0] {
 	case '{':
-		raws = []json.RawMessage{body}
+		return []json.RawMessage{body}, sizeOf(body)
 	case '[':
-		if err := json.Unmarshal(body, &raws); err != nil {
-			return nil, fmt.Errorf("reading events: %w", err)
-		}
 	default:
 		return nil, errBody
 	}
-	if len(raws) > maxEvents {
-		return nil, fmt.Errorf("%d events in one request; the server takes %d", len(raws), maxEvents)
+	d := json.NewDecoder(bytes.NewReader(body))
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("reading events: %w", err)
 	}
-	for _, raw := range raws {
-		if len(raw) > MaxEventSize {
-			return nil, fmt.Errorf("event is over the max size: Max %d bytes / Size %d bytes", MaxEventSize, len(raw))
+	for len(raws) < maxEvents && d.More() {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return raws, fmt.Errorf("reading events: %w", err)
 		}
+		if err := sizeOf(raw); err != nil {
+			return raws, err
+		}
+		raws = append(raws, raw)
+	}
+	if _, err := d.Token(); len(raws) > 0 && errors.Is(err, io.EOF) {
+		return raws, fmt.Errorf("reading events: %w", err)
+	}
+	if d.More() {
+		return raws, fmt.Errorf("more than %d events in one request", maxEvents)
 	}
 	return raws, nil
+}
+
+func sizeOf(raw []byte) error {
+	if len(raw) > MaxEventSize {
+		return fmt.Errorf("event is over the max size: Max %d bytes / Size %d bytes", MaxEventSize, len(raw))
+	}
+	return nil
 }
 
 // ingest accepts the events of one request and returns their internal ids, or those accepted before the one that is
 // refused. seed is the header that makes a repeated request give the same ids. The lock is held.
 func (s *Sim) ingest(body []byte, seed string) ([]string, error) {
-	raws, err := splitEvents(body)
-	if err != nil {
-		return nil, err
-	}
+	raws, bad := splitEvents(body)
 	ids := make([]string, 0, len(raws))
 	for i, raw := range raws {
 		var w wireEvent
@@ -209,7 +243,7 @@ func (s *Sim) ingest(body []byte, seed string) ([]string, error) {
 		s.publish(e)
 		ids = append(ids, e.internal.String())
 	}
-	return ids, nil
+	return ids, bad
 }
 
 // newEvent makes an event of now. id and internal may be zero.
@@ -226,7 +260,7 @@ func (s *Sim) newEvent(name, id string, ts int64, data, user map[string]any, ver
 	}
 	s.sequence++
 	return &event{
-		internal: internal, id: id, name: name, ts: ts, at: now, seq: s.sequence,
+		internal: internal, id: id, name: name, ts: ts, at: now, seq: s.sequence, bare: data == nil,
 		fields: eventFields(name, id, ts, data, user, version),
 	}
 }

@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,6 +55,7 @@ func (s *Sim) process(ctx context.Context, it *item) {
 			if othersOut && !it.race {
 				return
 			}
+			it.planFirst = it.run.planFirst // the server has read it by the time it resets it
 			it.run.planAgain()
 		}
 		s.attempt(ctx, it)
@@ -125,12 +128,16 @@ func (s *Sim) handle(it *item, a *answer) {
 	if a.version != 0 && r.version < 0 && len(a.ops) > 0 {
 		r.version = a.version
 	}
+	defer s.checkStuck(it)
 	if reason, shown := a.failure(); reason != "" {
 		s.handleFailure(it, a, shown)
 		return
 	}
 	switch {
 	case len(a.ops) == 0:
+		if body := bytes.TrimSpace(a.body); !json.Valid(body) {
+			r.plain = string(body)
+		}
 		s.complete(r, a.output())
 	case slices.ContainsFunc(a.ops, func(o opcode) bool { return o.Op != "None" || o.ID != "" }):
 		s.handleOps(it, a)
@@ -142,6 +149,26 @@ func (s *Sim) handle(it *item, a *answer) {
 		}
 		s.discover(r, from, r.text+"-redrive-"+fmt.Sprint(r.calls), false, false)
 	}
+}
+
+// checkStuck notes when nothing is left by which the run could ever go on. The server would not notice.
+func (s *Sim) checkStuck(it *item) {
+	r := it.run
+	if r.status.Over() || r.stuck != "" {
+		return
+	}
+	for _, other := range r.items {
+		if other.index >= 0 && other.kind != kindCancel {
+			return
+		}
+	}
+	for _, other := range s.inflight {
+		if other.run == r {
+			return
+		}
+	}
+	r.stuck = "nothing is left to do for the run, and it has not ended: the app reported a step that was done before, or none;" +
+		" the server, too, leaves such a run as it is"
 }
 
 // handleFailure records a call that failed as a whole, and tries again or ends the run.
@@ -170,7 +197,7 @@ func (s *Sim) retry(it *item, a *answer) time.Time {
 		return at // the first handling queued it
 	}
 	next := *it
-	next.at, next.attempt = at, it.attempt+1
+	next.at, next.attempt, next.planFirst = at, it.attempt+1, false
 	s.queue.push(&next)
 	return at
 }
@@ -315,12 +342,9 @@ func (s *Sim) stepDone(it *item, o *opcode, attempt int) error {
 	if r.stateSize+len(raw) > maxStateSize {
 		return &failEarly{&Error{Name: "InngestErrStateOverflowed", Message: "The function run exceeded the state size limit of 32 MiB."}}
 	}
-	fresh := r.saved(o.ID) == nil
 	s.finishStep(r, o, attempt)
 	othersOut := r.save(o.ID, raw)
-	if fresh || it.coalesce != "" {
-		s.discover(r, o.ID, s.jobAfter(it, o.ID), othersOut, it.race || o.race())
-	}
+	s.discover(r, o.ID, s.jobAfter(it, o.ID), othersOut, it.race || o.race())
 	return nil
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 )
 
@@ -11,7 +12,7 @@ func (s *Sim) match(e *event) {
 	case e.invokes != nil:
 		s.start(e.invokes, e)
 	case e.unknown != "":
-		failed := &Error{Name: "Error", Message: "could not find function with ID: " + e.unknown}
+		failed := &Error{Name: "Error", Message: "could not find function with ID: " + e.unknown, refused: true}
 		s.invoked(e.correlation, nil, failed)
 	default:
 		for _, f := range s.ordered {
@@ -48,7 +49,7 @@ func (s *Sim) start(f *function, e *event) *run {
 		if ok && value != false {
 			key, err := json.Marshal(value)
 			if err == nil && !s.dedupe.first(f.id+"\x01"+string(key), s.clock()) {
-				s.invoked(e.correlation, nil, &Error{Name: "Error", Message: "invoked function is rate limited"})
+				s.invoked(e.correlation, nil, &Error{Name: "Error", Message: "invoked function is rate limited", refused: true})
 				return nil
 			}
 		}
@@ -134,26 +135,42 @@ func finishedData(r *run) map[string]any {
 	e := r.event.materialise()
 	status := map[Status]string{Completed: "Completed", Failed: "Failed", Cancelled: "Cancelled"}[r.status]
 	data := map[string]any{
-		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{e.fields},
+		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{withoutEmptyUser(e.fields)},
 		metadataKey: map[string]any{"status": status},
 	}
 	if e.correlation != "" {
 		data["correlation_id"] = e.correlation
 	}
 	if r.err != nil {
-		shown := map[string]any{"error": r.err.Message, "name": r.err.Name, "message": r.err.Message}
-		if r.err.Stack != "" {
-			shown["stack"] = r.err.Stack
+		data["error"] = r.err.fields()
+		if len(r.err.body) > 0 {
+			data["result"] = valueOf(r.err.body)
 		}
-		data["error"] = shown
-		data["result"] = map[string]any{"message": r.err.Message}
 	} else if r.output != nil {
-		var result any
-		if json.Unmarshal(r.output, &result) == nil && result != nil {
+		if result := valueOf(r.output); result != nil {
 			data["result"] = result
 		}
 	}
 	return data
+}
+
+// valueOf is the value that a text encodes as JSON, or else the text.
+func valueOf(text []byte) any {
+	var v any
+	if json.Unmarshal(text, &v) != nil {
+		return string(text)
+	}
+	return v
+}
+
+// withoutEmptyUser is how the server lists the events of a run that is over.
+func withoutEmptyUser(fields map[string]any) map[string]any {
+	if user, _ := fields["user"].(map[string]any); len(user) > 0 {
+		return fields
+	}
+	fields = maps.Clone(fields)
+	delete(fields, "user")
+	return fields
 }
 
 // memory remembers keys for [dedupePeriod] of the virtual clock.

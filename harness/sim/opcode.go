@@ -41,7 +41,7 @@ var (
 func parseOps(body []byte, noRetry bool) ([]opcode, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
-		return nil, errors.New("no body in a response that should hold opcodes")
+		return nil, errors.New("no response data")
 	}
 	var raws []*opcode
 	switch body[0] {
@@ -73,7 +73,7 @@ func parseOps(body []byte, noRetry bool) ([]opcode, error) {
 		}
 		if op.Op == "StepError" {
 			if op.Error == nil {
-				return nil, fmt.Errorf("opcode StepError of step %s has no error", op.label())
+				return nil, fmt.Errorf("OpcodeStepError received without Error field set: %s", op.label())
 			}
 			op.Error.NoRetry = noRetry
 		}

@@ -117,10 +117,29 @@ type Error struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 	NoRetry bool            `json:"noRetry,omitempty"`
 	Cause   json.RawMessage `json:"cause,omitempty"`
+
+	reason  string // of the failure, as the server names it: "invalid status code: 500"
+	body    []byte // that the app answered
+	refused bool   // an invocation that started nothing
 }
 
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
+
+// fields is the error as the server's events carry it.
+func (e *Error) fields() map[string]any {
+	out := map[string]any{"error": e.Message, "name": e.Name, "message": e.Message}
+	if e.reason != "" {
+		out["error"] = e.reason
+	}
+	if e.Stack != "" {
+		out["stack"] = e.Stack
+	}
+	if len(e.Cause) > 0 {
+		out["cause"] = e.Cause
+	}
+	return out
+}
 
 // run is a run at work.
 type run struct {
@@ -133,6 +152,7 @@ type run struct {
 	status                 Status
 	queued, started, ended time.Time
 	output                 json.RawMessage
+	plain                  string // the output as it came, if that was no JSON
 	err                    *Error
 	stuck                  string
 

@@ -81,8 +81,8 @@ func (s *Sim) receive(w http.ResponseWriter, r *http.Request) {
 	ids, err := s.ingest(body, r.Header.Get(headerSeed))
 	s.mu.Unlock()
 	s.signal()
-	if ids == nil {
-		ids = []string{}
+	if len(ids) == 0 {
+		ids = []string{""} // the server always names one
 	}
 	if err != nil {
 		reply(w, http.StatusBadRequest, map[string]any{"ids": ids, "status": http.StatusBadRequest, "error": err.Error()})

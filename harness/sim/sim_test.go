@@ -148,7 +148,7 @@ func TestCheckpoint(t *testing.T) {
 	srv := httptest.NewServer(a.sim.Handler())
 	t.Cleanup(srv.Close)
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
-		AppID: "shop", Dev: inngestgo.BoolPtr(true), APIBaseURL: &srv.URL, EventAPIBaseURL: &srv.URL,
+		AppID: "shop", Dev: inngestgo.BoolPtr(true), SigningKey: inngestgo.StrPtr(a.sim.SigningKey()), APIBaseURL: &srv.URL, EventAPIBaseURL: &srv.URL,
 		Checkpoint: &checkpoint.Config{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -189,7 +189,7 @@ func (s *Sim) wake(e *event) {
 			s.cancel(r)
 			continue
 		}
-		s.resume(w, e.json(), StepCompleted, nil)
+		s.resume(w, e.object(), StepCompleted, nil)
 	}
 }
 
@@ -248,7 +248,11 @@ func (s *Sim) invoked(correlation string, result json.RawMessage, failed *Error)
 		return
 	}
 	if failed != nil {
-		s.resume(w, wrap("error", failed), StepFailed, failed)
+		shown := failed.fields()
+		if failed.refused {
+			delete(shown, "error") // there was no run to have one
+		}
+		s.resume(w, wrap("error", shown), StepFailed, failed)
 		return
 	}
 	if len(result) == 0 {

@@ -1,0 +1,247 @@
+package conformance
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// account is what happened, without what may differ: ids, times, and the order of things that happen side by side.
+type account struct {
+	Runs   []runAccount
+	Errors []string `json:",omitempty"` // of sending and registering
+}
+
+type runAccount struct {
+	Function string
+	Status   string
+	Output   any    `json:",omitempty"`
+	Error    string `json:",omitempty"`
+	Calls    []callAccount
+}
+
+// callAccount is one call to the app and its answer, as seen by the app.
+type callAccount struct {
+	Event       string
+	Attempt     int
+	MaxAttempts int
+	Target      string         `json:",omitempty"` // the step to run, if it is one in particular
+	PlanFirst   bool           `json:",omitempty"`
+	Stack       int            // how many steps are memoised
+	Current     int            `json:",omitempty"`
+	Steps       map[string]any `json:",omitempty"` // what is memoised
+	Status      int
+	NoRetry     bool     `json:",omitempty"`
+	Answer      []string `json:",omitempty"` // opcode and step
+}
+
+// recorder sits between a server and an app, and writes down what they say.
+type recorder struct {
+	app    http.Handler
+	mu     sync.Mutex
+	labels map[string]string // hashed id → id
+	runs   map[string][]callAccount
+	order  []string
+	slugs  map[string]string // run → function
+	calls  int
+	last   time.Time
+}
+
+func newRecorder(app http.Handler) *recorder {
+	return &recorder{app: app, labels: map[string]string{}, runs: map[string][]callAccount{}, slugs: map[string]string{}}
+}
+
+type wireCall struct {
+	Event struct{ Name string }
+	Steps map[string]any
+	Ctx   struct {
+		RunID       string `json:"run_id"`
+		Attempt     int    `json:"attempt"`
+		MaxAttempts int    `json:"max_attempts"`
+		PlanFirst   bool   `json:"disable_immediate_execution"`
+		Stack       struct {
+			Stack   []string
+			Current int
+		}
+	}
+}
+
+type wireOp struct {
+	Op, ID, Name string
+	Userland     *struct {
+		ID    string
+		Index int
+	}
+}
+
+func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method != http.MethodPost {
+		r.app.ServeHTTP(w, req)
+		return
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	rec := httptest.NewRecorder()
+	r.busy(+1)
+	defer func() {
+		r.busy(-1)
+		if p := recover(); p != nil {
+			r.note(req, body, &httptest.ResponseRecorder{HeaderMap: http.Header{}, Body: &bytes.Buffer{}})
+			panic(p)
+		}
+	}()
+	r.app.ServeHTTP(rec, req)
+	r.note(req, body, rec)
+	for k, v := range rec.Header() {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(rec.Code)
+	// If the server hung up, it has its reasons; the account is written.
+	_, _ = w.Write(rec.Body.Bytes())
+}
+
+func (r *recorder) busy(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls += n
+	r.last = time.Now()
+}
+
+// quiet returns how long no call has been under way, and which runs there have been.
+func (r *recorder) quiet() (time.Duration, []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.calls > 0 {
+		return 0, slices.Clone(r.order)
+	}
+	return time.Since(r.last), slices.Clone(r.order)
+}
+
+func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRecorder) {
+	var c wireCall
+	if json.Unmarshal(body, &c) != nil {
+		return
+	}
+	var ops []wireOp
+	if rec.Code == http.StatusPartialContent {
+		_ = json.Unmarshal(rec.Body.Bytes(), &ops) // a garbage answer has none
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	one := callAccount{
+		Event: c.Event.Name, Attempt: c.Ctx.Attempt, MaxAttempts: c.Ctx.MaxAttempts, PlanFirst: c.Ctx.PlanFirst,
+		Stack: len(c.Ctx.Stack.Stack), Current: c.Ctx.Stack.Current, Status: rec.Code, NoRetry: rec.Header().Get("X-Inngest-No-Retry") == "true",
+	}
+	for _, o := range ops {
+		label := o.Name
+		if o.Userland != nil {
+			label = o.Userland.ID
+			if o.Userland.Index > 0 {
+				label += "#"
+			}
+		}
+		r.labels[o.ID] = label
+		one.Answer = append(one.Answer, o.Op+" "+label)
+	}
+	slices.Sort(one.Answer)
+	for hash, value := range c.Steps {
+		if one.Steps == nil {
+			one.Steps = map[string]any{}
+		}
+		one.Steps[cmp.Or(r.labels[hash], hash)] = scrub(value)
+	}
+	if target := req.URL.Query().Get("stepId"); target != "step" {
+		one.Target = cmp.Or(r.labels[target], target)
+	}
+	id := c.Ctx.RunID
+	if _, known := r.runs[id]; !known {
+		r.order = append(r.order, id)
+		r.slugs[id] = req.URL.Query().Get("fnId")
+	}
+	r.runs[id] = append(r.runs[id], one)
+}
+
+var (
+	ulids  = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{26}\b`)
+	uuids  = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+	ports  = regexp.MustCompile(`127\.0\.0\.1:\d+|app-\d+\.sim\.invalid`)
+	stacks = regexp.MustCompile(`(?s)stack:\n.*`)
+)
+
+// scrub takes ids and times out of a value of JSON.
+func scrub(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, x := range v {
+			switch {
+			case k == "ts":
+				x = 0
+			case k == "stack":
+				continue
+			}
+			out[k] = scrub(x)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = scrub(v[i])
+		}
+		return out
+	case string:
+		return scrubText(v)
+	default:
+		return v
+	}
+}
+
+func scrubText(s string) string {
+	s = stacks.ReplaceAllString(s, "stack: …")
+	s, _, _ = strings.Cut(s, "Error field set: ") // what follows is a dump of the server's own
+	s = ulids.ReplaceAllString(s, "ULID")
+	s = uuids.ReplaceAllString(s, "UUID")
+	return ports.ReplaceAllString(s, "APP")
+}
+
+// account puts together what the app saw and what the server says of its runs. loose forgets the order of calls and what
+// each of them knew, which depends on timing where steps run side by side.
+func (r *recorder) account(read func(runID string) runAccount, loose bool) account {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var a account
+	for _, id := range r.order {
+		one := read(id)
+		one.Function = r.slugs[id]
+		one.Calls = slices.Clone(r.runs[id])
+		if loose {
+			for i := range one.Calls {
+				one.Calls[i].Steps, one.Calls[i].Stack, one.Calls[i].Current = nil, 0, 0
+			}
+			slices.SortFunc(one.Calls, byJSON)
+		}
+		a.Runs = append(a.Runs, one)
+	}
+	slices.SortStableFunc(a.Runs, func(x, y runAccount) int {
+		return cmp.Or(cmp.Compare(x.Function, y.Function), byJSON(x, y))
+	})
+	return a
+}
+
+func byJSON[T any](a, b T) int {
+	x, _ := json.Marshal(a) // accounts are made of JSON
+	y, _ := json.Marshal(b)
+	return bytes.Compare(x, y)
+}

@@ -1,0 +1,279 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/pkg/checkpoint"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+// realURL is where the real server listens; set once, before any test.
+var realURL string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Scenarios wait for the real server rather than work: many of them fit side by side.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code, err := withServer(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	http.DefaultClient.CloseIdleConnections() // the SDK registers and checkpoints through it
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// withServer runs the tests while a real dev server is up.
+func withServer(run func() int) (code int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	bin, err := toolchain.Ensure(ctx, toolchain.Inngest, toolchain.Options{})
+	if err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "conformance")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ports, err := port.Free(4)
+	if err != nil {
+		return 1, err
+	}
+	p, err := proc.Start(ctx, proc.Spec{
+		Name: "inngest", Path: bin.Path, Dir: dir, LogFile: filepath.Join(dir, "inngest.log"),
+		Env: []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")},
+		Args: []string{"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", "10", "--retry-interval", "1",
+			"--port", strconv.Itoa(ports[0]), "--connect-gateway-port", strconv.Itoa(ports[1]),
+			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]), "--connect-executor-grpc-port", strconv.Itoa(ports[3])},
+	})
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, p.Stop(ctx, 5*time.Second))
+	}()
+	realURL = "http://127.0.0.1:" + strconv.Itoa(ports[0])
+	api := inngestapi.New(realURL, inngestapi.Options{})
+	defer api.Close()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err = api.Info(ctx); err == nil {
+			return run(), nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 1, fmt.Errorf("the real server does not come up: %w", err)
+		}
+	}
+}
+
+// world is a server with an app on it.
+type world interface {
+	// url is where the app finds the server.
+	url() string
+	// register makes the app known.
+	register(app http.Handler) error
+	// settle waits until the server has done all that it can do now.
+	settle(r *recorder)
+	// finish waits until n runs are over and nothing is left to do.
+	finish(r *recorder, n int)
+	read(runID string) runAccount
+}
+
+type simWorld struct {
+	t   testing.TB
+	s   *sim.Sim
+	srv *httptest.Server
+	api *inngestapi.Client
+}
+
+func newSimWorld(t testing.TB) *simWorld {
+	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: 10 * time.Second})
+	srv := httptest.NewServer(s.Handler())
+	api := inngestapi.New(srv.URL, inngestapi.Options{})
+	t.Cleanup(func() { api.Close(); srv.Close(); require.NoError(t, s.Close()) })
+	return &simWorld{t, s, srv, api}
+}
+
+func (w *simWorld) url() string                     { return w.srv.URL }
+func (w *simWorld) register(app http.Handler) error { return w.s.Serve(w.t.Context(), app) }
+func (w *simWorld) settle(*recorder)                { require.NoError(w.t, w.s.Settle(w.t.Context())) }
+func (w *simWorld) read(id string) runAccount       { return readRun(w.t, w.api, id) }
+
+func (w *simWorld) finish(_ *recorder, n int) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(w.t, w.s.Run(ctx))
+}
+
+type realWorld struct {
+	t   testing.TB
+	api *inngestapi.Client
+}
+
+func newRealWorld(t testing.TB) *realWorld {
+	api := inngestapi.New(realURL, inngestapi.Options{})
+	t.Cleanup(api.Close)
+	return &realWorld{t, api}
+}
+
+func (w *realWorld) url() string { return realURL }
+
+func (w *realWorld) register(app http.Handler) error {
+	srv := httptest.NewServer(app)
+	w.t.Cleanup(srv.Close)
+	_, err := w.api.Sync(w.t.Context(), inngestapi.App{URL: srv.URL + "/api/inngest"})
+	return err
+}
+
+// calm is how long nothing must happen before the real server is taken to be done: it looks at its events every 250 ms.
+const calm = 900 * time.Millisecond
+
+func (w *realWorld) settle(r *recorder) { w.wait(r, 0) }
+
+func (w *realWorld) finish(r *recorder, n int) { w.wait(r, n) }
+
+func (w *realWorld) wait(r *recorder, n int) {
+	began := time.Now()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.NewTimer(100 * time.Second)
+	defer deadline.Stop()
+	for {
+		quiet, runs := r.quiet()
+		over := 0
+		if quiet >= calm && time.Since(began) >= calm {
+			for _, id := range runs {
+				if run, err := w.api.Run(w.t.Context(), id); err == nil && inngestapi.Final(run.Status) {
+					over++
+				}
+			}
+			if over >= n {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			require.FailNow(w.t, "the real server does not finish", "%d of %d runs are over, %d were seen", over, n, len(runs))
+		}
+	}
+}
+
+func (w *realWorld) read(id string) runAccount { return readRun(w.t, w.api, id) }
+
+// readRun asks a server, whichever it is, with the same client.
+func readRun(t testing.TB, api *inngestapi.Client, id string) runAccount {
+	run, err := api.Run(t.Context(), id)
+	require.NoError(t, err)
+	out := runAccount{Status: run.Status, Error: scrubText(run.Error)}
+	if len(run.Output) > 0 {
+		out.Output = scrub(decode(run.Output))
+	}
+	return out
+}
+
+// play is a scenario being played.
+type play struct {
+	t      testing.TB
+	w      world
+	app    string
+	client inngestgo.Client
+	rec    *recorder
+	errs   []string
+}
+
+func (p *play) connect(check *checkpoint.Config) {
+	url := p.w.url()
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: p.app, Dev: inngestgo.BoolPtr(true), APIBaseURL: &url, EventAPIBaseURL: &url, Checkpoint: check,
+		SigningKey: inngestgo.StrPtr(sim.New(sim.Options{}).SigningKey()),
+		Logger:     slog.New(slog.DiscardHandler),
+	})
+	require.NoError(p.t, err)
+	p.client = client
+}
+
+// ev is an event name of the scenario's own.
+func (p *play) ev(name string) string { return p.app + "/" + name }
+
+type (
+	ctx   = context.Context
+	input = inngestgo.Input[map[string]any]
+	opts  = inngestgo.FunctionOpts
+	body  = func(context.Context, input) (any, error)
+)
+
+// on defines a function for one of the scenario's events, or, with "=" before it, for an event of that very name.
+func (p *play) on(event string, o opts, f body) { p.when(event, "", o, f) }
+
+func (p *play) when(event, expression string, o opts, f body) {
+	var when *string
+	if expression != "" {
+		when = &expression
+	}
+	name, verbatim := strings.CutPrefix(event, "=")
+	if !verbatim {
+		name = p.ev(event)
+	}
+	p.trigger(inngestgo.MultipleTriggers{inngestgo.EventTrigger(name, when)}, o, f)
+}
+
+type data = map[string]any
+
+func (p *play) send(name string, d data) { p.sendID(name, "", d) }
+
+func (p *play) sendID(name, id string, d data) {
+	e := inngestgo.Event{Name: p.ev(name), Data: d}
+	if id != "" {
+		e.ID = &id
+	}
+	if _, err := p.client.Send(p.t.Context(), e); err != nil {
+		p.errs = append(p.errs, scrubText(err.Error()))
+	}
+}
+
+func (p *play) settle() { p.w.settle(p.rec) }
+
+// post sends a body to the event API as it is, and notes whether it was refused.
+func (p *play) post(body string) {
+	resp, err := http.Post(p.w.url()+"/e/key", "application/json", strings.NewReader(body))
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(p.t, err)
+	p.errs = append(p.errs, fmt.Sprintf("%.40s → %d", body, resp.StatusCode))
+}
