@@ -24,6 +24,7 @@ type httpTap struct {
 	base   *http.Transport
 	target atomic.Pointer[url.URL] // nil: none yet
 	active sync.WaitGroup          // handlers: Server.Close does not wait for them
+	cancel context.CancelFunc      // ends the handlers' context, and with it upgraded connections
 }
 
 // maxBody is the size up to which a body is read as a whole, so that it can be parsed, matched and sent twice. A
@@ -47,8 +48,11 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 		// An error of ours must not look like an answer of the far side's.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
+	var base context.Context
+	base, t.cancel = context.WithCancel(context.Background())
 	t.server = &http.Server{
-		ErrorLog: silent,
+		ErrorLog:    silent,
+		BaseContext: func(net.Listener) context.Context { return base },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			t.active.Add(1)
 			defer t.active.Done()
@@ -86,6 +90,7 @@ func (t *httpTap) shutdown(ctx context.Context) {
 	if err := t.server.Shutdown(ctx); err != nil {
 		_ = t.server.Close()
 	}
+	t.cancel()
 	t.active.Wait()
 	t.base.CloseIdleConnections()
 }

@@ -453,6 +453,33 @@ func TestTwoCallsOfOneRunKeepTheirCheckpoints(t *testing.T) {
 	require.Equal(t, "02RUN", saves[2].Checkpoint.Run)
 }
 
+func TestCloseEndsUpgradedConnections(t *testing.T) {
+	t.Parallel()
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	}))
+	t.Cleanup(far.Close)
+	w, err := newSet(t, tap.Options{}).API("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", w.Addr())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "GET /connect HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	require.NoError(t, err)
+	in := bufio.NewReader(conn)
+	_, err = http.ReadResponse(in, nil)
+	require.NoError(t, err)
+	require.NoError(t, w.Close(t.Context()))
+	_, err = in.ReadByte()
+	require.ErrorIs(t, err, io.EOF)
+}
+
 // TestBodiesTooLargeToRead pass unread, and the taps go on.
 func TestBodiesTooLargeToRead(t *testing.T) {
 	t.Parallel()

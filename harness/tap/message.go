@@ -34,12 +34,9 @@ func (s *session) dot() error {
 			if err := s.redial(); err != nil {
 				return err
 			}
+			return s.reply(i.fault, s.sayLast)
 		}
-		err := s.instead(i)
-		if err == nil {
-			s.end(nil)
-		}
-		return err
+		return s.instead(i)
 	}
 	r, err := s.ask([]byte(terminator))
 	if err != nil {
@@ -56,11 +53,8 @@ func (s *session) accepted(r reply) error {
 	if err := s.hold(AtDot, s.to...); err != nil {
 		return err
 	}
-	// The record comes before the reply, so that whoever has seen the effect of the reply finds it recorded.
-	s.note("server", r.lines()...)
 	s.record(func(m *Mail) { m.Told = m.Accepted })
-	s.end(nil)
-	return s.say("server", r.raw)
+	return s.sayLast("server", r.raw)
 }
 
 // chunk passes on a piece of a message whose size the command tells (RFC 3030). There is no dot at which to hold it:

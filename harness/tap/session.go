@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -314,6 +315,15 @@ func (s *session) say(by string, raw []byte) error {
 	return err
 }
 
+// sayLast tells the app what ends its delivery. The record comes first, so that whoever has seen the effect of a reply
+// finds it recorded.
+func (s *session) sayLast(by string, raw []byte) error {
+	s.note(by, reply{raw: raw}.lines()...)
+	s.end(nil)
+	_, err := s.app.Write(raw)
+	return err
+}
+
 // ask passes a line on and waits for the reply.
 func (s *session) ask(line []byte) (reply, error) {
 	if _, err := s.up.conn.Write(line); err != nil {
@@ -380,21 +390,23 @@ func (s *session) hold(at Point, to ...string) error {
 func (s *session) instead(i *Injection) error {
 	switch i.fault.Do {
 	case Reply:
-		text := i.fault.Text
-		if text == "" {
-			text = "Scripted fault"
-		}
-		if err := s.say("tap", fmt.Appendf(nil, "%d %s\r\n", i.fault.Code, text)); err != nil {
-			return err
-		}
-		if i.fault.Code == 421 {
-			return errQuit
-		}
-		return nil
+		return s.reply(i.fault, s.say)
 	case Lose:
 		return errors.Join(cut(i), s.ignore())
 	}
 	return cut(i)
+}
+
+// reply answers in the mail server's place.
+func (s *session) reply(f Fault, say func(by string, raw []byte) error) error {
+	text := cmp.Or(f.Text, "Scripted fault")
+	if err := say("tap", fmt.Appendf(nil, "%d %s\r\n", f.Code, text)); err != nil {
+		return err
+	}
+	if f.Code == 421 {
+		return errQuit
+	}
+	return nil
 }
 
 // ignore reads what the app says, and does not care, until it gives up.
