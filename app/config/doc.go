@@ -5,5 +5,8 @@
 // unsigned calls are trusted, and a .env file in the working directory fills in what the environment leaves unset.
 // Unset, it is production: keys, token and addresses must be given, and no .env file is read.
 //
-// Table lists every variable with its meaning; documentation is checked against it.
+// The SDK reads three more by itself, all rarely needed: INNGEST_ENV (branch environments), INNGEST_SERVE_HOST and
+// INNGEST_SERVE_PATH (where Inngest reaches the functions, if not at the Host of the call that registers them).
+//
+// Table lists every other variable with its meaning; documentation is checked against it.
 package config

@@ -14,12 +14,16 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/email"
 )
 
-// RecordTimeout is how long a run tries to record that an email was accepted before it leaves that to a later try.
-func RecordTimeout(sendTimeout time.Duration) time.Duration { return sendTimeout / 3 }
+// RecordTimeout is how long a run tries to record that an email was accepted before it leaves that to a later try: a
+// third of a delivery's time, but not so little that a busy database looks like one that is away.
+func RecordTimeout(sendTimeout time.Duration) time.Duration { return max(sendTimeout/3, 3*time.Second) }
 
-// SendLease is how long an attempt to send may take in all: the delivery, the recording, and a second for the rest.
+// leaseSlack is what the claim itself may take to be saved, and the whole seconds that the server waits in.
+const leaseSlack = 2 * time.Second
+
+// SendLease is how long an attempt to send may take in all.
 func SendLease(sendTimeout time.Duration) time.Duration {
-	return sendTimeout + RecordTimeout(sendTimeout) + time.Second
+	return leaseSlack + sendTimeout + RecordTimeout(sendTimeout)
 }
 
 // LadderTime is how long a run can take when every attempt fails: after that, a notification that has not come to its

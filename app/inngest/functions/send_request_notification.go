@@ -257,8 +257,12 @@ func (r *notifyRun) deliver(ctx context.Context, request app.Request, details Re
 		return app.Permanent(app.Undeliverable, "the email could not be written: "+err.Error(), err)
 	}
 
+	deadline := time.Now().Add(r.SendTimeout)
+	if latest := request.Notification.Claim.Until.Add(-RecordTimeout(r.SendTimeout)); deadline.After(latest) {
+		deadline = latest // the claim took long to be saved
+	}
 	limit := fmt.Errorf("not delivered within %v", r.SendTimeout)
-	ctx, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), request.Notification.Claim.At.Add(r.SendTimeout), limit)
+	ctx, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), deadline, limit)
 	defer cancel()
 	return sortSendError(r.Mailer.Send(ctx, message))
 }
