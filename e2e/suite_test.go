@@ -8,15 +8,12 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/app/config"
-	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
-	"github.com/odoo-maintenance/inngest-harness/app/service"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
@@ -29,37 +26,11 @@ const notify = "send-request-notification"
 
 var suite = harnesstest.New(harnesstest.Options{
 	Backends: []harness.Backend{local.New(local.Options{})},
-	Handler:  newApp,
+	Handler:  rig.App,
 	Golden:   "../fixtures/golden",
 })
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
-
-// newApp makes the notification app in the test's process, from the same variables that a program would read.
-func newApp(ctx context.Context, env harness.Env) (http.Handler, error) {
-	vars := map[string]string{}
-	for _, v := range env.Environ() {
-		key, value, _ := strings.Cut(v, "=")
-		vars[key] = value
-	}
-	c, err := config.Parse(vars)
-	if err != nil {
-		return nil, err
-	}
-	s, err := service.New(ctx, c, service.Deps{})
-	if err != nil {
-		return nil, err
-	}
-	return inProcess{s.Handler(), s}, nil
-}
-
-// inProcess is the app's handler with the Close that ends what runs behind it.
-type inProcess struct {
-	http.Handler
-	*service.Service
-}
-
-func (p inProcess) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.Handler.ServeHTTP(w, r) }
 
 // scene is a test with a plant and a store of its own.
 type scene struct {
@@ -71,13 +42,9 @@ type scene struct {
 // newScene seeds a copy of the plant in which every id and address is this test's alone.
 func newScene(t *harnesstest.T, plant fixtures.Plant) *scene {
 	t.Helper()
-	store, err := mongostore.Open(t.Context(), t.Env().MongoURI)
+	plant, store, err := rig.Seed(t.Context(), t.Env().MongoURI, plant, t.Salt())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
-	plant = plant.Clone(t.Salt())
-	var world app.World
-	require.NoError(t, json.Unmarshal(plant.JSON(), &world))
-	require.NoError(t, store.PutWorld(t.Context(), world))
 	return &scene{T: t, plant: plant, store: store}
 }
 

@@ -79,7 +79,8 @@ func (l *ledger) enter(c tap.Crossing) {
 		}
 		if c.Over() {
 			p.calls++
-			p.ended = p.ended || lastAnswer(c.Call)
+			// An answer that got lost on its way ends nothing.
+			p.ended = p.ended || c.HTTP.Status != 0 && lastAnswer(c.Call)
 			l.wake(keyRun(c.Call.Run))
 		}
 	case c.Dispatch != nil && c.Over():

@@ -35,6 +35,10 @@ type Options struct {
 	// server: 15 s and up to 30 s of jitter for the first retry.
 	RetryInterval time.Duration
 
+	// AppEnv holds further variables, as "KEY=value", for an app that runs as a program. They win over what its
+	// [Command] and the stack set.
+	AppEnv []string
+
 	// WithoutTaps leaves out the recording proxies between app, Inngest and MailHog. A trace then comes from the
 	// servers' own accounts alone, and no fault can be scripted.
 	WithoutTaps bool
@@ -58,7 +62,8 @@ type Stack struct {
 	ledger  *ledger
 	ownsDir bool
 
-	died chan error
+	died  chan error
+	ended chan struct{} // closed by Close
 
 	mu       sync.Mutex // guards what follows; held while an app is started or ended
 	app      *app
@@ -75,7 +80,7 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
 	}
-	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1)}
+	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1), ended: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -97,8 +102,10 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 	}
 	s.ledger = newLedger(s.wires.taps)
 	go func() {
-		if err, ok := <-s.servers.Died(); ok {
+		select {
+		case err := <-s.servers.Died():
 			s.report(err)
+		case <-s.ended:
 		}
 	}()
 	return s, nil
@@ -307,6 +314,7 @@ func (s *Stack) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
+	close(s.ended)
 	s.mu.Unlock()
 
 	errs := []error{s.endApp(ctx, appGrace)}

@@ -101,7 +101,7 @@ func (srv *server) startOnce(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	cmd := srv.spec.command(srv.bin, srv.ports, dir)
+	cmd := srv.spec.command(srv.bin, srv.ports, dir, srv.options)
 	watch := &conflictWatch{port: srv.ports[0]}
 	p, err := proc.Start(ctx, proc.Spec{
 		Name:    string(srv.spec.service),

@@ -25,7 +25,7 @@ type spec struct {
 	// ports lists the ports the server needs: the fixed number, or zero for any free one.
 	ports func(harness.Ports) []int
 	// command returns arguments and environment; dir is a directory of the server's own.
-	command func(bin toolchain.Binary, ports []int, dir string) command
+	command func(bin toolchain.Binary, ports []int, dir string, o harness.BackendOptions) command
 	// probe returns nil once the server, this one and not another on its port, is usable.
 	probe func(ctx context.Context, ports []int, dir string) error
 }
@@ -46,7 +46,7 @@ var specs = []spec{
 		service: harness.MailHog,
 		tool:    toolchain.MailHog,
 		ports:   func(p harness.Ports) []int { return []int{p.MailHog, p.SMTP} },
-		command: func(_ toolchain.Binary, ports []int, _ string) command {
+		command: func(_ toolchain.Binary, ports []int, _ string, _ harness.BackendOptions) command {
 			return command{args: []string{
 				"-ui-bind-addr", loopback(ports[0]), "-api-bind-addr", loopback(ports[0]), "-smtp-bind-addr", loopback(ports[1]),
 			}}
@@ -72,7 +72,7 @@ func mongoURI(port int) string {
 	return "mongodb://" + loopback(port) + "/?directConnection=true"
 }
 
-func mongoCommand(bin toolchain.Binary, ports []int, dir string) command {
+func mongoCommand(bin toolchain.Binary, ports []int, dir string, _ harness.BackendOptions) command {
 	if bin.Source == "MONGOD_BIN" {
 		return command{args: []string{
 			"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket",
@@ -85,17 +85,21 @@ func mongoCommand(bin toolchain.Binary, ports []int, dir string) command {
 // event and email.
 const tick = 10
 
-func inngestCommand(_ toolchain.Binary, ports []int, dir string) command {
+func inngestCommand(_ toolchain.Binary, ports []int, dir string, o harness.BackendOptions) command {
+	args := []string{
+		"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", strconv.Itoa(tick),
+		"--port", strconv.Itoa(ports[0]),
+		"--connect-gateway-port", strconv.Itoa(ports[1]),
+		"--connect-gateway-grpc-port", strconv.Itoa(ports[2]),
+		"--connect-executor-grpc-port", strconv.Itoa(ports[3]),
+		// It keeps nothing there; /dev repeats the name, which is how a probe knows this server from another.
+		"--sqlite-dir", dir,
+	}
+	if o.RetryInterval > 0 {
+		args = append(args, "--retry-interval", strconv.Itoa(int(o.RetryInterval.Seconds())))
+	}
 	return command{
-		args: []string{
-			"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", strconv.Itoa(tick),
-			"--port", strconv.Itoa(ports[0]),
-			"--connect-gateway-port", strconv.Itoa(ports[1]),
-			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]),
-			"--connect-executor-grpc-port", strconv.Itoa(ports[3]),
-			// It keeps nothing there; /dev repeats the name, which is how a probe knows this server from another.
-			"--sqlite-dir", dir,
-		},
+		args: args,
 		// An environment of its own: the command line also reads INNGEST_* variables, and DEBUG opens a port.
 		env: []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")},
 	}

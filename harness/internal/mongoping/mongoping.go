@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -20,7 +21,20 @@ const timeout = 2 * time.Second
 func Ping(ctx context.Context, uri string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout))
+	o := options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("MongoDB address: %w", err)
+	}
+	// A driver that finds nobody listening waits half a second before it looks again: too long for whoever waits for
+	// a server to start.
+	for _, host := range o.Hosts {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
+		if err != nil {
+			return fmt.Errorf("connect to MongoDB: %w", err)
+		}
+		conn.Close()
+	}
+	client, err := mongo.Connect(o)
 	if err != nil {
 		return fmt.Errorf("MongoDB address: %w", err)
 	}

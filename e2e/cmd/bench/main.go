@@ -1,0 +1,83 @@
+// Command bench measures what the harness costs, each figure beside a floor that was measured in the same run, in
+// turns. It prints medians with their 95 % confidence intervals.
+//
+//	go run ./e2e/cmd/bench            everything, some minutes
+//	go run ./e2e/cmd/bench -n 50      fewer of each
+//	go run ./e2e/cmd/bench -json f    the figures also as JSON
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+// figure is one measured thing.
+type figure struct {
+	Name string `json:"name"`
+	// Median, Low and High are in milliseconds: the median and its 95 % confidence interval.
+	Median float64 `json:"medianMs"`
+	Low    float64 `json:"lowMs"`
+	High   float64 `json:"highMs"`
+	N      int     `json:"n"`
+	// Note says what it is compared with.
+	Note string `json:"note,omitempty"`
+}
+
+func main() {
+	n := flag.Int("n", 300, "how many events to measure of each kind")
+	starts := flag.Int("starts", 10, "how many starts to measure of each kind")
+	out := flag.String("json", "", "write the figures to this file too")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	if err := run(ctx, *n, *starts, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, n, starts int, out string) error {
+	fmt.Printf("%s/%s, %d processors, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	var all []figure
+	for _, part := range []func(context.Context, int) ([]figure, error){
+		func(ctx context.Context, _ int) ([]figure, error) { return benchStart(ctx, starts) },
+		benchEvents,
+	} {
+		figures, err := part(ctx, n)
+		if err != nil {
+			return err
+		}
+		for _, f := range figures {
+			fmt.Printf("%-58s %9.1f ms  [%.1f, %.1f]  n=%d  %s\n", f.Name, f.Median, f.Low, f.High, f.N, f.Note)
+		}
+		fmt.Println()
+		all = append(all, figures...)
+	}
+	if out == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, append(data, '\n'), 0o644)
+}
+
+// backend is where the measurements run.
+func backend() *local.Backend { return local.New(local.Options{}) }
+
+// measured makes a figure of samples.
+func measured(name string, samples []time.Duration) figure {
+	median, low, high := medianInterval(samples)
+	return figure{Name: name, Median: ms(median), Low: ms(low), High: ms(high), N: len(samples)}
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// medianInterval returns the median of samples and its 95 % confidence interval, from the order statistics: it
+// assumes nothing about their distribution.
+func medianInterval(samples []time.Duration) (median, low, high time.Duration) {
+	if len(samples) == 0 {
+		return 0, 0, 0
+	}
+	s := slices.Sorted(slices.Values(samples))
+	n := float64(len(s))
+	half := 1.96 * math.Sqrt(n) / 2
+	at := func(rank float64) time.Duration {
+		return s[int(min(max(rank, 0), n-1))]
+	}
+	median = s[len(s)/2]
+	if len(s)%2 == 0 {
+		median = (median + s[len(s)/2-1]) / 2
+	}
+	return median, at(math.Floor(n/2 - half)), at(math.Ceil(n/2 + half))
+}
+
+// ratios divides pair by pair.
+func ratios(a, b []time.Duration) (median float64) {
+	var r []float64
+	for i := range min(len(a), len(b)) {
+		r = append(r, float64(a[i])/float64(b[i]))
+	}
+	slices.Sort(r)
+	if len(r) == 0 {
+		return math.NaN()
+	}
+	return r[len(r)/2]
+}

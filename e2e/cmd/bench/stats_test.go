@@ -1,0 +1,29 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMedianInterval(t *testing.T) {
+	t.Parallel()
+	var samples []time.Duration
+	for i := range 100 {
+		samples = append(samples, time.Duration(100-i))
+	}
+	median, low, high := medianInterval(samples)
+	require.Equal(t, time.Duration(50), median)
+	require.Equal(t, time.Duration(41), low)
+	require.Equal(t, time.Duration(61), high)
+	median, low, high = medianInterval([]time.Duration{7})
+	require.Equal(t, []time.Duration{7, 7, 7}, []time.Duration{median, low, high})
+	median, _, _ = medianInterval(nil)
+	require.Zero(t, median)
+}
+
+func TestRatios(t *testing.T) {
+	t.Parallel()
+	require.InDelta(t, 2, ratios([]time.Duration{2, 4, 30}, []time.Duration{1, 2, 3}), 1e-9)
+}

@@ -1,0 +1,141 @@
+package faults_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// mishap is a fault that one request of a burst meets, and what is promised nonetheless.
+type mishap struct {
+	fault   tap.Fault
+	promise promise
+}
+
+var mishaps = []mishap{
+	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 451, Text: "Busy"}, sent()},
+	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 450, Text: "Busy", Times: 2}, sent()},
+	{tap.Fault{At: tap.AtRCPT, Do: tap.Drop}, sent()},
+	{tap.Fault{At: tap.AtDATA, Do: tap.Reply, Code: 421, Text: "Going down"}, sent()},
+	{tap.Fault{At: tap.AtBody, Do: tap.Drop, Bytes: 500}, sent()},
+	{tap.Fault{At: tap.AtDot, Do: tap.Drop}, sent()},
+	{tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 452, Text: "Full"}, sent()},
+	{tap.Fault{At: tap.AtDot, Do: tap.DropAnswer}, sentTwice()},
+	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "Nobody here"}, failed("550 Nobody here")},
+}
+
+// creators is how many requests are posted at once.
+const creators = 8
+
+var burstRows = []row{
+	{fmt.Sprintf("burst of %d requests, 10 %% meet a random SMTP fault", burstSize()), sent(), func(s *scene) {
+		seed := uint64(number("FAULTS_SEED", 1))
+		s.Logf("FAULTS_SEED=%d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		drafts := make([]draft, burstSize())
+		for i := range drafts {
+			drafts[i] = s.draft()
+			if random.Float64() >= 0.1 {
+				continue
+			}
+			m := mishaps[random.IntN(len(mishaps))]
+			m.fault.To = drafts[i].to
+			s.inject(m.fault)
+			drafts[i].promise = &m.promise
+		}
+		s.createAll(drafts)
+		s.settleAll()
+	}},
+}
+
+// burstSize is the number of requests in the burst.
+func burstSize() int { return number("FAULTS_BURST", 200) }
+
+// number reads a variable, or the default where it is not set.
+func number(variable string, byDefault int) int {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv(variable), strconv.Itoa(byDefault)))
+	if err != nil || n < 1 {
+		panic(fmt.Sprintf("%s must be a positive number", variable)) // at the start, before any test
+	}
+	return n
+}
+
+// createAll posts requests side by side, as many people would.
+func (s *scene) createAll(drafts []draft) {
+	s.Helper()
+	s.requests = make([]accepted, len(drafts))
+	errs := make(chan error, len(drafts))
+	next := make(chan int)
+	var posting sync.WaitGroup
+	for range creators {
+		posting.Go(func() {
+			for i := range next {
+				status, body, err := s.tryPost(drafts[i].body)
+				if err == nil && status != http.StatusCreated {
+					err = fmt.Errorf("the API answered %d: %s", status, body)
+				}
+				s.requests[i].draft = drafts[i]
+				if err == nil {
+					err = json.Unmarshal(body, &s.requests[i].request)
+				}
+				if err != nil {
+					errs <- err
+				}
+			}
+		})
+	}
+	for i := range drafts {
+		next <- i
+	}
+	close(next)
+	posting.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(s, err)
+	}
+}
+
+// settleAll waits until all requests have come to their end, and asks for many at a time.
+func (s *scene) settleAll() {
+	s.Helper()
+	place := map[string]int{}
+	for i, a := range s.requests {
+		place[a.request.ID] = i
+	}
+	s.eventually(500*time.Millisecond, func() error {
+		open, after := len(place), ""
+		for {
+			const page = 200
+			requests, err := s.store.Requests(s.Context(), after, page)
+			if err != nil {
+				return err
+			}
+			for _, r := range requests {
+				after = r.ID
+				i, mine := place[r.ID]
+				if state := r.Notification.State; mine && (state == app.Sent || state == app.Failed) {
+					s.requests[i].request = r
+					open--
+				}
+			}
+			if len(requests) < page {
+				break
+			}
+		}
+		if open > 0 {
+			return fmt.Errorf("%d of %d requests are still on their way", open, len(place))
+		}
+		return nil
+	})
+}

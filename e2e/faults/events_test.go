@@ -1,0 +1,153 @@
+package faults_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// event is the event of a request as somebody else would send it, with some of its data changed.
+func (s *scene) event(r app.Request, id string, changed map[string]any) harness.Event {
+	s.Helper()
+	encoded, err := json.Marshal(r.Event().Data)
+	require.NoError(s, err)
+	var data map[string]any
+	require.NoError(s, json.Unmarshal(encoded, &data))
+	for key, value := range changed {
+		data[key] = value
+	}
+	return harness.Event{ID: id, Name: app.EventRequestCreated, Data: data}
+}
+
+var eventRows = []row{
+	{"the same event three times", sent(), func(s *scene) {
+		r := s.create(s.draft())
+		for range 2 {
+			s.send(s.event(r, app.EventID(r.ID, 1), nil))
+		}
+	}},
+	{"malformed events straight to Inngest", sent(), func(s *scene) {
+		r := s.create(s.draft())
+		for name, changed := range map[string]map[string]any{
+			"number":  {"requestId": 42},
+			"list":    {"requestId": []string{r.ID}},
+			"query":   {"requestId": map[string]string{"$ne": ""}},
+			"nothing": {"requestId": nil, "technicianId": nil},
+			"control": {"requestId": r.ID[:23] + "\x00"},
+		} {
+			s.rejects(s.event(r, r.ID+"-malformed-"+name, changed))
+		}
+	}},
+	{"events that name what is not there", sent(), func(s *scene) {
+		r := s.create(s.draft())
+		s.rejects(s.event(r, r.ID+"-unknown-request", map[string]any{"requestId": s.store.NewID()}))
+		s.rejects(s.event(r, r.ID+"-unknown-technician", map[string]any{"technicianId": s.store.NewID()}))
+	}},
+	{"oversized events straight to Inngest", sent(), func(s *scene) {
+		r := s.create(s.draft())
+		// What the server takes must not hurt, and what it refuses must not get through.
+		s.send(s.event(r, r.ID+"-large", map[string]any{"subject": strings.Repeat("large ", 30_000)}))
+		_, err := s.stack.Send(s.Context(), s.event(r, r.ID+"-oversized", map[string]any{"subject": strings.Repeat("oversized ", 1_000_000)}))
+		require.ErrorContains(s, err, "larger than the server takes")
+	}},
+	{"hostile text in every field of an event", sent(), func(s *scene) {
+		r := s.create(s.draft())
+		const hostile = "\r\nBcc: all@plant.test\r\n\r\n<script>{{.}}</script>\u202e"
+		s.send(s.event(r, r.ID+"-hostile", map[string]any{
+			"subject": hostile, "type": hostile, "equipmentId": hostile, "requestedById": hostile, hostile: hostile,
+		}))
+		s.rejects(s.event(r, r.ID+"-hostile-ids", map[string]any{"requestId": hostile, "technicianId": hostile}))
+	}},
+	{"hostile text in every field of a request", sent(), func(s *scene) {
+		for _, r := range fixtures.HostileRequests() {
+			d := s.draftOf(r, fixtures.HostileWorld())
+			switch {
+			case !r.Accepted():
+				status, body := s.post(d.body)
+				require.Equal(s, http.StatusBadRequest, status, "%s: %s", r.Name, body)
+			case r.Notification == fixtures.Failed:
+				p := failed("no email address")
+				d.promise = &p
+				s.create(d)
+			default:
+				s.create(d)
+			}
+		}
+	}},
+}
+
+// rejects sends an event for which the function must fail at once, without an email.
+func (s *scene) rejects(e harness.Event) {
+	s.Helper()
+	v, err := s.stack.Judge(s.Context(), s.send(e), harness.Expectation{
+		Runs:        []harness.RunExpectation{{Function: notify, Status: harness.StatusFailed}},
+		NoOtherRuns: true,
+		NoOtherMail: true,
+	}, harness.JudgeOptions{Timeout: patience})
+	require.NoError(s, err)
+	require.NoError(s, v.Err())
+}
+
+var raceRows = []row{
+	{"two events for one request, the second overtakes", sent(), func(s *scene) {
+		hold := s.inject(before(sendEmail, getTechnician))
+		r := s.create(s.draft())
+		s.reached(hold)
+		id := s.send(s.event(r, r.ID+"-overtakes", nil))
+		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{
+			Runs: []harness.RunExpectation{{Function: notify, Status: harness.StatusCompleted}},
+		}, harness.JudgeOptions{Timeout: patience})
+		require.NoError(s, err)
+		require.NoError(s, v.Err())
+		hold.Release()
+	}},
+	{"two events for one request, while the first delivers", sent(), func(s *scene) {
+		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold})
+		r := s.create(s.draft())
+		s.reached(hold)
+		id := s.send(s.event(r, r.ID+"-beside", nil))
+		s.sees("the second run's answer", s.began, func(c tap.Crossing) bool {
+			return c.Call != nil && c.Over() && len(c.Call.Events) > 0 && c.Call.Events[0].ID == r.ID+"-beside"
+		})
+		_ = id
+		hold.Release()
+	}},
+	{"one call delivered twice, side by side", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtCall, Do: tap.Twice, Concurrent: true, Function: notify})
+		s.create(s.draft())
+	}},
+	{"one call delivered twice, the second answer heard", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtCall, Do: tap.Twice, Second: true, Function: notify})
+		s.create(s.draft())
+	}},
+	{"a call's answer lost", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Function: notify})
+		s.create(s.draft())
+	}},
+	{"send-email done, never saved", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtStep, Do: tap.DropAnswer, Function: notify, Step: sendEmail})
+		s.create(s.draft())
+	}},
+	{"the event lost on its way, twice", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Drop, Times: 2})
+		s.create(s.draft())
+	}},
+	{"the event refused with 500, then taken", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 2})
+		s.create(s.draft())
+	}},
+	{"the event swallowed: answered, never there", sent(), func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Swallow})
+		s.create(s.draft())
+		// The server does not know what it never had.
+		s.sees("the event swallowed", s.began, func(c tap.Crossing) bool { return c.Dispatch != nil && c.Over() })
+		s.lostAt = s.stack.Taps().Last()
+	}},
+}

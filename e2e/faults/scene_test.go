@@ -1,0 +1,314 @@
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// notify is the function under test, as expectations name it.
+const notify = "send-request-notification"
+
+// Steps of the function.
+const (
+	fetchDetails  = "fetch-request-details"
+	getTechnician = "get-technician-email"
+	sendEmail     = "send-email"
+)
+
+// patience is how long a row waits for what must happen before it gives up. It is generous: the machine may be busy.
+const patience = 90 * time.Second
+
+// scene is one row at work: its requests and its faults.
+type scene struct {
+	*testing.T
+	stack *harness.Stack
+	store app.Store
+
+	began    uint64 // the last record of the taps before the row
+	requests []accepted
+	events   []string // ULIDs of the events that the row has sent to Inngest itself
+	faults   []injected
+	lostAt   uint64 // the last record of the taps before Inngest lost its state
+}
+
+// accepted is a request that the API has taken.
+type accepted struct {
+	draft
+	request app.Request
+}
+
+// draft is a request about people and things that no other one is about, before it is created.
+type draft struct {
+	body []byte
+	to   string // the technician's address
+	// promise, where it is not nil, is made for this request in place of the row's.
+	promise *promise
+}
+
+// injected is an armed fault with its description.
+type injected struct {
+	*tap.Injection
+	name string
+}
+
+func newScene(t *testing.T, stack *harness.Stack) *scene {
+	t.Helper()
+	env, ok := stack.Env()
+	require.True(t, ok, "the stack runs no app")
+	store, err := mongostore.Open(t.Context(), env.MongoURI)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
+	return &scene{T: t, stack: stack, store: store, began: stack.Taps().Last()}
+}
+
+// draft seeds a world for one request.
+func (s *scene) draft() draft {
+	s.Helper()
+	return s.draftOf(fixtures.Requests()[0], fixtures.World())
+}
+
+func (s *scene) draftOf(r fixtures.Request, plant fixtures.Plant) draft {
+	s.Helper()
+	plant = plant.Clone(strings.ToLower(rand.Text()[:12]))
+	r = r.In(plant)
+	// Only those that the request names.
+	named := []string{r.Field("technicianId"), r.Field("requestedById"), r.Field("equipmentId")}
+	plant.Users = slices.DeleteFunc(plant.Users, func(u fixtures.User) bool { return !slices.Contains(named, u.ID) })
+	plant.Equipment = slices.DeleteFunc(plant.Equipment, func(e fixtures.Equipment) bool { return !slices.Contains(named, e.ID) })
+	var world app.World
+	require.NoError(s, json.Unmarshal(plant.JSON(), &world))
+	require.NoError(s, s.store.PutWorld(s.Context(), world))
+	technician, _ := plant.User(r.Field("technicianId")) // none: the API refuses the request
+	return draft{body: r.Body, to: technician.Email}
+}
+
+// create posts a request that the API takes.
+func (s *scene) create(d draft) app.Request {
+	s.Helper()
+	status, body := s.post(d.body)
+	require.Equal(s, http.StatusCreated, status, "%s", body)
+	var r app.Request
+	require.NoError(s, json.Unmarshal(body, &r))
+	s.requests = append(s.requests, accepted{d, r})
+	return r
+}
+
+func (s *scene) post(body []byte) (status int, answer []byte) {
+	s.Helper()
+	status, answer, err := s.tryPost(body)
+	require.NoError(s, err)
+	return status, answer
+}
+
+// tryPost is post for any goroutine.
+func (s *scene) tryPost(body []byte) (status int, answer []byte, err error) {
+	env, _ := s.stack.Env()
+	req, err := http.NewRequestWithContext(s.Context(), http.MethodPost, env.AppURL+"/api/requests", bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	answer, err = io.ReadAll(res.Body)
+	return res.StatusCode, answer, err
+}
+
+// inject arms a fault, which the row will have to have met.
+func (s *scene) inject(f tap.Fault) *tap.Injection {
+	s.Helper()
+	i, err := s.stack.Taps().Inject(f)
+	require.NoError(s, err)
+	s.Cleanup(i.Drop)
+	s.faults = append(s.faults, injected{i, f.String()})
+	return i
+}
+
+// reached waits until a fault has something in its hold.
+func (s *scene) reached(holds ...*tap.Injection) {
+	s.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for _, hold := range holds {
+		select {
+		case <-hold.Reached():
+		case <-timeout.C:
+			s.Fatalf("within %v nothing came to the point of the fault", patience)
+		}
+	}
+}
+
+// sees waits for something that crosses a wire after a record.
+func (s *scene) sees(what string, after uint64, is func(tap.Crossing) bool) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	for c, err := range s.stack.Taps().Watch(ctx, after) {
+		if err == nil && is(c) {
+			return
+		}
+	}
+	s.Fatalf("within %v the taps did not see %s", patience, what)
+}
+
+// kill ends a service at once.
+func (s *scene) kill(service harness.Service) {
+	s.Helper()
+	if service == harness.Inngest {
+		defer func() { s.lostAt = s.stack.Taps().Last() }()
+	}
+	require.NoError(s, s.stack.Kill(s.Context(), service))
+}
+
+// run starts it again.
+func (s *scene) run(service harness.Service) {
+	s.Helper()
+	require.NoError(s, s.stack.Run(s.Context(), service))
+}
+
+// send sends an event to Inngest past the app.
+func (s *scene) send(e harness.Event) string {
+	s.Helper()
+	ids, err := s.stack.Send(s.Context(), e)
+	require.NoError(s, err)
+	s.events = append(s.events, ids[0])
+	return ids[0]
+}
+
+// eventually calls f until it says that all is well. Its last complaint is shown when time is up.
+func (s *scene) eventually(pause time.Duration, f func() error) {
+	s.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			s.Fatalf("after %v: %v", patience, err)
+		}
+	}
+}
+
+// settle waits until every request has come to its end.
+func (s *scene) settle() {
+	s.Helper()
+	open := len(s.requests)
+	s.eventually(50*time.Millisecond, func() error {
+		for open > 0 {
+			a := &s.requests[open-1]
+			stored, err := s.store.Request(s.Context(), a.request.ID)
+			if err != nil {
+				return fmt.Errorf("read request %s: %w", a.request.ID, err)
+			}
+			a.request = stored
+			if n := stored.Notification; n.State != app.Sent && n.State != app.Failed {
+				return fmt.Errorf("request %s is still %s (generation %d, last error %q)", stored.ID, n.State, n.Generation, n.LastError)
+			}
+			open--
+		}
+		return nil
+	})
+}
+
+// quiet waits until every run that descends from the row's events has ended, so that no further email can come.
+func (s *scene) quiet() {
+	s.Helper()
+	for _, id := range slices.Concat(s.events, s.dispatched()) {
+		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{
+			Mail: []harness.MailExpectation{{To: "nobody@plant.test", Absent: true}},
+		}, harness.JudgeOptions{Timeout: patience})
+		require.NoError(s, err)
+		require.NoError(s, v.Err())
+	}
+}
+
+// dispatched returns the ULIDs of the events that the app has sent for the row's requests, as far as the Inngest
+// server still knows them.
+func (s *scene) dispatched() []string {
+	mine := map[string]bool{}
+	for _, a := range s.requests {
+		mine[a.request.ID] = true
+	}
+	var ids []string
+	for _, c := range s.stack.Taps().Crossings() {
+		if c.Dispatch == nil || c.Seq <= s.lostAt {
+			continue
+		}
+		for _, e := range c.Dispatch.Events {
+			request, _, _ := strings.Cut(e.ID, "-")
+			if mine[request] && e.ServerID != "" {
+				ids = append(ids, e.ServerID)
+			}
+		}
+	}
+	return ids
+}
+
+// outcomes returns what came of the requests, in their order.
+func (s *scene) outcomes() []outcome {
+	byRecipient := map[string]*outcome{}
+	outcomes := make([]outcome, len(s.requests))
+	for i, a := range s.requests {
+		outcomes[i].request = a.request
+		byRecipient[strings.ToLower(a.to)] = &outcomes[i]
+	}
+	for _, c := range s.stack.Taps().Crossings() {
+		if c.Mail == nil {
+			continue
+		}
+		for _, to := range slices.Concat(c.Mail.To, c.Mail.Refused) {
+			switch o := byRecipient[strings.ToLower(to)]; {
+			case o == nil:
+			case c.Mail.Accepted:
+				o.accepted = append(o.accepted, c.Mail.MessageID)
+			default:
+				o.refused++
+			}
+		}
+	}
+	return outcomes
+}
+
+// promised is what is promised for the i-th request.
+func (s *scene) promised(i int, row promise) promise {
+	if own := s.requests[i].promise; own != nil {
+		return *own
+	}
+	return row
+}
+
+// nextGoesThrough creates one more request, to which nothing happens.
+func (s *scene) nextGoesThrough() {
+	s.Helper()
+	next := &scene{T: s.T, stack: s.stack, store: s.store, began: s.stack.Taps().Last()}
+	next.create(next.draft())
+	next.settle()
+	next.quiet()
+	require.NoError(s, sent().check(next.outcomes()[0]), "the next request")
+}

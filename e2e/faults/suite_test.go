@@ -1,0 +1,235 @@
+package faults_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+// The app's times, short enough for a test to wait for them. A phase of a delivery may take a third of mailTimeout,
+// an attempt holds its claim for 4/3 of it and a second.
+const (
+	mailTimeout     = 3 * time.Second
+	redispatchAfter = 5 * time.Second
+)
+
+// program is the app. TestMain builds it: a program can be killed.
+var program = &harness.Command{
+	Env: []string{
+		"MAIL_TIMEOUT=" + mailTimeout.String(),
+		"REDISPATCH_AFTER=" + redispatchAfter.String(),
+		"GORACE=halt_on_error=1", // where the tests run with -race, the app does too
+	},
+}
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{local.New(local.Options{})},
+	Command:  program,
+})
+
+// matrix is filled by the rows.
+var matrix table
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	if err := sideBySide(); err != nil {
+		return wrong(err)
+	}
+	dir, err := os.MkdirTemp("", "faults-")
+	if err != nil {
+		return wrong(err)
+	}
+	defer os.RemoveAll(dir)
+	built, err := build(dir)
+	if err != nil {
+		return wrong(err)
+	}
+	program.Args = []string{built}
+
+	code := suite.Main(m)
+	if err := report(); err != nil {
+		return wrong(err)
+	}
+	return code
+}
+
+func wrong(err error) int {
+	fmt.Fprintln(os.Stderr, "faults:", err)
+	return 1
+}
+
+// rowsAtOnce is how many rows may run at once. They wait most of the time: for retries, leases and timeouts.
+const rowsAtOnce = 12
+
+// sideBySide sets -parallel, which is the number of processors by default.
+func sideBySide() error {
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if chosen {
+		return nil
+	}
+	return flag.Set("test.parallel", strconv.Itoa(rowsAtOnce))
+}
+
+// build compiles the app, with the race detector where this test has it.
+func build(dir string) (string, error) {
+	bin := filepath.Join(dir, "app")
+	if runtime.GOOS == "windows" {
+		bin += ".exe"
+	}
+	args := []string{"build", "-o", bin}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = append(args, "-race")
+	}
+	args = append(args, "github.com/odoo-maintenance/inngest-harness/app/cmd/app")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the app: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+func report() error {
+	if len(matrix.results) == 0 {
+		return nil
+	}
+	var errs []error
+	if testing.Verbose() || os.Getenv("HARNESS_TABLE") == "1" {
+		errs = append(errs, matrix.print(os.Stdout))
+	}
+	if dir := os.Getenv("HARNESS_REPORT"); dir != "" {
+		errs = append(errs, matrix.save(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// row is one fault of the matrix.
+type row struct {
+	fault   string
+	promise promise
+	// happen lets the fault happen to the requests that it creates. Every fault that it injects has to act.
+	happen func(s *scene)
+}
+
+// group is rows that run on one stack.
+type group struct {
+	name string
+	// alone says that the rows break things that others need: they get a stack of their own and run one after the
+	// other. Otherwise they run side by side on the stack that all such groups share.
+	alone bool
+	// env are further variables for the app of a group that is alone.
+	env  []string
+	rows []row
+}
+
+var groups = []group{
+	{name: "smtp", rows: smtpRows},
+	{name: "mail server", alone: true, rows: mailServerRows},
+	{name: "database", alone: true, rows: databaseRows},
+	{name: "inngest", alone: true, rows: inngestRows},
+	{name: "app killed at a step", alone: true, rows: appStepRows},
+	{name: "app killed around them", alone: true, rows: appRows},
+	{name: "events", rows: eventRows},
+	{name: "events that race", alone: true, rows: raceRows},
+	{name: "burst", alone: true, env: []string{"REDISPATCH_AFTER=2m"}, rows: burstRows},
+}
+
+func TestFaultMatrix(t *testing.T) {
+	place := 0
+	for _, g := range groups {
+		first := place
+		place += len(g.rows)
+		rows := func(t *harnesstest.T) {
+			for i, r := range g.rows {
+				t.Run(r.fault, func(tt *testing.T) {
+					if !g.alone {
+						tt.Parallel()
+					}
+					r.run(tt, t.Stack, first+i)
+				})
+			}
+		}
+		t.Run(g.name, func(t *testing.T) {
+			if g.alone {
+				suite.RunAlone(t, func(o *harness.Options) { o.AppEnv = g.env }, rows)
+			} else {
+				suite.Run(t, rows)
+			}
+		})
+	}
+}
+
+// run lets the fault happen and holds what came of it against the promise.
+func (r row) run(t *testing.T, stack *harness.Stack, place int) {
+	res := result{Fault: r.fault, Backend: stack.Backend(), Promised: r.promise.String(), Happened: "the row came to no end", place: place}
+	t.Cleanup(func() {
+		res.Kept = !t.Failed()
+		matrix.add(res)
+	})
+	s := newScene(t, stack)
+	began := time.Now()
+	r.happen(s)
+	s.settle()
+	res.Took = time.Since(began)
+	s.quiet()
+
+	outcomes := s.outcomes()
+	res.Happened = summary(outcomes)
+	for i, o := range outcomes {
+		if err := s.promised(i, r.promise).check(o); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, fault := range s.faults {
+		if fault.Applied() == 0 {
+			t.Errorf("the fault never acted: %s", fault.name)
+		}
+	}
+	s.nextGoesThrough()
+}
+
+// summary is what happened to all requests of a row.
+func summary(outcomes []outcome) string {
+	if len(outcomes) == 1 {
+		return outcomes[0].String()
+	}
+	sent, copied, failed, open := 0, 0, 0, 0
+	for _, o := range outcomes {
+		switch o.request.Notification.State {
+		case app.Sent:
+			sent++
+		case app.Failed:
+			failed++
+		default:
+			open++
+		}
+		if len(o.accepted) > 1 {
+			copied++
+		}
+	}
+	text := fmt.Sprintf("%d requests: %d sent", len(outcomes), sent)
+	for _, part := range []struct {
+		count int
+		word  string
+	}{{copied, "of them twice"}, {failed, "failed with a reason"}, {open, "without an end"}} {
+		if part.count > 0 {
+			text += fmt.Sprintf(", %d %s", part.count, part.word)
+		}
+	}
+	return text
+}
