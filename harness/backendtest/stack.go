@@ -41,24 +41,44 @@ func (s *stack) checkUsable(t *testing.T) {
 	}
 }
 
-// frozenTime is how long a server is given to show that it is not frozen.
-const frozenTime = 300 * time.Millisecond
+const (
+	// frozenTime is how long a server does nothing for the suite to take it for frozen.
+	frozenTime = 300 * time.Millisecond
+	// freezeTime is how long it may take until it is: a signal to stop is not obeyed within the call.
+	freezeTime = 10 * time.Second
+)
 
-// frozen says whether a server takes a connection and then does nothing.
+// frozen says whether a server takes connections and then does nothing.
 func (s *stack) frozen(t *testing.T, server harness.Service) bool {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), frozenTime)
-	defer cancel()
+	addr := s.address(server)
+	for deadline := time.Now().Add(freezeTime); time.Now().Before(deadline); {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		conn.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), frozenTime)
+		err = s.usable(ctx, server)
+		silent := err != nil && ctx.Err() != nil
+		cancel()
+		if silent {
+			return true
+		}
+	}
+	return false
+}
+
+// address is where a server takes connections.
+func (s *stack) address(server harness.Service) string {
 	ends := s.Endpoints()
-	addr := map[harness.Service]string{
-		harness.Mongo:   strings.TrimSuffix(strings.TrimPrefix(ends.Mongo, "mongodb://"), "/?directConnection=true"),
-		harness.MailHog: ends.SMTP,
-		harness.Inngest: strings.TrimPrefix(ends.Inngest, "http://"),
-	}[server]
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	require.NoError(t, err)
-	defer conn.Close()
-	return errors.Is(s.usable(ctx, server), context.DeadlineExceeded) || ctx.Err() != nil
+	switch server {
+	case harness.Mongo:
+		addr, _, _ := strings.Cut(strings.TrimPrefix(ends.Mongo, "mongodb://"), "/")
+		return addr
+	case harness.MailHog:
+		return ends.SMTP
+	default:
+		return strings.TrimPrefix(ends.Inngest, "http://")
+	}
 }
 
 // functions are the ids of the functions that the Inngest server knows.
@@ -82,7 +102,7 @@ func (s *stack) eventToEmail(t *testing.T) {
 	_, err := s.Send(ctx, harness.Event{Name: eventName, Data: greeting{To: to}})
 	require.NoError(t, err)
 	m, err := s.Inbox().Wait(ctx, inbox.Filter{To: to})
-	require.NoError(t, err)
+	require.NoError(t, err, "the end of Inngest's log:\n%s", strings.Join(s.Tail(harness.Inngest), "\n"))
 	require.Equal(t, "Hello", m.Subject)
 }
 

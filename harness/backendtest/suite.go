@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"testing"
@@ -70,7 +71,10 @@ func (s *suite) start(t *testing.T, o harness.Options) *stack {
 	o.Dir = t.TempDir()
 	st, err := harness.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
+	t.Cleanup(func() {
+		require.NoError(t, st.Close(context.Background()))
+		http.DefaultClient.CloseIdleConnections() // the SDK's, which registers by it whatever it is given
+	})
 	require.NoError(t, st.RunHandler(ctx, newApp))
 	return &stack{st}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 )
 
-func TestBackend(t *testing.T) {
+func TestOnEngineBackend(t *testing.T) {
 	b := containers.New(containers.Options{})
 	docker := connect(t)
 	backendtest.Run(t, func(testing.TB) harness.Backend { return b }, backendtest.Caps{
@@ -83,7 +83,7 @@ func one(tb testing.TB, docker *client.Client, label string) string {
 	return found.Items[0].ID
 }
 
-func TestPortsArePublishedOnLoopbackAlone(t *testing.T) {
+func TestOnEnginePortsArePublishedOnLoopbackAlone(t *testing.T) {
 	docker := connect(t)
 	servers := start(t, containers.New(containers.Options{}))
 	defer func() { require.NoError(t, servers.Close(context.Background())) }()
@@ -113,7 +113,7 @@ func start(t *testing.T, b harness.Backend) harness.Servers {
 // childVariable makes this test binary a process that starts a stack and waits for its death.
 const childVariable = "CONTAINERS_TEST_CHILD"
 
-func TestWhatAKilledProcessLeavesIsSweptAtTheNextStart(t *testing.T) {
+func TestOnEngineWhatAKilledProcessLeavesIsSweptAtTheNextStart(t *testing.T) {
 	if dir := os.Getenv(childVariable); dir != "" {
 		_, err := containers.New(containers.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir})
 		require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestWhatAKilledProcessLeavesIsSweptAtTheNextStart(t *testing.T) {
 	require.NoError(t, next.Close(context.Background()))
 }
 
-func TestAnImageThatIsNotHere(t *testing.T) {
+func TestOnEngineAnImageThatIsNotHere(t *testing.T) {
 	// Nothing listens on this port of the engine's machine, so this registry is out of reach at once.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -164,14 +164,14 @@ func TestAnImageThatIsNotHere(t *testing.T) {
 	require.Contains(t, why, "its registry cannot be reached")
 }
 
-func TestChooseTakesContainersWhereTheyWork(t *testing.T) {
+func TestOnEngineChooseTakesContainersWhereTheyWork(t *testing.T) {
 	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "containers", b.Name())
 	require.Equal(t, "a Docker engine answers and the images are there", why)
 }
 
-func TestChooseWithoutAnEngine(t *testing.T) {
+func TestOnEngineChooseWithoutAnEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(t.TempDir(), "none.sock"))
 	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestChooseWithoutAnEngine(t *testing.T) {
 	require.ErrorContains(t, err, "start Docker")
 }
 
-func TestAContainerThatDoesNotStayUp(t *testing.T) {
+func TestOnEngineAContainerThatDoesNotStayUp(t *testing.T) {
 	// The image's own program does not know what it is told to do.
 	images := containers.Images{Mongo: mailhogImage()}
 	b := containers.New(containers.Options{Images: images, StartTimeout: 2 * time.Second})

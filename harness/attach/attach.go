@@ -1,0 +1,199 @@
+package attach
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+)
+
+// The variables that name servers.
+const (
+	EnvInngest     = "HARNESS_INNGEST_URL"
+	EnvMailHog     = "HARNESS_MAILHOG_URL"
+	EnvSMTP        = "HARNESS_SMTP_ADDR"
+	EnvMongo       = "HARNESS_MONGO_URI"
+	EnvProject     = "HARNESS_COMPOSE_PROJECT"
+	EnvAllowRemote = "HARNESS_ALLOW_REMOTE"
+)
+
+// Options says which servers to attach to. The zero value takes them from the environment, else from the state file.
+type Options struct {
+	// Endpoints are the servers themselves. Empty: looked for elsewhere; all four fields are required otherwise.
+	Endpoints harness.Endpoints
+	// Project is a Docker Compose project with the services mongo, mailhog and inngest. Empty:
+	// HARNESS_COMPOSE_PROJECT.
+	Project string
+	// Dir is where the search for a state file begins. Empty: the working directory.
+	Dir string
+	// AllowRemote allows servers that are not on loopback. False: HARNESS_ALLOW_REMOTE decides.
+	AllowRemote bool
+}
+
+// Backend attaches to servers that are up. It is safe for concurrent use.
+type Backend struct{ o Options }
+
+// New returns the backend. It looks for no servers yet.
+func New(o Options) *Backend {
+	o.Project = cmp.Or(o.Project, os.Getenv(EnvProject))
+	o.AllowRemote = o.AllowRemote || os.Getenv(EnvAllowRemote) == "1"
+	return &Backend{o}
+}
+
+// Name implements [harness.Backend].
+func (*Backend) Name() string { return "attach" }
+
+// Start implements [harness.Backend]: it finds the servers and checks that each answers as what it should be. The
+// ports in o are of no account.
+func (b *Backend) Start(ctx context.Context, _ harness.BackendOptions) (harness.Servers, error) {
+	found, err := b.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !b.o.AllowRemote {
+		if err := found.requireLoopback(); err != nil {
+			return nil, err
+		}
+	}
+	database, err := found.check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &servers{target: found, died: make(chan error), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
+	s.database = database.String()
+	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
+		s.bridge = bridge.New(gateway)
+	}
+	return s, nil
+}
+
+// target is a set of servers and where it was found.
+type target struct {
+	ends   harness.Endpoints
+	source string
+	fix    string // what to do when one of them does not answer
+}
+
+func (b *Backend) find(ctx context.Context) (target, error) {
+	if b.o.Endpoints != (harness.Endpoints{}) {
+		return target{b.o.Endpoints, "given by the program", "start it, or correct its address"}.complete()
+	}
+	env := harness.Endpoints{
+		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMailHog), "/"),
+		SMTP: os.Getenv(EnvSMTP), Mongo: os.Getenv(EnvMongo),
+	}
+	if env != (harness.Endpoints{}) {
+		return target{env, "named by the environment", "start it, or correct the variable"}.complete()
+	}
+	if b.o.Project != "" {
+		ends, err := compose(ctx, b.o.Project)
+		return target{ends, "of the compose project " + b.o.Project, "see docker compose -p " + b.o.Project + " ps"}, err
+	}
+	dir := b.o.Dir
+	if dir == "" {
+		var err error
+		if dir, err = os.Getwd(); err != nil {
+			return target{}, fmt.Errorf("find the working directory: %w", err)
+		}
+	}
+	state, where, err := harness.FindState(dir)
+	if err != nil {
+		return target{}, fmt.Errorf("attach to a stack: %w; or name its servers with %s, %s, %s and %s, or a compose project with %s",
+			err, EnvInngest, EnvMailHog, EnvSMTP, EnvMongo, EnvProject)
+	}
+	ends := harness.Endpoints{Inngest: state.Inngest.URL, MailHog: state.MailHog.URL, SMTP: state.MailHog.SMTP, Mongo: state.Mongo.URI}
+	return target{ends, fmt.Sprintf("of the stack up in %s (process %d)", where, state.PID), "see harness status"}.complete()
+}
+
+// complete checks that all servers are named.
+func (t target) complete() (target, error) {
+	var missing []string
+	for _, e := range []struct{ value, name string }{
+		{t.ends.Inngest, "Inngest (" + EnvInngest + ")"}, {t.ends.MailHog, "MailHog (" + EnvMailHog + ")"},
+		{t.ends.SMTP, "SMTP (" + EnvSMTP + ")"}, {t.ends.Mongo, "MongoDB (" + EnvMongo + ")"},
+	} {
+		if e.value == "" {
+			missing = append(missing, e.name)
+		}
+	}
+	if len(missing) > 0 {
+		return target{}, fmt.Errorf("attach to the servers %s: no address for %s; name all four", t.source, strings.Join(missing, ", "))
+	}
+	return t, nil
+}
+
+// requireLoopback refuses servers that others may be using.
+func (t target) requireLoopback() error {
+	var errs []error
+	for _, e := range []struct{ name, address string }{
+		{"Inngest", t.ends.Inngest}, {"MailHog", t.ends.MailHog}, {"SMTP", "smtp://" + t.ends.SMTP}, {"MongoDB", t.ends.Mongo},
+	} {
+		u, err := url.Parse(e.address)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the address of %s is not valid: %w", e.name, withoutURL(err)))
+			continue
+		}
+		// A MongoDB address may name several hosts.
+		for _, host := range strings.Split(u.Host, ",") {
+			if !isLoopback(host) {
+				errs = append(errs, fmt.Errorf("%s at %s is not on this machine's loopback interface, and tests would send events and mail and write data there: "+
+					"if that is what you want, set %s=1", e.name, host, EnvAllowRemote))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withoutURL drops the URL, which may hold a password, from what url.Parse says.
+func withoutURL(err error) error {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+func isLoopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// check asks every server whether it is what it should be.
+func (t target) check(ctx context.Context) (endpoint.Database, error) {
+	var database endpoint.Database
+	errs := make([]error, 4)
+	var g errgroup.Group
+	for i, look := range []func() error{
+		func() (err error) { database, err = endpoint.Mongo(ctx, t.ends.Mongo); return t.told("MongoDB", err) },
+		func() error { return t.told("MailHog", endpoint.MailHog(ctx, t.ends.MailHog)) },
+		func() error { return t.told("SMTP", endpoint.SMTP(ctx, t.ends.SMTP)) },
+		func() error { return t.told("Inngest", endpoint.Inngest(ctx, t.ends.Inngest)) },
+	} {
+		g.Go(func() error { errs[i] = look(); return nil })
+	}
+	if err := g.Wait(); err != nil {
+		return database, err
+	}
+	return database, errors.Join(errs...)
+}
+
+func (t target) told(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s does not answer (%w): %s", name, t.source, err, t.fix)
+}

@@ -1,0 +1,147 @@
+package attach_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
+	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+// up starts servers for a test to attach to.
+func up(t *testing.T) harness.Endpoints {
+	t.Helper()
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, servers.Close(context.Background())) })
+	return servers.Endpoints()
+}
+
+func TestBackend(t *testing.T) {
+	ends := up(t)
+	backendtest.Run(t, func(testing.TB) harness.Backend { return attach.New(attach.Options{Endpoints: ends}) }, backendtest.Caps{Attached: true})
+}
+
+// noEnvironment leaves nothing of the caller's that would name servers.
+func noEnvironment(t *testing.T) {
+	for _, v := range []string{attach.EnvInngest, attach.EnvMailHog, attach.EnvSMTP, attach.EnvMongo, attach.EnvProject, attach.EnvAllowRemote} {
+		t.Setenv(v, "")
+	}
+}
+
+func start(t *testing.T, o attach.Options) (harness.Servers, error) {
+	t.Helper()
+	return attach.New(o).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
+}
+
+func TestServersAreFound(t *testing.T) {
+	noEnvironment(t)
+	ends := up(t)
+	stateOf := harness.State{
+		Backend: "local", Inngest: harness.StateURL{URL: ends.Inngest}, Mongo: harness.StateMongo{URI: ends.Mongo},
+		MailHog: harness.StateMailHog{URL: ends.MailHog, SMTP: ends.SMTP},
+	}
+	dir := t.TempDir()
+	require.NoError(t, harness.WriteState(dir, stateOf))
+	below := filepath.Join(dir, "below")
+	require.NoError(t, os.Mkdir(below, 0o755))
+
+	t.Run("by the state file of a directory above", func(t *testing.T) {
+		servers, err := start(t, attach.Options{Dir: below})
+		require.NoError(t, err)
+		require.Equal(t, ends, servers.Endpoints())
+		require.NoError(t, servers.Close(t.Context()))
+	})
+	t.Run("by the environment", func(t *testing.T) {
+		t.Setenv(attach.EnvInngest, ends.Inngest+"/")
+		t.Setenv(attach.EnvMailHog, ends.MailHog)
+		t.Setenv(attach.EnvSMTP, ends.SMTP)
+		t.Setenv(attach.EnvMongo, ends.Mongo)
+		servers, err := start(t, attach.Options{Dir: t.TempDir()})
+		require.NoError(t, err)
+		require.Equal(t, ends, servers.Endpoints())
+		require.Contains(t, servers.Describe()[2].Version, "named by the environment")
+		require.NoError(t, servers.Close(t.Context()))
+	})
+	t.Run("but not by half an environment", func(t *testing.T) {
+		t.Setenv(attach.EnvInngest, ends.Inngest)
+		_, err := start(t, attach.Options{Dir: dir})
+		require.EqualError(t, err, "attach to the servers named by the environment: no address for "+
+			"MailHog (HARNESS_MAILHOG_URL), SMTP (HARNESS_SMTP_ADDR), MongoDB (HARNESS_MONGO_URI); name all four")
+	})
+}
+
+func TestNothingIsUp(t *testing.T) {
+	noEnvironment(t)
+	_, err := start(t, attach.Options{Dir: t.TempDir()})
+	require.ErrorIs(t, err, harness.ErrNoStack)
+	require.ErrorContains(t, err, "start one with `harness up`")
+	require.ErrorContains(t, err, attach.EnvInngest)
+	require.ErrorContains(t, err, attach.EnvProject)
+}
+
+func TestAStaleStateFileIsNotBelieved(t *testing.T) {
+	noEnvironment(t)
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, harness.StateDir), 0o755))
+	stale := `{"pid":1073741824,"started":"2020-01-01T00:00:00Z","backend":"local"}`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, harness.StateDir, "stack.json"), []byte(stale), 0o600))
+	_, err := start(t, attach.Options{Dir: dir})
+	require.ErrorIs(t, err, harness.ErrNoStack)
+	require.ErrorContains(t, err, "is stale")
+}
+
+func TestWhatIsNotOnLoopbackIsRefused(t *testing.T) {
+	noEnvironment(t)
+	good := harness.Endpoints{Inngest: "http://localhost:1", MailHog: "http://[::1]:1", SMTP: "127.0.0.1:1", Mongo: "mongodb://127.0.0.1:1,127.0.0.2:1/"}
+	for name, c := range map[string]struct {
+		change func(*harness.Endpoints)
+		want   string
+	}{
+		"inngest":           {func(e *harness.Endpoints) { e.Inngest = "https://inngest.example" }, "Inngest at inngest.example is not on this machine's loopback"},
+		"mailhog":           {func(e *harness.Endpoints) { e.MailHog = "http://192.0.2.1:8025" }, "MailHog at 192.0.2.1:8025 is not"},
+		"smtp":              {func(e *harness.Endpoints) { e.SMTP = "smtp.example:25" }, "SMTP at smtp.example:25 is not"},
+		"one of many hosts": {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:1,db.example:1/" }, "MongoDB at db.example:1 is not"},
+		"a wrong address":   {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:x" }, "the address of MongoDB is not valid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ends := good
+			c.change(&ends)
+			_, err := start(t, attach.Options{Endpoints: ends})
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "secret")
+			if name != "a wrong address" {
+				require.ErrorContains(t, err, "HARNESS_ALLOW_REMOTE=1")
+				_, err = start(t, attach.Options{Endpoints: good, AllowRemote: true})
+				require.NotContains(t, err.Error(), "loopback")
+			}
+		})
+	}
+}
+
+func TestEveryServerThatDoesNotAnswerIsNamed(t *testing.T) {
+	noEnvironment(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := l.Addr().String()
+	require.NoError(t, l.Close())
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }))
+	defer other.Close()
+
+	_, err = start(t, attach.Options{Endpoints: harness.Endpoints{
+		Inngest: other.URL, MailHog: "http://" + nobody, SMTP: nobody, Mongo: "mongodb://" + nobody + "/?directConnection=true",
+	}})
+	require.ErrorContains(t, err, "Inngest given by the program does not answer (what answers at "+other.URL+" is not an Inngest dev server): start it, or correct its address")
+	for _, name := range []string{"MailHog", "SMTP", "MongoDB"} {
+		require.ErrorContains(t, err, name+" given by the program does not answer (")
+	}
+}

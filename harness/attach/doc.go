@@ -1,0 +1,11 @@
+// Package attach is the backend that uses servers which are up already. It starts none, stops none, and deletes nothing.
+//
+//	stack, err := harness.Start(ctx, attach.New(attach.Options{}), harness.Options{})
+//
+// It takes the servers from, in this order: [Options].Endpoints; the variables HARNESS_INNGEST_URL, HARNESS_MAILHOG_URL,
+// HARNESS_SMTP_ADDR and HARNESS_MONGO_URI, all four of them; the Docker Compose project that [Options].Project or
+// HARNESS_COMPOSE_PROJECT names; and the state file of the `harness up` that runs here or in a directory above.
+//
+// Servers that are not on this machine's loopback interface are refused, since tests send mail and events there and
+// write to the database; HARNESS_ALLOW_REMOTE=1 allows them.
+package attach

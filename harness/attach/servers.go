@@ -1,0 +1,81 @@
+package attach
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+)
+
+// servers are somebody else's.
+type servers struct {
+	target
+	database string
+	hasUI    bool
+	bridge   *bridge.Bridge // nil where Inngest runs in no container of this machine
+	died     chan error
+	closing  sync.Once
+}
+
+// Endpoints implements [harness.Servers].
+func (s *servers) Endpoints() harness.Endpoints { return s.ends }
+
+// Describe implements [harness.Servers].
+func (s *servers) Describe() []harness.ServerInfo {
+	return []harness.ServerInfo{
+		{Service: harness.Mongo, Version: s.database, Source: "attached"},
+		{Service: harness.MailHog, Version: "MailHog " + s.source, Source: "attached", HasUI: true},
+		{Service: harness.Inngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasUI},
+	}
+}
+
+// Reach implements [harness.Servers].
+func (s *servers) Reach(ctx context.Context, addr string) (string, error) {
+	if s.bridge == nil {
+		return addr, nil
+	}
+	return s.bridge.Reach(ctx, addr)
+}
+
+// Stop implements [harness.Servers]: it is not supported.
+func (s *servers) Stop(_ context.Context, name harness.Service) error { return s.refuse("stop", name) }
+
+// Kill implements [harness.Servers]: it is not supported.
+func (s *servers) Kill(_ context.Context, name harness.Service) error { return s.refuse("kill", name) }
+
+// Run implements [harness.Servers]: it is not supported.
+func (s *servers) Run(_ context.Context, name harness.Service) error { return s.refuse("start", name) }
+
+// Pause implements [harness.Servers]: it is not supported.
+func (s *servers) Pause(_ context.Context, name harness.Service) error {
+	return s.refuse("pause", name)
+}
+
+// Resume implements [harness.Servers]: it is not supported.
+func (s *servers) Resume(_ context.Context, name harness.Service) error {
+	return s.refuse("resume", name)
+}
+
+func (s *servers) refuse(what string, name harness.Service) error {
+	return fmt.Errorf("%s %s: %w: the server is %s, and attached servers are left as they are; use the local or the containers backend for this",
+		what, name, harness.ErrUnsupported, s.source)
+}
+
+// Tail implements [harness.Servers]: the logs are with whoever started the servers.
+func (*servers) Tail(harness.Service) []string { return nil }
+
+// Died implements [harness.Servers]. Nobody tells of somebody else's servers: nothing comes until Close ends it.
+func (s *servers) Died() <-chan error { return s.died }
+
+// Close implements [harness.Servers]. The servers stay up.
+func (s *servers) Close(context.Context) error {
+	s.closing.Do(func() {
+		if s.bridge != nil {
+			s.bridge.Close()
+		}
+		close(s.died)
+	})
+	return nil
+}
