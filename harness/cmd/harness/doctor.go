@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,118 +16,162 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
+// A level says what a finding means for `harness up`.
+type level string
+
+const (
+	levelOK      level = "ok"
+	levelNote    level = "note"    // it works; there is something to know
+	levelMissing level = "missing" // it does not work
+)
+
 // finding is one line of the doctor's report.
 type finding struct {
 	Subject string `json:"subject"`
-	OK      bool   `json:"ok"`
+	Level   level  `json:"level"`
 	Found   string `json:"found"`
 	// Do is what to do about it; empty where there is nothing to do.
 	Do string `json:"do,omitempty"`
 }
 
-func doctorCommand() *cobra.Command {
-	var asJSON bool
+func doctorCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "doctor",
-		Short:   "Say what is here, what is missing, and what to do",
-		Long:    "doctor looks at what the harness needs on this machine. It changes nothing. It exits with 1 when something is missing.",
-		Example: "  harness doctor",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			findings := examine(cmd)
-			if asJSON {
-				if err := writeJSON(cmd.OutOrStdout(), findings); err != nil {
-					return err
-				}
-			} else {
-				for _, f := range findings {
-					mark := "ok  "
-					if !f.OK {
-						mark = "MISS"
-					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s  %-10s %s\n", mark, f.Subject, f.Found)
-					if f.Do != "" {
-						fmt.Fprintf(cmd.OutOrStdout(), "      %-10s → %s\n", "", f.Do)
-					}
-				}
-			}
-			for _, f := range findings {
-				if !f.OK {
-					return quietError(exitFailed)
-				}
-			}
-			return nil
-		},
+		Use:         "doctor",
+		Short:       "say what is here, what is missing, and what to do",
+		Long:        "doctor looks at what 'harness up' needs on this machine, and at what it could use. It changes nothing.",
+		Example:     "  harness doctor\n  harness doctor --json | jq -r '.[] | select(.level == \"missing\") | .do'",
+		Annotations: exitStatus("0  nothing is missing\n1  something is\n2  the command line was wrong"),
+		Args:        noArgs,
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
+	asJSON := jsonFlag(cmd, "print the findings as a JSON array")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		findings := examine(cmd.Context())
+		if *asJSON {
+			if err := writeJSON(io.out, findings); err != nil {
+				return err
+			}
+		} else {
+			printFindings(io, findings)
+		}
+		for _, f := range findings {
+			if f.Level == levelMissing {
+				return exitError{exitFailed, nil}
+			}
+		}
+		return nil
+	}
 	return cmd
 }
 
-func examine(cmd *cobra.Command) []finding {
-	findings := []finding{examineGo(cmd)}
-	for _, t := range allTools {
-		bin, err := toolchain.Find(cmd.Context(), t, toolchain.Options{})
-		f := finding{Subject: string(t), OK: err == nil}
-		if err != nil {
-			f.Found, f.Do = firstLine(err.Error()), "harness tools build (or let `harness up` do it)"
-		} else {
-			f.Found = fmt.Sprintf("%s (%s)", bin.Version, bin.Source)
-			if bin.Database != "" {
-				f.Found = fmt.Sprintf("%s (%s)", bin.Database, bin.Source)
-			}
-			if t == toolchain.Inngest && !bin.HasUI {
-				f.Found += ", without its web page"
-				f.Do = "optional: install inngest-cli with npm, or set INNGEST_BIN, to have Inngest's own page"
-			}
+func printFindings(io stdio, findings []finding) {
+	paint := io.paint(io.out)
+	colour := map[level]func(string) string{levelOK: paint.green, levelNote: paint.yellow, levelMissing: paint.red}
+	for _, f := range findings {
+		fmt.Fprintf(io.out, "%s  %-8s %s\n", colour[f.Level](fmt.Sprintf("%-7s", f.Level)), f.Subject, safe(f.Found))
+		if f.Do != "" {
+			fmt.Fprintf(io.out, "%-7s  %-8s → %s\n", "", "", safe(f.Do))
 		}
-		findings = append(findings, f)
 	}
-	findings = append(findings, examineStack(), examinePorts())
-	return findings
 }
 
-func examineGo(cmd *cobra.Command) finding {
-	out, err := exec.CommandContext(cmd.Context(), "go", "version").Output()
-	if err != nil {
-		return finding{"go", false, "no go command: " + err.Error(), "install Go 1.26.4 or newer and put it in PATH; without it, set INNGEST_BIN, MAILHOG_BIN and MONGOD_BIN"}
+func examine(ctx context.Context) []finding {
+	goFinding := examineGo(ctx)
+	findings := []finding{goFinding}
+	for _, t := range toolchain.Tools() {
+		findings = append(findings, examineTool(ctx, t, goFinding.Level == levelOK))
 	}
-	return finding{"go", true, strings.TrimSpace(strings.TrimPrefix(string(out), "go version ")), ""}
+	return append(findings, examineDocker(ctx), examineStack(), examinePorts())
+}
+
+func examineGo(ctx context.Context) finding {
+	out, err := exec.CommandContext(ctx, "go", "version").Output()
+	if err != nil {
+		return finding{"go", levelNote, "no go command: " + err.Error(), "install Go 1.26.4 or newer and put it in PATH, unless the servers are there already"}
+	}
+	return finding{"go", levelOK, strings.TrimSpace(strings.TrimPrefix(string(out), "go version ")), ""}
+}
+
+// examineTool looks for a server's program. canBuild says that one which is not there yet will be.
+func examineTool(ctx context.Context, t toolchain.Tool, canBuild bool) finding {
+	bin, err := toolchain.Find(ctx, t, toolchain.Options{})
+	switch {
+	case errors.Is(err, toolchain.ErrNotBuilt) && canBuild:
+		return finding{string(t), levelNote, "not built yet", "nothing: the first `harness up` builds it, or `harness tools build` now; Inngest takes some minutes"}
+	case err != nil:
+		return finding{string(t), levelMissing, firstLine(err.Error()), fmt.Sprintf("set %s to a program, or install Go 1.26.4 or newer, which builds one", variable(t))}
+	case t == toolchain.Inngest && !bin.HasUI:
+		return finding{string(t), levelNote, describeTool(bin) + ", without its web page",
+			"nothing, unless you want Inngest's own page: then install inngest-cli with npm, or set INNGEST_BIN"}
+	default:
+		return finding{string(t), levelOK, describeTool(bin), ""}
+	}
+}
+
+// variable names a program to use for a tool.
+func variable(t toolchain.Tool) string {
+	switch t {
+	case toolchain.Inngest:
+		return "INNGEST_BIN"
+	case toolchain.MailHog:
+		return "MAILHOG_BIN"
+	default:
+		return "MONGOD_BIN"
+	}
 }
 
 func examineStack() finding {
 	s, _, err := findState()
 	switch {
 	case err == nil:
-		return finding{"stack", true, fmt.Sprintf("up on the %s backend (process %d)", s.Backend, s.PID), ""}
+		return finding{"stack", levelOK, fmt.Sprintf("up on the %s backend (process %d)", s.Backend, s.PID), ""}
 	case isNoStack(err) && err.Error() == harness.ErrNoStack.Error():
-		return finding{"stack", true, "none is up here", ""}
+		return finding{"stack", levelOK, "none is up here", ""}
 	default:
-		return finding{"stack", true, firstLine(err.Error()), "nothing: the next `harness up` replaces the file"}
+		return finding{"stack", levelNote, firstLine(err.Error()), "nothing: the next `harness up` replaces the file"}
 	}
 }
 
 // examinePorts looks at the ports that a `harness up` with fixed ports wants.
 func examinePorts() finding {
 	if _, _, err := findState(); err == nil {
-		return finding{"ports", true, "not looked at: a stack is up", ""}
+		return finding{"ports", levelOK, "not looked at: a stack is up", ""}
 	}
 	known := harness.KnownPorts()
 	var taken []string
-	for _, p := range []struct {
-		port int
-		name string
-	}{{known.App, "the app"}, {known.Inngest, "Inngest"}, {known.MailHog, "MailHog"}, {known.SMTP, "SMTP"}, {known.Mongo, "MongoDB"}} {
-		if err := port.Check(p.port, p.name); err != nil {
-			taken = append(taken, fmt.Sprint(p.port))
+	for _, number := range []int{known.App, known.Inngest, known.MailHog, known.SMTP, known.Mongo} {
+		var held *port.TakenError
+		if err := port.Check(number, ""); errors.As(err, &held) {
+			by := fmt.Sprint(number)
+			if held.Holder != "" {
+				by += " by " + held.Holder
+			}
+			taken = append(taken, by)
 		}
 	}
 	if len(taken) > 0 {
-		return finding{"ports", true, "in use: " + strings.Join(taken, ", "), "end the programs that hold them, or use `harness up --ports free`"}
+		return finding{"ports", levelNote, "in use: " + strings.Join(taken, ", "), "end these programs, or use `harness up --ports free`"}
 	}
-	return finding{"ports", true, "the known ones are free", ""}
+	return finding{"ports", levelOK, "the known ones are free", ""}
 }
+
+func joined(names []string) string { return strings.Join(names, ", ") }
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
+}
+
+// dockerTime is how long an engine may take to answer.
+const dockerTime = 3 * time.Second
+
+// examineDocker looks for an engine for the containers backend, which nobody has to have.
+func examineDocker(ctx context.Context) finding {
+	ctx, cancel := context.WithTimeout(ctx, dockerTime)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
+	if err != nil {
+		return finding{"docker", levelNote, "no engine answers: " + cmp.Or(firstLine(string(out)), err.Error()),
+			"nothing: without one the servers run as processes, and a stand-in for MongoDB with them"}
+	}
+	return finding{"docker", levelOK, "engine " + strings.TrimSpace(string(out)), ""}
 }

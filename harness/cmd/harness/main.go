@@ -4,6 +4,8 @@
 //	harness up -- npm run dev     start the servers and the app, sync it, say what to open
 //	harness status                what is up, from another terminal
 //	eval "$(harness env)"         the addresses as shell variables
+//	harness expect --send event.json expectation.json
+//	                              send an event and judge what follows from it
 //	harness down                  stop it
 //
 // `harness --help` lists the rest. The app is any program that listens on the port in PORT.
@@ -18,15 +20,16 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// A terminal that is closed hangs up: that too is an order to end.
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-signals
 		cancel()
 		// The first signal ends everything in order. A second one is for a user who does not want to wait: the
-		// servers' watchdogs take them down with this process.
+		// watchdogs of app and servers take them down with this process.
 		<-signals
-		os.Exit(130)
+		os.Exit(exitKilled)
 	}()
-	os.Exit(run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
 }

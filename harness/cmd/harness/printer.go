@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,8 +10,10 @@ import (
 )
 
 // printer tells a person what is going on. On a terminal the current line is rewritten; elsewhere there is a line when
-// something begins, one every few seconds while it goes on, and one when it is done.
+// something begins, one every few seconds while it goes on, and one when it is done. It is safe for concurrent use, and
+// what it prints stays whole lines.
 type printer struct {
+	paint
 	mu     sync.Mutex
 	w      io.Writer
 	live   bool
@@ -20,19 +21,20 @@ type printer struct {
 	spoken map[string]time.Duration
 }
 
-func newPrinter(w io.Writer) *printer {
-	return &printer{w: w, live: terminal(w), spoken: map[string]time.Duration{}}
+func newPrinter(io stdio) *printer {
+	return &printer{w: io.err, live: io.terminal(io.err), paint: io.paint(io.err), spoken: map[string]time.Duration{}}
 }
 
 // quietFor is how long something goes on, off a terminal, before it is mentioned again.
 const quietFor = 15 * time.Second
 
+// progress prints news about something that takes time.
 func (p *printer) progress(n harness.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	line := fmt.Sprintf("%-8s %s", n.Subject, n.Doing)
+	line := p.subject(n.Subject) + safe(n.Doing)
 	if n.Elapsed >= time.Second || n.Done {
-		line += "  " + elapsed(n.Elapsed)
+		line += "  " + p.dim(elapsed(n.Elapsed))
 	}
 	if p.live {
 		p.clear()
@@ -51,13 +53,25 @@ func (p *printer) progress(n harness.Progress) {
 	}
 }
 
-// line prints a line of its own.
-func (p *printer) line(format string, args ...any) {
+// say prints a line about something.
+func (p *printer) say(subject, format string, args ...any) {
+	p.whole(p.subject(subject) + safe(fmt.Sprintf(format, args...)))
+}
+
+// output prints a line that the app wrote. It is as harmless as the app, whose colours are its own business.
+func (p *printer) output(line string) {
+	p.whole(p.cyan(fmt.Sprintf("%-8s |", "app")) + " " + line)
+}
+
+// whole prints a line in one write, so that nothing comes in between.
+func (p *printer) whole(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintf(p.w, strings.TrimRight(format, "\n")+"\n", args...)
+	fmt.Fprint(p.w, line+"\n")
 }
+
+func (p *printer) subject(s string) string { return p.cyan(fmt.Sprintf("%-8s", s)) + " " }
 
 func (p *printer) clear() {
 	if p.shown {

@@ -7,37 +7,45 @@ import (
 	"io"
 	"os"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// Exit statuses, the same for every command.
+// Exit statuses, the same for every command but expect, which has a finer notion of what could not be done.
 const (
 	exitOK     = 0
-	exitFailed = 1 // it was tried and did not work, or the answer is no
-	exitUsage  = 2 // the question was wrong
+	exitFailed = 1   // it was tried and did not work, or the answer is no
+	exitUsage  = 2   // the command line was wrong
+	exitKilled = 130 // ended by a second interrupt
 )
 
-// stdio is where a command reads and writes.
+// stdio is all that a command has of the world besides files and the network.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
+	getenv   func(string) string
 }
 
-// terminal says whether w is a terminal that wants movement and colour.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
+// exitError ends the program with a status. Without an error in it nothing more is said.
+type exitError struct {
+	status int
+	err    error
 }
 
-// usageError is a mistake in how a command was called.
-type usageError struct{ error }
+func (e exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
 
-func (e usageError) Unwrap() error { return e.error }
+func (e exitError) Unwrap() error { return e.err }
 
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+// usagef makes the error of a command line that is wrong.
+func usagef(format string, args ...any) error {
+	return exitError{exitUsage, fmt.Errorf(format, args...)}
+}
 
 // run runs one command line and returns the exit status.
 func run(ctx context.Context, args []string, io stdio) int {
@@ -50,55 +58,98 @@ func run(ctx context.Context, args []string, io stdio) int {
 	if err == nil {
 		return exitOK
 	}
-	var quiet quietError
-	if errors.As(err, &quiet) {
-		return int(quiet)
+	status := exitFailed
+	var exit exitError
+	if errors.As(err, &exit) {
+		status = exit.status
+		err = exit.err
 	}
-	fmt.Fprintf(io.err, "harness: %v\n", err)
-	var usage usageError
-	if errors.As(err, &usage) {
-		return exitUsage
+	if err != nil {
+		fmt.Fprintf(io.err, "%s %s\n", io.paint(io.err).red("harness:"), safe(err.Error()))
 	}
-	return exitFailed
+	return status
 }
 
-// quietError ends the program with a status and without a further word.
-type quietError int
-
-func (e quietError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+// The groups of commands in the help of the program.
+const (
+	groupStack  = "stack"
+	groupEvents = "events"
+	groupTools  = "tools"
+)
 
 func newRoot(io stdio) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "harness",
-		Short: "Run an Inngest app against real servers, and see what it does",
-		Long: `harness starts MongoDB, MailHog and the Inngest dev server, runs your app against
-them, and says what to open. The app is any program, in any language, that serves
-Inngest functions over HTTP on the port named in PORT.
+		Use:   "harness COMMAND",
+		Short: "run an Inngest app against real servers, and judge what it does",
+		Long: `harness starts MongoDB, MailHog and the Inngest dev server, runs your app against them, and says
+what to open. The app is any program, in any language, that serves Inngest functions over HTTP on
+the port named in its environment variable PORT.
 
-Exit status: 0 it worked; 1 it did not; 2 the command line was wrong.`,
-		Example: `  harness up -- npm run dev
+While a stack is up, the other commands work on it from any terminal in the same directory or below:
+they send events, show runs and emails, and judge whether what should have happened did.`,
+		Example: `  harness up -- npm run dev                          # Ctrl-C stops everything
   harness up --ports free --watch src -- python -m app
-  harness status --json`,
+  harness send event.json                            # from another terminal
+  harness expect --send event.json expectation.json  # 0 it holds, 1 it does not, 2 it cannot be judged
+  harness mail show                                  # the latest email
+  source <(harness completion bash)`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          usageArgs(cobra.NoArgs),
+		Args:          subcommandArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Annotations: map[string]string{
+			"Exit status": `0    it worked; the answer is yes
+1    it did not work; the answer is no
+2    the command line was wrong; for expect, also: it could not be judged
+130  ended by a second interrupt, without waiting for an orderly stop`,
+			"Environment": `INNGEST_BIN, MAILHOG_BIN, MONGOD_BIN   programs to run instead of those in the cache
+HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
+HARNESS_INNGEST_URL, HARNESS_MAILHOG_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
+                                       servers to work on instead of those of the stack that is up here
+HARNESS_COMPOSE_PROJECT                the same, by the name of a compose project
+HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_INNGEST
+                                       images for the containers backend
+NO_COLOR                               any value: no colour, on a terminal too`,
+			"Files": `.harness/stack.json   where everything is, while a stack is up in this directory
+.harness/run/*.log    the logs of the servers and of the app; kept until the next up`,
+		},
 	}
-	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w; see `%s --help`", err, cmd.CommandPath())
-	})
-	root.AddCommand(upCommand(io), statusCommand(), downCommand(), envCommand(), toolsCommand(io), doctorCommand())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { manual(cmd.OutOrStdout(), cmd) })
+	root.AddGroup(
+		&cobra.Group{ID: groupStack, Title: "The stack"},
+		&cobra.Group{ID: groupEvents, Title: "Events and emails, on a stack that is up"},
+		&cobra.Group{ID: groupTools, Title: "The tools"},
+	)
+	root.SetHelpCommandGroupID(groupTools)
+	root.SetCompletionCommandGroupID(groupTools)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupStack, upCommand(io), statusCommand(io), envCommand(io), downCommand(io))
+	add(groupEvents, expectCommand(io), sendCommand(io), runsCommand(io), mailCommand(io))
+	add(groupTools, toolsCommand(io), doctorCommand(io), versionCommand(io))
+	describeDefaults(root)
 	return root
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usagef("%w; see `%s --help`", err, cmd.CommandPath())
+// describeDefaults words the help of the commands that the library brings as that of the others is.
+func describeDefaults(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Short = "tell about a command"
+			c.Example = "  harness help up"
+		case "completion":
+			c.Short = "print a script that makes a shell complete command lines"
+			c.Example = "  source <(harness completion bash)\n  harness completion zsh > \"${fpath[1]}/_harness\"\n  harness completion fish | source"
 		}
-		return nil
 	}
 }
 
@@ -110,3 +161,5 @@ func findState() (harness.State, string, error) {
 	}
 	return harness.FindState(dir)
 }
+
+func isNoStack(err error) bool { return errors.Is(err, harness.ErrNoStack) }

@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,45 +14,84 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-func statusCommand() *cobra.Command {
-	var asJSON bool
+func statusCommand(io stdio) *cobra.Command {
+	var wait time.Duration
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show the stack that is up here",
-		Long: `status shows the stack that a 'harness up' in this directory, or one above it, keeps up.
-It exits with 1 when there is none.`,
-		Example: "  harness status\n  harness status --json | jq -r .mailhog.url",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := findState()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), s)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "up on the %s backend since %s (process %d)\n",
-				s.Backend, s.Started.Local().Format(time.DateTime), s.PID)
-			return writeTable(cmd.OutOrStdout(), stateRows(s))
-		},
+		Use:        "status",
+		SuggestFor: []string{"ps", "ls", "info"},
+		Short:      "show the stack that is up here",
+		Long: `status shows the stack that a 'harness up' in this directory, or one above it, keeps up. With --wait
+it waits for one to be up, as a script wants to that has started it in the background.`,
+		Example: `  harness status
+  harness status --json | jq -r .mailhog.url
+  harness up --ports free -- ./app & harness status --wait 1m`,
+		Annotations: exitStatus("0  a stack is up\n1  none is up, or the file it left behind is stale"),
+		Args:        noArgs,
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON, as in .harness/stack.json")
+	asJSON := jsonFlag(cmd, "print it as JSON, as in .harness/stack.json")
+	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a stack to be up")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := awaitState(cmd.Context(), wait)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(io.out, s)
+		}
+		fmt.Fprintf(io.out, "up on the %s backend since %s (process %d)\n", s.Backend, s.Started.Local().Format(time.DateTime), s.PID)
+		return writeTable(io.out, stateRows(s, nil))
+	}
 	return cmd
 }
 
-// stateRows are what there is to open.
-func stateRows(s harness.State) [][]string {
+// lookInterval is how often a file or a process is looked at that somebody else changes.
+const lookInterval = 20 * time.Millisecond
+
+// awaitState returns the stack that is up here, or comes up within a time.
+func awaitState(ctx context.Context, wait time.Duration) (harness.State, error) {
+	deadline := time.After(wait)
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for {
+		s, _, err := findState()
+		if err == nil || wait <= 0 || !isNoStack(err) {
+			return s, err
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return s, fmt.Errorf("%w (waited %v)", err, wait)
+		case <-ctx.Done():
+			return s, ctx.Err()
+		}
+	}
+}
+
+// stateRows are what there is to open. infos, where they are known, say what the servers are.
+func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
+	about := map[harness.Service]string{harness.Inngest: "dev server"}
+	for _, i := range infos {
+		about[i.Service] = i.Version
+		if i.Service != harness.Inngest {
+			continue
+		}
+		about[i.Service] = "dev server " + i.Version
+		if !i.HasUI {
+			about[i.Service] += ", a build without its web page: see `harness doctor`"
+		}
+	}
 	var rows [][]string
 	if s.App.URL != "" {
 		rows = append(rows, []string{"app", s.App.URL, "functions at " + s.App.Path})
 	}
 	return append(rows,
 		[]string{"mail", s.MailHog.URL, "MailHog: every email the app sends"},
-		[]string{"inngest", s.Inngest.URL, "dev server"},
+		[]string{"inngest", s.Inngest.URL, about[harness.Inngest]},
 		[]string{"smtp", s.MailHog.SMTP, "where mail is caught"},
-		[]string{"mongodb", s.Mongo.URI, ""},
+		[]string{"mongodb", s.Mongo.URI, about[harness.Mongo]},
 	)
 }
 
@@ -70,78 +110,106 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func envCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "env",
-		Short:   "Print the stack's addresses as shell exports",
-		Long:    "env prints, for the stack that is up here, the variables that `harness up` gives to the app.",
-		Example: "  eval \"$(harness env)\"\n  mongosh \"$MONGODB_URI\"",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, err := findState()
-			if err != nil {
-				return err
-			}
-			for _, v := range s.Env().Environ() {
-				key, value, _ := strings.Cut(v, "=")
-				fmt.Fprintf(cmd.OutOrStdout(), "export %s='%s'\n", key, strings.ReplaceAll(value, "'", `'\''`))
-			}
-			return nil
-		},
+func envCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "env",
+		Short: "print the stack's addresses as shell exports",
+		Long: `env prints, for the stack that is up here, the variables that 'harness up' gives to its app, with the
+servers' own addresses. PORT and APP_URL are there when the stack runs an app.`,
+		Example: `  eval "$(harness env)"
+  mongosh "$MONGODB_URI"
+  harness env --json | jq -r .INNGEST_DEV`,
+		Args: noArgs,
 	}
+	asJSON := jsonFlag(cmd, "print them as a JSON object")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		s, _, err := findState()
+		if err != nil {
+			return err
+		}
+		vars := map[string]string{}
+		var lines strings.Builder
+		for _, v := range s.Env().Environ() {
+			key, value, _ := strings.Cut(v, "=")
+			if s.App.URL == "" && (key == "PORT" || key == "APP_URL") {
+				continue // empty, they would unset those of an app that is started by hand
+			}
+			vars[key] = value
+			fmt.Fprintf(&lines, "export %s='%s'\n", key, strings.ReplaceAll(value, "'", `'\''`))
+		}
+		if *asJSON {
+			return writeJSON(io.out, vars)
+		}
+		_, err = fmt.Fprint(io.out, lines.String())
+		return err
+	}
+	return cmd
 }
 
 // downTimeout bounds the wait for a stack to go.
 const downTimeout = 10 * time.Second
 
-func downCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "down",
-		Short:   "Stop the stack that is up here",
-		Long:    "down asks the `harness up` that keeps the stack up to end, and waits until it has. With no stack up it does nothing and exits with 0.",
+func downCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "down",
+		SuggestFor: []string{"stop", "kill", "quit"},
+		Short:      "stop the stack that is up here",
+		Long: `down asks the 'harness up' that keeps the stack up to end, and waits until it has, and with it the app
+and the servers. With no stack up it does nothing and exits with 0.`,
 		Example: "  harness down",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, dir, err := findState()
-			if isNoStack(err) {
-				fmt.Fprintln(cmd.OutOrStdout(), "no stack is up here")
-				return nil
-			}
-			if err != nil {
+		Args:    noArgs,
+	}
+	asJSON := jsonFlag(cmd, "print what was stopped as JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, dir, err := findState()
+		if err != nil && !isNoStack(err) {
+			return err
+		}
+		var took time.Duration
+		if err == nil {
+			if took, err = endStack(cmd.Context(), s, dir); err != nil {
 				return err
 			}
-			if err := interrupt(s.PID); err != nil {
-				return fmt.Errorf("stop process %d: %w", s.PID, err)
-			}
-			return waitGone(cmd.Context(), cmd.OutOrStdout(), s, dir)
-		},
+		} else {
+			s.PID = 0
+		}
+		switch {
+		case *asJSON:
+			return writeJSON(io.out, struct {
+				Stopped bool    `json:"stopped"`
+				PID     int     `json:"pid,omitempty"`
+				Seconds float64 `json:"seconds"`
+			}{s.PID != 0, s.PID, took.Seconds()})
+		case s.PID == 0:
+			fmt.Fprintln(io.out, "no stack is up here")
+		default:
+			fmt.Fprintf(io.out, "the stack is down after %s\n", elapsed(took))
+		}
+		return nil
 	}
+	return cmd
 }
 
-// waitGone waits until the stack's process has ended.
-func waitGone(ctx context.Context, out io.Writer, s harness.State, dir string) error {
+// endStack asks the stack's process to end, and waits until it has.
+func endStack(ctx context.Context, s harness.State, dir string) (took time.Duration, err error) {
+	began := time.Now()
+	if err := interrupt(s.PID); errors.Is(err, errors.ErrUnsupported) {
+		return 0, fmt.Errorf("%s has no way to interrupt process %d from here: press Ctrl-C in its window", runtime.GOOS, s.PID)
+	} else if err != nil {
+		return 0, fmt.Errorf("interrupt process %d: %w", s.PID, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
-	began := time.Now()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
-		if now, _, err := harness.FindState(dir); err != nil || now.PID != s.PID {
-			fmt.Fprintf(out, "the stack is down after %s\n", time.Since(began).Round(10*time.Millisecond))
-			return nil
+		if started, err := proc.StartTime(s.PID); err != nil || !started.Equal(s.Started) {
+			return time.Since(began), nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("process %d is still there after %v: end it with `kill -9 %d`", s.PID, downTimeout, s.PID)
+			return 0, fmt.Errorf("process %d is still there after %s: `kill -9 %d` ends it", s.PID, elapsed(time.Since(began)), s.PID)
 		}
 	}
-}
-
-func interrupt(pid int) error {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return err
-	}
-	return p.Signal(os.Interrupt)
 }

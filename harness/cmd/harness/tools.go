@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,72 +11,143 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
-var allTools = []toolchain.Tool{toolchain.Mongo, toolchain.MailHog, toolchain.Inngest}
+// toolView is a server's program as JSON.
+type toolView struct {
+	Tool     string `json:"tool"`
+	Path     string `json:"path"`
+	Version  string `json:"version,omitempty"`
+	Database string `json:"database,omitempty"`
+	Source   string `json:"source"`
+}
+
+func viewTool(b toolchain.Binary) toolView {
+	return toolView{string(b.Tool), b.Path, b.Version, b.Database, b.Source}
+}
 
 func toolsCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tools",
-		Short: "Build the servers, or say where they are",
-		Long: `tools manages the servers that the local backend runs: MailHog, the Inngest dev server, and
-FerretDB, which stands in for MongoDB. They are built once, from pinned versions, into a cache.`,
-		Args: usageArgs(cobra.NoArgs),
+		Short: "build the servers, or say where they are",
+		Long: `tools manages the servers that the local backend runs: MailHog, the Inngest dev server, and FerretDB, which
+stands in for MongoDB. They are built once, from pinned versions, into a cache.`,
+		Example: `  harness tools build
+  harness tools path inngest`,
+		Args: subcommandArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(
-		&cobra.Command{
-			Use:     "build",
-			Short:   "Build what is not built yet",
-			Long:    "build builds the servers that are not in the cache yet. The Inngest server takes some minutes.",
-			Example: "  harness tools build",
-			Args:    usageArgs(cobra.NoArgs),
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				p := newPrinter(io.err)
-				for _, t := range allTools {
-					bin, err := toolchain.Ensure(cmd.Context(), t, toolchain.Options{Progress: func(n toolchain.Progress) {
-						p.progress(harness.Progress{Subject: string(n.Tool), Doing: n.Doing, Elapsed: n.Elapsed, Done: n.Done})
-					}})
-					if err != nil {
-						return err
-					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%-8s %s (%s)\n", t, bin.Version, bin.Source)
-				}
-				return nil
-			},
-		},
-		&cobra.Command{
-			Use:     "path [TOOL…]",
-			Short:   "Print where the servers' programs are",
-			Long:    "path prints the path of each program, without building any. It exits with 1 when one is not there yet.",
-			Example: "  harness tools path inngest",
-			Args:    cobra.ArbitraryArgs,
-			RunE: func(cmd *cobra.Command, args []string) error {
-				tools := allTools
-				if len(args) > 0 {
-					tools = nil
-				}
-				for _, a := range args {
-					tools = append(tools, toolchain.Tool(a))
-				}
-				var missing []error
-				for _, t := range tools {
-					bin, err := toolchain.Find(cmd.Context(), t, toolchain.Options{})
-					if err != nil {
-						missing = append(missing, err)
-						continue
-					}
-					fmt.Fprintln(cmd.OutOrStdout(), bin.Path)
-				}
-				return errors.Join(missing...)
-			},
-		},
-	)
+	cmd.AddCommand(toolsBuildCommand(io), toolsPathCommand(io))
 	return cmd
 }
 
-// elapsed prints a duration as a person counts it.
-func elapsed(d time.Duration) string {
-	if d < time.Second {
-		return d.Round(time.Millisecond).String()
+func toolsBuildCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "build [TOOL…]",
+		Short: "build what is not built yet",
+		Long: `build builds the servers that are not in the cache yet: all, or those named of mongo, mailhog and inngest.
+The Inngest server takes some minutes.`,
+		Example: `  harness tools build
+  harness tools build mailhog --json`,
+		Args: toolArgs,
 	}
-	return d.Round(100 * time.Millisecond).String()
+	asJSON := jsonFlag(cmd, "print what there is then as a JSON array")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p := newPrinter(io)
+		var views []toolView
+		for _, t := range chosenTools(args) {
+			bin, err := toolchain.Ensure(cmd.Context(), t, toolchain.Options{Progress: func(n toolchain.Progress) {
+				p.progress(harness.Progress{Subject: string(n.Tool), Doing: n.Doing, Elapsed: n.Elapsed, Done: n.Done})
+			}})
+			if err != nil {
+				return err
+			}
+			views = append(views, viewTool(bin))
+			if !*asJSON {
+				fmt.Fprintf(io.out, "%-8s %s\n", t, describeTool(bin))
+			}
+		}
+		if *asJSON {
+			return writeJSON(io.out, views)
+		}
+		return nil
+	}
+	cmd.ValidArgsFunction = completeTools
+	return cmd
+}
+
+func toolsPathCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:         "path [TOOL…]",
+		Short:       "print where the servers' programs are",
+		Long:        "path prints the path of each program, or of those named of mongo, mailhog and inngest. It builds none.",
+		Example:     "  harness tools path\n  harness tools path inngest",
+		Annotations: exitStatus("0  all are there\n1  one is not there yet\n2  the command line was wrong"),
+		Args:        toolArgs,
+	}
+	asJSON := jsonFlag(cmd, "print them as a JSON array")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		views := []toolView{}
+		var missing []error
+		for _, t := range chosenTools(args) {
+			bin, err := toolchain.Find(cmd.Context(), t, toolchain.Options{})
+			if err != nil {
+				missing = append(missing, err)
+				continue
+			}
+			views = append(views, viewTool(bin))
+			if !*asJSON {
+				fmt.Fprintln(io.out, bin.Path)
+			}
+		}
+		if *asJSON {
+			missing = append(missing, writeJSON(io.out, views))
+		}
+		return errors.Join(missing...)
+	}
+	cmd.ValidArgsFunction = completeTools
+	return cmd
+}
+
+// describeTool says which program it is, for a person.
+func describeTool(b toolchain.Binary) string {
+	if b.Database != "" {
+		return fmt.Sprintf("%s (%s)", b.Database, b.Source)
+	}
+	return fmt.Sprintf("%s (%s)", b.Version, b.Source)
+}
+
+func toolNames() []string {
+	var names []string
+	for _, t := range toolchain.Tools() {
+		names = append(names, string(t))
+	}
+	return names
+}
+
+func chosenTools(args []string) []toolchain.Tool {
+	if len(args) == 0 {
+		return toolchain.Tools()
+	}
+	var tools []toolchain.Tool
+	for _, a := range args {
+		tools = append(tools, toolchain.Tool(a))
+	}
+	return tools
+}
+
+func toolArgs(_ *cobra.Command, args []string) error {
+	for _, a := range args {
+		if names := toolNames(); !slices.Contains(names, a) {
+			text := fmt.Sprintf("there is no tool %q: it is one of %s", a, joined(names))
+			if near := nearest(a, names); near != "" {
+				text += fmt.Sprintf("; did you mean %s?", near)
+			}
+			return usagef("%s", text)
+		}
+	}
+	return nil
+}
+
+func completeTools(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	left := slices.DeleteFunc(toolNames(), func(n string) bool { return slices.Contains(args, n) })
+	return left, cobra.ShellCompDirectiveNoFileComp
 }

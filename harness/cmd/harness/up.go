@@ -6,224 +6,214 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 )
 
-// stopTimeout bounds an orderly stop.
-const stopTimeout = 10 * time.Second
-
 type upOptions struct {
-	backend string
-	ports   string
-	watch   []string
-	appPath string
-	appWait time.Duration
-	retry   time.Duration
-	taps    bool
+	backend   string
+	ports     string
+	watch     []string
+	appPath   string
+	appWait   time.Duration
+	retry     time.Duration
+	runHeader string
+	taps      bool
+	json      bool
 }
 
 func upCommand(io stdio) *cobra.Command {
 	var o upOptions
 	cmd := &cobra.Command{
-		Use:   "up [flags] [-- CMD ARG…]",
-		Short: "Start the stack, and the app on it",
-		Long: `up starts MongoDB, MailHog and the Inngest dev server. Then it starts CMD with
-PORT, MONGODB_URI, MAIL_HOST, MAIL_PORT, INNGEST_DEV, INNGEST_BASE_URL, INNGEST_EVENT_KEY and
-APP_URL in its environment, and with MAIL_USER, MAIL_PASS and the signing keys empty; waits until it
-answers on PORT; syncs it with Inngest; and prints what to open. CMD is any program, in any
-language, that serves Inngest functions over HTTP.
+		Use:        "up [flags] [-- CMD ARG…]",
+		SuggestFor: []string{"start", "run", "dev", "serve"},
+		Short:      "start the servers, and the app on them",
+		Long: `up starts MongoDB, MailHog and the Inngest dev server, side by side. Then it starts CMD, waits until it
+answers on PORT, syncs it with Inngest, checks that its functions are registered, and prints what to
+open. CMD is any program, in any language, that serves Inngest functions over HTTP; it may be a
+wrapper that starts the real one. Its output is shown line by line behind "app      |".
 
-Interrupt it (Ctrl-C), or run 'harness down', to stop everything in order. While it is up,
-.harness/stack.json in this directory says where everything is.`,
-		Example: `  harness up
-  harness up -- npm run dev
-  harness up --ports free --watch . -- go run ./cmd/app`,
+Interrupt up (Ctrl-C), or run 'harness down', to stop everything in order, the app first; the exit
+status is then 0. A second interrupt kills. When a server or CMD ends by itself, up stops the rest,
+shows the end of its log, and exits with 1.
+
+With --watch, CMD is started anew beside the one that is up when a source file changes, and takes over
+once it answers and is synced. When that fails, as with a build error, the last good state stays up.
+When CMD ends by itself, the servers stay up and the next change starts it again.
+
+Without CMD only the servers run: see 'harness env'.`,
+		Example: `  harness up -- npm run dev
+  harness up --ports free --watch . -- go run ./cmd/app
+  harness up --app-path /inngest -- sh -c 'make app && exec ./app'
+  harness up --json --ports free          # one JSON object when all is up
+  harness up --backend containers -- uvicorn main:app`,
+		Annotations: map[string]string{
+			"Environment of cmd": `PORT               the port to listen on, on 127.0.0.1
+APP_URL            where people reach the app
+MONGODB_URI        with the name of a database
+MAIL_HOST, MAIL_PORT                  MailHog's SMTP; MAIL_USER and MAIL_PASS are set and empty
+INNGEST_DEV, INNGEST_BASE_URL         the Inngest server's URL
+INNGEST_EVENT_KEY                     any will do; the signing keys are set and empty
+All else is as in the environment of up. What is set and empty is so on purpose: a .env file next to
+CMD cannot hand real credentials to MailHog, which logs them.`,
+		},
 		Args: func(cmd *cobra.Command, args []string) error {
 			if n := cmd.ArgsLenAtDash(); n > 0 || (n < 0 && len(args) > 0) {
-				return usagef("put the app's command behind --, as in: harness up -- %s", args[0])
+				return usagef("put the app's command behind --, as in: harness up -- %s", strings.Join(args, " "))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(args); err != nil {
+				return err
+			}
 			return up(cmd.Context(), io, o, args)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.backend, "backend", "local", "where the servers run: local")
-	f.StringVar(&o.ports, "ports", "fixed", "fixed: app 3000, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017; free: any free ones")
-	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below this directory changes (may be repeated)")
+	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
+	f.StringVar(&o.ports, "ports", portsFixed, "`WHICH`: fixed (app 3000, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017) or free (any free ones)")
+	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below `DIR` changes; may be repeated")
 	f.StringVar(&o.appPath, "app-path", "/api/inngest", "where CMD serves Inngest")
-	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT")
-	f.DurationVar(&o.retry, "retry-interval", 0, "pause before Inngest retries a failed step, in whole seconds (0: its own, 15 s and more)")
-	f.BoolVar(&o.taps, "taps", true, "record what crosses between app, Inngest and MailHog, through proxies")
+	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
+	f.DurationVar(&o.retry, "retry-interval", 0, "pause before Inngest retries a failed step, in whole seconds; 0 leaves it to Inngest: 15 s and more")
+	f.StringVar(&o.runHeader, "run-header", "X-Inngest-Run-Id", "`HEADER` of an email that names the run that sent it")
+	f.BoolVar(&o.taps, "taps", true, "record what crosses between app, Inngest and MailHog, by means of proxies")
+	f.BoolVar(&o.json, "json", false, "print what to open as JSON, as in .harness/stack.json")
+	completeFlag(cmd, "backend", backendNames()...)
+	completeFlag(cmd, "ports", portsFixed, portsFree)
+	must(cmd.MarkFlagDirname("watch"))
 	return cmd
 }
 
-func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
-	backend, ports, err := o.parse(args)
-	if err != nil {
+// The values of --ports.
+const (
+	portsFixed = "fixed"
+	portsFree  = "free"
+)
+
+// check refuses options that make no sense, before anything is started.
+func (o upOptions) check(args []string) error {
+	if err := oneOf("ports", o.ports, portsFixed, portsFree); err != nil {
 		return err
 	}
+	if err := oneOf("backend", o.backend, backendNames()...); err != nil {
+		return err
+	}
+	switch {
+	case len(o.watch) > 0 && len(args) == 0:
+		return usagef("--watch needs a command to start anew: put it behind --, as in: harness up --watch src -- npm start")
+	case len(o.watch) > 0 && !o.taps:
+		return usagef("--watch needs the taps: they hold the app's address while the next one takes over; leave out --taps=false")
+	case o.retry < 0 || o.retry%time.Second != 0:
+		return usagef("--retry-interval %v: the Inngest server knows whole seconds only", o.retry)
+	case o.appWait <= 0:
+		return usagef("--app-timeout %v: it is a time to wait, as in 90s", o.appWait)
+	case o.appPath == "" || o.appPath[0] != '/':
+		return usagef("--app-path %q: it begins with a slash, as in /api/inngest", o.appPath)
+	}
+	for _, dir := range o.watch {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return usagef("--watch %s: there is no such directory", dir)
+		}
+	}
+	return nil
+}
+
+// wanted returns the ports to use. The error names all that are taken, now rather than after minutes of building.
+func (o upOptions) wanted() (harness.Ports, error) {
+	if o.ports == portsFree {
+		return harness.Ports{}, nil
+	}
+	ports := harness.KnownPorts()
+	taken := []error{port.Check(ports.App, "the app")}
+	if o.backend != backendAttach {
+		taken = append(taken, port.Check(ports.Inngest, "Inngest"), port.Check(ports.MailHog, "MailHog's page"),
+			port.Check(ports.SMTP, "MailHog's SMTP"), port.Check(ports.Mongo, "MongoDB"))
+	}
+	return ports, errors.Join(taken...)
+}
+
+func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return fmt.Errorf("find the working directory: %w", err)
 	}
-	if s, _, err := harness.FindState(dir); err == nil {
-		return fmt.Errorf("a stack is up here already (process %d): stop it with `harness down`", s.PID)
+	unlock, err := claim(dir)
+	if err != nil {
+		return err
 	}
-	p := newPrinter(io.err)
+	defer unlock()
+	ports, err := o.wanted()
+	if err != nil {
+		return err
+	}
 	runDir := filepath.Join(dir, harness.StateDir, "run")
 	if err := os.RemoveAll(runDir); err != nil {
 		return fmt.Errorf("clear what the last stack left: %w", err)
 	}
+
+	p := newPrinter(io)
 	began := time.Now()
+	backend, err := chooseBackend(ctx, o.backend, p)
+	if err != nil {
+		return interrupted(ctx, p, err)
+	}
 	stack, err := harness.Start(ctx, backend, harness.Options{
-		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, WithoutTaps: !o.taps, Progress: p.progress,
+		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
+		WithoutTaps: !o.taps, Progress: p.progress,
 	})
 	if err != nil {
-		return interrupted(ctx, err)
+		return interrupted(ctx, p, err)
 	}
-	defer func() { err = errors.Join(err, stop(stack, dir, p)) }()
-
-	if len(args) > 0 {
-		if err := startApp(ctx, stack, o, args, p); err != nil {
-			return interrupted(ctx, err)
-		}
-	}
-	state := stack.State()
-	if err := harness.WriteState(dir, state); err != nil {
-		return err
-	}
-	p.line("up on the %s backend after %s; stop with Ctrl-C", stack.Backend(), elapsed(time.Since(began)))
-	if err := writeTable(io.out, stateRows(state)); err != nil {
-		return err
-	}
-	return serve(ctx, stack, o, p)
+	s := &session{stack: stack, dir: dir, options: o, command: args, printer: p, out: io.out, began: began}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	return interrupted(ctx, p, s.run(ctx))
 }
 
-func (o upOptions) parse(args []string) (harness.Backend, harness.Ports, error) {
-	var ports harness.Ports
-	switch o.ports {
-	case "fixed":
-		ports = harness.KnownPorts()
-	case "free":
-	default:
-		return nil, ports, usagef("--ports %s: it is fixed or free", o.ports)
-	}
-	if o.backend != "local" {
-		return nil, ports, usagef("--backend %s: there is no such backend; it is local", o.backend)
-	}
-	if len(o.watch) > 0 && len(args) == 0 {
-		return nil, ports, usagef("--watch needs a command to start anew: put it behind --")
-	}
-	if o.retry < 0 || o.retry%time.Second != 0 {
-		return nil, ports, usagef("--retry-interval %v: the Inngest server knows whole seconds only", o.retry)
-	}
-	for _, dir := range o.watch {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, ports, usagef("--watch %s: there is no such directory", dir)
-		}
-	}
-	return local.New(local.Options{}), ports, nil
-}
+// claimTime is how long another `harness up` in the same directory may take to let go of it.
+const claimTime = 500 * time.Millisecond
 
-func startApp(ctx context.Context, stack *harness.Stack, o upOptions, args []string, p *printer) error {
-	began := time.Now()
-	p.progress(harness.Progress{Subject: "app", Doing: "starting"})
-	err := stack.RunCommand(ctx, harness.Command{
-		Args:         args,
-		StartTimeout: o.appWait,
-		OnLine:       func(line string) { p.line("app      | %s", line) },
-	})
-	if err != nil {
-		return err
+// claim makes this process the one whose stack is up in dir, until unlock or its end, however it ends.
+func claim(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Join(dir, harness.StateDir), 0o755); err != nil {
+		return nil, fmt.Errorf("make a directory for the stack's state: %w", err)
 	}
-	p.progress(harness.Progress{Subject: "app", Doing: "ready and synced", Elapsed: time.Since(began), Done: true})
-	return nil
-}
-
-// serve keeps the stack up until it is told to stop or something dies.
-func serve(ctx context.Context, stack *harness.Stack, o upOptions, p *printer) error {
-	changes := make(chan string)
-	if len(o.watch) > 0 {
-		w, err := newWatcher(o.watch)
-		if err != nil {
-			return err
-		}
-		defer w.close()
-		go w.run(ctx, changes)
-		p.line("watching %d directories below %v", w.count(), o.watch)
+	type result struct {
+		unlock func()
+		err    error
 	}
-	go keepSynced(ctx, stack, p)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-stack.Died():
-			return fmt.Errorf("the stack goes down: %w", err)
-		case file := <-changes:
-			reload(ctx, stack, file, p)
+	// There is no asking for the lock without waiting for it. Whoever gives up ends with the process.
+	locked := make(chan result, 1)
+	go func() {
+		unlock, err := lockedfile.MutexAt(filepath.Join(dir, harness.StateDir, "lock")).Lock()
+		locked <- result{unlock, err}
+	}()
+	select {
+	case r := <-locked:
+		if r.err != nil {
+			return nil, fmt.Errorf("claim %s for this stack: %w", dir, r.err)
 		}
+		return r.unlock, nil
+	case <-time.After(claimTime):
 	}
-}
-
-func reload(ctx context.Context, stack *harness.Stack, file string, p *printer) {
-	began := time.Now()
-	p.progress(harness.Progress{Subject: "app", Doing: file + " changed, starting anew"})
-	if err := stack.Reload(ctx); err != nil {
-		if ctx.Err() == nil {
-			p.line("app      the last good state stays up, the new one does not work: %v", err)
-		}
-		return
+	if s, at, err := harness.FindState(dir); err == nil && at == dir {
+		return nil, fmt.Errorf("a stack is up here already (process %d): stop it with `harness down`, or use it: `harness status`", s.PID)
 	}
-	p.progress(harness.Progress{Subject: "app", Doing: "the change is up and synced", Elapsed: time.Since(began), Done: true})
-}
-
-// syncCheck is how often the server is asked whether it still knows the app. A server that somebody restarted knows
-// nobody.
-const syncCheck = 2 * time.Second
-
-func keepSynced(ctx context.Context, stack *harness.Stack, p *printer) {
-	tick := time.NewTicker(syncCheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		again, err := stack.EnsureSynced(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			p.line("inngest  does not know the app, and syncing it again failed: %v", err)
-		case again:
-			p.line("inngest  had forgotten the app: synced again")
-		}
-	}
-}
-
-func stop(stack *harness.Stack, dir string, p *printer) error {
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	err := errors.Join(stack.Close(ctx), harness.RemoveState(dir))
-	p.line("stopped after %s", elapsed(time.Since(began)))
-	return err
+	return nil, errors.New("another `harness up` is starting or stopping in this directory: wait for it, or interrupt it")
 }
 
 // interrupted makes a failure that comes from the user's own interrupt no failure.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+func interrupted(ctx context.Context, p *printer, err error) error {
+	if err != nil && ctx.Err() != nil {
+		p.say("up", "called off")
 		return nil
 	}
 	return err
 }
-
-func isNoStack(err error) bool { return errors.Is(err, harness.ErrNoStack) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,11 +83,8 @@ func (w *watcher) run(ctx context.Context, changes chan<- string) {
 			if !ok {
 				return
 			}
-			if e.Has(fsnotify.Create) && !passedOver(filepath.Base(e.Name)) {
-				_ = w.add(e.Name) // a new directory; for a file it does nothing
-			}
-			if e.Op != fsnotify.Chmod && isSource(e.Name) {
-				changed = e.Name
+			if source := w.affected(e); source != "" {
+				changed = source
 				quiet.Reset(settle)
 			}
 		case <-w.w.Errors: // an overflow loses names, and the next change makes up for it
@@ -98,6 +96,42 @@ func (w *watcher) run(ctx context.Context, changes chan<- string) {
 			}
 		}
 	}
+}
+
+// affected returns the source file that an event is about; "" where it is about none. A new directory is watched from
+// then on, and holds what was put there before that.
+func (w *watcher) affected(e fsnotify.Event) string {
+	info, err := os.Stat(e.Name)
+	switch {
+	case e.Op == fsnotify.Chmod:
+		return ""
+	case err != nil || !info.IsDir(): // what is gone counts too: a source that was removed
+		if isSource(e.Name) {
+			return e.Name
+		}
+		return ""
+	case !e.Has(fsnotify.Create) || passedOver(info.Name()) || w.add(e.Name) != nil:
+		return ""
+	default:
+		return firstSource(e.Name)
+	}
+}
+
+// firstSource returns a source file below dir, or "".
+func firstSource(dir string) (found string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != dir && passedOver(d.Name()):
+			return filepath.SkipDir
+		case !d.IsDir() && isSource(path):
+			found = path
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	return found
 }
 
 func (w *watcher) count() int { return len(w.w.WatchList()) }

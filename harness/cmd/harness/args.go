@@ -1,0 +1,68 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usagef("`%s` takes no arguments, but was given %s; see `%s --help`", cmd.CommandPath(), strings.Join(args, " "), cmd.CommandPath())
+}
+
+// subcommandArgs is for a command that only has others below it: what reaches it is none of them.
+func subcommandArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownCommand(cmd, args[0])
+}
+
+// atLeastOne and exactlyOne want arguments, and say what.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return usagef("`%s` needs %s; see `%s --help`", cmd.CommandPath(), what, cmd.CommandPath())
+	}
+}
+
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return usagef("`%s` needs %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+	}
+}
+
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 {
+			return nil
+		}
+		return usagef("`%s` takes %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
+	}
+}
+
+// completeFlag tells the shell the values that a flag can have.
+func completeFlag(cmd *cobra.Command, flag string, values ...string) {
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// completeFiles makes the shell offer files of a kind.
+func completeFiles(extension string) cobra.CompletionFunc {
+	return cobra.FixedCompletions([]string{extension}, cobra.ShellCompDirectiveFilterFileExt)
+}
+
+// must is for errors that only a command without that flag can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+// The names of backends. All that is known about backends by name stands in this file.
+const (
+	backendAuto       = "auto"
+	backendLocal      = "local"
+	backendContainers = "containers"
+	backendAttach     = "attach"
+)
+
+func backendNames() []string {
+	return []string{backendAuto, backendLocal, backendContainers, backendAttach}
+}
+
+// chooseBackend returns the backend of a name that is one of backendNames. For auto it says which one it is, and why.
+func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backend, error) {
+	switch name {
+	case backendLocal:
+		return local.New(local.Options{}), nil
+	case backendContainers:
+		return containers.New(containers.Options{}), nil
+	case backendAttach:
+		return attach.New(attach.Options{}), nil
+	case backendAuto:
+		b, why, err := containers.Choose(ctx, containers.Options{}, p.progress)
+		if err != nil {
+			return nil, fmt.Errorf("choose a backend: %w", err)
+		}
+		p.say("backend", "%s, since %s (--backend %s insists on it)", b.Name(), why, b.Name())
+		return b, nil
+	default:
+		return nil, fmt.Errorf("there is no backend %q", name)
+	}
+}

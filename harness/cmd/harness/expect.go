@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// Exit statuses of expect.
+const (
+	exitBroken         = 1
+	exitCannotBeJudged = 2
+)
+
+type expectOptions struct {
+	eventID   string
+	send      string
+	timeout   time.Duration
+	golden    string
+	runHeader string
+	json      bool
+}
+
+func expectCommand(io stdio) *cobra.Command {
+	var o expectOptions
+	cmd := &cobra.Command{
+		Use:        "expect (--event-id ID | --send EVENT.json) EXPECTATION.json",
+		SuggestFor: []string{"assert", "judge", "verify", "check"},
+		Short:      "judge what follows from an event",
+		Long: `expect says whether what should have happened after an event did, and prints the verdict: the chain from
+the event over its runs and steps to the emails, with a mark at the first broken hop.
+
+What the expectation asserts holds as soon as it is so. What it denies (an absent email, no other runs
+or emails, an exact number of copies) holds only when nothing more can happen. Fields that are left out
+assert nothing:
+
+  {"runs": [{"function": "send-receipt", "status": "COMPLETED", "output": {"ok": true},
+             "steps": [{"id": "charge", "attempts": 1, "status": "COMPLETED", "output": …, "error": "part"}]}],
+   "mail": [{"to": "kim@plant.test", "from": "…", "subject": "…", "text": ["part"], "html": ["part"],
+             "headers": {"X-Order": "17"}, "golden": "name", "copies": 1},
+            {"to": "lee@plant.test", "absent": true}],
+   "noOtherRuns": true, "noOtherMail": true}`,
+		Example: `  harness expect --send event.json expectation.json
+  harness expect --event-id 01JDD9WRP1F5G1Y9ZVC4Q4XKZS expectation.json --timeout 30s
+  echo '{"mail":[{"to":"kim@plant.test"}]}' | harness expect --send event.json - --json | jq -r .why`,
+		Annotations: exitStatus("0  it holds\n1  it is broken; the verdict on standard output says where\n2  it could not be judged, or the question was wrong: a bad file, no stack, an event nobody knows"),
+		Args:        exactlyOne("one file with an expectation, or - for standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := expect(cmd.Context(), io, o, args[0])
+			if err != nil && !errors.As(err, new(exitError)) {
+				return exitError{exitCannotBeJudged, err}
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.eventID, "event-id", "", "judge the event with this `ID`: the ULID that sending it returned")
+	f.StringVar(&o.send, "send", "", "send the event in this `FILE`, or - for standard input, and judge it")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for what should happen")
+	f.StringVar(&o.golden, "golden", "", "`DIR` with the golden emails that the expectation names")
+	f.StringVar(&o.runHeader, "run-header", "", "`HEADER` of an email that names the run that sent it (default \"X-Inngest-Run-Id\")")
+	f.BoolVar(&o.json, "json", false, "print the verdict, with the whole trace, as JSON")
+	must(cmd.MarkFlagFilename("send", "json"))
+	must(cmd.MarkFlagDirname("golden"))
+	cmd.ValidArgsFunction = completeFiles("json")
+	return cmd
+}
+
+func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
+	switch {
+	case (o.eventID == "") == (o.send == ""):
+		return usagef("say which event is meant: either --event-id ID or --send EVENT.json")
+	case o.send == stdinName && file == stdinName:
+		return usagef("event and expectation cannot both be standard input")
+	case o.timeout <= 0:
+		return usagef("--timeout %v: it is a time to wait, as in 10s", o.timeout)
+	}
+	// All that can be wrong with the question is found before an event is sent.
+	expectation, err := readExpectation(io, file)
+	if err != nil {
+		return err
+	}
+	judge := harness.JudgeOptions{Timeout: o.timeout}
+	if judge.Golden, err = goldens(o.golden, o.runHeader); err != nil {
+		return err
+	}
+	var events []harness.Event
+	if o.send != "" {
+		if events, err = readEvents(io, o.send); err != nil {
+			return err
+		}
+		if len(events) != 1 {
+			return fmt.Errorf("%s holds %d events: a verdict is about what follows from one", named(o.send), len(events))
+		}
+	}
+
+	stack, err := attached(ctx, o.runHeader)
+	if err != nil {
+		return err
+	}
+	defer stack.Close(ctx)
+	eventID := o.eventID
+	if o.send != "" {
+		ids, err := stack.Send(ctx, events...)
+		if err != nil {
+			return err
+		}
+		eventID = ids[0]
+	}
+	verdict, err := stack.Judge(ctx, eventID, expectation, judge)
+	if err != nil {
+		return err
+	}
+	return printVerdict(io, verdict, o.json)
+}
+
+func readExpectation(io stdio, file string) (harness.Expectation, error) {
+	data, err := readFile(io, file)
+	if err != nil {
+		return harness.Expectation{}, err
+	}
+	e, err := harness.ParseExpectation(data)
+	if err != nil {
+		return e, fmt.Errorf("%s: %w", named(file), err)
+	}
+	return e, nil
+}
+
+func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {
+	if asJSON {
+		if err := writeJSON(io.out, v); err != nil {
+			return err
+		}
+	} else if _, err := fmt.Fprintln(io.out, io.paint(io.out).marks(safe(v.String()))); err != nil {
+		return err
+	}
+	switch v.Outcome {
+	case harness.Holds:
+		return nil
+	case harness.Broken:
+		return exitError{exitBroken, nil}
+	default:
+		return exitError{exitCannotBeJudged, nil}
+	}
+}

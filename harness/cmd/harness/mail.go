@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+// mailView is an email as JSON.
+type mailView struct {
+	ID          string           `json:"id"`
+	Received    time.Time        `json:"received"`
+	From        string           `json:"from"`
+	To          []string         `json:"to"` // whom it was delivered to, whatever the header says
+	Subject     string           `json:"subject"`
+	Date        time.Time        `json:"date,omitzero"`
+	MessageID   string           `json:"messageId,omitempty"`
+	Headers     []headerView     `json:"headers"`
+	Text        string           `json:"text"`
+	HTML        string           `json:"html"`
+	Attachments []attachmentView `json:"attachments"`
+	Problems    []string         `json:"problems,omitempty"`
+}
+
+type headerView struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type attachmentView struct {
+	Name        string `json:"name"`
+	ContentType string `json:"contentType"`
+	ContentID   string `json:"contentId,omitempty"`
+	Size        int    `json:"size"`
+}
+
+func mailCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "mail",
+		SuggestFor: []string{"mails", "email", "emails", "inbox"},
+		Short:      "look at the emails that were sent",
+		Long: `mail reads the inbox of the stack that is up here, with every email decoded: transfer encodings, charsets,
+encoded headers. What an email contains is shown so that it cannot steer the terminal.`,
+		Example: `  harness mail ls
+  harness mail show
+  harness mail wait --to kim@plant.test`,
+		Args: subcommandArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(mailLsCommand(io), mailShowCommand(io), mailWaitCommand(io), mailClearCommand(io))
+	return cmd
+}
+
+// filterFlags gives a command the flags that choose emails.
+func filterFlags(cmd *cobra.Command) *inbox.Filter {
+	var f inbox.Filter
+	cmd.Flags().StringVar(&f.To, "to", "", "those delivered to this `ADDRESS`")
+	cmd.Flags().StringVar(&f.From, "from", "", "those from this `ADDRESS`")
+	cmd.Flags().StringVar(&f.Subject, "subject", "", "those with exactly this `SUBJECT`, decoded")
+	cmd.Flags().StringVar(&f.RunID, "run", "", "those of the run with this `ID`")
+	cmd.Flags().StringToStringVar(&f.Header, "header", nil, "those with this header, as `NAME=VALUE`; may be repeated")
+	return &f
+}
+
+// openInbox connects to the inbox of the stack that is up here.
+func openInbox(ctx context.Context) (box *inbox.Client, done func(), err error) {
+	stack, err := attached(ctx, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return stack.Inbox(), func() { _ = stack.Close(ctx) }, nil // closing frees only what is this process's
+}
+
+func mailLsCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "ls",
+		SuggestFor: []string{"list"},
+		Short:      "list emails, the oldest first",
+		Long:       "ls lists the emails in the inbox, or those of them that meet all the flags.",
+		Example: `  harness mail ls
+  harness mail ls --to kim@plant.test --json | jq -r '.[].subject'`,
+		Args: noArgs,
+	}
+	f := filterFlags(cmd)
+	asJSON := jsonFlag(cmd, "print them, whole, as a JSON array")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		box, done, err := openInbox(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer done()
+		found, err := box.Find(cmd.Context(), *f)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			views := []mailView{}
+			for _, m := range found {
+				views = append(views, viewMail(m))
+			}
+			return writeJSON(io.out, views)
+		}
+		if len(found) == 0 {
+			fmt.Fprintln(io.out, "no emails "+f.String())
+			return nil
+		}
+		tw := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+		for _, m := range found {
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Received.Local().Format(time.TimeOnly), oneLine(strings.Join(m.Envelope.To, ", ")), oneLine(m.Subject), m.ID)
+		}
+		return tw.Flush()
+	}
+	return cmd
+}
+
+func mailShowCommand(io stdio) *cobra.Command {
+	var html, raw, headers bool
+	cmd := &cobra.Command{
+		Use:        "show [ID]",
+		SuggestFor: []string{"cat", "get", "print"},
+		Short:      "show an email, the latest where none is named",
+		Long: `show prints an email's main headers and its text. ID is the one that 'harness mail ls' prints. --raw is the
+message as it crossed the wire, unchanged: it may hold what steers a terminal.`,
+		Example: `  harness mail show
+  harness mail show --html > email.html
+  harness mail show --json | jq -r .messageId`,
+		Annotations: exitStatus("0  shown\n1  there is no such email, or no stack is up\n2  the command line was wrong"),
+		Args:        atMostOne("the id of one email"),
+	}
+	asJSON := jsonFlag(cmd, "print all of it as JSON")
+	f := cmd.Flags()
+	f.BoolVar(&html, "html", false, "print the HTML body alone")
+	f.BoolVar(&raw, "raw", false, "print the message as it was sent")
+	f.BoolVar(&headers, "headers", false, "print all headers, decoded")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if count(html, raw, headers, *asJSON) > 1 {
+			return usagef("--html, --raw, --headers and --json exclude each other")
+		}
+		box, done, err := openInbox(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer done()
+		m, err := pick(cmd.Context(), box, args)
+		if err != nil {
+			return err
+		}
+		switch {
+		case *asJSON:
+			return writeJSON(io.out, viewMail(m))
+		case raw:
+			_, err = io.out.Write(m.Raw)
+		case html && m.HTML == "":
+			err = fmt.Errorf("email %s has no HTML body", m.ID)
+		case html:
+			_, err = fmt.Fprint(io.out, safe(m.HTML))
+		case headers:
+			for _, h := range m.Headers {
+				fmt.Fprintf(io.out, "%s: %s\n", oneLine(h.Name), oneLine(h.Value))
+			}
+		default:
+			printMail(io, m)
+		}
+		return err
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return completeMail(cmd.Context(), args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+	return cmd
+}
+
+// pick returns the email of an id, or the latest.
+func pick(ctx context.Context, box *inbox.Client, args []string) (*inbox.Message, error) {
+	if len(args) == 1 {
+		m, err := box.Get(ctx, args[0])
+		if errors.Is(err, inbox.ErrNotFound) {
+			return nil, fmt.Errorf("the inbox has no email %q: `harness mail ls` lists them", args[0])
+		}
+		return m, err
+	}
+	all, err := box.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, errors.New("the inbox is empty")
+	}
+	return all[len(all)-1], nil
+}
+
+func mailWaitCommand(io stdio) *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "wait",
+		Short: "wait for an email",
+		Long: `wait returns when the inbox has an email that meets all the flags, at once when it has one already, and
+prints it as 'harness mail show' does. When none comes in time it says which email came nearest.`,
+		Example: `  harness mail wait --to kim@plant.test
+  harness mail wait --to kim@plant.test --header X-Order=17 --timeout 30s --json`,
+		Annotations: exitStatus("0  it is there\n1  it did not come in time, or no stack is up\n2  the command line was wrong"),
+		Args:        noArgs,
+	}
+	f := filterFlags(cmd)
+	asJSON := jsonFlag(cmd, "print it as JSON")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long to wait")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if f.String() == "" {
+			return usagef("say which email is meant: give one of --to, --from, --subject, --run and --header")
+		}
+		if timeout <= 0 {
+			return usagef("--timeout %v: it is a time to wait, as in 10s", timeout)
+		}
+		box, done, err := openInbox(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer done()
+		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		m, err := box.Wait(ctx, *f)
+		switch {
+		case err != nil:
+			return err
+		case *asJSON:
+			return writeJSON(io.out, viewMail(m))
+		default:
+			printMail(io, m)
+			return nil
+		}
+	}
+	return cmd
+}
+
+func mailClearCommand(io stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "clear",
+		SuggestFor: []string{"rm", "delete", "empty", "purge"},
+		Short:      "remove emails",
+		Long: `clear removes all emails from the inbox, everybody's, or with flags those that meet all of them. Tests that
+use the same inbox miss what is cleared.`,
+		Example: `  harness mail clear
+  harness mail clear --to kim@plant.test`,
+		Args: noArgs,
+	}
+	f := filterFlags(cmd)
+	asJSON := jsonFlag(cmd, "print how many were removed as JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		box, done, err := openInbox(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer done()
+		removed, err := clearMail(cmd.Context(), box, *f)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(io.out, struct {
+				Removed int `json:"removed"`
+			}{removed})
+		}
+		fmt.Fprintf(io.out, "%d removed\n", removed)
+		return nil
+	}
+	return cmd
+}
+
+func clearMail(ctx context.Context, box *inbox.Client, f inbox.Filter) (removed int, err error) {
+	if f.String() == "" {
+		if removed, err = box.Count(ctx); err != nil {
+			return 0, err
+		}
+		return removed, box.Clear(ctx)
+	}
+	found, err := box.Find(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range found {
+		err := box.Delete(ctx, m.ID)
+		switch {
+		case errors.Is(err, inbox.ErrNotFound): // somebody else was faster
+		case err != nil:
+			return removed, err
+		default:
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+// printMail shows an email to a person: main headers, text, attachments, problems.
+func printMail(io stdio, m *inbox.Message) {
+	paint := io.paint(io.out)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(io.out, "%s %s\n", paint.cyan(fmt.Sprintf("%-13s", name+":")), oneLine(value))
+		}
+	}
+	line("Id", m.ID)
+	line("Received", m.Received.Local().Format(time.DateTime))
+	line("From", addresses(m.From))
+	line("To", addresses(m.To))
+	line("Cc", addresses(m.Cc))
+	line("Delivered to", strings.Join(m.Envelope.To, ", "))
+	line("Subject", m.Subject)
+	line("Message-ID", m.MessageID)
+	for _, a := range m.Attachments {
+		line("Attachment", fmt.Sprintf("%s (%s, %d bytes)", a.Name, a.ContentType, len(a.Data)))
+	}
+	for _, p := range m.Problems {
+		line("Problem", p)
+	}
+	switch {
+	case m.Text != "":
+		fmt.Fprintf(io.out, "\n%s\n", strings.TrimRight(safe(m.Text), "\n"))
+	case m.HTML != "":
+		fmt.Fprintf(io.out, "\n(no text part; --html shows the HTML one of %d bytes)\n", len(m.HTML))
+	}
+}
+
+func viewMail(m *inbox.Message) mailView {
+	v := mailView{
+		ID: m.ID, Received: m.Received, From: addresses(m.From), To: m.Envelope.To, Subject: m.Subject, Date: m.Date,
+		MessageID: m.MessageID, Text: m.Text, HTML: m.HTML, Problems: m.Problems,
+		Headers: []headerView{}, Attachments: []attachmentView{},
+	}
+	for _, h := range m.Headers {
+		v.Headers = append(v.Headers, headerView{h.Name, h.Value})
+	}
+	for _, a := range m.Attachments {
+		v.Attachments = append(v.Attachments, attachmentView{a.Name, a.ContentType, a.ContentID, len(a.Data)})
+	}
+	return v
+}
+
+// addresses prints addresses for a person: decoded, where their String is encoded.
+func addresses(list []*netmail.Address) string {
+	var all []string
+	for _, a := range list {
+		if a.Name == "" {
+			all = append(all, a.Address)
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s <%s>", a.Name, a.Address))
+	}
+	return strings.Join(all, ", ")
+}
+
+func count(all ...bool) (n int) {
+	for _, b := range all {
+		if b {
+			n++
+		}
+	}
+	return n
+}
+
+// completeMail offers the ids of the latest emails to the shell.
+func completeMail(ctx context.Context, args []string) []string {
+	if len(args) > 0 {
+		return nil
+	}
+	box, done, err := openInbox(ctx)
+	if err != nil {
+		return nil
+	}
+	defer done()
+	all, err := box.List(ctx)
+	if err != nil {
+		return nil
+	}
+	const enough = 10
+	var ids []string
+	for i := len(all) - 1; i >= 0 && len(ids) < enough; i-- {
+		ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(all[i].Subject)))
+	}
+	return ids
+}

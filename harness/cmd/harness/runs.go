@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+)
+
+// eventView is an event with what came of it.
+type eventView struct {
+	EventID  string          `json:"eventId"`
+	ID       string          `json:"id,omitempty"` // the sender's own
+	Name     string          `json:"name"`
+	Data     json.RawMessage `json:"data,omitempty"`
+	Received time.Time       `json:"received"`
+	Runs     []runView       `json:"runs"`
+}
+
+type runView struct {
+	ID       string          `json:"id"`
+	Function string          `json:"function"`
+	App      string          `json:"app,omitempty"`
+	Status   string          `json:"status"`
+	Output   json.RawMessage `json:"output,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Queued   time.Time       `json:"queued,omitzero"`
+	Started  time.Time       `json:"started,omitzero"`
+	Ended    time.Time       `json:"ended,omitzero"`
+	Steps    []stepView      `json:"steps,omitempty"`
+}
+
+type stepView struct {
+	ID       string          `json:"id"`
+	Op       string          `json:"op,omitempty"`
+	Status   string          `json:"status"`
+	Attempts int             `json:"attempts"`
+	Output   json.RawMessage `json:"output,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Started  time.Time       `json:"started,omitzero"`
+	Ended    time.Time       `json:"ended,omitzero"`
+}
+
+func runsCommand(io stdio) *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:        "runs [EVENT-ID]",
+		SuggestFor: []string{"events", "trace"},
+		Short:      "show the runs that events started",
+		Long: `runs shows the latest events, newest first, each with the runs it started. With EVENT-ID, the ULID that
+sending the event returned, it shows the runs of that event alone, with their steps, outputs and errors.`,
+		Example: `  harness runs
+  harness runs 01JDD9WRP1F5G1Y9ZVC4Q4XKZS
+  harness runs --json | jq -r '.[].runs[] | select(.status == "FAILED") | .error'`,
+		Annotations: exitStatus("0  shown, whatever became of the runs\n1  the server knows no such event, or no stack is up\n2  the command line was wrong"),
+		Args:        atMostOne("the id of one event"),
+	}
+	asJSON := jsonFlag(cmd, "print them as a JSON array of events")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many events to show")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if limit < 1 {
+			return usagef("--limit %d: it is a number of events, 1 at least", limit)
+		}
+		stack, err := attached(cmd.Context(), "")
+		if err != nil {
+			return err
+		}
+		defer stack.Close(cmd.Context())
+		var events []eventView
+		if len(args) == 1 {
+			events, err = oneEvent(cmd.Context(), stack.API(), args[0])
+		} else {
+			events, err = latestEvents(cmd.Context(), stack.API(), limit)
+		}
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return writeJSON(io.out, events)
+		}
+		if len(events) == 0 {
+			fmt.Fprintln(io.out, "no events yet: `harness send` sends one")
+			return nil
+		}
+		var b strings.Builder
+		for _, e := range events {
+			e.print(&b)
+		}
+		_, err = fmt.Fprint(io.out, io.paint(io.out).marks(safe(b.String())))
+		return err
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return completeEvents(cmd.Context(), args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+	return cmd
+}
+
+// intakeTime is how long the server may take until it knows an event that it has answered for.
+const intakeTime = time.Second
+
+// oneEvent returns an event with its runs and their steps.
+func oneEvent(ctx context.Context, api *inngestapi.Client, id string) ([]eventView, error) {
+	e, err := knownEvent(ctx, api, id)
+	if err != nil {
+		return nil, err
+	}
+	view := viewEvent(e)
+	runs, err := api.EventRuns(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		run := viewRun(r)
+		trace, err := api.Trace(ctx, r.ID)
+		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) { // a run that is still queued has none
+			return nil, err
+		}
+		for _, s := range trace.Steps {
+			run.Steps = append(run.Steps, stepView{
+				ID: s.ID, Op: s.Op, Status: s.Status, Attempts: len(s.Attempts), Output: s.Output, Error: s.Error,
+				Started: s.Started, Ended: s.Ended,
+			})
+		}
+		view.Runs = append(view.Runs, run)
+	}
+	return []eventView{view}, nil
+}
+
+// knownEvent returns an event, which the server may have answered for a moment ago without knowing it yet.
+func knownEvent(ctx context.Context, api *inngestapi.Client, id string) (inngestapi.ReceivedEvent, error) {
+	deadline := time.After(intakeTime)
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for {
+		e, err := api.Event(ctx, id)
+		if !errors.Is(err, inngestapi.ErrNotFound) {
+			return e, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return e, ctx.Err()
+		case <-deadline:
+			return e, fmt.Errorf("the Inngest server knows no event %s: `harness runs` lists the latest", id)
+		}
+	}
+}
+
+// sinceEver is earlier than any event of a server that keeps them in memory.
+const sinceEver = 30 * 24 * time.Hour
+
+func latestEvents(ctx context.Context, api *inngestapi.Client, limit int) ([]eventView, error) {
+	events, err := api.Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	views := make([]eventView, 0, len(events))
+	for _, e := range events {
+		view := viewEvent(e)
+		runs, err := api.EventRuns(ctx, e.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range runs {
+			view.Runs = append(view.Runs, viewRun(r))
+		}
+		views = append(views, view)
+	}
+	return views, nil
+}
+
+func viewEvent(e inngestapi.ReceivedEvent) eventView {
+	v := eventView{EventID: e.ID, ID: e.OwnID, Name: e.Name, Data: e.Data, Received: e.Received, Runs: []runView{}}
+	if v.ID == v.EventID {
+		v.ID = "" // the sender gave none
+	}
+	return v
+}
+
+func viewRun(r inngestapi.Run) runView {
+	return runView{
+		ID: r.ID, Function: r.Function, App: r.App, Status: r.Status, Output: r.Output, Error: r.Error,
+		Queued: r.Queued, Started: r.Started, Ended: r.Ended,
+	}
+}
+
+func (e eventView) print(b *strings.Builder) {
+	fmt.Fprintf(b, "%s  %s  %s\n", e.EventID, e.Received.Local().Format(timeOfDay), oneLine(e.Name))
+	if len(e.Runs) == 0 {
+		b.WriteString("  … no run\n")
+	}
+	for _, r := range e.Runs {
+		fmt.Fprintf(b, "  %s %s  %s%s  run %s\n", mark(r.Status), oneLine(r.Function), r.Status, between(r.Started, r.Ended), r.ID)
+		if r.Error != "" {
+			fmt.Fprintf(b, "      %s\n", oneLine(r.Error))
+		}
+		for _, s := range r.Steps {
+			fmt.Fprintf(b, "      %s %s  %s%s%s\n", mark(s.Status), oneLine(s.ID), s.Status, between(s.Started, s.Ended), tries(s.Attempts))
+			if s.Error != "" {
+				fmt.Fprintf(b, "          %s\n", oneLine(s.Error))
+			}
+			if len(s.Output) > 0 {
+				fmt.Fprintf(b, "          %s\n", shortened(oneLine(string(s.Output))))
+			}
+		}
+	}
+}
+
+const timeOfDay = "15:04:05.000"
+
+// mark is how a status stands in a tree.
+func mark(status string) string {
+	switch status {
+	case inngestapi.Completed:
+		return "✓"
+	case inngestapi.Failed, inngestapi.Cancelled:
+		return "✗"
+	default:
+		return "…"
+	}
+}
+
+func between(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return ""
+	}
+	return "  " + elapsed(to.Sub(from))
+}
+
+func tries(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf("  after %d attempts", n)
+}
+
+// shortened cuts a text to what fits on a line or two.
+func shortened(s string) string {
+	const enough = 160
+	if r := []rune(s); len(r) > enough {
+		return string(r[:enough]) + " …"
+	}
+	return s
+}
+
+// completeEvents offers the ids of the latest events to the shell.
+func completeEvents(ctx context.Context, args []string) []string {
+	if len(args) > 0 {
+		return nil
+	}
+	stack, err := attached(ctx, "")
+	if err != nil {
+		return nil
+	}
+	defer stack.Close(ctx)
+	const enough = 10
+	events, err := stack.API().Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: enough})
+	if err != nil {
+		return nil
+	}
+	var ids []string
+	for _, e := range events {
+		ids = append(ids, cobra.CompletionWithDesc(e.ID, oneLine(e.Name)))
+	}
+	return ids
+}

@@ -1,0 +1,159 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the commands of the scripts: the real main, and an app for it to run.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"harness":    main,
+		"inngestapp": inngestApp,
+	})
+}
+
+// TestScript runs testdata/script. `go test -run TestScript/watch` runs one of them.
+func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+
+func runScripts(t *testing.T, dir string) {
+	cache := cacheDir(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HARNESS_CACHE", cache)
+			// What a developer has set must not reach the scripts' apps.
+			for _, key := range []string{"NO_COLOR", "INNGEST_DEV", "INNGEST_BIN", "MAILHOG_BIN", "MONGOD_BIN"} {
+				env.Setenv(key, "")
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":   await,
+			"nothing": nothingLeft,
+			"hold":    hold,
+			"slay":    slay,
+			"capture": capture,
+		},
+	})
+}
+
+// cacheDir is where the servers are built: the scripts have no home of their own to find it in.
+func cacheDir(t *testing.T) string {
+	if dir := os.Getenv("HARNESS_CACHE"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "inngest-harness")
+}
+
+// patience bounds every wait of the scripts. It is for machines under load: what is awaited comes in a moment.
+const patience = 30 * time.Second
+
+// await waits until a file has a line that matches: `await FILE PATTERN`. Programs in the background write such files.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE PATTERN")
+	}
+	file, pattern := ts.MkAbs(args[0]), regexp.MustCompile("(?m)"+args[1])
+	var text []byte
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !pattern.Match(text) {
+		select {
+		case <-tick.C:
+			text, _ = os.ReadFile(file) // it may not be there yet
+		case <-deadline:
+			ts.Fatalf("%s has nothing like %q after %v; it holds:\n%s", args[0], args[1], patience, text)
+		}
+	}
+}
+
+// nothingLeft waits until no process is there that a stack of this script started: `nothing left`. A killed process
+// takes a moment to go; one that stays is a defect.
+func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 || args[0] != "left" {
+		ts.Fatalf("usage: nothing left")
+	}
+	var left []process
+	deadline := time.After(5 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if left = startedBelow(ts.Getenv("WORK")); len(left) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("still there: %v", left)
+		}
+	}
+}
+
+// hold sees to it that a port is taken for the rest of the script, by this test or by whoever has it: `hold PORT`.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hold PORT")
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", args[0]))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return
+	}
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+}
+
+// slay kills a program that a stack of this script started, by its name: `slay inngest`.
+func slay(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: slay NAME")
+	}
+	found := false
+	for _, p := range startedBelow(ts.Getenv("WORK")) {
+		if filepath.Base(p.program) == args[0] {
+			ts.Check(syscall.Kill(p.pid, syscall.SIGKILL))
+			found = true
+		}
+	}
+	if !found {
+		ts.Fatalf("no program %s was started below $WORK: %v", args[0], startedBelow(ts.Getenv("WORK")))
+	}
+}
+
+// process is one that is running.
+type process struct {
+	pid     int
+	program string // what it was started as
+}
+
+func (p process) String() string { return fmt.Sprintf("%s (%d)", p.program, p.pid) }
+
+// capture puts what a pattern's group matches in a file, or in stdout or stderr, into a variable: `capture VAR FILE PATTERN`.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capture VAR FILE PATTERN")
+	}
+	m := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(m) != 2 {
+		ts.Fatalf("%s has nothing like %q:\n%s", args[1], args[2], ts.ReadFile(args[1]))
+	}
+	ts.Setenv(args[0], m[1])
+}

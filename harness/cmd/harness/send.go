@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// sentEvent is an event that the server has taken.
+type sentEvent struct {
+	// EventID is the ULID that the server gave it, by which the other commands know it.
+	EventID string `json:"eventId"`
+	ID      string `json:"id,omitempty"` // the sender's own
+	Name    string `json:"name"`
+}
+
+func sendCommand(std stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "send EVENT.json…",
+		Short: "send events to the Inngest server",
+		Long: `send sends the events in the files, in order, all of them in one request, and prints for each the ULID
+by which 'harness runs' and 'harness expect' know it. A file holds one event, several one after another,
+or an array of them; "-" is standard input. An event is an object with a name, and may have data (an
+object), id, user, ts and v.
+
+The server starts nothing for an event whose own id it has seen in the last 24 hours.`,
+		Example: `  harness send event.json
+  echo '{"name":"shop/order.paid","data":{"order":17}}' | harness send -
+  harness runs "$(harness send event.json --json | jq -r .[0].eventId)"`,
+		Args: atLeastOne("a file with an event, or - for standard input"),
+	}
+	asJSON := jsonFlag(cmd, "print the events' ids as a JSON array")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var events []harness.Event
+		for _, file := range args {
+			more, err := readEvents(std, file)
+			if err != nil {
+				return exitError{exitUsage, err}
+			}
+			events = append(events, more...)
+		}
+		stack, err := attached(cmd.Context(), "")
+		if err != nil {
+			return err
+		}
+		defer stack.Close(cmd.Context())
+		ids, err := stack.Send(cmd.Context(), events...)
+		if err != nil {
+			return err
+		}
+		sent := make([]sentEvent, len(ids))
+		for i, id := range ids {
+			sent[i] = sentEvent{EventID: id, ID: events[i].ID, Name: events[i].Name}
+		}
+		if *asJSON {
+			return writeJSON(std.out, sent)
+		}
+		for _, e := range sent {
+			fmt.Fprintf(std.out, "%s  %s\n", e.EventID, oneLine(e.Name))
+		}
+		return nil
+	}
+	cmd.ValidArgsFunction = completeFiles("json")
+	return cmd
+}
+
+// readEvents reads the events in a file, of which there is at least one.
+func readEvents(std stdio, file string) ([]harness.Event, error) {
+	data, err := readFile(std, file)
+	if err != nil {
+		return nil, err
+	}
+	var events []harness.Event
+	values := json.NewDecoder(bytes.NewReader(data))
+	for {
+		var value json.RawMessage
+		switch err := values.Decode(&value); {
+		case errors.Is(err, io.EOF):
+			if len(events) == 0 {
+				return nil, fmt.Errorf("%s holds no event", named(file))
+			}
+			return events, nil
+		case err != nil:
+			return nil, fmt.Errorf("%s is not JSON: %w", named(file), err)
+		}
+		list := []json.RawMessage{value}
+		if value[0] == '[' {
+			if err := json.Unmarshal(value, &list); err != nil {
+				return nil, fmt.Errorf("%s: %w", named(file), err)
+			}
+		}
+		for _, one := range list {
+			e, err := parseEvent(one)
+			if err != nil {
+				return nil, fmt.Errorf("%s, event %d: %w", named(file), len(events)+1, err)
+			}
+			events = append(events, e)
+		}
+	}
+}
+
+// parseEvent reads one event and refuses what the server would misunderstand.
+func parseEvent(data []byte) (harness.Event, error) {
+	var e harness.Event
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	d.UseNumber() // an id of many digits stays what it is
+	if err := d.Decode(&e); err != nil {
+		return e, fmt.Errorf("%w: an event is an object with the fields name, data, id, user, ts and v", err)
+	}
+	if e.Name == "" {
+		return e, errors.New("it has no name")
+	}
+	for _, field := range []struct {
+		name  string
+		value any
+	}{{"data", e.Data}, {"user", e.User}} {
+		if _, object := field.value.(map[string]any); field.value != nil && !object {
+			return e, fmt.Errorf("its %s is no JSON object", field.name)
+		}
+	}
+	return e, nil
+}
+
+// stdinName is the argument that stands for standard input.
+const stdinName = "-"
+
+func named(file string) string {
+	if file == stdinName {
+		return "standard input"
+	}
+	return file
+}
+
+func readFile(std stdio, file string) ([]byte, error) {
+	if file == stdinName {
+		data, err := io.ReadAll(std.in)
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		return data, nil
+	}
+	data, err := os.ReadFile(file)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", cmp.Or(file, `""`), err)
+	}
+	return data, nil
+}

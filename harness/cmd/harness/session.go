@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// stopTimeout bounds an orderly stop.
+const stopTimeout = 10 * time.Second
+
+// session is a stack from the moment its servers are up.
+type session struct {
+	stack   *harness.Stack
+	dir     string // where the state file stands
+	options upOptions
+	command []string // the app's; empty for a stack without one
+	printer *printer
+	out     io.Writer
+	began   time.Time
+}
+
+func (s *session) watching() bool { return len(s.options.watch) > 0 }
+
+// run starts the app and keeps the stack up until it is told to end or something dies.
+func (s *session) run(ctx context.Context) error {
+	// Changes are watched from before the first start: one that is made meanwhile counts.
+	changes := make(chan string)
+	if s.watching() {
+		w, err := newWatcher(s.options.watch)
+		if err != nil {
+			return err
+		}
+		defer w.close()
+		watching, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go w.run(watching, changes)
+		s.printer.say("watch", "%d directories below %v", w.count(), s.options.watch)
+	}
+	if len(s.command) > 0 {
+		if err := s.startApp(ctx); err != nil && (!s.watching() || ctx.Err() != nil) {
+			return err
+		} else if err != nil {
+			s.printer.say("app", "does not work, the next change starts it again: %v", err)
+		}
+	}
+	if err := s.writeState(); err != nil {
+		return err
+	}
+	if err := s.announce(); err != nil {
+		return err
+	}
+	return s.serve(ctx, changes)
+}
+
+func (s *session) startApp(ctx context.Context) error {
+	began := time.Now()
+	s.printer.progress(harness.Progress{Subject: "app", Doing: "starting"})
+	err := s.stack.RunCommand(ctx, harness.Command{
+		Args:         s.command,
+		StartTimeout: s.options.appWait,
+		OnLine:       s.printer.output,
+	})
+	if err != nil {
+		return err
+	}
+	s.printer.progress(harness.Progress{Subject: "app", Doing: "ready and synced", Elapsed: time.Since(began), Done: true})
+	return nil
+}
+
+func (s *session) writeState() error { return harness.WriteState(s.dir, s.stack.State()) }
+
+// announce says what there is to open and to do.
+func (s *session) announce() error {
+	p, state := s.printer, s.stack.State()
+	p.say("up", "on the %s backend after %s; Ctrl-C or `harness down` stops it", s.stack.Backend(), elapsed(time.Since(s.began)))
+	if s.options.json {
+		// As in the file, which names this process.
+		state, _, err := harness.FindState(s.dir)
+		if err != nil {
+			return err
+		}
+		return writeJSON(s.out, state)
+	}
+	if len(s.command) == 0 {
+		p.say("up", "there is no app; one that you start by hand gets the addresses from: eval \"$(harness env)\"")
+	}
+	return writeTable(s.out, stateRows(state, s.stack.Describe()))
+}
+
+// serve keeps the stack up. Whatever it started has ended when it returns.
+func (s *session) serve(ctx context.Context, changes <-chan string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+	background.Go(func() { s.keepSynced(ctx) })
+
+	reload := newReload()
+	for {
+		select {
+		case <-ctx.Done():
+			reload.callOff()
+			return nil
+		case err := <-s.stack.Died():
+			if s.watching() && ofApp(err) {
+				s.printer.say("app", "has ended by itself, the next change starts it again: %v", err)
+				continue
+			}
+			reload.callOff()
+			s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
+			return err
+		case file := <-changes:
+			// A change during a reload makes what is being started old.
+			reload.callOff()
+			reload = s.reload(ctx, file)
+		}
+	}
+}
+
+// ofApp says whether a death is the app's and not a server's.
+func ofApp(err error) bool {
+	var exit *proc.ExitError
+	return errors.As(err, &exit) && exit.Name == string(harness.App)
+}
+
+// reloading is a start of the app's next incarnation under way.
+type reloading struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// newReload returns a reload that is over.
+func newReload() *reloading {
+	r := &reloading{cancel: func() {}, done: make(chan struct{})}
+	close(r.done)
+	return r
+}
+
+// callOff ends the reload and returns when it has ended.
+func (r *reloading) callOff() {
+	r.cancel()
+	<-r.done
+}
+
+// reload starts the app's next incarnation without waiting for it.
+func (s *session) reload(ctx context.Context, file string) *reloading {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &reloading{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		began := time.Now()
+		s.printer.progress(harness.Progress{Subject: "app", Doing: file + " changed, starting anew"})
+		err := s.nextApp(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			s.printer.say("app", "the change does not work: %v", err)
+			s.printer.say("app", "%s; the next change starts it again", s.lastGood())
+		default:
+			s.printer.progress(harness.Progress{Subject: "app", Doing: "the change is up and synced", Elapsed: time.Since(began), Done: true})
+		}
+	}()
+	return r
+}
+
+func (s *session) nextApp(ctx context.Context) error {
+	if _, ok := s.stack.Env(); ok {
+		return s.stack.Reload(ctx)
+	}
+	if err := s.startApp(ctx); err != nil {
+		return err
+	}
+	return s.writeState() // which had no app in it
+}
+
+// lastGood says what is up after a reload that failed.
+func (s *session) lastGood() string {
+	if _, ok := s.stack.Env(); ok {
+		return "the last good state stays up"
+	}
+	return "no app is up"
+}
+
+// syncCheck is how often the server is asked whether it still knows the app. A server that somebody restarted knows
+// nobody.
+const syncCheck = 2 * time.Second
+
+func (s *session) keepSynced(ctx context.Context) {
+	tick := time.NewTicker(syncCheck)
+	defer tick.Stop()
+	var last string // what went wrong the last time, which is said once
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		again, err := s.stack.EnsureSynced(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && err.Error() != last:
+			last = err.Error()
+			s.printer.say("inngest", "does not know the app, and syncing it again failed: %v", err)
+		case err == nil && again:
+			s.printer.say("inngest", "had forgotten the app: synced again")
+			last = ""
+		case err == nil:
+			last = ""
+		}
+	}
+}
+
+func (s *session) stop() error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := errors.Join(s.stack.Close(ctx), harness.RemoveState(s.dir))
+	if err != nil {
+		return fmt.Errorf("stop the stack: %w", err)
+	}
+	s.printer.say("up", "stopped after %s", elapsed(time.Since(began)))
+	return nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/mattn/go-isatty"
+)
+
+// terminal says whether w is a terminal that can move its cursor.
+func (s stdio) terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd()) && s.getenv("TERM") != "dumb"
+}
+
+// paint is how w wants its colours. See https://no-color.org.
+func (s stdio) paint(w io.Writer) paint { return paint(s.terminal(w) && s.getenv("NO_COLOR") == "") }
+
+// paint colours text, or, when false, leaves it as it is.
+type paint bool
+
+func (p paint) with(code, text string) string {
+	if !p {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (p paint) red(s string) string    { return p.with("31", s) }
+func (p paint) green(s string) string  { return p.with("32", s) }
+func (p paint) yellow(s string) string { return p.with("33", s) }
+func (p paint) cyan(s string) string   { return p.with("36", s) }
+func (p paint) dim(s string) string    { return p.with("2", s) }
+
+// marks colours the marks of a tree.
+func (p paint) marks(text string) string {
+	if !p {
+		return text
+	}
+	return strings.NewReplacer("✓", p.green("✓"), "✗", p.red("✗"), "…", p.yellow("…"), "← first broken hop", p.red("← first broken hop")).Replace(text)
+}
+
+// safe makes text from outside (an email, an app's output, an error that quotes them) harmless to a terminal: it shows
+// control characters and those that turn the direction of writing instead of sending them.
+func safe(s string) string {
+	if strings.IndexFunc(s, dangerous) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if dangerous(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func dangerous(r rune) bool {
+	if r == '\n' || r == '\t' {
+		return false
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// oneLine is safe for text that has to stay on its line.
+func oneLine(s string) string {
+	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(safe(s))
+}
+
+// elapsed prints a duration as a person counts it.
+func elapsed(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
