@@ -13,6 +13,7 @@ require (
 	github.com/odoo-maintenance/inngest-harness/harness v0.1.0
 	github.com/odoo-maintenance/inngest-harness/harness/containers v0.1.0
 	github.com/stretchr/testify v1.12.1 // indirect
+	go.mongodb.org/mongo-driver/v2 v2.10.0
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/net v0.62.0
 )

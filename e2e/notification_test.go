@@ -63,10 +63,13 @@ func TestHostileRequests(t *testing.T) {
 			suite.Run(t, func(t *harnesstest.T) {
 				s := newScene(t, fixtures.HostileWorld())
 				r := r.In(s.plant)
-				if r.Accepted() {
-					arrives(s, r)
-				} else {
+				switch {
+				case !r.Accepted():
 					isRefused(s, r)
+				case r.Notification == fixtures.Failed:
+					failsUntilMended(s, r)
+				default:
+					arrives(s, r)
 				}
 			})
 		})
@@ -109,6 +112,57 @@ func arrives(s *scene, r fixtures.Request) {
 		require.Contains(s, knownHeaders, strings.ToLower(h.Name), "a header was added")
 	}
 	requireOnlyOurMarkup(s, m.HTML, s.Env().AppURL+"/requests/"+request.ID)
+}
+
+// failsUntilMended: nobody can be notified, which the request says in words; a person mends the cause and requeues it.
+func failsUntilMended(s *scene, r fixtures.Request) {
+	request := s.create(r)
+	s.Expect(s.dispatched(request, 1), undeliverable("has no email address"))
+	failed := s.stored(request.ID).Notification
+	require.Equal(s, app.Failed, failed.State)
+	require.Contains(s, failed.Reason, "has no email address")
+
+	technician := s.technician(request.TechnicianID)
+	to := s.Salt() + "@plant.test"
+	require.NoError(s, s.store.PutWorld(s.Context(), app.World{Users: []app.User{{ID: technician.ID, Name: technician.Name, Email: to, Role: technician.Role}}}))
+	requeue := "/api/requests/" + request.ID + "/notification"
+	require.Equal(s, http.StatusAccepted, s.post(requeue, nil).status)
+	s.Expect(s.dispatched(request, 2), harness.Expectation{
+		Runs:        []harness.RunExpectation{completed()},
+		Mail:        []harness.MailExpectation{{To: to, Copies: 1, Headers: map[string]string{"Message-ID": request.Notification.MessageID}}},
+		NoOtherRuns: true, NoOtherMail: true,
+	})
+	sent := s.stored(request.ID).Notification
+	require.Equal(s, app.Sent, sent.State)
+	require.Equal(s, 2, sent.Generation)
+	require.Equal(s, http.StatusConflict, s.post(requeue, nil).status, "what was sent cannot be requeued")
+}
+
+// undeliverable is a run that ends, without a second try, because there is nobody to write to.
+func undeliverable(reason string) harness.Expectation {
+	return harness.Expectation{
+		Runs: []harness.RunExpectation{{
+			Function: notify, Status: harness.StatusFailed, Error: reason,
+			Steps: []harness.StepExpectation{
+				{ID: "fetch-request-details", Status: harness.StatusCompleted},
+				{ID: "get-technician-email", Status: harness.StatusFailed, Attempts: 1, Error: reason},
+			},
+		}},
+		NoOtherRuns: true,
+		NoOtherMail: true,
+	}
+}
+
+func TestATechnicianDeletedLater(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		s := newScene(t, fixtures.World())
+		request := s.storeQuietly(fixtures.Requests()[0].In(s.plant))
+		s.deleteUser(request.TechnicianID)
+		s.SendAndExpect(harness.Event{ID: app.EventID(request.ID, 1), Name: app.EventRequestCreated, Data: request.Event().Data}, undeliverable("does not exist"))
+		after := s.stored(request.ID).Notification
+		require.Equal(t, app.Failed, after.State)
+		require.Contains(t, after.Reason, "does not exist")
+	})
 }
 
 // requireOnlyOurMarkup: every element and attribute is of a kind that the template has, and every link is its own.

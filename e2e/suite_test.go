@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
@@ -83,6 +88,33 @@ func (s *scene) create(r fixtures.Request) app.Request {
 	var created app.Request
 	require.NoError(s, json.Unmarshal(a.body, &created))
 	return created
+}
+
+// storeQuietly stores a request that the app's own dispatcher leaves alone: its event is the test's to send.
+func (s *scene) storeQuietly(f fixtures.Request) app.Request {
+	s.Helper()
+	var r app.Request
+	require.NoError(s, json.Unmarshal(f.Body, &r))
+	r.ID = s.store.NewID()
+	r.CreatedAt = time.Now()
+	r.Notification = app.NewNotification("<"+r.ID+"@plant.test>", time.Now(), app.Pace{DispatchLease: time.Hour, RedispatchAfter: time.Hour, SendLease: time.Minute})
+	require.NoError(s, s.store.CreateRequest(s.Context(), r))
+	return r
+}
+
+// deleteUser takes somebody out of the database, as nobody can through the app.
+func (s *scene) deleteUser(id string) {
+	s.Helper()
+	oid, err := bson.ObjectIDFromHex(id)
+	require.NoError(s, err)
+	client, err := mongo.Connect(options.Client().ApplyURI(s.Env().MongoURI))
+	require.NoError(s, err)
+	defer client.Disconnect(context.WithoutCancel(s.Context()))
+	uri, err := url.Parse(s.Env().MongoURI)
+	require.NoError(s, err)
+	res, err := client.Database(uri.Path[1:]).Collection("users").DeleteOne(s.Context(), bson.D{{Key: "_id", Value: oid}})
+	require.NoError(s, err)
+	require.EqualValues(s, 1, res.DeletedCount)
 }
 
 // dispatched waits until the app has sent the event of a request's generation and returns the server's id for it.
