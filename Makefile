@@ -35,7 +35,7 @@ e2e: tools ## the end-to-end tests alone
 	go test -count=1 -run '$(RUN)' ./e2e/...
 
 golden: tools ## rewrite the golden emails from what the app sends now
-	HARNESS_UPDATE=1 go test -count=1 -run 'TestTypical' ./e2e/...
+	HARNESS_UPDATE=1 go test -count=1 -run TestEveryTypicalRequest ./e2e
 
 bench: tools ## measure: stack start, event to email, beside their floors
 	go run ./e2e/cmd/bench
@@ -44,10 +44,11 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod files
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
 	go vet work
 	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) $(addsuffix /...,$(addprefix ./,$(MODULES)))
-	@$(MAKE) --no-print-directory tidy-check
+	@sh scripts/tidy.sh -check
 
-check: lint cross ## lint, the race detector (needs a C compiler), cross-compilation
+check: lint cross ## lint, race detector (needs a C compiler), cross-compilation, use as a dependency
 	go test -count=1 -race work
+	go test -count=1 -tags dependency -run Dependency ./e2e/workspace
 
 cross: ## compile for the systems that CI does not run
 	GOOS=darwin GOARCH=arm64 go vet work
@@ -56,16 +57,16 @@ cross: ## compile for the systems that CI does not run
 tidy: ## tidy the go.mod files
 	@sh scripts/tidy.sh
 
-tidy-check:
-	@sh scripts/tidy.sh -check
-
 build: tools ## build the harness command and the app into bin/
 	@go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app
 
 tools: ## build the servers that the tests run, once, into your cache
 	@go run ./harness/cmd/harness tools build
 
+screenshots: tools ## make the pictures in README.md (needs Chromium)
+	go run ./e2e/cmd/screenshots docs/images
+
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist
 
-.PHONY: help dev demo test e2e golden bench lint check cross tidy tidy-check build tools clean
+.PHONY: help dev demo test e2e golden bench lint check cross tidy build tools screenshots clean

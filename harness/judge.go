@@ -68,6 +68,14 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 	}
 }
 
+// Trace returns what is known, now, of what followed from an event. recipients are addresses whose emails belong to it
+// if they arrived since and name no run.
+func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string) (*Trace, error) {
+	tr := s.newTracer(eventID, recipients)
+	defer tr.close()
+	return tr.take(ctx)
+}
+
 // lastLook bounds the look at how things stand when the time is up.
 const lastLook = 2 * time.Second
 
