@@ -90,7 +90,7 @@ func (c *checker) functions(event int) {
 		case c.t.Event.DuplicateOf != "":
 			h := c.hop(1, HopBroken, "%s was not started: the event's id %q was used before", f.ID, c.t.Event.ID)
 			c.detail(h, "the server drops an event whose id it has seen within 24 hours, and starts nothing for it;",
-				"the earlier event is "+c.t.Event.DuplicateOf)
+				"the event that counts is "+c.t.Event.DuplicateOf)
 		case f.Conditional:
 			c.hop(1, HopPending, "%s listens, on a condition or in batches, and has not started", f.ID)
 		default:

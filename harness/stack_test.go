@@ -153,6 +153,24 @@ func TestAWrongQuestionIsAnError(t *testing.T) {
 	})
 }
 
+func TestOfEventsWithOneIDEitherMayBeTheOneThatCounts(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := address(t)
+		event := ordered("shop/ordered", to)
+		event.ID = t.Salt()
+		ids, err := t.Stack.Send(t.Context(), event, event, event)
+		require.NoError(t, err)
+		started := 0
+		for _, id := range ids {
+			v := t.Expect(id, harness.Expectation{Mail: []harness.MailExpectation{{To: "nobody-" + to, Absent: true}}})
+			require.True(t, v.Trace.Quiet)
+			started += len(v.Trace.Runs)
+			require.Equal(t, len(v.Trace.Runs) == 0, v.Trace.Event.DuplicateOf != "")
+		}
+		require.Equal(t, 1, started, "runs of all of them")
+	})
+}
+
 func TestWithoutTapsTheVerdictIsTheSame(t *testing.T) {
 	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		to := address(t)

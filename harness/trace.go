@@ -49,7 +49,7 @@ type TraceEvent struct {
 	ID       string          `json:"id,omitempty"`
 	Data     json.RawMessage `json:"data,omitempty"`
 	Received time.Time       `json:"received"`
-	// DuplicateOf is the ULID of an earlier event with the same ID, where a tap has seen it: the server then started
+	// DuplicateOf is the ULID of another event with the same ID, which has runs: the server then started
 	// nothing for this one.
 	DuplicateOf string `json:"duplicateOf,omitempty"`
 }

@@ -224,23 +224,43 @@ func (t *tracer) takeEvent(ctx context.Context) error {
 // idMemory is how long the server drops events with an id that it has seen.
 const idMemory = 24 * time.Hour
 
-// duplicate finds out whether the event's own id was used before: from what was sent through here, else from the
-// server, which is asked only when nothing has started.
+// duplicate finds out whether the event's own id was used for another event, which started what there was to start. Of
+// two that are sent at nearly the same time either may be that one, whatever their order: it is the one that has runs.
 func (t *tracer) duplicate(ctx context.Context) error {
 	if t.event.ID == "" || t.event.DuplicateOf != "" {
 		return nil
 	}
-	if first := t.s.ledger.look(keyEvent(t.event.ID)).accepted; len(first) > 0 && first[0] != t.eventID {
-		t.event.DuplicateOf = first[0]
-		return nil
+	// What was sent through here is known already; the server is asked about what was not.
+	err := t.duplicateOf(ctx, t.s.ledger.look(keyEvent(t.event.ID)).accepted)
+	if err != nil || t.event.DuplicateOf != "" {
+		return err
 	}
 	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Names: []string{t.event.Name}, Limit: 400})
 	if err != nil {
 		return err
 	}
+	var others []string
 	for _, e := range same {
-		if e.OwnID == t.event.ID && e.ID < t.eventID {
-			t.event.DuplicateOf = e.ID
+		if e.OwnID == t.event.ID {
+			others = append(others, e.ID)
+		}
+	}
+	return t.duplicateOf(ctx, others)
+}
+
+// duplicateOf looks for one among the events with the same id of their own that has runs.
+func (t *tracer) duplicateOf(ctx context.Context, others []string) error {
+	for _, id := range others {
+		if id == t.eventID {
+			continue
+		}
+		runs, err := t.s.api.EventRuns(ctx, id)
+		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
+			return err
+		}
+		if len(runs) > 0 {
+			t.event.DuplicateOf = id
+			return nil
 		}
 	}
 	return nil

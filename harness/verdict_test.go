@@ -125,11 +125,11 @@ broken: there is no run of confirm: no function of that id listens for order/pla
 		"the event's id was used before": {
 			trace: func(t *Trace) { t.Runs, t.Mail, t.Event.DuplicateOf = nil, nil, "01EARLIER" },
 			want: `
-broken: confirm was not started: the event's id "order-7" was used before: the earlier event is 01EARLIER; so there is no run of confirm, or no further one
+broken: confirm was not started: the event's id "order-7" was used before: the event that counts is 01EARLIER; so there is no run of confirm, or no further one
   ✓ event order/placed accepted (01EVENT)
     ✗ confirm was not started: the event's id "order-7" was used before   ← first broken hop
         the server drops an event whose id it has seen within 24 hours, and starts nothing for it;
-        the earlier event is 01EARLIER
+        the event that counts is 01EARLIER
     ✗ no run of confirm
     ✗ no email to Kim@shop.test
         nothing has arrived in the inbox since the event`,
