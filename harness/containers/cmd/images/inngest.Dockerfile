@@ -3,6 +3,7 @@ FROM scratch
 ARG VERSION
 LABEL org.opencontainers.image.title="Inngest dev server, without its web page" org.opencontainers.image.version=$VERSION
 COPY root /
+COPY --chown=65532:65532 data /data
 ENV PATH=/usr/bin HOME=/tmp DO_NOT_TRACK=1
 WORKDIR /tmp
 USER 65532:65532

@@ -1,0 +1,20 @@
+# The app's image: one static program, made from nothing else, run as a user without rights.
+#
+#   docker build -f docker/app.Dockerfile -t maintenance-app .
+
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY . .
+ENV CGO_ENABLED=0
+RUN go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/usr/bin/ ./app/cmd/app ./harness/containers/healthcheck
+RUN mkdir -m 1777 /out/tmp
+
+FROM scratch
+# For the certificates of the database, the mail server and Inngest. Time zones are in the program.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out /
+ENV PATH=/usr/bin
+USER 65532:65532
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=10s --retries=3 CMD ["app", "healthcheck"]
+ENTRYPOINT ["app"]

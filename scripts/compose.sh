@@ -1,0 +1,29 @@
+#!/bin/sh
+# Runs `docker compose`. Where the docker command has no such plugin it is built, once, from its Go module into the
+# harness's cache.
+set -eu
+
+version=v2.40.3
+module=github.com/docker/compose/v2
+
+if docker compose version >/dev/null 2>&1; then
+	exec docker compose "$@"
+fi
+
+cache=${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/inngest-harness}
+program=$cache/compose-$version/docker-compose
+if [ ! -x "$program" ]; then
+	echo "docker has no compose plugin: building Compose $version from source, once (about 3 minutes)" >&2
+	mkdir -p "$cache"
+	scratch=$(mktemp -d "$cache/compose-XXXXXX")
+	trap 'rm -rf "$scratch"' EXIT INT TERM
+	# In the module's own directory, since `go install` takes no module whose go.mod excludes versions.
+	source=$(GOWORK=off GOFLAGS= go mod download -json "$module@$version" | sed -n 's/^.*"Dir": "\(.*\)",$/\1/p')
+	(cd "$source" && GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath \
+		-ldflags "-s -w -X $module/internal.Version=$version" -o "$scratch/docker-compose" ./cmd)
+	mkdir -p "${program%/*}"
+	mv "$scratch/docker-compose" "$program"
+	rm -rf "$scratch"
+	trap - EXIT INT TERM
+fi
+exec "$program" "$@"
