@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	if c.StartTimeout == 0 {
 		c.StartTimeout = appStartTimeout
 	}
+	c.Env = slices.Concat(c.Env, s.options.AppEnv)
 	return s.runApp(ctx, func(env Env) runner {
 		return &commandRunner{
 			Command: c, env: env, path: s.options.AppPath,
