@@ -81,23 +81,24 @@ func (b *Backend) Start(ctx context.Context, _ harness.BackendOptions) (harness.
 type target struct {
 	ends   harness.Endpoints
 	source string
-	fix    string // what to do when one of them does not answer
+	fix    string       // what to do when one of them does not answer
+	app    *harness.Env // the app that is up there, where that is known
 }
 
 func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Endpoints != (harness.Endpoints{}) {
-		return target{b.o.Endpoints, "given by the program", "start it, or correct its address"}.complete()
+		return target{ends: b.o.Endpoints, source: "given by the program", fix: "start it, or correct its address"}.complete()
 	}
 	env := harness.Endpoints{
 		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMailHog), "/"),
 		SMTP: os.Getenv(EnvSMTP), Mongo: os.Getenv(EnvMongo),
 	}
 	if env != (harness.Endpoints{}) {
-		return target{env, "named by the environment", "start it, or correct the variable"}.complete()
+		return target{ends: env, source: "named by the environment", fix: "start it, or correct the variable"}.complete()
 	}
 	if b.o.Project != "" {
 		ends, err := compose(ctx, b.o.Project)
-		return target{ends, "of the compose project " + b.o.Project, "see docker compose -p " + b.o.Project + " ps"}, err
+		return target{ends: ends, source: "of the compose project " + b.o.Project, fix: "see docker compose -p " + b.o.Project + " ps"}, err
 	}
 	dir := b.o.Dir
 	if dir == "" {
@@ -112,7 +113,12 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 			err, EnvInngest, EnvMailHog, EnvSMTP, EnvMongo, EnvProject)
 	}
 	ends := harness.Endpoints{Inngest: state.Inngest.URL, MailHog: state.MailHog.URL, SMTP: state.MailHog.SMTP, Mongo: state.Mongo.URI}
-	return target{ends, fmt.Sprintf("of the stack up in %s (process %d)", where, state.PID), "see harness status"}.complete()
+	t := target{ends: ends, source: fmt.Sprintf("of the stack up in %s (process %d)", where, state.PID), fix: "see harness status"}
+	if state.App.URL != "" {
+		env := state.Env()
+		t.app = &env
+	}
+	return t.complete()
 }
 
 // complete checks that all servers are named.

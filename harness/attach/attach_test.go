@@ -26,9 +26,13 @@ func up(t *testing.T) harness.Endpoints {
 	return servers.Endpoints()
 }
 
+// TestBackend attaches to the compose project that HARNESS_COMPOSE_PROJECT names, else to servers of its own.
 func TestBackend(t *testing.T) {
-	ends := up(t)
-	backendtest.Run(t, func(testing.TB) harness.Backend { return attach.New(attach.Options{Endpoints: ends}) }, backendtest.Caps{Attached: true})
+	var o attach.Options
+	if os.Getenv(attach.EnvProject) == "" {
+		o.Endpoints = up(t)
+	}
+	backendtest.Run(t, func(testing.TB) harness.Backend { return attach.New(o) }, backendtest.Caps{Attached: true})
 }
 
 // noEnvironment leaves nothing of the caller's that would name servers.

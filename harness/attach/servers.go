@@ -22,6 +22,14 @@ type servers struct {
 // Endpoints implements [harness.Servers].
 func (s *servers) Endpoints() harness.Endpoints { return s.ends }
 
+// HostedApp implements [harness.AppHost].
+func (s *servers) HostedApp() (harness.Env, bool) {
+	if s.app == nil {
+		return harness.Env{}, false
+	}
+	return *s.app, true
+}
+
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	return []harness.ServerInfo{

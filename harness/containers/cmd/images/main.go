@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +29,24 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// teller prints a line when something begins and when it is done.
+func teller(w io.Writer) func(harness.Progress) {
+	var mu sync.Mutex
+	said := make(map[string]bool)
+	return func(p harness.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		line := fmt.Sprintf("%-8s %s", p.Subject, p.Doing)
+		switch {
+		case p.Done:
+			fmt.Fprintf(w, "%s  %v\n", line, p.Elapsed.Round(10*time.Millisecond))
+		case !said[line]:
+			said[line] = true
+			fmt.Fprintln(w, line)
+		}
+	}
+}
+
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -36,12 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return 2
 	}
-	tell := func(p harness.Progress) {
-		if p.Done {
-			fmt.Fprintf(stderr, "%-8s %s  %v\n", p.Subject, p.Doing, p.Elapsed.Round(10*time.Millisecond))
-		}
-	}
-	if err := build(ctx, *app, tell); err != nil {
+	if err := build(ctx, *app, teller(stderr)); err != nil {
 		fmt.Fprintln(stderr, "images:", err)
 		return 1
 	}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+)
+
+const root = "../../../../"
+
+func TestComposeRunsTheImagesOfTheHarness(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(root + "docker-compose.yml")
+	require.NoError(t, err)
+	var images []string
+	for _, m := range regexp.MustCompile(`(?m)^ +image: (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+		if !strings.HasPrefix(m[1], "inngest-harness/") {
+			images = append(images, m[1])
+		}
+	}
+	official := containers.OfficialImages()
+	require.Equal(t, []string{official.Mongo, official.MailHog, official.Inngest}, images)
+}
+
+func TestOfficialImagesAreTheVersionsThatAreBuilt(t *testing.T) {
+	t.Parallel()
+	official := containers.OfficialImages()
+	require.True(t, strings.HasSuffix(official.MailHog, ":"+toolchain.Pinned(toolchain.MailHog)), official.MailHog)
+	require.True(t, strings.HasSuffix(official.Inngest, ":"+toolchain.Pinned(toolchain.Inngest)), official.Inngest)
+}
+
+func TestSourceImagesAreThoseThatComposeNames(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(root + "docker/compose.source.yml")
+	require.NoError(t, err)
+	for _, name := range []string{"mongo", "mailhog", "inngest", "app"} {
+		require.Contains(t, string(text), "image: "+tag(name)+"\n")
+	}
+}
