@@ -5,8 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"syscall"
@@ -21,6 +23,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"harness":    main,
 		"inngestapp": inngestApp,
+		"onterminal": onTerminal,
 	})
 }
 
@@ -29,12 +32,17 @@ func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
 
 func runScripts(t *testing.T, dir string) {
 	cache := cacheDir(t)
+	harness, err := exec.LookPath("harness") // testscript.Main has put it there
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HARNESS_CACHE", cache)
+			env.Setenv("HARNESS", harness)
 			// What a developer has set must not reach the scripts' apps.
 			for _, key := range []string{"NO_COLOR", "INNGEST_DEV", "INNGEST_BIN", "MAILHOG_BIN", "MONGOD_BIN"} {
 				env.Setenv(key, "")
@@ -156,4 +164,17 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has nothing like %q:\n%s", args[1], args[2], ts.ReadFile(args[1]))
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// onTerminal is the main of a program that runs another with its output, too, on the terminal that it controls.
+func onTerminal() {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[1], os.Args[2:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	if err := cmd.Run(); err != nil {
+		log.Fatal(err)
+	}
 }

@@ -78,7 +78,9 @@ func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
 		if i.Service != harness.Inngest {
 			continue
 		}
-		about[i.Service] = "dev server " + i.Version
+		if strings.HasPrefix(i.Version, "v") { // attached servers are told by where they were found
+			about[i.Service] = "dev server " + i.Version
+		}
 		if !i.HasUI {
 			about[i.Service] += ", a build without its web page: see `harness doctor`"
 		}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// discard is a world without a terminal.
+func discard() stdio {
+	return stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }}
+}
+
+// commands returns all commands of the program.
+func commands(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		all = append(all, commands(sub)...)
+	}
+	return all
+}
+
+func TestEveryCommandIsDocumented(t *testing.T) {
+	t.Parallel()
+	for _, c := range commands(newRoot(discard())) {
+		if p := c.Parent(); p != nil && p.Name() == "completion" {
+			continue // the library's own, whose text is long enough
+		}
+		t.Run(c.CommandPath(), func(t *testing.T) {
+			require.NotEmpty(t, c.Short)
+			require.NotEmpty(t, c.Long)
+			require.NotEmpty(t, c.Example)
+			group := c.HasSubCommands() || c.Name() == "help"
+			require.Equal(t, !group, c.Flags().Lookup("json") != nil, "a command with an answer has --json, a group of them has none")
+			for _, text := range []string{c.Short, c.Long, c.Example} {
+				for line := range strings.Lines(text) {
+					require.LessOrEqual(t, len([]rune(line)), 120, line)
+				}
+			}
+		})
+	}
+}
+
+// TestExamplesParse holds the examples to the commands' flags and arguments.
+func TestExamplesParse(t *testing.T) {
+	t.Parallel()
+	examples := 0
+	for _, c := range commands(newRoot(discard())) {
+		for line := range strings.Lines(c.Example) {
+			for _, words := range exampleCommands(line) {
+				examples++
+				root := newRoot(discard())
+				cmd, rest, err := root.Find(words)
+				require.NoError(t, err, line)
+				require.NotSame(t, root, cmd, line)
+				require.NoError(t, cmd.ParseFlags(rest), line)
+				require.NoError(t, cmd.ValidateArgs(cmd.Flags().Args()), line)
+			}
+		}
+	}
+	require.Greater(t, examples, 30)
+}
+
+// exampleCommands returns the arguments of the harness commands in a line of shell.
+func exampleCommands(line string) [][]string {
+	line, _, _ = strings.Cut(line, " #")
+	for _, separator := range []string{"|", "&", "$(", "<(", ")", ">", "\""} {
+		line = strings.ReplaceAll(line, separator, " ; ")
+	}
+	var all [][]string
+	for part := range strings.SplitSeq(line, ";") {
+		words := strings.Fields(part)
+		if len(words) > 1 && words[0] == "harness" {
+			all = append(all, words[1:])
+		}
+	}
+	return all
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	names := []string{"up", "status", "env", "down", "expect", "send", "runs", "mail"}
+	for word, want := range map[string]string{
+		"statsu":  "status",
+		"stat":    "status",
+		"dwon":    "down",
+		"Down":    "down",
+		"exepct":  "expect",
+		"expects": "expect",
+		"sned":    "send",
+		"run":     "runs",
+		"xyzzy":   "",
+		"u":       "up",
+		"":        "",
+	} {
+		require.Equal(t, want, nearest(word, names), word)
+	}
+}
+
+func TestSafe(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain, ünïcode 🔧\tand\nlines": "plain, ünïcode 🔧\tand\nlines",
+		"\x1b[2J":                      `\u001b[2J`,
+		"\r over":                      `\u000d over`,
+		"\u009b31m":                    `\u009b31m`,
+		"a\u202etxt.exe":               `a\u202etxt.exe`,
+		"\x7f":                         `\u007f`,
+	} {
+		require.Equal(t, want, safe(in))
+	}
+	require.Equal(t, `one\ntwo three`, oneLine("one\ntwo\tthree"))
+}
+
+func TestPrinterOffATerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
+	for _, elapsed := range []time.Duration{0, time.Second, 2 * time.Second, quietFor, quietFor + time.Second, 2 * quietFor} {
+		p.progress(harness.Progress{Subject: "inngest", Doing: "compiling", Elapsed: elapsed})
+	}
+	p.progress(harness.Progress{Subject: "inngest", Doing: "built", Elapsed: 31 * time.Second, Done: true})
+	require.Equal(t, []string{
+		"inngest  compiling",
+		"inngest  compiling  15s",
+		"inngest  compiling  30s",
+		"inngest  built  31s",
+	}, lines(out.String()))
+}
+
+func TestPrinterOnATerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
+	p.live = true
+	p.progress(harness.Progress{Subject: "app", Doing: "starting"})
+	p.output("first line")
+	p.progress(harness.Progress{Subject: "app", Doing: "starting", Elapsed: 1500 * time.Millisecond})
+	p.progress(harness.Progress{Subject: "app", Doing: "ready", Elapsed: 2 * time.Second, Done: true})
+	require.Equal(t, "app      starting\r\x1b[Kapp      | first line\napp      starting  1.5s\r\x1b[Kapp      ready  2s\n", out.String())
+}
+
+// TestPrinterKeepsLinesWhole prints from many goroutines, as app and servers do.
+func TestPrinterKeepsLinesWhole(t *testing.T) {
+	t.Parallel()
+	var out writes
+	p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
+	done := make(chan struct{})
+	for range 8 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for range 50 {
+				p.output("a line of the app")
+				p.say("up", "a line of ours")
+			}
+		}()
+	}
+	for range 8 {
+		<-done
+	}
+	require.Len(t, out, 800)
+	for _, w := range out {
+		require.Contains(t, []string{"app      | a line of the app\n", "up       a line of ours\n"}, w)
+	}
+}
+
+// writes records each write; the printer sees to it that there is one at a time.
+type writes []string
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, string(p))
+	return len(p), nil
+}
+
+func lines(s string) []string {
+	return slices.Collect(strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n"))
+}
+
+func TestColourNeedsATerminal(t *testing.T) {
+	t.Parallel()
+	require.False(t, bool(discard().paint(io.Discard)))
+	require.Equal(t, "ok", paint(false).green("ok"))
+	require.Equal(t, "\x1b[32mok\x1b[0m", paint(true).green("ok"))
+	require.Equal(t, "\x1b[31m✗\x1b[0m a step", paint(true).marks("✗ a step"))
+	require.Equal(t, "✗ a step", paint(false).marks("✗ a step"))
+}
+
+func TestRunTellsErrorsOnce(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	status := run(context.Background(), []string{"statsu"}, stdio{out: &out, err: &errs, getenv: func(string) string { return "" }})
+	require.Equal(t, exitUsage, status)
+	require.Empty(t, out.String())
+	require.Equal(t, "harness: there is no command \"statsu\": did you mean `harness status`?\n", errs.String())
+}

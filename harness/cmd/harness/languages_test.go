@@ -1,0 +1,9 @@
+//go:build unix && languages
+
+package main
+
+import "testing"
+
+// TestLanguages runs testdata/languages: apps in other languages than Go, which need python3 and node. It fails where
+// they are missing; a run without the build tag does not ask for them.
+func TestLanguages(t *testing.T) { runScripts(t, "testdata/languages") }
