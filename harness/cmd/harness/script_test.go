@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 )
 
 // TestMain makes the commands of the scripts: the real main, and an app for it to run.
@@ -46,6 +48,12 @@ func runScripts(t *testing.T, dir string) {
 			// What a developer has set must not reach the scripts' apps.
 			for _, key := range []string{"NO_COLOR", "INNGEST_DEV", "INNGEST_BIN", "MAILHOG_BIN", "MONGOD_BIN"} {
 				env.Setenv(key, "")
+			}
+			for _, key := range []string{"DOCKER_HOST", containers.EnvImageMongo, containers.EnvImageMailHog, containers.EnvImageInngest,
+				"TESTCONTAINERS_HOST_OVERRIDE", "TESTCONTAINERS_RYUK_DISABLED"} {
+				if value, set := os.LookupEnv(key); set {
+					env.Setenv(key, value)
+				}
 			}
 			return nil
 		},
