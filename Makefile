@@ -17,7 +17,7 @@ PUBLISHED := harness harness/cmd/harness harness/containers
 BIN       := bin
 
 help: ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: build ## start the stack and the app with the sample world; reload on change
 	@$(BIN)/harness up --ports $(PORTS) --watch app -- sh -c '\

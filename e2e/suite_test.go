@@ -20,17 +20,16 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
 // notify is the function under test, as expectations name it.
 const notify = "send-request-notification"
 
 var suite = harnesstest.New(harnesstest.Options{
-	Backends: []harness.Backend{local.New(local.Options{})},
+	Backends: rig.Backends(),
+	Default:  []string{"local"},
 	Handler:  rig.App,
 	Golden:   "../fixtures/golden",
 })

@@ -252,6 +252,20 @@ func (s *Stack) endpoint(ctx context.Context) (inngestapi.App, error) {
 	return inngestapi.App{URL: "http://" + addr + s.options.AppPath, Host: host}, nil
 }
 
+// hosted is an app that somebody else keeps up.
+type hosted struct{}
+
+func (hosted) start(context.Context) error              { return nil }
+func (hosted) end(context.Context, time.Duration) error { return nil }
+func (hosted) tail() []string                           { return nil }
+func (hosted) died() <-chan struct{}                    { return nil }
+func (hosted) cause() error                             { return nil }
+func (hosted) pause() error                             { return hosted{}.refuse() }
+func (hosted) resume() error                            { return hosted{}.refuse() }
+func (hosted) refuse() error {
+	return fmt.Errorf("pause or resume an app that somebody else keeps up: %w", ErrUnsupported)
+}
+
 // handlerRunner runs an app in this process.
 type handlerRunner struct {
 	env     Env

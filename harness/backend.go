@@ -125,3 +125,10 @@ type Servers interface {
 	// a server is given to end by itself.
 	Close(ctx context.Context) error
 }
+
+// AppHost is implemented by [Servers] that somebody else keeps up, and that may have an app on them already, as those
+// of a `harness up` have. A stack on them uses that app, past any taps, and runs none of its own.
+type AppHost interface {
+	// HostedApp returns what that app was told; ok is false where there is none.
+	HostedApp() (env Env, ok bool)
+}

@@ -61,6 +61,8 @@ type Stack struct {
 	wires   *wires
 	ledger  *ledger
 	ownsDir bool
+	// attached says that the servers go on when the stack is closed.
+	attached bool
 
 	died  chan error
 	ended chan struct{} // closed by Close
@@ -93,6 +95,13 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 		Ports: o.Ports, Dir: s.options.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
+	}
+	if host, ok := s.servers.(AppHost); ok {
+		s.attached = true
+		if env, ok := host.HostedApp(); ok {
+			s.app = &app{env: env, runner: hosted{}}
+			o.WithoutTaps = true // there is no way to put them between
+		}
 	}
 	ends := s.servers.Endpoints()
 	s.api = inngestapi.New(ends.Inngest, inngestapi.Options{EventKey: eventKey})
@@ -254,25 +263,63 @@ func (s *Stack) syncError() string {
 	return s.lastSync.Error()
 }
 
-// AwaitEvent waits until the app has sent an event with this id of its own and the server has taken it, and returns
-// the ULID that the server gave it: of the first such event, since the server drops later ones. It needs taps.
-func (s *Stack) AwaitEvent(ctx context.Context, ownID string) (string, error) {
-	if s.wires.taps == nil {
-		return "", errors.New("wait for an event that the app sends: this stack has no taps to see it cross")
+// signOff makes servers that go on forget the stack's own app, which they would go on calling.
+func (s *Stack) signOff(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.attached || s.app == nil || s.app.runner == (hosted{}) {
+		return nil
 	}
+	app, err := s.endpoint(ctx)
+	if err != nil {
+		return err
+	}
+	return s.api.RemoveApp(ctx, app)
+}
+
+// AwaitEvent waits until the app has sent an event with this id of its own and the server has taken it, and returns
+// the ULID that the server gave it: of the first such event, since the server drops later ones. With taps it learns of
+// it at once; without, it asks the server, again and again, for the events of the last minute.
+func (s *Stack) AwaitEvent(ctx context.Context, ownID string) (string, error) {
 	l := &listener{news: make(chan struct{}, 1)}
 	s.ledger.listen(keyEvent(ownID), l)
 	defer s.ledger.ignore(l)
+	since := time.Now().Add(-time.Minute)
+	beat := firstBeatTapless
 	for {
 		if accepted := s.ledger.look(keyEvent(ownID)).accepted; len(accepted) > 0 {
 			return accepted[0], nil
 		}
+		var strike <-chan time.Time
+		if s.wires.taps == nil {
+			if id, err := s.findEvent(ctx, ownID, since); err != nil || id != "" {
+				return id, err
+			}
+			strike = time.After(beat)
+			beat = min(2*beat, lastBeatTapless)
+		}
 		select {
 		case <-l.news:
+		case <-strike:
 		case <-ctx.Done():
 			return "", fmt.Errorf("the app has not sent an event with the id %q: %w", ownID, ctx.Err())
 		}
 	}
+}
+
+// findEvent returns the ULID of the first event with this id of the sender's own, or "".
+func (s *Stack) findEvent(ctx context.Context, ownID string, since time.Time) (string, error) {
+	events, err := s.api.Events(ctx, inngestapi.EventFilter{Since: since})
+	if err != nil {
+		return "", fmt.Errorf("look for the event with the id %q: %w", ownID, err)
+	}
+	first := ""
+	for _, e := range events {
+		if e.OwnID == ownID && (first == "" || e.ID < first) {
+			first = e.ID
+		}
+	}
+	return first, nil
 }
 
 // State describes the stack for the state file.
@@ -317,7 +364,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	close(s.ended)
 	s.mu.Unlock()
 
-	errs := []error{s.endApp(ctx, appGrace)}
+	errs := []error{s.signOff(ctx), s.endApp(ctx, appGrace)}
 	if s.wires != nil {
 		errs = append(errs, s.wires.close(ctx))
 	}

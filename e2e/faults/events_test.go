@@ -83,7 +83,7 @@ var eventRows = []row{
 	}},
 }
 
-// rejects sends an event for which the function must fail at once, without an email.
+// rejects sends an event for which the function must fail, without an email and without being tried again.
 func (s *scene) rejects(e harness.Event) {
 	s.Helper()
 	v, err := s.stack.Judge(s.Context(), s.send(e), harness.Expectation{
@@ -93,6 +93,11 @@ func (s *scene) rejects(e harness.Event) {
 	}, harness.JudgeOptions{Timeout: patience})
 	require.NoError(s, err)
 	require.NoError(s, v.Err())
+	for _, c := range s.stack.Taps().Crossings() {
+		if c.Call != nil && c.Call.Run == v.Trace.Runs[0].ID {
+			require.Equal(s, 1, c.Call.Attempt, "the event %s was tried again: %+v", e.ID, c.Call.Error)
+		}
+	}
 }
 
 var raceRows = []row{

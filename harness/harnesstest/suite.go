@@ -22,6 +22,9 @@ import (
 // suite's backends its tests run. One that the suite does not have is an error: nothing is left out silently.
 const BackendsVariable = "HARNESS_BACKENDS"
 
+// BackendVariable is the same for one backend, as in HARNESS_BACKEND=attach beside a running `harness up`.
+const BackendVariable = "HARNESS_BACKEND"
+
 // UpdateVariable names the environment variable that, like the flag -update, makes tests rewrite golden emails.
 const UpdateVariable = "HARNESS_UPDATE"
 
@@ -64,7 +67,6 @@ type Suite struct {
 
 	mu     sync.Mutex
 	failed bool
-	owned  map[*harness.Stack]bool
 }
 
 // shared is the stack that the tests on one backend share.
@@ -77,11 +79,11 @@ type shared struct {
 // New returns a suite. It starts nothing, and it registers the flag -update, so it is called once per package, in a
 // variable of that package. What is wrong with the options fails the tests.
 func New(o Options) *Suite {
-	s := &Suite{o: o, shared: map[string]*shared{}, owned: map[*harness.Stack]bool{}}
+	s := &Suite{o: o, shared: map[string]*shared{}}
 	s.o.StartTimeout = cmp.Or(o.StartTimeout, 2*time.Minute)
 	s.o.Stack.RetryInterval = cmp.Or(o.Stack.RetryInterval, time.Second)
 	s.update = flag.Bool("update", false, "rewrite the golden emails that tests compare with")
-	s.chosen, s.broken = choose(o, os.Getenv(BackendsVariable))
+	s.chosen, s.broken = choose(o, os.Getenv(BackendsVariable), os.Getenv(BackendVariable))
 	for _, b := range s.chosen {
 		s.shared[b.Name()] = &shared{}
 	}
@@ -91,8 +93,12 @@ func New(o Options) *Suite {
 	return s
 }
 
-// choose returns the backends to run on.
-func choose(o Options, variable string) ([]harness.Backend, error) {
+// choose returns the backends to run on, of those that the two variables name.
+func choose(o Options, several, one string) ([]harness.Backend, error) {
+	if several != "" && one != "" && several != one {
+		return nil, fmt.Errorf("harnesstest: %s=%s and %s=%s disagree: set one of them", BackendsVariable, several, BackendVariable, one)
+	}
+	variable := cmp.Or(several, one)
 	if len(o.Backends) == 0 {
 		return nil, errors.New("harnesstest: the suite has no backend: set Options.Backends")
 	}
@@ -265,6 +271,9 @@ func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options)
 	st, err := harness.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
+	}
+	if _, hosted := st.Env(); hosted {
+		return st, nil // attached to a stack that has the app on it
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.o.StartTimeout)
 	defer cancel()

@@ -19,7 +19,15 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/service"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
+
+// Backends are all that there are. Tests run on those that HARNESS_BACKENDS names.
+func Backends() []harness.Backend {
+	return []harness.Backend{local.New(local.Options{}), containers.New(containers.Options{}), attach.New(attach.Options{})}
+}
 
 // App makes the notification app in this process, from the variables that a program of its own would read. It is a
 // [harness.HandlerFunc].
