@@ -248,7 +248,7 @@ func runDiffs(want RunExpectation, r *TraceRun) []diff {
 		if ws.Attempts != 0 && !terminal(s.Status) {
 			add(ws.ID, "%s: it is %s, so that its attempts cannot be counted yet", what, s.Status)
 		} else if ws.Attempts != 0 && ws.Attempts != len(s.Attempts) {
-			add(ws.ID, "%s: it was tried %d times, want %d", what, len(s.Attempts), ws.Attempts)
+			add(ws.ID, "%s: it was tried %s, want %d", what, count(len(s.Attempts), "time", "times"), ws.Attempts)
 		}
 		if text := outputDiff(ws.Output, s.Output); text != "" {
 			add(ws.ID, "%s: %s", what, text)

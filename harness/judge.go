@@ -141,7 +141,7 @@ func (c *checker) verdict(o Outcome, took time.Duration) *Verdict {
 	}
 	switch o {
 	case Holds:
-		v.Why = fmt.Sprintf("%d runs, %d emails", len(c.t.Runs), len(c.t.Mail))
+		v.Why = count(len(c.t.Runs), "run", "runs") + ", " + count(len(c.t.Mail), "email", "emails")
 	case Broken:
 		first := c.firstBroken()
 		v.Hops[first].First = true

@@ -491,8 +491,17 @@ func (t *tracer) evidence(tr *Trace) []string {
 	case len(tr.Runs) == 0:
 		lines = append(lines, fmt.Sprintf("the server knows no function that listens for %s", tr.Event.Name))
 	default:
-		lines = append(lines, fmt.Sprintf("the event was picked up by the %d functions that listen for it, and its %d runs have ended, those of events they sent included",
-			len(t.events[0].listeners), len(tr.Runs)))
+		lines = append(lines, fmt.Sprintf("the event was picked up by %s, and %s ended, those of events they sent included",
+			count(len(t.events[0].listeners), "function that listens for it", "functions that listen for it"),
+			count(len(tr.Runs), "run has", "runs have")))
 	}
 	return append(lines, "the inbox was read to its end after that")
+}
+
+// count writes a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -78,7 +78,7 @@ func TestAGoodTraceHolds(t *testing.T) {
 	v := judged(confirmed(nil), good(nil), nil)
 	require.NoError(t, v.Err())
 	require.Equal(t, strings.TrimSpace(`
-holds: 1 runs, 1 emails
+holds: 1 run, 1 email
   ✓ event order/placed accepted (01EVENT)
     ✓ run of confirm COMPLETED (01RUN)
       ✓ step load-order COMPLETED
@@ -209,7 +209,7 @@ broken: run of confirm: status is RUNNING, want COMPLETED
 		"a step's attempts": {
 			expect: func(e *Expectation) { e.Runs[0].Steps[0].Attempts = 2 },
 			want: `
-broken: step load-order of confirm: it was tried 1 times, want 2
+broken: step load-order of confirm: it was tried 1 time, want 2
   ✓ event order/placed accepted (01EVENT)
     ✓ run of confirm COMPLETED (01RUN)
       ✗ step load-order COMPLETED   ← first broken hop
@@ -400,7 +400,7 @@ func TestAllDifferencesAreListed(t *testing.T) {
 	t.Parallel()
 	v := judged(confirmed(func(e *Expectation) { e.Runs[0].Steps[0].Attempts, e.Mail[0].Subject = 3, "Other" }), good(nil), nil)
 	require.Len(t, v.Findings, 2)
-	require.Contains(t, v.String(), "all differences:\n    - step load-order of confirm: it was tried 1 times, want 3\n    - email to Kim@shop.test: its subject differs")
+	require.Contains(t, v.String(), "all differences:\n    - step load-order of confirm: it was tried 1 time, want 3\n    - email to Kim@shop.test: its subject differs")
 }
 
 func TestTwoRunsOfOneFunctionNeedTwo(t *testing.T) {

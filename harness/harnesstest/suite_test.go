@@ -1,0 +1,150 @@
+package harnesstest_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{local.New(local.Options{})},
+	Handler:  newApp,
+})
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+type ping struct {
+	Fail bool `json:"fail"`
+}
+
+// newApp makes an app with one function, which does as it is told.
+func newApp(_ context.Context, env harness.Env) (http.Handler, error) {
+	dev, register := true, env.InngestURL+"/fn/register"
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: "pinger", Dev: &dev, EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
+		RegisterURL: &register, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "pong", Retries: inngestgo.IntPtr(0)}, inngestgo.EventTrigger("test/pinged", nil),
+		func(ctx context.Context, in inngestgo.Input[ping]) (any, error) {
+			return step.Run(ctx, "answer", func(context.Context) (string, error) {
+				if in.Event.Data.Fail {
+					return "", errors.New("it was told to fail")
+				}
+				return "pong", nil
+			})
+		})
+	return client.Serve(), err
+}
+
+func pong(status string) harness.Expectation {
+	return harness.Expectation{Runs: []harness.RunExpectation{{Function: "pong", Status: status}}, NoOtherRuns: true, NoOtherMail: true}
+}
+
+func TestAnExpectationThatHolds(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		v := t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
+		require.Equal(t, harness.Holds, v.Outcome)
+	})
+}
+
+func TestSaltsDiffer(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		require.Regexp(t, `^[a-z0-9]{10}$`, t.Salt())
+		t.Run("within one test it stays", func(*testing.T) { require.Equal(t, t.Salt(), t.Salt()) })
+	})
+}
+
+func TestAStackOfOnesOwn(t *testing.T) {
+	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
+		require.Nil(t, t.Stack.Taps())
+		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
+	})
+}
+
+// The tests whose names begin with TestChild fail, or make the run fail, on purpose: they run in a process of their
+// own, started by the tests below, and do nothing in this one.
+const childVariable = "HARNESSTEST_CHILD"
+
+func isChild() bool { return os.Getenv(childVariable) != "" }
+
+func TestChildExpectationBroken(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.Run(t, func(t *harnesstest.T) {
+		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{Fail: true}}, pong(harness.StatusCompleted))
+	})
+}
+
+func TestChildWrongQuestion(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.Run(t, func(t *harnesstest.T) {
+		t.Expect("01M83FJ32YVN1RFT5Y9S8YK71W", harness.Expectation{})
+	})
+}
+
+// child runs one of these tests and returns what it printed and whether it passed.
+func child(t *testing.T, test string, env ...string) (output string, passed bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	cmd.Env = append(append(os.Environ(), childVariable+"=1"), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
+}
+
+func TestABrokenExpectationFailsWithTheVerdictAndKeepsTheEvidence(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, passed := child(t, "TestChildExpectationBroken", harnesstest.EvidenceVariable+"="+dir)
+	require.False(t, passed, "%s", out)
+	require.Contains(t, out, "expectation broken: step answer FAILED: attempt 1: it was told to fail; so run of pong: status is FAILED, want COMPLETED")
+	require.Contains(t, out, "✗ step answer FAILED   ← first broken hop")
+	require.Contains(t, out, "evidence: "+dir)
+	require.Contains(t, out, "logs of the shared local stack are in ")
+
+	kept := filepath.Join(dir, "TestChildExpectationBroken", "local")
+	verdict, err := os.ReadFile(filepath.Join(kept, "1-verdict.txt"))
+	require.NoError(t, err)
+	require.Contains(t, string(verdict), "first broken hop")
+	require.FileExists(t, filepath.Join(kept, "1-verdict.json"))
+	require.FileExists(t, filepath.Join(kept, "inngest-log-end.txt"))
+}
+
+func TestAWrongQuestionFailsTheTest(t *testing.T) {
+	t.Parallel()
+	out, passed := child(t, "TestChildWrongQuestion", harnesstest.EvidenceVariable+"="+t.TempDir())
+	require.False(t, passed)
+	require.Contains(t, out, "it asserts nothing, so it would hold whatever happened")
+}
+
+func TestBackendsAreChosenByNameAndNeverLeftOut(t *testing.T) {
+	t.Parallel()
+	out, passed := child(t, "TestAnExpectationThatHolds", harnesstest.BackendsVariable+"=local,containers")
+	require.False(t, passed)
+	require.Contains(t, out, `HARNESS_BACKENDS names the backend "containers", which this suite does not have; it has local`)
+
+	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendsVariable+"=local", harnesstest.BackendVariable+"=attach")
+	require.False(t, passed)
+	require.Contains(t, out, "disagree: set one of them")
+
+	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=local")
+	require.True(t, passed, "%s", out)
+}
