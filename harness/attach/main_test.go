@@ -1,9 +1,9 @@
-package attach
+package attach_test
 
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { backendtest.Main(m) }

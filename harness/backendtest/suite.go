@@ -3,7 +3,6 @@ package backendtest
 import (
 	"context"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"testing"
@@ -71,10 +70,7 @@ func (s *suite) start(t *testing.T, o harness.Options) *stack {
 	o.Dir = t.TempDir()
 	st, err := harness.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, st.Close(context.Background()))
-		http.DefaultClient.CloseIdleConnections() // the SDK's, which registers by it whatever it is given
-	})
+	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
 	require.NoError(t, st.RunHandler(ctx, newApp))
 	return &stack{st}
 }

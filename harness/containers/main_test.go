@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
 )
 
 // TestMain runs the tests that need a Docker engine, TestOnEngine…, where HARNESS_BACKENDS names this backend. There,
@@ -21,5 +21,5 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	backendtest.Main(m)
 }
