@@ -1,0 +1,13 @@
+// Package mailcheck looks for the defects of an email that are certain to be defects, whatever the email is about.
+//
+//	for _, f := range mailcheck.Run(message, mailcheck.All(), mailcheck.Options{}) {
+//		fmt.Println(f) // text: the text part lacks "overdue" of the HTML, which says "This is overdue"
+//	}
+//
+// The checks are few, and each can be left out: a check that is sometimes wrong is soon ignored together with those
+// that are right. Text compares the words of the two alternatives (RFC 2046, section 5.1.4: they say the same), Links
+// and Alt look at the HTML alone, Size knows the 102 KB after which Gmail clips an email, External looks for what a
+// mail client would have to load from elsewhere, and Resolve asks the app for the pages that the email links to.
+//
+// All of them look at the email as package inbox decoded it, and none but Resolve talks to anybody.
+package mailcheck

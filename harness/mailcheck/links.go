@@ -1,0 +1,187 @@
+package mailcheck
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+// hrefs are the links of an email, each once.
+func (p *page) hrefs() []string {
+	var all []string
+	for _, n := range p.elements {
+		if (n.Data == "a" || n.Data == "area") && has(n, "href") {
+			if href := strings.TrimSpace(attr(n, "href")); !slices.Contains(all, href) {
+				all = append(all, href)
+			}
+		}
+	}
+	return all
+}
+
+func links(p *page) []string {
+	var found []string
+	for _, href := range p.hrefs() {
+		if why := badLink(p, href); why != "" {
+			found = append(found, fmt.Sprintf("the link %s %s", quote(href), why))
+		}
+	}
+	return found
+}
+
+// badLink says what is wrong with a link, or returns "".
+func badLink(p *page, href string) string {
+	if href == "" {
+		return "is empty"
+	}
+	if place, ok := strings.CutPrefix(href, "#"); ok {
+		if !p.ids[place] {
+			return "names a place that the email does not have"
+		}
+		return ""
+	}
+	u, err := url.Parse(href)
+	switch {
+	case err != nil:
+		return "is not a URL: " + reason(err)
+	case u.Scheme == "":
+		return "is not absolute: an email has no address that it could be relative to"
+	case u.Scheme == "http" || u.Scheme == "https":
+		if u.Hostname() == "" {
+			return "names no host"
+		}
+		return ""
+	case u.Scheme == "mailto" || u.Scheme == "tel" || u.Scheme == "sms":
+		if u.Opaque == "" && u.RawQuery == "" {
+			return "names nobody"
+		}
+		return ""
+	}
+	return fmt.Sprintf("has the scheme %q, which mail clients do not open", u.Scheme)
+}
+
+// reason is the part of a URL error that says why, without the URL that the sentence around it shows.
+func reason(err error) string {
+	if u, ok := err.(*url.Error); ok {
+		return u.Err.Error()
+	}
+	return err.Error()
+}
+
+func resolve(p *page, ask func(string) error) []string {
+	if ask == nil {
+		return nil
+	}
+	var found []string
+	for _, href := range p.hrefs() {
+		u, err := url.Parse(href)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+			continue
+		}
+		if err := ask(href); err != nil {
+			found = append(found, fmt.Sprintf("the link %s leads nowhere: %v", quote(href), err))
+		}
+	}
+	return found
+}
+
+// external lists what a mail client would have to load to show the email, and parts that it refers to and lacks.
+func external(m *inbox.Message, p *page) []string {
+	var found []string
+	look := func(n *html.Node, where, ref string) {
+		ref = strings.TrimSpace(ref)
+		u, err := url.Parse(ref)
+		switch {
+		case ref == "" || strings.HasPrefix(ref, "#"):
+		case err == nil && u.Scheme == "data":
+		case err == nil && u.Scheme == "cid":
+			if !hasPart(m, u.Opaque) {
+				found = append(found, fmt.Sprintf("<%s %s> shows %s, a part that the email does not have", n.Data, where, quote(ref)))
+			}
+		default:
+			found = append(found, fmt.Sprintf("<%s %s> loads %s: attach it and refer to it by cid:, or allow it by leaving this check out", n.Data, where, quote(ref)))
+		}
+	}
+	for _, n := range p.elements {
+		for _, a := range n.Attr {
+			switch {
+			case a.Key == "style":
+				for _, ref := range sheetRefs(a.Val) {
+					look(n, "style", ref)
+				}
+			case a.Key == "srcset":
+				for _, ref := range srcsetRefs(a.Val) {
+					look(n, a.Key, ref)
+				}
+			case loads(n, a.Key):
+				look(n, a.Key, a.Val)
+			}
+		}
+		if n.Data == "style" && n.FirstChild != nil {
+			for _, ref := range sheetRefs(n.FirstChild.Data) {
+				look(n, "sheet", ref)
+			}
+		}
+	}
+	return found
+}
+
+// loads reports whether a client loads what an attribute names without being asked to.
+func loads(n *html.Node, key string) bool {
+	switch key {
+	case "src", "background", "poster":
+		return true
+	case "data":
+		return n.Data == "object"
+	case "href":
+		return n.Data == "link" || n.Namespace == "svg" && n.Data != "a"
+	}
+	return false
+}
+
+func hasPart(m *inbox.Message, id string) bool {
+	if unescaped, err := url.PathUnescape(id); err == nil {
+		id = unescaped
+	}
+	return slices.ContainsFunc(slices.Concat(m.Inlines, m.Attachments), func(p inbox.Part) bool { return p.ContentID != "" && p.ContentID == id })
+}
+
+// srcsetRefs returns the URLs of a srcset: a URL goes to the next space, and so may have commas in it.
+func srcsetRefs(set string) []string {
+	var refs []string
+	for {
+		set = strings.TrimLeft(set, ", \t\r\n\f")
+		if set == "" {
+			return refs
+		}
+		end := strings.IndexAny(set, " \t\r\n\f")
+		if end < 0 {
+			end = len(set)
+		}
+		ref := set[:end]
+		set = set[end:]
+		refs = append(refs, strings.TrimRight(ref, ","))
+		if strings.HasSuffix(ref, ",") {
+			continue
+		}
+		_, set, _ = strings.Cut(set, ",") // its width or density
+	}
+}
+
+// sheetRef finds what a style sheet loads. A namespace or a comment that holds a URL is so rare in an email that a
+// parser of CSS would not earn its keep.
+var sheetRef = regexp.MustCompile(`(?i)url\(\s*(?:"([^"]*)"|'([^']*)'|([^'")][^)]*?))\s*\)|@import\s+(?:"([^"]*)"|'([^']*)')`)
+
+func sheetRefs(sheet string) []string {
+	var refs []string
+	for _, match := range sheetRef.FindAllStringSubmatch(sheet, -1) {
+		refs = append(refs, strings.Join(match[1:], ""))
+	}
+	return refs
+}
