@@ -1,0 +1,82 @@
+package main
+
+// mutants are defects that somebody could well make. Each must be caught by a test.
+var mutants = []mutant{
+	// Who is written to, and what.
+	{"wrong recipient", "app/inngest/functions/send_request_notification.go",
+		"return r.technician(ctx, details.TechnicianID)", "return r.technician(ctx, r.event.RequestedByID)"},
+	{"technician taken from the event", "app/inngest/functions/send_request_notification.go",
+		"if request.TechnicianID != r.event.TechnicianID {", "if false {"},
+	{"subject not escaped in HTML", "app/email/notification.go",
+		`template.Must(template.New("notification.html").Parse(htmlSource))`, `texttemplate.Must(texttemplate.New("notification.html").Parse(htmlSource))`},
+	{"text part missing", "app/email/message.go",
+		"msg.SetBodyString(gomail.TypeTextPlain, text, gomail.WithPartEncoding(shortestEncoding(text)))\n\tmsg.AddAlternativeString(",
+		"_ = text\n\tmsg.SetBodyString("},
+	{"line break let into the subject", "app/request.go",
+		"\tcase oneLine(s) != \"\":\n\t\treturn oneLine(s)\n", ""},
+	{"run not named in the email", "app/email/notification.go",
+		`h["X-Inngest-Run-Id"] =`, `h["X-Run-Id"] =`},
+	{"link without its signature", "app/links.go",
+		`return link + "?sig=" + l.sign(requestID)`, `return link`},
+
+	// The function, as Inngest sees it.
+	{"missing step", "app/inngest/functions/send_request_notification.go",
+		"technician, err := step.Run(ctx, StepGetTechnicianEmail, settled(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t}))",
+		"technician, err := settled(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t})(ctx)"},
+	{"step renamed", "app/inngest/functions/send_request_notification.go",
+		`= "send-email"`, `= "send-mail"`},
+	{"event field renamed", "app/events.go",
+		"TechnicianID  string `json:\"technicianId\"`", "TechnicianID  string `json:\"technician\"`"},
+	{"event id without its generation", "app/events.go",
+		`return fmt.Sprintf("%s-%d", requestID, generation)`, `return fmt.Sprintf("%s-%d", requestID, min(generation, 1))`},
+
+	// What becomes of failures.
+	{"SMTP error swallowed", "app/inngest/functions/send_request_notification.go",
+		"return sortSendError(r.Mailer.Send(ctx, message))", "_ = r.Mailer.Send(ctx, message)\n\treturn nil"},
+	{"retry on a permanent error", "app/inngest/functions/outcome.go",
+		"\t}\n\treturn inngestgo.NoRetryError(cause)\n}\n\n// note", "\t}\n\treturn cause\n}\n\n// note"},
+	{"temporary refusal taken for good", "app/email/senderror.go",
+		"e.Permanent = reply.Code >= 500", "e.Permanent = reply.Code >= 400"},
+	{"failure without a reason", "app/notification.go",
+		"\tn.Reason = clip(reason)\n", ""},
+	{"last attempt does not give back", "app/inngest/functions/outcome.go",
+		"last := r.attempt >= retries", "last := r.attempt > retries"},
+
+	// Nothing lost.
+	{"lost outbox entry", "app/notification.go",
+		"\t\tNextDispatchAt: millis(now.Add(p.DispatchLease)),\n", ""},
+	{"dispatched and forgotten", "app/notification.go",
+		"n.NextDispatchAt = later(n.NextDispatchAt, n.lostAt(now, p))", "n.NextDispatchAt = time.Time{}"},
+	{"refused by Inngest and forgotten", "app/notification.go",
+		"n.NextDispatchAt = millis(retryAt)", "n.NextDispatchAt = time.Time{}"},
+	{"lost run dispatched under its old id", "app/notification.go",
+		"\t\tn.Generation++\n\t\tn.Claim = nil\n", "\t\tn.Claim = nil\n"},
+	{"requeued under its old id", "app/notification.go",
+		"\tn.Generation++\n\tn.Reason = \"\"\n", "\tn.Reason = \"\"\n"},
+	{"new request not offered to the dispatcher", "app/httpapi/requests.go",
+		"\ta.Offer(request)\n\tw.Header().Set(\"Location\"", "\tw.Header().Set(\"Location\""},
+
+	// Nothing twice.
+	{"doubled send", "app/inngest/functions/send_request_notification.go",
+		"return sortSendError(r.Mailer.Send(ctx, message))", "_ = r.Mailer.Send(ctx, message)\n\treturn sortSendError(r.Mailer.Send(ctx, message))"},
+	{"claim of another run ignored", "app/notification.go",
+		"\tcase n.Claim != nil && n.Claim.RunID != run.ID:\n\t\treturn n, HeldByOther\n", ""},
+	{"attempt in flight ignored", "app/notification.go",
+		"\tcase n.Claim.inFlight(now):\n\t\treturn n, InFlight\n", ""},
+	{"acceptance not recorded", "app/notification.go",
+		"\tn.State = Sent\n\tn.SentAt", "\tn.SentAt"},
+	{"acceptance not recorded later either", "app/inngest/functions/send_request_notification.go",
+		"delivery.Unrecorded = true", "delivery.Unrecorded = false"},
+	{"a Message-ID for each run", "app/email/notification.go",
+		"MessageID: n.MessageID,", `MessageID: MessageID(n.RequestID+"."+n.RunID, "plant.test"),`},
+	{"saved without comparing versions", "app/mongostore/store.go",
+		`{Key: "notification.version", Value: expected}`, `{Key: "notification.version", Value: bson.D{{Key: "$lt", Value: expected + 1_000_000}}}`},
+
+	// Who may do what.
+	{"unsigned calls believed", "app/inngest/client.go",
+		"&o.Dev,", "func() *bool { dev := true; return &dev }(),"},
+	{"API open to anybody", "app/httpapi/httpapi.go",
+		`mux.Handle("POST /api/requests", a.authorized(a.create))`, `mux.HandleFunc("POST /api/requests", a.create)`},
+	{"password sent in clear", "app/email/smtp.go",
+		"!encrypted && !d.loopback()", "!encrypted && false"},
+}

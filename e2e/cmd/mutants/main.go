@@ -1,0 +1,181 @@
+// Command mutants plants defects in a copy of the app, one at a time, and shows which test catches each.
+//
+//	go run ./e2e/cmd/mutants [-run REGEXP] [-v]
+//
+// It is run at the root of the workspace, whose present state it copies, what is not committed included. It exits
+// with 1 when a defect survives all tests, when a patch no longer fits the source, or when the test that fails does
+// so without the defect too.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path"
+	"regexp"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	pattern := flag.String("run", "", "plant only the defects whose name matches this")
+	verbose := flag.Bool("v", false, "show each test run, and the output of the failing test")
+	flag.Parse()
+	if err := run(ctx, *pattern, *verbose); err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+// mutant is one defect: a text that stands once in a file of the workspace, and what is put in its place.
+type mutant struct{ name, file, old, new string }
+
+// finding is what came of one mutant.
+type finding struct {
+	mutant string
+	caught string // the test
+	took   time.Duration
+	err    error // why it does not count as caught
+}
+
+func run(ctx context.Context, pattern string, verbose bool) error {
+	wanted, err := regexp.Compile(pattern)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !wanted.MatchString(m.name) })
+	if len(chosen) == 0 {
+		return fmt.Errorf("no defect is called %q", pattern)
+	}
+	dir, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := copyWorkspace(".", dir); err != nil {
+		return fmt.Errorf("copy the workspace: %w", err)
+	}
+	l := &lab{dir: dir, sound: map[string]error{}}
+	if verbose {
+		l.log = os.Stderr
+	}
+
+	var findings []finding
+	for i, m := range chosen {
+		began := time.Now()
+		caught, err := l.try(ctx, m)
+		if ctx.Err() != nil {
+			return errors.Join(errors.New("interrupted"), print(os.Stdout, findings))
+		}
+		f := finding{m.name, caught, time.Since(began), err}
+		findings = append(findings, f)
+		fmt.Fprintf(os.Stderr, "%d/%d %s: %s (%.1f s)\n", i+1, len(chosen), f.mutant, f.verdict(), f.took.Seconds())
+	}
+	if err := print(os.Stdout, findings); err != nil {
+		return err
+	}
+	if n := survivors(findings); n > 0 {
+		return fmt.Errorf("%d of %d defects were not caught", n, len(findings))
+	}
+	return nil
+}
+
+func (f finding) verdict() string {
+	if f.err != nil {
+		return "NOT CAUGHT: " + f.err.Error()
+	}
+	return f.caught
+}
+
+func survivors(findings []finding) int {
+	n := 0
+	for _, f := range findings {
+		if f.err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func print(w io.Writer, findings []finding) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "defect\tcaught by\ttime")
+	for _, f := range findings {
+		fmt.Fprintf(tw, "%s\t%s\t%.1f s\n", f.mutant, f.verdict(), f.took.Seconds())
+	}
+	fmt.Fprintf(tw, "\n%d of %d defects caught\n", len(findings)-survivors(findings), len(findings))
+	return tw.Flush()
+}
+
+// errSurvived is the verdict on a mutant that no test minds.
+var errSurvived = errors.New("every test passes")
+
+// lab is the copy in which mutants live.
+type lab struct {
+	dir   string
+	sound map[string]error // by package and test: what is wrong with it without any defect
+	log   io.Writer        // nil: silent
+}
+
+// try plants a defect, runs the tests until one fails, and takes the defect out again. It returns the failing test.
+func (l *lab) try(ctx context.Context, m mutant) (caught string, err error) {
+	restore, err := m.plant(l.dir)
+	if err != nil {
+		return "", err
+	}
+	f, err := l.firstFailure(ctx, m)
+	if restoreErr := restore(); restoreErr != nil {
+		return "", errors.Join(err, restoreErr)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := l.passesWithout(ctx, f); err != nil {
+		return "", err
+	}
+	return f.String(), nil
+}
+
+// firstFailure runs the tests, those next to the defect first, then the app's others, then those on real servers.
+func (l *lab) firstFailure(ctx context.Context, m mutant) (failure, error) {
+	all, err := l.list(ctx, "./app/...", "./e2e", "./e2e/faults")
+	if err != nil {
+		return failure{}, err
+	}
+	own := modulePath + path.Dir(m.file)
+	packages := slices.DeleteFunc(all, func(p string) bool { return p == own })
+	for _, p := range append([]string{own}, packages...) {
+		f, err := l.test(ctx, p, "")
+		if err != nil || f != nil {
+			return deref(f), err
+		}
+	}
+	return failure{}, errSurvived
+}
+
+func deref(f *failure) failure {
+	if f == nil {
+		return failure{}
+	}
+	return *f
+}
+
+// passesWithout returns an error when the test fails in the workspace as it is.
+func (l *lab) passesWithout(ctx context.Context, f failure) error {
+	if err, known := l.sound[f.String()]; known {
+		return err
+	}
+	again, err := l.test(ctx, f.pkg, f.test)
+	if err == nil && again != nil {
+		err = fmt.Errorf("%s fails without the defect too", f)
+	}
+	l.sound[f.String()] = err
+	return err
+}

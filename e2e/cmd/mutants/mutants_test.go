@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// workspace is the root of the workspace, seen from this package.
+const workspace = "../../.."
+
+func TestEveryPatchFitsTheSource(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(mutants), 15)
+	names := map[string]bool{}
+	for _, m := range mutants {
+		require.False(t, names[m.name], "two defects are called %q", m.name)
+		names[m.name] = true
+		source, err := os.ReadFile(filepath.Join(workspace, m.file))
+		require.NoError(t, err)
+		dir := t.TempDir()
+		file := filepath.Join(dir, m.file)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, source, 0o644))
+
+		restore, err := m.plant(dir)
+		require.NoError(t, err, m.name)
+		planted, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotEqual(t, string(source), string(planted))
+		require.NoError(t, restore())
+		restored, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, string(source), string(restored))
+	}
+}
+
+func TestPatchesThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.go"), []byte("one two two"), 0o644))
+	for name, test := range map[string]struct {
+		m    mutant
+		want string
+	}{
+		"gone":      {mutant{"", "a.go", "three", "x"}, `stands 0 times in a.go, not once: "three"`},
+		"ambiguous": {mutant{"", "a.go", "two", "x"}, `stands 2 times in a.go, not once: "two"`},
+		"no change": {mutant{"", "a.go", "one", "one"}, "the patch changes nothing"},
+		"no file":   {mutant{"", "b.go", "one", "x"}, "no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := test.m.plant(dir)
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestReadingTestResults(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stream string
+		want   report
+	}{
+		"passed": {`{"Action":"run","Test":"TestA"}
+{"Action":"pass","Test":"TestA"}
+{"Action":"pass"}`, report{}},
+		"innermost failure": {`{"Action":"output","Test":"TestA/b","Output":"wrong\n"}
+{"Action":"output","Test":"TestA","Output":"--- FAIL\n"}
+{"Action":"fail","Test":"TestA/b"}
+{"Action":"fail","Test":"TestA"}
+{"Action":"fail"}`, report{failed: "TestA/b", output: "wrong\n"}},
+		"does not compile": {`{"ImportPath":"p","Action":"build-output","Output":"undefined: x\n"}
+{"ImportPath":"p","Action":"build-fail"}
+{"Action":"fail"}`, report{buildFailed: true, output: "undefined: x\n"}},
+		"failed without a test": {`{"Action":"output","Output":"exit status 2\n"}
+{"Action":"fail"}`, report{output: "exit status 2\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := read(strings.NewReader(test.stream))
+			require.NoError(t, err)
+			require.Equal(t, test.want, r)
+		})
+	}
+	_, err := read(strings.NewReader("no JSON"))
+	require.ErrorContains(t, err, "no JSON")
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	findings := []finding{
+		{"doubled send", "app/inngest/functions TestSend/once", 1500 * time.Millisecond, nil},
+		{"lost outbox entry", "", 90 * time.Second, errSurvived},
+	}
+	var out bytes.Buffer
+	require.NoError(t, print(&out, findings))
+	require.Equal(t, `defect             caught by                            time
+doubled send       app/inngest/functions TestSend/once  1.5 s
+lost outbox entry  NOT CAUGHT: every test passes        90.0 s
+
+1 of 2 defects caught
+`, out.String())
+	require.Equal(t, 1, survivors(findings))
+}
+
+func TestATestThatFailsAnywayCatchesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	write("go.mod", "module github.com/odoo-maintenance/inngest-harness\n\ngo 1.26\n")
+	write("app/app.go", "package app\n\nfunc Answer() int { return 42 }\n")
+	write("app/app_test.go", "package app\n\nimport \"testing\"\n\nfunc TestAnswer(t *testing.T) {\n\tif Answer() != 42 {\n\t\tt.Fatal(\"wrong\")\n\t}\n}\n")
+	write("e2e/e2e.go", "package e2e\n")
+	write("e2e/faults/faults_test.go", "package faults\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"always\") }\n")
+	write("e2e/faults/doc.go", "package faults\n\nvar Unused = 1\n")
+	l := &lab{dir: dir, sound: map[string]error{}}
+
+	caught, err := l.try(t.Context(), mutant{"wrong", "app/app.go", "42", "41"})
+	require.NoError(t, err)
+	require.Equal(t, "app TestAnswer", caught)
+
+	_, err = l.try(t.Context(), mutant{"harmless", "e2e/faults/doc.go", "= 1", "= 2"})
+	require.EqualError(t, err, "e2e/faults TestBroken fails without the defect too")
+
+	_, err = l.try(t.Context(), mutant{"nonsense", "app/app.go", "42", "x"})
+	require.ErrorContains(t, err, "it does not compile")
+
+	write("e2e/faults/faults_test.go", "package faults\n")
+	_, err = l.try(t.Context(), mutant{"unnoticed", "e2e/faults/doc.go", "= 1", "= 2"})
+	require.True(t, errors.Is(err, errSurvived), "%v", err)
+}
