@@ -1,0 +1,131 @@
+package mailview
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+//go:embed mailview.html mailview.css
+var files embed.FS
+
+var view = template.Must(template.New("mailview.html").ParseFS(files, "mailview.html"))
+
+// CSS is the style sheet of all fragments, which a page includes once. Its colours are the custom properties --mv-…,
+// with defaults for both schemes.
+func CSS() string {
+	css, err := files.ReadFile("mailview.css")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(css)
+}
+
+// Options says how an email is shown. ID is required.
+type Options struct {
+	// ID is unique on the page and made of letters, digits, "-" and "_".
+	ID string
+	// Frame is a URL under which the page's server gives out [Document] with [Policy]. Empty: the document is part of
+	// the fragment, which makes it whole in itself.
+	Frame string
+	// MailHog is MailHog's base URL, for links to the message there. Empty: none.
+	MailHog string
+	// Clock formats the time of arrival. Empty: "2006-01-02 15:04:05.000".
+	Clock string
+}
+
+// maxSource bounds, in bytes, what is shown of an email's source and of its text.
+const maxSource = 256 << 10
+
+// Render returns the fragment of a page that shows an email. It is made of trusted markup; all that comes from the
+// email is escaped or in the frame.
+func Render(m *inbox.Message, o Options) (template.HTML, error) {
+	inert := "about:srcdoc#"
+	if o.Frame != "" {
+		inert = "#"
+	}
+	doc := Document(m, inert)
+	source, cut := clip(string(m.Raw))
+	text, textCut := clip(m.Text)
+	data := struct {
+		Options
+		Message                 *inbox.Message
+		Doc                     Doc
+		From, ReplyTo, To, Copy string
+		Received, Source, Text  string
+		SourceCut, TextCut      bool
+		Size, DeliveredTo       string
+		HasHTML                 bool
+		Parts                   []part
+	}{
+		Options: o, Message: m, Doc: doc,
+		From: people(m.From), To: people(m.To), Copy: people(m.Cc), ReplyTo: people(m.ReplyTo),
+		Received: at(m.Received, cmp.Or(o.Clock, "2006-01-02 15:04:05.000")),
+		Source:   source, SourceCut: cut, Text: text, TextCut: textCut,
+		Size:        Size(len(m.Raw)),
+		HasHTML:     m.HTML != "",
+		Parts:       parts(m),
+		DeliveredTo: strings.Join(m.Envelope.To, ", "),
+	}
+	var out strings.Builder
+	if err := view.Execute(&out, data); err != nil {
+		return "", fmt.Errorf("show email %s: %w", m.ID, err)
+	}
+	return template.HTML(out.String()), nil
+}
+
+// part is an attachment in one line.
+type part struct{ Name, Type, Size string }
+
+func parts(m *inbox.Message) []part {
+	var all []part
+	for _, p := range m.Attachments {
+		all = append(all, part{cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, Size(len(p.Data))})
+	}
+	return all
+}
+
+// Size says how large something is: "512 B", "9.8 KB".
+func Size(n int) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KB", float64(n)/(1<<10))
+	default:
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	}
+}
+
+func people(list []*mail.Address) string {
+	var all []string
+	for _, a := range list {
+		if a.Name == "" {
+			all = append(all, a.Address)
+			continue
+		}
+		all = append(all, a.Name+" <"+a.Address+">")
+	}
+	return strings.Join(all, ", ")
+}
+
+func at(t time.Time, layout string) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(layout)
+}
+
+// clip makes text that a page can show of what may be bytes of any kind and number.
+func clip(s string) (_ string, cut bool) {
+	if cut = len(s) > maxSource; cut {
+		s = s[:maxSource]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD"), cut
+}

@@ -1,0 +1,164 @@
+package mailview_test
+
+import (
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
+)
+
+func message(body string) *inbox.Message {
+	return inbox.Decode([]byte("From: Shop <shop@shop.test>\r\nTo: kim@plant.test\r\nSubject: Your <order>\r\n" +
+		"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + body))
+}
+
+func TestADocumentCannotRunLoadOrLeadAway(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		body     string
+		absent   string // what must not be in the document
+		external []string
+	}{
+		"script":              {`<script>alert(1)</script>`, `alert`, nil},
+		"script from away":    {`<script src=http://a.test/x></script>`, `script`, []string{"http://a.test/x"}},
+		"handler":             {`<p onclick=alert(1) ONLOAD=alert(2)>x</p>`, `alert`, nil},
+		"handler of a body":   {`<body onload=alert(1)>x`, `alert`, nil},
+		"refresh":             {`<meta http-equiv=refresh content="0;url=http://a.test/">`, `a.test`, nil},
+		"own policy":          {`<meta http-equiv=Content-Security-Policy content="default-src *">`, `default-src *`, nil},
+		"base":                {`<base href=http://a.test/>`, `a.test`, nil},
+		"frame":               {`<iframe srcdoc="<script>alert(1)</script>" src=http://a.test/f></iframe>`, `iframe`, []string{"http://a.test/f"}},
+		"object":              {`<object data=http://a.test/o></object>`, `object`, []string{"http://a.test/o"}},
+		"prefetch":            {`<link rel=dns-prefetch href=http://a.test/>`, `a.test`, []string{"http://a.test/"}},
+		"picture":             {`<img src=http://a.test/p.png alt=pump>`, `a.test`, []string{"http://a.test/p.png"}},
+		"picture in sizes":    {`<img srcset="http://a.test/1 1x, http://a.test/2 2x">`, `a.test`, []string{"http://a.test/1", "http://a.test/2"}},
+		"picture with script": {`<img src="data:image/svg+xml,<svg onload=alert(1)>">`, `alert`, nil},
+		"background":          {`<table background=http://a.test/b><tr><td>x</table>`, `a.test`, []string{"http://a.test/b"}},
+		"drawing":             {`<svg><script>alert(1)</script><a xlink:href=javascript:alert(1)>x</a></svg>`, `alert`, nil},
+		"formulas":            {`<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">`, `alert(1)>`, nil},
+		"link of script":      {`<a href="javascript:alert(1)">x</a>`, `javascript`, nil},
+		"form":                {`<form action=http://a.test/><button formaction=http://a.test/b>x</button></form>`, `a.test`, nil},
+		"ping":                {`<a href=# ping=http://a.test/>x</a>`, `a.test`, nil},
+		"comment":             {`<!--[if mso]><script>alert(1)</script><![endif]-->`, `alert`, nil},
+		"plain text":          {`<plaintext><script>alert(1)</script>`, `<script`, nil},
+		"template":            {`<template><script>alert(1)</script></template>`, `alert`, nil},
+		"frames":              {`<frameset><frame src=http://a.test/></frameset>`, `a.test`, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doc := mailview.Document(message(tt.body), "#")
+			require.NotContains(t, strings.ToLower(doc.HTML), strings.ToLower(tt.absent))
+			require.Equal(t, tt.external, doc.External)
+			require.Regexp(t, `^<html><head><meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="`+
+				regexp.QuoteMeta(html.EscapeString(mailview.Policy))+`"/>`, strings.TrimPrefix(doc.HTML, "<!DOCTYPE html>"),
+				"the policy comes before all that it holds for")
+		})
+	}
+}
+
+func TestADocumentListsWhatItsStylesWouldLoad(t *testing.T) {
+	t.Parallel()
+	doc := mailview.Document(message(`<style>@import "http://a.test/i.css"; p{background:url( 'http://a.test/s.png')}</style><p style="background:URL(http://a.test/p.png)">x`), "#")
+	require.Equal(t, []string{"http://a.test/i.css", "http://a.test/s.png", "http://a.test/p.png"}, doc.External)
+}
+
+func TestADocumentLooksAsTheEmailDoes(t *testing.T) {
+	t.Parallel()
+	doc := mailview.Document(message(`<!doctype html><html lang=en><head><meta name=color-scheme content="light dark"><style>p{color:red}</style></head>`+
+		`<body bgcolor=#eee style="margin:0"><noscript>plain</noscript><a class=b href=https://a.test/r/1>Open <b>it</b></a><a href=https://a.test/r/1>again</a><a href=mailto:kim@plant.test><img alt=Kim></a>`), "#")
+	for _, want := range []string{
+		`<!DOCTYPE html><html lang="en">`, `<meta name="color-scheme" content="light dark"/>`, `<style>p{color:red}</style>`,
+		`<body bgcolor="#eee" style="margin:0">`, `<div>plain</div>`, `<a class="b" href="#">Open <b>it</b></a>`,
+	} {
+		require.Contains(t, doc.HTML, want)
+	}
+	require.Equal(t, []mailview.Link{
+		{Text: "Open it", URL: "https://a.test/r/1", Openable: true},
+		{Text: "Kim", URL: "mailto:kim@plant.test"},
+	}, doc.Links)
+}
+
+func TestADocumentBringsItsOwnPictures(t *testing.T) {
+	t.Parallel()
+	m := message(`<img src="cid:Logo@shop"><img src="cid:drawing@shop">`)
+	m.Inlines = []inbox.Part{
+		{ContentType: "image/png", ContentID: "logo@shop", Data: []byte("png")},
+		{ContentType: "image/svg+xml", ContentID: "drawing@shop", Data: []byte("<svg/>")},
+	}
+	require.Contains(t, mailview.Document(m, "#").HTML, `<body><img src="data:image/png;base64,cG5n"/><img/></body>`)
+}
+
+func TestADocumentTooDeepToDrawSaysSo(t *testing.T) {
+	t.Parallel()
+	doc := mailview.Document(message(strings.Repeat("<div>", 100_000)), "#")
+	require.Empty(t, doc.HTML)
+	require.NotEmpty(t, doc.Problem)
+	fragment, err := mailview.Render(message(strings.Repeat("<div>", 100_000)), mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), "<strong>Not drawn:</strong>")
+}
+
+var srcdoc = regexp.MustCompile(`srcdoc="([^"]*)"`)
+
+func TestAFragmentHoldsTheEmailInAFrameThatMayNothing(t *testing.T) {
+	t.Parallel()
+	m := message(`<p title='"></iframe><script>alert(1)</script>'>Grüße</p>`)
+	fragment, err := mailview.Render(m, mailview.Options{ID: "m", MailHog: "http://127.0.0.1:8025"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), `<iframe sandbox="" `)
+	require.NotContains(t, string(fragment), "<script")
+	require.Contains(t, string(fragment), "Your &lt;order&gt;")
+	require.Contains(t, string(fragment), "MailHog’s own preview has no sandbox")
+	held := srcdoc.FindStringSubmatch(string(fragment))
+	require.NotNil(t, held)
+	require.Equal(t, mailview.Document(m, "about:srcdoc#").HTML, html.UnescapeString(held[1]), "the document arrives in the frame as it was made")
+}
+
+func TestAFragmentMayLeaveTheDocumentToTheServer(t *testing.T) {
+	t.Parallel()
+	fragment, err := mailview.Render(message("<p>x"), mailview.Options{ID: "m", Frame: "/mail/1/document"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), `src="/mail/1/document"`)
+	require.NotContains(t, string(fragment), "srcdoc")
+}
+
+func TestAFragmentOfATextSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	m := inbox.Decode([]byte("Subject: x\r\n\r\nHello\r\n"))
+	fragment, err := mailview.Render(m, mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.NotContains(t, string(fragment), "<iframe")
+	require.Contains(t, string(fragment), "Hello")
+	fragment, err = mailview.Render(message("<p>x"), mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), "It has no plain text.")
+}
+
+func TestALinkThatIsNoneForABrowserIsNotOne(t *testing.T) {
+	t.Parallel()
+	fragment, err := mailview.Render(message(`<a href="javascript:alert(1)">x</a><a href="https://a.test/">y</a>`), mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), `<code>javascript:alert(1)</code>`)
+	require.Contains(t, string(fragment), `<a href="https://a.test/" target="_blank" rel="noopener noreferrer">`)
+}
+
+func TestALongSourceIsShownFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	m := message(strings.Repeat("x", 300<<10))
+	fragment, err := mailview.Render(m, mailview.Options{ID: "m", Frame: "/f"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), "The source goes on; this is its beginning.")
+	require.Less(t, len(fragment), 300<<10)
+}
+
+func TestSize(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KB", 104448: "102.0 KB", 3 << 20: "3.0 MB"} {
+		require.Equal(t, want, mailview.Size(n))
+	}
+}
