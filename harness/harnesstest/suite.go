@@ -52,6 +52,10 @@ type Options struct {
 	// Replace are values in emails that differ from run to run and stand for a placeholder in the golden files.
 	Replace []golden.Replacement
 
+	// Pool is how many stacks are kept started for [Suite.RunAlone], from its first use on. Zero: none, each test
+	// waits for its own to start.
+	Pool int
+
 	// StartTimeout bounds the start of a stack with its app, the building of servers not included. Zero: 2 min.
 	StartTimeout time.Duration
 }
@@ -69,11 +73,14 @@ type Suite struct {
 	failed bool
 }
 
-// shared is the stack that the tests on one backend share.
+// shared is what the tests on one backend share: a stack, and a pool of stacks to be had for oneself.
 type shared struct {
 	once  sync.Once
 	stack *harness.Stack
 	err   error
+
+	pooling sync.Once
+	pool    *pool
 }
 
 // New returns a suite. It starts nothing, and it registers the flag -update, so it is called once per package, in a
@@ -158,6 +165,9 @@ func (s *Suite) close() error {
 	defer cancel()
 	var errs []error
 	for name, sh := range s.shared {
+		if sh.pool != nil {
+			errs = append(errs, sh.pool.close())
+		}
 		if sh.stack == nil {
 			continue
 		}
@@ -243,19 +253,34 @@ func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*harness.Stack, er
 }
 
 func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*harness.Options)) (*harness.Stack, error) {
-	o := s.o.Stack
-	o.Dir = t.TempDir()
-	if change != nil {
-		change(&o)
+	start := func(ctx context.Context) (*harness.Stack, error) {
+		dir, err := os.MkdirTemp("", "harness-own-")
+		if err != nil {
+			return nil, fmt.Errorf("make a directory for a stack's logs: %w", err)
+		}
+		o := s.o.Stack
+		o.Dir = dir
+		if change != nil {
+			change(&o)
+		}
+		st, err := s.start(ctx, b, o)
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		return st, nil
 	}
-	st, err := s.start(t.Context(), b, o)
+	lease := start
+	if change == nil && s.o.Pool > 0 { // a changed stack is like no other
+		sh := s.shared[b.Name()]
+		sh.pooling.Do(func() { sh.pool = newPool(s.o.Pool, start) })
+		lease = sh.pool.lease
+	}
+	st, err := lease(t.Context())
 	if err != nil {
 		return nil, err
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		if err := st.Close(ctx); err != nil {
+		if err := closeStack(st); err != nil {
 			t.Errorf("stop the test's own stack: %v", err)
 		}
 	})

@@ -22,6 +22,7 @@ import (
 var suite = harnesstest.New(harnesstest.Options{
 	Backends: []harness.Backend{local.New(local.Options{})},
 	Handler:  newApp,
+	Pool:     1,
 })
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
@@ -74,6 +75,12 @@ func TestAStackOfOnesOwn(t *testing.T) {
 	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		require.Nil(t, t.Stack.Taps())
 		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
+	})
+}
+
+func TestAStackFromThePool(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		require.NoError(t, t.Stack.Stop(t.Context(), harness.MailHog), "nobody else is on it")
 	})
 }
 
