@@ -10,9 +10,6 @@ import (
 	"strings"
 )
 
-// compareGolden compares an email with the golden of that name; its error says how they differ.
-type compareGolden func(name string, m *TraceMail) error
-
 // finding is one difference between an expectation and a trace.
 type finding struct {
 	hop     int // index into checker.hops
@@ -20,11 +17,12 @@ type finding struct {
 	pending bool // more time may mend it
 }
 
-// checker holds an expectation against a trace. It has no clock and asks nobody: the same pair gives the same answer.
+// checker holds an expectation against a trace. It has no clock and asks nobody but the functions in its options: the
+// same pair gives the same answer.
 type checker struct {
-	e      Expectation
-	t      *Trace
-	golden compareGolden
+	e Expectation
+	t *Trace
+	o JudgeOptions
 
 	hops      []Hop
 	anomalies []int // hops that went wrong by themselves, whether or not the expectation speaks of them
@@ -33,8 +31,8 @@ type checker struct {
 	mails     map[*TraceMail]bool // emails that an entry of e.Mail stands for
 }
 
-func check(e Expectation, t *Trace, golden compareGolden) *checker {
-	c := &checker{e: e, t: t, golden: golden, runs: map[*TraceRun]bool{}, mails: map[*TraceMail]bool{}}
+func check(e Expectation, t *Trace, o JudgeOptions) *checker {
+	c := &checker{e: e, t: t, o: o, runs: map[*TraceRun]bool{}, mails: map[*TraceMail]bool{}}
 	event := c.event()
 	c.functions(event)
 	c.checkRuns(event)

@@ -6,6 +6,8 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // checkMail holds the expected emails against those that were sent, which comes after the runs: an email is the last
@@ -152,11 +154,14 @@ func (c *checker) mailDiffs(want MailExpectation, m *TraceMail) []string {
 		}
 	}
 	if want.Golden != "" {
-		if c.golden == nil {
+		if c.o.Golden == nil {
 			add("golden %q cannot be compared: the judge was given no goldens", want.Golden)
-		} else if err := c.golden(want.Golden, m); err != nil {
+		} else if err := c.o.Golden(want.Golden, m); err != nil {
 			add("%v", err)
 		}
+	}
+	for _, f := range mailcheck.Run(m.Message, want.Checks, mailcheck.Options{Resolve: c.o.Resolve}) {
+		add("check %s", f)
 	}
 	return diffs
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // An Expectation says what should have happened after one event. Fields left at their zero value assert nothing; an
@@ -73,6 +75,9 @@ type MailExpectation struct {
 	Golden string `json:"golden,omitempty"`
 	// Copies is the exact number of such emails. Zero asserts that there is at least one.
 	Copies int `json:"copies,omitempty"`
+	// Checks are defects that the email must not have: "text", "links", "resolve", "alt", "size" and "external", which
+	// package mailcheck describes, or "all". An email that may load images from elsewhere leaves "external" out.
+	Checks []mailcheck.Check `json:"checks,omitempty"`
 }
 
 // ParseExpectation reads an expectation from JSON. Unknown fields, text behind the value, and an expectation that is
@@ -146,6 +151,9 @@ func (e Expectation) Validate() error {
 		if m.Absent && m.asserts() {
 			bad("%s is absent: it cannot have any other field but to", where)
 		}
+		if err := mailcheck.Validate(m.Checks); err != nil {
+			bad("%s: %v", where, err)
+		}
 		if slices.Contains(m.Text, "") || slices.Contains(m.HTML, "") {
 			bad("%s looks for an empty piece of text, which every email contains", where)
 		}
@@ -167,7 +175,8 @@ func checkOutput(bad func(string, ...any), where string, output json.RawMessage)
 
 // asserts says whether m asserts anything besides there being an email.
 func (m MailExpectation) asserts() bool {
-	return m.From != "" || m.Subject != "" || len(m.Text) > 0 || len(m.HTML) > 0 || len(m.Headers) > 0 || m.Golden != "" || m.Copies != 0
+	return m.From != "" || m.Subject != "" || len(m.Text) > 0 || len(m.HTML) > 0 || len(m.Headers) > 0 || m.Golden != "" || m.Copies != 0 ||
+		len(m.Checks) > 0
 }
 
 // negative says whether some part of e can hold only once nothing more can happen.

@@ -11,7 +11,7 @@ func TestParseExpectation(t *testing.T) {
 	e, err := ParseExpectation([]byte(`{
 		"runs":[{"function":"send-request-notification","status":"COMPLETED","output":{"a":1},"error":"no",
 		         "steps":[{"id":"send-email","status":"COMPLETED","attempts":1,"output":null,"error":"no"}]}],
-		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1},
+		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1,"checks":["text","all"]},
 		        {"to":"lee@plant.test","absent":true}],
 		"noOtherRuns":true,"noOtherMail":true}`))
 	require.NoError(t, err)
@@ -36,6 +36,8 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 		"negative copies":    {`{"mail":[{"to":"a@b","copies":-1}]}`, "copies is -1"},
 		"absent and more":    {`{"mail":[{"to":"a@b","absent":true,"subject":"s"}]}`, "it cannot have any other field but to"},
 		"empty piece":        {`{"mail":[{"to":"a@b","text":[""]}]}`, "an empty piece of text, which every email contains"},
+		"unknown check":      {`{"mail":[{"to":"a@b","checks":["txt"]}]}`, `mail[0]: there is no check "txt": it is one of text, links, resolve, alt, size, external, or all for all of them`},
+		"absent and checked": {`{"mail":[{"to":"a@b","absent":true,"checks":["all"]}]}`, "it cannot have any other field but to"},
 		"several at a time":  {`{"mail":[{"copies":-1}]}`, "mail[0] names no recipient\nexpectation: mail[0]: copies is -1"},
 		"lower case statues": {`{"runs":[{"function":"f","status":"completed"}]}`, `there is no status "completed"`},
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // JudgeOptions says how long and with what to judge. The zero value is ready to use.
@@ -16,6 +18,10 @@ type JudgeOptions struct {
 	// Golden compares an email with the golden of that name; its error says how they differ. Nil: an expectation
 	// that names a golden is broken.
 	Golden func(name string, m *TraceMail) error
+
+	// Resolve says why there is no page at a URL that an email links to, for the check "resolve". Nil: pages of the app
+	// and of this machine are asked for, and links to others pass.
+	Resolve func(url string) error
 }
 
 // judgeTimeout is the default of JudgeOptions.Timeout.
@@ -36,6 +42,11 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 	if o.Timeout == 0 {
 		o.Timeout = judgeTimeout
 	}
+	if o.Resolve == nil {
+		env, _ := s.Env()
+		pages := mailcheck.NewResolver(env.AppURL)
+		o.Resolve = func(url string) error { return pages.Resolve(ctx, url) }
+	}
 	began := time.Now()
 	tr := s.newTracer(eventID, e.recipients())
 	defer tr.close()
@@ -51,7 +62,7 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 			}
 			continue
 		}
-		c := check(e, trace, o.Golden)
+		c := check(e, trace, o)
 		switch {
 		case c.broken() && tr.settle(deadline):
 			// The server saves the end of a run before all that belongs to it: one more look before a verdict that
@@ -95,7 +106,7 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 		trace := &Trace{EventID: tr.eventID, Unquiet: why, Evidence: []string{why}, Taken: time.Now(), Log: s.Tail(App)}
 		return &Verdict{Outcome: CannotBeJudged, Why: why, Took: took, Trace: trace}, nil
 	}
-	c := check(e, trace, o.Golden)
+	c := check(e, trace, o)
 	switch {
 	case trace.Event == nil && len(trace.Runs) == 0:
 		v := c.verdict(CannotBeJudged, took)

@@ -65,8 +65,8 @@ func confirmed(change func(*Expectation)) Expectation {
 }
 
 // judged is the verdict on a trace that is as it will stay.
-func judged(e Expectation, t *Trace, golden compareGolden) *Verdict {
-	c := check(e, t, golden)
+func judged(e Expectation, t *Trace, golden func(string, *TraceMail) error) *Verdict {
+	c := check(e, t, JudgeOptions{Golden: golden})
 	if c.met() {
 		return c.verdict(Holds, time.Second)
 	}
@@ -95,7 +95,7 @@ func TestEveryKindOfFailure(t *testing.T) {
 	tests := map[string]struct {
 		expect func(*Expectation)
 		trace  func(*Trace)
-		golden compareGolden
+		golden func(string, *TraceMail) error
 		want   string
 	}{
 		"nobody listens, because the sync failed": {
