@@ -74,7 +74,7 @@ func (t *tracer) follow(ctx context.Context, r *tracedRun) error {
 	}
 	for _, e := range events {
 		if cause, ok := causeOf(e); ok && cause.run == r.ID {
-			t.add(e.ID, t.startedBy(e.Name, cause))
+			t.add(e, t.startedBy(e.Name, cause))
 			await[e.Name]--
 		}
 	}
@@ -155,7 +155,7 @@ func (t *tracer) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (found
 	if err != nil {
 		return false, err
 	}
-	t.add(e.ID, t.listeners(e.Name, ""))
+	t.add(e, t.listeners(e.Name, ""))
 	return true, nil
 }
 
@@ -163,10 +163,12 @@ func (t *tracer) has(id string) bool {
 	return slices.ContainsFunc(t.events, func(e *tracedEvent) bool { return e.id == id })
 }
 
-func (t *tracer) add(id string, listeners []TraceFunction) {
-	if !t.has(id) {
-		t.events = append(t.events, &tracedEvent{id, listeners})
+func (t *tracer) add(e inngestapi.ReceivedEvent, listeners []TraceFunction) {
+	if t.has(e.ID) {
+		return
 	}
+	t.events = append(t.events, &tracedEvent{e.ID, e.OwnID, listeners})
+	t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
 }
 
 // ulids finds what looks like an event's id in the output of a step, which is what sending an event from a step

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
@@ -23,9 +24,9 @@ type ledger struct {
 // page is what is known under one key.
 type page struct {
 	deliveries []Delivery
-	runs       []string // runs that an event of this id started
-	accepted   []string // ULIDs that the server gave to events of this id, in order
-	ended      bool     // the run's last answer has crossed
+	runs       []string  // runs that an event of this id started
+	accepted   []string  // ULIDs that the server gave to events of this id, in order
+	ended      time.Time // when the run's last answer crossed; zero while it has not
 	calls      int
 }
 
@@ -80,7 +81,9 @@ func (l *ledger) enter(c tap.Crossing) {
 		if c.Over() {
 			p.calls++
 			// An answer that got lost on its way ends nothing.
-			p.ended = p.ended || c.HTTP.Status != 0 && lastAnswer(c.Call)
+			if c.HTTP.Status != 0 && lastAnswer(c.Call) {
+				p.ended = c.Ended
+			}
 			l.wake(keyRun(c.Call.Run))
 		}
 	case c.Dispatch != nil && c.Over():

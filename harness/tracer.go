@@ -42,6 +42,7 @@ type tracer struct {
 // tracedEvent is an event and who starts because of it.
 type tracedEvent struct {
 	id        string
+	ownID     string // the sender's; the id again where there was none. It is what calls carry
 	listeners []TraceFunction
 }
 
@@ -115,8 +116,8 @@ func (t *tracer) watchInbox(f inbox.Filter) {
 
 // wait returns when there may be something new, or an error when ctx ends.
 func (t *tracer) wait(ctx context.Context) error {
-	beat := t.beat
-	if t.ending() {
+	beat, ending := t.beat, t.ending()
+	if ending {
 		beat = endingBeat
 	}
 	timer := time.NewTimer(beat)
@@ -126,17 +127,25 @@ func (t *tracer) wait(ctx context.Context) error {
 		return ctx.Err()
 	case <-t.listener.news:
 	case <-timer.C:
-		t.struck = true
-		t.beat = min(2*t.beat, tapped(t.s, lastBeat, lastBeatTapless))
+		if !ending {
+			t.struck = true
+			t.beat = min(2*t.beat, tapped(t.s, lastBeat, lastBeatTapless))
+		}
 	}
 	return nil
 }
 
-// ending says whether a tap has seen the last answer of a run whose end is not saved yet.
+// ending says whether a tap has seen the last answer of a run that the server does not show as ended, or at all.
 func (t *tracer) ending() bool {
-	return slices.ContainsFunc(t.runs, func(r *tracedRun) bool {
-		return !r.over && t.s.ledger.look(keyRun(r.ID)).ended
-	})
+	for _, e := range t.events {
+		for _, id := range t.s.ledger.look(keyEvent(e.ownID)).runs {
+			over := slices.ContainsFunc(t.runs, func(r *tracedRun) bool { return r.ID == id && r.over })
+			if ended := t.s.ledger.look(keyRun(id)).ended; !over && !ended.IsZero() && time.Since(ended) < visible {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // settle waits, once, until the server must have written down all that belongs to what it said has ended, and makes
@@ -202,9 +211,9 @@ func (t *tracer) takeEvent(ctx context.Context) error {
 		t.event = &TraceEvent{Name: e.Name, ID: e.OwnID, Data: e.Data, Received: e.Received}
 		if e.OwnID == t.eventID {
 			t.event.ID = "" // the sender gave none
-		} else {
-			t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
 		}
+		t.events[0].ownID = e.OwnID
+		t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
 	}
 	if len(t.runs) > 0 && t.known != nil {
 		return nil // somebody listened; who else does now is of no matter
@@ -282,7 +291,7 @@ func (t *tracer) takeRuns(ctx context.Context, struck bool) error {
 					return err
 				}
 			}
-			if r.over || !struck && t.s.wires.taps != nil && !t.s.ledger.look(keyRun(r.ID)).ended {
+			if r.over || !struck && t.s.wires.taps != nil && t.s.ledger.look(keyRun(r.ID)).ended.IsZero() {
 				continue
 			}
 			if err := t.readRun(ctx, r, struck); err != nil {
