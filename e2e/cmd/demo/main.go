@@ -37,12 +37,9 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, _, err := harness.FindState(dir)
+	s, err := findStack(ctx, dir)
 	if err != nil {
 		return err
-	}
-	if s.App.URL == "" {
-		return errors.New("the stack that is up here runs no app: start it with `make dev`")
 	}
 	box := inbox.New(s.MailHog.URL, inbox.Options{})
 	defer box.Close()
@@ -68,6 +65,30 @@ func demo(ctx context.Context, out io.Writer) error {
 	fmt.Fprintf(out, "%d requests, %d emails, in %s. Look at them: %s\n",
 		len(created), len(created), time.Since(began).Round(10*time.Millisecond), s.MailHog.URL)
 	return nil
+}
+
+// findStack returns the stack of the `make dev` that is up here, else what answers on the ports that everybody knows,
+// as the compose project does.
+func findStack(ctx context.Context, dir string) (harness.State, error) {
+	s, _, err := harness.FindState(dir)
+	switch {
+	case err == nil && s.App.URL == "":
+		return s, errors.New("the stack that is up here runs no app: start it with `make dev`")
+	case !errors.Is(err, harness.ErrNoStack):
+		return s, err
+	}
+	known := harness.KnownPorts()
+	s.App.URL = fmt.Sprintf("http://127.0.0.1:%d", known.App)
+	s.MailHog.URL = fmt.Sprintf("http://127.0.0.1:%d", known.MailHog)
+	req, reqErr := http.NewRequestWithContext(ctx, http.MethodGet, s.App.URL+"/readyz", nil)
+	if reqErr != nil {
+		return s, reqErr
+	}
+	res, getErr := http.DefaultClient.Do(req)
+	if getErr != nil {
+		return s, fmt.Errorf("%w, or with `make compose-up`", err)
+	}
+	return s, res.Body.Close()
 }
 
 // create posts a fixture and returns the stored request.
