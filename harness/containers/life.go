@@ -22,6 +22,7 @@ type life struct {
 	name  string
 	began time.Time
 	log   *logbook
+	last  <-chan struct{} // closed when it has printed the last line of its start
 	done  chan struct{}
 	err   error // why it ended; written before done is closed
 }
@@ -47,7 +48,7 @@ func (srv *server) begin(ctx context.Context) (_ *life, err error) {
 	}()
 	waitCtx, stopWaiting := context.WithCancel(alive)
 	exit := docker.ContainerWait(waitCtx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	l := &life{name: string(srv.spec.service), began: time.Now(), log: srv.log, done: make(chan struct{})}
+	l := &life{name: string(srv.spec.service), began: time.Now(), log: srv.log, last: srv.log.await(srv.spec.last), done: make(chan struct{})}
 
 	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
 	defer cancel()
@@ -111,6 +112,24 @@ func (srv *server) outOfMemory() bool {
 	defer cancel()
 	found, err := srv.servers.engine.ContainerInspect(ctx, srv.container.GetContainerID(), client.ContainerInspectOptions{})
 	return err == nil && found.Container.State != nil && found.Container.State.OOMKilled
+}
+
+// lastTime bounds the wait for the last line of a start, which another version of a server may not print.
+const lastTime = 2 * time.Second
+
+// settle waits until a server that answers has done all that it does to start.
+func (l *life) settle(ctx context.Context) error {
+	timer := time.NewTimer(lastTime)
+	defer timer.Stop()
+	select {
+	case <-l.last:
+	case <-timer.C:
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -26,6 +27,9 @@ type logbook struct {
 	oldest  int
 	file    *os.File
 	err     error // why the file is not complete
+
+	awaited string // what a line has to contain for seen to be closed; empty: nothing is awaited
+	seen    chan struct{}
 }
 
 func newLogbook(dir string, s harness.Service) *logbook {
@@ -40,6 +44,14 @@ func (l *logbook) open() (err error) {
 		l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	}
 	return err
+}
+
+// await returns a channel that is closed when a line that contains text is printed from now on.
+func (l *logbook) await(text string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.awaited, l.seen = text, make(chan struct{})
+	return l.seen
 }
 
 // Write implements [io.Writer]. It never fails: a log file that cannot be written must not stop the server, whose
@@ -67,6 +79,10 @@ func (l *logbook) Write(b []byte) (int, error) {
 func (l *logbook) endLine() {
 	line := string(bytes.TrimSuffix(l.partial, []byte{'\r'}))
 	l.partial = l.partial[:0]
+	if l.awaited != "" && strings.Contains(line, l.awaited) {
+		l.awaited = ""
+		close(l.seen)
+	}
 	if len(l.lines) < tailLines {
 		l.lines = append(l.lines, line)
 		return

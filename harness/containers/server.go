@@ -122,6 +122,9 @@ func (srv *server) startOnce(ctx context.Context) error {
 		}
 		return err
 	})
+	if err == nil && srv.spec.last != "" {
+		err = l.settle(ctx)
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", srv.spec.service, err), srv.kill(context.WithoutCancel(ctx)))
 	}

@@ -23,6 +23,9 @@ type spec struct {
 	env     map[string]string
 	// look returns what a person is told of the server once it is usable. image is what its image says of itself.
 	look func(ctx context.Context, ports []int, image string) (identity, error)
+	// last is in the line that the server prints last of all that it does to start. Empty: once it answers it is
+	// usable.
+	last string
 }
 
 // identity is what runs.
@@ -73,6 +76,8 @@ var specs = []spec{
 			}
 			return identity{version: image, hasUI: endpoint.HasPage(ctx, url)}, nil
 		},
+		// Between its first answer and this line it takes events and loses them.
+		last: "subscribing to events",
 	},
 }
 

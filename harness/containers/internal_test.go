@@ -65,3 +65,19 @@ func TestLogbookKeepsTheLastLines(t *testing.T) {
 	require.Len(t, text, tailLines*6+len("late\r\nunfin"))
 	require.NoError(t, l.fileError())
 }
+
+func TestLogbookTellsWhenALineIsPrinted(t *testing.T) {
+	t.Parallel()
+	l := newLogbook(t.TempDir(), harness.Inngest)
+	seen := l.await("subscribing to events")
+	_, _ = l.Write([]byte(`{"msg":"subscribing to `))
+	select {
+	case <-seen:
+		require.Fail(t, "half a line is no line")
+	default:
+	}
+	_, _ = l.Write([]byte("events\"}\n"))
+	<-seen
+	_, _ = l.Write([]byte("subscribing to events\n"))
+	require.Len(t, l.tail(), 2)
+}
