@@ -1,6 +1,8 @@
 package main
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,6 +50,25 @@ func atMostOne(what string) cobra.PositionalArgs {
 		}
 		return usagef("`%s` takes %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
 	}
+}
+
+// mailHogID is a message id of MailHog's that begins with a dash, as one in 64 does.
+var mailHogID = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}=@`)
+
+// sparingIDs moves message ids that look like flags to where no flags are.
+func sparingIDs(args []string) []string {
+	if len(args) == 0 || args[0] != "mail" || !slices.ContainsFunc(args, mailHogID.MatchString) || slices.Contains(args, "--") {
+		return args
+	}
+	var flags, ids []string
+	for _, a := range args {
+		if mailHogID.MatchString(a) {
+			ids = append(ids, a)
+		} else {
+			flags = append(flags, a)
+		}
+	}
+	return slices.Concat(flags, []string{"--"}, ids)
 }
 
 // completeFlag tells the shell the values that a flag can have.

@@ -106,6 +106,21 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// TestIDsThatBeginWithADash: an id is pasted as `mail ls` has printed it.
+func TestIDsThatBeginWithADash(t *testing.T) {
+	t.Parallel()
+	const id = "-oAAzmiAV1gU1-6k9ya054rTxFJEpMKMQwpIzR_h0ic=@mailhog.example"
+	for _, test := range []struct{ args, want []string }{
+		{[]string{"mail", "show", id, "--json"}, []string{"mail", "show", "--json", "--", id}},
+		{[]string{"mail", "show", "--", id}, []string{"mail", "show", "--", id}},
+		{[]string{"mail", "ls", "--to=a@b"}, []string{"mail", "ls", "--to=a@b"}},
+		{[]string{"up", "--", "prog", id}, []string{"up", "--", "prog", id}},
+		{nil, nil},
+	} {
+		require.Equal(t, test.want, sparingIDs(test.args))
+	}
+}
+
 func TestSafe(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

@@ -50,7 +50,7 @@ func usagef(format string, args ...any) error {
 // run runs one command line and returns the exit status.
 func run(ctx context.Context, args []string, io stdio) int {
 	root := newRoot(io)
-	root.SetArgs(args)
+	root.SetArgs(sparingIDs(args))
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)

@@ -45,6 +45,8 @@ func runScripts(t *testing.T, dir string) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HARNESS_CACHE", cache)
 			env.Setenv("HARNESS", harness)
+			// Programs with the race detector linger for a second at their end.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			// What a developer has set must not reach the scripts' apps.
 			for _, key := range []string{"NO_COLOR", "INNGEST_DEV", "INNGEST_BIN", "MAILHOG_BIN", "MONGOD_BIN"} {
 				env.Setenv(key, "")
