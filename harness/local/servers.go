@@ -64,7 +64,7 @@ func (srv *server) start(ctx context.Context) error {
 				return err
 			}
 		}
-		if err = srv.startOnce(ctx); err == nil || srv.settled || !srv.robbed() {
+		if err = srv.startOnce(ctx); err == nil || srv.settled || !srv.robbed(err) {
 			break
 		}
 		srv.ports = nil
@@ -86,13 +86,15 @@ func (srv *server) choosePorts() ([]int, error) {
 	return ports, nil
 }
 
-// robbed says whether another program holds a port that the harness had chosen for this server, whose process has
-// ended by now.
-func (srv *server) robbed() bool {
-	if slices.Max(srv.spec.ports(srv.options.Ports)) != 0 {
-		return false // the user named a port: another one would not do
+// robbed says whether a start that failed is worth another try on other ports: the process has ended by itself, or gone
+// to another port, and the harness had chosen one that somebody may have taken meanwhile. Whoever it was may have let
+// go of it since: an outgoing connection, too, holds a port for a moment.
+func (srv *server) robbed(err error) bool {
+	fixed := srv.spec.ports(srv.options.Ports)
+	if errors.As(err, new(*movedError)) {
+		return fixed[0] == 0
 	}
-	return slices.ContainsFunc(srv.ports, func(p int) bool { return port.Check(p, string(srv.spec.service)) != nil })
+	return slices.Contains(fixed, 0) && errors.As(err, new(*proc.ExitError))
 }
 
 func (srv *server) startOnce(ctx context.Context) error {
