@@ -39,7 +39,7 @@ var mishaps = []mishap{
 const creators = 8
 
 var burstRows = []row{
-	{fmt.Sprintf("burst of %d requests, 10 %% meet a random SMTP fault", burstSize()), sent(), func(s *scene) {
+	{fault: fmt.Sprintf("burst of %d requests, 10 %% meet a random SMTP fault", burstSize()), promise: sent(), happen: func(s *scene) {
 		seed := uint64(number("FAULTS_SEED", 1))
 		s.Logf("FAULTS_SEED=%d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -56,7 +56,7 @@ var burstRows = []row{
 		}
 		s.createAll(drafts)
 		s.settleAll()
-	}},
+	}, promised: "sent, one copy; after a lost answer two; after a 550 failed"},
 }
 
 // burstSize is the number of requests in the burst.

@@ -27,13 +27,13 @@ func (s *scene) event(r app.Request, id string, changed map[string]any) harness.
 }
 
 var eventRows = []row{
-	{"the same event three times", sent(), func(s *scene) {
+	{fault: "the same event three times", promise: sent(), happen: func(s *scene) {
 		r := s.create(s.draft())
 		for range 2 {
 			s.send(s.event(r, app.EventID(r.ID, 1), nil))
 		}
 	}},
-	{"malformed events straight to Inngest", sent(), func(s *scene) {
+	{fault: "malformed events straight to Inngest", promise: sent(), happen: func(s *scene) {
 		r := s.create(s.draft())
 		for name, changed := range map[string]map[string]any{
 			"number":  {"requestId": 42},
@@ -45,19 +45,19 @@ var eventRows = []row{
 			s.rejects(s.event(r, r.ID+"-malformed-"+name, changed))
 		}
 	}},
-	{"events that name what is not there", sent(), func(s *scene) {
+	{fault: "events that name what is not there", promise: sent(), happen: func(s *scene) {
 		r := s.create(s.draft())
 		s.rejects(s.event(r, r.ID+"-unknown-request", map[string]any{"requestId": s.store.NewID()}))
 		s.rejects(s.event(r, r.ID+"-unknown-technician", map[string]any{"technicianId": s.store.NewID()}))
 	}},
-	{"oversized events straight to Inngest", sent(), func(s *scene) {
+	{fault: "oversized events straight to Inngest", promise: sent(), happen: func(s *scene) {
 		r := s.create(s.draft())
 		// What the server takes must not hurt, and what it refuses must not get through.
 		s.send(s.event(r, r.ID+"-large", map[string]any{"subject": strings.Repeat("large ", 30_000)}))
 		_, err := s.stack.Send(s.Context(), s.event(r, r.ID+"-oversized", map[string]any{"subject": strings.Repeat("oversized ", 1_000_000)}))
 		require.ErrorContains(s, err, "over the max size")
 	}},
-	{"hostile text in every field of an event", sent(), func(s *scene) {
+	{fault: "hostile text in every field of an event", promise: sent(), happen: func(s *scene) {
 		r := s.create(s.draft())
 		const hostile = "\r\nBcc: all@plant.test\r\n\r\n<script>{{.}}</script>\u202e"
 		s.send(s.event(r, r.ID+"-hostile", map[string]any{
@@ -65,7 +65,7 @@ var eventRows = []row{
 		}))
 		s.rejects(s.event(r, r.ID+"-hostile-ids", map[string]any{"requestId": hostile, "technicianId": hostile}))
 	}},
-	{"hostile text in every field of a request", sent(), func(s *scene) {
+	{fault: "hostile text in every field of a request", promise: sent(), happen: func(s *scene) {
 		for _, r := range fixtures.HostileRequests() {
 			d := s.draftOf(r, fixtures.HostileWorld())
 			switch {
@@ -80,7 +80,7 @@ var eventRows = []row{
 				s.create(d)
 			}
 		}
-	}},
+	}, promised: "sent, one copy; without an address: failed, with a reason"},
 }
 
 // rejects sends an event for which the function must fail, without an email and without being tried again.
@@ -100,8 +100,8 @@ func (s *scene) rejects(e harness.Event) {
 	}
 }
 
-var raceRows = []row{
-	{"two events for one request, the second overtakes", sent(), func(s *scene) {
+var callRows = []row{
+	{fault: "two events for one request, the second overtakes", promise: sent(), happen: func(s *scene) {
 		hold := s.inject(before(sendEmail, getTechnician))
 		r := s.create(s.draft())
 		s.reached(hold)
@@ -113,7 +113,7 @@ var raceRows = []row{
 		require.NoError(s, v.Err())
 		hold.Release()
 	}},
-	{"two events for one request, while the first delivers", sent(), func(s *scene) {
+	{fault: "two events for one request, while the first delivers", promise: sent(), happen: func(s *scene) {
 		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold})
 		r := s.create(s.draft())
 		s.reached(hold)
@@ -123,31 +123,31 @@ var raceRows = []row{
 		})
 		hold.Release()
 	}},
-	{"one call delivered twice, side by side", sent(), func(s *scene) {
+	{fault: "one call delivered twice, side by side", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtCall, Do: tap.Twice, Concurrent: true, Function: notify})
 		s.create(s.draft())
 	}},
-	{"one call delivered twice, the second answer heard", sent(), func(s *scene) {
+	{fault: "one call delivered twice, the second answer heard", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtCall, Do: tap.Twice, Second: true, Function: notify})
 		s.create(s.draft())
 	}},
-	{"a call's answer lost", sent(), func(s *scene) {
+	{fault: "a call's answer lost", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Function: notify})
 		s.create(s.draft())
 	}},
-	{"send-email done, never saved", sent(), func(s *scene) {
+	{fault: "send-email done, never saved", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtStep, Do: tap.DropAnswer, Function: notify, Step: sendEmail})
 		s.create(s.draft())
 	}},
-	{"the event lost on its way, twice", sent(), func(s *scene) {
+	{fault: "the event lost on its way, twice", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Drop, Times: 2})
 		s.create(s.draft())
 	}},
-	{"the event refused with 500, then taken", sent(), func(s *scene) {
+	{fault: "the event refused with 500, then taken", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 2})
 		s.create(s.draft())
 	}},
-	{"the event swallowed: answered, never there", sent(), func(s *scene) {
+	{fault: "the event swallowed: answered, never there", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Swallow})
 		s.create(s.draft())
 		// The server does not know what it never had.

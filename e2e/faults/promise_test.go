@@ -85,19 +85,23 @@ func (o outcome) String() string {
 	if n.State == app.Failed {
 		fmt.Fprintf(&b, " (%s)", n.Reason)
 	}
-	switch copies := len(o.accepted); {
-	case copies == 1:
-		b.WriteString(", 1 copy")
-	case copies > 1:
-		fmt.Fprintf(&b, ", %d copies", copies)
+	if copies := len(o.accepted); copies > 0 {
+		fmt.Fprintf(&b, ", %s", count(copies, "copy", "copies"))
 	}
 	if o.refused > 0 {
-		fmt.Fprintf(&b, ", %d failed deliveries", o.refused)
+		fmt.Fprintf(&b, ", %s in vain", count(o.refused, "delivery", "deliveries"))
 	}
 	if n.Generation > 1 {
 		fmt.Fprintf(&b, ", dispatched %d times", n.Generation)
 	}
 	return b.String()
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func TestPromise(t *testing.T) {
@@ -116,10 +120,10 @@ func TestPromise(t *testing.T) {
 	}{
 		"sent": {
 			sent(), outcome{request(app.Sent, ""), []string{own}, 2}, "",
-			"sent, 1 copy, 2 failed deliveries, dispatched 2 times",
+			"sent, 1 copy, 2 deliveries in vain, dispatched 2 times",
 		},
 		"sent twice":            {sentTwice(), outcome{request(app.Sent, ""), []string{own, own}, 0}, "", "sent, 2 copies, dispatched 2 times"},
-		"failed":                {failed("550 no"), outcome{request(app.Failed, "refused: 550 no such user"), nil, 1}, "", "failed (refused: 550 no such user), 1 failed deliveries, dispatched 2 times"},
+		"failed":                {failed("550 no"), outcome{request(app.Failed, "refused: 550 no such user"), nil, 1}, "", "failed (refused: 550 no such user), 1 delivery in vain, dispatched 2 times"},
 		"never finished":        {sent(), outcome{request(app.Dispatched, ""), []string{own}, 0}, `request r1: it is dispatched, not sent (generation 2, last error "451 later")`, ""},
 		"failed without cause":  {sent(), outcome{request(app.Failed, "no"), nil, 0}, "it is failed, not sent", ""},
 		"failed without reason": {failed("550"), outcome{request(app.Failed, ""), nil, 0}, `the reason shown is "", not one with "550"`, ""},

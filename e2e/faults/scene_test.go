@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -184,6 +185,38 @@ func (s *scene) kill(service harness.Service) {
 func (s *scene) run(service harness.Service) {
 	s.Helper()
 	require.NoError(s, s.stack.Run(s.Context(), service))
+}
+
+// freeze makes a service stop answering, with its connections open, until thaw.
+func (s *scene) freeze(service harness.Service) {
+	s.Helper()
+	require.NoError(s, s.stack.Pause(s.Context(), service))
+	s.Cleanup(func() { _ = s.stack.Resume(context.WithoutCancel(s.Context()), service) })
+}
+
+func (s *scene) thaw(service harness.Service) {
+	s.Helper()
+	require.NoError(s, s.stack.Resume(s.Context(), service))
+}
+
+// notReady waits until the app says of itself that it is not ready.
+func (s *scene) notReady() {
+	s.Helper()
+	env, _ := s.stack.Env()
+	s.eventually(50*time.Millisecond, func() error {
+		req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, env.AppURL+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		if res.StatusCode != http.StatusServiceUnavailable {
+			err = fmt.Errorf("the app says that it is ready: %s", res.Status)
+		}
+		return errors.Join(err, res.Body.Close())
+	})
 }
 
 // send sends an event to Inngest past the app.

@@ -20,7 +20,7 @@ func acceptedUnheard() tap.Fault { return tap.Fault{At: tap.AtDot, Do: tap.HoldA
 
 // databaseAway is a row in which the database is killed at a point and comes back when that has made a call fail.
 func databaseAway(fault string, at tap.Fault) row {
-	return row{fault, sent(), func(s *scene) {
+	return row{fault: fault, promise: sent(), happen: func(s *scene) {
 		hold := s.inject(at)
 		s.create(s.draft())
 		s.reached(hold)
@@ -48,10 +48,19 @@ var databaseRows = []row{
 	databaseAway("MongoDB killed before the run's first step, and restarted", before(fetchDetails, "")),
 	databaseAway("MongoDB killed before send-email, and restarted", before(sendEmail, getTechnician)),
 	databaseAway("MongoDB killed between acceptance and saving, and restarted", acceptedUnheard()),
+	{fault: "MongoDB frozen before send-email, then going on", promise: sent(), happen: func(s *scene) {
+		hold := s.inject(before(sendEmail, getTechnician))
+		s.create(s.draft())
+		s.reached(hold)
+		s.freeze(harness.Mongo)
+		hold.Release()
+		s.notReady()
+		s.thaw(harness.Mongo)
+	}},
 }
 
 var inngestRows = []row{
-	{"Inngest down when a request is created, then back", sent(), func(s *scene) {
+	{fault: "Inngest down when a request is created, then back", promise: sent(), happen: func(s *scene) {
 		s.kill(harness.Inngest)
 		s.create(s.draft())
 		s.sees("the app fail to send the event", s.began, func(c tap.Crossing) bool {
@@ -63,11 +72,20 @@ var inngestRows = []row{
 	stateLost("Inngest killed before send-email, state lost", before(sendEmail, getTechnician)),
 	stateLost("Inngest killed between acceptance and saving, state lost", acceptedUnheard()),
 	stateLost("Inngest killed before it saved send-email, state lost", unsaved(sendEmail)),
+	{fault: "Inngest frozen before send-email, then going on", promise: sent(), happen: func(s *scene) {
+		hold := s.inject(before(sendEmail, getTechnician))
+		s.create(s.draft())
+		s.reached(hold)
+		s.freeze(harness.Inngest)
+		hold.Release()
+		s.sees("the email, sent without Inngest", s.began, func(c tap.Crossing) bool { return c.Mail != nil && c.Mail.Accepted })
+		s.thaw(harness.Inngest)
+	}},
 }
 
 // stateLost is a row in which Inngest is killed at a point, and comes back knowing nothing.
 func stateLost(fault string, at tap.Fault) row {
-	return row{fault, sent(), func(s *scene) {
+	return row{fault: fault, promise: sent(), happen: func(s *scene) {
 		hold := s.inject(at)
 		s.create(s.draft())
 		s.reached(hold)
@@ -80,7 +98,7 @@ func stateLost(fault string, at tap.Fault) row {
 // appKilled is a row in which the app is killed at a moment when each of some points has something in its hold, and
 // started again.
 func appKilled(fault string, p promise, at ...tap.Fault) row {
-	return row{fault, p, func(s *scene) {
+	return row{fault: fault, promise: p, happen: func(s *scene) {
 		var holds []*tap.Injection
 		for _, f := range at {
 			holds = append(holds, s.inject(f))
@@ -112,4 +130,12 @@ var appRows = []row{
 		tap.Fault{At: tap.AtEvent, Do: tap.HoldAnswer}, before(fetchDetails, "")),
 	appKilled("app killed between acceptance and saving", sentTwice(), acceptedUnheard()),
 	appKilled("app killed in a delivery, before acceptance", sent(), tap.Fault{At: tap.AtDot, Do: tap.Hold}),
+	{fault: "app frozen between acceptance and saving, then going on", promise: sent(), happen: func(s *scene) {
+		hold := s.inject(acceptedUnheard())
+		s.create(s.draft())
+		s.reached(hold)
+		s.freeze(harness.App)
+		hold.Release()
+		s.thaw(harness.App)
+	}},
 }

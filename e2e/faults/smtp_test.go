@@ -10,7 +10,7 @@ const stall = mailTimeout
 
 // onDelivery is a row in which the delivery of one email meets a fault.
 func onDelivery(fault string, p promise, f tap.Fault) row {
-	return row{fault, p, func(s *scene) {
+	return row{fault: fault, promise: p, happen: func(s *scene) {
 		d := s.draft()
 		f := f
 		f.To = d.to
@@ -36,11 +36,11 @@ var smtpRows = []row{
 }
 
 var mailServerRows = []row{
-	{"connection refused, then back", sent(), func(s *scene) {
+	{fault: "connection refused, then back", promise: sent(), happen: func(s *scene) {
 		s.inject(tap.Fault{At: tap.AtConnect, Do: tap.Drop, Times: 3})
 		s.create(s.draft())
 	}},
-	{"MailHog killed in a delivery and restarted", sent(), func(s *scene) {
+	{fault: "MailHog killed in a delivery and restarted", promise: sent(), happen: func(s *scene) {
 		d := s.draft()
 		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
 		s.create(d)
@@ -51,5 +51,15 @@ var mailServerRows = []row{
 			return c.Mail != nil && c.Over() && c.Err != "" && len(c.Mail.To) == 0
 		})
 		s.run(harness.MailHog)
+	}},
+	{fault: "MailHog frozen in a delivery, then going on", promise: sent(), happen: func(s *scene) {
+		d := s.draft()
+		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
+		s.create(d)
+		s.reached(hold)
+		s.freeze(harness.MailHog)
+		hold.Release()
+		s.sees("an attempt that was given up", s.began, callFailed)
+		s.thaw(harness.MailHog)
 	}},
 }

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -124,6 +125,8 @@ type row struct {
 	promise promise
 	// happen lets the fault happen to the requests that it creates. Every fault that it injects has to act.
 	happen func(s *scene)
+	// promised says in words what is promised where single requests have promises of their own. Empty: promise.
+	promised string
 }
 
 // group is rows that run on one stack.
@@ -145,7 +148,7 @@ var groups = []group{
 	{name: "app killed at a step", alone: true, rows: appStepRows},
 	{name: "app killed around them", alone: true, rows: appRows},
 	{name: "events", rows: eventRows},
-	{name: "events that race", alone: true, rows: raceRows},
+	{name: "calls and events", alone: true, rows: callRows},
 	{name: "burst", alone: true, env: []string{"REDISPATCH_AFTER=2m"}, rows: burstRows},
 }
 
@@ -176,7 +179,7 @@ func TestFaultMatrix(t *testing.T) {
 
 // run lets the fault happen and holds what came of it against the promise.
 func (r row) run(t *testing.T, stack *harness.Stack, place int) {
-	res := result{Fault: r.fault, Backend: stack.Backend(), Promised: r.promise.String(), Happened: "the row came to no end", place: place}
+	res := result{Fault: r.fault, Backend: stack.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row came to no end", place: place}
 	t.Cleanup(func() {
 		res.Kept = !t.Failed()
 		matrix.add(res)
