@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gowebpki/jcs"
@@ -37,6 +38,7 @@ const (
 
 // call is everything one call to the app needs; it is made under the lock and used outside of it.
 type call struct {
+	item     *item
 	function *function
 	handler  http.Handler
 	body     []byte
@@ -46,14 +48,14 @@ type call struct {
 }
 
 // prepare builds the call for an item. The lock is held.
-func (s *Sim) prepare(it *item) call {
+func (s *Sim) prepare(it *item) *call {
 	r := it.run
 	f := s.current(r.function)
 	if f == nil {
 		f = r.function // the app was removed; its address is still called, as the server does
 	}
 	job := r.text + "-" + strconv.FormatUint(it.seq, 10)
-	return call{function: f, handler: f.app.handler, body: s.request(it, job), target: it.target, run: r.text, job: job}
+	return &call{item: it, function: f, handler: f.app.handler, body: s.request(it, job), target: it.target, run: r.text, job: job}
 }
 
 // request is the body of the call.
@@ -136,23 +138,25 @@ type answer struct {
 	again   bool // it is handled a second time
 }
 
-// do calls the app and waits for its answer. The lock is not held: the app may send events and checkpoints meanwhile.
-func (s *Sim) do(ctx context.Context, c call) *answer {
+// do calls the app and returns its answer. The lock is not held: the app may send events and checkpoints meanwhile.
+//
+// An app in process is called on this very goroutine, since a new one for each call would cost more than all else that is
+// done for it. If the app hangs, the goroutine is lost to it: instead is called with the failed answer on another one, and
+// once the app returns after all, ok is false and the caller must give up too.
+func (s *Sim) do(ctx context.Context, c *call, instead func(*answer)) (a *answer, ok bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	req := s.newRequest(ctx, c)
-
-	var a *answer
-	if c.handler != nil {
-		a = s.serve(req, c.handler, cancel)
-	} else {
+	if c.handler == nil {
 		a = s.post(req, cancel)
+	} else if a, ok = s.serve(req, c.handler, cancel, instead); !ok {
+		return nil, false
 	}
 	s.understand(a)
-	return a
+	return a, true
 }
 
-func (s *Sim) newRequest(ctx context.Context, c call) *http.Request {
+func (s *Sim) newRequest(ctx context.Context, c *call) *http.Request {
 	u := *c.function.url
 	step := c.target
 	if step == "" {
@@ -201,35 +205,42 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// serve calls a handler in process. A handler that hangs is left behind with its context cancelled.
-func (s *Sim) serve(req *http.Request, handler http.Handler, cancel context.CancelFunc) *answer {
-	w := &recorder{header: make(http.Header, 8)}
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				// net/http would drop the connection; the server would see that and nothing else.
-				done <- &Error{Name: "Error", Message: unreachable, Stack: fmt.Sprintf("the app's handler panicked: %v\n%s", p, debug.Stack())}
-			}
-		}()
-		handler.ServeHTTP(w, req)
-		w.WriteHeader(http.StatusOK)
-		done <- nil
-	}()
-	timer := time.NewTimer(s.options.CallTimeout)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		if err != nil {
-			return &answer{err: err}
+// serve calls a handler in process. One that hangs has its context cancelled, and is left behind: see do.
+func (s *Sim) serve(req *http.Request, handler http.Handler, cancel context.CancelFunc, instead func(*answer)) (a *answer, ok bool) {
+	var decided atomic.Bool // the app has answered, or was given up
+	giveUp := func(err error) {
+		if decided.CompareAndSwap(false, true) {
+			cancel()
+			instead(&answer{err: err})
 		}
-		return &answer{status: w.status, header: w.sent, body: w.body.Bytes()}
-	case <-req.Context().Done():
-		return &answer{err: req.Context().Err()}
-	case <-timer.C:
-		cancel()
-		return &answer{err: s.hung()}
 	}
+	timer := time.AfterFunc(s.options.CallTimeout, func() { giveUp(s.hung()) })
+	stop := context.AfterFunc(req.Context(), func() { giveUp(context.Cause(req.Context())) })
+
+	w := &recorder{header: make(http.Header, 8)}
+	err := callHandler(handler, w, req)
+	timer.Stop()
+	stop()
+	if !decided.CompareAndSwap(false, true) {
+		return nil, false
+	}
+	if err != nil {
+		return &answer{err: err}, true
+	}
+	return &answer{status: w.status, header: w.sent, body: w.body.Bytes()}, true
+}
+
+// callHandler calls a handler as net/http does, which survives a handler that panics and drops its connection: the server sees
+// that and nothing else.
+func callHandler(handler http.Handler, w *recorder, req *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Error{Name: "Error", Message: unreachable, Stack: fmt.Sprintf("the app's handler panicked: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	handler.ServeHTTP(w, req)
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // post calls an app at its URL.

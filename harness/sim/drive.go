@@ -39,7 +39,7 @@ var ErrDriven = errors.New("the Sim drives itself (Sim.Drive): its clock cannot 
 
 // drive does one thing after another, as long as more wants the next.
 func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
-	if s.live.Load() {
+	if s.driven.Load() {
 		return ErrDriven
 	}
 	select {
@@ -48,21 +48,46 @@ func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the turn to drive: %w", ctx.Err())
 	}
+	done := make(chan error, 1)
+	go s.loop(ctx, more, done)
+	return <-done
+}
+
+// loop does one thing after another and says when it is done. It is handed on to another goroutine if an app hangs.
+func (s *Sim) loop(ctx context.Context, more func(next *item) bool, done chan<- error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for next := s.queue.next(); next != nil && more(next); next = s.queue.next() {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err)
+	for {
+		next := s.queue.next()
+		if err := ctx.Err(); err != nil && next != nil && !s.queue.idle() {
+			err = fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err)
+			s.mu.Unlock()
+			done <- err
+			return
+		}
+		if next == nil || !more(next) {
+			s.mu.Unlock()
+			done <- nil
+			return
 		}
 		s.queue.pop()
 		s.moveTo(next.at)
-		s.process(ctx, next)
+		c := s.process(next)
+		if c == nil {
+			continue
+		}
+		s.mu.Unlock()
+		a, ok := s.do(ctx, c, func(a *answer) {
+			s.mu.Lock()
+			s.conclude(ctx, c, a)
+			s.mu.Unlock()
+			s.loop(ctx, more, done)
+		})
+		if !ok {
+			return
+		}
+		s.mu.Lock()
+		s.conclude(ctx, c, a)
 	}
-	// An attempt that was cut short was queued again, which is no progress.
-	if err := ctx.Err(); err != nil && !s.queue.idle() {
-		return fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err)
-	}
-	return nil
 }
 
 // Pace says how a Sim that drives itself treats time.
@@ -83,10 +108,11 @@ const maxBusy = 100
 // for a Sim that stands in for a server; a test that wants a certain course drives by hand. Call it at most once.
 func (s *Sim) Drive(p Pace) {
 	if p == WallClock {
-		s.offset.Store(int64(time.Until(s.clock()) * 1))
+		s.offset.Store(int64(time.Until(s.clock())))
 		s.live.Store(true)
 	}
-	s.turn <- struct{}{} // nobody else gets a turn
+	s.driven.Store(true)
+	s.turn <- struct{}{} // whoever drives by hand ends first
 	s.workers.Add(1)
 	go s.driveSelf(p)
 }
@@ -94,7 +120,7 @@ func (s *Sim) Drive(p Pace) {
 func (s *Sim) driveSelf(p Pace) {
 	defer s.workers.Done()
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	defer cancel() // of the calls under way
 	for {
 		wait, ok := s.nextStep(ctx, p)
 		if ok {
@@ -141,23 +167,24 @@ func (s *Sim) nextStep(ctx context.Context, p Pace) (wait time.Duration, ok bool
 		s.moveTo(next.at)
 	}
 	s.queue.pop()
-	if next.kind != kindCall && next.kind != kindWake {
-		s.process(ctx, next)
+	c := s.process(next)
+	if c == nil {
 		return 0, true
 	}
 	s.busy++
 	s.workers.Add(1)
-	go func() {
+	end := func(a *answer) {
 		defer s.workers.Done()
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		stop := context.AfterFunc(ctx, func() {})
-		defer stop()
 		s.mu.Lock()
-		s.process(ctx, next)
+		s.conclude(ctx, c, a)
 		s.busy--
 		s.mu.Unlock()
 		s.signal()
+	}
+	go func() {
+		if a, ok := s.do(ctx, c, end); ok {
+			end(a)
+		}
 	}()
 	return 0, true
 }

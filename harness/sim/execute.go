@@ -32,10 +32,11 @@ func (s *Sim) backoff(attempt int) time.Time {
 	return s.clock().Add(backoffs[min(attempt, len(backoffs)-1)] + jitter)
 }
 
-// process does what an item of the queue asks for. The lock is held; it is let go while the app is called.
-func (s *Sim) process(ctx context.Context, it *item) {
+// process does what an item of the queue asks for, up to a call to the app that it may need; whoever drives makes the call
+// and hands the answer to conclude. The lock is held.
+func (s *Sim) process(it *item) *call {
 	if it.run != nil && it.run.status.Over() {
-		return
+		return nil
 	}
 	switch it.kind {
 	case kindEvent:
@@ -53,23 +54,24 @@ func (s *Sim) process(ctx context.Context, it *item) {
 			s.endStep(it.run, it.from, StepCompleted, nil)
 			othersOut := it.run.save(it.from, []byte("null"))
 			if othersOut && !it.race {
-				return
+				return nil
 			}
 			it.planFirst = it.run.planFirst // the server has read it by the time it resets it
 			it.run.planAgain()
 		}
-		s.attempt(ctx, it)
+		return s.attempt(it)
 	case kindCall:
-		s.attempt(ctx, it)
+		return s.attempt(it)
 	}
+	return nil
 }
 
-// attempt calls the app for an item and handles the answer.
-func (s *Sim) attempt(ctx context.Context, it *item) {
+// attempt prepares the call to the app that an item asks for. It returns nil if none is needed.
+func (s *Sim) attempt(it *item) *call {
 	r := it.run
 	if len(r.state) >= maxSteps {
 		s.fail(r, stepLimit())
-		return
+		return nil
 	}
 	if r.started.IsZero() {
 		r.started = s.clock()
@@ -79,15 +81,17 @@ func (s *Sim) attempt(ctx context.Context, it *item) {
 	}
 	if out := s.outcome(it); out != nil {
 		s.handle(it, out)
-		return
+		return nil
 	}
-
 	c := s.prepare(it)
 	r.calls++
 	s.inflight[c.job] = it
-	s.mu.Unlock()
-	a := s.do(ctx, c)
-	s.mu.Lock()
+	return c
+}
+
+// conclude acts on how a call went. The lock is held.
+func (s *Sim) conclude(ctx context.Context, c *call, a *answer) {
+	it := c.item
 	delete(s.inflight, c.job)
 
 	if ctx.Err() != nil && a.err != nil {

@@ -107,7 +107,7 @@ func (o *encoded) failure() *Error {
 	if o.Err == "" {
 		return nil
 	}
-	return &Error{Name: "Error", Message: o.Err, NoRetry: o.NoRetry}
+	return &Error{Name: "Error", Message: o.Err, Data: json.RawMessage("null"), NoRetry: o.NoRetry}
 }
 
 // forWait is what is memoised for a wait or an invocation that came to this outcome.
@@ -149,6 +149,9 @@ func (s *Sim) Befall(a Answer) {
 
 // faultFor returns the fault that befalls an answer, if one does, and counts it.
 func (s *Sim) faultFor(it *item, a *answer) *Answer {
+	if len(s.faults) == 0 {
+		return nil
+	}
 	ids := []string{it.name}
 	for i := range a.ops {
 		ids = append(ids, a.ops[i].label())

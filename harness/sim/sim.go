@@ -68,6 +68,7 @@ type Sim struct {
 	moment  atomic.Int64  // the virtual time in nanoseconds since 1970, unless live or in a bubble
 	offset  atomic.Int64  // of the virtual from the wall clock, when live
 	live    atomic.Bool   // the virtual clock goes with the wall clock
+	driven  atomic.Bool   // it drives itself
 	turn    chan struct{} // held by whoever drives the clock
 	changed chan struct{} // something was queued
 	closed  chan struct{}
@@ -194,8 +195,14 @@ func (s *Sim) Serve(ctx context.Context, handler http.Handler) error {
 	s.mu.Unlock()
 	call := func(req *http.Request) *answer {
 		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		return s.serve(req.WithContext(ctx), handler, cancel)
+		answered := make(chan *answer, 2) // a hanging app answers for itself after all
+		go func() {
+			defer cancel()
+			if a, ok := s.serve(req.WithContext(ctx), handler, cancel, func(a *answer) { answered <- a }); ok {
+				answered <- a
+			}
+		}()
+		return <-answered
 	}
 	return s.sync(address, handler, call)
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/oklog/ulid/v2"
 )
 
@@ -30,7 +32,12 @@ func (s *runStore) ended(r *run) {
 	s.done[0] = nil
 	s.done = s.done[1:]
 	delete(s.byID, old.id)
-	delete(s.byEvent, old.event.internal)
+	left := slices.DeleteFunc(s.byEvent[old.event.internal], func(r *run) bool { return r == old })
+	if len(left) == 0 {
+		delete(s.byEvent, old.event.internal)
+	} else {
+		s.byEvent[old.event.internal] = left
+	}
 	if s.dropped++; s.dropped > s.keep {
 		s.compact()
 	}

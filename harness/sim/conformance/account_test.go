@@ -228,7 +228,7 @@ func (r *recorder) account(read func(runID string) runAccount, loose bool) accou
 		one.Calls = slices.Clone(r.runs[id])
 		if loose {
 			for i := range one.Calls {
-				one.Calls[i].Steps, one.Calls[i].Stack, one.Calls[i].Current = nil, 0, 0
+				one.Calls[i].Steps, one.Calls[i].Stack, one.Calls[i].Current, one.Calls[i].PlanFirst = nil, 0, 0, false
 			}
 			slices.SortFunc(one.Calls, byJSON)
 		}

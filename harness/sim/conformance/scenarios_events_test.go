@@ -189,13 +189,6 @@ var eventScenarios = []scenario{
 		p.on("go", opts{ID: "f", Timeouts: &inngestgo.ConfigTimeouts{Finish: &limit}},
 			func(c ctx, in input) (any, error) { step.Sleep(c, "nap", time.Minute); return "slept", nil })
 	}},
-	{name: "cron", runs: 1, build: func(p *play) {
-		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTrigger("* * * * *")}, opts{ID: "f"}, func(c ctx, in input) (any, error) { return in.Event.Name, nil })
-	}, act: func(p *play) {
-		if w, ok := p.w.(*simWorld); ok {
-			_ = w.s.Advance(p.t.Context(), time.Minute)
-		}
-	}},
 	{name: "bad-events", runs: 0, build: func(p *play) { p.on("go", opts{ID: "f"}, echo) }, act: func(p *play) {
 		for _, body := range []string{
 			`{"data":{}}`, `{"name":"","data":{}}`, `{"name":"inngest/function.failed","data":{}}`, `{"name":"Inngest/x","data":{}}`,

@@ -50,6 +50,14 @@ func steps(ids ...string) body {
 }
 
 var scenarios = append([]scenario{
+	// It takes a minute: the first to begin.
+	{name: "cron", runs: 1, build: func(p *play) {
+		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTrigger("* * * * *")}, opts{ID: "f"}, func(c ctx, in input) (any, error) { return in.Event.Name, nil })
+	}, act: func(p *play) {
+		if w, ok := p.w.(*simWorld); ok {
+			_ = w.s.Advance(p.t.Context(), time.Minute)
+		}
+	}},
 	{name: "no-steps", runs: 1, build: func(p *play) {
 		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) { return data{"hello": in.Event.Data["n"]}, nil })
 	}},

@@ -1,0 +1,194 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo/step"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+func threeSteps(ctx context.Context, in input) (any, error) {
+	for _, id := range []string{"fetch-request-details", "get-technician-email", "send-email"} {
+		if _, err := step.Run(ctx, id, func(context.Context) (map[string]string, error) {
+			return map[string]string{"id": id, "result": "some result of a usual size"}, nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return "done", nil
+}
+
+// BenchmarkThreeSteps measures what a run of three steps costs: the app's handler alone, called with the very requests
+// that a Sim makes (handler-ns/op), and the Sim with it (sim-ns/op), interleaved. added-% is what the Sim adds.
+func BenchmarkThreeSteps(b *testing.B) {
+	a := newApp(b, sim.Options{Keep: 100})
+	a.on("order/paid", opts{ID: "ship"}, threeSteps)
+	a.serve()
+	ctx := context.Background()
+	handler := a.client.Serve()
+	requests := captured(b, handler)
+
+	var alone, with time.Duration
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		began := time.Now()
+		for _, body := range requests {
+			req := httptest.NewRequest(http.MethodPost, "/api/inngest?fnId=shop-ship&stepId=step", bytes.NewReader(body))
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, req)
+			if w.Code >= 300 {
+				b.Fatal(w.Body)
+			}
+		}
+		alone += time.Since(began)
+
+		began = time.Now()
+		if _, err := a.sim.Send(ctx, sim.Event{Name: "order/paid", Data: map[string]any{"n": 1}}); err != nil {
+			b.Fatal(err)
+		}
+		if err := a.sim.Run(ctx); err != nil {
+			b.Fatal(err)
+		}
+		with += time.Since(began)
+	}
+	b.ReportMetric(float64(alone.Nanoseconds())/float64(b.N), "handler-ns/op")
+	b.ReportMetric(float64(with.Nanoseconds())/float64(b.N), "sim-ns/op")
+	b.ReportMetric(100*(float64(with)/float64(alone)-1), "added-%")
+}
+
+// captured returns the requests of one run, as a Sim makes them.
+func captured(b *testing.B, handler http.Handler) [][]byte {
+	var bodies [][]byte
+	s := sim.New(sim.Options{})
+	b.Cleanup(func() { _ = s.Close() })
+	tap := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			b.Error(err)
+		}
+		if r.Method == http.MethodPost {
+			bodies = append(bodies, body)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		handler.ServeHTTP(w, r)
+	})
+	ctx := context.Background()
+	if err := s.Serve(ctx, tap); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.Send(ctx, sim.Event{Name: "order/paid", Data: map[string]any{"n": 1}}); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Run(ctx); err != nil {
+		b.Fatal(err)
+	}
+	if len(bodies) != 4 {
+		b.Fatalf("%d calls, not 4", len(bodies))
+	}
+	return bodies
+}
+
+// BenchmarkMonthAndLadder measures a sleep of 30 days followed by a step that exhausts its retries.
+func BenchmarkMonthAndLadder(b *testing.B) {
+	a := newApp(b, sim.Options{Keep: 100})
+	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
+		step.Sleep(ctx, "month", 30*24*time.Hour)
+		return step.Run(ctx, "flaky", func(context.Context) (int, error) { return 0, errors.New("no luck") })
+	})
+	a.serve()
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := a.sim.Send(ctx, sim.Event{Name: "order/paid"}); err != nil {
+			b.Fatal(err)
+		}
+		if err := a.sim.Run(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSleep measures a sleep of 30 days alone.
+func BenchmarkSleep(b *testing.B) {
+	a := newApp(b, sim.Options{Keep: 100})
+	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
+		step.Sleep(ctx, "month", 30*24*time.Hour)
+		return nil, nil
+	})
+	a.serve()
+	ctx := context.Background()
+	for b.Loop() {
+		if _, err := a.sim.Send(ctx, sim.Event{Name: "order/paid"}); err != nil {
+			b.Fatal(err)
+		}
+		if err := a.sim.Run(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkManyRuns shows that a run costs the same among 1,000 and among 100,000, waiting at the same time, and that
+// ended runs do not pile up (heap-MB). The app does next to nothing, so this is the Sim's own cost.
+func BenchmarkManyRuns(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for range b.N {
+				s := sim.New(sim.Options{Start: start, Keep: 1_000})
+				if err := s.Serve(context.Background(), napper{}); err != nil {
+					b.Fatal(err)
+				}
+				ctx := context.Background()
+				for i := range n {
+					if _, err := s.Send(ctx, sim.Event{Name: "go", Data: map[string]int{"n": i}}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := s.Run(ctx); err != nil {
+					b.Fatal(err)
+				}
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				b.ReportMetric(float64(m.HeapAlloc)/1e6, "heap-MB")
+				_ = s.Close()
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/run")
+		})
+	}
+}
+
+// napper is an app that sleeps once, without the SDK's cost.
+type napper struct{}
+
+func (napper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Inngest-Sdk", "test:v1")
+	w.Header().Set("X-Inngest-Req-Version", "2")
+	if r.Method == http.MethodPut {
+		w.Header().Set("X-Inngest-Sync-Kind", "in_band")
+		_ = json.NewEncoder(w).Encode(map[string]any{"app_id": "nap", "functions": []any{map[string]any{
+			"id": "nap-f", "name": "f", "triggers": []any{map[string]any{"event": "go"}},
+			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f"}}},
+		}}})
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	if strings.Contains(string(body), `"steps":{}`) {
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"Sleep","id":"aa","name":"nap","opts":{"duration":"1h"}}]`)
+		return
+	}
+	_, _ = io.WriteString(w, `"done"`)
+}
