@@ -1,0 +1,225 @@
+package sim_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+func TestRefusesWhatItDoesNotModel(t *testing.T) {
+	t.Parallel()
+	configure := func(a *app) {
+		a.on("order/paid", opts{ID: "ship",
+			Throttle:    &inngestgo.ConfigThrottle{Limit: 1, Period: time.Minute},
+			Concurrency: &inngestgo.ConfigConcurrency{Step: []inngestgo.ConfigStepConcurrency{{Limit: 1}}},
+		}, func(ctx context.Context, in input) (any, error) { return nil, nil })
+	}
+	a := newApp(t, sim.Options{})
+	configure(a)
+	err := a.sim.Serve(t.Context(), a.client.Serve())
+	require.EqualError(t, err, `registering function "shop-ship": it configures concurrency, which sim does not model: test it on the real server,`+
+		` or name it in sim.Options.Ignore to run the function as if it were not configured`+"\n"+
+		`it configures throttle, which sim does not model: test it on the real server,`+
+		` or name it in sim.Options.Ignore to run the function as if it were not configured`)
+
+	b := newApp(t, sim.Options{Ignore: []sim.Feature{sim.Throttle, sim.Concurrency}})
+	configure(b)
+	b.serve()
+	require.Equal(t, sim.Completed, b.only(sendAndRun(b, "order/paid")).Status)
+}
+
+// answering is an app with one function that answers every call the same way.
+func answering(answer http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			napper{}.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("X-Inngest-Sdk", "test:v1")
+		answer(w, r)
+	})
+}
+
+func goOnce(t *testing.T, o sim.Options, app http.Handler) *sim.Run {
+	t.Helper()
+	o.RetryInterval = time.Second
+	s := sim.New(o)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, s.Serve(t.Context(), app))
+	id, err := s.Send(t.Context(), sim.Event{Name: "go"})
+	require.NoError(t, err)
+	require.NoError(t, s.Run(t.Context()))
+	return s.RunsOf(id)[0]
+}
+
+func TestHangingApp(t *testing.T) {
+	t.Parallel()
+	returned := make(chan struct{}, 5)
+	run := goOnce(t, sim.Options{CallTimeout: 10 * time.Millisecond}, answering(func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done() // it hangs until it is told to stop
+		returned <- struct{}{}
+	}))
+	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, "the app did not answer within 10ms of wall-clock time (sim.Options.CallTimeout)", run.Error.Message)
+	require.Len(t, run.FailedCalls, 5)
+	for range 5 {
+		<-returned
+	}
+}
+
+func TestPanickingApp(t *testing.T) {
+	t.Parallel()
+	run := goOnce(t, sim.Options{}, answering(func(http.ResponseWriter, *http.Request) { panic("boom") }))
+	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, "Unable to reach SDK URL", run.Error.Message)
+	require.Contains(t, run.Error.Stack, "the app's handler panicked: boom")
+}
+
+func TestOpcodeNotModelled(t *testing.T) {
+	t.Parallel()
+	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"WaitForSignal","id":"aa","name":"signal"}]`)
+	}))
+	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, "step signal is of kind WaitForSignal, which sim does not model: test this function on the real server,"+
+		" or give the step a result with Sim.Replace", run.Error.Message)
+}
+
+func TestTooManySteps(t *testing.T) {
+	t.Parallel()
+	n := 0
+	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"StepRun","id":"`+strings.Repeat("a", n)+`","name":"a","data":1}]`)
+	}))
+	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, "The function run exceeded the step limit of 1000 steps.", run.Error.Message)
+}
+
+func TestStuckRunSaysWhy(t *testing.T) {
+	t.Parallel()
+	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"StepRun","id":"aa","name":"a","data":1}]`)
+	}))
+	require.Equal(t, sim.Running, run.Status)
+	require.Contains(t, run.Stuck, "nothing is left to do for the run")
+}
+
+// TestSignatures has the app check them: the right key works, and a wrong one makes the run fail.
+func TestSignatures(t *testing.T) {
+	t.Parallel()
+	const right, wrong = "signkey-prod-aabb", "signkey-prod-ccdd"
+	for key, want := range map[string]sim.Status{right: sim.Completed, wrong: sim.Failed} {
+		s := sim.New(sim.Options{SigningKey: right, RetryInterval: time.Second})
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+			AppID: "shop", Dev: inngestgo.BoolPtr(false), SigningKey: inngestgo.StrPtr(right), EventKey: inngestgo.StrPtr("key"),
+			EventAPIBaseURL: inngestgo.StrPtr(sim.BaseURL), HTTPClient: s.HTTPClient(), Logger: slog.New(slog.DiscardHandler),
+		})
+		require.NoError(t, err)
+		_, err = inngestgo.CreateFunction(client, opts{ID: "ship", Retries: inngestgo.IntPtr(0)}, inngestgo.EventTrigger("order/paid", nil),
+			func(ctx context.Context, in input) (any, error) {
+				return step.Run(ctx, "a", func(context.Context) (string, error) { return "<&>é", nil })
+			})
+		require.NoError(t, err)
+		require.NoError(t, s.Serve(t.Context(), client.Serve()))
+		o := client.Options()
+		o.SigningKey = &key
+		require.NoError(t, client.SetOptions(o))
+		id, err := s.Send(t.Context(), sim.Event{Name: "order/paid", Data: map[string]any{"text": "<&>é", "n": 1e21}})
+		require.NoError(t, err)
+		require.NoError(t, s.Run(t.Context()))
+		require.Equal(t, want, s.RunsOf(id)[0].Status, key)
+	}
+}
+
+func TestAppThatDoesNotTell(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{})
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	err := s.Serve(t.Context(), http.NotFoundHandler())
+	require.ErrorIs(t, err, sim.ErrNotRegistered)
+	require.EqualError(t, err, "registering the app at http://app-1.sim.invalid/api/inngest: the app did not tell its functions: it answered 404: 404 page not found;"+
+		" give it the signing key that Sim.SigningKey returns, or make Sim.Handler reachable at its API address")
+}
+
+func TestEventKey(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{EventKeys: []string{"right"}})
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	for key, want := range map[string]int{"right": http.StatusOK, "wrong": http.StatusUnauthorized} {
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/e/"+key, strings.NewReader(`{"name":"go"}`)))
+		require.Equal(t, want, w.Code)
+	}
+}
+
+// FuzzAnswer feeds the executor what an app might answer. Whatever it is, the run comes to an end or says why it will not.
+func FuzzAnswer(f *testing.F) {
+	for _, seed := range []string{
+		`[]`, `[null]`, `{}`, `garbage`, `[{"op":"StepRun","id":"aa","data":{"x":1}}]`, `[{"op":"Sleep","id":"aa","name":"1h"}]`,
+		`[{"op":"StepPlanned","id":"aa"},{"op":"StepPlanned","id":"bb"}]`, `[{"op":"WaitForEvent","id":"aa","opts":{"event":"x","timeout":"1s"}}]`,
+		`[{"op":"InvokeFunction","id":"aa","opts":{"function_id":"nap-f"}}]`, `[{"op":"RunComplete","id":"aa","data":1}]`,
+		`[{"op":"StepError","id":"aa","error":{"name":"E","message":"m"}}]`, `[{"op":"Sleep","id":"aa","opts":{"duration":"-1h"}}]`,
+	} {
+		f.Add(206, []byte(seed))
+	}
+	f.Add(201, []byte(`{"status":200,"body":"1"}`))
+	f.Add(500, []byte(`{"message":"m"}`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if status < 200 || status > 599 {
+			return
+		}
+		s := sim.New(sim.Options{Start: start})
+		defer s.Close()
+		calls := 0
+		require.NoError(t, s.Serve(t.Context(), answering(func(w http.ResponseWriter, _ *http.Request) {
+			if calls++; calls > 30 {
+				_, _ = io.WriteString(w, `"enough"`)
+				return
+			}
+			w.WriteHeader(status)
+			_, _ = w.Write(body)
+		})))
+		id, err := s.Send(t.Context(), sim.Event{Name: "go"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, s.Run(ctx))
+		run := s.RunsOf(id)[0]
+		require.True(t, run.Status.Over() || run.Stuck != "", "%s: %+v", run.Status, run)
+	})
+}
+
+// FuzzEvents feeds the event API. Whatever it is, it is taken or refused.
+func FuzzEvents(f *testing.F) {
+	for _, seed := range []string{`{"name":"go"}`, `[{"name":"go","data":{"a":1}}]`, `[`, `{`, ``, `null`, `[null]`, `{"name":"inngest/x"}`, `{"name":"go","ts":1e400}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s := sim.New(sim.Options{Start: start})
+		defer s.Close()
+		require.NoError(t, s.Serve(t.Context(), napper{}))
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/e/key", strings.NewReader(string(body))))
+		require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, w.Code)
+		require.NoError(t, s.Run(t.Context()))
+		for _, run := range s.Runs() {
+			require.Equal(t, sim.Completed, run.Status)
+		}
+	})
+}
