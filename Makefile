@@ -2,13 +2,15 @@
 #
 # Everything is plain go; the targets only spare you the flags. Variables you may set:
 #   PORTS=free      make dev on free ports instead of the ones people know (app 3000, MailHog 8025, …)
-#   RUN=TestName    run only these tests, in test, e2e and golden
+#   RUN=TestName    run only these tests, in test and e2e
+#   FUZZTIME=1m     how long make fuzz spends on each fuzz test
 
 SHELL       := /bin/sh
 .DEFAULT_GOAL := help
 
 PORTS ?= fixed
 RUN   ?= .
+FUZZTIME ?= 1m
 
 STATICCHECK := v0.8.2
 
@@ -28,8 +30,9 @@ dev: build ## start the stack and the app with the sample world; reload on chang
 demo: ## beside a running `make dev`: create the typical requests, print where to look
 	@go run ./e2e/cmd/demo
 
-test: tools ## every test that needs no Docker
-	go test -count=1 -run '$(RUN)' work
+test: tools ## every test that needs no Docker; HARNESS_BACKENDS=local,containers adds that
+	go test -count=1 -timeout 20m -run '$(RUN)' work
+	@sh scripts/not-run.sh
 
 e2e: tools ## the end-to-end tests alone
 	go test -count=1 -run '$(RUN)' ./e2e/...
@@ -39,6 +42,24 @@ golden: tools ## rewrite the golden emails from what the app sends now
 
 bench: tools ## measure: stack start, event to email, beside their floors
 	go run ./e2e/cmd/bench
+
+compose-up: ## the compose project: the app and its servers, kept up
+	@sh scripts/compose.sh up --wait
+
+compose-down: ## stop the compose project; its data stays
+	@sh scripts/compose.sh down
+
+images: ## build images of the servers and the app from source, for machines without a registry
+	@go run ./harness/containers/cmd/images -app ./app/cmd/app
+
+faults: tools ## the fault matrix in full, printed as a table
+	HARNESS_TABLE=1 HARNESS_FULL=1 go test -count=1 -timeout 30m -v -run Matrix ./e2e/faults
+
+fuzz: ## fuzz every fuzz test for FUZZTIME each (1m)
+	@sh scripts/fuzz.sh $(FUZZTIME)
+
+browser: tools ## what a browser shows of the pages and emails (needs Chromium)
+	go test -count=1 -tags browser ./e2e/browser
 
 lint: ## gofmt, vet, staticcheck, tidy go.mod files
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
@@ -69,4 +90,4 @@ screenshots: tools ## make the pictures in README.md (needs Chromium)
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist
 
-.PHONY: help dev demo test e2e golden bench lint check cross tidy build tools screenshots clean
+.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults fuzz browser lint check cross tidy build tools screenshots clean

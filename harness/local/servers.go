@@ -45,6 +45,10 @@ type server struct {
 	freed   bool
 }
 
+// subscribeTime bounds the wait for the Inngest server's word that it has subscribed to its own events, which it does
+// some 100 ms after it has begun to take and lose them. A build that does not print it is ready all the same.
+const subscribeTime = 3 * time.Second
+
 // attempts is how often a server is started on newly chosen ports when another program took one in between.
 const attempts = 3
 
@@ -104,7 +108,7 @@ func (srv *server) startOnce(ctx context.Context) error {
 	}
 	began := time.Now()
 	cmd := srv.spec.command(srv.bin, srv.ports, dir, srv.options)
-	watch := &conflictWatch{port: srv.ports[0]}
+	log := &inngestLog{port: srv.ports[0]} // of the others it looks for what they do not print
 	p, err := proc.Start(ctx, proc.Spec{
 		Name:    string(srv.spec.service),
 		Path:    srv.bin.Path,
@@ -112,7 +116,7 @@ func (srv *server) startOnce(ctx context.Context) error {
 		Env:     cmd.env,
 		Dir:     dir,
 		LogFile: srv.logFile(),
-		OnLine:  watch.line,
+		OnLine:  log.line,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", srv.spec.service, err)
@@ -122,13 +126,19 @@ func (srv *server) startOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, srv.servers.timeout)
 	defer cancel()
 	err = p.WaitReady(ctx, func(ctx context.Context) error {
-		if err := watch.conflict(); err != nil {
+		if log.hasMoved() {
 			return nil // no need to wait for an answer that will not come: told apart below
 		}
-		return srv.spec.probe(ctx, srv.ports, dir)
+		if err := srv.spec.probe(ctx, srv.ports, dir); err != nil {
+			return err
+		}
+		if srv.spec.service == harness.Inngest && !log.hasSubscribed() && time.Since(began) < subscribeTime {
+			return errors.New("it answers, but would still lose the events that it takes")
+		}
+		return nil
 	})
-	if conflict := watch.conflict(); err == nil && conflict != nil {
-		err = conflict
+	if err == nil && log.hasMoved() {
+		err = &movedError{log.port}
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", srv.spec.service, err), p.Stop(context.WithoutCancel(ctx), 0))

@@ -2,19 +2,14 @@ package local
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
-	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongoping"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
@@ -39,7 +34,8 @@ var specs = []spec{
 		ports:   func(p harness.Ports) []int { return []int{p.Mongo} },
 		command: mongoCommand,
 		probe: func(ctx context.Context, ports []int, _ string) error {
-			return mongoping.Ping(ctx, mongoURI(ports[0]))
+			_, err := endpoint.Mongo(ctx, mongoURI(ports[0]))
+			return err
 		},
 	},
 	{
@@ -52,10 +48,10 @@ var specs = []spec{
 			}}
 		},
 		probe: func(ctx context.Context, ports []int, _ string) error {
-			if err := get(ctx, "http://"+loopback(ports[0])+"/api/v2/messages?limit=1", nil); err != nil {
+			if err := endpoint.MailHog(ctx, "http://"+loopback(ports[0])); err != nil {
 				return err
 			}
-			return smtpBanner(ctx, loopback(ports[1]))
+			return endpoint.SMTP(ctx, loopback(ports[1]))
 		},
 	},
 	{
@@ -106,15 +102,11 @@ func inngestCommand(_ toolchain.Binary, ports []int, dir string, o harness.Backe
 }
 
 func inngestProbe(ctx context.Context, ports []int, dir string) error {
-	var info struct {
-		StartOpts struct {
-			SQLiteDir string `json:"sqlite_dir"`
-		} `json:"startOpts"`
-	}
-	if err := get(ctx, "http://"+loopback(ports[0])+"/dev", &info); err != nil {
+	theirs, err := endpoint.InngestDir(ctx, "http://"+loopback(ports[0]))
+	if err != nil {
 		return err
 	}
-	if info.StartOpts.SQLiteDir != dir {
+	if theirs != dir {
 		return &movedError{ports[0]}
 	}
 	return nil
@@ -127,72 +119,34 @@ func (e *movedError) Error() string {
 	return fmt.Sprintf("port %d was taken by another program while Inngest started: start again, or let the harness choose with --ports free", e.port)
 }
 
-// conflictWatch finds in the server's log that it went to another port than it was given, which it does silently
-// otherwise.
-type conflictWatch struct {
+// inngestLog finds in the Inngest server's output what the server tells in no other way.
+type inngestLog struct {
 	port int
-	mu   sync.Mutex
-	err  error
+
+	mu         sync.Mutex
+	moved      bool // it went to another port than it was given
+	subscribed bool // it no longer loses the events that it takes
 }
 
-func (w *conflictWatch) line(line string) {
-	if !strings.Contains(line, "Port conflict, using new port") || !strings.Contains(line, "dev server api") {
-		return
+func (l *inngestLog) line(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case strings.Contains(line, "Port conflict, using new port") && strings.Contains(line, "dev server api"):
+		l.moved = true
+	case strings.Contains(line, "subscribing to events"):
+		l.subscribed = true
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.err = &movedError{w.port}
 }
 
-func (w *conflictWatch) conflict() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
+func (l *inngestLog) hasMoved() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.moved
 }
 
-// probeTimeout bounds one look at a server that is starting.
-const probeTimeout = 2 * time.Second
-
-// get fetches a URL and decodes its JSON into into, if that is not nil.
-func get(ctx context.Context, url string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	req.Close = true
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s answers %s", url, res.Status)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(res.Body).Decode(into)
-}
-
-// smtpBanner returns nil when an SMTP server greets on addr.
-func smtpBanner(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
-	}
-	text := textproto.NewConn(conn)
-	if _, _, err := text.ReadResponse(220); err != nil {
-		return err
-	}
-	return text.PrintfLine("QUIT")
+func (l *inngestLog) hasSubscribed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.subscribed
 }

@@ -50,7 +50,19 @@ func (d Database) String() string {
 func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout))
+	o := options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout)
+	if err := o.Validate(); err != nil {
+		return Database{}, fmt.Errorf("MongoDB address: %w", err)
+	}
+	// A driver that finds nobody listening rests for half a second: too long for whoever waits for a start.
+	for _, host := range o.Hosts {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
+		if err != nil {
+			return Database{}, fmt.Errorf("connect to MongoDB: %w", err)
+		}
+		conn.Close()
+	}
+	client, err := mongo.Connect(o)
 	if err != nil {
 		return Database{}, fmt.Errorf("MongoDB address: %w", err)
 	}
@@ -102,16 +114,25 @@ func SMTP(ctx context.Context, addr string) error {
 
 // Inngest returns nil when an Inngest dev server answers at the base URL. `inngest start` is not one.
 func Inngest(ctx context.Context, url string) error {
+	_, err := InngestDir(ctx, url)
+	return err
+}
+
+// InngestDir returns the directory that the Inngest dev server at the base URL was given with --sqlite-dir, which tells
+// one such server from another.
+func InngestDir(ctx context.Context, url string) (string, error) {
 	var info struct {
-		StartOpts *struct{} `json:"startOpts"`
+		StartOpts *struct {
+			SQLiteDir string `json:"sqlite_dir"`
+		} `json:"startOpts"`
 	}
 	if err := get(ctx, url+"/dev", &info); err != nil {
-		return err
+		return "", err
 	}
 	if info.StartOpts == nil {
-		return fmt.Errorf("what answers at %s is not an Inngest dev server", url)
+		return "", fmt.Errorf("what answers at %s is not an Inngest dev server", url)
 	}
-	return nil
+	return info.StartOpts.SQLiteDir, nil
 }
 
 // HasPage says whether a web page is served at the URL. A build of Inngest from its module answers with nothing.

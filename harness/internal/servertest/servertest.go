@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
@@ -34,7 +35,7 @@ type Server struct {
 	SMTP string // host:port; MailHog only
 
 	spec  proc.Spec
-	ready string // URL that answers 200 when the server is usable
+	ready func(context.Context) error
 	dir   string
 	p     *proc.Process
 }
@@ -50,7 +51,7 @@ func MailHog(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	web, smtp := addr(ports[0]), addr(ports[1])
-	s := &Server{URL: "http://" + web, SMTP: smtp, ready: "http://" + web + "/api/v2/messages?limit=1"}
+	s := &Server{URL: "http://" + web, SMTP: smtp, ready: answers("http://" + web + "/api/v2/messages?limit=1")}
 	return s, s.start(ctx, proc.Spec{
 		Name: "mailhog", Path: path,
 		Args: []string{"-api-bind-addr", web, "-ui-bind-addr", web, "-smtp-bind-addr", smtp},
@@ -69,7 +70,9 @@ func Inngest(ctx context.Context) (*Server, error) {
 	}
 	flag := func(i int) string { return strconv.Itoa(ports[i]) }
 	s := &Server{URL: "http://" + addr(ports[0])}
-	s.ready = s.URL + "/dev"
+	api := inngestapi.New(s.URL, inngestapi.Options{})
+	defer api.Close()
+	s.ready = api.Ready
 	return s, s.start(ctx, proc.Spec{
 		Name: "inngest", Path: path,
 		Args: []string{
@@ -103,8 +106,13 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	s.p = p
-	return p.WaitReady(ctx, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.ready, nil)
+	return p.WaitReady(ctx, s.ready)
+}
+
+// answers is a probe that asks for a page.
+func answers(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
@@ -114,10 +122,10 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answered %s", s.ready, resp.Status)
+			return fmt.Errorf("%s answered %s", url, resp.Status)
 		}
 		return nil
-	})
+	}
 }
 
 // Kill ends the server at once.

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Fuzzes every fuzz test of the workspace for a time each, one after the other.
+#
+#   scripts/fuzz.sh 20s                                   all of them
+#   scripts/fuzz.sh 20s ./harness/tap FuzzParseFaults …   pairs of package and test
+#
+# What is found is kept in the package's testdata/fuzz, and is from then on part of its ordinary tests.
+set -eu
+time=$1
+shift
+if [ $# -eq 0 ]; then
+	for file in $(git ls-files '*_test.go'); do
+		for fuzz in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
+			set -- "$@" "./$(dirname "$file")" "$fuzz"
+		done
+	done
+fi
+while [ $# -gt 0 ]; do
+	echo "== $2 in $1, $time"
+	# Minimising a long input can eat the whole time.
+	go test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 10x "$1"
+	shift 2
+done
