@@ -1,0 +1,95 @@
+// Command review shows what every fixture's email looks like now, beside its golden: it starts a stack with the app,
+// creates every request that the fixtures have, judges what became of each, and writes a report of all the emails.
+// Then it leaves MailHog up, with the emails in it, until it is interrupted.
+//
+//	go run ./e2e/cmd/review                  report in .harness/review, MailHog stays up
+//	go run ./e2e/cmd/review -once -dir DIR   write the report and end
+//
+// It exits with status 1 where a request did not end as its fixture says. An email that differs from its golden is no
+// failure: to look at it is what the report is for.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.dir, "dir", filepath.Join(harness.StateDir, "review"), "the directory of the report")
+	flag.StringVar(&o.golden, "golden", "", "the directory of the goldens to compare with, the fixtures' own where it is not given")
+	flag.BoolVar(&o.once, "once", false, "end when the report is written")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := review(ctx, os.Stdout, o); err != nil {
+		fmt.Fprintln(os.Stderr, "review:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	dir, golden string
+	once        bool
+}
+
+func review(ctx context.Context, out io.Writer, o options) (err error) {
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	if err := report.Clear(dir); err != nil {
+		return err
+	}
+	stack, err := start(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
+	rep, wrong := reportOn(ctx, out, stack, dir, o.golden)
+	if rep == nil {
+		return wrong
+	}
+	fmt.Fprintf(out, "\n%s\n  report   %s\n  MailHog  %s\n", rep.Headline(), filepath.Join(dir, report.PageFile), stack.Endpoints().MailHog)
+	if o.once {
+		return wrong
+	}
+	fmt.Fprintln(out, "\nThe emails stay in MailHog until you press Ctrl-C.")
+	select {
+	case <-ctx.Done():
+		return wrong
+	case err := <-stack.Died():
+		return errors.Join(wrong, err)
+	}
+}
+
+// start starts a stack with the app and the fixtures' plants as they are: the goldens name their addresses.
+func start(ctx context.Context, out io.Writer) (*harness.Stack, error) {
+	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{Progress: func(p harness.Progress) {
+		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	err = stack.RunHandler(ctx, rig.App)
+	if env, ok := stack.Env(); ok && err == nil {
+		err = errors.Join(rig.SeedWorld(ctx, env.MongoURI, fixtures.World()), rig.SeedWorld(ctx, env.MongoURI, fixtures.HostileWorld()))
+	}
+	if err != nil {
+		return nil, errors.Join(err, stack.Close(context.WithoutCancel(ctx)))
+	}
+	return stack, nil
+}

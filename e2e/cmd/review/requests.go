@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+// patience is how long one request may take to end.
+const patience = 30 * time.Second
+
+// reviewed is a request of the fixtures and what became of it.
+type reviewed struct {
+	fixtures.Request
+	group   string // typical or hostile
+	plant   fixtures.Plant
+	created app.Request
+	began   time.Time
+}
+
+// reportOn creates all requests, judges each, and writes the report, which it returns also where the error says that
+// some did not end as they should.
+func reportOn(ctx context.Context, out io.Writer, stack *harness.Stack, dir, goldens string) (*report.Report, error) {
+	env, _ := stack.Env()
+	if goldens == "" {
+		var err error
+		if goldens, err = fixtures.GoldenDir(); err != nil {
+			return nil, err
+		}
+	}
+	set, err := golden.Open(goldens, golden.Options{})
+	if err != nil {
+		return nil, err
+	}
+	all := requests()
+	for i := range all {
+		// All are under way before the first is waited for.
+		all[i].began = time.Now()
+		if all[i].created, err = create(ctx, env.AppURL, all[i].Request); err != nil {
+			return nil, err
+		}
+	}
+	var wrong []error
+	for _, r := range all {
+		record, err := r.judge(ctx, stack, set)
+		if err != nil {
+			return nil, err
+		}
+		if err := report.Save(dir, record); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(out, "  %-7s %s\n", record.Outcome, record.Test)
+		for _, v := range record.Verdicts {
+			if v.Outcome != harness.Holds {
+				wrong = append(wrong, fmt.Errorf("%s: %s", record.Test, v.Why))
+			}
+		}
+	}
+	rep, err := report.Write(dir)
+	if err != nil {
+		return nil, err
+	}
+	return rep, errors.Join(wrong...)
+}
+
+// requests are those that the API accepts: only of them something becomes.
+func requests() []reviewed {
+	var all []reviewed
+	for _, r := range fixtures.Requests() {
+		all = append(all, reviewed{Request: r, group: "typical", plant: fixtures.World()})
+	}
+	for _, r := range fixtures.HostileRequests() {
+		if r.Accepted() {
+			all = append(all, reviewed{Request: r, group: "hostile", plant: fixtures.HostileWorld()})
+		}
+	}
+	return all
+}
+
+// judge waits for what becomes of a request and returns the record of it.
+func (r reviewed) judge(ctx context.Context, stack *harness.Stack, set *golden.Set) (report.Record, error) {
+	record := report.Record{
+		Package: "fixtures/requests/" + r.group, Test: r.group + "/" + r.Name, Backend: stack.Backend(), Began: r.began, Outcome: report.Passed,
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	event, err := stack.AwaitEvent(ctx, app.EventID(r.created.ID, 1))
+	if err != nil {
+		return record, fmt.Errorf("%s: %w", record.Test, err)
+	}
+	v, err := stack.Judge(ctx, event, r.expectation(), harness.JudgeOptions{})
+	if err != nil {
+		return record, fmt.Errorf("%s: %w", record.Test, err)
+	}
+	record.Took = time.Since(r.began)
+	record.Verdicts = []*harness.Verdict{v}
+	if v.Outcome != harness.Holds {
+		record.Outcome = report.Failed
+	}
+	if r.group != "typical" {
+		return record, nil
+	}
+	env, _ := stack.Env()
+	for i := range v.Trace.Mail {
+		var mismatch *golden.Mismatch
+		g, err := report.Compare(set, r.Name, &v.Trace.Mail[i], r.normalise(env.AppURL)...)
+		if err != nil && !errors.As(err, &mismatch) && !errors.As(err, new(*golden.MissingError)) {
+			return record, err
+		}
+		record.Goldens = append(record.Goldens, g)
+	}
+	return record, nil
+}
+
+// expectation says what the fixture does.
+func (r reviewed) expectation() harness.Expectation {
+	if r.Notification == fixtures.Failed {
+		return harness.Expectation{
+			Runs:        []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusFailed}},
+			NoOtherMail: true,
+		}
+	}
+	to := ""
+	if technician, ok := r.plant.User(r.created.TechnicianID); ok {
+		to = technician.Email
+	}
+	return harness.Expectation{
+		Runs:        []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}},
+		Mail:        []harness.MailExpectation{{To: to, Copies: 1, Checks: []mailcheck.Check{mailcheck.Every}}},
+		NoOtherMail: true,
+	}
+}
+
+// normalise are the values in an email that differ from one run to the next.
+func (r reviewed) normalise(appURL string) []golden.Replacement {
+	return []golden.Replacement{
+		{Old: r.created.ID, New: "{{request-id}}"},
+		{Old: appURL, New: "{{app-url}}"},
+	}
+}
+
+// create posts a request and returns it as stored.
+func create(ctx context.Context, url string, f fixtures.Request) (app.Request, error) {
+	var r app.Request
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/requests", bytes.NewReader(f.Body))
+	if err != nil {
+		return r, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, fmt.Errorf("create %s: %w", f.Name, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return r, fmt.Errorf("create %s: %w", f.Name, err)
+	}
+	if res.StatusCode != http.StatusCreated {
+		return r, fmt.Errorf("create %s: the app answers %s: %s", f.Name, res.Status, body)
+	}
+	return r, json.Unmarshal(body, &r)
+}

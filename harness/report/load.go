@@ -1,0 +1,219 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// A Report is what a directory of records holds.
+type Report struct {
+	// Title heads the page. Write sets none: the page then says what it is of by itself.
+	Title string
+	// Records are in the order of package, test and backend.
+	Records []Record
+	Faults  []Fault
+	Figures []Figure
+}
+
+// Fault is one row of a fault matrix: a list of them is faults.json.
+type Fault struct {
+	Fault    string  `json:"fault"`
+	Backend  string  `json:"backend"`
+	Promised string  `json:"promised"`
+	Happened string  `json:"happened"`
+	Kept     bool    `json:"kept"`
+	Seconds  float64 `json:"seconds"`
+}
+
+// Figure is one measurement, in milliseconds: a list of them is bench.json.
+type Figure struct {
+	Name   string  `json:"name"`
+	Median float64 `json:"medianMs"`
+	// Low and High are the median's 95 % confidence interval.
+	Low  float64 `json:"lowMs"`
+	High float64 `json:"highMs"`
+	N    int     `json:"n"`
+	// Note says what it is to be compared with.
+	Note string `json:"note,omitempty"`
+}
+
+// Load reads what is in a directory. One that holds nothing to report is an error.
+func Load(dir string) (*Report, error) {
+	files, err := sources(dir)
+	if err != nil {
+		return nil, err
+	}
+	rep := &Report{}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.name))
+		if err != nil {
+			return nil, fmt.Errorf("read the report's sources: %w", err)
+		}
+		if err := rep.add(f.name, data); err != nil {
+			return nil, fmt.Errorf("read the report's sources: %s: %w: remove the file and run what wrote it again", filepath.Join(dir, f.name), err)
+		}
+	}
+	if len(rep.Records)+len(rep.Faults)+len(rep.Figures) == 0 {
+		return nil, fmt.Errorf("there is nothing to report in %s: run the tests with %s set to its absolute path", dir, Variable)
+	}
+	slices.SortStableFunc(rep.Records, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Test, b.Test), cmp.Compare(a.Backend, b.Backend))
+	})
+	return rep, nil
+}
+
+func (rep *Report) add(name string, data []byte) error {
+	switch kindOf(name) {
+	case faultsPrefix:
+		return appendJSON(&rep.Faults, data)
+	case benchPrefix:
+		return appendJSON(&rep.Figures, data)
+	}
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return err
+	}
+	if r.Version != version {
+		return fmt.Errorf("it is a record of version %d, and this harness reads version %d", r.Version, version)
+	}
+	for _, v := range r.Verdicts {
+		if v == nil || v.Trace == nil || slices.ContainsFunc(v.Trace.Mail, func(m harness.TraceMail) bool { return m.Message == nil }) {
+			return errors.New("it is not a whole record")
+		}
+	}
+	rep.Records = append(rep.Records, r)
+	return nil
+}
+
+func appendJSON[T any](list *[]T, data []byte) error {
+	var more []T
+	if err := json.Unmarshal(data, &more); err != nil {
+		return err
+	}
+	*list = append(*list, more...)
+	return nil
+}
+
+// The beginnings of the names of files that a report is made of.
+const (
+	faultsPrefix = "faults"
+	benchPrefix  = "bench"
+)
+
+// kindOf returns what a file is, by its name; "" where it is none of the report's.
+func kindOf(name string) string {
+	base, ok := strings.CutSuffix(name, ".json")
+	if !ok {
+		return ""
+	}
+	if strings.HasPrefix(base, recordPrefix) {
+		return recordPrefix
+	}
+	for _, kind := range []string{faultsPrefix, benchPrefix} {
+		if base == kind || strings.HasPrefix(base, kind+"-") {
+			return kind
+		}
+	}
+	return ""
+}
+
+// source is a file and what tells it from another of the same name.
+type source struct {
+	name string
+	size int64
+	time int64
+}
+
+// sources lists the files that a report is made of, by name.
+func sources(dir string) ([]source, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the report's sources: %w", err)
+	}
+	var files []source
+	for _, e := range entries {
+		if kindOf(e.Name()) == "" {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was removed since
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the report's sources: %w", err)
+		}
+		files = append(files, source{e.Name(), info.Size(), info.ModTime().UnixNano()})
+	}
+	return files, nil
+}
+
+// The files that Write writes.
+const (
+	PageFile    = "report.html"
+	JUnitFile   = "junit.xml"
+	SummaryFile = "summary.md"
+)
+
+// Write joins what is in a directory and writes the page, the JUnit file and the summary beside it. Several processes
+// may save and write at the same time: the last of them to end leaves a report of all.
+func Write(dir string) (*Report, error) {
+	before, err := sources(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		rep, err := Load(dir)
+		if err != nil {
+			return nil, err
+		}
+		for name, write := range map[string]func(io.Writer) error{PageFile: rep.WriteHTML, JUnitFile: rep.WriteJUnit, SummaryFile: rep.WriteMarkdown} {
+			var out strings.Builder
+			if err := write(&out); err != nil {
+				return nil, fmt.Errorf("write %s: %w", name, err)
+			}
+			if err := replaceFile(filepath.Join(dir, name), []byte(out.String())); err != nil {
+				return nil, fmt.Errorf("write %s: %w", name, err)
+			}
+		}
+		// Somebody else may have saved since and written already: this report, without it, must not stay the last.
+		after, err := sources(dir)
+		if err != nil || slices.Equal(before, after) {
+			return rep, err
+		}
+		before = after
+	}
+}
+
+// Clear removes from a directory what Save and Write have put there, and nothing else, so that the next report is of
+// the next run alone. A directory that is not there is clear.
+func Clear(dir string) error {
+	files, err := sources(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, f := range files {
+		if kindOf(f.name) == recordPrefix {
+			errs = append(errs, os.Remove(filepath.Join(dir, f.name)))
+		}
+	}
+	for _, name := range []string{PageFile, JUnitFile, SummaryFile} {
+		if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,281 @@
+package report
+
+import (
+	"cmp"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+//go:embed report.html report.css
+var files embed.FS
+
+// page is what the template shows.
+type page struct {
+	Title    string
+	CSS      template.CSS
+	Counts   counts
+	When     string
+	Took     string
+	Backends []string
+	Failed   []*test
+	Packages []pkg
+	Groups   []emailGroup
+	Matrix   []matrix
+	Bench    *bench
+}
+
+// counts are the figures at the head of page and summary.
+type counts struct {
+	Tests, Passed, Failed, Skipped int
+	Emails, Changed, New, Same     int
+	Findings                       int
+	Faults, Kept                   int
+}
+
+// pkg is the tests of one package.
+type pkg struct {
+	Path  string
+	Tests []*test
+}
+
+// test is one test as the page shows it.
+type test struct {
+	Record
+	ID       string
+	Short    string // the name without the backend's at its end
+	Took     string
+	Broken   *broken // the first broken hop of the first verdict that does not hold
+	Verdicts []verdict
+	Emails   []*email
+}
+
+// broken is the hop that a reader sees first.
+type broken struct {
+	Outcome harness.Outcome
+	Why     string
+	Hop     *harness.Hop
+}
+
+// verdict is a verdict as the page shows it.
+type verdict struct {
+	*harness.Verdict
+	Took     string
+	Name     string // the event's
+	Data     string
+	Timeline *timeline
+	Runs     []run
+}
+
+// run is what a run and its steps returned.
+type run struct {
+	harness.TraceRun
+	Output string
+	Steps  []step
+}
+
+type step struct {
+	harness.TraceStep
+	Output string
+}
+
+// WriteHTML writes the page: one file without a script, which loads nothing.
+func (rep *Report) WriteHTML(w io.Writer) error {
+	css, err := files.ReadFile("report.css")
+	if err != nil {
+		return err
+	}
+	view, err := template.New("report.html").Funcs(template.FuncMap{
+		"percent": func(f float64) string { return fmt.Sprintf("%.2f", f) },
+		"ms":      milliseconds,
+		"plural":  plural,
+		"lost":    func(c counts) int { return c.Faults - c.Kept },
+		"frame":   frameOf,
+	}).ParseFS(files, "report.html")
+	if err != nil {
+		return err
+	}
+	p := rep.page()
+	p.CSS = template.CSS(css) // ours
+	return view.Execute(w, p)
+}
+
+func (rep *Report) page() *page {
+	p := &page{Title: rep.Title, Matrix: matrices(rep.Faults), Bench: benchOf(rep.Figures)}
+	var all []*email
+	var began, ended time.Time
+	for i, r := range rep.Records {
+		t := testOf(r, fmt.Sprintf("t%d", i+1))
+		for _, e := range t.Emails {
+			e.ID = fmt.Sprintf("e%d", len(all)+1)
+			all = append(all, e)
+		}
+		if t.Outcome == Failed {
+			p.Failed = append(p.Failed, t)
+		}
+		if n := len(p.Packages); n == 0 || p.Packages[n-1].Path != r.Package {
+			p.Packages = append(p.Packages, pkg{Path: r.Package})
+		}
+		last := &p.Packages[len(p.Packages)-1]
+		last.Tests = append(last.Tests, t)
+		if r.Backend != "" && !slices.Contains(p.Backends, r.Backend) {
+			p.Backends = append(p.Backends, r.Backend)
+		}
+		if began.IsZero() || r.Began.Before(began) {
+			began = r.Began
+		}
+		if end := r.Began.Add(r.Took); end.After(ended) {
+			ended = end
+		}
+	}
+	p.Groups = groupEmails(all)
+	p.Counts = count(rep, all)
+	if !began.IsZero() {
+		p.When, p.Took = began.UTC().Format("2 January 2006, 15:04 UTC"), short(ended.Sub(began))
+	}
+	p.Title = cmp.Or(p.Title, headline(p.Counts))
+	return p
+}
+
+func count(rep *Report, emails []*email) counts {
+	c := counts{Tests: len(rep.Records), Emails: len(emails), Faults: len(rep.Faults)}
+	for _, r := range rep.Records {
+		switch r.Outcome {
+		case Passed:
+			c.Passed++
+		case Failed:
+			c.Failed++
+		default:
+			c.Skipped++
+		}
+	}
+	for _, e := range emails {
+		switch e.Kind {
+		case changed:
+			c.Changed++
+		case fresh:
+			c.New++
+		case same:
+			c.Same++
+		}
+		if len(e.Findings) > 0 {
+			c.Findings++
+		}
+	}
+	for _, f := range rep.Faults {
+		if f.Kept {
+			c.Kept++
+		}
+	}
+	return c
+}
+
+// headline is the report in one line.
+func headline(c counts) string {
+	var parts []string
+	switch {
+	case c.Failed > 0:
+		parts = append(parts, fmt.Sprintf("%d of %s failed", c.Failed, plural(c.Tests, "test")))
+	case c.Tests > 0:
+		parts = append(parts, plural(c.Passed, "test")+" passed")
+	}
+	if c.Changed > 0 {
+		parts = append(parts, plural(c.Changed, "email")+" changed")
+	}
+	if lost := c.Faults - c.Kept; lost > 0 {
+		parts = append(parts, plural(lost, "promise")+" not kept")
+	}
+	if len(parts) == 0 {
+		return "Report"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func testOf(r Record, id string) *test {
+	t := &test{Record: r, ID: id, Short: r.Test, Took: short(r.Took)}
+	if r.Backend != "" {
+		t.Short = strings.TrimSuffix(r.Test, "/"+r.Backend)
+	}
+	for _, v := range r.Verdicts {
+		t.Verdicts = append(t.Verdicts, verdictOf(v))
+		if v.Outcome == harness.Holds || t.Broken != nil {
+			continue
+		}
+		t.Broken = &broken{Outcome: v.Outcome, Why: v.Why}
+		if i := slices.IndexFunc(v.Hops, func(h harness.Hop) bool { return h.First }); i >= 0 {
+			t.Broken.Hop = &v.Hops[i]
+		}
+	}
+	t.Emails = emailsOf(t)
+	return t
+}
+
+func verdictOf(v *harness.Verdict) verdict {
+	shown := verdict{Verdict: v, Took: short(v.Took), Name: v.Trace.EventID, Timeline: timelineOf(v.Trace)}
+	if e := v.Trace.Event; e != nil {
+		shown.Name, shown.Data = e.Name, pretty(e.Data)
+	}
+	for _, r := range v.Trace.Runs {
+		one := run{TraceRun: r, Output: pretty(r.Output)}
+		for _, s := range r.Steps {
+			one.Steps = append(one.Steps, step{s, pretty(s.Output)})
+		}
+		shown.Runs = append(shown.Runs, one)
+	}
+	return shown
+}
+
+// maxJSON bounds, in bytes, what is shown of one piece of data.
+const maxJSON = 8 << 10
+
+func pretty(data json.RawMessage) string {
+	if len(data) == 0 {
+		return ""
+	}
+	var v any
+	text := string(data)
+	if err := json.Unmarshal(data, &v); err == nil {
+		if indented, err := json.MarshalIndent(v, "", "  "); err == nil {
+			text = string(indented)
+		}
+	}
+	return clip(text, maxJSON)
+}
+
+// clip shortens text that may be of any length.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func people(list []*mail.Address) string {
+	var all []string
+	for _, a := range list {
+		if a.Name == "" {
+			all = append(all, a.Address)
+		} else {
+			all = append(all, a.Name+" <"+a.Address+">")
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// Headline is the report in one line, as in "1 of 34 tests failed, 2 emails changed".
+func (rep *Report) Headline() string { return rep.page().Title }
