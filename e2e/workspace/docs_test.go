@@ -1,0 +1,250 @@
+package workspace_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+const tutorial = "docs/writing-tests.md"
+
+// block is a code block of a document.
+type block struct {
+	doc  string
+	line int    // where it begins
+	lang string // "" for an indented one
+	file string // the file that it is, where the document says so behind the language
+	text string
+}
+
+// blocks returns the code blocks of a document, in order.
+func blocks(doc, text string) []block {
+	var all []block
+	var b *block
+	fenced := false
+	for i, line := range strings.Split(text, "\n") {
+		info, fence := strings.CutPrefix(line, "```")
+		indented, isIndented := strings.CutPrefix(line, "    ")
+		switch {
+		case fence && fenced:
+			b, fenced = nil, false
+		case fence:
+			lang, file, _ := strings.Cut(info, " ")
+			all = append(all, block{doc: doc, line: i + 1, lang: lang, file: file})
+			b, fenced = &all[len(all)-1], true
+		case fenced:
+			b.text += line + "\n"
+		case isIndented:
+			if b == nil {
+				all = append(all, block{doc: doc, line: i + 1})
+				b = &all[len(all)-1]
+			}
+			b.text += indented + "\n"
+		default:
+			b = nil
+		}
+	}
+	return all
+}
+
+// TestGoInDocumentsIsCompiled: Go code in a document is part of a file that a test compiles. In the tutorial each block
+// is a whole file, which TestTheTutorialIsTrue compiles.
+func TestGoInDocumentsIsCompiled(t *testing.T) {
+	t.Parallel()
+	sources := sourceFiles(t, ".")
+	sources["e2e/workspace/testdata/shop_test.go.txt"] = read(t, "e2e/workspace/testdata/shop_test.go.txt")
+	for _, doc := range documents(t) {
+		for _, b := range blocks(doc, read(t, doc)) {
+			if b.lang != "go" {
+				continue
+			}
+			if doc == tutorial {
+				require.NotEmpty(t, b.file, "%s:%d: name the file behind the language, as in ```go shop.go", doc, b.line)
+				continue
+			}
+			found := false
+			for _, source := range sources {
+				found = found || strings.Contains(source, b.text)
+			}
+			require.True(t, found, "%s:%d: no file that is compiled has this code: copy it from one", doc, b.line)
+		}
+	}
+}
+
+// sourceFiles returns the Go files below a directory that are compiled, by path.
+func sourceFiles(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := fs.WalkDir(os.DirFS(root(t)), dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || len(d.Name()) > 1 && d.Name()[0] == '.'):
+			return fs.SkipDir
+		case filepath.Ext(path) == ".go":
+			files[path] = read(t, path)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return files
+}
+
+// TestTheTutorialKnowsEveryField: its table of an expectation's fields has all of them.
+func TestTheTutorialKnowsEveryField(t *testing.T) {
+	t.Parallel()
+	text := read(t, tutorial)
+	for _, v := range []any{harness.Expectation{}, harness.RunExpectation{}, harness.StepExpectation{}, harness.MailExpectation{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			require.Contains(t, text, "`"+f.Name+"`", "%T", v)
+		}
+	}
+}
+
+// TestTroubleshootingQuotesTheHarness: each of its headings is a text that the harness prints, with … for what varies.
+func TestTroubleshootingQuotesTheHarness(t *testing.T) {
+	t.Parallel()
+	said := sayings(t)
+	headings := regexp.MustCompile("(?m)^### (.*)$").FindAllStringSubmatch(read(t, "docs/troubleshooting.md"), -1)
+	require.Greater(t, len(headings), 20)
+	for _, h := range headings {
+		quoted := strings.Trim(h[1], "`")
+		assert.NotEqual(t, quoted, h[1], "the heading %q is no text in backquotes", h[1])
+		assert.True(t, isSaid(quoted, said), "nothing in the source prints %q", quoted)
+	}
+}
+
+// sayings are the texts in the harness's and the app's sources, with … in the place of a format's verbs.
+func sayings(t *testing.T) []string {
+	t.Helper()
+	verb := regexp.MustCompile(`%[-+#.0-9]*[a-zA-Z]`)
+	var all []string
+	for _, dir := range []string{"app", "harness"} {
+		for path, text := range sourceFiles(t, dir) {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			ast.Inspect(file, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					s, err := strconv.Unquote(lit.Value)
+					require.NoError(t, err)
+					all = append(all, verb.ReplaceAllString(s, "…"))
+				}
+				return true
+			})
+		}
+	}
+	return all
+}
+
+// isSaid says whether the pieces of a quoted text, between the … in it, stand in this order in one saying.
+func isSaid(quoted string, said []string) bool {
+	pieces := strings.Split(quoted, "…")
+	return slices.ContainsFunc(said, func(s string) bool {
+		for _, p := range pieces {
+			i := strings.Index(s, strings.TrimSpace(p))
+			if i < 0 {
+				return false
+			}
+			s = s[i+len(strings.TrimSpace(p)):]
+		}
+		return true
+	})
+}
+
+func TestWhatNobodySaysIsFound(t *testing.T) {
+	t.Parallel()
+	said := []string{"port …, wanted for …, is in use by …"}
+	require.True(t, isSaid("port …, wanted for …, is in use", said))
+	require.False(t, isSaid("port …, wanted by …", said))
+	require.False(t, isSaid("is in use by … wanted for", said))
+}
+
+// runBy is where a command of a document is run: a file of this repository, and text in it that says so.
+type runBy struct{ file, text string }
+
+// documented are the commands in the documents, as a reader would type them, and what runs them. Those of the tutorial
+// are run one by one by TestTheTutorialIsTrue.
+var documented = map[string]runBy{
+	"make dev":          {"e2e/workspace/make_test.go", `readmeCommand(t, "make dev")`},
+	"make demo":         {"e2e/workspace/make_test.go", `readmeCommand(t, "make demo")`},
+	"make test":         {".ci/run", "make test"},
+	"make images":       {".ci/run", "make -s images"},
+	"make compose-up":   {".github/workflows/ci.yml", "make compose-up"},
+	"make compose-down": {".github/workflows/ci.yml", "make compose-down"},
+
+	"HARNESS_BACKENDS=local,containers make test": {".ci/run", "HARNESS_BACKENDS=local,containers make test"},
+	`eval "$(make -s images)"`:                    {".ci/run", `eval "$(make -s images)"`},
+	"docker compose -f docker-compose.yml -f docker/compose.source.yml up --wait": {
+		".ci/run", "-f docker-compose.yml -f docker/compose.source.yml",
+	},
+	"go install github.com/odoo-maintenance/inngest-harness/harness/cmd/harness@latest": {
+		"e2e/workspace/dependency_test.go", `"go", "install"`,
+	},
+	"harness up -- npm run dev": {"harness/cmd/harness/testdata/languages/node.txtar", "harness up"},
+}
+
+// TestEveryCommandInTheDocumentsIsRun: a command that a reader is told to type is one that a test types.
+func TestEveryCommandInTheDocumentsIsRun(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, doc := range documents(t) {
+		if doc == tutorial {
+			continue
+		}
+		for _, c := range commandsIn(blocks(doc, read(t, doc))) {
+			seen[c] = true
+			by, ok := documented[c]
+			if assert.True(t, ok, "%s tells the reader to type %q: write a test that does, and name it in the table here", doc, c) {
+				assert.Contains(t, read(t, by.file), by.text, "%s should run %q", by.file, c)
+			}
+		}
+	}
+	for c := range documented {
+		assert.True(t, seen[c], "no document has the command %q any more: take it from the table", c)
+	}
+}
+
+// commandLine is a line of shell that begins with one of the programs that the documents use.
+var commandLine = regexp.MustCompile(`^(\$ )?((?:[A-Z_]+=\S+ )*(?:(?:make|go|harness|docker|git|curl) [a-z-]|eval ).*)$`)
+
+func commandsIn(all []block) []string {
+	var commands []string
+	for _, b := range all {
+		if !slices.Contains([]string{"", "sh", "console"}, b.lang) {
+			continue
+		}
+		for line := range strings.Lines(b.text) {
+			line = strings.TrimSpace(line)
+			if i := strings.Index(line, "  "); i >= 0 {
+				line = line[:i] // what follows explains it
+			}
+			if m := commandLine.FindStringSubmatch(line); m != nil && (m[1] != "" || b.lang != "console") {
+				commands = append(commands, m[2])
+			}
+		}
+	}
+	return commands
+}
+
+func TestCommandsAreFound(t *testing.T) {
+	t.Parallel()
+	text := "Say:\n\n    $ make dev    starts it\n    mailhog ready\n\n```console\n$ go test ./x\nmake no command of this\n```\n```go\ngo func() {}\n```\n    A=1 make test   # explained\n"
+	require.Equal(t, []string{"make dev", "go test ./x", "A=1 make test"}, commandsIn(blocks("x.md", text)))
+}

@@ -1,0 +1,264 @@
+package workspace_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTheTutorialIsTrue does what docs/writing-tests.md says, from its first line to its last, in a module of its own:
+// it writes its files, makes its changes, types its commands, and compares what they print. In an output … on a line of
+// its own stands for any number of lines; what differs from run to run is compared as if it did not.
+func TestTheTutorialIsTrue(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	for _, b := range blocks(tutorial, read(t, tutorial)) {
+		switch {
+		case b.lang == "console":
+			for _, c := range consoleOf(b) {
+				r.enter(c)
+			}
+		case b.lang == "diff":
+			r.edit(b)
+		case b.file != "":
+			r.write(b.file, b.text)
+		}
+	}
+	require.Nil(t, r.up, "the tutorial left its stack up")
+}
+
+// reader does what a document says.
+type reader struct {
+	*testing.T
+	dir string
+	env []string // what it has beside the test's own
+	up  *terminal
+}
+
+func newReader(t *testing.T) *reader {
+	t.Helper()
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	dir, bin := filepath.Join(base, "shop"), filepath.Join(base, "bin")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./harness/cmd/harness")
+	build.Dir = root(t)
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return &reader{T: t, dir: dir, env: []string{
+		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
+		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly",
+		"HARNESS_BACKENDS=", "HARNESS_BACKEND=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=",
+	}}
+}
+
+func (r *reader) write(name, text string) {
+	r.Helper()
+	file := filepath.Join(r.dir, filepath.FromSlash(name))
+	require.NoError(r, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(r, os.WriteFile(file, []byte(text), 0o644))
+}
+
+// edit replaces the lines that begin with - by those that begin with +.
+func (r *reader) edit(b block) {
+	r.Helper()
+	var before, after string
+	for line := range strings.Lines(b.text) {
+		switch line[0] {
+		case '-':
+			before += line[1:]
+		case '+':
+			after += line[1:]
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(r.dir, b.file))
+	require.NoError(r, err)
+	require.Equal(r, 1, strings.Count(string(text), before), "%s:%d: %s has not one place with\n%s", b.doc, b.line, b.file, before)
+	r.write(b.file, strings.Replace(string(text), before, after, 1))
+}
+
+// command is a line that a reader types, with what they are told to expect.
+type command struct {
+	doc          string
+	at           int // its line there
+	line, output string
+}
+
+// consoleOf returns the commands of a console block.
+func consoleOf(b block) []command {
+	var all []command
+	n := b.line
+	for line := range strings.Lines(b.text) {
+		n++
+		if typed, ok := strings.CutPrefix(line, "$ "); ok {
+			all = append(all, command{doc: b.doc, at: n, line: strings.TrimSpace(typed)})
+		} else if len(all) > 0 {
+			all[len(all)-1].output += line
+		}
+	}
+	return all
+}
+
+// enter runs a command. Those that would fetch a published module take it from this repository instead: that the
+// published one can be fetched is what TestTheHarnessWorksAsADependency shows.
+func (r *reader) enter(c command) {
+	r.Helper()
+	switch {
+	case strings.HasPrefix(c.line, "mkdir shop"):
+		require.NoError(r, os.MkdirAll(r.dir, 0o755))
+	case strings.HasPrefix(c.line, "go mod init"):
+		// What `go mod init` does, and go.work in place of a published version.
+		r.write("go.mod", "module example.test/shop\n\ngo 1.26.4\n")
+		harness := filepath.ToSlash(filepath.Join(root(r.T), "harness"))
+		r.write("go.work", "go 1.26.4\n\nuse (\n\t.\n\t"+harness+"\n)\n\nreplace "+modulePrefix+"harness v0.1.0 => "+harness+"\n")
+		r.write("go.sum", read(r.T, "harness/go.sum"))
+	case strings.HasPrefix(c.line, "go get "):
+		for _, module := range strings.Fields(c.line)[2:] {
+			r.run(command{doc: c.doc, at: c.at, line: "go mod edit -require " + module})
+		}
+	case strings.HasPrefix(c.line, "go install "):
+		// newReader has built it.
+	case strings.HasPrefix(c.line, "harness up "):
+		r.startUp(c)
+	default:
+		r.run(c)
+		if c.line == "harness down" {
+			require.NoError(r, r.up.cmd.Wait(), "harness up")
+			r.up = nil
+		}
+	}
+}
+
+func (r *reader) shell(line string) *exec.Cmd {
+	cmd := exec.CommandContext(r.Context(), "sh", "-c", line)
+	cmd.Dir, cmd.Env = r.dir, slices.Concat(os.Environ(), []string{"PWD=" + r.dir}, r.env)
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	return cmd
+}
+
+func (r *reader) run(c command) {
+	r.Helper()
+	// Whether it should succeed is for the output to show.
+	out, err := r.shell(c.line).CombinedOutput()
+	got := r.normal(string(out))
+	if !matches(lines(r.normal(c.output)), lines(got)) {
+		r.Fatalf("%s:%d: %s (%v) prints\n%s\nwhich is not, as the document has it,\n%s", c.doc, c.at, c.line, err, got, r.normal(c.output))
+	}
+}
+
+// startUp starts what stays up, and waits until it has printed what it should.
+func (r *reader) startUp(c command) {
+	r.Helper()
+	cmd := r.shell("exec " + c.line)
+	term := &terminal{cmd: cmd, news: make(chan struct{}, 1)}
+	pr, pw := io.Pipe()
+	cmd.Stdout, cmd.Stderr = pw, pw
+	require.NoError(r, cmd.Start())
+	r.up = term
+	r.Cleanup(func() {
+		_ = cmd.Cancel() // of no effect once it has ended
+		_ = pw.Close()
+	})
+	go term.read(pr)
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Minute)
+	defer cancel()
+	for !matches(lines(r.normal(c.output)), lines(r.normal(term.text()))) {
+		select {
+		case <-term.news:
+		case <-ctx.Done():
+			r.Fatalf("%s:%d: %s has printed only\n%s", c.doc, c.at, c.line, term.text())
+		}
+	}
+}
+
+// terminal is a program that stays up, and what it has printed.
+type terminal struct {
+	cmd  *exec.Cmd
+	news chan struct{}
+
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func (t *terminal) read(from io.Reader) {
+	s := bufio.NewScanner(from)
+	for s.Scan() {
+		t.mu.Lock()
+		t.out.WriteString(s.Text() + "\n")
+		t.mu.Unlock()
+		select {
+		case t.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (t *terminal) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.String()
+}
+
+// varying is what differs from run to run.
+var varying = []struct {
+	pattern *regexp.Regexp
+	name    string
+}{
+	{regexp.MustCompile(`\b01[0-9A-HJKMNP-TV-Z]{24}\b`), "ULID"},
+	{regexp.MustCompile(`\b[a-z2-7]{10}((?:-[a-z]+)?@plant\.test)`), "SALT$1"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{regexp.MustCompile(`\bt\.go:\d+`), "t.go:LINE"},
+	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b`), "TIME"},
+	{regexp.MustCompile(`(?m)dev server v.*$`), "dev server"},          // which one depends on what is installed,
+	{regexp.MustCompile(`(?m)(FerretDB|MongoDB) v?\d.*$`), "database"}, // and so does the database
+	{regexp.MustCompile(`(\S)[ \t]{2,}`), "$1  "},                      // columns are as wide as what stands in them
+}
+
+func (r *reader) normal(text string) string {
+	text = strings.ReplaceAll(text, r.dir, "/home/kim/shop")
+	for _, v := range varying {
+		text = v.pattern.ReplaceAllString(text, v.name)
+	}
+	return text
+}
+
+func lines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
+
+// matches says whether got is as want says.
+func matches(want, got []string) bool {
+	switch {
+	case len(want) == 0:
+		return len(got) == 0
+	case strings.TrimSpace(want[0]) == "…":
+		for i := range len(got) + 1 {
+			if matches(want[1:], got[i:]) {
+				return true
+			}
+		}
+		return false
+	default:
+		return len(got) > 0 && strings.TrimRight(want[0], " \t") == strings.TrimRight(got[0], " \t") && matches(want[1:], got[1:])
+	}
+}
+
+func TestMatches(t *testing.T) {
+	t.Parallel()
+	got := []string{"a", "b", "c", "d"}
+	for want, ok := range map[string]bool{
+		"a b c d": true, "a … d": true, "… c d": true, "a …": true, "…": true, "… b … d …": true, "a b c d …": true,
+		"a b c": false, "b …": false, "… c": false, "a d": false, "a … c … b …": false,
+	} {
+		require.Equal(t, ok, matches(strings.Fields(want), got), want)
+	}
+}
