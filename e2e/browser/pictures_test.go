@@ -1,0 +1,75 @@
+//go:build browser
+
+package browser_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+)
+
+// ScreenshotsVariable names the directory in which pictures are kept.
+const screenshotsVariable = "HARNESS_SCREENSHOTS"
+
+// scheme makes the browser prefer a colour scheme.
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, t *chromedp.Target) (v chromedp.Void, err error) {
+		_, err = cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		})
+		return v, err
+	}
+}
+
+func TestNoPageIsWiderThanItsWindow(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		for _, name := range []string{"corrective", "preventive-scheduled", "japanese", "urgent", "right-to-left"} {
+			d.email(d.create(name))
+		}
+		ids, err := d.Stack.Send(d.Context(),
+			harness.Event{Name: "maintenance/request.created", Data: map[string]any{"requestId": "nonsense"}},
+			harness.Event{Name: "plant/audited", Data: map[string]any{"by": "Noor"}})
+		require.NoError(d, err)
+		d.deliver("stray@plant.test", "From: stranger@a.test\r\nTo: stray@plant.test\r\nSubject: A stray email\r\n\r\nHello.\r\n")
+		d.do(chromedp.Navigate(d.url))
+		d.until(`document.querySelectorAll('#rows li[data-state=completed]').length >= 5 && document.querySelectorAll('#rows li[data-state=failed]').length === 1`)
+		event := eval[string](d, `document.querySelector('#rows li[data-state=completed] a').href`)
+
+		pages := map[string]string{"board": d.url, "event": event, "failed": d.url + "/event/" + ids[0], "unheard": d.url + "/event/" + ids[1]}
+		for name, url := range pages {
+			for _, width := range []int64{390, 820, 1440} {
+				d.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#rows li, #timeline")))
+				for _, s := range []string{"light", "dark"} {
+					d.do(scheme(s))
+					wide := eval[int](d, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(document.documentElement.scrollWidth))))`)
+					require.LessOrEqual(d, wide, int(width), "%s at %d pixels scrolls sideways", name, width)
+					d.keep(fmt.Sprintf("dashboard-%s-%d-%s.png", name, width, s))
+				}
+			}
+		}
+	})
+}
+
+// keep keeps a picture of the page, where somebody wants pictures.
+func (d *desk) keep(name string) {
+	d.Helper()
+	dir := os.Getenv(screenshotsVariable)
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(d.tab, chromedp.CaptureScreenshot())
+	require.NoError(d, err)
+	require.NoError(d, os.MkdirAll(dir, 0o755))
+	require.NoError(d, os.WriteFile(filepath.Join(dir, name), png, 0o644))
+}

@@ -1,0 +1,132 @@
+//go:build browser
+
+package browser_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/smtp"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{local.New(local.Options{})},
+	Handler:  rig.App,
+})
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+// desk is a person before a browser: a tab, a plant of their own, and the dashboard of the test's stack.
+type desk struct {
+	*harnesstest.T
+	tab   context.Context
+	plant fixtures.Plant
+	url   string // of the dashboard
+}
+
+// newDesk opens a browser. Without one the test fails, in a sentence that says what to install.
+func newDesk(t *harnesstest.T, width, height int) *desk {
+	t.Helper()
+	tab, cancel, err := browser.Open(t.Context(), width, height)
+	require.NoError(t, err)
+	t.Cleanup(cancel)
+	plant, store, err := rig.Seed(t.Context(), t.Env().MongoURI, fixtures.World(), t.Salt())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
+	d := &desk{T: t, tab: tab, plant: plant}
+
+	var samples []dashboard.Sample
+	for _, r := range fixtures.Requests() {
+		samples = append(samples, dashboard.Sample{Name: r.Name, Path: "/api/requests", Body: r.In(plant).Body})
+	}
+	board, err := dashboard.New(t.Stack, dashboard.Options{Samples: samples})
+	require.NoError(t, err)
+	server := httptest.NewServer(board)
+	t.Cleanup(func() { board.Close(); server.Close() })
+	d.url = server.URL
+	return d
+}
+
+// do takes steps in the browser.
+func (d *desk) do(steps ...chromedp.Action[chromedp.Void]) {
+	d.Helper()
+	require.NoError(d, chromedp.Do(d.tab, steps...))
+}
+
+// until waits until an expression in the page is true.
+func (d *desk) until(expression string) {
+	d.Helper()
+	_, err := chromedp.Run(d.tab, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second)))
+	if err != nil {
+		text, _ := chromedp.Run(d.tab, chromedp.Evaluate[string](`document.body.innerText`))
+		require.NoError(d, err, "%s\nthe page says:\n%s", expression, text)
+	}
+}
+
+// eval returns what an expression in the page comes to.
+func eval[V any](d *desk, expression string) V {
+	d.Helper()
+	v, err := chromedp.Run(d.tab, chromedp.Evaluate[V](expression, chromedp.EvalAwaitPromise))
+	require.NoError(d, err, expression)
+	return v
+}
+
+// create makes a request through the app's own API, as another program would.
+func (d *desk) create(name string) app.Request {
+	d.Helper()
+	for _, f := range fixtures.Requests() {
+		if f.Name != name {
+			continue
+		}
+		res, err := http.Post(d.Env().AppURL+"/api/requests", "application/json", bytes.NewReader(f.In(d.plant).Body))
+		require.NoError(d, err)
+		defer res.Body.Close()
+		require.Equal(d, http.StatusCreated, res.StatusCode)
+		var r app.Request
+		require.NoError(d, json.NewDecoder(res.Body).Decode(&r))
+		return r
+	}
+	require.FailNow(d, "there is no request "+name)
+	return app.Request{}
+}
+
+// email waits for the email about a request.
+func (d *desk) email(r app.Request) *inbox.Message {
+	d.Helper()
+	return d.await(inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}})
+}
+
+func (d *desk) await(f inbox.Filter) *inbox.Message {
+	d.Helper()
+	ctx, cancel := context.WithTimeout(d.Context(), 20*time.Second)
+	defer cancel()
+	m, err := d.Stack.Inbox().Wait(ctx, f)
+	require.NoError(d, err)
+	return m
+}
+
+// deliver hands an email to MailHog, past the app, and returns it as it stands there.
+func (d *desk) deliver(to, message string) *inbox.Message {
+	d.Helper()
+	err := smtp.SendMail(d.Stack.Endpoints().SMTP, nil, "stranger@a.test", []string{to}, []byte(message))
+	require.NoError(d, err)
+	return d.await(inbox.Filter{To: to})
+}

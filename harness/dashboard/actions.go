@@ -1,0 +1,84 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+)
+
+// postSend sends the sample that the form names.
+func (d *Dashboard) postSend(w http.ResponseWriter, r *http.Request) {
+	name := r.PostFormValue("sample")
+	for _, s := range d.options.Samples {
+		if s.Name == name {
+			event, said, err := d.send(r.Context(), s)
+			d.answer(w, r, event, said, err)
+			return
+		}
+	}
+	d.answer(w, r, "", "", fmt.Errorf("there is no sample %q", name))
+}
+
+// postAgain sends an event again, under a fresh id: the server would drop a second one with the same.
+func (d *Dashboard) postAgain(w http.ResponseWriter, r *http.Request) {
+	event, err := d.again(r.Context(), r.PathValue("id"))
+	d.answer(w, r, event, "Sent again", err)
+}
+
+func (d *Dashboard) again(ctx context.Context, id string) (string, error) {
+	e, err := d.stack.API().Event(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(e.Name, "inngest/") {
+		return "", fmt.Errorf("%s is an event that the server itself makes: send the one that led to it", e.Name)
+	}
+	ids, err := d.stack.Send(ctx, harness.Event{ID: freshID(), Name: e.Name, Data: e.Data})
+	if err != nil {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+func (d *Dashboard) postClear(w http.ResponseWriter, r *http.Request) {
+	err := d.stack.Inbox().Clear(r.Context())
+	if err == nil {
+		d.board.forgetMail()
+	}
+	d.answer(w, r, "", "The inbox is empty", err)
+}
+
+func (d *Dashboard) postSync(w http.ResponseWriter, r *http.Request) {
+	d.answer(w, r, "", "The app is synced", d.stack.Sync(r.Context()))
+}
+
+// answer tells a script what came of an action, as JSON, and brings a browser without one to where it shows.
+func (d *Dashboard) answer(w http.ResponseWriter, r *http.Request, event, said string, err error) {
+	status := http.StatusOK
+	if err != nil {
+		status, said = http.StatusBadGateway, err.Error()
+		if errors.Is(err, inngestapi.ErrNotFound) {
+			status = http.StatusNotFound
+		}
+	}
+	if r.Header.Get("Accept") == "application/json" {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(map[string]string{"said": said, "event": event})
+		return
+	}
+	switch {
+	case err != nil:
+		http.Error(w, said, status)
+	case event != "":
+		http.Redirect(w, r, "/event/"+event, http.StatusSeeOther)
+	default:
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	}
+}

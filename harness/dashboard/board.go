@@ -1,0 +1,449 @@
+package dashboard
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+// What can be said of an event in one word.
+const (
+	stateWaiting   = "waiting"   // nothing has started yet
+	stateRunning   = "running"   // a run is under way, or more may come
+	stateCompleted = "completed" // all is over, and well
+	stateFailed    = "failed"    // a run has failed or was cancelled
+	stateUnheard   = "unheard"   // no function listens for it
+	stateDuplicate = "duplicate" // the server has seen its id, and starts nothing
+	stateMail      = "mail"      // not an event: an email that belongs to none
+)
+
+// row is a line of the board: an event with what came of it, or an email that belongs to no event. It is encoded for
+// the page as it stands, with short keys since there are thousands.
+type row struct {
+	ID    string    `json:"id"`
+	Own   string    `json:"own,omitempty"`
+	Name  string    `json:"name"`
+	At    time.Time `json:"-"`
+	Data  string    `json:"data,omitempty"`
+	State string    `json:"state"`
+	// Took is the time in milliseconds until the last thing that is known to have happened.
+	Took int64     `json:"took"`
+	Note string    `json:"note,omitempty"`
+	Runs []rowRun  `json:"runs,omitempty"`
+	Mail []rowMail `json:"mail,omitempty"`
+
+	rev uint64 // of the board, at its last change
+}
+
+type rowRun struct {
+	ID       string    `json:"id"`
+	Function string    `json:"fn"`
+	State    string    `json:"state"`
+	Steps    []rowStep `json:"steps,omitempty"`
+}
+
+type rowStep struct {
+	ID    string `json:"id"`
+	State string `json:"state"`
+	Tries int    `json:"tries,omitempty"`
+}
+
+type rowMail struct {
+	ID      string `json:"id"`
+	To      string `json:"to"`
+	Subject string `json:"subject"`
+	run     string
+	at      time.Time
+}
+
+// MarshalJSON adds the time, in milliseconds since 1970.
+func (r *row) MarshalJSON() ([]byte, error) {
+	type plain row
+	return json.Marshal(struct {
+		*plain
+		At int64 `json:"at"`
+	}{(*plain)(r), r.At.UnixMilli()})
+}
+
+// board is what the page shows. Whoever reads it holds a revision and comes back for what has changed since, so that
+// nobody who is slow holds up anybody. It is safe for concurrent use.
+type board struct {
+	keep int
+
+	mu    sync.Mutex
+	rev   uint64
+	wake  chan struct{} // closed by the next change
+	rows  map[string]*row
+	order []string        // ids of rows, oldest arrival first, for dropping them
+	loose map[string]bool // rows that are emails
+	gone  []departure
+	byOwn map[string]string // event's own id → row
+	runs  map[string]string // run → id or own id of the event that it descends from
+	state stackState
+	since uint64 // rev of state
+}
+
+// departure is a row that is no longer there.
+type departure struct {
+	id  string
+	rev uint64
+}
+
+// stackState is what there is to say about the stack as a whole.
+type stackState struct {
+	Services []serviceState `json:"services"`
+	App      appState       `json:"app"`
+	Inbox    int            `json:"inbox"`
+}
+
+type serviceState struct {
+	Name    string `json:"name"`
+	State   string `json:"state"` // up, down
+	Detail  string `json:"detail"`
+	URL     string `json:"url,omitempty"`
+	Problem string `json:"problem,omitempty"`
+}
+
+type appState struct {
+	State     string   `json:"state"` // none, synced, unsynced
+	Detail    string   `json:"detail"`
+	Functions []string `json:"functions,omitempty"`
+}
+
+// change is what a reader has to learn.
+type change struct {
+	Reset bool        `json:"reset,omitempty"`
+	Rows  []*row      `json:"rows,omitempty"`
+	Gone  []string    `json:"gone,omitempty"`
+	Stack *stackState `json:"stack,omitempty"`
+}
+
+func newBoard(keep int) *board {
+	return &board{keep: keep, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byOwn: map[string]string{}, runs: map[string]string{}}
+}
+
+// changed wakes the readers after a change of a row. The caller holds b.mu.
+func (b *board) changed(r *row) {
+	b.rev++
+	if r != nil {
+		r.rev = b.rev
+	}
+	close(b.wake)
+	b.wake = make(chan struct{})
+}
+
+// put adds a row. The caller holds b.mu.
+func (b *board) put(r *row) {
+	b.rows[r.ID] = r
+	b.order = append(b.order, r.ID)
+	for len(b.rows) > b.keep {
+		b.remove(b.order[0])
+	}
+	b.changed(r)
+}
+
+// keptDepartures bounds how many departures are remembered: a reader that missed one starts anew.
+const keptDepartures = 4096
+
+// remove takes a row out. The caller holds b.mu.
+func (b *board) remove(id string) {
+	r, ok := b.rows[id]
+	if !ok {
+		return
+	}
+	delete(b.rows, id)
+	delete(b.loose, id)
+	if b.byOwn[r.Own] == id {
+		delete(b.byOwn, r.Own)
+	}
+	for _, run := range r.Runs {
+		delete(b.runs, run.ID)
+	}
+	if i := slices.Index(b.order, id); i >= 0 {
+		b.order = slices.Delete(b.order, i, i+1)
+	}
+	b.changed(nil)
+	b.gone = append(b.gone, departure{id, b.rev})
+	if len(b.gone) > keptDepartures {
+		b.gone = slices.Clone(b.gone[len(b.gone)/2:])
+	}
+}
+
+// changes returns what has changed after a revision, the revision reached, and a channel that closes at the next change.
+// only, if not empty, is the one row of interest.
+func (b *board) changes(after uint64, only string) (change, uint64, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := change{Reset: after == 0 || len(b.gone) > 0 && len(b.gone) >= keptDepartures/2 && b.gone[0].rev > after}
+	if c.Reset {
+		after = 0
+	}
+	for _, r := range b.rows {
+		if r.rev > after && (only == "" || r.ID == only) {
+			copied := *r
+			c.Rows = append(c.Rows, &copied)
+		}
+	}
+	slices.SortFunc(c.Rows, func(x, y *row) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.ID, x.ID)) })
+	for _, g := range b.gone {
+		if _, back := b.rows[g.id]; g.rev > after && !c.Reset && !back && (only == "" || g.id == only) {
+			c.Gone = append(c.Gone, g.id)
+		}
+	}
+	if b.since > after || c.Reset {
+		state := b.state
+		c.Stack = &state
+	}
+	return c, b.rev, b.wake
+}
+
+func (c change) empty() bool {
+	return !c.Reset && len(c.Rows) == 0 && len(c.Gone) == 0 && c.Stack == nil
+}
+
+// event adds an event, or what is not known of it yet. It says whether it is news.
+func (b *board) event(id, own, name string, data []byte, at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.rows[id]; known {
+		return false
+	}
+	if own == id {
+		own = ""
+	}
+	r := &row{ID: id, Own: own, Name: name, At: at, Data: brief(data), State: stateWaiting}
+	if own != "" && b.byOwn[own] == "" {
+		b.byOwn[own] = id
+	}
+	b.put(r)
+	b.adopt()
+	return true
+}
+
+// run notes that a run descends from an event, which is named by either of its ids. It returns the event's row, or ""
+// while there is none.
+func (b *board) run(run, event string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if run == "" {
+		return ""
+	}
+	if event != "" && b.runs[run] == "" {
+		b.runs[run] = event
+		b.adopt()
+	}
+	return b.rowOf(run)
+}
+
+// rowOf finds the row of a run. The caller holds b.mu.
+func (b *board) rowOf(run string) string {
+	event := b.runs[run]
+	if _, ok := b.rows[event]; ok {
+		return event
+	}
+	return b.byOwn[event]
+}
+
+// mailPrefix begins the id of a row that is an email.
+const mailPrefix = "mail-"
+
+// mail adds an email, to the row of its run where that is known.
+func (b *board) mail(m *inbox.Message, run string) (event string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	mail := rowMail{ID: m.ID, To: strings.Join(m.Envelope.To, ", "), Subject: m.Subject, run: run, at: m.Received}
+	if id := b.rowOf(run); id != "" {
+		b.attach(b.rows[id], mail)
+		return id
+	}
+	if b.rows[mailPrefix+m.ID] == nil {
+		b.loose[mailPrefix+m.ID] = true
+		b.put(&row{ID: mailPrefix + m.ID, Name: m.Subject, At: m.Received, State: stateMail, Mail: []rowMail{mail}})
+	}
+	return ""
+}
+
+// attach adds an email to a row. The caller holds b.mu.
+func (b *board) attach(r *row, m rowMail) {
+	if slices.ContainsFunc(r.Mail, func(o rowMail) bool { return o.ID == m.ID }) {
+		return
+	}
+	r.Mail = append(slices.Clone(r.Mail), m)
+	r.Took = max(r.Took, m.at.Sub(r.At).Milliseconds())
+	b.changed(r)
+}
+
+// adopt moves emails to the rows of their runs, where those have become known. The caller holds b.mu.
+func (b *board) adopt() {
+	for id := range b.loose {
+		mail := b.rows[id].Mail[0]
+		if event := b.rowOf(mail.run); event != "" {
+			b.remove(id)
+			b.attach(b.rows[event], mail)
+		}
+	}
+}
+
+// trace brings a row to what a trace says.
+func (b *board) trace(tr *harness.Trace) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rows[tr.EventID]
+	if r == nil || tr.Event == nil {
+		return
+	}
+	r.State, r.Note = verdictOf(tr)
+	r.Runs = nil
+	last := tr.Event.Received
+	for i := range tr.Runs {
+		run := &tr.Runs[i]
+		r.Runs = append(r.Runs, rowRunOf(run))
+		b.runs[run.ID] = r.ID
+		last = latest(last, run.Ended)
+		if run.Ended.IsZero() {
+			last = latest(last, run.Started)
+		}
+	}
+	r.At = tr.Event.Received
+	// An email that has been pushed stays, also when the trace was taken before it came.
+	for _, m := range tr.Mail {
+		b.attach(r, rowMail{ID: m.ID, To: strings.Join(m.Envelope.To, ", "), Subject: m.Subject, run: m.RunID, at: m.Received})
+	}
+	for _, m := range r.Mail {
+		last = latest(last, m.at)
+	}
+	r.Took = max(0, last.Sub(r.At).Milliseconds())
+	b.changed(r)
+	b.adopt()
+}
+
+// forgetMail takes all emails off the board, after the inbox was emptied.
+func (b *board) forgetMail() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range slices.Clone(b.order) {
+		switch r := b.rows[id]; {
+		case r.State == stateMail:
+			b.remove(id)
+		case len(r.Mail) > 0:
+			r.Mail = nil
+			b.changed(r)
+		}
+	}
+}
+
+func (b *board) setStack(s stackState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was, _ := json.Marshal(b.state)
+	if now, _ := json.Marshal(s); bytes.Equal(was, now) {
+		return
+	}
+	b.state = s
+	b.changed(nil)
+	b.since = b.rev
+}
+
+// at returns when an event of the board was received; zero for one that is not there.
+func (b *board) at(id string) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.rows[id]; r != nil {
+		return r.At
+	}
+	return time.Time{}
+}
+
+// verdictOf says in a word, and where it needs one in a sentence, what became of an event.
+func verdictOf(tr *harness.Trace) (state, note string) {
+	for _, r := range tr.Runs {
+		if r.Status == harness.StatusFailed || r.Status == harness.StatusCancelled {
+			return stateFailed, cmp.Or(r.Error, "cancelled")
+		}
+	}
+	switch {
+	case tr.Event.DuplicateOf != "" && len(tr.Runs) == 0:
+		return stateDuplicate, "the server has seen its id and starts nothing"
+	case len(tr.Functions) == 0 && len(tr.Runs) == 0:
+		return stateUnheard, cmp.Or(tr.SyncError, "no function listens for it")
+	case tr.Quiet:
+		return stateCompleted, ""
+	case len(tr.Runs) == 0:
+		return stateWaiting, tr.Unquiet
+	}
+	for _, r := range tr.Runs {
+		for _, s := range r.Steps {
+			if s.Error != "" && r.Ended.IsZero() {
+				return stateRunning, s.Error
+			}
+			for _, a := range s.Attempts {
+				if a.Error != "" && r.Ended.IsZero() && s.Status != harness.StatusCompleted {
+					return stateRunning, a.Error
+				}
+			}
+		}
+	}
+	return stateRunning, ""
+}
+
+func rowRunOf(r *harness.TraceRun) rowRun {
+	out := rowRun{ID: r.ID, Function: r.Function, State: word(r.Status)}
+	for _, s := range r.Steps {
+		step := rowStep{ID: s.ID, State: word(s.Status)}
+		if len(s.Attempts) > 1 {
+			step.Tries = len(s.Attempts)
+		}
+		out.Steps = append(out.Steps, step)
+	}
+	return out
+}
+
+// word brings the server's statuses to those of the page.
+func word(status string) string {
+	switch status {
+	case harness.StatusCompleted:
+		return stateCompleted
+	case harness.StatusFailed, harness.StatusCancelled:
+		return stateFailed
+	case harness.StatusQueued:
+		return stateWaiting
+	default:
+		return stateRunning
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// brief makes one short line of an event's data.
+func brief(data []byte) string {
+	const enough = 180
+	var line bytes.Buffer
+	if json.Compact(&line, data) != nil {
+		return ""
+	}
+	s := line.String()
+	if s == "{}" || s == "null" {
+		return ""
+	}
+	if len(s) > enough {
+		n := enough
+		for !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n] + "…"
+	}
+	return s
+}

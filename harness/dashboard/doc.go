@@ -1,0 +1,15 @@
+// Package dashboard shows in a browser, live, what happens on a stack: every event with the runs it starts, their steps
+// and the emails they send; the state and the log of each service; whether the app is synced, and why not.
+//
+//	d, err := dashboard.New(stack, dashboard.Options{Samples: samples})
+//	defer d.Close()
+//	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
+//	go server.Serve(loopbackListener)
+//
+// What the taps and the inbox push is on the page milliseconds later, by server-sent events; the server's own account
+// ([harness.Stack.Trace]) is read whenever there is news of an event, and stays the authority.
+//
+// It can send events and empty the inbox, and it shows what strangers wrote. So it answers on loopback addresses alone,
+// by loopback names alone (which keeps out names that somebody points here), changes state by same-origin POST alone,
+// allows its pages nothing but their own scripts, and draws emails by means of package mailview.
+package dashboard

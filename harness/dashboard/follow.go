@@ -1,0 +1,393 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+const (
+	// pollTapped is how often the server is asked for events that crossed no tap, pollTapless for all of them.
+	pollTapped, pollTapless = time.Second, 300 * time.Millisecond
+	// overlap is how far back it is asked each time: events become visible up to this late.
+	overlap = 3 * time.Second
+	// probeEvery is how often the services are looked at, probeTimeout how long each may take to answer.
+	probeEvery, probeTimeout = 2 * time.Second, 1500 * time.Millisecond
+	// A trace is taken again at the latest after a pause that doubles from firstBeat to lastBeat, while anything may
+	// still happen; news brings it back to firstBeat.
+	firstBeat, lastBeat = 80 * time.Millisecond, 30 * time.Second
+	// tracers is how many traces are taken at a time. They cost the server what a run costs it.
+	tracers = 2
+	// traceTimeout bounds one of them.
+	traceTimeout = 10 * time.Second
+)
+
+// follower keeps the board true to the stack.
+type follower struct {
+	stack     *harness.Stack
+	board     *board
+	runHeader string
+	kick      chan struct{} // asks for the server's events now
+	queue     *queue
+}
+
+// follow starts all that keeps the board true, until Close.
+func (d *Dashboard) follow() {
+	f := &follower{stack: d.stack, board: d.board, runHeader: d.options.RunHeader, kick: make(chan struct{}, 1), queue: newQueue()}
+	d.running.Go(func() { f.watchInbox(d.ctx) })
+	d.running.Go(func() { f.watchTaps(d.ctx) })
+	d.running.Go(func() { f.pollEvents(d.ctx, d.options.Keep) })
+	d.running.Go(func() { f.probe(d.ctx) })
+	for range tracers {
+		d.running.Go(func() { f.trace(d.ctx) })
+	}
+}
+
+func (f *follower) watchInbox(ctx context.Context) {
+	for m, err := range f.stack.Inbox().Watch(ctx, inbox.Filter{}) {
+		if err != nil {
+			return
+		}
+		if event := f.board.mail(m, m.Header(f.runHeader)); event != "" {
+			f.queue.news(event)
+		}
+	}
+}
+
+// watchTaps learns of events and runs as they cross.
+func (f *follower) watchTaps(ctx context.Context) {
+	if f.stack.Taps() == nil {
+		return
+	}
+	for c, err := range f.stack.Taps().Watch(ctx, 0) {
+		if err == nil { // a gap loses news, for which the server is asked in time
+			f.crossed(c)
+		}
+	}
+}
+
+func (f *follower) crossed(c tap.Crossing) {
+	run := ""
+	switch {
+	case c.Dispatch != nil && c.Over():
+		for _, e := range c.Dispatch.Events {
+			if e.ServerID != "" && f.board.event(e.ServerID, e.ID, e.Name, e.Data, c.Ended) {
+				f.queue.news(e.ServerID)
+			}
+		}
+		return
+	case c.Call != nil:
+		run = c.Call.Run
+		for _, e := range c.Call.Events {
+			f.board.run(run, e.ID)
+		}
+	case c.Checkpoint != nil:
+		run = c.Checkpoint.Run
+	case c.Mail != nil && c.Over():
+		run = c.Mail.Run
+	}
+	if run == "" {
+		return
+	}
+	if event := f.board.run(run, ""); event != "" {
+		f.queue.news(event)
+		return
+	}
+	select { // somebody has sent an event past the taps
+	case f.kick <- struct{}{}:
+	default:
+	}
+}
+
+// pollEvents asks the server for the events that crossed no tap.
+func (f *follower) pollEvents(ctx context.Context, keep int) {
+	pause := pollTapped
+	if f.stack.Taps() == nil {
+		pause = pollTapless
+	}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	since := time.Unix(1, 0)
+	for {
+		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: since, Limit: keep})
+		if err == nil {
+			// The oldest first, so that the newest is traced first and stands on top.
+			for _, e := range slices.Backward(events) {
+				if f.board.event(e.ID, e.OwnID, e.Name, e.Data, e.Received) {
+					f.queue.news(e.ID)
+				}
+				if from := e.Received.Add(-overlap); from.After(since) {
+					since = from
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-f.kick:
+		}
+	}
+}
+
+// trace takes traces of the events that there is news of.
+func (f *follower) trace(ctx context.Context) {
+	for {
+		id, err := f.queue.next(ctx)
+		if err != nil {
+			return
+		}
+		taking, cancel := context.WithTimeout(ctx, traceTimeout)
+		tr, err := f.stack.Trace(taking, id)
+		cancel()
+		again := err != nil || tr.Event == nil || !tr.Quiet
+		if err == nil {
+			f.board.trace(tr)
+		}
+		f.queue.done(id, again)
+	}
+}
+
+// queue holds the events whose trace is to be taken, and when.
+type queue struct {
+	mu   sync.Mutex
+	jobs map[string]*job
+	wake chan struct{} // holds one token: "look again"
+}
+
+type job struct {
+	due     time.Time
+	beat    time.Duration
+	running bool
+	again   bool // there was news while it was running
+}
+
+func newQueue() *queue { return &queue{jobs: map[string]*job{}, wake: make(chan struct{}, 1)} }
+
+// news makes an event's trace due at once.
+func (q *queue) news(id string) {
+	q.mu.Lock()
+	j := q.jobs[id]
+	if j == nil {
+		j = &job{}
+		q.jobs[id] = j
+	}
+	j.beat = firstBeat
+	j.again = j.running
+	j.due = time.Now()
+	q.mu.Unlock()
+	q.notify()
+}
+
+func (q *queue) notify() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for an event whose trace is due, and gives out the newest one: ids grow with time.
+func (q *queue) next(ctx context.Context) (string, error) {
+	for {
+		id, wait := q.take()
+		if id != "" {
+			q.notify() // there may be another one for somebody else
+			return id, nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return "", ctx.Err()
+		case <-q.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// take returns an event that is due, or how long nothing is.
+func (q *queue) take() (id string, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	wait = lastBeat
+	for candidate, j := range q.jobs {
+		switch left := j.due.Sub(now); {
+		case j.running:
+		case left > 0:
+			wait = min(wait, left)
+		case candidate > id:
+			id = candidate
+		}
+	}
+	if id != "" {
+		q.jobs[id].running = true
+	}
+	return id, wait
+}
+
+// done says that a trace has been taken; again, that it is to be taken again some time.
+func (q *queue) done(id string, again bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j := q.jobs[id]
+	j.running = false
+	switch {
+	case j.again:
+		j.again, j.due = false, time.Now()
+	case again:
+		j.due = time.Now().Add(j.beat)
+		j.beat = min(2*j.beat, lastBeat)
+	default:
+		delete(q.jobs, id)
+	}
+	q.notify()
+}
+
+// probe keeps the state of the stack.
+func (f *follower) probe(ctx context.Context) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		f.board.setStack(f.look(ctx))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look asks every service whether it is there.
+func (f *follower) look(ctx context.Context) stackState {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	var (
+		wait                   sync.WaitGroup
+		mongo, mailhog, engine error
+		app                    error
+		apps                   []inngestapi.RegisteredApp
+		functions              []inngestapi.Function
+		count                  int
+	)
+	env, hasApp := f.stack.Env()
+	wait.Go(func() { mongo = reaches(ctx, hostOf(f.stack.Endpoints().Mongo)) })
+	wait.Go(func() { count, mailhog = f.stack.Inbox().Count(ctx) })
+	wait.Go(func() {
+		if apps, engine = f.stack.API().Apps(ctx); engine == nil {
+			functions, engine = f.stack.API().Functions(ctx)
+		}
+	})
+	if hasApp {
+		wait.Go(func() { app = reaches(ctx, env.Addr) })
+	}
+	wait.Wait()
+
+	state := stackState{Inbox: count, Services: []serviceState{}}
+	problems := map[harness.Service]error{harness.Mongo: mongo, harness.MailHog: mailhog, harness.Inngest: engine}
+	for _, info := range f.stack.Describe() {
+		s := newService(info.Service, info.Version, problems[info.Service])
+		switch {
+		case info.Service == harness.MailHog:
+			s.URL = f.stack.Endpoints().MailHog
+		case info.Service == harness.Inngest && info.HasUI:
+			s.URL = f.stack.Endpoints().Inngest
+		}
+		state.Services = append(state.Services, s)
+	}
+	if hasApp {
+		s := newService(harness.App, env.AppURL, app)
+		s.URL = env.AppURL
+		state.Services = append(state.Services, s)
+	}
+	state.App = f.syncState(hasApp, app, engine, apps, functions)
+	return state
+}
+
+func newService(name harness.Service, detail string, problem error) serviceState {
+	s := serviceState{Name: string(name), State: "up", Detail: detail}
+	if problem != nil {
+		s.State, s.Problem = "down", problem.Error()
+	}
+	return s
+}
+
+// syncState says whether the server knows the app, and if it does not, why.
+func (f *follower) syncState(hasApp bool, down, engine error, apps []inngestapi.RegisteredApp, functions []inngestapi.Function) appState {
+	var known []string
+	for _, fn := range functions {
+		known = append(known, fn.ID)
+	}
+	var failed, names []string
+	for _, a := range apps {
+		if a.Error != "" {
+			failed = append(failed, a.Error)
+		}
+		names = append(names, a.ID)
+	}
+	switch {
+	case engine != nil:
+		return appState{State: "unsynced", Detail: "Inngest does not answer: " + engine.Error()}
+	case len(failed) > 0:
+		return appState{State: "unsynced", Detail: strings.Join(failed, "; "), Functions: known}
+	case hasApp && down != nil:
+		return appState{State: "unsynced", Detail: "the app does not answer: " + down.Error(), Functions: known}
+	case len(apps) == 0 && !hasApp:
+		return appState{State: "none", Detail: "the stack runs no app"}
+	case len(known) == 0:
+		return appState{State: "unsynced", Detail: cmp.Or(f.lastSyncFailure(), "Inngest knows no function of the app")}
+	default:
+		return appState{State: "synced", Detail: strings.Join(names, ", "), Functions: known}
+	}
+}
+
+// lastSyncFailure is what a tap has seen of the app's last sync, where that failed.
+func (f *follower) lastSyncFailure() string {
+	if f.stack.Taps() == nil {
+		return ""
+	}
+	for _, c := range slices.Backward(f.stack.Taps().Crossings()) {
+		switch {
+		case c.Sync == nil || !c.Over():
+		case c.Err != "":
+			return "the last sync failed: " + c.Err
+		case c.HTTP != nil && c.HTTP.Status/100 != 2:
+			return cmp.Or(c.Sync.Message, "the last sync failed: the app did not answer with success")
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// reaches returns nil when something listens there.
+func reaches(ctx context.Context, addr string) error {
+	if addr == "" {
+		return errors.New("it has no address")
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func hostOf(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

@@ -1,0 +1,67 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	// coalesce is the least time between two messages to one browser, which draws no faster either.
+	coalesce = 12 * time.Millisecond
+	// heartbeat is how often a silent stream says that it is there.
+	heartbeat = 15 * time.Second
+)
+
+// getLive streams the board: all of it first, then what changes. With ?event=ID it is that event's row alone.
+func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
+	stream := http.NewResponseController(w)
+	_ = stream.SetWriteDeadline(time.Time{}) // where the server sets one, it is not for streams
+	w.Header().Set("Content-Type", "text/event-stream")
+	only := r.URL.Query().Get("event")
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	var revision uint64
+	for {
+		c, now, wake := d.board.changes(revision, only)
+		if !c.empty() {
+			data, err := json.Marshal(c)
+			if err != nil {
+				return
+			}
+			if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil || stream.Flush() != nil {
+				return
+			}
+		}
+		// A board without a change yet has the revision 0, which asks for everything.
+		revision = max(now, 1)
+		if !d.pause(r, coalesce) {
+			return
+		}
+		select {
+		case <-wake:
+		case <-beat.C:
+			if _, err := fmt.Fprint(w, ":\n\n"); err != nil || stream.Flush() != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		case <-d.ctx.Done():
+			return
+		}
+	}
+}
+
+// pause lets changes gather. It says whether the stream goes on.
+func (d *Dashboard) pause(r *http.Request, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+	case <-d.ctx.Done():
+	}
+	return false
+}

@@ -1,0 +1,296 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
+)
+
+// clock is how a moment is shown.
+const clock = "15:04:05.000"
+
+func parsePages() (*template.Template, error) {
+	return template.New("").Funcs(template.FuncMap{
+		"clock": func(t time.Time) string {
+			if t.IsZero() {
+				return ""
+			}
+			return t.Local().Format(clock)
+		},
+		"took":   took,
+		"pretty": pretty,
+		"word":   word,
+		"lower":  strings.ToLower,
+		"join":   strings.Join,
+		"icon":   icon,
+	}).ParseFS(static, "static/*.html")
+}
+
+// page is what every page has.
+type page struct {
+	Title   string
+	MailHog string
+	Samples []Sample
+}
+
+func (d *Dashboard) page(title string) page {
+	return page{Title: title, MailHog: d.stack.Endpoints().MailHog, Samples: d.options.Samples}
+}
+
+// render writes a page, or nothing but an error.
+func (d *Dashboard) render(w http.ResponseWriter, name string, data any) {
+	var out bytes.Buffer
+	if err := d.pages.ExecuteTemplate(&out, name, data); err != nil {
+		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(out.Bytes()) // nobody to tell when the browser has gone
+}
+
+func (d *Dashboard) getBoard(w http.ResponseWriter, _ *http.Request) {
+	d.render(w, "board.html", d.page("Events"))
+}
+
+// eventPage is the page of one event.
+type eventPage struct {
+	page
+	Trace   *harness.Trace
+	State   string
+	Note    string
+	Lanes   []lane
+	Span    time.Duration
+	Runs    []runView
+	Mail    []mailSection
+	Problem string
+}
+
+type runView struct {
+	*harness.TraceRun
+	// URL is the run in Inngest's own pages; empty where the server has none.
+	URL string
+}
+
+// mailSection is an email on a page. Mark changes with what is shown.
+type mailSection struct {
+	ID, Mark string
+	HTML     template.HTML
+	Inferred bool
+}
+
+// Mark tells the script of the page whether what a section shows has changed.
+func (eventPage) Mark(v ...any) string {
+	h := fnv.New64a()
+	_ = json.NewEncoder(h).Encode(v) // a hash does not fail, and a trace can be encoded
+	return fmt.Sprintf("%x", h.Sum64())
+}
+
+// Number counts from one.
+func (eventPage) Number(i int) int { return i + 1 }
+
+func (d *Dashboard) getEvent(w http.ResponseWriter, r *http.Request) {
+	tr, err := d.traceOf(r.Context(), r.PathValue("id"))
+	if err != nil {
+		w.WriteHeader(http.StatusNotFound)
+		d.render(w, "event.html", eventPage{page: d.page("No such event"), Problem: err.Error()})
+		return
+	}
+	p := eventPage{page: d.page(tr.Event.Name), Trace: tr}
+	p.State, p.Note = verdictOf(tr)
+	p.Lanes, p.Span = lanesOf(tr)
+	ui := ""
+	for _, info := range d.stack.Describe() {
+		if info.Service == harness.Inngest && info.HasUI {
+			ui = d.stack.Endpoints().Inngest + "/run?runID="
+		}
+	}
+	for i := range tr.Runs {
+		v := runView{TraceRun: &tr.Runs[i]}
+		if ui != "" {
+			v.URL = ui + v.ID
+		}
+		p.Runs = append(p.Runs, v)
+	}
+	for _, m := range tr.Mail {
+		s, err := d.mailSection(m.Message)
+		if err != nil {
+			p.Problem = err.Error()
+			continue
+		}
+		s.Inferred = m.Inferred
+		p.Mail = append(p.Mail, s)
+	}
+	name := "event.html"
+	if r.URL.Query().Has("part") {
+		name = "trace"
+	}
+	d.render(w, name, p)
+}
+
+// traceOf is the trace of an event that the server knows.
+func (d *Dashboard) traceOf(ctx context.Context, id string) (*harness.Trace, error) {
+	ctx, cancel := context.WithTimeout(ctx, traceTimeout)
+	defer cancel()
+	tr, err := d.stack.Trace(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if tr.Event == nil {
+		return nil, fmt.Errorf("event %s: %w", id, inngestapi.ErrNotFound)
+	}
+	return tr, nil
+}
+
+func (d *Dashboard) getTrace(w http.ResponseWriter, r *http.Request) {
+	tr, err := d.traceOf(r.Context(), r.PathValue("id"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(tr)
+}
+
+func (d *Dashboard) mailSection(m *inbox.Message) (mailSection, error) {
+	id := "mail-" + strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' {
+			return c
+		}
+		return '_'
+	}, m.ID)
+	fragment, err := mailview.Render(m, mailview.Options{
+		ID: id, Frame: "/mail/" + m.ID + "/document", MailHog: d.stack.Endpoints().MailHog, Clock: clock,
+	})
+	return mailSection{ID: id, Mark: m.ID, HTML: fragment}, err
+}
+
+func (d *Dashboard) getMail(w http.ResponseWriter, r *http.Request) {
+	m, ok := d.message(w, r)
+	if !ok {
+		return
+	}
+	s, err := d.mailSection(m)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	d.render(w, "mail.html", struct {
+		page
+		Mail mailSection
+	}{d.page(m.Subject), s})
+}
+
+// getDocument gives out an email's HTML for a frame. It is as harmless in a tab of its own.
+func (d *Dashboard) getDocument(w http.ResponseWriter, r *http.Request) {
+	m, ok := d.message(w, r)
+	if !ok {
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", "sandbox; frame-ancestors 'self'; "+mailview.Policy)
+	h.Set("X-Frame-Options", "SAMEORIGIN")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(mailview.Document(m, "#").HTML))
+}
+
+// message finds the email that a request names, or answers that there is none.
+func (d *Dashboard) message(w http.ResponseWriter, r *http.Request) (*inbox.Message, bool) {
+	m, err := d.stack.Inbox().Get(r.Context(), r.PathValue("id"))
+	switch {
+	case errors.Is(err, inbox.ErrNotFound):
+		http.Error(w, "This email is no longer in the inbox.", http.StatusNotFound)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	}
+	return m, err == nil
+}
+
+// getLog gives out the end of a service's log.
+func (d *Dashboard) getLog(w http.ResponseWriter, r *http.Request) {
+	service := harness.Service(r.PathValue("service"))
+	if !slices.Contains([]harness.Service{harness.Mongo, harness.MailHog, harness.Inngest, harness.App}, service) {
+		http.Error(w, "There is no such service.", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintln(w, strings.ToValidUTF8(strings.Join(d.stack.Tail(service), "\n"), "\uFFFD"))
+}
+
+func getStatic(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if name == "mailview.css" {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		_, _ = w.Write([]byte(mailview.CSS()))
+		return
+	}
+	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+	data, err := fs.ReadFile(static, path.Join("static", name))
+	kind, known := kinds[path.Ext(name)]
+	if err != nil || !known {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(data)
+}
+
+// pretty indents JSON for a person.
+func pretty(data json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Indent(&out, data, "", "  ") != nil {
+		return strings.ToValidUTF8(string(data), "\uFFFD")
+	}
+	return out.String()
+}
+
+// took says how long something lasted, as precisely as matters.
+func took(d time.Duration) string {
+	switch {
+	case d < 0:
+		return ""
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+// icon is the sign of a state, which does not rest on its colour alone.
+func icon(state string) string {
+	switch state {
+	case stateCompleted:
+		return "✓"
+	case stateFailed:
+		return "✕"
+	case stateRunning:
+		return "◐"
+	case stateUnheard:
+		return "∅"
+	case stateDuplicate:
+		return "="
+	case stateMail:
+		return "✉"
+	default:
+		return "○"
+	}
+}

@@ -1,0 +1,59 @@
+// What every page shares: actions without a reload, and the state of the live stream.
+'use strict';
+
+const toast = (() => {
+  let timer;
+  return (text, bad) => {
+    const p = document.getElementById('toast');
+    p.textContent = text;
+    p.classList.toggle('bad', Boolean(bad));
+    p.hidden = false;
+    clearTimeout(timer);
+    timer = setTimeout(() => { p.hidden = true; }, bad ? 9000 : 3500);
+  };
+})();
+
+document.addEventListener('submit', async e => {
+  const form = e.target;
+  if (!form.matches('[data-action]')) return;
+  e.preventDefault();
+  if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
+  const button = e.submitter;
+  if (button) button.disabled = true;
+  form.closest('details')?.removeAttribute('open');
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    if (button?.name) body.set(button.name, button.value);
+    const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'application/json' } });
+    const said = await answer.json();
+    toast(said.said, !answer.ok);
+    if (answer.ok && said.event && form.dataset.action === 'open') location.assign('/event/' + said.event);
+  } catch (err) {
+    toast('The dashboard does not answer: is the stack still up?', true);
+  } finally {
+    if (button) button.disabled = false;
+  }
+});
+
+// A menu closes when something else is touched, and on Escape.
+document.addEventListener('click', e => {
+  for (const menu of document.querySelectorAll('details.menu[open]')) if (!menu.contains(e.target)) menu.open = false;
+});
+document.addEventListener('keydown', e => {
+  const menu = e.key === 'Escape' && document.querySelector('details.menu[open]');
+  if (menu) { menu.open = false; menu.querySelector('summary').focus(); }
+});
+
+// live calls change with every message of the stream, which connects again by itself and then begins anew.
+function live(url, change) {
+  const stream = new EventSource(url);
+  const link = document.getElementById('link');
+  const say = (state, text) => {
+    if (link.dataset.state === state) return;
+    link.dataset.state = state;
+    link.lastElementChild.textContent = text;
+  };
+  stream.onopen = () => say('live', 'live');
+  stream.onerror = () => say('lost', 'connection lost, trying again');
+  stream.onmessage = e => change(JSON.parse(e.data));
+}
