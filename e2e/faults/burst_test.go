@@ -113,7 +113,8 @@ func (s *scene) settleAll() {
 	for i, a := range s.requests {
 		place[a.request.ID] = i
 	}
-	s.eventually(500*time.Millisecond, func() error {
+	limit := patience + time.Duration(len(s.requests))*100*time.Millisecond // at the least 10 a second
+	s.eventually(limit, 500*time.Millisecond, func() error {
 		open, after := len(place), ""
 		for {
 			const page = 200

@@ -10,9 +10,9 @@
 // or by event so that rows can share a stack; a fault of a service happens while the tap holds the wire at the point
 // that the row names, so that there is no race between the two.
 //
-// With -v or HARNESS_TABLE=1 the run ends with the matrix as a table; with HARNESS_REPORT=DIR it is in DIR/faults.json
-// too. FAULTS_BURST is the number of requests in the burst, 200 by default, and FAULTS_SEED chooses which of them meet
-// which fault.
+// With -v or HARNESS_TABLE=1 the run ends with the matrix as a table (without -v, go test shows it only where it is run
+// in this directory, as `make faults` does); with HARNESS_REPORT=DIR it is in DIR/faults.json too. FAULTS_BURST is the
+// number of requests in the burst, 200 by default, and FAULTS_SEED chooses which of them meet a fault.
 //
 // [tap.Fault]: https://pkg.go.dev/github.com/odoo-maintenance/inngest-harness/harness/tap#Fault
 package faults

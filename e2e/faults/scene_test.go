@@ -203,7 +203,7 @@ func (s *scene) thaw(service harness.Service) {
 func (s *scene) notReady() {
 	s.Helper()
 	env, _ := s.stack.Env()
-	s.eventually(50*time.Millisecond, func() error {
+	s.eventually(patience, 50*time.Millisecond, func() error {
 		req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, env.AppURL+"/readyz", nil)
 		if err != nil {
 			return err
@@ -228,10 +228,10 @@ func (s *scene) send(e harness.Event) string {
 	return ids[0]
 }
 
-// eventually calls f until it says that all is well. Its last complaint is shown when time is up.
-func (s *scene) eventually(pause time.Duration, f func() error) {
+// eventually calls f until it says that all is well. Its last complaint is shown when the limit is reached.
+func (s *scene) eventually(limit, pause time.Duration, f func() error) {
 	s.Helper()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -243,7 +243,7 @@ func (s *scene) eventually(pause time.Duration, f func() error) {
 		select {
 		case <-tick.C:
 		case <-timeout.C:
-			s.Fatalf("after %v: %v", patience, err)
+			s.Fatalf("after %v: %v", limit, err)
 		}
 	}
 }
@@ -252,7 +252,7 @@ func (s *scene) eventually(pause time.Duration, f func() error) {
 func (s *scene) settle() {
 	s.Helper()
 	open := len(s.requests)
-	s.eventually(50*time.Millisecond, func() error {
+	s.eventually(patience, 50*time.Millisecond, func() error {
 		for open > 0 {
 			a := &s.requests[open-1]
 			stored, err := s.store.Request(s.Context(), a.request.ID)
@@ -331,6 +331,25 @@ func (s *scene) outcomes() []outcome {
 		}
 	}
 	return outcomes
+}
+
+// tellDeliveries logs, when the row has failed, every delivery since it began: there may be those of other rows among
+// them.
+func (s *scene) tellDeliveries() {
+	if !s.Failed() {
+		return
+	}
+	const most = 50
+	var lines []string
+	for _, c := range s.stack.Taps().Crossings() {
+		if c.Mail == nil || c.Seq <= s.began {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s for %v: to %v, refused %v, accepted %t, told %t, faults %q, %s",
+			c.Began.Format("15:04:05.000"), c.Ended.Sub(c.Began).Round(time.Millisecond),
+			c.Mail.To, c.Mail.Refused, c.Mail.Accepted, c.Mail.Told, c.Faults, c.Err))
+	}
+	s.Logf("the deliveries:\n%s", strings.Join(lines[:min(len(lines), most)], "\n"))
 }
 
 // promised is what is promised for the i-th request.

@@ -123,11 +123,14 @@ var appStepRows = []row{
 	appKilled("app killed before the run's end is known", sent(), tap.Fault{At: tap.AtCall, Do: tap.HoldAnswer, Function: notify}),
 }
 
-var appRows = []row{
+var appDispatchRows = []row{
 	appKilled("app killed at dispatch, before Inngest has the event", sent(),
 		tap.Fault{At: tap.AtEvent, Do: tap.Hold}),
 	appKilled("app killed at dispatch, after Inngest took the event", sent(),
 		tap.Fault{At: tap.AtEvent, Do: tap.HoldAnswer}, before(fetchDetails, "")),
+}
+
+var appDeliveryRows = []row{
 	appKilled("app killed between acceptance and saving", sentTwice(), acceptedUnheard()),
 	appKilled("app killed in a delivery, before acceptance", sent(), tap.Fault{At: tap.AtDot, Do: tap.Hold}),
 	{fault: "app frozen between acceptance and saving, then going on", promise: sent(), happen: func(s *scene) {

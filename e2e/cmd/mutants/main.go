@@ -1,6 +1,8 @@
 // Command mutants plants defects in a copy of the app, one at a time, and shows which test catches each.
 //
-//	go run ./e2e/cmd/mutants [-run REGEXP] [-v]
+//	go run ./e2e/cmd/mutants                           all of them, against all tests
+//	go run ./e2e/cmd/mutants -run send                 those with "send" in their name
+//	go run ./e2e/cmd/mutants -run claim ./e2e/faults   would the fault matrix catch it by itself?
 //
 // It is run at the root of the workspace, whose present state it copies, what is not committed included. It exits
 // with 1 when a defect survives all tests, when a patch no longer fits the source, or when the test that fails does
@@ -28,7 +30,7 @@ func main() {
 	pattern := flag.String("run", "", "plant only the defects whose name matches this")
 	verbose := flag.Bool("v", false, "show each test run, and the output of the failing test")
 	flag.Parse()
-	if err := run(ctx, *pattern, *verbose); err != nil {
+	if err := run(ctx, *pattern, flag.Args(), *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -45,7 +47,7 @@ type finding struct {
 	err    error // why it does not count as caught
 }
 
-func run(ctx context.Context, pattern string, verbose bool) error {
+func run(ctx context.Context, pattern string, packages []string, verbose bool) error {
 	wanted, err := regexp.Compile(pattern)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
@@ -62,7 +64,7 @@ func run(ctx context.Context, pattern string, verbose bool) error {
 	if err := copyWorkspace(".", dir); err != nil {
 		return fmt.Errorf("copy the workspace: %w", err)
 	}
-	l := &lab{dir: dir, sound: map[string]error{}}
+	l := &lab{dir: dir, packages: packages, sound: map[string]error{}}
 	if verbose {
 		l.log = os.Stderr
 	}
@@ -119,9 +121,10 @@ var errSurvived = errors.New("every test passes")
 
 // lab is the copy in which mutants live.
 type lab struct {
-	dir   string
-	sound map[string]error // by package and test: what is wrong with it without any defect
-	log   io.Writer        // nil: silent
+	dir      string
+	packages []string         // patterns of those whose tests are tried, in order; empty: all, the nearest first
+	sound    map[string]error // by package and test: what is wrong with it without any defect
+	log      io.Writer        // nil: silent
 }
 
 // try plants a defect, runs the tests until one fails, and takes the defect out again. It returns the failing test.
@@ -143,28 +146,37 @@ func (l *lab) try(ctx context.Context, m mutant) (caught string, err error) {
 	return f.String(), nil
 }
 
-// firstFailure runs the tests, those next to the defect first, then the app's others, then those on real servers.
+// firstFailure runs tests until one fails.
 func (l *lab) firstFailure(ctx context.Context, m mutant) (failure, error) {
-	all, err := l.list(ctx, "./app/...", "./e2e", "./e2e/faults")
+	packages, err := l.near(ctx, m)
 	if err != nil {
 		return failure{}, err
 	}
-	own := modulePath + path.Dir(m.file)
-	packages := slices.DeleteFunc(all, func(p string) bool { return p == own })
-	for _, p := range append([]string{own}, packages...) {
+	for _, p := range packages {
 		f, err := l.test(ctx, p, "")
-		if err != nil || f != nil {
-			return deref(f), err
+		if err != nil {
+			return failure{}, err
+		}
+		if f != nil {
+			return *f, nil
 		}
 	}
 	return failure{}, errSurvived
 }
 
-func deref(f *failure) failure {
-	if f == nil {
-		return failure{}
+// near returns the packages to test: those next to the defect first, then the app's others, then those that need
+// real servers.
+func (l *lab) near(ctx context.Context, m mutant) ([]string, error) {
+	if len(l.packages) > 0 {
+		return l.list(ctx, l.packages...)
 	}
-	return *f
+	all, err := l.list(ctx, "./app/...", "./e2e", "./e2e/faults")
+	if err != nil {
+		return nil, err
+	}
+	own := modulePath + path.Dir(m.file)
+	others := slices.DeleteFunc(all, func(p string) bool { return p == own })
+	return append([]string{own}, others...), nil
 }
 
 // passesWithout returns an error when the test fails in the workspace as it is.
