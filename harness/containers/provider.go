@@ -53,6 +53,7 @@ func steer(ctx context.Context, c *client.Client) error {
 	if os.Getenv(envReaperOff) == "" {
 		// The reaper is a container of its own. Where its image is not here it would be pulled, or hold up every
 		// start where it cannot be; the labels do without it.
+		//lint:ignore SA1019 there is no other way to learn which image it would use
 		here, err := engine.HasImage(ctx, c, testcontainers.ReaperDefaultImage)
 		if err != nil {
 			return err
@@ -73,7 +74,7 @@ func steer(ctx context.Context, c *client.Client) error {
 
 // network makes a network and returns the address of its gateway.
 func (p *provider) network(ctx context.Context, name string, labels map[string]string) (gateway string, err error) {
-	//nolint:staticcheck // network.New, which replaces it, connects anew each time.
+	//lint:ignore SA1019 network.New, which replaces it, connects anew each time
 	n, err := p.CreateNetwork(ctx, testcontainers.NetworkRequest{Name: name, Driver: testcontainers.Bridge, Labels: labels})
 	if err != nil {
 		return "", err

@@ -94,6 +94,7 @@ func (s *Sim) receive(w http.ResponseWriter, r *http.Request) {
 func (s *Sim) receiveInvocation(w http.ResponseWriter, r *http.Request) {
 	var payload wireEvent
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&payload); err != nil {
+		//lint:ignore ST1005 it is the server's own wording
 		refuse(w, http.StatusBadRequest, fmt.Errorf("Unable to read post data request: %w", err))
 		return
 	}
