@@ -24,5 +24,6 @@
 //		})
 //	}
 //
-// A failed test keeps its evidence (the verdict, the trace, the emails, the servers' logs) and says where.
+// A failed test keeps its evidence (the verdict, the trace, the emails, the servers' logs) and says where. With HARNESS_REPORT set to
+// the absolute path of a directory every test leaves a record there, and the page of them all is in it (package report).
 package harnesstest

@@ -16,6 +16,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 // BackendsVariable names the environment variable that chooses, by name and separated by commas, on which of a
@@ -154,6 +155,10 @@ func (s *Suite) Main(m *testing.M) int {
 	}
 	all := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == ""
 	if err := s.unusedGoldens(code == 0 && all); err != nil {
+		fmt.Fprintln(os.Stderr, "harnesstest:", err)
+		code = max(code, 1)
+	}
+	if err := writeReport(os.Getenv(report.Variable)); err != nil {
 		fmt.Fprintln(os.Stderr, "harnesstest:", err)
 		code = max(code, 1)
 	}

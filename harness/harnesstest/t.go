@@ -4,16 +4,17 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 // T is one test on one backend. Beside the methods of [testing.T] it has those of its stack.
@@ -26,6 +27,10 @@ type T struct {
 	salt     string
 	began    time.Time
 	verdicts []*harness.Verdict
+	compared []report.Golden // the last comparison of each email
+
+	mu       sync.Mutex
+	failures []string // what the test failed with
 }
 
 func newT(t *testing.T, s *Suite, st *harness.Stack) *T {
@@ -94,35 +99,25 @@ func (t *T) compareGolden(name string, m *harness.TraceMail, replace []golden.Re
 	if err != nil {
 		return err
 	}
-	return set.Compare(name, toGolden(m), replace...)
+	g, err := report.Compare(set, name, m, replace...)
+	t.compared = append(slices.DeleteFunc(t.compared, func(c report.Golden) bool { return c.Message == m.ID }), g)
+	return err
 }
 
-func toGolden(m *harness.TraceMail) golden.Email {
-	e := golden.Email{
-		Subject: m.Subject, Text: m.Text, HTML: m.HTML,
-		From: deref(m.From), To: deref(m.To), Cc: deref(m.Cc), ReplyTo: deref(m.ReplyTo),
-	}
-	for _, h := range m.Headers {
-		e.Headers = append(e.Headers, golden.Header{Name: h.Name, Value: h.Value})
-	}
-	for _, p := range m.Attachments {
-		e.Attachments = append(e.Attachments, golden.Attachment{Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Data: p.Data})
-	}
-	return e
-}
-
-func deref(list []*mail.Address) []mail.Address {
-	var all []mail.Address
-	for _, a := range list {
-		all = append(all, *a)
-	}
-	return all
-}
-
-// finish keeps the evidence of a failed test.
+// finish keeps the evidence of a failed test, and the record of every test where a report is wanted.
 func (t *T) finish() {
+	evidence := t.keepEvidence()
+	if dir := os.Getenv(report.Variable); dir != "" {
+		if err := report.Save(dir, t.record(evidence)); err != nil {
+			t.T.Error(err)
+		}
+	}
+}
+
+// keepEvidence returns the directory of a failed test's evidence.
+func (t *T) keepEvidence() string {
 	if !t.Failed() {
-		return
+		return ""
 	}
 	t.suite.mu.Lock()
 	t.suite.failed = true
@@ -130,12 +125,13 @@ func (t *T) finish() {
 	dir := evidenceDir(t.Name())
 	if err := t.keep(dir); err != nil {
 		t.Logf("the evidence could not be kept: %v", err)
-		return
+		return ""
 	}
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
 	t.Logf("evidence: %s", dir)
+	return dir
 }
 
 func (t *T) keep(dir string) error {

@@ -1,0 +1,44 @@
+package harnesstest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+func TestTheRecordOfATest(t *testing.T) {
+	t.Parallel()
+	v := &harness.Verdict{Outcome: harness.Holds, Trace: &harness.Trace{}}
+	h := &T{T: t, Stack: &harness.Stack{}, began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}
+	h.note(" it broke\n")
+	r := h.record("dir")
+	require.Equal(t, "github.com/odoo-maintenance/inngest-harness/harness/harnesstest", r.Package)
+	require.Equal(t, t.Name(), r.Test)
+	require.Equal(t, report.Passed, r.Outcome)
+	require.Equal(t, []string{"it broke"}, r.Failures)
+	require.Equal(t, []*harness.Verdict{v}, r.Verdicts)
+	require.Equal(t, "g", r.Goldens[0].Name)
+	require.Equal(t, "dir", r.Evidence)
+	require.GreaterOrEqual(t, r.Took, time.Second)
+}
+
+func TestTheReportIsWrittenWhereThereIsSomethingToReport(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, writeReport(""), "nobody wants one")
+	dir := t.TempDir()
+	require.NoError(t, writeReport(dir), "no test ran")
+	require.NoFileExists(t, filepath.Join(dir, report.PageFile))
+
+	require.NoError(t, report.Save(dir, report.Record{Package: "p", Test: "TestX", Outcome: report.Passed}))
+	require.NoError(t, writeReport(dir))
+	require.FileExists(t, filepath.Join(dir, report.PageFile))
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "record-torn.json"), []byte("{"), 0o644))
+	require.ErrorContains(t, writeReport(dir), "record-torn.json")
+}
