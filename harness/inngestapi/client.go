@@ -90,7 +90,7 @@ func (e *statusError) text() string {
 		}
 	}
 	const enough = 300
-	return strings.TrimSpace(string(e.body[:min(len(e.body), enough)]))
+	return strings.ToValidUTF8(strings.TrimSpace(string(e.body[:min(len(e.body), enough)])), "")
 }
 
 // maxAnswer bounds what is read of an answer.
@@ -108,7 +108,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
 	if err != nil {
-		return fmt.Errorf("Inngest's address %q: %w", c.base, err)
+		return fmt.Errorf("the Inngest server's address %q: %w", c.base, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -116,11 +116,14 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if c.signingKey != "" && !strings.HasPrefix(path, "/e/") {
 		req.Header.Set("Authorization", "Bearer "+c.signingKey)
 	}
-	answer, err := roundTrip(c.http, req)
+	_, answer, err := roundTrip(c.http, req)
 	if err != nil {
 		var s *statusError
 		if errors.As(err, &s) {
-			return err
+			return fmt.Errorf("the Inngest server at %s: %w", c.base, err)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("the Inngest server at %s has not answered in time: %w", c.base, context.Cause(ctx))
 		}
 		return fmt.Errorf("the Inngest server at %s cannot be reached (is it running?): %w", c.base, reason(err))
 	}
@@ -133,21 +136,21 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	return nil
 }
 
-// roundTrip returns the body of a 2xx answer; any other is a *statusError.
-func roundTrip(client *http.Client, req *http.Request) ([]byte, error) {
+// roundTrip returns a 2xx answer; any other is a *statusError.
+func roundTrip(client *http.Client, req *http.Request) (http.Header, []byte, error) {
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, &statusError{res.StatusCode, res.Status, body}
+		return nil, nil, &statusError{res.StatusCode, res.Status, body}
 	}
-	return body, nil
+	return res.Header, body, nil
 }
 
 // reason takes the wrapping off an error of net/http that repeats the URL, which may hold a key.

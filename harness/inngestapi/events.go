@@ -28,7 +28,8 @@ type Event struct {
 	V string `json:"v,omitempty"`
 }
 
-// Send sends events in one request and returns the id, a ULID, that the server gave to each.
+// Send sends events in one request and returns the id, a ULID, that the server gave to each. When it refuses one of
+// several, it may have taken others: then there are ids beside the error.
 func (c *Client) Send(ctx context.Context, events ...Event) ([]string, error) {
 	if len(events) == 0 {
 		return nil, errors.New("send: no event given")
@@ -42,11 +43,7 @@ func (c *Client) Send(ctx context.Context, events ...Event) ([]string, error) {
 			events[i].Data = json.RawMessage(data)
 		}
 	}
-	var answer struct {
-		IDs    []string `json:"ids"`
-		Status int      `json:"status"`
-		Error  string   `json:"error"`
-	}
+	var answer sendAnswer
 	err := c.do(ctx, http.MethodPost, "/e/"+url.PathEscape(c.eventKey), events, &answer)
 	var s *statusError
 	switch {
@@ -54,14 +51,28 @@ func (c *Client) Send(ctx context.Context, events ...Event) ([]string, error) {
 		return nil, fmt.Errorf("send %s: it is larger than the server takes: %w", names(events), err)
 	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
 		return nil, fmt.Errorf("send %s: the server does not take this event key: %w", names(events), err)
+	case errors.As(err, &s) && s.code == http.StatusBadRequest:
+		_ = json.Unmarshal(s.body, &answer) // what it says instead is in err
+		return answer.taken(), fmt.Errorf("send %s: the server refused: %w", names(events), err)
 	case err != nil:
 		return nil, fmt.Errorf("send %s: %w", names(events), err)
 	case answer.Error != "" || answer.Status/100 != 2:
-		return nil, fmt.Errorf("send %s: the server refused: %s", names(events), answer.Error)
-	case len(answer.IDs) != len(events):
-		return nil, fmt.Errorf("send %s: the server answered with %d ids for %d events", names(events), len(answer.IDs), len(events))
+		return answer.taken(), fmt.Errorf("send %s: the server refused: %s", names(events), answer.Error)
+	case len(answer.taken()) != len(events):
+		return answer.taken(), fmt.Errorf("send %s: the server answered with %d ids for %d events", names(events), len(answer.taken()), len(events))
 	}
 	return answer.IDs, nil
+}
+
+type sendAnswer struct {
+	IDs    []string `json:"ids"`
+	Status int      `json:"status"`
+	Error  string   `json:"error"`
+}
+
+// taken are the ids of the events that the server took; for others it has empty ones.
+func (a sendAnswer) taken() []string {
+	return slices.DeleteFunc(slices.Clone(a.IDs), func(id string) bool { return id == "" })
 }
 
 func names(events []Event) string {
@@ -108,38 +119,52 @@ func (c *Client) Event(ctx context.Context, id string) (ReceivedEvent, error) {
 
 // EventFilter chooses events. Since is required.
 type EventFilter struct {
-	// Since is when they were received, at the earliest.
-	Since time.Time
+	// Since and Until are when they were received. A zero Until means now.
+	Since, Until time.Time
 	// Names are the names they may have. Empty: any.
 	Names []string
 	// Internal includes those that the server itself makes, whose names begin with "inngest/".
 	Internal bool
-	// Limit is the most to return. Zero: 100.
+	// Limit is the most to return. Zero: all.
 	Limit int
 }
 
-// Events returns events, newest first.
+// eventsPage is how many events the server puts on one page at most. Asked for more than 51 it gives 40.
+const eventsPage = 50
+
+// Events returns events, newest first. It costs one request for 50 of them.
 func (c *Client) Events(ctx context.Context, f EventFilter) ([]ReceivedEvent, error) {
-	if f.Limit == 0 {
-		f.Limit = 100
-	}
 	filter := map[string]any{"from": f.Since.UTC().Format(time.RFC3339Nano), "includeInternalEvents": f.Internal}
+	if !f.Until.IsZero() {
+		filter["until"] = f.Until.UTC().Format(time.RFC3339Nano)
+	}
 	if len(f.Names) > 0 {
 		filter["eventNames"] = f.Names
 	}
-	var data struct {
-		EventsV2 struct {
-			Edges []struct{ Node receivedEvent }
+	var all []ReceivedEvent
+	for after := ""; ; {
+		var data struct {
+			EventsV2 struct {
+				Edges []struct {
+					Node   receivedEvent
+					Cursor string
+				}
+			}
+		}
+		err := c.query(ctx, "query($n:Int!,$a:String,$f:EventsFilter!){eventsV2(first:$n,after:$a,filter:$f){edges{cursor node{"+eventFields+"}}}}",
+			map[string]any{"n": eventsPage, "a": after, "f": filter}, &data)
+		if err != nil {
+			return nil, fmt.Errorf("list events: %w", err)
+		}
+		for _, e := range data.EventsV2.Edges {
+			all = append(all, e.Node.export())
+			after = e.Cursor
+			if len(all) == f.Limit {
+				return all, nil
+			}
+		}
+		if len(data.EventsV2.Edges) < eventsPage {
+			return all, nil
 		}
 	}
-	err := c.query(ctx, "query($n:Int!,$f:EventsFilter!){eventsV2(first:$n,filter:$f){edges{node{"+eventFields+"}}}}",
-		map[string]any{"n": f.Limit, "f": filter}, &data)
-	if err != nil {
-		return nil, fmt.Errorf("list events: %w", err)
-	}
-	var all []ReceivedEvent
-	for _, e := range data.EventsV2.Edges {
-		all = append(all, e.Node.export())
-	}
-	return all, nil
 }

@@ -1,12 +1,11 @@
 package inngestapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -27,12 +26,13 @@ type Run struct {
 	Function string // the function's id, without the app's
 	App      string // the app's id
 	Status   string
-	// Output is what the function returned; of a failed run there is Error instead.
+	// Output is what the function returned, nil for null and for nothing; the server rounds numbers beyond 2⁵³. Of a
+	// failed run there is Error instead.
 	Output json.RawMessage
 	Error  string
-	// EventIDs are the ULIDs of the events that started it. [Client.EventRuns] leaves them out.
+	// EventIDs are the ULIDs of the events that started it; of a batch [Client.EventRuns] has only the one asked for.
 	EventIDs []string
-	// Times are zero as long as they are still to come.
+	// Times are zero as long as they are still to come. The end of a cancelled run is up to 10 s late.
 	Queued, Started, Ended time.Time
 }
 
@@ -63,8 +63,10 @@ func (r run) export() Run {
 	if r.EndedAt != nil && Final(out.Status) {
 		out.Ended = *r.EndedAt
 	}
-	if r.Output != nil && Final(out.Status) {
-		out.Output, out.Error = split([]byte(*r.Output), out.Status == Failed)
+	if r.Output != nil && out.Status == Failed {
+		out.Error = errorText([]byte(*r.Output))
+	} else if r.Output != nil && Final(out.Status) {
+		out.Output = value([]byte(*r.Output))
 	}
 	return out
 }
@@ -88,175 +90,118 @@ func status(s string) string {
 	}
 }
 
-// EventRuns returns the runs that an event started, in the order in which they were queued. It is empty for an event
-// that has not been picked up, that nobody listens for, or whose own id was used before.
+// EventRuns returns the runs that an event started, in the order in which they were queued, or [ErrNotFound] for an
+// event that the server does not show (yet). It is empty for an event that has not been picked up, that nobody listens
+// for, or whose own id was used for another one: of two that are sent within a quarter of a second either may be the one
+// that starts the runs, so look at both.
 func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	var data struct{ EventV2 struct{ Runs []run } }
-	if err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{"+runFields+"}}}", map[string]any{"id": eventID}, &data); err != nil {
+	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{"+runFields+"}}}", map[string]any{"id": eventID}, &data)
+	if err != nil {
 		return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 	}
 	runs := make([]Run, 0, len(data.EventV2.Runs))
 	for _, r := range data.EventV2.Runs {
+		r.TriggerIDs = []string{eventID} // this list is the one place that leaves them out
 		runs = append(runs, r.export())
 	}
 	return runs, nil
 }
 
-// Run returns a run by its id, or [ErrNotFound].
+// outputLag bounds how long a run that has ended is asked again for what it came to. There is always something: a
+// function that returns nothing has the output null.
+const (
+	outputLag   = 2 * time.Second
+	outputPause = 10 * time.Millisecond
+)
+
+// Run returns a run by its id, or [ErrNotFound]. When it has come to its end, its output or error is there too.
 func (c *Client) Run(ctx context.Context, id string) (Run, error) {
+	for began := time.Now(); ; {
+		r, err := c.run(ctx, id)
+		if err != nil {
+			return Run{}, fmt.Errorf("read run %s: %w", id, err)
+		}
+		done := r.export()
+		if r.Output != nil || done.Status != Completed && done.Status != Failed {
+			return done, nil
+		}
+		// The server shows an end first, writes the output down with it into the run's span, and some 100 ms later
+		// to where it was looked for.
+		known, err := c.spanOutput(ctx, id, &done)
+		if err != nil {
+			return Run{}, fmt.Errorf("read the output of run %s: %w", id, err)
+		}
+		if known || time.Since(began) > outputLag {
+			return done, nil
+		}
+		if err := pause(ctx, outputPause); err != nil {
+			return Run{}, fmt.Errorf("read run %s: %w", id, err)
+		}
+	}
+}
+
+// spanOutput fills in a run's output or error from its span, and reports whether it was there.
+func (c *Client) spanOutput(ctx context.Context, id string, r *Run) (known bool, err error) {
+	var where struct {
+		Run struct{ Trace struct{ OutputID string } }
+	}
+	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID}}}", map[string]any{"id": id}, &where)
+	if err != nil || where.Run.Trace.OutputID == "" {
+		return false, err
+	}
+	var what struct {
+		Output struct {
+			Data  *string
+			Error *struct{ Name, Message string }
+		}
+	}
+	err = c.query(ctx, "query($id:String!){output:runTraceSpanOutputByID(outputID:$id){data error{name message}}}",
+		map[string]any{"id": where.Run.Trace.OutputID}, &what)
+	switch {
+	case err != nil:
+		return false, err
+	case r.Status == Failed && what.Output.Error != nil:
+		r.Error = cmp.Or(what.Output.Error.Message, what.Output.Error.Name)
+		return true, nil
+	case r.Status == Completed && what.Output.Data != nil && *what.Output.Data != "":
+		r.Output = value([]byte(*what.Output.Data))
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
+func (c *Client) run(ctx context.Context, id string) (*run, error) {
 	var data struct{ Run *run }
 	if err := c.query(ctx, "query($id:String!){run(runID:$id){"+runFields+"}}", map[string]any{"id": id}, &data); err != nil {
-		return Run{}, fmt.Errorf("read run %s: %w", id, err)
+		return nil, err
 	}
 	if data.Run == nil {
-		return Run{}, fmt.Errorf("read run %s: %w", id, ErrNotFound)
+		return nil, ErrNotFound
 	}
-	return data.Run.export(), nil
+	return data.Run, nil
 }
 
-// Step is one step of a run.
-type Step struct {
-	ID       string // as in the code
-	HashedID string // as on the wire; repeated ids have different ones
-	Op       string // RUN, SLEEP, WAIT_FOR_EVENT, INVOKE, …
-	Status   string
-	// Output is what the step returned; of a failed one there is Error instead.
-	Output json.RawMessage
-	Error  string
-	// Attempts are its tries, in order. A step that was tried once has one.
-	Attempts []Attempt
-	// Times are zero as long as they are still to come.
-	Started, Ended time.Time
-}
-
-// Attempt is one try of a step, or of the function's code outside its steps.
-type Attempt struct {
-	Status         string
-	Error          string
-	Started, Ended time.Time
-}
-
-// span is one node of a run's trace in the v2 API.
-type span struct {
-	Name      string
-	Status    string
-	StepID    string
-	StepOp    string
-	Output    json.RawMessage
-	StartedAt *time.Time
-	EndedAt   *time.Time
-	Children  []span
-}
-
-// RunTrace is what happened within a run.
-type RunTrace struct {
-	// Steps are in the order in which they began.
-	Steps []Step
-	// Outside are the tries of the function's own code, outside its steps: more than one, or a failed one, where it
-	// failed by itself.
-	Outside []Attempt
-}
-
-// Trace returns what happened within a run so far, or [ErrNotFound].
-func (c *Client) Trace(ctx context.Context, runID string) (RunTrace, error) {
-	var answer struct {
-		Data struct{ RootSpan span }
-	}
-	err := c.do(ctx, http.MethodGet, "/api/v2/runs/"+runID+"/trace?includeOutput=true", nil, &answer)
-	var s *statusError
-	if errors.As(err, &s) && s.code == http.StatusNotFound {
-		return RunTrace{}, fmt.Errorf("read the trace of run %s: %w", runID, ErrNotFound)
-	}
-	if err != nil {
-		return RunTrace{}, fmt.Errorf("read the trace of run %s: %w", runID, err)
-	}
-	return readTrace(answer.Data.RootSpan), nil
-}
-
-// readTrace makes steps of spans. Without checkpointing the server writes one span for a step as a whole, with a child
-// for each attempt where there is more than one, and then one more for each attempt: the first of a step's spans is
-// the one to believe.
-func readTrace(root span) RunTrace {
-	var t RunTrace
-	seen := map[string]bool{}
-	for _, s := range root.Children {
-		switch {
-		case s.StepID == "" && s.Name == "Finalization":
-			t.Outside = attempts(s)
-		case s.StepID == "" || seen[s.StepID]:
-		default:
-			seen[s.StepID] = true
-			t.Steps = append(t.Steps, s.step())
-		}
-	}
-	return t
-}
-
-func (s span) step() Step {
-	step := Step{ID: s.Name, HashedID: s.StepID, Op: s.StepOp, Status: status(s.Status), Attempts: attempts(s)}
-	step.Started, step.Ended = s.times()
-	if Final(step.Status) {
-		step.Output, step.Error = split(s.Output, step.Status == Failed)
-	}
-	if step.Error == "" && step.Status == Failed && len(step.Attempts) > 0 {
-		step.Error = step.Attempts[len(step.Attempts)-1].Error
-	}
-	return step
-}
-
-func attempts(s span) []Attempt {
-	tries := s.Children
-	if len(tries) == 0 || !strings.HasPrefix(tries[0].Name, "Attempt ") {
-		tries = []span{s}
-	}
-	var all []Attempt
-	for _, try := range tries {
-		a := Attempt{Status: status(try.Status)}
-		a.Started, a.Ended = try.times()
-		if a.Status == Failed {
-			_, a.Error = split(try.Output, true)
-		}
-		all = append(all, a)
-	}
-	return all
-}
-
-func (s span) times() (started, ended time.Time) {
-	if s.StartedAt != nil {
-		started = *s.StartedAt
-	}
-	if s.EndedAt != nil {
-		ended = *s.EndedAt
-	}
-	return started, ended
-}
-
-// split takes apart what the server calls output: {"data": …} of a step, {"error": {…}} of a run that failed, or the
-// fields of an error alone, or the value itself.
-func split(output []byte, failed bool) (value json.RawMessage, text string) {
+// value is a JSON value as it was written, nil for null.
+func value(output []byte) json.RawMessage {
+	output = bytes.TrimSpace(output)
 	if len(output) == 0 || string(output) == "null" {
-		return nil, ""
+		return nil
 	}
-	var wrapped map[string]json.RawMessage
-	if json.Unmarshal(output, &wrapped) != nil {
-		return output, ""
-	}
-	if failed {
-		return nil, errorText(output, wrapped)
-	}
-	if data, ok := wrapped["data"]; ok && len(wrapped) == 1 {
-		return data, ""
-	}
-	return output, ""
+	return output
 }
 
-func errorText(output []byte, wrapped map[string]json.RawMessage) string {
-	if inner, ok := wrapped["error"]; ok && len(inner) > 0 && inner[0] == '{' {
-		output = inner
+// errorText is the message in the output of a failed run, which has one of three forms: the fields of an error, those
+// within a field "error", or with a text in the field "error".
+func errorText(output []byte) string {
+	var wrapped struct{ Error json.RawMessage }
+	if json.Unmarshal(output, &wrapped) == nil && bytes.HasPrefix(wrapped.Error, []byte("{")) {
+		output = wrapped.Error
 	}
 	var e struct{ Name, Message, Error string }
 	if json.Unmarshal(output, &e) != nil {
-		return string(output)
+		return strings.TrimSpace(string(output))
 	}
 	return cmp.Or(e.Message, e.Error, e.Name)
 }

@@ -3,6 +3,7 @@ package inngestapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -27,8 +28,9 @@ type Function struct {
 	App      string // the app's id
 	URL      string // where it is called
 	Triggers []Trigger
-	// Batched and Debounced functions may start no run for an event, or a later one for several.
-	Batched, Debounced bool
+	// Batched and Debounced functions start a later run for several events, or none for this one. RateLimited and
+	// Singleton ones start none while there has been another.
+	Batched, Debounced, RateLimited, Singleton bool
 }
 
 // Trigger is what starts a function: an event, on a condition or not, or a schedule.
@@ -38,60 +40,51 @@ type Trigger struct {
 	Cron       string `json:"cron"`
 }
 
+// Functions lists the functions that the server knows, of all apps.
+func (c *Client) Functions(ctx context.Context) ([]Function, error) {
+	var data struct {
+		Functions []struct {
+			Slug, URL, Config string
+			App               struct{ ExternalID string }
+		}
+	}
+	if err := c.query(ctx, "{functions{slug url config app{externalID}}}", nil, &data); err != nil {
+		return nil, fmt.Errorf("list functions: %w", err)
+	}
+	var functions []Function
+	for _, f := range data.Functions {
+		var config struct {
+			Triggers                                    []Trigger
+			BatchEvents, Debounce, RateLimit, Singleton any
+		}
+		if err := json.Unmarshal([]byte(f.Config), &config); err != nil {
+			return nil, fmt.Errorf("list functions: the configuration of %s: %w", f.Slug, err)
+		}
+		functions = append(functions, Function{
+			// The server joins the two with a hyphen, which both may contain.
+			ID: strings.TrimPrefix(f.Slug, f.App.ExternalID+"-"), App: f.App.ExternalID, URL: f.URL, Triggers: config.Triggers,
+			Batched: config.BatchEvents != nil, Debounced: config.Debounce != nil,
+			RateLimited: config.RateLimit != nil, Singleton: config.Singleton != nil,
+		})
+	}
+	return functions, nil
+}
+
 // Info is what a dev server says of itself.
 type Info struct {
 	Version   string
 	Functions []Function
 }
 
-// Info asks a dev server about itself and its functions. A server in production mode does not tell.
+// Info asks a dev server about itself and its functions. A server in production mode does not tell: ask it for
+// [Client.Functions] alone.
 func (c *Client) Info(ctx context.Context) (Info, error) {
-	var dev struct {
-		Version   string
-		Functions []struct {
-			Name, Slug string
-			Triggers   []Trigger
-			Steps      []struct{ URI string }
-			EventBatch any `json:"eventBatch"`
-			BatchEvent any `json:"batchEvents"`
-			Debounce   any `json:"debounce"`
-		}
-	}
+	var dev struct{ Version string }
 	if err := c.do(ctx, http.MethodGet, "/dev", nil, &dev); err != nil {
 		return Info{}, fmt.Errorf("ask the dev server about itself: %w", err)
 	}
-	info := Info{Version: dev.Version}
-	for _, f := range dev.Functions {
-		fn := Function{ID: f.Slug, Triggers: f.Triggers, Batched: f.EventBatch != nil || f.BatchEvent != nil, Debounced: f.Debounce != nil}
-		if len(f.Steps) > 0 {
-			fn.URL = f.Steps[0].URI
-		}
-		info.Functions = append(info.Functions, fn)
-	}
-	if err := c.nameApps(ctx, info.Functions); err != nil {
-		return Info{}, err
-	}
-	return info, nil
-}
-
-// nameApps fills in which app each function belongs to, and takes the app's id off the function's, which the server
-// joins with a hyphen that both may contain.
-func (c *Client) nameApps(ctx context.Context, functions []Function) error {
-	apps, err := c.Apps(ctx)
-	if err != nil {
-		return err
-	}
-	// The longest app id that fits is the right one: "shop-admin" before "shop".
-	slices.SortFunc(apps, func(a, b RegisteredApp) int { return cmp.Compare(len(b.ID), len(a.ID)) })
-	for i := range functions {
-		for _, a := range apps {
-			if id, ok := strings.CutPrefix(functions[i].ID, a.ID+"-"); ok {
-				functions[i].ID, functions[i].App = id, a.ID
-				break
-			}
-		}
-	}
-	return nil
+	functions, err := c.Functions(ctx)
+	return Info{Version: dev.Version, Functions: functions}, err
 }
 
 // RegisteredApp is an app that the server knows.
@@ -113,8 +106,11 @@ func (c *Client) Apps(ctx context.Context) ([]RegisteredApp, error) {
 	return data.Apps, nil
 }
 
-// syncPoll is how often the server is asked whether it lists an app that has just registered.
-const syncPoll = 10 * time.Millisecond
+const (
+	// syncPoll is how often the server is asked whether it lists an app that has just registered, listTime for how long.
+	syncPoll = 10 * time.Millisecond
+	listTime = 3 * time.Second
+)
 
 // Sync asks an app to register its functions with the server that it is configured for, and returns them once this
 // server lists them. The error says which half failed, and why.
@@ -129,28 +125,49 @@ func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
 	}
 	tick := time.NewTicker(syncPoll)
 	defer tick.Stop()
-	began := time.Now()
-	for {
+	for began := time.Now(); ; {
 		functions, err := c.functionsAt(ctx, host, u.Path)
 		if err == nil && len(functions) > 0 {
 			return functions, nil
 		}
+		if err != nil && ctx.Err() == nil {
+			return nil, fmt.Errorf("sync: %w", err)
+		}
+		if ctx.Err() != nil || time.Since(began) > listTime {
+			return nil, fmt.Errorf("sync: the app at %s answered, but the Inngest server at %s lists no function of it: does it serve any, and does its INNGEST_DEV name this server? %s",
+				app.URL, c.base, c.known(ctx))
+		}
 		select {
 		case <-tick.C:
-			if time.Since(began) < listTime {
-				continue
-			}
 		case <-ctx.Done():
 		}
-		if err == nil {
-			err = fmt.Errorf("the app at %s answered the sync, but the Inngest server at %s lists no function of it: does it serve any, and does its INNGEST_DEV name this server?", app.URL, c.base)
-		}
-		return nil, fmt.Errorf("sync: %w", err)
 	}
 }
 
-// listTime is how long the server may take to list what has been registered.
-const listTime = 3 * time.Second
+// known says which apps the server knows, for an error.
+func (c *Client) known(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	apps, err := c.Apps(ctx)
+	if err != nil {
+		return "It did not say which apps it knows: " + err.Error()
+	}
+	if len(apps) == 0 {
+		return "It knows no app."
+	}
+	var list []string
+	for _, a := range apps {
+		text := fmt.Sprintf("%s at %s with %d functions", cmp.Or(a.ID, "one without an id"), a.URL, a.FunctionCount)
+		if a.Error != "" {
+			text += " (" + a.Error + ")"
+		}
+		list = append(list, text)
+	}
+	return "It knows " + strings.Join(list, ", ") + "."
+}
+
+// sdkHeader is set by every SDK on every answer.
+const sdkHeader = "X-Inngest-Sdk"
 
 // register sends the PUT that makes an app register itself.
 func (c *Client) register(ctx context.Context, app App, host string) error {
@@ -159,15 +176,19 @@ func (c *Client) register(ctx context.Context, app App, host string) error {
 		return fmt.Errorf("sync: the app's address: %w", err)
 	}
 	req.Host = host
-	_, err = roundTrip(c.http, req)
+	header, _, err := roundTrip(c.http, req)
 	var s *statusError
 	switch {
+	case err == nil && header.Get(sdkHeader) == "":
+		return fmt.Errorf("sync: %s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdkHeader)
 	case err == nil:
 		return nil
 	case errors.As(err, &s) && s.code == http.StatusNotFound:
 		return fmt.Errorf("sync: the app listens, but serves no Inngest functions at %s (404 Not Found): mount the SDK's handler there, or name the right path", app.URL)
 	case errors.As(err, &s) && s.code == http.StatusMethodNotAllowed:
 		return fmt.Errorf("sync: %s does not take a PUT (405 Method Not Allowed): it is no SDK's handler, or one that is mounted for some methods only", app.URL)
+	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
+		return fmt.Errorf("sync: the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
 	case errors.As(err, &s):
 		return fmt.Errorf("sync: the app at %s could not register its functions: %w", app.URL, err)
 	default:
@@ -177,11 +198,11 @@ func (c *Client) register(ctx context.Context, app App, host string) error {
 
 // functionsAt returns the functions that the server calls at a host and path.
 func (c *Client) functionsAt(ctx context.Context, host, path string) ([]Function, error) {
-	info, err := c.Info(ctx)
+	functions, err := c.Functions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(info.Functions, func(f Function) bool { return !sameEndpoint(f.URL, host, path) }), nil
+	return slices.DeleteFunc(functions, func(f Function) bool { return !sameEndpoint(f.URL, host, path) }), nil
 }
 
 // Serves says whether the server lists any function of the app.
@@ -212,7 +233,7 @@ func canonicalHost(hostport string) string {
 }
 
 // RemoveApp makes the server forget the app that it calls at this URL. Apps stay registered after they end otherwise,
-// and their functions are still called.
+// and their functions are still called. For an app that the server does not know the error is [ErrNotFound].
 func (c *Client) RemoveApp(ctx context.Context, app App) error {
 	u, err := url.Parse(app.URL)
 	if err != nil {
@@ -221,8 +242,12 @@ func (c *Client) RemoveApp(ctx context.Context, app App) error {
 	if app.Host != "" {
 		u.Host = app.Host
 	}
-	u.Host = strings.Replace(u.Host, "127.0.0.1:", "localhost:", 1) // as the server has stored it
-	if err := c.do(ctx, http.MethodDelete, "/fn/remove?url="+url.QueryEscape(u.String()), nil, nil); err != nil {
+	err = c.do(ctx, http.MethodDelete, "/fn/remove?url="+url.QueryEscape(u.String()), nil, nil)
+	var s *statusError
+	if errors.As(err, &s) && s.code == http.StatusNotFound {
+		err = ErrNotFound
+	}
+	if err != nil {
 		return fmt.Errorf("remove the app at %s: %w", u, err)
 	}
 	return nil

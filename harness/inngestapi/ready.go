@@ -1,0 +1,67 @@
+package inngestapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	// readyEvent is the name of the events that Ready sends. Nobody listens for it.
+	readyEvent = "harness/ready"
+
+	readyPause = 2 * time.Millisecond
+	// readyLooks is how often the server is asked for an event before it is taken for lost.
+	readyLooks = 25
+)
+
+// Ready returns when the server works: when it not only answers, but takes in what is sent to it. For some milliseconds
+// after a start it accepts events, answers with an id, and loses them, because nobody within listens yet. So Ready sends
+// events named "harness/ready" until the server shows one, which is the only sign there is.
+func (c *Client) Ready(ctx context.Context) error {
+	for last := errors.New("it was not asked"); ; {
+		ok, err := c.takesEvents(ctx)
+		if ok {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err // once the time is over, every question fails for that alone
+		}
+		if err := pause(ctx, readyPause); err != nil {
+			return fmt.Errorf("wait for the Inngest server to be ready: %w: %w", err, last)
+		}
+	}
+}
+
+func (c *Client) takesEvents(ctx context.Context) (bool, error) {
+	if err := c.do(ctx, http.MethodGet, "/health", nil, nil); err != nil {
+		return false, err
+	}
+	ids, err := c.Send(ctx, Event{Name: readyEvent})
+	if err != nil {
+		return false, err
+	}
+	for range readyLooks {
+		if _, err = c.Event(ctx, ids[0]); err == nil || !errors.Is(err, ErrNotFound) {
+			return err == nil, err
+		}
+		if err := pause(ctx, readyPause); err != nil {
+			return false, err
+		}
+	}
+	return false, errors.New("it accepts events and does not show them")
+}
+
+// pause returns after d, or with the reason when ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
