@@ -167,11 +167,12 @@ func (r *reader) startUp(c command) {
 	require.NoError(r, cmd.Start())
 	r.up = term
 	r.Cleanup(func() {
-		_ = cmd.Cancel() // of no effect once it has ended
+		_ = cmd.Cancel() // this and the next are of no effect where it has ended in order
+		_ = cmd.Wait()
 		_ = pw.Close()
 	})
 	go term.read(pr)
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Minute)
 	defer cancel()
 	for !matches(lines(r.normal(c.output)), lines(r.normal(term.text()))) {
 		select {
