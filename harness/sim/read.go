@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,23 +29,7 @@ func (s *Sim) readDev(w http.ResponseWriter, _ *http.Request) {
 	defer s.mu.Unlock()
 	functions := []map[string]any{}
 	for _, f := range s.ordered {
-		triggers := []map[string]any{}
-		for _, t := range f.triggers {
-			one := map[string]any{}
-			if t.cron != "" {
-				one["cron"] = t.cron
-			} else {
-				one["event"] = t.event
-			}
-			if t.when != nil {
-				one["expression"] = t.when.source
-			}
-			triggers = append(triggers, one)
-		}
-		functions = append(functions, map[string]any{
-			"id": f.uuid.String(), "slug": f.id, "name": f.name, "triggers": triggers,
-			"steps": []map[string]any{{"id": "step", "name": f.name, "uri": f.url.String()}},
-		})
+		functions = append(functions, functionConfig(f))
 	}
 	handlers := []map[string]any{}
 	for _, a := range s.apps {
@@ -54,6 +39,26 @@ func (s *Sim) readDev(w http.ResponseWriter, _ *http.Request) {
 		"version": "sim-" + Version, "authed": s.options.SigningKey != "", "functions": functions, "handlers": handlers,
 		"isSingleNodeService": false,
 	})
+}
+
+func functionConfig(f *function) map[string]any {
+	triggers := []map[string]any{}
+	for _, t := range f.triggers {
+		one := map[string]any{}
+		if t.cron != "" {
+			one["cron"] = t.cron
+		} else {
+			one["event"] = t.event
+		}
+		if t.when != nil {
+			one["expression"] = t.when.source
+		}
+		triggers = append(triggers, one)
+	}
+	return map[string]any{
+		"id": f.uuid.String(), "slug": f.id, "name": f.name, "triggers": triggers,
+		"steps": []map[string]any{{"id": "step", "name": f.name, "uri": f.url.String()}},
+	}
 }
 
 func (s *Sim) readGraphQL(w http.ResponseWriter, r *http.Request) {
@@ -74,23 +79,22 @@ func (s *Sim) readGraphQL(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Sim) query(text string, variables map[string]any) (map[string]any, error) {
-	sel, err := parseQuery(text)
+	doc, err := parseQuery(text)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]any{}
-	for _, f := range sel {
-		argument := func(name string) any { return variables[f.arguments[name]] }
-		value, err := s.resolve(f.name, argument)
+	for _, f := range doc.selection {
+		value, err := s.resolve(f.name, func(name string) any { return f.argument(name, variables) })
 		if err == nil {
-			value, err = f.of.pick(value)
+			value, err = doc.pick(f.of, value)
 		}
 		if err != nil {
 			return nil, err
 		}
-		out[f.name] = value
+		out[f.alias] = value
 	}
 	return out, nil
 }
@@ -99,6 +103,11 @@ func (s *Sim) resolve(name string, argument func(string) any) (any, error) {
 	switch name {
 	case "apps":
 		return s.appObjects(), nil
+	case "functions":
+		return s.functionObjects(), nil
+	case "runTraceSpanOutputByID":
+		id, _ := argument("outputID").(string)
+		return s.outputObject(id), nil
 	case "run":
 		id, _ := argument("runID").(string)
 		if r := s.runs.find(id); r != nil {
@@ -119,7 +128,8 @@ func (s *Sim) resolve(name string, argument func(string) any) (any, error) {
 	case "eventsV2":
 		filter, _ := argument("filter").(map[string]any)
 		first, _ := argument("first").(float64)
-		return s.eventObjects(filter, int(first))
+		after, _ := argument("after").(string)
+		return s.eventObjects(filter, int(first), after)
 	}
 	return nil, fmt.Errorf("sim does not answer the query %q", name)
 }
@@ -146,7 +156,7 @@ func (s *Sim) eventObject(e *event) map[string]any {
 }
 
 // eventObjects lists events, newest first.
-func (s *Sim) eventObjects(filter map[string]any, first int) (any, error) {
+func (s *Sim) eventObjects(filter map[string]any, first int, after string) (any, error) {
 	from := time.Time{}
 	if text, _ := filter["from"].(string); text != "" {
 		var err error
@@ -165,7 +175,13 @@ func (s *Sim) eventObjects(filter map[string]any, first int) (any, error) {
 		if len(names) > 0 && !slices.Contains(names, any(e.name)) || !internal && strings.HasPrefix(e.name, reservedPrefix) {
 			continue
 		}
-		edges = append(edges, map[string]any{"node": s.eventObject(e)})
+		if after != "" { // the page before this one is passed over
+			if id.String() == after {
+				after = ""
+			}
+			continue
+		}
+		edges = append(edges, map[string]any{"cursor": id.String(), "node": s.eventObject(e)})
 	}
 	return map[string]any{"edges": edges, "totalCount": len(s.events.order)}, nil
 }
@@ -187,7 +203,37 @@ func runObject(r *run) map[string]any {
 		"output": output, "triggerIDs": []string{r.event.internal.String()},
 		"function": map[string]any{"id": r.function.uuid.String(), "slug": r.function.id, "name": r.function.name},
 		"app":      map[string]any{"externalID": r.function.app.name, "name": r.function.app.name},
+		"trace":    map[string]any{"outputID": r.text},
 	}
+}
+
+func (s *Sim) functionObjects() []map[string]any {
+	out := []map[string]any{}
+	for _, f := range s.ordered {
+		config, _ := json.Marshal(functionConfig(f)) // made of texts
+		out = append(out, map[string]any{
+			"id": f.uuid.String(), "slug": f.id, "name": f.name, "url": f.url.String(), "config": string(config),
+			"app": map[string]any{"externalID": f.app.name, "name": f.app.name},
+		})
+	}
+	return out
+}
+
+// outputObject is the output of a run, named by the run.
+func (s *Sim) outputObject(runID string) any {
+	r := s.runs.find(runID)
+	switch {
+	case r == nil:
+		return nil
+	case r.err != nil:
+		return map[string]any{"data": nil, "error": map[string]any{"name": r.err.Name, "message": r.err.Message, "stack": r.err.Stack}}
+	default:
+		return map[string]any{"data": string(r.output), "error": nil}
+	}
+}
+
+var spanStatus = map[StepStatus]string{
+	StepPlanned: "RUNNING", StepWaiting: "WAITING", StepCompleted: "COMPLETED", StepFailed: "FAILED", StepTimedOut: "COMPLETED",
 }
 
 func timeOrNil(t time.Time) any {
@@ -218,11 +264,13 @@ func (s *Sim) readTrace(w http.ResponseWriter, r *http.Request) {
 	}
 	children := []span{}
 	for _, step := range run.steps {
-		children = append(children, stepSpan(step))
+		children = append(children, stepSpans(run, step)...)
 	}
-	if len(run.failed) > 0 || run.status.Over() {
-		children = append(children, span{Name: "Finalization", Status: string(run.status), StartedAt: timeOrNil(run.started),
-			EndedAt: timeOrNil(run.ended), Children: attemptSpans(run.failed)})
+	for _, a := range run.failed {
+		children = append(children, span{Name: "executor.nonstep", Status: "FAILED", Output: wrap("error", a.Error.fields()), StartedAt: a.At, EndedAt: a.At})
+	}
+	if run.status == Completed {
+		children = append(children, span{Name: "executor.nonstep", Status: "COMPLETED", StartedAt: run.ended, EndedAt: run.ended})
 	}
 	root := span{Name: run.function.name, Status: string(run.status), StartedAt: timeOrNil(run.started), EndedAt: timeOrNil(run.ended), Children: children}
 	reply(w, http.StatusOK, map[string]any{"data": map[string]any{"runId": run.text, "rootSpan": root}})
@@ -248,31 +296,47 @@ type span struct {
 
 var spanOps = map[Op]string{OpRun: "RUN", OpSleep: "SLEEP", OpWaitForEvent: "WAIT_FOR_EVENT", OpInvoke: "INVOKE"}
 
-func stepSpan(s *Step) span {
-	status := map[StepStatus]string{
-		StepPlanned: "RUNNING", StepWaiting: "WAITING", StepCompleted: "COMPLETED", StepFailed: "FAILED", StepTimedOut: "COMPLETED",
-	}[s.Status]
-	out := span{Name: s.ID, Status: status, StepID: s.Hash, StepOp: spanOps[s.Op], StartedAt: timeOrNil(s.Started), EndedAt: timeOrNil(s.Ended)}
-	switch {
-	case s.Error != nil:
-		out.Output = wrap("error", s.Error)
-	case s.Output != nil:
-		out.Output = slices.Concat(json.RawMessage(`{"data":`), s.Output, json.RawMessage(`}`))
+// stepSpans are a step as the server shows it: a span for each of its attempts.
+func stepSpans(r *run, s *Step) []span {
+	base := span{Name: baseName(r, s.ID), StepID: s.Hash, StepOp: spanOps[s.Op], StartedAt: timeOrNil(s.Started), EndedAt: timeOrNil(s.Ended)}
+	if len(s.Attempts) == 0 {
+		base.Status, base.Output = spanStatus[s.Status], shownValue(s.Output)
+		if s.Error != nil {
+			base.Output = wrap("error", s.Error.fields())
+		}
+		return []span{base}
 	}
-	if len(s.Attempts) > 1 {
-		out.Children = attemptSpans(s.Attempts)
-	}
-	return out
-}
-
-func attemptSpans(attempts []Attempt) []span {
 	var out []span
-	for _, a := range attempts {
-		one := span{Name: fmt.Sprintf("Attempt %d", a.Number), Status: "COMPLETED", StartedAt: a.At, EndedAt: a.At}
+	for _, a := range s.Attempts {
+		one := base
+		one.Status, one.Output, one.StartedAt, one.EndedAt = "COMPLETED", shownValue(s.Output), a.At, a.At
 		if a.Error != nil {
-			one.Status, one.Output = "FAILED", wrap("error", a.Error)
+			one.Status, one.Output = "FAILED", wrap("error", a.Error.fields())
+			if a.RetryAt.IsZero() {
+				one.StepOp = "" // the server gives no operation to a failure that is final
+			}
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// shownValue is an output as the server's traces have it: what is no object is wrapped into one.
+func shownValue(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || raw[0] == '{' {
+		return raw
+	}
+	return slices.Concat(json.RawMessage(`{"data":`), raw, json.RawMessage(`}`))
+}
+
+// baseName is a step's id without the number of its repeated use.
+func baseName(r *run, id string) string {
+	i := strings.LastIndexByte(id, ':')
+	if i < 0 {
+		return id
+	}
+	if _, err := strconv.Atoi(id[i+1:]); err != nil || r.byHash[StepHash(id[:i], 0)] == nil {
+		return id
+	}
+	return id[:i]
 }

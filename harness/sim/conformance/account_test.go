@@ -25,7 +25,16 @@ type runAccount struct {
 	Status   string
 	Output   any    `json:",omitempty"`
 	Error    string `json:",omitempty"`
+	Steps    []stepAccount
 	Calls    []callAccount
+}
+
+// stepAccount is a step as a server's trace shows it.
+type stepAccount struct {
+	ID, Op, Status string
+	Output         any    `json:",omitempty"`
+	Error          string `json:",omitempty"`
+	Attempts       []string
 }
 
 // callAccount is one call to the app and its answer, as seen by the app.
@@ -119,14 +128,17 @@ func (r *recorder) busy(n int) {
 	r.last = time.Now()
 }
 
-// quiet returns how long no call has been under way, and which runs there have been.
-func (r *recorder) quiet() (time.Duration, []string) {
+// quiet returns how long no call has been under way, how many there have been, and of which runs.
+func (r *recorder) quiet() (quiet time.Duration, calls int, runs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.calls > 0 {
-		return 0, slices.Clone(r.order)
+		return 0, 0, nil
 	}
-	return time.Since(r.last), slices.Clone(r.order)
+	for _, of := range r.runs {
+		calls += len(of)
+	}
+	return time.Since(r.last), calls, slices.Clone(r.order)
 }
 
 func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRecorder) {
@@ -231,6 +243,7 @@ func (r *recorder) account(read func(runID string) runAccount, loose bool) accou
 				one.Calls[i].Steps, one.Calls[i].Stack, one.Calls[i].Current, one.Calls[i].PlanFirst = nil, 0, 0, false
 			}
 			slices.SortFunc(one.Calls, byJSON)
+			slices.SortFunc(one.Steps, byJSON)
 		}
 		a.Runs = append(a.Runs, one)
 	}

@@ -108,8 +108,8 @@ type world interface {
 	url() string
 	// register makes the app known.
 	register(app http.Handler) error
-	// settle waits until the server has done all that it can do now.
-	settle(r *recorder)
+	// settle waits until the app has been called so many times in all, and the server has done all that it can do now.
+	settle(r *recorder, calls int)
 	// finish waits until n runs are over and nothing is left to do.
 	finish(r *recorder, n int)
 	read(runID string) runAccount
@@ -132,7 +132,7 @@ func newSimWorld(t testing.TB) *simWorld {
 
 func (w *simWorld) url() string                     { return w.srv.URL }
 func (w *simWorld) register(app http.Handler) error { return w.s.Serve(w.t.Context(), app) }
-func (w *simWorld) settle(*recorder)                { require.NoError(w.t, w.s.Settle(w.t.Context())) }
+func (w *simWorld) settle(*recorder, int)           { require.NoError(w.t, w.s.Settle(w.t.Context())) }
 func (w *simWorld) read(id string) runAccount       { return readRun(w.t, w.api, id) }
 
 func (w *simWorld) finish(_ *recorder, n int) {
@@ -164,20 +164,20 @@ func (w *realWorld) register(app http.Handler) error {
 // calm is how long nothing must happen before the real server is taken to be done: it looks at its events every 250 ms.
 const calm = 900 * time.Millisecond
 
-func (w *realWorld) settle(r *recorder) { w.wait(r, 0) }
+func (w *realWorld) settle(r *recorder, calls int) { w.wait(r, 0, calls) }
 
-func (w *realWorld) finish(r *recorder, n int) { w.wait(r, n) }
+func (w *realWorld) finish(r *recorder, n int) { w.wait(r, n, 0) }
 
-func (w *realWorld) wait(r *recorder, n int) {
+func (w *realWorld) wait(r *recorder, n, calls int) {
 	began := time.Now()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.NewTimer(100 * time.Second)
 	defer deadline.Stop()
 	for {
-		quiet, runs := r.quiet()
+		quiet, seen, runs := r.quiet()
 		over := 0
-		if quiet >= calm && time.Since(began) >= calm {
+		if quiet >= calm && time.Since(began) >= calm && seen >= calls {
 			for _, id := range runs {
 				if run, err := w.api.Run(w.t.Context(), id); err == nil && inngestapi.Final(run.Status) {
 					over++
@@ -215,6 +215,18 @@ func readRun(t testing.TB, api *inngestapi.Client, id string) runAccount {
 	out := runAccount{Status: run.Status, Error: scrubText(run.Error)}
 	if len(run.Output) > 0 {
 		out.Output = scrub(decode(run.Output))
+	}
+	trace, err := api.Trace(t.Context(), id)
+	require.NoError(t, err)
+	for _, s := range trace.Steps {
+		step := stepAccount{ID: s.ID, Op: s.Op, Status: s.Status, Error: scrubText(s.Error)}
+		if len(s.Output) > 0 {
+			step.Output = scrub(decode(s.Output))
+		}
+		for _, a := range s.Attempts {
+			step.Attempts = append(step.Attempts, a.Status+" "+scrubText(a.Error))
+		}
+		out.Steps = append(out.Steps, step)
 	}
 	return out
 }
@@ -279,7 +291,7 @@ func (p *play) sendID(name, id string, d data) {
 	}
 }
 
-func (p *play) settle() { p.w.settle(p.rec) }
+func (p *play) settle(calls int) { p.w.settle(p.rec, calls) }
 
 // post sends a body to the event API as it is, and notes whether it was refused.
 func (p *play) post(body string) {
