@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
@@ -58,6 +59,8 @@ type runner interface {
 	pause() error
 	resume() error
 	tail() []string
+	// since returns what it printed from a moment on, as far as that is kept.
+	since(time.Time) []string
 	// died is closed when it ends; cause then tells why, nil for an end that was asked for.
 	died() <-chan struct{}
 	cause() error
@@ -258,6 +261,7 @@ type hosted struct{}
 func (hosted) start(context.Context) error              { return nil }
 func (hosted) end(context.Context, time.Duration) error { return nil }
 func (hosted) tail() []string                           { return nil }
+func (hosted) since(time.Time) []string                 { return nil }
 func (hosted) died() <-chan struct{}                    { return nil }
 func (hosted) cause() error                             { return nil }
 func (hosted) pause() error                             { return hosted{}.refuse() }
@@ -321,10 +325,11 @@ func (r *handlerRunner) end(ctx context.Context, grace time.Duration) error {
 func (*handlerRunner) pause() error {
 	return fmt.Errorf("pause an app that runs in this process: %w: run it as a command", ErrUnsupported)
 }
-func (*handlerRunner) resume() error           { return nil }
-func (*handlerRunner) tail() []string          { return nil }
-func (r *handlerRunner) died() <-chan struct{} { return r.done }
-func (r *handlerRunner) cause() error          { return r.err }
+func (*handlerRunner) resume() error            { return nil }
+func (*handlerRunner) tail() []string           { return nil }
+func (*handlerRunner) since(time.Time) []string { return nil }
+func (r *handlerRunner) died() <-chan struct{}  { return r.done }
+func (r *handlerRunner) cause() error           { return r.err }
 
 // commandRunner runs an app as a program.
 type commandRunner struct {
@@ -333,12 +338,48 @@ type commandRunner struct {
 	path    string
 	logFile string
 	process *proc.Process
+	said    transcript
+}
+
+// transcript keeps the last lines that a program printed, with their times.
+type transcript struct {
+	mu    sync.Mutex
+	lines []saidLine
+}
+
+type saidLine struct {
+	at   time.Time
+	text string
+}
+
+// keptLines is how many lines a transcript keeps.
+const keptLines = 2000
+
+func (t *transcript) add(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.lines) == keptLines {
+		t.lines = slices.Delete(t.lines, 0, keptLines/4)
+	}
+	t.lines = append(t.lines, saidLine{time.Now(), text})
+}
+
+func (t *transcript) since(at time.Time) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var texts []string
+	for _, l := range t.lines {
+		if !l.at.Before(at) {
+			texts = append(texts, l.text)
+		}
+	}
+	return texts
 }
 
 func (r *commandRunner) start(ctx context.Context) error {
 	p, err := proc.Start(ctx, proc.Spec{
 		Name: "app", Path: r.Args[0], Args: r.Args[1:], Dir: r.Dir,
-		Env: r.env.environ(r.Env), LogFile: r.logFile, OnLine: r.OnLine,
+		Env: r.env.environ(r.Env), LogFile: r.logFile, OnLine: r.hear,
 	})
 	if err != nil {
 		return fmt.Errorf("run %s: %w", strings.Join(r.Args, " "), err)
@@ -353,6 +394,14 @@ func (r *commandRunner) start(ctx context.Context) error {
 			strings.Join(r.Args, " "), r.StartTimeout, listen, err)
 	}
 	return err
+}
+
+// hear keeps a line and passes it on.
+func (r *commandRunner) hear(line string) {
+	r.said.add(line)
+	if r.OnLine != nil {
+		r.OnLine(line)
+	}
 }
 
 // answers returns nil when the app answers HTTP, whatever it says: whether it serves functions is for the sync to
@@ -377,8 +426,9 @@ func (r *commandRunner) end(ctx context.Context, grace time.Duration) error {
 	return r.process.Stop(ctx, grace)
 }
 
-func (r *commandRunner) pause() error          { return r.process.Pause() }
-func (r *commandRunner) resume() error         { return r.process.Resume() }
-func (r *commandRunner) tail() []string        { return r.process.Tail() }
-func (r *commandRunner) died() <-chan struct{} { return r.process.Done() }
-func (r *commandRunner) cause() error          { return r.process.Err() }
+func (r *commandRunner) pause() error                { return r.process.Pause() }
+func (r *commandRunner) resume() error               { return r.process.Resume() }
+func (r *commandRunner) tail() []string              { return r.process.Tail() }
+func (r *commandRunner) since(at time.Time) []string { return r.said.since(at) }
+func (r *commandRunner) died() <-chan struct{}       { return r.process.Done() }
+func (r *commandRunner) cause() error                { return r.process.Err() }

@@ -103,7 +103,7 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 	took := time.Since(began)
 	if err != nil {
 		why := fmt.Sprintf("what happened cannot be read: %v", err)
-		trace := &Trace{EventID: tr.eventID, Unquiet: why, Evidence: []string{why}, Taken: time.Now(), Log: s.Tail(App)}
+		trace := &Trace{EventID: tr.eventID, Unquiet: why, Evidence: []string{why}, Taken: time.Now(), Log: s.appLog(tr.since)}
 		return &Verdict{Outcome: CannotBeJudged, Why: why, Took: took, Trace: trace}, nil
 	}
 	c := check(e, trace, o)

@@ -143,8 +143,8 @@ func (s *Stack) report(err error) {
 	}
 }
 
-// Died delivers at most one error: the exit, with the end of its log, of the first server or app that ended without
-// being told to.
+// Died delivers the exit, with the end of its log, of a server or app that ended without being told to: of the first
+// one, and of later ones to whoever goes on reading. What nobody reads in time is dropped but for one.
 func (s *Stack) Died() <-chan error { return s.died }
 
 // Backend is the name of the backend that started the servers.
@@ -331,6 +331,9 @@ func (s *Stack) State() State {
 		MailHog: StateMailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   StateMongo{ends.Mongo},
 	}
+	if uri, err := mongoURI(ends.Mongo, s.options.Database); err == nil { // without an app it was not looked at yet
+		state.Mongo.URI = uri
+	}
 	if env, ok := s.Env(); ok {
 		state.App = StateApp{URL: env.AppURL, Path: s.options.AppPath}
 		state.Mongo.URI = env.MongoURI
@@ -350,6 +353,13 @@ func (s *Stack) Tail(name Service) []string {
 	var tail []string
 	_ = s.withApp(func(a *app) error { tail = a.runner.tail(); return nil })
 	return tail
+}
+
+// appLog returns what the app printed from a moment on.
+func (s *Stack) appLog(since time.Time) []string {
+	var lines []string
+	_ = s.withApp(func(a *app) error { lines = a.runner.since(since); return nil })
+	return lines
 }
 
 // Close stops the app, then the servers, and frees all that the stack made. It may be called more than once. ctx

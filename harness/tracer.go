@@ -473,7 +473,7 @@ func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string
 	slices.SortStableFunc(tr.Deliveries, func(a, b Delivery) int { return a.Began.Compare(b.Began) })
 	slices.SortStableFunc(tr.Runs, func(a, b TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
 	tr.Evidence = t.evidence(tr)
-	tr.SyncError, tr.Log = t.s.syncError(), t.s.Tail(App)
+	tr.SyncError, tr.Log = t.s.syncError(), t.s.appLog(t.since)
 	return tr
 }
 
