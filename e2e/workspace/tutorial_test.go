@@ -226,8 +226,12 @@ var varying = []struct {
 	{regexp.MustCompile(`(\S)[ \t]{2,}`), "$1  "},                      // columns are as wide as what stands in them
 }
 
+// progress is what a suite prints where its servers take long to start.
+var progress = regexp.MustCompile(`(?m)^harnesstest: (mongo|mailhog|inngest|app) .*\n`)
+
 func (r *reader) normal(text string) string {
 	text = strings.ReplaceAll(text, r.dir, "/home/kim/shop")
+	text = progress.ReplaceAllString(text, "")
 	for _, v := range varying {
 		text = v.pattern.ReplaceAllString(text, v.name)
 	}
