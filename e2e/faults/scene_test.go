@@ -325,6 +325,9 @@ func (s *scene) outcomes() []outcome {
 			case o == nil:
 			case c.Mail.Accepted:
 				o.accepted = append(o.accepted, c.Mail.MessageID)
+				if !c.Mail.Told || c.Ended.Sub(c.Mail.AcceptedAt) >= phase {
+					o.unheard++
+				}
 			default:
 				o.refused++
 			}

@@ -22,9 +22,10 @@ import (
 )
 
 // The app's times: short enough for a test to wait for them, and so long that a busy machine does not look like a
-// fault. A phase of a delivery may take a third of mailTimeout.
+// fault. A phase of a delivery, such as waiting for the server to accept the message, may take a third of mailTimeout.
 const (
 	mailTimeout     = 6 * time.Second
+	phase           = mailTimeout / 3
 	redispatchAfter = 5 * time.Second
 )
 
