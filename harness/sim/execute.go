@@ -178,6 +178,7 @@ func (s *Sim) checkStuck(it *item) {
 // handleFailure records a call that failed as a whole, and tries again or ends the run.
 func (s *Sim) handleFailure(it *item, a *answer, shown *Error) {
 	r := it.run
+	s.options.Logger.Warn("call failed", "run", r.text, "function", r.function.id, "attempt", it.attempt, "error", shown.Message)
 	tried := Attempt{Number: it.attempt, At: s.clock(), Error: shown}
 	if again := !a.noRetry && it.attempt+1 < r.function.attempts; again {
 		tried.RetryAt = s.retry(it, a)

@@ -89,6 +89,7 @@ func (s *Sim) end(r *run, status Status) {
 		return
 	}
 	r.status, r.ended = status, s.clock()
+	s.options.Logger.Info("run ended", "run", r.text, "function", r.function.id, "status", status, "at", r.ended)
 	for _, w := range r.waits {
 		if !w.over {
 			s.dropWait(w)
