@@ -20,6 +20,13 @@ type span struct {
 	Marked bool
 }
 
+// Place says where a group starts, for a person.
+func (l diffLine) Place() string {
+	_, after, _ := strings.Cut(l.Spans[0].Text, "+")
+	line, _, _ := strings.Cut(after, ",")
+	return "line " + strings.TrimRight(line, " @")
+}
+
 const (
 	maxDiffLines = 400  // shown of one difference
 	maxDiffLine  = 2000 // bytes shown of one line

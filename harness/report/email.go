@@ -176,7 +176,7 @@ func height(text string) int {
 	for line := range strings.Lines(text) {
 		lines += 1 + len(line)/70
 	}
-	return min(1400, max(420, 320+26*lines))
+	return min(1200, max(400, 270+19*lines))
 }
 
 // openAtMost is how many emails that nobody needs to look at are shown unasked.

@@ -13,6 +13,7 @@ const (
 	// maxSummaryItems is how many failures, and how many changed emails, a summary shows in full.
 	maxSummaryItems = 20
 	maxSummaryBlock = 4_000 // bytes of one of them
+	maxSummaryText  = 300   // bytes of one piece of text outside of them
 )
 
 // WriteMarkdown writes a summary for a pull request: what failed and why, which emails changed and how, and what the
@@ -37,11 +38,11 @@ func (rep *Report) WriteMarkdown(w io.Writer) error {
 		b.WriteString("\n### Failed\n")
 	}
 	for i, t := range p.Failed {
-		if i == maxSummaryItems {
+		if i == maxSummaryItems || b.Len() > maxSummary/2 {
 			fmt.Fprintf(&b, "\n… and %d more: see %s.\n", len(p.Failed)-i, PageFile)
 			break
 		}
-		fmt.Fprintf(&b, "\n<details><summary>%s <i>%s</i><br>%s</summary>\n\n", escape(t.Short), escape(t.Backend), escape(clip(firstLine(t.reason()), 300)))
+		fmt.Fprintf(&b, "\n<details><summary>%s <i>%s</i><br>%s</summary>\n\n", escape(t.Short), escape(t.Backend), escape(firstLine(t.reason())))
 		b.WriteString(fence("text", clip(t.failureText(), maxSummaryBlock)))
 		b.WriteString("\n</details>\n")
 	}
@@ -50,6 +51,9 @@ func (rep *Report) WriteMarkdown(w io.Writer) error {
 	if p.Bench != nil {
 		b.WriteString("\n### Measurements\n\n| what | median | 95 % interval | n | |\n|---|---:|---|---:|---|\n")
 		for _, f := range p.Bench.Rows {
+			if b.Len() > maxSummary {
+				break
+			}
 			fmt.Fprintf(&b, "| %s | %s | %s – %s | %d | %s |\n", escape(f.Name), milliseconds(f.Median), milliseconds(f.Low), milliseconds(f.High), f.N, escape(f.Note))
 		}
 	}
@@ -66,12 +70,12 @@ func writeChanged(b *strings.Builder, p *page) {
 		}
 		b.WriteString("\n### Changed emails\n")
 		for _, e := range g.Emails {
-			if shown == maxSummaryItems || b.Len() > maxSummary-2*maxSummaryBlock {
+			if shown == maxSummaryItems || b.Len() > maxSummary-4*maxSummaryBlock {
 				left++
 				continue
 			}
 			shown++
-			fmt.Fprintf(b, "\n<details><summary>%s: %s</summary>\n\n", escape(e.Golden), escape(clip(e.Subject, 200)))
+			fmt.Fprintf(b, "\n<details><summary>%s: %s</summary>\n\n", escape(e.Golden), escape(e.Subject))
 			var diff strings.Builder
 			for _, d := range e.Diffs {
 				if d.Part == "HTML source" && len(e.Diffs) > 1 {
@@ -96,13 +100,13 @@ func writeChanged(b *strings.Builder, p *page) {
 
 func writeFaults(b *strings.Builder, p *page) {
 	for _, m := range p.Matrix {
-		if m.Kept == len(m.Rows) {
+		if m.Kept == len(m.Rows) || b.Len() > maxSummary-maxSummaryBlock {
 			continue
 		}
 		fmt.Fprintf(b, "\n### Promises not kept (%s)\n\n| fault | promised | happened |\n|---|---|---|\n", escape(m.Backend))
 		for _, r := range m.Rows {
 			if !r.Kept && b.Len() < maxSummary-maxSummaryBlock {
-				fmt.Fprintf(b, "| %s | %s | %s |\n", escape(r.Fault.Fault), escape(r.Promised), escape(clip(r.Happened, 500)))
+				fmt.Fprintf(b, "| %s | %s | %s |\n", escape(r.Fault.Fault), escape(r.Promised), escape(r.Happened))
 			}
 		}
 	}
@@ -122,7 +126,7 @@ func escape(s string) string {
 	const joiner = "\u2060" // of no width: what is written after it is no name of a person or an issue
 	var b strings.Builder
 	before := ' '
-	for _, r := range strings.Join(strings.Fields(s), " ") {
+	for _, r := range strings.Join(strings.Fields(clip(s, maxSummaryText)), " ") {
 		switch {
 		case strings.ContainsRune("<>&\\`*_{}[]()!|~\"", r):
 			fmt.Fprintf(&b, "&#%d;", r)

@@ -94,6 +94,7 @@ func (rep *Report) WriteHTML(w io.Writer) error {
 		return err
 	}
 	view, err := template.New("report.html").Funcs(template.FuncMap{
+		"clip":    func(s string) string { return clip(s, maxPiece) },
 		"percent": func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"ms":      milliseconds,
 		"plural":  plural,
@@ -232,6 +233,9 @@ func verdictOf(v *harness.Verdict) verdict {
 	}
 	return shown
 }
+
+// maxPiece bounds, in bytes, each piece of text that is no email's body.
+const maxPiece = 4 << 10
 
 // maxJSON bounds, in bytes, what is shown of one piece of data.
 const maxJSON = 8 << 10
