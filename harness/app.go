@@ -37,7 +37,7 @@ type Command struct {
 }
 
 const (
-	// appGrace is how long an app may take to finish what is in flight.
+	// appGrace is the default of Options.AppGrace.
 	appGrace = 1500 * time.Millisecond
 	// appStartTimeout is the default of Command.StartTimeout.
 	appStartTimeout = 60 * time.Second
@@ -121,7 +121,7 @@ func (s *Stack) startIncarnation(ctx context.Context, a *app) error {
 		return fmt.Errorf("start the app: %w", errors.Join(err, r.end(context.WithoutCancel(ctx), 0)))
 	}
 	if err := s.wires.toApp(env.Addr); err != nil {
-		return errors.Join(err, r.end(context.WithoutCancel(ctx), appGrace))
+		return errors.Join(err, r.end(context.WithoutCancel(ctx), s.options.AppGrace))
 	}
 	a.env, a.runner = env, r
 	go func() {
@@ -170,9 +170,9 @@ func (s *Stack) Reload(ctx context.Context) error {
 	if err := s.sync(ctx); err != nil {
 		failed := s.app.runner
 		s.app.runner, s.app.env = old, oldEnv
-		return errors.Join(err, s.wires.toApp(oldEnv.Addr), failed.end(context.WithoutCancel(ctx), appGrace))
+		return errors.Join(err, s.wires.toApp(oldEnv.Addr), failed.end(context.WithoutCancel(ctx), s.options.AppGrace))
 	}
-	return old.end(context.WithoutCancel(ctx), appGrace)
+	return old.end(context.WithoutCancel(ctx), s.options.AppGrace)
 }
 
 // Env returns what the app was told about the stack; ok is false where the stack runs no app.
@@ -221,7 +221,7 @@ func (s *Stack) rerunApp(ctx context.Context) error {
 
 // removeApp ends the app and makes room for another.
 func (s *Stack) removeApp(ctx context.Context) error {
-	err := s.endApp(context.WithoutCancel(ctx), appGrace)
+	err := s.endApp(context.WithoutCancel(ctx), s.options.AppGrace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.app = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
@@ -189,7 +190,7 @@ func (c *checker) firstBroken() int {
 func (c *checker) why(first int) string {
 	for _, f := range c.findings {
 		if f.hop == first {
-			return f.text
+			return oneLine(f.text)
 		}
 	}
 	h := c.hops[first]
@@ -200,5 +201,17 @@ func (c *checker) why(first int) string {
 	if len(c.findings) > 0 {
 		text += "; so " + c.findings[0].text
 	}
-	return text
+	return oneLine(text)
+}
+
+// oneLine makes a sentence of a text that may be a page: its lines joined while they are few, else the first of them.
+// The rest stands in the tree.
+func oneLine(text string) string {
+	const enough = 300
+	joined := strings.Join(strings.Fields(text), " ")
+	if len(joined) <= enough {
+		return joined
+	}
+	first, _, _ := strings.Cut(text, "\n")
+	return shorten(strings.TrimSuffix(first, ":"), enough)
 }

@@ -39,6 +39,9 @@ type Options struct {
 	// [Command] and the stack set.
 	AppEnv []string
 
+	// AppGrace is how long the app may take to finish what is in flight when it is ended in order. Zero: 1.5 s.
+	AppGrace time.Duration
+
 	// WithoutTaps leaves out the recording proxies between app, Inngest and MailHog. A trace then comes from the
 	// servers' own accounts alone, and no fault can be scripted.
 	WithoutTaps bool
@@ -79,6 +82,7 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 	o.Database = cmp.Or(o.Database, "app")
 	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
 	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	o.AppGrace = cmp.Or(o.AppGrace, appGrace)
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
 	}
@@ -183,7 +187,7 @@ func (s *Stack) Send(ctx context.Context, events ...Event) ([]string, error) {
 // Stop ends a service in order. A server keeps its address; [Stack.Run] starts it again.
 func (s *Stack) Stop(ctx context.Context, name Service) error {
 	if name == App {
-		return s.endApp(ctx, appGrace)
+		return s.endApp(ctx, s.options.AppGrace)
 	}
 	return s.servers.Stop(ctx, name)
 }
@@ -374,7 +378,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	close(s.ended)
 	s.mu.Unlock()
 
-	errs := []error{s.signOff(ctx), s.endApp(ctx, appGrace)}
+	errs := []error{s.signOff(ctx), s.endApp(ctx, s.options.AppGrace)}
 	if s.wires != nil {
 		errs = append(errs, s.wires.close(ctx))
 	}

@@ -90,6 +90,7 @@ func New(o Options) *Suite {
 	s := &Suite{o: o, shared: map[string]*shared{}}
 	s.o.StartTimeout = cmp.Or(o.StartTimeout, 2*time.Minute)
 	s.o.Stack.RetryInterval = cmp.Or(o.Stack.RetryInterval, time.Second)
+	s.o.Stack.AppGrace = cmp.Or(o.Stack.AppGrace, closeTimeout) // nobody is in a hurry, and a machine may be busy
 	s.update = flag.Bool("update", false, "rewrite the golden emails that tests compare with")
 	s.chosen, s.broken = choose(o, os.Getenv(BackendsVariable), os.Getenv(BackendVariable))
 	for _, b := range s.chosen {
