@@ -71,14 +71,21 @@ func (d *desk) do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(d, chromedp.Do(d.tab, steps...))
 }
 
-// until waits until an expression in the page is true.
+// patience bounds what a page may take on a busy machine.
+const patience = 25 * time.Second
+
+// until waits until an expression in the page is true, whatever page is loaded meanwhile.
 func (d *desk) until(expression string) {
 	d.Helper()
-	_, err := chromedp.Run(d.tab, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second)))
-	if err != nil {
-		text, _ := chromedp.Run(d.tab, chromedp.Evaluate[string](`document.body.innerText`))
-		require.NoError(d, err, "%s\nthe page says:\n%s", expression, text)
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && d.tab.Err() == nil; {
+		if _, err = chromedp.Run(d.tab, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Until(deadline)))); err == nil {
+			return
+		}
 	}
+	text, _ := chromedp.Run(d.tab, chromedp.Evaluate[string](`document.body.innerText`))
+	require.NoError(d, err, "%s\nthe page says:\n%s", expression, text)
+	require.FailNow(d, "the time is up", "%s\nthe page says:\n%s", expression, text)
 }
 
 // eval returns what an expression in the page comes to.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -87,6 +89,7 @@ type board struct {
 	gone  []departure
 	byOwn map[string]string // event's own id → row
 	runs  map[string]string // run → id or own id of the event that it descends from
+	heard map[string]bool   // ids and own ids of events that have started a run
 	state stackState
 	since uint64 // rev of state
 }
@@ -127,7 +130,8 @@ type change struct {
 }
 
 func newBoard(keep int) *board {
-	return &board{keep: keep, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byOwn: map[string]string{}, runs: map[string]string{}}
+	// A reader that has seen nothing is at revision 0: even an empty board is past that.
+	return &board{keep: keep, rev: 1, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byOwn: map[string]string{}, runs: map[string]string{}, heard: map[string]bool{}}
 }
 
 // changed wakes the readers after a change of a row. The caller holds b.mu.
@@ -167,6 +171,8 @@ func (b *board) remove(id string) {
 	for _, run := range r.Runs {
 		delete(b.runs, run.ID)
 	}
+	delete(b.heard, r.ID)
+	delete(b.heard, r.Own)
 	if i := slices.Index(b.order, id); i >= 0 {
 		b.order = slices.Delete(b.order, i, i+1)
 	}
@@ -237,7 +243,7 @@ func (b *board) run(run, event string) string {
 		return ""
 	}
 	if event != "" && b.runs[run] == "" {
-		b.runs[run] = event
+		b.runs[run], b.heard[event] = event, true
 		b.adopt()
 	}
 	return b.rowOf(run)
@@ -325,6 +331,20 @@ func (b *board) trace(tr *harness.Trace) {
 	b.adopt()
 }
 
+// unheard says that nobody listens for an event that came before a time, when only those in heard had a listener. It
+// returns false where that does not settle the matter.
+func (b *board) unheard(id string, heard map[string]bool, before time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rows[id]
+	if r == nil || heard[r.Name] || b.heard[id] || b.heard[r.Own] || len(r.Runs) > 0 || !r.At.Before(before) {
+		return false
+	}
+	r.State, r.Note = stateUnheard, "no function listens for it"
+	b.changed(r)
+	return true
+}
+
 // forgetMail takes all emails off the board, after the inbox was emptied.
 func (b *board) forgetMail() {
 	b.mu.Lock()
@@ -350,16 +370,6 @@ func (b *board) setStack(s stackState) {
 	b.state = s
 	b.changed(nil)
 	b.since = b.rev
-}
-
-// at returns when an event of the board was received; zero for one that is not there.
-func (b *board) at(id string) time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if r := b.rows[id]; r != nil {
-		return r.At
-	}
-	return time.Time{}
 }
 
 // verdictOf says in a word, and where it needs one in a sentence, what became of an event.
@@ -427,23 +437,43 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// brief makes one short line of an event's data.
+// briefLength bounds, in bytes, what a row says of its event's data.
+const briefLength = 180
+
+// identifier is what a value looks like that tells machines more than people.
+var identifier = regexp.MustCompile(`^[0-9A-Za-z]{8,}[0-9A-Za-z-]*$`)
+
+// brief makes one short line of an event's data: first the values that a person reads, then the ids.
 func brief(data []byte) string {
-	const enough = 180
-	var line bytes.Buffer
-	if json.Compact(&line, data) != nil {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
 		return ""
 	}
-	s := line.String()
-	if s == "{}" || s == "null" {
-		return ""
-	}
-	if len(s) > enough {
-		n := enough
-		for !utf8.RuneStart(s[n]) {
-			n--
+	var plain, ids []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		value := string(fields[name])
+		var text string
+		if json.Unmarshal(fields[name], &text) == nil {
+			value = strings.Join(strings.Fields(text), " ")
 		}
-		s = s[:n] + "…"
+		line := name + ": " + value
+		if strings.ContainsAny(value, "0123456789") && identifier.MatchString(value) {
+			ids = append(ids, line)
+		} else {
+			plain = append(plain, line)
+		}
 	}
-	return s
+	return clip(strings.Join(append(plain, ids...), "  "), briefLength)
+}
+
+// clip shortens s to about n bytes.
+func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }

@@ -40,6 +40,10 @@ type follower struct {
 	runHeader string
 	kick      chan struct{} // asks for the server's events now
 	queue     *queue
+
+	mu      sync.Mutex
+	heard   map[string]bool // names of events that some function listens for
+	heardAt time.Time       // when the server was asked for them
 }
 
 // follow starts all that keeps the board true, until Close.
@@ -148,6 +152,10 @@ func (f *follower) trace(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		if f.unheard(id) {
+			f.queue.done(id, false)
+			continue
+		}
 		taking, cancel := context.WithTimeout(ctx, traceTimeout)
 		tr, err := f.stack.Trace(taking, id)
 		cancel()
@@ -156,6 +164,24 @@ func (f *follower) trace(ctx context.Context) {
 			f.board.trace(tr)
 		}
 		f.queue.done(id, again)
+	}
+}
+
+// unheard settles an event that nobody listens for without asking the server about it: there may be thousands.
+func (f *follower) unheard(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.board.unheard(id, f.heard, f.heardAt.Add(-overlap))
+}
+
+func (f *follower) listen(functions []inngestapi.Function, asked time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard, f.heardAt = map[string]bool{}, asked
+	for _, fn := range functions {
+		for _, t := range fn.Triggers {
+			f.heard[t.Event] = true
+		}
 	}
 }
 
@@ -286,8 +312,12 @@ func (f *follower) look(ctx context.Context) stackState {
 	wait.Go(func() { mongo = reaches(ctx, hostOf(f.stack.Endpoints().Mongo)) })
 	wait.Go(func() { count, mailhog = f.stack.Inbox().Count(ctx) })
 	wait.Go(func() {
-		if apps, engine = f.stack.API().Apps(ctx); engine == nil {
-			functions, engine = f.stack.API().Functions(ctx)
+		asked := time.Now()
+		if apps, engine = f.stack.API().Apps(ctx); engine != nil {
+			return
+		}
+		if functions, engine = f.stack.API().Functions(ctx); engine == nil {
+			f.listen(functions, asked)
 		}
 	})
 	if hasApp {

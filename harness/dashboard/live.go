@@ -34,8 +34,7 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		// A board without a change yet has the revision 0, which asks for everything.
-		revision = max(now, 1)
+		revision = now
 		if !d.pause(r, coalesce) {
 			return
 		}

@@ -125,6 +125,7 @@ function strip(row) {
   for (const m of mail.slice(0, 2)) {
     const chip = el('span', 'chip chip-mail');
     chip.append(el('span', 'envelope', '✉'), el('span', 'chip-name', m.to || 'nobody'));
+    if (row.state !== 'mail') chip.append(el('span', 'chip-about', m.subject));
     chip.title = m.subject;
     chip.dataset.mail = m.id;
     strip.append(chip);

@@ -1,0 +1,150 @@
+//go:build browser
+
+package browser_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+)
+
+func TestTheDashboardFollowsAnEventToItsEmail(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		d.do(chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS(`#link[data-state=live]`)))
+		eval[bool](d, `window.sameDocument = true`)
+
+		r := d.create("corrective")
+		row := fmt.Sprintf(`[...rows.values()].find(r => (r.data || '').includes(%q))`, r.ID)
+		d.until(fmt.Sprintf(`%s?.state === 'completed' && %s.mail?.length === 1`, row, row))
+		id := eval[string](d, row+`.id`)
+		d.until(fmt.Sprintf(`document.querySelector('#rows li[data-id="%s"] .chip-mail') !== null`, id))
+		spoken := eval[string](d, fmt.Sprintf(`document.querySelector('#rows li[data-id="%s"] a').getAttribute('aria-label')`, id))
+		require.Contains(t, spoken, "maintenance/request.created; completed; run of send-request-notification, completed, 3 steps; email to ")
+		require.True(t, eval[bool](d, `window.sameDocument`), "the page has been loaded again")
+
+		m := d.email(r)
+		d.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`#rows li[data-id="%s"] a`, id))), chromedp.WaitVisible(chromedp.CSS("#timeline")))
+		d.until(`document.querySelector('.mv h3')?.textContent === ` + fmt.Sprintf("%q", m.Subject))
+		text := eval[string](d, `document.querySelector('#trace').innerText`)
+		for _, want := range []string{
+			"fetch-request-details", "get-technician-email", "send-email", "SMTP to " + m.Envelope.To[0], "In the inbox of " + m.Envelope.To[0],
+			r.ID, "Nothing more can happen", "MailHog’s own preview has no sandbox",
+		} {
+			require.Contains(t, text, want)
+		}
+	})
+}
+
+func TestAnEventPageGrowsWhileItIsOpen(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		// It fails at first, because nobody is there who listens for it; the page is open before its retries end.
+		id := d.Send(harness.Event{Name: "maintenance/request.created", Data: map[string]any{"requestId": "of " + d.Salt()}})
+		d.do(chromedp.Navigate(d.url), chromedp.Navigate(d.url+"/event/"+id), chromedp.WaitVisible(chromedp.CSS("#summary")))
+		d.until(`document.querySelector('#summary .state')?.textContent.includes('failed')`)
+		require.Contains(t, eval[string](d, `document.querySelector('.run').innerText`), "is not an id of 24 hexadecimal digits")
+	})
+}
+
+func TestADeveloperSendsASampleAndSeesTheEmail(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		d.do(chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS(`#link[data-state=live]`)),
+			chromedp.Click(chromedp.CSS("#samples summary")),
+			chromedp.Click(chromedp.CSS(`#samples button[value=urgent]`)))
+		d.until(`document.getElementById('toast').textContent === 'Sent urgent: the app answered 201 Created'`)
+		row := fmt.Sprintf(`[...rows.values()].find(r => r.mail?.some(m => m.to.includes(%q)))`, d.Salt())
+		d.until(row + ` !== undefined`)
+		id := eval[string](d, row+`.id`)
+
+		d.do(chromedp.Navigate(d.url+"/event/"+id), chromedp.Click(chromedp.CSS(`#summary form button`)))
+		d.until(`location.pathname.startsWith('/event/') && location.pathname !== '/event/` + id + `' && document.querySelector('#timeline') !== null`)
+		require.NotContains(t, eval[string](d, `document.querySelector('#summary').innerText`), id, "it is sent under a fresh id")
+	})
+}
+
+func TestTheInboxIsEmptied(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		d.email(d.create("corrective"))
+		d.do(chromedp.Navigate(d.url))
+		d.until(`[...rows.values()].some(r => r.mail?.length)`)
+		eval[bool](d, `window.confirm = () => true; true`)
+		d.do(chromedp.Click(chromedp.CSS("#clear")))
+		d.until(`[...rows.values()].every(r => !r.mail) && document.getElementById('inbox').textContent === '0'`)
+		n, err := d.Stack.Inbox().Count(d.Context())
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+}
+
+func TestTheBoardSaysWhatIsWrongWithTheStack(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		d.do(chromedp.Navigate(d.url))
+		d.until(`document.querySelector('#app[data-state=synced]') !== null`)
+		require.NoError(t, d.Stack.Stop(d.Context(), harness.MailHog))
+		d.until(`document.querySelector('[data-service=mailhog][data-state=down]') !== null`)
+		d.do(chromedp.Click(chromedp.CSS("[data-service=mailhog] button")), chromedp.WaitVisible(chromedp.CSS("#log[open]")))
+		d.until(`document.getElementById('log-title').textContent === 'MailHog: down' && document.getElementById('log-text').textContent.length > 20`)
+		require.NoError(t, d.Stack.Run(d.Context(), harness.MailHog))
+		d.until(`document.querySelector('[data-service=mailhog][data-state=up]') !== null`)
+
+		require.NoError(t, d.Stack.Stop(d.Context(), harness.App))
+		d.until(`document.querySelector('#app[data-state=unsynced]')?.textContent.includes('the app does not answer')`)
+	})
+}
+
+func TestTheBoardIsUsedByTheKeyboardAlone(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		var events []harness.Event
+		for i := range 40 {
+			events = append(events, harness.Event{Name: "keys/pressed", Data: map[string]any{"n": i, "of": d.Salt()}})
+		}
+		_, err := d.Stack.Send(d.Context(), events...)
+		require.NoError(t, err)
+		d.do(chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS(`#link[data-state=live]`)),
+			chromedp.KeyEvent("/"))
+		d.until(`document.activeElement.id === 'filter'`)
+		// The protocol delivers the slash to what has the focus by then, as no keyboard does.
+		eval[string](d, `document.getElementById('filter').value = ''`)
+		d.do(chromedp.KeyEvent(d.Salt()))
+		d.until(`order.length === 40`)
+		focused := `document.activeElement.closest('li')?.getAttribute('aria-posinset')`
+		d.do(chromedp.KeyEvent(kb.ArrowDown))
+		d.until(focused + ` === '1'`)
+		for range 24 {
+			d.do(chromedp.KeyEvent(kb.ArrowDown))
+		}
+		d.until(focused + ` === '25'`)
+		require.True(t, eval[bool](d, `(r => r.top >= 0 && r.bottom <= innerHeight)(document.activeElement.getBoundingClientRect())`), "what has the focus is in sight")
+		require.Equal(t, "40", eval[string](d, `document.activeElement.closest('li').getAttribute('aria-setsize')`))
+		d.do(chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("#summary")))
+		d.do(chromedp.KeyEvent(kb.Escape), chromedp.WaitVisible(chromedp.CSS("#filter")))
+	})
+}
+
+func TestEveryControlHasAName(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1280, 900)
+		r := d.create("minimal")
+		d.email(r)
+		d.do(chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS("#rows li")))
+		d.until(fmt.Sprintf(`[...rows.values()].some(r => (r.data || '').includes(%q) && r.state === 'completed')`, r.ID))
+		nameless := `[...document.querySelectorAll('a, button, input, summary, iframe, section, [role=region]')].filter(e => e.checkVisibility() &&
+			!(e.getAttribute('aria-label') || e.title || e.innerText?.trim() || e.labels?.[0]?.innerText.trim() || document.getElementById(e.getAttribute('aria-labelledby')))).map(e => e.outerHTML)`
+		require.Empty(t, eval[[]string](d, nameless))
+		url := eval[string](d, fmt.Sprintf(`location.origin + '/event/' + [...rows.values()].find(r => (r.data || '').includes(%q)).id`, r.ID))
+		d.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("iframe")))
+		require.Empty(t, eval[[]string](d, strings.Replace(nameless, "section, ", "", 1)))
+	})
+}

@@ -1,0 +1,157 @@
+//go:build browser
+
+package browser_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+)
+
+// hostile are emails that try to run or load something. CANARY stands for a server of theirs.
+var hostile = map[string]string{
+	"script":            `<script>parent.pwned = 1; fetch('CANARY/script')</script>`,
+	"script file":       `<script src="CANARY/script.js"></script>`,
+	"handlers":          `<body onload="fetch('CANARY/onload')"><img src=x onerror="fetch('CANARY/onerror')"><svg onload="fetch('CANARY/svg')"></svg><details open ontoggle="fetch('CANARY/toggle')">x</details>`,
+	"picture":           `<img src="CANARY/pixel.png"><img srcset="CANARY/2x.png 2x"><picture><source srcset="CANARY/source.png"><img></picture><input type=image src="CANARY/input.png">`,
+	"styles":            `<link rel=stylesheet href="CANARY/link.css"><style>@import "CANARY/import.css"; @font-face{font-family:f;src:url(CANARY/font)} *{font-family:f;background:url(CANARY/bg.png);cursor:url(CANARY/cursor),auto;list-style:url(CANARY/list)}</style><p style="background:url('CANARY/inline.png')">x</p>`,
+	"hints":             `<link rel=preload as=image href="CANARY/preload"><link rel=prefetch href="CANARY/prefetch"><link rel=preconnect href="CANARY"><link rel=icon href="CANARY/icon">`,
+	"frames":            `<iframe src="CANARY/frame"></iframe><object data="CANARY/object"></object><embed src="CANARY/embed"><iframe srcdoc="<script>top.pwned=1</script>"></iframe>`,
+	"refresh":           `<meta http-equiv=refresh content="0; url=CANARY/refresh">`,
+	"refresh late":      `<p>x</p><meta http-equiv=refresh content="0; url=javascript:top.pwned=1">`,
+	"base and link":     `<base href="CANARY/" target="_top"><a id=link href="go" style="position:fixed;inset:0">Everywhere is a link</a>`,
+	"top link":          `<a href="CANARY/top" target="_top" style="position:fixed;inset:0;display:block">Everywhere is a link</a>`,
+	"script link":       `<a href="javascript:top.pwned=1" style="position:fixed;inset:0;display:block">Everywhere is a link</a>`,
+	"form":              `<form action="CANARY/form" method=post target=_top><button autofocus style="position:fixed;inset:0">Everywhere is a button</button></form>`,
+	"media":             `<video autoplay src="CANARY/video"></video><audio autoplay src="CANARY/audio"></audio><video poster="CANARY/poster"></video>`,
+	"breaks out":        `"></iframe><script>top.pwned=1;fetch('CANARY/out')</script><img src=x onerror=top.pwned=1>`,
+	"policy of its own": `<meta http-equiv="Content-Security-Policy" content="default-src * 'unsafe-inline'"><img src="CANARY/policy.png">`,
+	"mutation":          `<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=x onerror=top.pwned=1&gt;">`,
+	"svg picture":       `<img src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='CANARY/svg.png'/><script>top.pwned=1</script></svg>">`,
+}
+
+// canary notes who calls at it.
+type canary struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []string
+}
+
+func newCanary(t testing.TB) *canary {
+	c := &canary{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.calls = append(c.calls, r.Method+" "+r.URL.Path)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *canary) heard() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.calls)
+}
+
+func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1180, 1200)
+		bird := newCanary(t)
+		answered := watch(d)
+		dialogs := 0
+		require.NoError(t, chromedp.Listen(d.tab, func(ev any) {
+			if _, ok := ev.(*page.EventJavascriptDialogOpening); ok {
+				dialogs++
+			}
+		}))
+		for name, body := range hostile {
+			to := strings.ReplaceAll(name, " ", "-") + "+" + d.Salt() + "@plant.test"
+			m := d.deliver(to, "From: \"<script>top.pwned=1</script>\" <stranger@a.test>\r\nTo: "+to+"\r\nSubject: </title><script>window.pwned=1</script>"+name+
+				"\r\nX-Evil: <img src=x onerror=top.pwned=1>\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>visible</p>"+
+				strings.ReplaceAll(body, "CANARY", bird.URL)+"\r\n")
+			url := d.url + "/mail/" + m.ID
+			d.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS(".mv iframe")))
+			// Where it covers everything with a link or a button, a person touches it.
+			d.touch(".mv iframe")
+			d.until(`document.readyState === 'complete'`)
+			require.Nil(t, eval[any](d, `window.pwned ?? null`), name)
+			require.Equal(t, url, eval[string](d, `location.href`), "%s leads away", name)
+			// Each way of looking at it.
+			for _, label := range []string{"Text", "Links", "Headers", "Source", "Rendered", "Phone", "Dark"} {
+				d.do(chromedp.Click(chromedp.Search(`//label[contains(.,"` + label + `")]`)))
+			}
+			// Its document in a tab of its own.
+			d.do(chromedp.Navigate(url + "/document"))
+			d.until(`document.readyState === 'complete'`)
+			require.Nil(t, eval[any](d, `window.pwned ?? null`), name)
+		}
+		// The board shows their subjects.
+		d.do(chromedp.Navigate(d.url))
+		d.until(`document.querySelectorAll('#rows li[data-state=mail]').length > 3`)
+		require.Nil(t, eval[any](d, `window.pwned ?? null`))
+
+		require.Empty(t, bird.heard(), "somebody called at the sender's server")
+		require.Zero(t, dialogs)
+		for _, url := range answered() {
+			require.True(t, strings.HasPrefix(url, d.url+"/") || strings.HasPrefix(url, "data:image/"), "the browser has loaded %s", url)
+		}
+	})
+}
+
+func TestTheCanarySings(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		// Without the dashboard's precautions the same emails do call: the test above can fail.
+		d := newDesk(t, 1180, 900)
+		bird := newCanary(t)
+		bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte(strings.ReplaceAll(hostile["script"]+hostile["picture"], "CANARY", bird.URL)))
+		}))
+		t.Cleanup(bare.Close)
+		d.do(chromedp.Navigate(bare.URL))
+		d.until(`window.pwned === 1 && document.readyState === 'complete'`)
+		require.Contains(t, bird.heard(), "GET /pixel.png")
+	})
+}
+
+// touch clicks into the middle of what a selector names.
+func (d *desk) touch(selector string) {
+	d.Helper()
+	at := eval[[]float64](d, fmt.Sprintf(`(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })(document.querySelector(%q))`, selector))
+	d.do(chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// watch notes everything that the browser loads from now on. What its policy refuses it names as a request too, but
+// nobody answers.
+func watch(d *desk) func() []string {
+	d.Helper()
+	var mu sync.Mutex
+	var urls []string
+	ctx, cancel := context.WithCancel(d.tab)
+	d.Cleanup(cancel)
+	require.NoError(d, chromedp.Listen(ctx, func(ev any) {
+		if e, ok := ev.(*network.EventResponseReceived); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			urls = append(urls, e.Response.URL)
+		}
+	}))
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(urls)
+	}
+}

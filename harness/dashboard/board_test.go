@@ -1,0 +1,219 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func email(id, to string) *inbox.Message {
+	return &inbox.Message{ID: id, Subject: "About " + id, Received: noon.Add(time.Second), Envelope: inbox.Envelope{To: []string{to}}}
+}
+
+func ids(rows []*row) []string {
+	var all []string
+	for _, r := range rows {
+		all = append(all, r.ID)
+	}
+	return all
+}
+
+func TestAReaderLearnsEverythingAndThenWhatIsNew(t *testing.T) {
+	t.Parallel()
+	b := newBoard(10)
+	c, rev, wake := b.changes(0, "")
+	require.True(t, c.Reset)
+	require.Empty(t, c.Rows)
+
+	require.True(t, b.event("E1", "own-1", "a/b", []byte(`{}`), noon))
+	require.False(t, b.event("E1", "own-1", "a/b", []byte(`{}`), noon), "the second time it is no news")
+	<-wake
+	c, rev, _ = b.changes(rev, "")
+	require.Equal(t, []string{"E1"}, ids(c.Rows))
+
+	b.event("E2", "", "a/c", nil, noon.Add(time.Second))
+	c, next, wake := b.changes(rev, "")
+	require.Equal(t, []string{"E2"}, ids(c.Rows), "only what has changed")
+	require.False(t, c.Reset)
+	only, _, _ := b.changes(0, "E1")
+	require.Equal(t, []string{"E1"}, ids(only.Rows), "only the row asked for")
+	c, _, _ = b.changes(next, "")
+	require.True(t, c.empty())
+	select {
+	case <-wake:
+		t.Fatal("nothing has changed")
+	default:
+	}
+}
+
+func TestAnEmailFindsItsEventWhicheverComesFirst(t *testing.T) {
+	t.Parallel()
+	steps := map[string]func(*board){
+		"event": func(b *board) { b.event("E1", "own-1", "a/b", nil, noon) },
+		"run":   func(b *board) { b.run("R1", "own-1") },
+		"mail":  func(b *board) { b.mail(email("M1", "kim@plant.test"), "R1") },
+	}
+	for _, order := range [][]string{
+		{"event", "run", "mail"}, {"event", "mail", "run"}, {"run", "event", "mail"},
+		{"run", "mail", "event"}, {"mail", "run", "event"}, {"mail", "event", "run"},
+	} {
+		t.Run(fmt.Sprint(order), func(t *testing.T) {
+			t.Parallel()
+			b := newBoard(10)
+			for _, step := range order {
+				steps[step](b)
+			}
+			c, _, _ := b.changes(0, "")
+			require.Equal(t, []string{"E1"}, ids(c.Rows), "the email is no row of its own any more")
+			require.Len(t, c.Rows[0].Mail, 1)
+			require.Equal(t, "kim@plant.test", c.Rows[0].Mail[0].To)
+			require.EqualValues(t, 1000, c.Rows[0].Took)
+		})
+	}
+}
+
+func TestAnEmailThatBelongsToNoEventIsARowOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b := newBoard(10)
+	b.mail(email("M1", "kim@plant.test"), "")
+	c, rev, _ := b.changes(0, "")
+	require.Equal(t, []string{"mail-M1"}, ids(c.Rows))
+	require.Equal(t, stateMail, c.Rows[0].State)
+	b.forgetMail()
+	c, _, _ = b.changes(rev, "")
+	require.Equal(t, []string{"mail-M1"}, c.Gone)
+}
+
+func TestTheOldestRowsGoWhenThereAreTooMany(t *testing.T) {
+	t.Parallel()
+	b := newBoard(3)
+	for i := range 5 {
+		b.event(fmt.Sprintf("E%d", i), "", "a/b", nil, noon.Add(time.Duration(i)))
+	}
+	c, _, _ := b.changes(0, "")
+	require.Equal(t, []string{"E4", "E3", "E2"}, ids(c.Rows))
+}
+
+func TestAReaderThatIsFarBehindBeginsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBoard(1)
+	b.event("first", "", "a/b", nil, noon)
+	_, rev, _ := b.changes(0, "")
+	for i := range 2 * keptDepartures {
+		b.event(fmt.Sprintf("E%d", i), "", "a/b", nil, noon)
+	}
+	c, _, _ := b.changes(rev, "")
+	require.True(t, c.Reset)
+	require.Len(t, c.Rows, 1)
+}
+
+func TestATraceDoesNotUnseeAnEmail(t *testing.T) {
+	t.Parallel()
+	b := newBoard(10)
+	b.event("E1", "", "a/b", nil, noon)
+	b.run("R1", "E1")
+	b.mail(email("M1", "kim@plant.test"), "R1")
+	b.trace(&harness.Trace{EventID: "E1", Event: &harness.TraceEvent{Name: "a/b", Received: noon},
+		Runs: []harness.TraceRun{{ID: "R1", Function: "f", Status: harness.StatusRunning, Steps: []harness.TraceStep{{ID: "s", Status: harness.StatusCompleted}}}}})
+	c, _, _ := b.changes(0, "")
+	require.Len(t, c.Rows[0].Mail, 1)
+	require.Equal(t, []rowRun{{ID: "R1", Function: "f", State: stateRunning, Steps: []rowStep{{ID: "s", State: stateCompleted}}}}, c.Rows[0].Runs)
+}
+
+func TestWhatNobodyListensForIsSettledWithoutATrace(t *testing.T) {
+	t.Parallel()
+	b := newBoard(10)
+	b.event("E1", "own", "a/b", nil, noon)
+	require.False(t, b.unheard("E1", map[string]bool{"a/b": true}, noon.Add(time.Minute)), "somebody listens")
+	require.False(t, b.unheard("E1", nil, noon), "it is too young to tell")
+	require.True(t, b.unheard("E1", nil, noon.Add(time.Minute)))
+	b.run("R1", "own")
+	require.False(t, b.unheard("E1", nil, noon.Add(time.Minute)), "a run has started after all")
+}
+
+func TestTheStackIsToldWhenItChanges(t *testing.T) {
+	t.Parallel()
+	b := newBoard(10)
+	b.setStack(stackState{Inbox: 1})
+	c, rev, _ := b.changes(0, "")
+	require.Equal(t, 1, c.Stack.Inbox)
+	b.setStack(stackState{Inbox: 1})
+	c, _, _ = b.changes(rev, "")
+	require.True(t, c.empty())
+	b.setStack(stackState{Inbox: 2})
+	c, _, _ = b.changes(rev, "")
+	require.Equal(t, 2, c.Stack.Inbox)
+}
+
+func TestWhatBecameOfAnEventInAWord(t *testing.T) {
+	t.Parallel()
+	event := &harness.TraceEvent{Name: "a/b"}
+	duplicate := &harness.TraceEvent{Name: "a/b", DuplicateOf: "E0"}
+	functions := []harness.TraceFunction{{ID: "f"}}
+	run := func(status, err string, steps ...harness.TraceStep) []harness.TraceRun {
+		r := harness.TraceRun{Status: status, Error: err, Steps: steps}
+		if status != harness.StatusRunning {
+			r.Ended = noon
+		}
+		return []harness.TraceRun{r}
+	}
+	tests := map[string]struct {
+		trace       harness.Trace
+		state, note string
+	}{
+		"completed":      {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusCompleted, ""), Quiet: true}, stateCompleted, ""},
+		"failed":         {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusFailed, "it broke"), Quiet: true}, stateFailed, "it broke"},
+		"cancelled":      {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusCancelled, "")}, stateFailed, "cancelled"},
+		"running":        {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusRunning, "")}, stateRunning, ""},
+		"tried again":    {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusRunning, "", harness.TraceStep{Status: harness.StatusRunning, Attempts: []harness.TraceAttempt{{Error: "refused"}}})}, stateRunning, "refused"},
+		"nobody listens": {harness.Trace{Event: event}, stateUnheard, "no function listens for it"},
+		"not synced":     {harness.Trace{Event: event, SyncError: "connection refused"}, stateUnheard, "connection refused"},
+		"duplicate":      {harness.Trace{Event: duplicate, Functions: functions, Quiet: true}, stateDuplicate, "the server has seen its id and starts nothing"},
+		"waiting":        {harness.Trace{Event: event, Functions: functions, Unquiet: "f listens and has not started"}, stateWaiting, "f listens and has not started"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state, note := verdictOf(&tt.trace)
+			require.Equal(t, tt.state, state)
+			require.Equal(t, tt.note, note)
+		})
+	}
+}
+
+func TestDataInBriefBeginsWithWhatAPersonReads(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]string{
+		`{"requestId":"6b03e21f8bcac42772f7b3d8","subject":"Pump  is\nloud","type":"corrective"}`: "subject: Pump is loud  type: corrective  requestId: 6b03e21f8bcac42772f7b3d8",
+		`{"n":3,"list":[1,2]}`: "list: [1,2]  n: 3",
+		`{}`:                   "",
+		`null`:                 "",
+		`[1]`:                  "",
+		`no JSON`:              "",
+	} {
+		require.Equal(t, want, brief([]byte(data)), data)
+	}
+	require.Equal(t, "ä…", clip("äöü", 3))
+}
+
+func TestARowIsEncodedWithItsTime(t *testing.T) {
+	t.Parallel()
+	data, err := json.Marshal(&row{ID: "E1", Name: "a/b", At: noon, State: stateWaiting})
+	require.NoError(t, err)
+	require.JSONEq(t, fmt.Sprintf(`{"id":"E1","name":"a/b","state":"waiting","took":0,"at":%d}`, noon.UnixMilli()), string(data))
+}
+
+func TestServicesSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, serviceState{Name: "mongo", State: "up", Detail: "v1"}, newService(harness.Mongo, "v1", nil))
+	require.Equal(t, serviceState{Name: "mongo", State: "down", Detail: "v1", Problem: "refused"}, newService(harness.Mongo, "v1", errors.New("refused")))
+}

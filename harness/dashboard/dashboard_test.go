@@ -1,0 +1,293 @@
+package dashboard_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+)
+
+// reader is somebody who uses a dashboard without a browser.
+type reader struct {
+	*harnesstest.T
+	url string
+}
+
+func open(t *harnesstest.T, o dashboard.Options) *reader {
+	t.Helper()
+	d, err := dashboard.New(t.Stack, o)
+	require.NoError(t, err)
+	server := httptest.NewServer(d)
+	t.Cleanup(func() { d.Close(); server.Close() })
+	return &reader{t, server.URL}
+}
+
+// answer is what the dashboard said.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r *reader) get(path string) answer {
+	r.Helper()
+	res, err := http.Get(r.url + path)
+	return r.read(res, err)
+}
+
+func (r *reader) read(res *http.Response, err error) answer {
+	r.Helper()
+	require.NoError(r, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(r, err)
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+// post does what a form of the dashboard's own pages does, by its script.
+func (r *reader) post(path string, form url.Values) (status int, said map[string]string) {
+	r.Helper()
+	req, err := http.NewRequest(http.MethodPost, r.url+path, strings.NewReader(form.Encode()))
+	require.NoError(r, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Origin", r.url)
+	req.Header.Set("Accept", "application/json")
+	a := r.read(http.DefaultClient.Do(req))
+	require.NoError(r, json.Unmarshal([]byte(a.body), &said), a.body)
+	return a.status, said
+}
+
+// line is a row as the page gets it.
+type line struct {
+	ID, Name, State, Note string
+	Runs                  []struct {
+		Fn, State string
+		Steps     []struct{ ID, State string }
+	}
+	Mail []struct{ ID, To string }
+}
+
+// follow reads the stream until a row is as wanted.
+func (r *reader) follow(want func(line) bool) line {
+	r.Helper()
+	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/live", nil)
+	require.NoError(r, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(r, err)
+	defer res.Body.Close()
+	require.Equal(r, "text/event-stream", res.Header.Get("Content-Type"))
+	lines := bufio.NewReader(res.Body)
+	for {
+		text, err := lines.ReadString('\n')
+		require.NoError(r, err, "the stream has ended before the row was as wanted")
+		data, ok := strings.CutPrefix(text, "data: ")
+		if !ok {
+			continue
+		}
+		var change struct{ Rows []line }
+		require.NoError(r, json.Unmarshal([]byte(data), &change))
+		for _, row := range change.Rows {
+			if want(row) {
+				return row
+			}
+		}
+	}
+}
+
+func TestAnEventIsFollowedToItsEmail(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := t.Salt() + "@plant.test"
+		r := open(t, dashboard.Options{Samples: []dashboard.Sample{{Name: "an order", Event: harness.Event{Name: "shop/ordered", Data: map[string]any{"to": to}}}}})
+		require.Contains(t, r.get("/").body, `<button name="sample" value="an order">`)
+		status, said := r.post("/send", url.Values{"sample": {"an order"}})
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, "Sent shop/ordered", said["said"])
+
+		row := r.follow(func(l line) bool { return l.ID == said["event"] && l.State == "completed" && len(l.Mail) == 1 })
+		require.Equal(t, to, row.Mail[0].To)
+		require.Equal(t, "confirm", row.Runs[0].Fn)
+		require.Equal(t, "send-email", row.Runs[0].Steps[0].ID)
+
+		page := r.get("/event/" + row.ID)
+		require.Equal(t, http.StatusOK, page.status)
+		for _, want := range []string{"shop/ordered", "SMTP to " + to, "Your order", `<iframe sandbox="" `, `src="/mail/` + row.Mail[0].ID + `/document"`, "Nothing more can happen"} {
+			require.Contains(t, page.body, want)
+		}
+		part := r.get("/event/" + row.ID + "?part").body
+		require.NotContains(t, part, "<html")
+		require.Contains(t, part, `id="timeline"`)
+		var trace harness.Trace
+		require.NoError(t, json.Unmarshal([]byte(r.get("/event/"+row.ID+"/trace.json").body), &trace))
+		require.Equal(t, row.ID, trace.EventID)
+
+		status, again := r.post("/event/"+row.ID+"/again", nil)
+		require.Equal(t, http.StatusOK, status)
+		require.NotEqual(t, row.ID, again["event"])
+		r.follow(func(l line) bool { return l.ID == again["event"] && l.State == "completed" && len(l.Mail) == 1 })
+	})
+}
+
+func TestAnEventFromBeforeTheDashboardIsThere(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})
+		r := open(t, dashboard.Options{})
+		row := r.follow(func(l line) bool { return l.ID == id && l.State == "completed" && len(l.Mail) == 1 })
+		require.Equal(t, "shop/ordered", row.Name)
+	})
+}
+
+func TestWithoutTapsTheServersAreAsked(t *testing.T) {
+	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{})
+		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})
+		r.follow(func(l line) bool { return l.ID == id && l.State == "completed" && len(l.Mail) == 1 })
+	})
+}
+
+func TestWhatGoesWrongIsSaid(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{})
+		failed := t.Send(harness.Event{Name: "shop/ordered"})
+		unheard := t.Send(harness.Event{Name: "shop/closed"})
+		row := r.follow(func(l line) bool { return l.ID == failed && l.State == "failed" })
+		require.Contains(t, row.Note, "the order names nobody")
+		require.Contains(t, r.get("/event/"+failed).body, "the order names nobody")
+		row = r.follow(func(l line) bool { return l.ID == unheard && l.State == "unheard" })
+		require.Equal(t, "no function listens for it", row.Note)
+		require.Contains(t, r.get("/event/"+unheard).body, "No function listens for shop/closed.")
+
+		const nobody = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+		page := r.get("/event/" + nobody)
+		require.Equal(t, http.StatusNotFound, page.status)
+		require.Contains(t, page.body, "the Inngest server knows no such thing")
+		require.Equal(t, http.StatusNotFound, r.get("/event/"+nobody+"/trace.json").status)
+		require.Equal(t, "This email is no longer in the inbox.\n", r.get("/mail/nobody").body)
+		require.Equal(t, "There is no such service.\n", r.get("/log/passwd").body)
+		require.Equal(t, http.StatusNotFound, r.get("/static/board.html").status, "a template is no page")
+		status, said := r.post("/send", url.Values{"sample": {"nothing"}})
+		require.Equal(t, http.StatusBadGateway, status)
+		require.Equal(t, `there is no sample "nothing"`, said["said"])
+		status, _ = r.post("/event/"+nobody+"/again", nil)
+		require.Equal(t, http.StatusNotFound, status)
+	})
+}
+
+func TestASampleIsPostedToTheApp(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{Samples: []dashboard.Sample{
+			{Name: "good", Path: "/orders", Body: []byte(`{}`)}, {Name: "wrong", Method: "PUT", Path: "/orders"},
+		}})
+		status, said := r.post("/send", url.Values{"sample": {"good"}})
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, "Sent good: the app answered 201 Created", said["said"])
+		status, said = r.post("/send", url.Values{"sample": {"wrong"}})
+		require.Equal(t, http.StatusBadGateway, status)
+		require.Equal(t, "the app answered 405 Method Not Allowed: Method Not Allowed", said["said"])
+	})
+}
+
+func TestAnEmailsDocumentIsServedUnderAPolicyOfItsOwn(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{})
+		to := t.Salt() + "@plant.test"
+		t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": to}})
+		m, err := t.Stack.Inbox().Wait(t.Context(), inbox.Filter{To: to})
+		require.NoError(t, err)
+		document := r.get("/mail/" + m.ID + "/document")
+		require.Equal(t, "sandbox; frame-ancestors 'self'; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'",
+			document.header.Get("Content-Security-Policy"))
+		require.Contains(t, document.body, "<p>Thank you.</p>")
+		require.NotContains(t, document.body, "alert")
+		require.Contains(t, r.get("/mail/"+m.ID).body, "Your order")
+		require.NotEmpty(t, r.get("/log/mailhog").body)
+		require.Contains(t, r.get("/static/mailview.css").header.Get("Content-Type"), "text/css")
+		require.Contains(t, r.get("/static/board.js").header.Get("Content-Type"), "text/javascript")
+	})
+}
+
+func TestTheInboxIsEmptiedAndTheAppSynced(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{})
+		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": "kim@plant.test"}})
+		r.follow(func(l line) bool { return l.ID == id && len(l.Mail) == 1 && l.State == "completed" })
+		status, said := r.post("/inbox/clear", nil)
+		require.Equal(t, http.StatusOK, status, said)
+		r.follow(func(l line) bool { return l.ID == id && len(l.Mail) == 0 })
+		n, err := t.Stack.Inbox().Count(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, n)
+		status, said = r.post("/sync", nil)
+		require.Equal(t, http.StatusOK, status, said)
+	})
+}
+
+func TestAFormWithoutAScriptLeadsToWhatItDid(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{})
+		id := t.Send(harness.Event{Name: "shop/closed"})
+		r.follow(func(l line) bool { return l.ID == id })
+		req, err := http.NewRequest(http.MethodPost, r.url+"/event/"+id+"/again", nil)
+		require.NoError(t, err)
+		req.Header.Set("Origin", r.url)
+		res, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusSeeOther, res.StatusCode)
+		require.Regexp(t, "^/event/[0-9A-Z]{26}$", res.Header.Get("Location"))
+	})
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		// The stack's own: its clients start what they need with the first question.
+		warm, err := dashboard.New(t.Stack, dashboard.Options{})
+		require.NoError(t, err)
+		id := t.Send(harness.Event{Name: "shop/closed"})
+		server := httptest.NewServer(warm)
+		(&reader{t, server.URL}).follow(func(l line) bool { return l.ID == id })
+		warm.Close()
+		server.Close()
+		http.DefaultClient.CloseIdleConnections()
+		before := goleak.IgnoreCurrent()
+
+		d, err := dashboard.New(t.Stack, dashboard.Options{})
+		require.NoError(t, err)
+		server = httptest.NewServer(d)
+		res, err := http.Get(server.URL + "/live")
+		require.NoError(t, err)
+		d.Close()
+		d.Close()
+		_, err = io.ReadAll(res.Body)
+		require.NoError(t, err, "the stream ends in order")
+		require.NoError(t, res.Body.Close())
+		server.Close()
+		http.DefaultClient.CloseIdleConnections()
+		t.Stack.API().Close()
+		require.NoError(t, goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+			goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("github.com/odoo-maintenance/inngest-harness/harness/tap.(*httpTap).serve")))
+	})
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	_, err := dashboard.New(nil, dashboard.Options{})
+	require.EqualError(t, err, "dashboard: there is no stack to show")
+	_, err = dashboard.New(&harness.Stack{}, dashboard.Options{Samples: []dashboard.Sample{{}}})
+	require.EqualError(t, err, "dashboard: sample 1: it has no name")
+}

@@ -1,0 +1,65 @@
+package dashboard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/smtp"
+	"os"
+	"testing"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{local.New(local.Options{})},
+	Handler:  newShop,
+})
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+// order is the data of the events that the shop listens for.
+type order struct {
+	To string `json:"to"`
+}
+
+// newShop makes an app that confirms orders by email.
+func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
+	dev, register := true, env.InngestURL+"/fn/register"
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: "shop", Dev: &dev, EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
+		RegisterURL: &register, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "confirm", Retries: inngestgo.IntPtr(0)}, inngestgo.EventTrigger("shop/ordered", nil),
+		func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+			return step.Run(ctx, "send-email", func(context.Context) (string, error) {
+				to := in.Event.Data.To
+				if to == "" {
+					return "", inngestgo.NoRetryError(errors.New("the order names nobody"))
+				}
+				text := fmt.Sprintf("From: shop@shop.test\r\nTo: %s\r\nSubject: Your order\r\nX-Inngest-Run-Id: %s\r\n"+
+					"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p onclick=alert(1)>Thank you.</p>\r\n", to, in.InputCtx.RunID)
+				return to, smtp.SendMail(env.SMTPAddr, nil, "shop@shop.test", []string{to}, []byte(text))
+			})
+		})
+	mux := http.NewServeMux()
+	mux.Handle("/api/inngest", client.Serve())
+	mux.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Type") != "application/json" {
+			http.Error(w, "no JSON", http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusCreated)
+	})
+	return mux, err
+}
