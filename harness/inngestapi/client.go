@@ -64,6 +64,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 type statusError struct {
 	code   int
 	status string
+	sdk    bool // it is an SDK's
 	body   []byte
 }
 
@@ -90,7 +91,7 @@ func (e *statusError) text() string {
 		}
 	}
 	const enough = 300
-	return strings.ToValidUTF8(strings.TrimSpace(string(e.body[:min(len(e.body), enough)])), "")
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(e.body[:min(len(e.body), enough)]), "")), " ")
 }
 
 // maxAnswer bounds what is read of an answer.
@@ -148,7 +149,7 @@ func roundTrip(client *http.Client, req *http.Request) (http.Header, []byte, err
 		return nil, nil, err
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, nil, &statusError{res.StatusCode, res.Status, body}
+		return nil, nil, &statusError{res.StatusCode, res.Status, res.Header.Get(sdkHeader) != "", body}
 	}
 	return res.Header, body, nil
 }

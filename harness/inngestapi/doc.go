@@ -13,8 +13,8 @@
 // knows no SKIPPED, wraps outputs, and takes ever longer for the runs of an event; /v1 answers from a cache of up to 15 s.
 // The steps of a run come from /api/v2/runs/{id}/trace, which has the same spans as GraphQL in a tenth of the time.
 //
-// What was sent, started or ended shows a little later: an event within some 10 ms, a run within 300 ms (the server's
-// queue polls), an end and the last spans up to 100 ms after it.
+// What was sent, started or ended shows a little later: an event and its runs within 300 ms (the server's queue
+// polls), an end and the last spans up to 100 ms after it.
 //
 // Event and EventRuns take the server 20 ms (GraphQL gathers events for 16 ms), Run 1 ms and Trace 2 to 7 ms, more with
 // thousands of runs behind it. Ask when there is a reason to, not in a tight loop: the server has the app to call.

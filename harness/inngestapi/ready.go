@@ -19,7 +19,9 @@ const (
 
 // Ready returns when the server works: when it not only answers, but takes in what is sent to it. For some milliseconds
 // after a start it accepts events, answers with an id, and loses them, because nobody within listens yet. So Ready sends
-// events named "harness/ready" until the server shows one, which is the only sign there is.
+// events named "harness/ready" until the server shows one: the one sign in its API. It takes a quarter of a second, since
+// the server looks for events four times a second. Whoever reads the server's log has a cheaper sign: after the line
+// "subscribing to events" none is lost.
 func (c *Client) Ready(ctx context.Context) error {
 	for last := errors.New("it was not asked"); ; {
 		ok, err := c.takesEvents(ctx)

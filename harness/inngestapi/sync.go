@@ -189,6 +189,8 @@ func (c *Client) register(ctx context.Context, app App, host string) error {
 		return fmt.Errorf("sync: %s does not take a PUT (405 Method Not Allowed): it is no SDK's handler, or one that is mounted for some methods only", app.URL)
 	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
 		return fmt.Errorf("sync: the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
+	case errors.As(err, &s) && !s.sdk:
+		return fmt.Errorf("sync: %s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, s.status, sdkHeader)
 	case errors.As(err, &s):
 		return fmt.Errorf("sync: the app at %s could not register its functions: %w", app.URL, err)
 	default:
