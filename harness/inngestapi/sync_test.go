@@ -134,7 +134,8 @@ func TestSyncErrorsSayWhichHalfFailed(t *testing.T) {
 		"some page":      {answering(200, "", "<html>"), "answers, but is no Inngest SDK's handler (its answer has no X-Inngest-Sdk header)"},
 		"signed only":    {answering(401, "go:v1", ""), "takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true"},
 		"a JSON error":   {answering(500, "js:v4", `{"message":"no functions"}`), "could not register its functions: it answered 500 Internal Server Error: no functions"},
-		"a text":         {answering(500, "", "boom\n"), "could not register its functions: it answered 500 Internal Server Error: boom"},
+		"another server": {answering(501, "", "<html>"), "answers a PUT with 501 Not Implemented, and is no Inngest SDK's handler (its answer has no X-Inngest-Sdk header)"},
+		"a text":         {answering(500, "js:v4", "boom\n"), "could not register its functions: it answered 500 Internal Server Error: boom"},
 		"no server":      {lost.at.URL, "could not register its functions: it answered 500 Internal Server Error: error performing registration request: "},
 		"no address":     {"http://[::1", "sync: the app's address: "},
 	} {
