@@ -44,10 +44,12 @@ type (
 )
 
 // WriteJUnit writes the tests as JUnit XML: one suite for each package.
-func (rep *Report) WriteJUnit(w io.Writer) error {
+func (rep *Report) WriteJUnit(w io.Writer) error { return rep.page().writeJUnit(w) }
+
+func (p *page) writeJUnit(w io.Writer) error {
 	var all junitSuites
 	var total time.Duration
-	for _, p := range rep.page().Packages {
+	for _, p := range p.Packages {
 		s := junitSuite{Name: p.Path, Tests: len(p.Tests)}
 		var took time.Duration
 		for _, t := range p.Tests {

@@ -176,7 +176,8 @@ func Write(dir string) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		for name, write := range map[string]func(io.Writer) error{PageFile: rep.WriteHTML, JUnitFile: rep.WriteJUnit, SummaryFile: rep.WriteMarkdown} {
+		p := rep.page()
+		for name, write := range map[string]func(io.Writer) error{PageFile: p.writeHTML, JUnitFile: p.writeJUnit, SummaryFile: p.writeMarkdown} {
 			var out strings.Builder
 			if err := write(&out); err != nil {
 				return nil, fmt.Errorf("write %s: %w", name, err)

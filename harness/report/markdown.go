@@ -18,8 +18,9 @@ const (
 
 // WriteMarkdown writes a summary for a pull request: what failed and why, which emails changed and how, and what the
 // fault matrix and the measurements say.
-func (rep *Report) WriteMarkdown(w io.Writer) error {
-	p := rep.page()
+func (rep *Report) WriteMarkdown(w io.Writer) error { return rep.page().writeMarkdown(w) }
+
+func (p *page) writeMarkdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s %s\n\n", map[bool]string{true: "✅", false: "❌"}[p.Counts.Failed == 0 && p.Counts.Kept == p.Counts.Faults], escape(p.Title))
 	facts := []string{fmt.Sprintf("%d passed, %d failed, %d skipped", p.Counts.Passed, p.Counts.Failed, p.Counts.Skipped)}

@@ -88,7 +88,9 @@ type step struct {
 }
 
 // WriteHTML writes the page: one file without a script, which loads nothing.
-func (rep *Report) WriteHTML(w io.Writer) error {
+func (rep *Report) WriteHTML(w io.Writer) error { return rep.page().writeHTML(w) }
+
+func (p *page) writeHTML(w io.Writer) error {
 	css, err := files.ReadFile("report.css")
 	if err != nil {
 		return err
@@ -104,7 +106,6 @@ func (rep *Report) WriteHTML(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p := rep.page()
 	p.CSS = template.CSS(css) // ours
 	return view.Execute(w, p)
 }
