@@ -27,7 +27,7 @@ func (t *tracer) listeners(name, about string) []TraceFunction {
 			if trigger.Event != name {
 				continue
 			}
-			conditional := f.Batched || f.Debounced
+			conditional := f.Batched || f.Debounced || f.RateLimited || f.Singleton
 			if m := ofFunction.FindStringSubmatch(trigger.Expression); m != nil && about != "" {
 				if m[1] != about {
 					continue
@@ -48,6 +48,9 @@ const (
 	eventFinished = "inngest/function.finished"
 )
 
+// cancelLag is how much later than it was the server may say that a run ended.
+const cancelLag = 10 * time.Second
+
 // follow finds the events that there are because of a run, so that their runs belong to the trace too.
 func (t *tracer) follow(ctx context.Context, r *tracedRun) error {
 	r.awaited = ""
@@ -66,8 +69,12 @@ func (t *tracer) follow(ctx context.Context, r *tracedRun) error {
 	if len(await) == 0 {
 		return nil
 	}
+	var until time.Time // zero: now
+	if r.over && !r.Ended.IsZero() {
+		until = r.Ended.Add(cancelLag)
+	}
 	events, err := t.s.api.Events(ctx, inngestapi.EventFilter{
-		Since: t.event.Received.Add(-time.Second), Internal: true, Names: slices.Sorted(maps.Keys(await)), Limit: 400,
+		Since: r.Queued.Add(-visible), Until: until, Internal: true, Names: slices.Sorted(maps.Keys(await)),
 	})
 	if err != nil {
 		return err

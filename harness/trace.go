@@ -58,8 +58,8 @@ type TraceEvent struct {
 type TraceFunction struct {
 	ID  string `json:"id"`
 	App string `json:"app"`
-	// Conditional says that it may start no run for an event, or a later one: it has a condition, or it batches or
-	// debounces.
+	// Conditional says that it may start no run for an event, or a later one: it has a condition, or it batches,
+	// debounces, limits its rate, or runs once at a time.
 	Conditional bool `json:"conditional,omitempty"`
 }
 

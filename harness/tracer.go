@@ -218,11 +218,11 @@ func (t *tracer) takeEvent(ctx context.Context) error {
 	if len(t.runs) > 0 && t.known != nil {
 		return nil // somebody listened; who else does now is of no matter
 	}
-	info, err := t.s.api.Info(ctx)
+	known, err := t.s.api.Functions(ctx)
 	if err != nil {
 		return err
 	}
-	t.known = info.Functions
+	t.known = known
 	t.events[0].listeners = t.listeners(t.event.Name, "")
 	if t.struck {
 		return t.duplicate(ctx)
@@ -241,10 +241,10 @@ func (t *tracer) duplicate(ctx context.Context) error {
 	}
 	// What was sent through here is known already; the server is asked about what was not.
 	err := t.duplicateOf(ctx, t.s.ledger.look(keyEvent(t.event.ID)).accepted)
-	if err != nil || t.event.DuplicateOf != "" {
+	if err != nil || t.event.DuplicateOf != "" || time.Since(t.event.Received) < visible {
 		return err
 	}
-	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Names: []string{t.event.Name}, Limit: 400})
+	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Until: t.event.Received.Add(visible), Names: []string{t.event.Name}})
 	if err != nil {
 		return err
 	}
