@@ -19,6 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
 // bed is a stack with the app and requests whose events nobody but the measurement sends.
@@ -29,8 +30,8 @@ type bed struct {
 	draft app.Request
 }
 
-func newBed(ctx context.Context, o harness.Options) (*bed, error) {
-	stack, err := harness.Start(ctx, backend(), o)
+func newBed(ctx context.Context, b harness.Backend, o harness.Options) (*bed, error) {
+	stack, err := harness.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +43,8 @@ func newBed(ctx context.Context, o harness.Options) (*bed, error) {
 	if err != nil {
 		return nil, errors.Join(err, stack.Close(ctx))
 	}
-	b := &bed{stack: stack, store: store, plant: plant}
-	return b, json.Unmarshal(fixtures.Requests()[0].In(plant).Body, &b.draft)
+	on := &bed{stack: stack, store: store, plant: plant}
+	return on, json.Unmarshal(fixtures.Requests()[0].In(plant).Body, &on.draft)
 }
 
 func (b *bed) close(ctx context.Context) error {
@@ -63,12 +64,12 @@ func (b *bed) request(ctx context.Context) (app.Request, error) {
 // inbox, the taps in between) and, in turns, on a stack without taps by a bare HTTP call and MailHog's own push. On the
 // first it also measures how long a verdict takes once the email is there and the run has ended.
 func benchEvents(ctx context.Context, n int) ([]figure, error) {
-	tapped, err := newBed(ctx, harness.Options{})
+	tapped, err := newBed(ctx, local.New(local.Options{}), harness.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer tapped.close(context.WithoutCancel(ctx))
-	plain, err := newBed(ctx, harness.Options{WithoutTaps: true})
+	plain, err := newBed(ctx, local.New(local.Options{}), harness.Options{WithoutTaps: true})
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +105,39 @@ func benchEvents(ctx context.Context, n int) ([]figure, error) {
 		measured("verdict after the email is there and the run is saved", verdict),
 	}
 	figures[0].Note = fmt.Sprintf("%+.1f ms to the floor (medians)", figures[0].Median-figures[1].Median)
+	return figures, nil
+}
+
+// benchBackends measures event → email on each backend, in turns.
+func benchBackends(ctx context.Context, backends []harness.Backend, n int) ([]figure, error) {
+	beds := make([]*bed, len(backends))
+	for i, b := range backends {
+		on, err := newBed(ctx, b, harness.Options{})
+		if err != nil {
+			return nil, err
+		}
+		defer on.close(context.WithoutCancel(ctx))
+		beds[i] = on
+	}
+	samples := make([][]time.Duration, len(backends))
+	for range n {
+		for i, on := range beds {
+			pause(ctx)
+			d, err := on.event(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("event on %s: %w", backends[i].Name(), err)
+			}
+			samples[i] = append(samples[i], d)
+		}
+	}
+	var figures []figure
+	for i, b := range backends {
+		f := measured("event → email on "+b.Name(), samples[i])
+		if i > 0 {
+			f.Note = fmt.Sprintf("%.2f × %s (medians)", f.Median/figures[0].Median, backends[0].Name())
+		}
+		figures = append(figures, f)
+	}
 	return figures, nil
 }
 

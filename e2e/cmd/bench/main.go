@@ -4,9 +4,12 @@
 //	go run ./e2e/cmd/bench            everything, some minutes
 //	go run ./e2e/cmd/bench -n 50      fewer of each
 //	go run ./e2e/cmd/bench -json f    the figures also as JSON
+//
+// With HARNESS_BACKENDS=local,containers it measures the containers backend too, in turns with the local one.
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -14,9 +17,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // figure is one measured thing.
@@ -47,11 +53,16 @@ func main() {
 func run(ctx context.Context, n, starts int, out string) error {
 	fmt.Printf("%s/%s, %d processors, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	var all []figure
-	for _, part := range []func(context.Context, int) ([]figure, error){
-		func(ctx context.Context, _ int) ([]figure, error) { return benchStart(ctx, starts) },
-		benchEvents,
-	} {
-		figures, err := part(ctx, n)
+	var parts []func(context.Context) ([]figure, error)
+	for _, b := range chosen() {
+		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchStart(ctx, b, starts) })
+	}
+	parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchEvents(ctx, n) })
+	if len(chosen()) > 1 {
+		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchBackends(ctx, chosen(), n) })
+	}
+	for _, part := range parts {
+		figures, err := part(ctx)
 		if err != nil {
 			return err
 		}
@@ -71,8 +82,11 @@ func run(ctx context.Context, n, starts int, out string) error {
 	return os.WriteFile(out, append(data, '\n'), 0o644)
 }
 
-// backend is where the measurements run.
-func backend() *local.Backend { return local.New(local.Options{}) }
+// chosen are the backends to measure: those that HARNESS_BACKENDS names, else the local one.
+func chosen() []harness.Backend {
+	names := strings.Split(cmp.Or(os.Getenv("HARNESS_BACKENDS"), "local"), ",")
+	return slices.DeleteFunc(rig.Backends(), func(b harness.Backend) bool { return !slices.Contains(names, b.Name()) })
+}
 
 // measured makes a figure of samples.
 func measured(name string, samples []time.Duration) figure {

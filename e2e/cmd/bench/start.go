@@ -12,13 +12,13 @@ import (
 
 // benchStart measures how long a whole stack takes until its app is synced, and, in turns with it, how long each
 // server takes to start again by itself on the stack of before.
-func benchStart(ctx context.Context, n int) ([]figure, error) {
+func benchStart(ctx context.Context, b harness.Backend, n int) ([]figure, error) {
 	services := []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest}
 	alone := make([][]time.Duration, len(services))
 	var whole, slowest []time.Duration
 	for range n {
 		began := time.Now()
-		stack, err := harness.Start(ctx, backend(), harness.Options{})
+		stack, err := harness.Start(ctx, b, harness.Options{})
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +40,7 @@ func benchStart(ctx context.Context, n int) ([]figure, error) {
 			return nil, err
 		}
 	}
-	stack := measured("stack ready and app synced", whole)
+	stack := measured(b.Name()+": stack ready and app synced", whole)
 	stack.Note = fmt.Sprintf("%.2f × the slowest server's own start (median of pairs)", ratios(whole, slowest))
 	figures := []figure{stack}
 	for i, s := range services {
