@@ -24,6 +24,7 @@
 //		})
 //	}
 //
-// A failed test keeps its evidence (the verdict, the trace, the emails, the servers' logs) and says where. With HARNESS_REPORT set to
-// the absolute path of a directory every test leaves a record there, and the page of them all is in it (package report).
+// A failed test keeps its evidence (the verdict, the trace, the emails, the servers' logs) and says where. With
+// HARNESS_REPORT set to the absolute path of a directory every test leaves a record there, and the page of them all is
+// in it (package report).
 package harnesstest

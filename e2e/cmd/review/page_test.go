@@ -1,0 +1,125 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+// attack is an email that tries all it can to be noticed by a server.
+func attack(url string) string {
+	return strings.ReplaceAll(`<html><head>
+		<meta http-equiv="refresh" content="0;url=URL/refresh"><base href="URL/"><link rel="stylesheet" href="URL/sheet"><link rel="preload" as="image" href="URL/preload">
+		<link rel="prefetch" href="URL/prefetch"><link rel="icon" href="URL/icon">
+		<style>@import "URL/import"; body{background:url(URL/background)} @font-face{font-family:x;src:url(URL/font)} p{font-family:x}</style>
+		<script>fetch("URL/fetch"); top.document.title = "taken"</script><script src="URL/script"></script></head>
+		<body onload="fetch('URL/onload'); parent.document.title='taken'" background="URL/attribute"><p>Drawn</p>
+		<img src="URL/image" srcset="URL/srcset 2x" onerror="fetch('URL/onerror')"><iframe src="URL/frame"></iframe><object data="URL/object"></object><embed src="URL/embed">
+		<video poster="URL/poster" src="URL/video" autoplay></video><audio src="URL/audio" autoplay></audio><input type="image" src="URL/input">
+		<svg><image href="URL/svg"/><script>fetch("URL/svgscript")</script></svg><form id="f" action="URL/form"><button autofocus>x</button></form>
+		<div style="background-image:url('URL/style')">x</div><a href="URL/link" ping="URL/ping" target="_top">x</a></body></html>`, "URL", url)
+}
+
+// server remembers what it was asked for.
+type server struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []string
+}
+
+func newServer(t *testing.T) *server {
+	t.Helper()
+	s := &server{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.asked = append(s.asked, r.URL.Path)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.asked...)
+}
+
+// drawAll has every frame of the page loaded, with all that it would load, and drawn, and says how many there are.
+const drawAll = `(async () => {
+	document.querySelectorAll("details").forEach(d => d.open = true);
+	const frames = [...document.querySelectorAll("iframe")];
+	for (const frame of frames) {
+		const loaded = new Promise(done => frame.addEventListener("load", done, {once: true}));
+		frame.loading = "eager";
+		frame.srcdoc = frame.srcdoc;
+		frame.scrollIntoView();
+		await loaded;
+		await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+	}
+	return frames.length;
+})()`
+
+func TestAHostileEmailInTheReportIsDrawnAndNoMore(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	rep := &report.Report{Records: []report.Record{{Package: "p", Test: "TestHostile", Outcome: report.Passed, Verdicts: []*harness.Verdict{{
+		Outcome: harness.Holds,
+		Trace: &harness.Trace{Mail: []harness.TraceMail{{Message: &inbox.Message{
+			ID: "m1", Subject: attack(s.URL), Text: attack(s.URL), HTML: attack(s.URL), From: []*mail.Address{{Name: attack(s.URL)}},
+		}}}},
+	}}}}}
+	page, bare := filepath.Join(t.TempDir(), "report.html"), filepath.Join(t.TempDir(), "bare.html")
+	var out strings.Builder
+	require.NoError(t, rep.WriteHTML(&out))
+	require.NoError(t, os.WriteFile(page, []byte(out.String()), 0o644))
+	require.NoError(t, os.WriteFile(bare, []byte(attack(s.URL)), 0o644))
+
+	tab, cancel, err := browser.Open(t.Context(), 1180, 900)
+	require.NoError(t, err)
+	defer cancel()
+	require.NoError(t, chromedp.Do(tab, chromedp.Navigate("file://"+page)))
+	frames, err := chromedp.Run(tab, chromedp.Evaluate[int](drawAll, chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	require.Equal(t, 1, frames)
+	title, err := chromedp.Run(tab, chromedp.Title())
+	require.NoError(t, err)
+	require.Equal(t, "1 test passed", title)
+	require.Empty(t, s.requests(), "the report asked somebody for something")
+
+	// The same email without the report's care is noticed: the attack is one.
+	_ = chromedp.Do(tab, chromedp.Navigate("file://"+bare)) // it may be led elsewhere before it is loaded
+	require.NotEmpty(t, s.requests())
+}
+
+// opensFromDisk: the page fits windows of every width, and its two choices change the frames.
+func opensFromDisk(t *testing.T, page string) {
+	tab, cancel, err := browser.Open(t.Context(), 1180, 900)
+	require.NoError(t, err)
+	defer cancel()
+	ask := func(script string) string {
+		answer, err := chromedp.Run(tab, chromedp.Evaluate[string](script))
+		require.NoError(t, err)
+		return answer
+	}
+	for _, width := range []int64{390, 820, 1480} {
+		require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(width, 900), chromedp.Navigate("file://"+page)))
+		require.Equal(t, "0", ask("String(document.documentElement.scrollWidth - document.documentElement.clientWidth)"), "at %d pixels the page is wider than the window", width)
+	}
+	require.Equal(t, "390px", ask(`document.getElementById("phone").click(); getComputedStyle(document.querySelector(".pair iframe")).width`))
+	require.Equal(t, "dark", ask(`document.getElementById("dark").click(); getComputedStyle(document.querySelector(".pair iframe")).colorScheme`))
+	require.Equal(t, "light", ask(`document.getElementById("light").click(); getComputedStyle(document.querySelector(".pair iframe")).colorScheme`))
+}
