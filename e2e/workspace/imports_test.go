@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,6 +156,19 @@ func TestFixturesNeedTheStandardLibraryAlone(t *testing.T) {
 		for _, i := range p.Imports {
 			first, _, _ := strings.Cut(i, "/")
 			require.False(t, strings.Contains(first, ".") && !strings.HasPrefix(i, modulePrefix+"fixtures"), "%s imports %s", p.short(), i)
+		}
+	}
+}
+
+// TestNobodyImportsAServer: the servers are programs of their own. The Inngest server's licence, the SSPL, is one more
+// reason; what the SDK links of it is the SDK's affair.
+func TestNobodyImportsAServer(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			for _, server := range []string{"github.com/inngest/inngest/", "github.com/mailhog/", "github.com/FerretDB/"} {
+				require.False(t, strings.HasPrefix(i, server), "%s imports %s", p.short(), i)
+			}
 		}
 	}
 }

@@ -8,12 +8,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/inngest/inngest/pkg/enums"
 	"github.com/inngest/inngestgo"
 	"github.com/inngest/inngestgo/group"
 	"github.com/inngest/inngestgo/pkg/checkpoint"
 	"github.com/inngest/inngestgo/step"
 )
+
+// parallelRace is the SDK's mode in which what comes after parallel steps is looked for as each of them ends. Its name
+// for it belongs to a package of the server's, which nothing here imports.
+const parallelRace = 2
 
 // retries is a number of retries.
 func retries(n int) *int { return &n }
@@ -243,7 +246,7 @@ var scenarios = append([]scenario{
 	}},
 	{name: "parallel-race", runs: 1, loose: true, build: func(p *play) {
 		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) {
-			results := group.ParallelWithOpts(c, group.ParallelOpts{ParallelMode: enums.ParallelModeRace},
+			results := group.ParallelWithOpts(c, group.ParallelOpts{ParallelMode: parallelRace},
 				func(c context.Context) (any, error) { return say(c, "a") },
 				func(c context.Context) (any, error) { step.Sleep(c, "nap", time.Second); return "slept", nil },
 			)
