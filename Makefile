@@ -4,6 +4,8 @@
 #   PORTS=free      make dev on free ports instead of the ones people know (app 3000, MailHog 8025, …)
 #   RUN=TestName    run only these tests, in test and e2e
 #   FUZZTIME=1m     how long make fuzz spends on each fuzz test
+#   BURST=2000      how many requests make faults creates at once
+#   ROUNDS=30       how often make soak runs the tests under each load
 
 SHELL       := /bin/sh
 .DEFAULT_GOAL := help
@@ -11,6 +13,8 @@ SHELL       := /bin/sh
 PORTS ?= fixed
 RUN   ?= .
 FUZZTIME ?= 1m
+BURST    ?= 2000
+ROUNDS   ?= 30
 
 STATICCHECK := v0.8.2
 
@@ -52,8 +56,17 @@ compose-down: ## stop the compose project; its data stays
 images: ## build images of the servers and the app from source, for machines without a registry
 	@go run ./harness/containers/cmd/images -app ./app/cmd/app
 
-faults: tools ## the fault matrix in full, printed as a table
-	HARNESS_TABLE=1 HARNESS_FULL=1 go test -count=1 -timeout 30m -v -run Matrix ./e2e/faults
+faults: tools ## the fault matrix, with a burst of BURST requests, printed as a table
+	HARNESS_TABLE=1 FAULTS_BURST=$(BURST) go test -count=1 -timeout 40m -run TestFaultMatrix ./e2e/faults
+
+mutants: tools ## plant defects in a copy of the app; each must be caught by a test
+	go run ./e2e/cmd/mutants
+
+soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with it busy
+	go run ./e2e/cmd/soak -n $(ROUNDS)
+
+review: build ## send every fixture, write a report of the emails before and after, leave MailHog up
+	go run ./e2e/cmd/review
 
 fuzz: ## fuzz every fuzz test for FUZZTIME each (1m)
 	@sh scripts/fuzz.sh $(FUZZTIME)
@@ -90,4 +103,4 @@ screenshots: tools ## make the pictures in README.md (needs Chromium)
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist
 
-.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults fuzz browser lint check cross tidy build tools screenshots clean
+.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults mutants soak review fuzz browser lint check cross tidy build tools screenshots clean
