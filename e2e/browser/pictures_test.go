@@ -3,11 +3,14 @@
 package browser_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -18,7 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-// ScreenshotsVariable names the directory in which pictures are kept.
+// screenshotsVariable names the directory in which pictures are kept.
 const screenshotsVariable = "HARNESS_SCREENSHOTS"
 
 // scheme makes the browser prefer a colour scheme.
@@ -64,12 +67,56 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 // keep keeps a picture of the page, where somebody wants pictures.
 func (d *desk) keep(name string) {
 	d.Helper()
-	dir := os.Getenv(screenshotsVariable)
-	if dir == "" {
+	if os.Getenv(screenshotsVariable) == "" {
 		return
 	}
 	png, err := chromedp.Run(d.tab, chromedp.CaptureScreenshot())
 	require.NoError(d, err)
+	d.keepPNG(name, png)
+}
+
+func (d *desk) keepPNG(name string, png []byte) {
+	d.Helper()
+	dir := os.Getenv(screenshotsVariable)
+	if dir == "" {
+		return
+	}
 	require.NoError(d, os.MkdirAll(dir, 0o755))
-	require.NoError(d, os.WriteFile(filepath.Join(dir, name), png, 0o644))
+	require.NoError(d, os.WriteFile(filepath.Join(dir, strings.ToLower(name)), png, 0o644))
+}
+
+func TestAnEmailIsDrawnAtBothWidthsAndInBothSchemes(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		d := newDesk(t, 1180, 1300)
+		m := d.email(d.create("urgent"))
+		d.do(chromedp.Navigate(d.url+"/mail/"+m.ID), chromedp.WaitVisible(chromedp.CSS(".mv iframe")))
+		width := `document.querySelector('.mv iframe').getBoundingClientRect().width`
+		wide := eval[float64](d, width)
+
+		for _, at := range []string{"Desktop", "Phone"} {
+			d.do(chromedp.Click(chromedp.Search(`//label[contains(.,"`+at+`")]`)), chromedp.Click(chromedp.Search(`//label[contains(.,"Light")]`)))
+			light := d.drawnEmail(nil)
+			d.do(chromedp.Click(chromedp.Search(`//label[contains(.,"Dark")]`)))
+			dark := d.drawnEmail(light)
+			d.keepPNG("email-"+at+"-light.png", light)
+			d.keepPNG("email-"+at+"-dark.png", dark)
+		}
+		require.Greater(t, wide, 800.0)
+		require.EqualValues(t, 390, eval[float64](d, width), "a phone is 390 pixels wide")
+	})
+}
+
+// drawnEmail returns a picture of the email once it is another than before.
+func (d *desk) drawnEmail(before []byte) []byte {
+	d.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		eval[bool](d, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+		png, err := chromedp.Run(d.tab, chromedp.Screenshot(chromedp.CSS(".mv iframe")))
+		require.NoError(d, err)
+		if !bytes.Equal(png, before) {
+			return png
+		}
+	}
+	require.FailNow(d, "the email does not follow the scheme")
+	return nil
 }

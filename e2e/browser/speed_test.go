@@ -54,8 +54,10 @@ func TestTheBoardIsSmoothWith5000Events(t *testing.T) {
 			_, err := d.Stack.Send(d.Context(), events...)
 			require.NoError(t, err)
 		}
+		began := time.Now()
 		d.do(chromedp.Navigate(d.url))
 		d.until(`rows.size >= 5000`)
+		t.Logf("they are there %v after the page was asked for", time.Since(began).Round(time.Millisecond))
 		require.Less(t, eval[int](d, `document.querySelectorAll('#rows li').length`), 60, "only what is in sight is in the document")
 
 		// How long the page works on one step of scrolling, and on one keystroke in the filter.

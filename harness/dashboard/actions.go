@@ -25,7 +25,7 @@ func (d *Dashboard) postSend(w http.ResponseWriter, r *http.Request) {
 	d.answer(w, r, "", "", fmt.Errorf("there is no sample %q", name))
 }
 
-// postAgain sends an event again, under a fresh id: the server would drop a second one with the same.
+// postAgain sends an event again.
 func (d *Dashboard) postAgain(w http.ResponseWriter, r *http.Request) {
 	event, err := d.again(r.Context(), r.PathValue("id"))
 	d.answer(w, r, event, "Sent again", err)
@@ -39,11 +39,7 @@ func (d *Dashboard) again(ctx context.Context, id string) (string, error) {
 	if strings.HasPrefix(e.Name, "inngest/") {
 		return "", fmt.Errorf("%s is an event that the server itself makes: send the one that led to it", e.Name)
 	}
-	ids, err := d.stack.Send(ctx, harness.Event{ID: freshID(), Name: e.Name, Data: e.Data})
-	if err != nil {
-		return "", err
-	}
-	return ids[0], nil
+	return d.sendFresh(ctx, harness.Event{Name: e.Name, Data: e.Data})
 }
 
 func (d *Dashboard) postClear(w http.ResponseWriter, r *http.Request) {

@@ -26,11 +26,12 @@ type Options struct {
 
 // Dashboard is an [http.Handler]. It is safe for concurrent use. Close frees it; the stack is the caller's.
 type Dashboard struct {
-	stack   *harness.Stack
-	options Options
-	board   *board
-	routes  http.Handler
-	pages   *template.Template
+	stack    *harness.Stack
+	options  Options
+	board    *board
+	follower *follower
+	routes   http.Handler
+	pages    *template.Template
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -63,7 +64,7 @@ func New(stack *harness.Stack, o Options) (*Dashboard, error) {
 	d := &Dashboard{stack: stack, options: o, board: newBoard(o.Keep), pages: pages}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.routes = guard(d.mux())
-	d.follow()
+	d.follower = d.follow()
 	return d, nil
 }
 

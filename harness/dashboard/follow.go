@@ -3,6 +3,7 @@ package dashboard
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/url"
@@ -47,7 +48,7 @@ type follower struct {
 }
 
 // follow starts all that keeps the board true, until Close.
-func (d *Dashboard) follow() {
+func (d *Dashboard) follow() *follower {
 	f := &follower{stack: d.stack, board: d.board, runHeader: d.options.RunHeader, kick: make(chan struct{}, 1), queue: newQueue()}
 	d.running.Go(func() { f.watchInbox(d.ctx) })
 	d.running.Go(func() { f.watchTaps(d.ctx) })
@@ -55,6 +56,15 @@ func (d *Dashboard) follow() {
 	d.running.Go(func() { f.probe(d.ctx) })
 	for range tracers {
 		d.running.Go(func() { f.trace(d.ctx) })
+	}
+	return f
+}
+
+// sent shows an event that the dashboard itself has sent, before the server does.
+func (f *follower) sent(id string, e harness.Event) {
+	data, _ := json.Marshal(e.Data) // it has been encoded before, to be sent
+	if f.board.event(id, e.ID, e.Name, data, time.Now()) {
+		f.queue.news(id)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
@@ -142,18 +144,27 @@ func (d *Dashboard) getEvent(w http.ResponseWriter, r *http.Request) {
 	d.render(w, name, p)
 }
 
-// traceOf is the trace of an event that the server knows.
+// lookAgain is how often the server is asked for an event that it does not show yet.
+const lookAgain = 25 * time.Millisecond
+
+// traceOf is the trace of an event that the server knows, or is about to: it shows an event a while after it took it.
 func (d *Dashboard) traceOf(ctx context.Context, id string) (*harness.Trace, error) {
 	ctx, cancel := context.WithTimeout(ctx, traceTimeout)
 	defer cancel()
-	tr, err := d.stack.Trace(ctx, id)
-	if err != nil {
-		return nil, err
+	for {
+		tr, err := d.stack.Trace(ctx, id)
+		if err != nil || tr.Event != nil {
+			return tr, err
+		}
+		if taken, err := ulid.ParseStrict(id); err != nil || time.Since(taken.Timestamp()) > overlap {
+			return nil, fmt.Errorf("event %s: %w", id, inngestapi.ErrNotFound)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookAgain):
+		}
 	}
-	if tr.Event == nil {
-		return nil, fmt.Errorf("event %s: %w", id, inngestapi.ErrNotFound)
-	}
-	return tr, nil
 }
 
 func (d *Dashboard) getTrace(w http.ResponseWriter, r *http.Request) {

@@ -84,13 +84,8 @@ const sampleTimeout = 15 * time.Second
 // send sends a sample. eventID is the server's id for an event; empty where the app sends what there is to send.
 func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, err error) {
 	if s.Event.Name != "" {
-		e := s.Event
-		e.ID = freshID()
-		ids, err := d.stack.Send(ctx, e)
-		if err != nil {
-			return "", "", err
-		}
-		return ids[0], "Sent " + e.Name, nil
+		id, err := d.sendFresh(ctx, s.Event)
+		return id, "Sent " + s.Event.Name, err
 	}
 	env, ok := d.stack.Env()
 	if !ok {
@@ -119,5 +114,13 @@ func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, e
 	return "", fmt.Sprintf("Sent %s: the app answered %s", s.Name, res.Status), nil
 }
 
-// freshID is an event id that nobody has used.
-func freshID() string { return "dashboard-" + strings.ToLower(rand.Text()) }
+// sendFresh sends an event under an id that nobody has used: the server drops a second event of one id.
+func (d *Dashboard) sendFresh(ctx context.Context, e harness.Event) (string, error) {
+	e.ID = "dashboard-" + strings.ToLower(rand.Text())
+	ids, err := d.stack.Send(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	d.follower.sent(ids[0], e)
+	return ids[0], nil
+}

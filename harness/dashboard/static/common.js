@@ -44,16 +44,26 @@ document.addEventListener('keydown', e => {
   if (menu) { menu.open = false; menu.querySelector('summary').focus(); }
 });
 
-// live calls change with every message of the stream, which connects again by itself and then begins anew.
+// live calls change with every message of the stream, which connects again by itself and then begins anew. A page that
+// nobody looks at has none: a browser opens six connections to one server, and no more.
 function live(url, change) {
-  const stream = new EventSource(url);
   const link = document.getElementById('link');
   const say = (state, text) => {
     if (link.dataset.state === state) return;
     link.dataset.state = state;
     link.lastElementChild.textContent = text;
   };
-  stream.onopen = () => say('live', 'live');
-  stream.onerror = () => say('lost', 'connection lost, trying again');
-  stream.onmessage = e => change(JSON.parse(e.data));
+  let stream = null;
+  const open = () => {
+    if (stream) return;
+    stream = new EventSource(url);
+    stream.onopen = () => say('live', 'live');
+    stream.onerror = () => say('lost', 'connection lost, trying again');
+    stream.onmessage = e => change(JSON.parse(e.data));
+  };
+  const close = () => { stream?.close(); stream = null; };
+  document.addEventListener('visibilitychange', () => document.hidden ? close() : open());
+  addEventListener('pagehide', close);
+  addEventListener('pageshow', open);
+  open();
 }
