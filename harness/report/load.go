@@ -17,8 +17,6 @@ import (
 
 // A Report is what a directory of records holds.
 type Report struct {
-	// Title heads the page. Write sets none: the page then says what it is of by itself.
-	Title string
 	// Records are in the order of package, test and backend.
 	Records []Record
 	Faults  []Fault

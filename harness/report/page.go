@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -111,7 +110,7 @@ func (p *page) writeHTML(w io.Writer) error {
 }
 
 func (rep *Report) page() *page {
-	p := &page{Title: rep.Title, Matrix: matrices(rep.Faults), Bench: benchOf(rep.Figures)}
+	p := &page{Matrix: matrices(rep.Faults), Bench: benchOf(rep.Figures)}
 	var all []*email
 	var began, ended time.Time
 	for i, r := range rep.Records {
@@ -143,7 +142,7 @@ func (rep *Report) page() *page {
 	if !began.IsZero() {
 		p.When, p.Took = began.UTC().Format("2 January 2006, 15:04 UTC"), short(ended.Sub(began))
 	}
-	p.Title = cmp.Or(p.Title, headline(p.Counts))
+	p.Title = headline(p.Counts)
 	return p
 }
 
