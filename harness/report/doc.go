@@ -11,6 +11,8 @@
 //	report/summary.md    for a pull request or $GITHUB_STEP_SUMMARY
 //	report/record-*.json what they are made of, one file for each test on each backend
 //
+// A test that runs again replaces its record; those of tests that are no more stay until [Clear] removes them.
+//
 // Package harnesstest does both for its tests. Something else that judges emails saves records of its own:
 //
 //	golden, err := report.Compare(set, "corrective", &verdict.Trace.Mail[0])
