@@ -146,8 +146,12 @@ func (b *board) changed(r *row) {
 
 // put adds a row. The caller holds b.mu.
 func (b *board) put(r *row) {
+	// Most rows are the newest when they come. A trace may correct a time by milliseconds later, which is of no matter.
+	i, _ := slices.BinarySearchFunc(b.order, r.At, func(id string, at time.Time) int {
+		return cmp.Or(b.rows[id].At.Compare(at), -1) // after those of the same time
+	})
 	b.rows[r.ID] = r
-	b.order = append(b.order, r.ID)
+	b.order = slices.Insert(b.order, i, r.ID)
 	for len(b.rows) > b.keep {
 		b.remove(b.order[0])
 	}

@@ -23,6 +23,8 @@ const (
 	pollTapped, pollTapless = time.Second, 300 * time.Millisecond
 	// overlap is how far back it is asked each time: events become visible up to this late.
 	overlap = 3 * time.Second
+	// firstEvents is how many are asked for first, so that there is something to see while the rest is read.
+	firstEvents = 100
 	// probeEvery is how often the services are looked at, probeTimeout how long each may take to answer.
 	probeEvery, probeTimeout = 2 * time.Second, 1500 * time.Millisecond
 	// A trace is taken again at the latest after a pause that doubles from firstBeat to lastBeat, while anything may
@@ -132,19 +134,24 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 	}
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	since := time.Unix(1, 0)
+	since, limit := time.Unix(1, 0), min(firstEvents, keep)
 	for {
-		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: since, Limit: keep})
+		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: since, Limit: limit})
+		more := err == nil && limit < keep && len(events) == limit
 		if err == nil {
 			// The oldest first, so that the newest is traced first and stands on top.
 			for _, e := range slices.Backward(events) {
 				if f.board.event(e.ID, e.OwnID, e.Name, e.Data, e.Received) {
 					f.queue.news(e.ID)
 				}
-				if from := e.Received.Add(-overlap); from.After(since) {
+				if from := e.Received.Add(-overlap); !more && from.After(since) {
 					since = from
 				}
 			}
+			limit = keep
+		}
+		if more {
+			continue
 		}
 		select {
 		case <-ctx.Done():

@@ -40,6 +40,7 @@ func parsePages() (*template.Template, error) {
 		"lower":  strings.ToLower,
 		"join":   strings.Join,
 		"icon":   icon,
+		"label":  label,
 	}).ParseFS(static, "static/*.html")
 }
 
@@ -284,6 +285,14 @@ func took(d time.Duration) string {
 	default:
 		return d.Round(time.Second).String()
 	}
+}
+
+// label is how a state is called.
+func label(state string) string {
+	if state == stateUnheard {
+		return "no listener"
+	}
+	return state
 }
 
 // icon is the sign of a state, which does not rest on its colour alone.

@@ -6,8 +6,8 @@
 //
 // A captured email is hostile input: anybody may have written it. It is drawn in a frame without any permission
 // (sandbox=""), under a policy that runs nothing and loads nothing ([Policy]), from a document that has been rebuilt
-// without what could run or load ([Document]). Each of the three would do alone. Its links lead nowhere; they are
-// listed beside it, with where they lead to in full, for a person to open in a tab of its own.
+// without what could run or load ([Document]): what gets past one of the three is held by another. Its links lead
+// nowhere; they are listed beside it, with where they lead to in full, for a person to open in a tab of its own.
 //
 // The fragment needs no script: what is shown is chosen by radio buttons, which the keyboard and screen readers know.
 package mailview
