@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -55,7 +56,7 @@ var burstRows = []row{
 			drafts[i].promise = &m.promise
 		}
 		s.createAll(drafts)
-		s.settleAll()
+		s.settleAll(patience + time.Duration(len(drafts))*time.Second/2) // at the least two a second
 	}, promised: "sent, one copy; after a lost answer two; after a 550 failed"},
 }
 
@@ -106,36 +107,40 @@ func (s *scene) createAll(drafts []draft) {
 	}
 }
 
-// settleAll waits until all requests have come to their end, and asks for many at a time.
-func (s *scene) settleAll() {
+// settleAll waits until all requests have come to their end: by what crosses the wires, since asking the database for
+// all of them again and again would slow it down, and then by the database.
+func (s *scene) settleAll(limit time.Duration) {
 	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), limit)
+	defer cancel()
+	var answered int
+	for c, err := range s.stack.Taps().Watch(ctx, s.began) {
+		if err == nil && c.Call != nil && c.Over() && (c.Call.Status == http.StatusOK || c.Call.NoRetry) {
+			if answered++; answered == len(s.requests) {
+				break
+			}
+		}
+	}
+
 	place := map[string]int{}
 	for i, a := range s.requests {
 		place[a.request.ID] = i
 	}
-	limit := patience + time.Duration(len(s.requests))*100*time.Millisecond // at the least 10 a second
-	s.eventually(limit, 500*time.Millisecond, func() error {
-		open, after := len(place), ""
-		for {
-			const page = 200
-			requests, err := s.store.Requests(s.Context(), after, page)
-			if err != nil {
-				return err
-			}
-			for _, r := range requests {
-				after = r.ID
-				i, mine := place[r.ID]
-				if state := r.Notification.State; mine && (state == app.Sent || state == app.Failed) {
-					s.requests[i].request = r
-					open--
-				}
-			}
-			if len(requests) < page {
-				break
+	s.eventually(patience, time.Second, func() error {
+		requests, err := s.store.Requests(s.Context(), "", 10*len(s.requests))
+		if err != nil {
+			return err
+		}
+		open := len(place)
+		for _, r := range requests {
+			i, mine := place[r.ID]
+			if state := r.Notification.State; mine && (state == app.Sent || state == app.Failed) {
+				s.requests[i].request = r
+				open--
 			}
 		}
 		if open > 0 {
-			return fmt.Errorf("%d of %d requests are still on their way", open, len(place))
+			return fmt.Errorf("%d of %d requests are still on their way, after %d final answers", open, len(place), answered)
 		}
 		return nil
 	})
