@@ -95,11 +95,14 @@ func TestTheBoardSaysWhatIsWrongWithTheStack(t *testing.T) {
 		d.until(`document.querySelector('[data-service=mailhog][data-state=down]') !== null`)
 		d.do(chromedp.Click(chromedp.CSS("[data-service=mailhog] button")), chromedp.WaitVisible(chromedp.CSS("#log[open]")))
 		d.until(`document.getElementById('log-title').textContent === 'MailHog: down' && document.getElementById('log-text').textContent.length > 20`)
+		d.keep("dashboard-log.png")
 		require.NoError(t, d.Stack.Run(d.Context(), harness.MailHog))
 		d.until(`document.querySelector('[data-service=mailhog][data-state=up]') !== null`)
 
 		require.NoError(t, d.Stack.Stop(d.Context(), harness.App))
 		d.until(`document.querySelector('#app[data-state=unsynced]')?.textContent.includes('the app does not answer')`)
+		d.do(chromedp.Click(chromedp.CSS("#log button")))
+		d.keep("dashboard-unsynced.png")
 	})
 }
 

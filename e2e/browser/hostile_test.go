@@ -90,9 +90,13 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 			require.Nil(t, eval[any](d, `window.pwned ?? null`), name)
 			require.Equal(t, url, eval[string](d, `location.href`), "%s leads away", name)
 			// Each way of looking at it.
-			for _, label := range []string{"Text", "Links", "Headers", "Source", "Rendered", "Phone", "Dark"} {
-				d.do(chromedp.Click(chromedp.Search(`//label[contains(.,"` + label + `")]`)))
-			}
+			eval[bool](d, `(async () => {
+				for (const choice of document.querySelectorAll('.mv-choice input')) {
+					choice.click();
+					await new Promise(requestAnimationFrame);
+				}
+				return true;
+			})()`)
 			// Its document in a tab of its own.
 			d.do(chromedp.Navigate(url + "/document"))
 			d.until(`document.readyState === 'complete'`)

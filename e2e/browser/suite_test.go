@@ -72,7 +72,7 @@ func (d *desk) do(steps ...chromedp.Action[chromedp.Void]) {
 }
 
 // patience bounds what a page may take on a busy machine.
-const patience = 25 * time.Second
+const patience = 45 * time.Second
 
 // until waits until an expression in the page is true, whatever page is loaded meanwhile.
 func (d *desk) until(expression string) {

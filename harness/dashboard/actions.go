@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
@@ -43,9 +44,10 @@ func (d *Dashboard) again(ctx context.Context, id string) (string, error) {
 }
 
 func (d *Dashboard) postClear(w http.ResponseWriter, r *http.Request) {
+	asked := time.Now()
 	err := d.stack.Inbox().Clear(r.Context())
 	if err == nil {
-		d.board.forgetMail()
+		d.board.forgetMail(asked)
 	}
 	d.answer(w, r, "", "The inbox is empty", err)
 }

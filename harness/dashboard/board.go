@@ -349,16 +349,19 @@ func (b *board) unheard(id string, heard map[string]bool, before time.Time) bool
 	return true
 }
 
-// forgetMail takes all emails off the board, after the inbox was emptied.
-func (b *board) forgetMail() {
+// forgetMail takes the emails off the board that came before a time, after the inbox was emptied.
+func (b *board) forgetMail(before time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, id := range slices.Clone(b.order) {
-		switch r := b.rows[id]; {
+		r := b.rows[id]
+		left := slices.DeleteFunc(slices.Clone(r.Mail), func(m rowMail) bool { return m.at.Before(before) })
+		switch {
+		case len(left) == len(r.Mail):
 		case r.State == stateMail:
 			b.remove(id)
-		case len(r.Mail) > 0:
-			r.Mail = nil
+		default:
+			r.Mail = left
 			b.changed(r)
 		}
 	}

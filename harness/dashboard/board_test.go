@@ -88,7 +88,10 @@ func TestAnEmailThatBelongsToNoEventIsARowOfItsOwn(t *testing.T) {
 	c, rev, _ := b.changes(0, "")
 	require.Equal(t, []string{"mail-M1"}, ids(c.Rows))
 	require.Equal(t, stateMail, c.Rows[0].State)
-	b.forgetMail()
+	b.forgetMail(noon)
+	c, _, _ = b.changes(rev, "")
+	require.True(t, c.empty(), "it came after the inbox was emptied")
+	b.forgetMail(noon.Add(time.Minute))
 	c, _, _ = b.changes(rev, "")
 	require.Equal(t, []string{"mail-M1"}, c.Gone)
 }

@@ -232,6 +232,14 @@ func TestTheInboxIsEmptiedAndTheAppSynced(t *testing.T) {
 		n, err := t.Stack.Inbox().Count(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, n)
+
+		id = t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": "kim@plant.test"}})
+		r.follow(func(l line) bool { return l.ID == id && len(l.Mail) == 1 && l.State == "completed" })
+		req, err := http.NewRequest(http.MethodDelete, t.Stack.Endpoints().MailHog+"/api/v1/messages", nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, r.read(http.DefaultClient.Do(req)).status)
+		r.follow(func(l line) bool { return l.ID == id && len(l.Mail) == 0 })
+
 		status, said = r.post("/sync", nil)
 		require.Equal(t, http.StatusOK, status, said)
 	})

@@ -21,8 +21,10 @@ import (
 const (
 	// pollTapped is how often the server is asked for events that crossed no tap, pollTapless for all of them.
 	pollTapped, pollTapless = time.Second, 300 * time.Millisecond
-	// overlap is how far back it is asked each time: events become visible up to this late.
-	overlap = 3 * time.Second
+	// overlap is how far back it is asked each time, since events become visible up to this late. Under load some are
+	// later: so every sweepEvery-th time it is asked as far back as sweep.
+	overlap, sweep = 3 * time.Second, time.Minute
+	sweepEvery     = 8
 	// firstEvents is how many are asked for first, so that there is something to see while the rest is read.
 	firstEvents = 100
 	// probeEvery is how often the services are looked at, probeTimeout how long each may take to answer.
@@ -135,8 +137,12 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	since, limit := time.Unix(1, 0), min(firstEvents, keep)
-	for {
-		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: since, Limit: limit})
+	for n := 1; ; n++ {
+		from := since
+		if n%sweepEvery == 0 {
+			from = since.Add(-sweep)
+		}
+		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: from, Limit: limit})
 		more := err == nil && limit < keep && len(events) == limit
 		if err == nil {
 			// The oldest first, so that the newest is traced first and stands on top.
@@ -304,7 +310,12 @@ func (f *follower) probe(ctx context.Context) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
-		f.board.setStack(f.look(ctx))
+		began := time.Now()
+		state, mailhog := f.look(ctx)
+		if mailhog == nil && state.Inbox == 0 {
+			f.board.forgetMail(began) // somebody else has emptied it, or MailHog has been started anew
+		}
+		f.board.setStack(state)
 		select {
 		case <-ctx.Done():
 			return
@@ -313,17 +324,16 @@ func (f *follower) probe(ctx context.Context) {
 	}
 }
 
-// look asks every service whether it is there.
-func (f *follower) look(ctx context.Context) stackState {
+// look asks every service whether it is there. mailhog is why the inbox could not be counted.
+func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var (
-		wait                   sync.WaitGroup
-		mongo, mailhog, engine error
-		app                    error
-		apps                   []inngestapi.RegisteredApp
-		functions              []inngestapi.Function
-		count                  int
+		wait               sync.WaitGroup
+		mongo, engine, app error
+		apps               []inngestapi.RegisteredApp
+		functions          []inngestapi.Function
+		count              int
 	)
 	env, hasApp := f.stack.Env()
 	wait.Go(func() { mongo = reaches(ctx, hostOf(f.stack.Endpoints().Mongo)) })
@@ -360,7 +370,7 @@ func (f *follower) look(ctx context.Context) stackState {
 		state.Services = append(state.Services, s)
 	}
 	state.App = f.syncState(hasApp, app, engine, apps, functions)
-	return state
+	return state, mailhog
 }
 
 func newService(name harness.Service, detail string, problem error) serviceState {

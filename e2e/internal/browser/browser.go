@@ -19,7 +19,7 @@ import (
 )
 
 // timeout bounds all that happens in one tab.
-const timeout = time.Minute
+const timeout = 3 * time.Minute
 
 // Open opens a tab of this size, in a browser of its own. cancel closes both.
 func Open(ctx context.Context, width, height int) (tab context.Context, cancel func(), err error) {
