@@ -175,16 +175,22 @@ func (s *scene) sees(what string, after uint64, is func(tap.Crossing) bool) {
 // kill ends a service at once.
 func (s *scene) kill(service harness.Service) {
 	s.Helper()
-	if service == harness.Inngest {
-		defer func() { s.lostAt = s.stack.Taps().Last() }()
-	}
 	require.NoError(s, s.stack.Kill(s.Context(), service))
 }
 
-// run starts it again.
+// run starts it again. Inngest then knows neither what it was sent before it was killed nor, until the app registers,
+// who listens to what it is sent since: it takes such an event and starts nothing.
 func (s *scene) run(service harness.Service) {
 	s.Helper()
 	require.NoError(s, s.stack.Run(s.Context(), service))
+	if service != harness.Inngest {
+		return
+	}
+	for _, c := range s.stack.Taps().Crossings() {
+		if c.Sync != nil && c.Wire == tap.AppToInngest && c.Over() {
+			s.lostAt = c.Seq
+		}
+	}
 }
 
 // freeze makes a service stop answering, with its connections open, until thaw.
