@@ -26,7 +26,8 @@ help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: build ## start the stack and the app with the sample world; reload on change
-	@$(BIN)/harness up --ports $(PORTS) --watch app -- sh -c '\
+	@$(BIN)/harness up --ports $(PORTS) --watch app \
+	  --samples fixtures/requests/typical --samples-to 'POST /api/requests' -- sh -c '\
 	  go build -o $(BIN)/app ./app/cmd/app && \
 	  $(BIN)/app seed fixtures/world.json && \
 	  exec $(BIN)/app'
@@ -68,6 +69,10 @@ soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with
 review: build ## send every fixture, write a report of the emails before and after, leave MailHog up
 	go run ./e2e/cmd/review
 
+report: tools ## run all tests; report/report.html, junit.xml and summary.md say what they saw
+	@rm -rf report
+	HARNESS_REPORT=$(CURDIR)/report go test -count=1 -timeout 20m -run '$(RUN)' work
+
 fuzz: ## fuzz every fuzz test for FUZZTIME each (1m)
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
@@ -103,4 +108,4 @@ screenshots: tools ## make the pictures in README.md (needs Chromium)
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist
 
-.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults mutants soak review fuzz browser lint check cross tidy build tools screenshots clean
+.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults mutants soak review report fuzz browser lint check cross tidy build tools screenshots clean

@@ -52,11 +52,13 @@ type BackendOptions struct {
 // Ports are the ports a user sees. A zero port means any free one.
 type Ports struct {
 	App, Inngest, MailHog, SMTP, Mongo int
+	// Dashboard is for the page of `harness up`; a stack by itself has none.
+	Dashboard int
 }
 
 // KnownPorts returns the ports that people know these services by.
 func KnownPorts() Ports {
-	return Ports{App: 3000, Inngest: 8288, MailHog: 8025, SMTP: 1025, Mongo: 27017}
+	return Ports{App: 3000, Inngest: 8288, MailHog: 8025, SMTP: 1025, Mongo: 27017, Dashboard: 8300}
 }
 
 // Progress is one line of news about something that takes time.

@@ -33,6 +33,8 @@ type State struct {
 	Inngest StateURL     `json:"inngest"`
 	MailHog StateMailHog `json:"mailhog"`
 	Mongo   StateMongo   `json:"mongo"`
+	// Dashboard is the page that shows what happens on the stack; empty where there is none.
+	Dashboard StateURL `json:"dashboard,omitzero"`
 }
 
 // StateApp is the app's entry in a [State]. URL is empty where the stack runs no app.

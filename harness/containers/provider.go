@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -26,21 +25,16 @@ type provider struct {
 	engine *client.Client
 }
 
-// quiet guards testcontainers' default logger, a variable, while it is out of the way.
-var quiet sync.Mutex
-
 // newProvider connects testcontainers to an engine that is known to answer.
 func newProvider(ctx context.Context, c *client.Client) (*provider, error) {
 	if err := steer(ctx, c); err != nil {
 		return nil, err
 	}
-	quiet.Lock()
-	defer quiet.Unlock()
-	// It would print a page about the engine, to standard error, into somebody's progress display.
-	previous := tclog.Default()
-	tclog.SetDefault(tclog.NewNoopLogger())
-	defer tclog.SetDefault(previous)
-	p, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(testcontainers.WithLogger(tclog.NewNoopLogger()))...)
+	var p *testcontainers.DockerProvider
+	err := engine.Quietly(func() (err error) {
+		p, err = testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(testcontainers.WithLogger(tclog.NewNoopLogger()))...)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("connect testcontainers to the Docker engine: %w", err)
 	}

@@ -24,6 +24,7 @@ type session struct {
 	printer *printer
 	out     io.Writer
 	began   time.Time
+	page    *page // nil without a dashboard
 }
 
 func (s *session) watching() bool { return len(s.options.watch) > 0 }
@@ -74,11 +75,19 @@ func (s *session) startApp(ctx context.Context) error {
 	return nil
 }
 
-func (s *session) writeState() error { return harness.WriteState(s.dir, s.stack.State()) }
+func (s *session) writeState() error { return harness.WriteState(s.dir, s.state()) }
+
+func (s *session) state() harness.State {
+	state := s.stack.State()
+	if s.page != nil {
+		state.Dashboard.URL = s.page.url
+	}
+	return state
+}
 
 // announce says what there is to open and to do.
 func (s *session) announce() error {
-	p, state := s.printer, s.stack.State()
+	p, state := s.printer, s.state()
 	p.say("up", "on the %s backend after %s; Ctrl-C or `harness down` stops it", s.stack.Backend(), elapsed(time.Since(s.began)))
 	if s.options.json {
 		// As in the file, which names this process.
@@ -223,7 +232,11 @@ func (s *session) stop() error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	err := errors.Join(s.stack.Close(ctx), harness.RemoveState(s.dir))
+	var err error
+	if s.page != nil {
+		err = s.page.close(ctx)
+	}
+	err = errors.Join(err, s.stack.Close(ctx), harness.RemoveState(s.dir))
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)
 	}

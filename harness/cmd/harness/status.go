@@ -89,6 +89,9 @@ func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
 	if s.App.URL != "" {
 		rows = append(rows, []string{"app", s.App.URL, "functions at " + s.App.Path})
 	}
+	if s.Dashboard.URL != "" {
+		rows = append(rows, []string{"dashboard", s.Dashboard.URL, "live: events, runs, steps, emails"})
+	}
 	return append(rows,
 		[]string{"mail", s.MailHog.URL, "MailHog: every email the app sends"},
 		[]string{"inngest", s.Inngest.URL, about[harness.Inngest]},

@@ -26,6 +26,9 @@ type upOptions struct {
 	runHeader string
 	taps      bool
 	json      bool
+	dashboard bool
+	samples   string
+	samplesTo string
 }
 
 func upCommand(io stdio) *cobra.Command {
@@ -78,17 +81,21 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
-	f.StringVar(&o.ports, "ports", portsFixed, "`WHICH`: fixed (app 3000, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017) or free (any free ones)")
+	f.StringVar(&o.ports, "ports", portsFixed, "`WHICH`: fixed (app 3000, dashboard 8300, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017) or free (any free ones)")
 	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below `DIR` changes; may be repeated")
 	f.StringVar(&o.appPath, "app-path", "/api/inngest", "where CMD serves Inngest")
 	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
 	f.DurationVar(&o.retry, "retry-interval", 0, "pause before Inngest retries a failed step, in whole seconds; 0 leaves it to Inngest: 15 s and more")
 	f.StringVar(&o.runHeader, "run-header", "X-Inngest-Run-Id", "`HEADER` of an email that names the run that sent it")
 	f.BoolVar(&o.taps, "taps", true, "record what crosses between app, Inngest and MailHog, by means of proxies")
+	f.BoolVar(&o.dashboard, "dashboard", true, "serve a page that shows live what happens on the stack")
+	f.StringVar(&o.samples, "samples", "", "the page can send each .json file of `DIR`, an event: {\"name\": …, \"data\": …}")
+	f.StringVar(&o.samplesTo, "samples-to", "", "the files of --samples are requests to the app instead: `WHERE` is a method and a path,\nas in \"POST /api/requests\"")
 	f.BoolVar(&o.json, "json", false, "print what to open as JSON, as in .harness/stack.json")
 	completeFlag(cmd, "backend", backendNames()...)
 	completeFlag(cmd, "ports", portsFixed, portsFree)
 	must(cmd.MarkFlagDirname("watch"))
+	must(cmd.MarkFlagDirname("samples"))
 	return cmd
 }
 
@@ -115,6 +122,10 @@ func (o upOptions) check(args []string) error {
 		return usagef("--retry-interval %v: the Inngest server knows whole seconds only", o.retry)
 	case o.appWait <= 0:
 		return usagef("--app-timeout %v: it is a time to wait, as in 90s", o.appWait)
+	case o.samplesTo != "" && o.samples == "":
+		return usagef("--samples-to needs --samples, the directory of what to send there")
+	case o.samples != "" && !o.dashboard:
+		return usagef("--samples are for the dashboard: leave out --dashboard=false")
 	case o.appPath == "" || o.appPath[0] != '/':
 		return usagef("--app-path %q: it begins with a slash, as in /api/inngest", o.appPath)
 	}
@@ -133,6 +144,9 @@ func (o upOptions) wanted() (harness.Ports, error) {
 	}
 	ports := harness.KnownPorts()
 	taken := []error{port.Check(ports.App, "the app")}
+	if o.dashboard {
+		taken = append(taken, port.Check(ports.Dashboard, "the dashboard"))
+	}
 	if o.backend != backendAttach {
 		taken = append(taken, port.Check(ports.Inngest, "Inngest"), port.Check(ports.MailHog, "MailHog's page"),
 			port.Check(ports.SMTP, "MailHog's SMTP"), port.Check(ports.Mongo, "MongoDB"))
@@ -174,6 +188,11 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	}
 	s := &session{stack: stack, dir: dir, options: o, command: args, printer: p, out: io.out, began: began}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	if o.dashboard {
+		if s.page, err = openPage(stack, ports.Dashboard, o); err != nil {
+			return err
+		}
+	}
 	return interrupted(ctx, p, s.run(ctx))
 }
 
