@@ -107,7 +107,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer func() {
 		r.busy(-1)
 		if p := recover(); p != nil {
-			r.note(req, body, &httptest.ResponseRecorder{HeaderMap: http.Header{}, Body: &bytes.Buffer{}})
+			r.note(req, body, &httptest.ResponseRecorder{Body: &bytes.Buffer{}})
 			panic(p)
 		}
 	}()
