@@ -6,6 +6,7 @@
 #   FUZZTIME=1m     how long make fuzz spends on each fuzz test
 #   BURST=2000      how many requests make faults creates at once
 #   ROUNDS=30       how often make soak runs the tests under each load
+#   LOAD=both       under which: idle, busy, or both
 
 SHELL       := /bin/sh
 .DEFAULT_GOAL := help
@@ -15,6 +16,7 @@ RUN   ?= .
 FUZZTIME ?= 1m
 BURST    ?= 2000
 ROUNDS   ?= 30
+LOAD     ?= both
 
 STATICCHECK := v0.8.2
 
@@ -58,13 +60,13 @@ images: ## build images of the servers and the app from source, for machines wit
 	@go run ./harness/containers/cmd/images -app ./app/cmd/app
 
 faults: tools ## the fault matrix, with a burst of BURST requests, printed as a table
-	HARNESS_TABLE=1 FAULTS_BURST=$(BURST) go test -count=1 -timeout 40m -run TestFaultMatrix ./e2e/faults
+	cd e2e/faults && HARNESS_TABLE=1 FAULTS_BURST=$(BURST) go test -count=1 -timeout 40m -run TestFaultMatrix
 
 mutants: tools ## plant defects in a copy of the app; each must be caught by a test
 	go run ./e2e/cmd/mutants
 
 soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with it busy
-	go run ./e2e/cmd/soak -n $(ROUNDS)
+	go run ./e2e/cmd/soak -n $(ROUNDS) -load $(LOAD)
 
 review: build ## send every fixture, write a report of the emails before and after, leave MailHog up
 	go run ./e2e/cmd/review

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
 // The app's times: short enough for a test to wait for them, and so long that a busy machine does not look like a
@@ -39,7 +39,8 @@ var program = &harness.Command{
 }
 
 var suite = harnesstest.New(harnesstest.Options{
-	Backends: []harness.Backend{local.New(local.Options{})},
+	Backends: rig.Backends(),
+	Default:  []string{"local"},
 	Command:  program,
 })
 

@@ -197,6 +197,8 @@ var documented = map[string]runBy{
 	"go install github.com/odoo-maintenance/inngest-harness/harness/cmd/harness@latest": {
 		"e2e/workspace/dependency_test.go", `"go", "install"`,
 	},
+	"make faults BURST=5000": {"Makefile", "FAULTS_BURST=$(BURST)"},
+	"FAULTS_SEED=7 go test -count=1 -run 'TestFaultMatrix/burst' ./e2e/faults": {"e2e/faults/burst_test.go", "FAULTS_SEED"},
 	"harness up -- npm run dev": {"harness/cmd/harness/testdata/languages/node.txtar", "harness up"},
 }
 

@@ -39,6 +39,9 @@ type Options struct {
 	Backends []harness.Backend
 	// Default names the backends that tests run on when HARNESS_BACKENDS is not set. Empty: the first.
 	Default []string
+	// Fixed makes the tests run on the first backend whatever the variables say: for tests of something that does not
+	// depend on where the servers run.
+	Fixed bool
 
 	// Handler makes the app in the test's process, Command runs it as a program.
 	Handler harness.HandlerFunc
@@ -108,6 +111,9 @@ func choose(o Options, several, one string) ([]harness.Backend, error) {
 		return nil, fmt.Errorf("harnesstest: %s=%s and %s=%s disagree: set one of them", BackendsVariable, several, BackendVariable, one)
 	}
 	variable := cmp.Or(several, one)
+	if o.Fixed {
+		variable = ""
+	}
 	if len(o.Backends) == 0 {
 		return nil, errors.New("harnesstest: the suite has no backend: set Options.Backends")
 	}

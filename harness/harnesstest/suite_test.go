@@ -21,6 +21,7 @@ import (
 
 var suite = harnesstest.New(harnesstest.Options{
 	Backends: []harness.Backend{local.New(local.Options{})},
+	Fixed:    !isChild(), // the children show how the variables choose
 	Handler:  newApp,
 	Pool:     1,
 })
@@ -112,7 +113,7 @@ func TestChildWrongQuestion(t *testing.T) {
 func child(t *testing.T, test string, env ...string) (output string, passed bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	cmd.Env = append(append(os.Environ(), childVariable+"=1"), env...)
+	cmd.Env = append(append(os.Environ(), childVariable+"=1", harnesstest.BackendsVariable+"=", harnesstest.BackendVariable+"="), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err == nil
 }
