@@ -157,35 +157,6 @@ func TestDocumentsNameWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestTheRepositorySpeaksOfTheProductAlone: no path of one machine and no registry's address in what is kept.
-func TestTheRepositorySpeaksOfTheProductAlone(t *testing.T) {
-	t.Parallel()
-	odd := regexp.MustCompile(`(^|[\s"'=(])/(work|farm)/|/tmp/bash_jobs|proxy\.golang\.org|registry\.npmjs\.org|deb\.debian\.org`)
-	err := filepath.WalkDir(root(t), func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if name := d.Name(); name == ".git" || name == ".harness" || name == "bin" || name == "node_modules" {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !slices.Contains([]string{".go", ".md", ".yml", ".txt", ".sh", ".html", ".json", ""}, filepath.Ext(path)) || filepath.Base(path) == "versions_test.go" {
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if m := odd.Find(data); m != nil {
-			t.Errorf("%s holds %q", path, m)
-		}
-		return nil
-	})
-	require.NoError(t, err)
-}
-
 // TestEveryTargetIsExplained: `make` alone prints each target that a person may call, with what it is for.
 func TestEveryTargetIsExplained(t *testing.T) {
 	t.Parallel()
