@@ -110,15 +110,26 @@ func (s *Stack) runApp(ctx context.Context, make func(Env) runner) error {
 	return nil
 }
 
+// portTries is how often an app is started on another port because somebody else took the one chosen for it.
+const portTries = 3
+
 // startIncarnation starts the app on a fresh port and points the proxies at it. The caller holds s.mu.
 func (s *Stack) startIncarnation(ctx context.Context, a *app) error {
-	env, err := s.nextEnv()
-	if err != nil {
-		return err
-	}
-	r := a.make(env)
-	if err := r.start(ctx); err != nil {
-		return fmt.Errorf("start the app: %w", errors.Join(err, r.end(context.WithoutCancel(ctx), 0)))
+	var r runner
+	var env Env
+	for try := 1; ; try++ {
+		var err error
+		if env, err = s.nextEnv(); err != nil {
+			return err
+		}
+		r = a.make(env)
+		if err = r.start(ctx); err == nil {
+			break
+		}
+		err = fmt.Errorf("start the app: %w", errors.Join(err, r.end(context.WithoutCancel(ctx), 0)))
+		if try == portTries || ctx.Err() != nil || !s.wires.robbed(env.Addr) {
+			return err
+		}
 	}
 	if err := s.wires.toApp(env.Addr); err != nil {
 		return errors.Join(err, r.end(context.WithoutCancel(ctx), s.options.AppGrace))

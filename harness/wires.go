@@ -67,6 +67,13 @@ func (w *wires) listen(appPort int) (string, error) {
 	return loopback(ports[0]), nil
 }
 
+// robbed says whether somebody else listens on an address that was chosen for an app, which has ended by now.
+func (w *wires) robbed(addr string) bool {
+	_, number := splitAddr(addr)
+	n, err := strconv.Atoi(number)
+	return w.calls != nil && err == nil && port.Check(n, "the app") != nil
+}
+
 // app is the address at which the app that listens on addr is reached.
 func (w *wires) app(addr string) string {
 	if w.calls != nil {

@@ -182,7 +182,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	require.EqualError(t, err, "ask the dev server about itself: the Inngest server at "+stranger.URL+": it answered 404 Not Found: 404 page not found")
 
 	_, err = newClient(t, "http://[::1").Apps(limit(t))
-	require.ErrorContains(t, err, `Inngest's address "http://[::1": `)
+	require.ErrorContains(t, err, `the Inngest server's address "http://[::1": `)
 
 	// A signing key goes with every question, and not with events.
 	var authorized []string

@@ -107,8 +107,9 @@ func (srv *server) startOnce(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	cmd := srv.spec.command(srv.bin, srv.ports, dir, srv.options)
-	log := &inngestLog{port: srv.ports[0]} // of the others it looks for what they do not print
+	ports := srv.ports // a look that is under way when the server ends outlives this start
+	cmd := srv.spec.command(srv.bin, ports, dir, srv.options)
+	log := &inngestLog{port: ports[0]} // of the others it looks for what they do not print
 	p, err := proc.Start(ctx, proc.Spec{
 		Name:    string(srv.spec.service),
 		Path:    srv.bin.Path,
@@ -129,7 +130,7 @@ func (srv *server) startOnce(ctx context.Context) error {
 		if log.hasMoved() {
 			return nil // no need to wait for an answer that will not come: told apart below
 		}
-		if err := srv.spec.probe(ctx, srv.ports, dir); err != nil {
+		if err := srv.spec.probe(ctx, ports, dir); err != nil {
 			return err
 		}
 		if srv.spec.service == harness.Inngest && !log.hasSubscribed() && time.Since(began) < subscribeTime {
