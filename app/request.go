@@ -121,6 +121,9 @@ func (d Draft) Request() (Request, FieldErrors) {
 		r.Priority = Normal
 	}
 
+	if r.Subject != "" {
+		problems.add("subject", oneLine(strings.Trim(d.Subject, " "))) // at an end, too, a line break is no blank
+	}
 	problems.add("subject", subjectProblem(r.Subject))
 	problems.add("description", descriptionProblem(r.Description))
 	if !slices.Contains([]Type{Corrective, Preventive}, r.Type) {

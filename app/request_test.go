@@ -55,6 +55,7 @@ func TestDraftProblems(t *testing.T) {
 			"subject": "is required", "type": "must be corrective or preventive",
 			"equipmentId": "is required", "technicianId": "is required", "requestedById": "is required",
 		}},
+		"line break at the end":     {func(d *app.Draft) { d.Subject = "Belt torn\r\n" }, app.FieldErrors{"subject": "must be one line without control characters"}},
 		"subject of blanks":         {func(d *app.Draft) { d.Subject = " \t\n" }, app.FieldErrors{"subject": "is required"}},
 		"subject of invisible ones": {func(d *app.Draft) { d.Subject = "\u200b\u2060\u202e" }, app.FieldErrors{"subject": "must hold at least one visible character"}},
 		"subject too long":          {func(d *app.Draft) { d.Subject = strings.Repeat("é", 201) }, app.FieldErrors{"subject": "must not be longer than 200 characters"}},

@@ -171,8 +171,8 @@ func (s *Stack) nextEnv() (Env, error) {
 func (s *Stack) Reload(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.app == nil {
-		return errors.New("no app to reload")
+	if s.app == nil || s.closed {
+		return errors.New("no app to reload, or the stack is closed")
 	}
 	old, oldEnv := s.app.runner, s.app.env
 	if err := s.startIncarnation(ctx, s.app); err != nil {
@@ -223,6 +223,14 @@ func (s *Stack) endApp(ctx context.Context, grace time.Duration) error {
 
 func (s *Stack) rerunApp(ctx context.Context) error {
 	return s.withApp(func(a *app) error {
+		if s.closed {
+			return errors.New("the stack is closed")
+		}
+		select {
+		case <-a.runner.died():
+		default:
+			return nil // it is running
+		}
 		if err := s.startIncarnation(ctx, a); err != nil {
 			return err
 		}

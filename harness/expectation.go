@@ -179,6 +179,17 @@ func (m MailExpectation) asserts() bool {
 		len(m.Checks) > 0
 }
 
+// demands counts what m asserts of an email.
+func (m MailExpectation) demands() int {
+	n := len(m.Text) + len(m.HTML) + len(m.Headers) + len(m.Checks)
+	for _, asserted := range []bool{m.From != "", m.Subject != "", m.Golden != "", m.Copies != 0} {
+		if asserted {
+			n++
+		}
+	}
+	return n
+}
+
 // negative says whether some part of e can hold only once nothing more can happen.
 func (e Expectation) negative() bool {
 	return e.NoOtherRuns || e.NoOtherMail || slices.ContainsFunc(e.Mail, func(m MailExpectation) bool { return m.Absent || m.Copies > 0 })

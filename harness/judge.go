@@ -71,6 +71,8 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 			continue
 		case c.broken():
 			return c.verdict(Broken, time.Since(began)), nil
+		case c.met() && trace.Quiet && e.NoOtherMail && trace.StrayMail > 0:
+			return c.unaccounted(time.Since(began)), nil
 		case c.met() && (trace.Quiet || !e.negative()):
 			return c.verdict(Holds, time.Since(began)), nil
 		}
@@ -119,6 +121,8 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 			v.Why += fmt.Sprintf(" (within %v)", o.Timeout)
 		}
 		return v, nil
+	case trace.Quiet && e.NoOtherMail && trace.StrayMail > 0:
+		return c.unaccounted(took), nil
 	case trace.Quiet || !e.negative():
 		return c.verdict(Holds, took), nil
 	default:
@@ -126,6 +130,14 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 		v.Why = fmt.Sprintf("nothing contradicts it, but after %v more may still happen: %s", o.Timeout, trace.Unquiet)
 		return v, nil
 	}
+}
+
+// unaccounted is the verdict when noOtherMail was asked for and there is mail of which nobody can tell whose it is.
+func (c *checker) unaccounted(took time.Duration) *Verdict {
+	v := c.verdict(CannotBeJudged, took)
+	v.Why = fmt.Sprintf("nothing contradicts it, but %s since the event without a header that names a run: name the recipients, or have the app set the header",
+		count(c.t.StrayMail, "email has come", "emails have come"))
+	return v
 }
 
 // recipients are the addresses that an expectation speaks of.

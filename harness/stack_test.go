@@ -109,11 +109,37 @@ func TestASleepingRunIsRunning(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		id := t.Send(ordered("shop/unheard-of", "x"))
-		t.Expect(id, harness.Expectation{NoOtherRuns: true, NoOtherMail: true})
-		v := t.Judge(id, harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}}, harness.JudgeOptions{})
-		require.Equal(t, harness.Broken, v.Outcome)
-		require.Contains(t, v.Why, "no function is registered for shop/unheard-of")
-		require.Less(t, v.Took, 5*time.Second, "it did not take the whole time")
+		v := t.Judge(id, harness.Expectation{NoOtherRuns: true, NoOtherMail: true}, harness.JudgeOptions{Timeout: time.Second})
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "a misspelt name must not pass: %s", v)
+		require.Contains(t, v.Why, "the server knows no function that listens for shop/unheard-of")
+		for _, e := range []harness.Expectation{
+			{Runs: []harness.RunExpectation{ran("confirm")}},
+			{Mail: []harness.MailExpectation{{To: "x@shop.test"}}},
+		} {
+			v := t.Judge(id, e, harness.JudgeOptions{})
+			require.Equal(t, harness.Broken, v.Outcome)
+			require.Contains(t, v.Why, "no function is registered for shop/unheard-of")
+			require.Less(t, v.Took, 5*time.Second, "it did not take the whole time")
+		}
+	})
+}
+
+func TestMailThatIsNobodysCannotBeRuledOut(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		v := t.Judge(t.Send(harness.Event{Name: "shop/ordered", Data: order{To: address(t), Unsigned: true}}),
+			harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}, NoOtherMail: true}, harness.JudgeOptions{})
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
+		require.Contains(t, v.Why, "1 email has come since the event without a header that names a run")
+	})
+}
+
+func TestAnAppThatRunsIsNotRunAgain(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		before := t.Env()
+		require.NoError(t, t.Stack.Run(t.Context(), harness.App))
+		require.Equal(t, before, t.Env())
+		require.NoError(t, t.Stack.Restart(t.Context(), harness.App))
+		require.NotEqual(t, before.Addr, t.Env().Addr)
 	})
 }
 

@@ -30,6 +30,9 @@ type Trace struct {
 	// how many there are in all.
 	OtherMail      []MailSummary `json:"otherMail,omitempty"`
 	OtherMailCount int           `json:"otherMailCount,omitempty"`
+	// StrayMail is how many emails have arrived since the event that name no run and go to nobody whom the question was
+	// about. Whose they are cannot be told.
+	StrayMail int `json:"strayMail,omitempty"`
 	// Deliveries are the attempts to deliver an email that those runs made, the failed ones too. Empty without taps.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// Quiet says that nothing more can happen, and Evidence how that is known; Unquiet says why something may.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -411,6 +412,25 @@ func TestTwoRunsOfOneFunctionNeedTwo(t *testing.T) {
 		t.Runs = append(t.Runs, TraceRun{ID: "02RUN", Function: "confirm", App: "shop", Status: StatusFailed})
 	})
 	require.NoError(t, judged(e, both, nil).Err(), "whichever order they come in")
+}
+
+func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	tr := good(func(t *Trace) {
+		t.Runs = append(t.Runs, TraceRun{ID: "02RUN", Function: "confirm", App: "shop", Status: StatusCompleted, Output: json.RawMessage(`"second"`)})
+		t.Mail = append(t.Mail, TraceMail{RunID: "02RUN", Message: &inbox.Message{ID: "m2", Subject: "B", Envelope: inbox.Envelope{To: []string{"kim@shop.test"}}}})
+	})
+	for _, e := range []Expectation{
+		{Mail: []MailExpectation{{To: "kim@shop.test"}, {To: "kim@shop.test", Subject: "B"}}, NoOtherMail: true},
+		{Mail: []MailExpectation{{To: "kim@shop.test"}, {To: "kim@shop.test", Subject: "Your order 7"}}, NoOtherMail: true},
+		{Runs: []RunExpectation{{Function: "confirm"}, {Function: "confirm", Output: json.RawMessage(`"second"`)}}, NoOtherRuns: true},
+		{Runs: []RunExpectation{{Function: "confirm"}, {Function: "confirm", Output: json.RawMessage(`{"n":1}`)}}, NoOtherRuns: true},
+	} {
+		require.NoError(t, judged(e, tr, nil).Err())
+		slices.Reverse(e.Mail)
+		slices.Reverse(e.Runs)
+		require.NoError(t, judged(e, tr, nil).Err())
+	}
 }
 
 func TestCannotBeJudgedIsNoPass(t *testing.T) {

@@ -190,7 +190,7 @@ var documented = map[string]runBy{
 	"make compose-down": {".github/workflows/ci.yml", "make compose-down"},
 
 	"HARNESS_BACKENDS=local,containers make test": {".ci/run", "HARNESS_BACKENDS=local,containers make test"},
-	`eval "$(make -s images)"`:                    {".ci/run", `eval "$(make -s images)"`},
+	`eval "$(make -s images)"`:                    {".ci/run", `images=$(make -s images)`},
 	"docker compose -f docker-compose.yml -f docker/compose.source.yml up --wait": {
 		".ci/run", "-f docker-compose.yml -f docker/compose.source.yml",
 	},

@@ -160,7 +160,8 @@ func (s *Suite) Main(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "harnesstest: stop the shared stacks:", err)
 		code = max(code, 1)
 	}
-	all := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == ""
+	run := flag.Lookup("test.run").Value.String()
+	all := (run == "" || run == ".") && flag.Lookup("test.skip").Value.String() == ""
 	if err := s.unusedGoldens(code == 0 && all); err != nil {
 		fmt.Fprintln(os.Stderr, "harnesstest:", err)
 		code = max(code, 1)
