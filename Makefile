@@ -38,7 +38,9 @@ demo: ## beside a running `make dev`: create the typical requests, print where t
 	@go run ./e2e/cmd/demo
 
 test: tools ## every test that needs no Docker; HARNESS_BACKENDS=local,containers adds that
-	go test -count=1 -timeout 20m -run '$(RUN)' work
+	go test -count=1 -timeout 20m -run '$(RUN)' $$(go list work | grep -v /e2e/faults)
+	@# Alone: it measures what an app does in time, and the other packages would take the time from it.
+	go test -count=1 -timeout 20m -run '$(RUN)' ./e2e/faults
 	@sh scripts/not-run.sh
 
 e2e: tools ## the end-to-end tests alone
@@ -88,7 +90,8 @@ lint: ## gofmt, vet, staticcheck, tidy go.mod files
 	@sh scripts/tidy.sh -check
 
 check: lint cross ## lint, race detector (needs a C compiler), cross-compilation, use as a dependency
-	go test -count=1 -race work
+	go test -count=1 -race $$(go list work | grep -v /e2e/faults)
+	go test -count=1 -race ./e2e/faults
 	go test -count=1 -tags dependency -run Dependency ./e2e/workspace
 
 cross: ## compile for the systems that CI does not run

@@ -61,7 +61,7 @@ var burstRows = []row{
 }
 
 // burstSize is the number of requests in the burst.
-func burstSize() int { return number("FAULTS_BURST", 200) }
+func burstSize() int { return number("FAULTS_BURST", 100) }
 
 // number reads a variable, or the default where it is not set.
 func number(variable string, byDefault int) int {
