@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
@@ -263,20 +262,9 @@ func TestAFormWithoutAScriptLeadsToWhatItDid(t *testing.T) {
 
 func TestCloseEndsEverything(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		// The stack's own: its clients start what they need with the first question.
-		warm, err := dashboard.New(t.Stack, dashboard.Options{})
-		require.NoError(t, err)
-		id := t.Send(harness.Event{Name: "shop/closed"})
-		server := httptest.NewServer(warm)
-		(&reader{t, server.URL}).follow(func(l line) bool { return l.ID == id })
-		warm.Close()
-		server.Close()
-		http.DefaultClient.CloseIdleConnections()
-		before := goleak.IgnoreCurrent()
-
 		d, err := dashboard.New(t.Stack, dashboard.Options{})
 		require.NoError(t, err)
-		server = httptest.NewServer(d)
+		server := httptest.NewServer(d)
 		res, err := http.Get(server.URL + "/live")
 		require.NoError(t, err)
 		d.Close()
@@ -284,11 +272,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		_, err = io.ReadAll(res.Body)
 		require.NoError(t, err, "the stream ends in order")
 		require.NoError(t, res.Body.Close())
-		server.Close()
-		http.DefaultClient.CloseIdleConnections()
-		t.Stack.API().Close()
-		require.NoError(t, goleak.Find(before, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
-			goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("github.com/odoo-maintenance/inngest-harness/harness/tap.(*httpTap).serve")))
+		server.Close() // TestMain looks for what is left
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/inngest/inngestgo"
 	"github.com/inngest/inngestgo/step"
+	"go.uber.org/goleak"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
@@ -24,7 +25,18 @@ var suite = harnesstest.New(harnesstest.Options{
 	Handler:  newShop,
 })
 
-func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+func TestMain(m *testing.M) {
+	code := suite.Main(m)
+	http.DefaultClient.CloseIdleConnections()
+	// The SDK never closes the answer to its registration. All tests are over here, so that none is taken for a leak of
+	// another's.
+	err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	if err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // order is the data of the events that the shop listens for.
 type order struct {
