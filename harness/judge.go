@@ -178,11 +178,13 @@ func (c *checker) verdict(o Outcome, took time.Duration) *Verdict {
 // firstBroken returns the earliest hop that went wrong: one that differs from the expectation, or one before it that
 // went wrong by itself and so explains the difference.
 func (c *checker) firstBroken() int {
+	// What more time may mend is not to blame while there is something that it cannot.
+	findings := slices.DeleteFunc(slices.Clone(c.findings), func(f finding) bool { return f.pending && c.broken() })
 	first := len(c.hops) - 1
-	for _, f := range c.findings {
+	for _, f := range findings {
 		first = min(first, f.hop)
 	}
-	missing := slices.ContainsFunc(c.findings, func(f finding) bool { return c.hops[f.hop].State != HopOK })
+	missing := slices.ContainsFunc(findings, func(f finding) bool { return c.hops[f.hop].State != HopOK })
 	if !missing {
 		return first
 	}

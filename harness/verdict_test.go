@@ -414,6 +414,15 @@ func TestTwoRunsOfOneFunctionNeedTwo(t *testing.T) {
 	require.NoError(t, judged(e, both, nil).Err(), "whichever order they come in")
 }
 
+func TestWhatMayStillComeIsNotToBlame(t *testing.T) {
+	t.Parallel()
+	v := judged(confirmed(nil), good(func(t *Trace) {
+		t.Runs[0].Status, t.Runs[0].Output, t.Quiet = StatusRunning, nil, false
+		t.Runs = append(t.Runs, TraceRun{ID: "01MORE", Function: "audit", EventID: "01EVENT", Status: StatusCompleted})
+	}), nil)
+	require.Equal(t, "there is a run that was not expected: 01MORE of audit", v.Why)
+}
+
 func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	tr := good(func(t *Trace) {

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
@@ -26,6 +27,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
+
+// appGrace is how long the app may take to end: nobody is in a hurry, and a machine may be busy.
+const appGrace = 15 * time.Second
 
 func main() {
 	var o options
@@ -78,7 +82,7 @@ func review(ctx context.Context, out io.Writer, o options) (err error) {
 
 // start starts a stack with the app and the fixtures' plants as they are: the goldens name their addresses.
 func start(ctx context.Context, out io.Writer) (*harness.Stack, error) {
-	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{Progress: func(p harness.Progress) {
+	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
 		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
 	}})
 	if err != nil {
