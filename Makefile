@@ -19,6 +19,7 @@ ROUNDS   ?= 30
 LOAD     ?= both
 
 STATICCHECK := v0.8.2
+ACTIONLINT  := v1.7.12
 
 MODULES   := app e2e fixtures harness harness/cmd/harness harness/containers
 PUBLISHED := harness harness/cmd/harness harness/containers
@@ -83,16 +84,26 @@ fuzz: ## fuzz every fuzz test for FUZZTIME each (1m)
 browser: tools ## what a browser shows of the pages and emails (needs Chromium)
 	go test -count=1 -tags browser ./e2e/browser
 
-lint: ## gofmt, vet, staticcheck, tidy go.mod files
+languages: tools ## the command line with apps in other languages (needs node and python3)
+	go test -count=1 -tags languages -run TestLanguages ./harness/cmd/harness
+
+containers: tools ## the command line with containers (needs Docker)
+	go test -count=1 -tags containers -run TestContainers ./harness/cmd/harness
+
+dependency: ## the harness as others use it: a dependency, a go install (needs git)
+	go test -count=1 -tags dependency -run Dependency ./e2e/workspace
+
+lint: ## gofmt, vet, staticcheck, actionlint, tidy go.mod files
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
 	go vet work
 	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) $(addsuffix /...,$(addprefix ./,$(MODULES)))
+	@# By itself: with shellcheck or pyflakes it would depend on what the machine happens to have.
+	go run github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT) -shellcheck= -pyflakes=
 	@sh scripts/tidy.sh -check
 
-check: lint cross ## lint, race detector (needs a C compiler), cross-compilation, use as a dependency
+check: lint cross dependency ## lint, race detector (needs a C compiler), cross-compilation, use as a dependency
 	go test -count=1 -race $$(go list work | grep -v /e2e/faults)
 	go test -count=1 -race ./e2e/faults
-	go test -count=1 -tags dependency -run Dependency ./e2e/workspace
 
 cross: ## compile for the systems that CI does not run
 	GOOS=darwin GOARCH=arm64 go vet work
@@ -113,4 +124,4 @@ screenshots: tools ## make the pictures in README.md (needs Chromium)
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist
 
-.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults mutants soak review report fuzz browser lint check cross tidy build tools screenshots clean
+.PHONY: help dev demo test e2e golden bench compose-up compose-down images faults mutants soak review report fuzz browser languages containers dependency lint check cross tidy build tools screenshots clean
