@@ -103,8 +103,9 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 			require.Nil(t, eval[any](d, `window.pwned ?? null`), name)
 		}
 		// The board shows their subjects.
-		d.do(chromedp.Navigate(d.url))
-		d.until(`document.querySelectorAll('#rows li[data-state=mail]').length > 3`)
+		d.openBoard()
+		d.find(d.Salt())
+		d.until(fmt.Sprintf(`order.length === %d && document.querySelectorAll('#rows li[data-state=mail]').length > 3`, len(hostile)))
 		require.Nil(t, eval[any](d, `window.pwned ?? null`))
 
 		require.Empty(t, bird.heard(), "somebody called at the sender's server")

@@ -45,9 +45,9 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 			harness.Event{Name: "plant/audited", Data: map[string]any{"by": "Noor"}})
 		require.NoError(d, err)
 		d.deliver("stray@plant.test", "From: stranger@a.test\r\nTo: stray@plant.test\r\nSubject: A stray email\r\n\r\nHello.\r\n")
-		d.do(chromedp.Navigate(d.url))
-		d.until(`document.querySelectorAll('#rows li[data-state=completed]').length >= 5 && document.querySelectorAll('#rows li[data-state=failed]').length === 1`)
-		event := eval[string](d, `document.querySelector('#rows li[data-state=completed] a').href`)
+		d.openBoard()
+		d.until(`['completed', 'failed', 'unheard', 'mail'].map(state => [...rows.values()].filter(r => r.state === state).length).join() === '5,1,1,1'`)
+		event := eval[string](d, `location.origin + '/event/' + order.find(r => r.state === 'completed').id`)
 
 		pages := map[string]string{"board": d.url, "event": event, "failed": d.url + "/event/" + ids[0], "unheard": d.url + "/event/" + ids[1]}
 		for name, url := range pages {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/smtp"
@@ -95,6 +96,21 @@ func eval[V any](d *desk, expression string) V {
 	v, err := chromedp.Run(d.tab, chromedp.Evaluate[V](expression, chromedp.EvalAwaitPromise))
 	require.NoError(d, err, expression)
 	return v
+}
+
+// openBoard opens the dashboard's first page and waits until its stream flows.
+func (d *desk) openBoard() {
+	d.Helper()
+	d.do(chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS(`#link[data-state=live]`)))
+}
+
+// find types a text into the board's filter, as a person would. It comes before every look at the board of a shared
+// stack: other tests' events push a row out of sight at any time, and what is out of sight is not in the document. From
+// then on `order` is what matches, the newest first, and so are the rows in the document.
+func (d *desk) find(text string) {
+	d.Helper()
+	d.do(chromedp.SendKeys(chromedp.CSS("#filter"), text))
+	d.until(fmt.Sprintf(`document.getElementById('filter').value === %q && !dirty`, text))
 }
 
 // create makes a request through the app's own API, as another program would.

@@ -444,8 +444,9 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// briefLength bounds, in bytes, what a row says of its event's data.
-const briefLength = 180
+// briefLength bounds, in bytes, what a row says of its event's data, and briefValue each value in it: the ids stand
+// last, and a person who types one into the filter must find it.
+const briefLength, briefValue = 480, 80
 
 // identifier is what a value looks like that tells machines more than people.
 var identifier = regexp.MustCompile(`^[0-9A-Za-z]{8,}[0-9A-Za-z-]*$`)
@@ -463,7 +464,7 @@ func brief(data []byte) string {
 		if json.Unmarshal(fields[name], &text) == nil {
 			value = strings.Join(strings.Fields(text), " ")
 		}
-		line := name + ": " + value
+		line := name + ": " + clip(value, briefValue)
 		if strings.ContainsAny(value, "0123456789") && identifier.MatchString(value) {
 			ids = append(ids, line)
 		} else {

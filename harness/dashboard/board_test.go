@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,6 +207,9 @@ func TestDataInBriefBeginsWithWhatAPersonReads(t *testing.T) {
 		require.Equal(t, want, brief([]byte(data)), data)
 	}
 	require.Equal(t, "ä…", clip("äöü", 3))
+
+	long := brief([]byte(`{"requestId":"6b03e21f8bcac42772f7b3d8","subject":"` + strings.Repeat("loud ", 200) + `"}`))
+	require.Regexp(t, "^subject: loud .*…  requestId: 6b03e21f8bcac42772f7b3d8$", long, "a long value pushes no id out of what the filter finds")
 }
 
 func TestARowIsEncodedWithItsTime(t *testing.T) {
