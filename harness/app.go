@@ -43,7 +43,7 @@ const (
 	appStartTimeout = 60 * time.Second
 )
 
-// app is the one app of a stack.
+// app is the one app of a stack, in one of its incarnations. It never changes: the next incarnation is another value.
 type app struct {
 	env    Env
 	make   func(env Env) runner // makes the next incarnation
@@ -80,68 +80,106 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 		c.StartTimeout = appStartTimeout
 	}
 	c.Env = slices.Concat(c.Env, s.options.AppEnv)
+	said := &transcript{} // of all incarnations: what one said before it was killed explains what the next one finds
 	return s.runApp(ctx, func(env Env) runner {
 		return &commandRunner{
-			Command: c, env: env, path: s.options.AppPath,
+			Command: c, env: env, path: s.options.AppPath, said: said,
 			logFile: filepath.Join(s.options.Dir, "app.log"),
 		}
 	})
 }
 
 func (s *Stack) runApp(ctx context.Context, make func(Env) runner) error {
-	s.mu.Lock()
-	if s.closed || s.app != nil {
-		s.mu.Unlock()
-		return errors.New("this stack is closed or runs an app already: stop that one, or start a stack of its own")
-	}
-	a := &app{make: make}
-	s.app = a
-	err := s.startIncarnation(ctx, a)
-	if err != nil {
-		s.app = nil
-	}
-	s.mu.Unlock()
+	ctx, done, err := s.change(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.Sync(ctx); err != nil {
-		return errors.Join(err, s.removeApp(ctx))
+	defer done()
+	if s.current() != nil {
+		return errors.New("this stack runs an app already: stop that one, or start a stack of its own")
+	}
+	a, err := s.startIncarnation(ctx, make)
+	if err != nil {
+		return err
+	}
+	if err := s.sync(ctx, a.env); err != nil {
+		s.install(nil)
+		return errors.Join(err, a.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
 	}
 	return nil
+}
+
+// errClosed is the answer to whoever wants to change the app of a stack that is closed, or being closed.
+var errClosed = errors.New("this stack is closed: start another")
+
+// change begins a change of the app, of which there is one at a time, and done ends it. Meanwhile whoever only asks
+// about the app is answered as the change goes on. The context that it returns ends with ctx, and when the stack is
+// closed before the change is done.
+func (s *Stack) change(ctx context.Context) (_ context.Context, done func(), err error) {
+	select {
+	case s.changing <- struct{}{}:
+	case <-s.life.Done():
+		return nil, nil, errClosed
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("wait until the app has been started or ended by somebody else: %w", ctx.Err())
+	}
+	if s.life.Err() != nil {
+		<-s.changing
+		return nil, nil, errClosed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	keep := context.AfterFunc(s.life, func() { cancel(errClosed) })
+	return ctx, func() {
+		keep() // not cancel: an app may have taken the context for its own life
+		<-s.changing
+	}, nil
+}
+
+// current is the app as it is now; nil where there is none.
+func (s *Stack) current() *app {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.app
+}
+
+func (s *Stack) install(a *app) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.app = a
 }
 
 // portTries is how often an app is started on another port because somebody else took the one chosen for it.
 const portTries = 3
 
-// startIncarnation starts the app on a fresh port and points the proxies at it. The caller holds s.mu.
-func (s *Stack) startIncarnation(ctx context.Context, a *app) error {
-	var r runner
-	var env Env
+// startIncarnation starts an app on a fresh port, points the proxies at it, and makes it the stack's. It is part of a
+// change.
+func (s *Stack) startIncarnation(ctx context.Context, make func(Env) runner) (*app, error) {
+	a := &app{make: make}
 	for try := 1; ; try++ {
 		var err error
-		if env, err = s.nextEnv(); err != nil {
-			return err
+		if a.env, err = s.nextEnv(); err != nil {
+			return nil, err
 		}
-		r = a.make(env)
-		if err = r.start(ctx); err == nil {
+		a.runner = make(a.env)
+		if err = a.runner.start(ctx); err == nil {
 			break
 		}
-		err = fmt.Errorf("start the app: %w", errors.Join(err, r.end(context.WithoutCancel(ctx), 0)))
-		if try == portTries || ctx.Err() != nil || !s.wires.robbed(env.Addr) {
-			return err
+		err = fmt.Errorf("start the app: %w", errors.Join(err, a.runner.end(context.WithoutCancel(ctx), 0)))
+		if try == portTries || ctx.Err() != nil || !s.wires.robbed(a.env.Addr) {
+			return nil, err
 		}
 	}
-	if err := s.wires.toApp(env.Addr); err != nil {
-		return errors.Join(err, r.end(context.WithoutCancel(ctx), s.options.AppGrace))
+	if err := s.wires.toApp(a.env.Addr); err != nil {
+		return nil, errors.Join(err, a.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
 	}
-	a.env, a.runner = env, r
+	s.install(a)
 	go func() {
-		<-r.died()
-		if err := r.cause(); err != nil {
+		<-a.runner.died()
+		if err := a.runner.cause(); err != nil {
 			s.report(err)
 		}
 	}()
-	return nil
+	return a, nil
 }
 
 // nextEnv is the environment of the app's next incarnation.
@@ -169,109 +207,153 @@ func (s *Stack) nextEnv() (Env, error) {
 // Reload starts the next incarnation of an app that runs as a program beside the one that is up, and ends the old one
 // when the new one answers and is synced. When that fails the old one stays.
 func (s *Stack) Reload(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.app == nil || s.closed {
-		return errors.New("no app to reload, or the stack is closed")
-	}
-	old, oldEnv := s.app.runner, s.app.env
-	if err := s.startIncarnation(ctx, s.app); err != nil {
+	ctx, done, err := s.change(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.sync(ctx); err != nil {
-		failed := s.app.runner
-		s.app.runner, s.app.env = old, oldEnv
-		return errors.Join(err, s.wires.toApp(oldEnv.Addr), failed.end(context.WithoutCancel(ctx), s.options.AppGrace))
+	defer done()
+	old := s.current()
+	if old == nil {
+		return errNoApp
 	}
-	return old.end(context.WithoutCancel(ctx), s.options.AppGrace)
+	next, err := s.startIncarnation(ctx, old.make)
+	if err != nil {
+		return err
+	}
+	if err := s.sync(ctx, next.env); err != nil {
+		s.install(old)
+		return errors.Join(err, s.wires.toApp(old.env.Addr), next.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
+	}
+	return old.runner.end(context.WithoutCancel(ctx), s.options.AppGrace)
 }
+
+var errNoApp = errors.New("the stack runs no app: start one with RunHandler or RunCommand")
 
 // Env returns what the app was told about the stack; ok is false where the stack runs no app.
 func (s *Stack) Env() (_ Env, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.app == nil {
+	a := s.current()
+	if a == nil {
 		return Env{}, false
 	}
-	return s.app.env, true
-}
-
-func (s *Stack) hasApp() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.app != nil
-}
-
-func (s *Stack) withApp(f func(*app) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.app == nil {
-		return errors.New("the stack runs no app")
-	}
-	return f(s.app)
+	return a.env, true
 }
 
 // endApp ends the app; a stack without one has nothing to end.
 func (s *Stack) endApp(ctx context.Context, grace time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.app == nil {
-		return nil
+	ctx, done, err := s.change(ctx)
+	if err != nil {
+		return err
 	}
-	return s.app.runner.end(ctx, grace)
+	defer done()
+	if a := s.current(); a != nil {
+		return a.runner.end(ctx, grace)
+	}
+	return nil
 }
 
 func (s *Stack) rerunApp(ctx context.Context) error {
-	return s.withApp(func(a *app) error {
-		if s.closed {
-			return errors.New("the stack is closed")
-		}
-		select {
-		case <-a.runner.died():
-		default:
-			return nil // it is running
-		}
-		if err := s.startIncarnation(ctx, a); err != nil {
-			return err
-		}
-		return s.sync(ctx)
-	})
-}
-
-// removeApp ends the app and makes room for another.
-func (s *Stack) removeApp(ctx context.Context) error {
-	err := s.endApp(context.WithoutCancel(ctx), s.options.AppGrace)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.app = nil
-	return err
+	ctx, done, err := s.change(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a := s.current()
+	if a == nil {
+		return errNoApp
+	}
+	select {
+	case <-a.runner.died():
+	default:
+		return nil // it is running
+	}
+	if a, err = s.startIncarnation(ctx, a.make); err != nil {
+		return err
+	}
+	return s.sync(ctx, a.env)
 }
 
 // Sync tells the Inngest server about the app's functions and returns when the server lists them.
 func (s *Stack) Sync(ctx context.Context) error {
-	return s.withApp(func(*app) error { return s.sync(ctx) })
-}
-
-// sync is Sync for a caller that holds s.mu.
-func (s *Stack) sync(ctx context.Context) (err error) {
-	defer func() { s.lastSync = err }()
-	app, err := s.endpoint(ctx)
+	ctx, done, err := s.change(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = s.api.Sync(ctx, app)
+	defer done()
+	a := s.current()
+	if a == nil {
+		return errNoApp
+	}
+	return s.sync(ctx, a.env)
+}
+
+// EnsureSynced syncs the app again when the Inngest server no longer knows it, as after a restart by somebody else.
+// again says that it did.
+func (s *Stack) EnsureSynced(ctx context.Context) (again bool, err error) {
+	ctx, done, err := s.change(ctx)
+	if errors.Is(err, errClosed) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	a := s.current()
+	if a == nil {
+		return false, nil
+	}
+	served, err := s.endpoint(ctx, a.env)
+	if err != nil {
+		return false, err
+	}
+	if known, err := s.api.Serves(ctx, served); err != nil || known {
+		return false, err
+	}
+	return true, s.sync(ctx, a.env)
+}
+
+// sync is Sync for a caller that has begun a change.
+func (s *Stack) sync(ctx context.Context, env Env) (err error) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lastSync = err
+	}()
+	served, err := s.endpoint(ctx, env)
+	if err != nil {
+		return err
+	}
+	_, err = s.api.Sync(ctx, served)
 	return err
 }
 
-// endpoint is where the app serves its functions: as this process reaches it, and as the server does. The caller holds
-// s.mu.
-func (s *Stack) endpoint(ctx context.Context) (inngestapi.App, error) {
-	addr := s.wires.app(s.app.env.Addr)
+// SyncError is why the app's last sync failed; nil where it did not, or where there was none.
+func (s *Stack) SyncError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastSync
+}
+
+// endpoint is where an app serves its functions: as this process reaches it, and as the server does.
+func (s *Stack) endpoint(ctx context.Context, env Env) (inngestapi.App, error) {
+	addr := s.wires.app(env.Addr)
 	host, err := s.servers.Reach(ctx, addr)
 	if err != nil {
 		return inngestapi.App{}, fmt.Errorf("find an address under which Inngest reaches the app: %w", err)
 	}
 	return inngestapi.App{URL: "http://" + addr + s.options.AppPath, Host: host}, nil
+}
+
+// signOff makes servers that go on forget the stack's own app, which they would go on calling.
+func (s *Stack) signOff(ctx context.Context) error {
+	a := s.current()
+	if !s.attached || a == nil || a.runner == (hosted{}) {
+		return nil
+	}
+	served, err := s.endpoint(ctx, a.env)
+	if err != nil {
+		return err
+	}
+	return s.api.RemoveApp(ctx, served)
 }
 
 // hosted is an app that somebody else keeps up.
@@ -294,9 +376,12 @@ type handlerRunner struct {
 	env     Env
 	f       HandlerFunc
 	handler http.Handler
-	server  *http.Server
+	server  *http.Server // nil where the start failed
 	done    chan struct{}
 	err     error
+
+	ending sync.Once
+	endErr error
 }
 
 func (r *handlerRunner) start(ctx context.Context) (err error) {
@@ -327,18 +412,20 @@ func (r *handlerRunner) end(ctx context.Context, grace time.Duration) error {
 	if grace == 0 {
 		return fmt.Errorf("kill an app that runs in this process: %w: run it as a command", ErrUnsupported)
 	}
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	errs := []error{}
-	if err := r.server.Shutdown(ctx); err != nil {
-		errs = append(errs, r.server.Close())
-	}
-	if c, ok := r.handler.(interface{ Close(context.Context) error }); ok {
-		errs = append(errs, c.Close(ctx))
-	}
-	<-r.done
-	r.server = nil
-	return errors.Join(errs...)
+	r.ending.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, grace)
+		defer cancel()
+		errs := []error{}
+		if err := r.server.Shutdown(ctx); err != nil {
+			errs = append(errs, r.server.Close())
+		}
+		if c, ok := r.handler.(interface{ Close(context.Context) error }); ok {
+			errs = append(errs, c.Close(ctx))
+		}
+		<-r.done
+		r.endErr = errors.Join(errs...)
+	})
+	return r.endErr
 }
 
 func (*handlerRunner) pause() error {
@@ -357,7 +444,7 @@ type commandRunner struct {
 	path    string
 	logFile string
 	process *proc.Process
-	said    transcript
+	said    *transcript
 }
 
 // transcript keeps the last lines that a program printed, with their times.

@@ -67,13 +67,16 @@ type Stack struct {
 	// attached says that the servers go on when the stack is closed.
 	attached bool
 
-	died  chan error
-	ended chan struct{} // closed by Close
+	died chan error
+	life context.Context // ends when Close begins
+	end  context.CancelFunc
 
-	mu       sync.Mutex // guards what follows; held while an app is started or ended
+	// changing is held, by sending to it, while the app is started, ended or synced, which can take as long as the app
+	// does. mu guards the fields, for a moment.
+	changing chan struct{}
+	mu       sync.Mutex
 	app      *app
 	lastSync error
-	closed   bool
 }
 
 // Start starts the servers by means of a backend. When it fails it has freed all that it started. ctx bounds the
@@ -86,7 +89,8 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
 	}
-	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1), ended: make(chan struct{})}
+	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1), changing: make(chan struct{}, 1)}
+	s.life, s.end = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -118,7 +122,7 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 		select {
 		case err := <-s.servers.Died():
 			s.report(err)
-		case <-s.ended:
+		case <-s.life.Done():
 		}
 	}()
 	return s, nil
@@ -209,7 +213,7 @@ func (s *Stack) Run(ctx context.Context, name Service) error {
 	if err := s.servers.Run(ctx, name); err != nil {
 		return err
 	}
-	if name != Inngest || !s.hasApp() {
+	if name != Inngest || s.current() == nil {
 		return nil
 	}
 	return s.Sync(ctx)
@@ -226,7 +230,7 @@ func (s *Stack) Restart(ctx context.Context, name Service) error {
 // Pause freezes a service: its connections stay open, nothing answers. Resume lets it go on.
 func (s *Stack) Pause(ctx context.Context, name Service) error {
 	if name == App {
-		return s.withApp(func(a *app) error { return a.runner.pause() })
+		return s.withApp(runner.pause)
 	}
 	return s.servers.Pause(ctx, name)
 }
@@ -234,51 +238,18 @@ func (s *Stack) Pause(ctx context.Context, name Service) error {
 // Resume lets a paused service go on.
 func (s *Stack) Resume(ctx context.Context, name Service) error {
 	if name == App {
-		return s.withApp(func(a *app) error { return a.runner.resume() })
+		return s.withApp(runner.resume)
 	}
 	return s.servers.Resume(ctx, name)
 }
 
-// EnsureSynced syncs the app again when the Inngest server no longer knows it, as after a restart by somebody else.
-// again says that it did.
-func (s *Stack) EnsureSynced(ctx context.Context) (again bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.app == nil || s.closed {
-		return false, nil
+// withApp lets f act on the app as it is now, also while it is being started or ended.
+func (s *Stack) withApp(f func(runner) error) error {
+	a := s.current()
+	if a == nil {
+		return errNoApp
 	}
-	app, err := s.endpoint(ctx)
-	if err != nil {
-		return false, err
-	}
-	if known, err := s.api.Serves(ctx, app); err != nil || known {
-		return false, err
-	}
-	return true, s.sync(ctx)
-}
-
-// syncError is why the app's last sync failed; "" where it did not.
-func (s *Stack) syncError() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lastSync == nil {
-		return ""
-	}
-	return s.lastSync.Error()
-}
-
-// signOff makes servers that go on forget the stack's own app, which they would go on calling.
-func (s *Stack) signOff(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.attached || s.app == nil || s.app.runner == (hosted{}) {
-		return nil
-	}
-	app, err := s.endpoint(ctx)
-	if err != nil {
-		return err
-	}
-	return s.api.RemoveApp(ctx, app)
+	return f(a.runner)
 }
 
 // AwaitEvent waits until the app has sent an event with this id of its own and the server has taken it, and returns
@@ -354,31 +325,40 @@ func (s *Stack) Tail(name Service) []string {
 	if name != App {
 		return s.servers.Tail(name)
 	}
-	var tail []string
-	_ = s.withApp(func(a *app) error { tail = a.runner.tail(); return nil })
-	return tail
+	if a := s.current(); a != nil {
+		return a.runner.tail()
+	}
+	return nil
 }
 
 // appLog returns what the app printed from a moment on.
 func (s *Stack) appLog(since time.Time) []string {
-	var lines []string
-	_ = s.withApp(func(a *app) error { lines = a.runner.since(since); return nil })
-	return lines
+	if a := s.current(); a != nil {
+		return a.runner.since(since)
+	}
+	return nil
 }
 
 // Close stops the app, then the servers, and frees all that the stack made. It may be called more than once. ctx
 // bounds how long they are given to end by themselves.
 func (s *Stack) Close(ctx context.Context) error {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	closed := s.life.Err() != nil
+	s.end()
+	s.mu.Unlock()
+	if closed {
 		return nil
 	}
-	s.closed = true
-	close(s.ended)
-	s.mu.Unlock()
-
-	errs := []error{s.signOff(ctx), s.endApp(ctx, s.options.AppGrace)}
+	var errs []error
+	select {
+	case s.changing <- struct{}{}: // what was changing has been told to give up; nothing else will begin
+	case <-ctx.Done():
+		errs = append(errs, fmt.Errorf("close the stack while its app is being started or ended: %w", ctx.Err()))
+	}
+	errs = append(errs, s.signOff(ctx))
+	if a := s.current(); a != nil {
+		errs = append(errs, a.runner.end(ctx, s.options.AppGrace))
+	}
 	if s.wires != nil {
 		errs = append(errs, s.wires.close(ctx))
 	}

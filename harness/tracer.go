@@ -482,7 +482,10 @@ func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string
 	slices.SortStableFunc(tr.Deliveries, func(a, b Delivery) int { return a.Began.Compare(b.Began) })
 	slices.SortStableFunc(tr.Runs, func(a, b TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
 	tr.Evidence = t.evidence(tr)
-	tr.SyncError, tr.Log = t.s.syncError(), t.s.appLog(t.since)
+	tr.Log = t.s.appLog(t.since)
+	if err := t.s.SyncError(); err != nil {
+		tr.SyncError = err.Error()
+	}
 	return tr
 }
 
