@@ -39,10 +39,7 @@ demo: ## beside a running `make dev`: create the typical requests, print where t
 	@go run ./e2e/cmd/demo
 
 test: tools ## every test that needs no Docker; HARNESS_BACKENDS=local,containers adds that
-	go test -count=1 -timeout 20m -run '$(RUN)' $$(go list work | grep -v /e2e/faults)
-	@# Alone: it measures what an app does in time, and the other packages would take the time from it.
-	go test -count=1 -timeout 20m -run '$(RUN)' ./e2e/faults
-	@sh scripts/not-run.sh
+	@sh scripts/test.sh '$(RUN)'
 
 e2e: tools ## the end-to-end tests alone
 	go test -count=1 -run '$(RUN)' ./e2e/...

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
 )
 
 // Caps says what a backend can do, and lends the suite the means that differ from one to another.
@@ -71,6 +72,7 @@ func (s *suite) start(t *testing.T, o harness.Options) *stack {
 	st, err := harness.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
+	require.NoError(t, ranon.Note(st))
 	require.NoError(t, st.RunHandler(ctx, newApp))
 	return &stack{st}
 }

@@ -3,10 +3,10 @@ package harnesstest
 import (
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -49,7 +49,7 @@ func (t *T) note(failure string) {
 // record is what the test saw, for the report.
 func (t *T) record(evidence string) report.Record {
 	r := report.Record{
-		Package: packagePath(), Test: t.Name(), Backend: t.Stack.Backend(), Outcome: report.Passed,
+		Package: ranon.Package(), Test: t.Name(), Backend: t.Stack.Backend(), Outcome: report.Passed,
 		Began: t.began, Took: time.Since(t.began), Failures: t.failures, Verdicts: t.verdicts, Goldens: t.compared, Evidence: evidence,
 	}
 	switch {
@@ -71,13 +71,4 @@ func writeReport(dir string) error {
 	}
 	_, err := report.Write(dir)
 	return err
-}
-
-// packagePath is the import path of the package under test.
-func packagePath() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return strings.TrimSuffix(info.Path, ".test")
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -310,6 +311,9 @@ func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options)
 	st, err := harness.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
+	}
+	if err := ranon.Note(st); err != nil {
+		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
 	}
 	if _, hosted := st.Env(); hosted {
 		return st, nil // attached to a stack that has the app on it
