@@ -176,6 +176,9 @@ func (c *checker) listeners() string {
 // run shows a run with its steps, and its differences from what was expected of it, if anything was.
 func (c *checker) run(want *RunExpectation, r *TraceRun) {
 	text := fmt.Sprintf("run of %s %s (%s)", r.Function, r.Status, r.ID)
+	if r.Inferred {
+		text += " (tied to this event by time: the app sent the event that started it while an earlier run was being called)"
+	}
 	state := HopOK
 	switch {
 	case !terminal(r.Status):

@@ -174,7 +174,7 @@ func (t *tracer) add(e inngestapi.ReceivedEvent, listeners []TraceFunction) {
 	if t.has(e.ID) {
 		return
 	}
-	t.events = append(t.events, &tracedEvent{e.ID, e.OwnID, listeners})
+	t.events = append(t.events, &tracedEvent{id: e.ID, ownID: e.OwnID, listeners: listeners})
 	t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
 }
 

@@ -49,6 +49,7 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 		o.Resolve = func(url string) error { return pages.Resolve(ctx, url) }
 	}
 	began := time.Now()
+	s.ledger.claim(keyRoot(eventID))
 	tr := s.newTracer(eventID, e.recipients())
 	defer tr.close()
 
@@ -71,8 +72,8 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 			continue
 		case c.broken():
 			return c.verdict(Broken, time.Since(began)), nil
-		case c.met() && trace.Quiet && e.NoOtherMail && trace.StrayMail > 0:
-			return c.unaccounted(time.Since(began)), nil
+		case c.met() && trace.Quiet && c.doubt() != "":
+			return c.doubtful(time.Since(began)), nil
 		case c.met() && (trace.Quiet || !e.negative()):
 			return c.verdict(Holds, time.Since(began)), nil
 		}
@@ -121,8 +122,8 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 			v.Why += fmt.Sprintf(" (within %v)", o.Timeout)
 		}
 		return v, nil
-	case trace.Quiet && e.NoOtherMail && trace.StrayMail > 0:
-		return c.unaccounted(took), nil
+	case trace.Quiet && c.doubt() != "":
+		return c.doubtful(took), nil
 	case trace.Quiet || !e.negative():
 		return c.verdict(Holds, took), nil
 	default:
@@ -132,12 +133,20 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 	}
 }
 
-// unaccounted is the verdict when noOtherMail was asked for and there is mail of which nobody can tell whose it is.
-func (c *checker) unaccounted(took time.Duration) *Verdict {
+// doubtful is the verdict when there is something of which nobody can tell whether the expectation denies it.
+func (c *checker) doubtful(took time.Duration) *Verdict {
 	v := c.verdict(CannotBeJudged, took)
-	v.Why = fmt.Sprintf("nothing contradicts it, but %s since the event without a header that names a run: name the recipients, or have the app set the header",
-		count(c.t.StrayMail, "email has come", "emails have come"))
+	v.Why = "nothing contradicts it, but " + c.doubt()
 	return v
+}
+
+// doubt says what that is; "" where there is none.
+func (c *checker) doubt() string {
+	if c.e.NoOtherMail && c.t.StrayMail > 0 {
+		return fmt.Sprintf("%s since the event without a header that names a run: name the recipients, or have the app set the header",
+			count(c.t.StrayMail, "email has come", "emails have come"))
+	}
+	return c.suspicion()
 }
 
 // recipients are the addresses that an expectation speaks of.

@@ -19,6 +19,9 @@ type ledger struct {
 	order     []string               // keys in the order of their first use, for dropping the oldest
 	entries   map[string]*page       // by key
 	listeners map[string][]*listener // by key
+	flow      flow
+	read      uint64        // the last record that has been entered
+	more      chan struct{} // closed by the next
 }
 
 // page is what is known under one key.
@@ -28,6 +31,7 @@ type page struct {
 	accepted   []string  // ULIDs that the server gave to events of this id, in order
 	ended      time.Time // when the run's last answer crossed; zero while it has not
 	calls      int
+	claimed    bool // somebody has asked for it
 }
 
 // listener is one who waits. It is woken without being waited for.
@@ -39,20 +43,27 @@ const keptPages = 50_000
 func keyRun(id string) string       { return "run " + id }
 func keyEvent(ownID string) string  { return "event " + ownID }
 func keyRecipient(to string) string { return "to " + to }
+func keyRoot(id string) string      { return "root " + id }     // an event by its ULID
+func keyReported(id string) string  { return "reported " + id } // likewise
 
 // newLedger reads the taps' log until close. Without taps it stays empty.
 func newLedger(taps *tap.Set) *ledger {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &ledger{cancel: cancel, done: make(chan struct{}), entries: map[string]*page{}, listeners: map[string][]*listener{}}
+	l := &ledger{
+		cancel: cancel, done: make(chan struct{}), entries: map[string]*page{}, listeners: map[string][]*listener{},
+		flow: newFlow(), more: make(chan struct{}),
+	}
 	go func() {
 		defer close(l.done)
 		if taps == nil {
 			return
 		}
 		for c, err := range taps.Watch(ctx, 0) {
-			if err == nil { // a gap loses news, which the servers' own accounts make up for
-				l.enter(c)
+			if err != nil { // a gap loses news, which the servers' own accounts make up for as far as they can
+				l.miss()
+				continue
 			}
+			l.enter(c)
 		}
 	}()
 	return l
@@ -66,7 +77,15 @@ func (l *ledger) close() {
 func (l *ledger) enter(c tap.Crossing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() {
+		l.read = c.Seq
+		close(l.more)
+		l.more = make(chan struct{})
+	}()
+	l.flow.enter(c)
 	switch {
+	case c.Checkpoint != nil:
+		l.report(c.Checkpoint.Run, c.Checkpoint.Steps)
 	case c.Call != nil:
 		p := l.page(keyRun(c.Call.Run))
 		for _, e := range c.Call.Events {
@@ -80,6 +99,7 @@ func (l *ledger) enter(c tap.Crossing) {
 		}
 		if c.Over() {
 			p.calls++
+			l.report(c.Call.Run, c.Call.Ops)
 			// An answer that got lost on its way ends nothing.
 			if c.HTTP.Status != 0 && lastAnswer(c.Call) {
 				p.ended = c.Ended
@@ -100,6 +120,13 @@ func (l *ledger) enter(c tap.Crossing) {
 			l.deliver(keyRecipient(to), d)
 		}
 	}
+}
+
+// miss notes that records are gone.
+func (l *ledger) miss() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flow.missed = time.Now()
 }
 
 // sent records an event that this process has sent itself, past the taps.

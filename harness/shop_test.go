@@ -33,6 +33,8 @@ type order struct {
 	To string `json:"to"`
 	// Unsigned leaves the run's id out of the email.
 	Unsigned bool `json:"unsigned"`
+	// EventID is the own id of the event that forward sends.
+	EventID string `json:"eventId"`
 }
 
 // newShop makes a small app with one function for each thing that a trace has to follow.
@@ -61,6 +63,14 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	})
 	add("gift", "shop/gifted", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return step.Invoke[any](ctx, "wrap", step.InvokeOpts{FunctionId: "shop-confirm", Data: map[string]any{"to": in.Event.Data.To}})
+	})
+	add("forward", "shop/forwarded", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		e := inngestgo.Event{Name: "shop/ordered", Data: map[string]any{"to": in.Event.Data.To}}
+		if id := in.Event.Data.EventID; id != "" {
+			e.ID = &id
+		}
+		_, err := client.Send(ctx, e) // past the steps
+		return "forwarded", err
 	})
 	add("sleep", "shop/slept", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		step.Sleep(ctx, "a-day", 24*time.Hour)

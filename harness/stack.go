@@ -46,6 +46,10 @@ type Options struct {
 	// servers' own accounts alone, and no fault can be scripted.
 	WithoutTaps bool
 
+	// Shared says that others use the stack at the same time, who know nothing of each other. What the app sends past
+	// its steps then may be anybody's, and no verdict depends on it.
+	Shared bool
+
 	// Progress is told what takes long. Nil is silent. It is called from one goroutine at a time.
 	Progress func(Progress)
 }
@@ -256,6 +260,7 @@ func (s *Stack) withApp(f func(runner) error) error {
 // the ULID that the server gave it: of the first such event, since the server drops later ones. With taps it learns of
 // it at once; without, it asks the server, again and again, for the events of the last minute.
 func (s *Stack) AwaitEvent(ctx context.Context, ownID string) (string, error) {
+	s.ledger.claim(keyEvent(ownID))
 	l := &listener{news: make(chan struct{}, 1)}
 	s.ledger.listen(keyEvent(ownID), l)
 	defer s.ledger.ignore(l)

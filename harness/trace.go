@@ -33,6 +33,9 @@ type Trace struct {
 	// StrayMail is how many emails have arrived since the event that name no run and go to nobody whom the question was
 	// about. Whose they are cannot be told.
 	StrayMail int `json:"strayMail,omitempty"`
+	// Suspects are events that the app sent while one of the runs was being called, and that may be that run's or not.
+	// Empty where several tests share the stack: there nobody could tell, and Evidence says so.
+	Suspects []Suspect `json:"suspects,omitempty"`
 	// Deliveries are the attempts to deliver an email that those runs made, the failed ones too. Empty without taps.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// Quiet says that nothing more can happen, and Evidence how that is known; Unquiet says why something may.
@@ -71,15 +74,17 @@ type TraceRun struct {
 	ID       string `json:"id"`
 	Function string `json:"function"`
 	App      string `json:"app,omitempty"`
-	// EventID is the event that started it: the trace's own, or one that an earlier run sent.
-	EventID string          `json:"eventId"`
-	Status  string          `json:"status"`
-	Output  json.RawMessage `json:"output,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Steps   []TraceStep     `json:"steps"`
-	Queued  time.Time       `json:"queued,omitzero"`
-	Started time.Time       `json:"started,omitzero"`
-	Ended   time.Time       `json:"ended,omitzero"`
+	// EventID is the event that started it: the trace's own, or one that an earlier run sent. Inferred says that no step
+	// reported that event: it was sent while the earlier run, and nothing else, was being called.
+	EventID  string          `json:"eventId"`
+	Inferred bool            `json:"inferred,omitempty"`
+	Status   string          `json:"status"`
+	Output   json.RawMessage `json:"output,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Steps    []TraceStep     `json:"steps"`
+	Queued   time.Time       `json:"queued,omitzero"`
+	Started  time.Time       `json:"started,omitzero"`
+	Ended    time.Time       `json:"ended,omitzero"`
 }
 
 // TraceStep is one step of a run.

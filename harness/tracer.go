@@ -37,7 +37,13 @@ type tracer struct {
 	beat    time.Duration
 	struck  bool // the clock has struck since the last take
 	settled bool
-	strays  int // emails since the event that name no run and go to nobody that the expectation speaks of
+	// What takeSendings found: suspects, how many events there are of which nothing can be known, and whether some may
+	// have been missed. idle are suspects that nothing more will come of.
+	suspects []Suspect
+	unknown  int
+	missed   bool
+	idle     map[string]bool
+	strays   int // emails since the event that name no run and go to nobody that the expectation speaks of
 }
 
 // tracedEvent is an event and who starts because of it.
@@ -45,6 +51,7 @@ type tracedEvent struct {
 	id        string
 	ownID     string // the sender's; the id again where there was none. It is what calls carry
 	listeners []TraceFunction
+	inferred  bool // it was sent while a run of the trace was being called, and that is all that ties it to it
 }
 
 // tracedRun is a run and what is known of it for good.
@@ -73,7 +80,7 @@ func (s *Stack) newTracer(eventID string, recipients []string) *tracer {
 	tr := &tracer{
 		s: s, eventID: eventID, recipients: recipients, events: []*tracedEvent{{id: eventID}},
 		listener: &listener{news: make(chan struct{}, 1)},
-		watching: ctx, cancel: cancel, watched: map[string]bool{},
+		watching: ctx, cancel: cancel, watched: map[string]bool{}, idle: map[string]bool{},
 		beat: tapped(s, firstBeat, firstBeatTapless), struck: true,
 	}
 	if id, err := ulid.ParseStrict(eventID); err == nil {
@@ -182,6 +189,12 @@ func (t *tracer) take(ctx context.Context) (*Trace, error) {
 		return nil, err
 	}
 	unquiet := t.unquiet()
+	if unquiet == "" {
+		var err error
+		if unquiet, err = t.takeSendings(ctx, struck); err != nil {
+			return nil, err
+		}
+	}
 	if unquiet == "" {
 		// Only now, with every run over, does reading the inbox to its end say that no more mail will come.
 		if err := t.s.inbox.ReadToEnd(ctx); err != nil {
@@ -319,7 +332,7 @@ func (t *tracer) findRuns(ctx context.Context, e *tracedEvent, struck bool) erro
 		if slices.ContainsFunc(t.runs, func(known *tracedRun) bool { return known.ID == r.ID }) {
 			continue
 		}
-		known := &tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: e.id}}
+		known := &tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: e.id, Inferred: e.inferred}}
 		known.update(r)
 		t.runs = append(t.runs, known)
 		t.s.ledger.listen(keyRun(r.ID), t.listener)
@@ -463,7 +476,7 @@ func (t *tracer) takeMail(ctx context.Context) ([]TraceMail, []*inbox.Message, e
 func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string) *Trace {
 	tr := &Trace{
 		EventID: t.eventID, Event: t.event, Functions: t.events[0].listeners, Mail: mail, Taken: time.Now(),
-		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(others), StrayMail: t.strays,
+		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(others), StrayMail: t.strays, Suspects: t.suspects,
 	}
 	for _, m := range others[max(0, len(others)-othersShown):] {
 		tr.OtherMail = append(tr.OtherMail, MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
@@ -514,7 +527,8 @@ func (t *tracer) evidence(tr *Trace) []string {
 			count(len(t.events[0].listeners), "function that listens for it", "functions that listen for it"),
 			count(len(tr.Runs), "run has", "runs have")))
 	}
-	return append(lines, "the inbox was read to its end after that")
+	lines = append(lines, "the inbox was read to its end after that")
+	return append(lines, t.sendingEvidence()...)
 }
 
 // count writes a number with its noun.

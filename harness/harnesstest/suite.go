@@ -259,7 +259,7 @@ func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*harness.Stack, er
 			return
 		}
 		o := s.o.Stack
-		o.Dir = dir
+		o.Dir, o.Shared = dir, true
 		// Not the test's context: the stack outlives the test that happens to need it first.
 		sh.stack, sh.err = s.start(context.Background(), b, o)
 	})

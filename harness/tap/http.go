@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // httpTap is the tap on an HTTP wire: a reverse proxy whose transport records, and lets faults act.
@@ -176,6 +178,10 @@ func (t *httpTap) classify(req *http.Request) traffic {
 // pass lets through what is not part of the protocol. It is recorded where it is the app that speaks to the server,
 // and where it fails; a browser at the app is nobody's business.
 func (t *httpTap) pass(req *http.Request) (*http.Response, error) {
+	if t.side == InngestToApp && !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, req.Method) {
+		now := time.Now()
+		t.set.asked.CompareAndSwap(nil, &now)
+	}
 	x := t.set.begin(t.side)
 	outside := HTTP{Method: req.Method, Path: redactPath(req.URL.Path), RequestBytes: max(req.ContentLength, 0)}
 	resp, err := t.send(req)

@@ -35,7 +35,8 @@ type Set struct {
 	script  *script
 	calls   *callTable
 	nextID  atomic.Uint64
-	done    chan struct{} // closed when the set closes: nothing may wait any longer
+	asked   atomic.Pointer[time.Time] // when somebody else than Inngest first asked something of the app
+	done    chan struct{}             // closed when the set closes: nothing may wait any longer
 
 	mu     sync.Mutex
 	wires  []*Wire
@@ -86,6 +87,13 @@ func (s *Set) Crossings() []Crossing { return s.journal.snapshot() }
 
 // Last returns the Seq of the newest record: Watch(ctx, s.Last()) sees only what is still to come.
 func (s *Set) Last() uint64 { return s.journal.last() }
+
+// Asked says whether by a moment anybody but Inngest has asked the app to do something: whether a request other than
+// GET, HEAD or OPTIONS has come on the wire to the app.
+func (s *Set) Asked(by time.Time) bool {
+	first := s.asked.Load()
+	return first != nil && !first.After(by)
+}
 
 // Inject arms a fault: from now on it acts on what it matches, until it has done so as often as it says, or is
 // released. When several faults match one crossing they act in the order in which they were injected, up to the

@@ -1,0 +1,55 @@
+package harness
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+func TestWhichEventsCrossedWhileARunWasBeingCalled(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	call := func(id uint64, run string, began, ended int) tap.Crossing {
+		c := tap.Crossing{ID: id, Began: at(began), Call: &tap.Call{Run: run}}
+		if ended != 0 {
+			c.Ended = at(ended)
+		}
+		return c
+	}
+	send := func(id uint64, began, ended int, name string) tap.Crossing {
+		c := tap.Crossing{ID: id, Began: at(began), Dispatch: &tap.Dispatch{Events: []tap.Event{{Name: name}}}}
+		if ended != 0 {
+			c.Ended = at(ended)
+			c.Dispatch.Events[0].ServerID = "id of " + name
+		}
+		return c
+	}
+	f := newFlow()
+	for _, c := range []tap.Crossing{
+		call(1, "mine", 10, 0), send(2, 5, 12, "before"), send(3, 15, 0, "during"), send(3, 15, 16, "during"), call(1, "mine", 10, 20),
+		send(4, 25, 26, "between"), call(5, "other", 30, 50), call(6, "mine", 40, 60), send(7, 45, 46, "with another"),
+		send(8, 55, 0, "under way"), call(9, "mine", 70, 0), send(10, 75, 76, "in a call under way"),
+	} {
+		f.enter(c)
+	}
+	found, alone := f.during(map[string]bool{"mine": true})
+	var names []string
+	for _, s := range found {
+		names = append(names, s.Name)
+	}
+	require.Equal(t, []string{"during", "with another", "under way", "in a call under way"}, names)
+	require.Equal(t, []bool{true, false, true, true}, alone)
+	require.True(t, found[0].over)
+	require.Equal(t, "id of during", found[0].ServerID)
+	require.False(t, found[2].over)
+
+	require.Zero(t, f.missed)
+	for i := range keptFlow {
+		f.enter(send(uint64(100+i), 100+i, 101+i, "more"))
+	}
+	require.Less(t, len(f.sendings), keptFlow)
+	require.Equal(t, f.sendings[0].began.Add(-time.Millisecond), f.missed)
+}
