@@ -143,12 +143,12 @@ func (c *checker) mailDiffs(want MailExpectation, m *TraceMail) []string {
 	}
 	for _, piece := range want.Text {
 		if !strings.Contains(m.Text, piece) {
-			add("its text lacks %q; it reads:\n%s", piece, excerpt(m.Text))
+			add("%s", lacks("text", m.Text, piece))
 		}
 	}
 	for _, piece := range want.HTML {
 		if !strings.Contains(m.HTML, piece) {
-			add("its HTML lacks %q; it has %d characters", piece, len(m.HTML))
+			add("%s", lacks("HTML", m.HTML, piece))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want.Headers)) {

@@ -343,10 +343,11 @@ broken: email to kim@shop.test: it is from shop@shop.test, want boss@shop.test
         its subject differs:
           got  "Your order 7"
           want "Your order 8"
-        its text lacks "costs 13"; it reads:
-          | Thank you for your order.
-          | It costs 12.
-        its HTML lacks "<h1>"; it has 16 characters
+        its text lacks "costs 13"; nearest to that is, in line 2 (- expected, + email):
+          - costs 13
+          + costs 12
+        its HTML lacks "<h1>", and nothing in it comes near; it reads:
+          | <p>Thank you</p>
         its header X-Order is ["7"], want "8"`,
 		},
 		"golden": {

@@ -22,6 +22,11 @@ const (
 	lead         = 50  // of them before the first difference
 )
 
+// Diff returns a readable difference of two texts, as a [Mismatch] shows it of a part: lines that start with "- " are
+// want's, with "+ " got's, with "  " both's. Of texts that look the same it shows in what they differ all the same; it is
+// empty where they do not. At most 40 lines are shown, the rest counted.
+func Diff(want, got string) string { return lineDiff(splitLines(want), splitLines(got), format{}) }
+
 // lineDiff returns a readable difference of two lists of lines: at most maxDiffLines lines and a count of the rest.
 func lineDiff(want, got []string, f format) string {
 	changes := changesBetween(want, got, f.outline)
