@@ -6,6 +6,8 @@
 // because a nested module would be left out of the harness's module zip, and go:embed refuses it: as text it travels
 // wherever the harness does.
 //
+// One of them is not built as it was published: [Patches] says what is changed in FerretDB, and why.
+//
 // The version in a go.mod is the pin; there is no other place that states it. To move one, copy its files to a
 // scratch folder without the .txt, `go get` the new version there, `go mod tidy` (for Inngest: with -e, since module
 // zips lack a folder that it embeds, and with GONOSUMDB=github.com/inngest/* should the checksum database not know one

@@ -31,3 +31,15 @@ func TestSources(t *testing.T) {
 	_, err := tools.Sources("redis")
 	require.ErrorContains(t, err, `no sources of a tool "redis"`)
 }
+
+func TestPatches(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"inngest", "mailhog", "redis"} {
+		require.Empty(t, tools.Patches(name))
+	}
+	for _, p := range tools.Patches("ferretdb") {
+		require.Positive(t, p.Times)
+		require.NotContains(t, p.New, p.Old, "made once it cannot be made again")
+		require.Contains(t, p.New, "// Changed by inngest-harness: ", "the licence wants a notice")
+	}
+}

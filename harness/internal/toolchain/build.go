@@ -109,7 +109,7 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	}
 
 	mod := "-mod=readonly"
-	if f.recipe.vendor {
+	if f.recipe.vendored() {
 		report.now("fetching the modules of " + f.recipe.title())
 		if err := f.vendor(ctx, source, gocmd, logFile); err != nil {
 			return err
@@ -127,19 +127,32 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	return os.Remove(logFile) // tells only why a build failed
 }
 
-// vendor copies the modules beside the source, and adds what the one zip lacks. `go mod vendor -e` is content with any
-// failure, so what it says is looked through for one that we did not expect.
+// vendor copies the modules beside the source, and changes there what has to be.
 func (f *finder) vendor(ctx context.Context, source string, gocmd goCommand, logFile string) error {
-	said, err := f.run(ctx, source, gocmd, logFile, "mod", "vendor", "-e")
+	args := []string{"mod", "vendor"}
+	if f.recipe.lacksEmbed {
+		args = append(args, "-e")
+	}
+	said, err := f.run(ctx, source, gocmd, logFile, args...)
 	if err != nil {
 		return err
 	}
-	for _, line := range said {
-		if !strings.HasPrefix(line, "go: downloading ") && !strings.Contains(line, missingEmbed) {
-			return f.failure(errors.New(line), logFile)
+	if f.recipe.lacksEmbed {
+		// With -e it is content with any failure, so what it says is looked through for one that we did not expect.
+		for _, line := range said {
+			if !strings.HasPrefix(line, "go: downloading ") && !strings.Contains(line, missingEmbed) {
+				return f.failure(errors.New(line), logFile)
+			}
+		}
+		if err := f.recipe.writePlaceholder(source); err != nil {
+			return f.cacheFailure(err)
 		}
 	}
-	if err := f.recipe.writePlaceholder(source); err != nil {
+	err = f.recipe.applyPatches(source)
+	if m, ok := errors.AsType[*misfit](err); ok {
+		return f.misfitFailure(m)
+	}
+	if err != nil {
 		return f.cacheFailure(err)
 	}
 	return nil

@@ -84,6 +84,16 @@ func (f *finder) cacheFailure(cause error) error {
 	}
 }
 
+// misfitFailure explains that the module is not the one that was to be changed.
+func (f *finder) misfitFailure(cause *misfit) error {
+	return &Error{
+		Tool: f.tool, Doing: "build " + f.recipe.title(),
+		Why: fmt.Sprintf("what the harness changes in it is not as expected (%v)", cause),
+		Fix: "The pinned version has moved on: mend the change in harness/tools/patches.go, or remove it when it is not needed any more.",
+		Err: cause,
+	}
+}
+
 // diskFull recognises what the systems say of it, since it often comes as the text of another program.
 func diskFull(text string) bool {
 	return strings.Contains(text, "no space left on device") || strings.Contains(text, "not enough space on the disk")

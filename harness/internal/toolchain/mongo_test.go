@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -186,6 +187,77 @@ func TestStandInNobodyHoldsUpOthers(t *testing.T) {
 	var rest []bson.M
 	require.NoError(t, cursor.All(ctx, &rest))
 	require.GreaterOrEqual(t, len(rest), len(docs)-1)
+}
+
+// The build changes FerretDB so that it finds a document by the index of _id, whatever else the filter says (package
+// tools). That must only narrow down what the filter is applied to.
+func TestStandInFindsByIDFirst(t *testing.T) {
+	t.Parallel()
+	s := startStandIn(t)
+	ctx := t.Context()
+	coll := s.collection(t)
+	object := bson.NewObjectID()
+	ids := []any{object, "text", int32(3), true}
+	for _, id := range ids {
+		_, err := coll.InsertOne(ctx, bson.M{"_id": id, "n": 1, "deep": bson.M{"version": 1}})
+		require.NoError(t, err)
+	}
+	right := bson.D{{Key: "n", Value: 1}, {Key: "deep.version", Value: 1}}
+	wrong := bson.D{{Key: "n", Value: 1}, {Key: "deep.version", Value: 2}}
+	with := func(id any, more bson.D) bson.D { return append(bson.D{{Key: "_id", Value: id}}, more...) }
+
+	for _, id := range ids {
+		for _, c := range []struct {
+			filter bson.D
+			found  int
+		}{
+			{with(id, nil), 1},
+			{with(id, right), 1},
+			{with(id, wrong), 0},
+			{append(slices.Clone(right), with(id, nil)...), 1}, // at the end
+			{append(slices.Clone(wrong), with(id, nil)...), 0},
+			{with(bson.D{{Key: "$in", Value: bson.A{id, "none"}}}, right), 1},
+			{with(bson.D{{Key: "$ne", Value: id}}, right), len(ids) - 1},
+			{with("none", right), 0},
+			{with(id, with(id, right)), 1},     // said twice
+			{with(id, with("none", right)), 0}, // and contradicted
+		} {
+			var docs []bson.M
+			cursor, err := coll.Find(ctx, c.filter)
+			require.NoError(t, err)
+			require.NoError(t, cursor.All(ctx, &docs))
+			require.Len(t, docs, c.found, "%v", c.filter)
+
+			n, err := coll.CountDocuments(ctx, c.filter)
+			require.NoError(t, err)
+			require.EqualValues(t, c.found, n, "%v", c.filter)
+		}
+
+		res, err := coll.UpdateOne(ctx, with(id, wrong), bson.M{"$set": bson.M{"n": 9}})
+		require.NoError(t, err)
+		require.Zero(t, res.MatchedCount)
+		res, err = coll.UpdateOne(ctx, with(id, right), bson.M{"$set": bson.M{"deep.version": 2}})
+		require.NoError(t, err)
+		require.EqualValues(t, 1, res.ModifiedCount)
+		require.ErrorIs(t, coll.FindOneAndUpdate(ctx, with(id, right), bson.M{"$set": bson.M{"n": 9}}).Err(), mongo.ErrNoDocuments)
+		deleted, err := coll.DeleteOne(ctx, with(id, right))
+		require.NoError(t, err)
+		require.Zero(t, deleted.DeletedCount)
+		deleted, err = coll.DeleteOne(ctx, with(id, wrong))
+		require.NoError(t, err)
+		require.EqualValues(t, 1, deleted.DeletedCount)
+		_, err = coll.InsertOne(ctx, bson.M{"_id": id, "n": 1, "deep": bson.M{"version": 1}})
+		require.NoError(t, err)
+	}
+
+	for _, id := range []any{object, "text"} { // those by which FerretDB narrows down a query
+		var plan bson.Raw
+		err := coll.Database().RunCommand(ctx, bson.D{{Key: "explain", Value: bson.D{
+			{Key: "find", Value: coll.Name()}, {Key: "filter", Value: with(id, right)},
+		}}}).Decode(&plan)
+		require.NoError(t, err)
+		require.Regexp(t, `SEARCH \S+ USING INDEX \S+__id_ `, plan.Lookup("queryPlanner").String())
+	}
 }
 
 // A write that wants no reply must not leave one to be taken for that of the next request on its connection.

@@ -3,7 +3,9 @@ package toolchain
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,14 +25,18 @@ type recipe struct {
 	module  string // whose version is pinned in go.mod
 	pkg     string // what to build
 	takes   string // how long a first build takes on two cores, for people who wait
-	vendor  bool   // see placeholder
 	version string
 	minGo   string // such as "go1.26.4"
 	files   map[string][]byte
+
+	// What the build has to change in the modules, for which it makes a copy of them: the module cache itself is not to
+	// be touched.
+	lacksEmbed bool // see placeholder
+	patches    []tools.Patch
 }
 
 // placeholder stands, in a vendored copy of Inngest, for the documentation that one of its packages embeds and its
-// module zip lacks, being a git submodule. The module cache itself is not to be touched, hence the vendoring.
+// module zip lacks, being a git submodule.
 const (
 	placeholder     = "vendor/github.com/inngest/inngest/internal/embeddocs/website/pages/docs/README.md"
 	placeholderText = "This build has no documentation pages.\n"
@@ -42,7 +48,7 @@ func recipeOf(t Tool) (recipe, error) {
 	switch t {
 	case Inngest:
 		// Not stamped with a version: an unstamped server sends no telemetry, whatever its environment says.
-		r = recipe{name: "inngest", label: "Inngest", module: "github.com/inngest/inngest", pkg: "github.com/inngest/inngest/cmd", vendor: true, takes: "about 4 minutes"}
+		r = recipe{name: "inngest", label: "Inngest", module: "github.com/inngest/inngest", pkg: "github.com/inngest/inngest/cmd", lacksEmbed: true, takes: "about 4 minutes"}
 	case MailHog:
 		r = recipe{name: "mailhog", label: "MailHog", module: "github.com/mailhog/MailHog", pkg: "github.com/mailhog/MailHog", takes: "about 20 seconds"}
 	case Mongo:
@@ -54,6 +60,7 @@ func recipeOf(t Tool) (recipe, error) {
 	if r.files, err = tools.Sources(r.name); err != nil {
 		return recipe{}, err
 	}
+	r.patches = tools.Patches(r.name)
 	// A go.mod names a module at most once among what it requires, and its own Go version on a line of its own.
 	for line := range strings.Lines(string(r.files["go.mod"])) {
 		words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
@@ -72,13 +79,19 @@ func recipeOf(t Tool) (recipe, error) {
 
 func (r recipe) title() string { return r.label + " " + r.version }
 
+// vendored reports whether the build needs its own copy of the modules.
+func (r recipe) vendored() bool { return r.lacksEmbed || len(r.patches) > 0 }
+
 // buildName names a build after all that it is made from.
 func (r recipe) buildName(goos, goarch, goVersion string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(r.files[name]), r.files[name])
 	}
-	fmt.Fprintf(h, "%s %q %t %s %q", r.pkg, buildFlags, r.vendor, placeholder, placeholderText)
+	fmt.Fprintf(h, "%s %q %t %s %q", r.pkg, buildFlags, r.vendored(), placeholder, placeholderText)
+	for _, p := range r.patches {
+		fmt.Fprintf(h, " %s %q %q %d", p.File, p.Old, p.New, p.Times)
+	}
 	return fmt.Sprintf("%s-%s-%s-%s-%s-%s", r.name, r.version, goos, goarch, goVersion, hex.EncodeToString(h.Sum(nil)[:6]))
 }
 
@@ -99,4 +112,32 @@ func (r recipe) writePlaceholder(dir string) error {
 		return err
 	}
 	return os.WriteFile(file, []byte(placeholderText), 0o644)
+}
+
+// misfit says that a patch is not for the module that the go command fetched.
+type misfit struct {
+	patch tools.Patch
+	found int
+}
+
+func (e *misfit) Error() string {
+	return fmt.Sprintf("%s has %q %d times, not %d times", e.patch.File, strings.TrimSpace(e.patch.Old), e.found, e.patch.Times)
+}
+
+// applyPatches changes a vendor folder.
+func (r recipe) applyPatches(dir string) error {
+	for _, p := range r.patches {
+		file := filepath.Join(dir, "vendor", filepath.FromSlash(p.File))
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // where there is no such file, nothing stands in it
+			return err
+		}
+		if found := strings.Count(string(text), p.Old); found != p.Times {
+			return &misfit{p, found}
+		}
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), p.Old, p.New)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ package toolchain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
 // workshop is a PATH of scripts that stand for the go command and others, a cache, and what a user may have set.
@@ -30,7 +32,17 @@ func newWorkshop(t *testing.T) workshop {
 	w := workshop{dir: dir, cache: filepath.Join(dir, "cache")}
 	w.env = map[string]string{"PATH": filepath.Join(dir, "bin"), "HARNESS_CACHE": w.cache}
 	require.NoError(t, os.Mkdir(w.env["PATH"], 0o755))
+	for _, p := range tools.Patches("ferretdb") {
+		w.module(t, p.File, strings.Repeat(p.Old+"\n", p.Times))
+	}
 	return w
+}
+
+// module writes a file that a go command of scripts finds in the module cache.
+func (w workshop) module(t *testing.T, file, text string) {
+	file = filepath.Join(w.dir, "modules", filepath.FromSlash(file))
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 }
 
 // script puts a program into PATH, and returns its path.
@@ -48,10 +60,10 @@ func (w workshop) script(t *testing.T, name, text string) string {
 // Parts of a go command.
 const (
 	goEnv    = `if [ "$1" = env ]; then echo '{"GOVERSION":"go1.26.8","GOTOOLCHAIN":"local"}'; exit; fi` + "\n"
-	goVendor = `if [ "$1" = mod ]; then mkdir -p vendor; echo "$@" >>$NOTES/vendor
+	goVendor = `if [ "$1" = mod ]; then cp -R $NOTES/modules vendor; echo "$@" >>$NOTES/vendor
 echo 'go: downloading github.com/inngest/inngest v1.43.0'
 echo 'go: resolving embeds in github.com/inngest/inngest/internal/embeddocs: pattern website/pages/docs/*: no matching files found'; exit; fi` + "\n"
-	goBuild = `echo "$@" >>$NOTES/builds; env >$NOTES/env; ls -R >$NOTES/files
+	goBuild = `echo "$@" >>$NOTES/builds; env >$NOTES/env; ls -R >$NOTES/files; rm -rf $NOTES/vendored; [ ! -d vendor ] || cp -R vendor $NOTES/vendored
 while [ "$1" != -o ]; do shift; done; echo program >"$2"` + "\n"
 	goodGo = goEnv + goVendor + goBuild
 )
@@ -142,6 +154,46 @@ func TestInngestIsVendored(t *testing.T) {
 	require.Equal(t, "mod vendor -e\n", w.note(t, "vendor"))
 	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
 	require.Contains(t, w.note(t, "files"), "embeddocs/website/pages/docs:\nREADME.md\n")
+}
+
+func TestFerretDBIsChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	w.script(t, "go", goodGo)
+	_, err := toolchain.Ensure(t.Context(), toolchain.Mongo, w.options())
+	require.NoError(t, err)
+	require.Equal(t, "mod vendor\n", w.note(t, "vendor"), "not content with any failure")
+	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
+	for _, p := range tools.Patches("ferretdb") {
+		require.Equal(t, strings.Repeat(p.New+"\n", p.Times), w.note(t, filepath.Join("vendored", p.File)))
+	}
+}
+
+func TestFerretDBIsNotWhatWasToBeChanged(t *testing.T) {
+	t.Parallel()
+	p := tools.Patches("ferretdb")[0]
+	const advice = ". The pinned version has moved on: mend the change in harness/tools/patches.go, or remove it when it is not needed any more."
+	for name, text := range map[string]string{
+		"once too often": strings.Repeat(p.Old, p.Times+1),
+		"once missing":   strings.Repeat(p.Old, p.Times-1),
+		"other text":     "if len(params.Filter) == 1 {",
+		"no file":        "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorkshop(t)
+			w.script(t, "go", goodGo)
+			if w.module(t, p.File, text); text == "" {
+				require.NoError(t, os.Remove(filepath.Join(w.dir, "modules", p.File)))
+			}
+			_, err := toolchain.Ensure(t.Context(), toolchain.Mongo, w.options())
+			require.EqualError(t, err, fmt.Sprintf("cannot build FerretDB v1.24.2: what the harness changes in it is not as expected (%s has %q %d times, not %d times)",
+				p.File, strings.TrimSpace(p.Old), strings.Count(text, p.Old), p.Times)+advice)
+			require.Empty(t, w.note(t, "builds"))
+			_, err = toolchain.Find(t.Context(), toolchain.Mongo, w.options())
+			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+		})
+	}
 }
 
 func TestBuildEnvironment(t *testing.T) {
