@@ -29,7 +29,7 @@ const notify = "send-request-notification"
 
 var suite = harnesstest.New(harnesstest.Options{
 	Backends: rig.Backends(),
-	Default:  []string{"local"},
+	Default:  []string{"local", "sim"},
 	Handler:  rig.App,
 	Golden:   "../fixtures/golden",
 })

@@ -45,6 +45,10 @@ type BackendOptions struct {
 	// server: 15 s and up to 30 s of jitter for the first retry.
 	RetryInterval time.Duration
 
+	// WithoutInngest leaves out the Inngest server: the caller, itself a backend, puts something else in its place. No
+	// method is called for that service then, and Endpoints and Describe do not have it.
+	WithoutInngest bool
+
 	// Progress is told what takes long. Nil is silent. It is called from one goroutine at a time.
 	Progress func(Progress)
 }

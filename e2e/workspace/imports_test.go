@@ -90,6 +90,9 @@ var rules = []rule{
 	{
 		of: "harness", never: "harness/attach", but: []string{"harness/cmd/harness", "harness/attach"}, why: "backends are passed in, not registered",
 	},
+	{
+		of: "harness", never: "harness/sim", but: []string{"harness/cmd/harness", "harness/sim"}, why: "backends are passed in, not registered",
+	},
 }
 
 func TestImportRules(t *testing.T) {

@@ -55,7 +55,10 @@ func (*Backend) Name() string { return "attach" }
 
 // Start implements [harness.Backend]: it finds the servers and checks that each answers as what it should be. The
 // ports in o are of no account.
-func (b *Backend) Start(ctx context.Context, _ harness.BackendOptions) (harness.Servers, error) {
+func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
+	if o.WithoutInngest {
+		return nil, fmt.Errorf("attach without the Inngest server that is up: %w: use the local or the containers backend", harness.ErrUnsupported)
+	}
 	found, err := b.find(ctx)
 	if err != nil {
 		return nil, err

@@ -38,13 +38,13 @@ func (b *Backend) usable(ctx context.Context, tell func(harness.Progress)) error
 		return err
 	}
 	defer docker.Close()
-	return b.images(ctx, docker, tell, func(harness.Service, engine.Image) {})
+	return b.images(ctx, docker, specs, tell, func(harness.Service, engine.Image) {})
 }
 
-// images makes sure that all images are here, side by side, and hands them over.
-func (b *Backend) images(ctx context.Context, docker *client.Client, tell func(harness.Progress), have func(harness.Service, engine.Image)) error {
+// images makes sure that the images of some servers are here, side by side, and hands them over.
+func (b *Backend) images(ctx context.Context, docker *client.Client, of []spec, tell func(harness.Progress), have func(harness.Service, engine.Image)) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, spec := range specs {
+	for _, spec := range of {
 		g.Go(func() error {
 			began, pulled := time.Now(), false
 			name, subject := spec.image(b.o.Images), string(spec.service)

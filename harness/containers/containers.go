@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,7 +88,11 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		died:    make(chan error, 1),
 	}
 	s.alive, s.bury = context.WithCancel(context.WithoutCancel(ctx))
-	for _, spec := range specs {
+	wanted := specs
+	if o.WithoutInngest {
+		wanted = slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service == harness.Inngest })
+	}
+	for _, spec := range wanted {
 		s.all[spec.service] = &server{spec: spec, options: o, servers: s, log: newLogbook(o.Dir, spec.service)}
 	}
 	defer func() {
@@ -97,7 +102,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		}
 	}()
 
-	if err := b.images(ctx, docker, s.tell, func(name harness.Service, i engine.Image) { s.all[name].image = i }); err != nil {
+	if err := b.images(ctx, docker, wanted, s.tell, func(name harness.Service, i engine.Image) { s.all[name].image = i }); err != nil {
 		return nil, err
 	}
 	if err := sweep(ctx, docker); err != nil {

@@ -46,19 +46,25 @@ func (s *servers) of(name harness.Service) (*server, error) {
 
 // Endpoints implements [harness.Servers].
 func (s *servers) Endpoints() harness.Endpoints {
-	return harness.Endpoints{
-		Inngest: "http://" + loopback(s.all[harness.Inngest].ports[0]),
+	ends := harness.Endpoints{
 		MailHog: "http://" + loopback(s.all[harness.MailHog].ports[0]),
 		SMTP:    loopback(s.all[harness.MailHog].ports[1]),
 		Mongo:   mongoURI(s.all[harness.Mongo].ports[0]),
 	}
+	if inngest, ok := s.all[harness.Inngest]; ok {
+		ends.Inngest = "http://" + loopback(inngest.ports[0])
+	}
+	return ends
 }
 
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	var infos []harness.ServerInfo
 	for _, name := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest} {
-		srv := s.all[name]
+		srv, ok := s.all[name]
+		if !ok {
+			continue
+		}
 		srv.mu.Lock()
 		found := srv.identity
 		srv.mu.Unlock()

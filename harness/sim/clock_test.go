@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/inngest/inngestgo"
 	"github.com/inngest/inngestgo/step"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
@@ -199,4 +203,62 @@ func TestRetryAtIsAsFarAwayAsItWas(t *testing.T) {
 	a.serve()
 	run := a.only(sendAndRun(a, "order/paid"))
 	require.InDelta(t, 3*time.Hour, run.Ended.Sub(run.Queued), float64(2*time.Second))
+}
+
+func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{})
+	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
+		step.Sleep(ctx, "month", 30*24*time.Hour)
+		return step.Run(ctx, "flaky", func(context.Context) (int, error) { return 0, errors.New("no luck") })
+	})
+	a.serve()
+	a.sim.Drive(sim.WallClock)
+	id, err := a.sim.Send(t.Context(), sim.Event{Name: "order/paid"})
+	require.NoError(t, err)
+	began := a.sim.Now()
+	require.NoError(t, a.sim.Settle(t.Context()))
+	require.Equal(t, sim.Running, a.only(id).Status)
+
+	var wait sync.WaitGroup // those who move it at the same time take turns
+	for range 4 {
+		wait.Go(func() { assert.NoError(t, a.sim.RunUntil(t.Context(), began.Add(31*24*time.Hour))) })
+	}
+	wait.Wait()
+	run := a.only(id)
+	require.Equal(t, sim.Failed, run.Status)
+	flaky, _ := run.Step("flaky")
+	require.Len(t, flaky.Attempts, 5)
+	require.WithinDuration(t, began.Add(30*24*time.Hour), flaky.Started, time.Minute)
+	require.WithinDuration(t, began.Add(31*24*time.Hour), a.sim.Now(), time.Minute)
+
+	a.sim.Pause() // a clock that stands still comes nowhere
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, a.sim.Advance(ctx, time.Hour), "moving the clock, at virtual 2025-")
+	a.sim.Resume()
+	require.NoError(t, a.sim.Advance(t.Context(), time.Hour))
+	require.NoError(t, a.sim.Close())
+	require.EqualError(t, a.sim.Advance(t.Context(), time.Hour), "moving the clock: the Sim is closed")
+}
+
+func TestTimeIsSkippedOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{Start: start})
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(server.Close)
+	now, err := sim.Skip(t.Context(), server.URL, 48*time.Hour)
+	require.NoError(t, err)
+	require.True(t, start.Add(48*time.Hour).Equal(now), now)
+	_, err = sim.Skip(t.Context(), server.URL, -time.Hour)
+	require.EqualError(t, err, "skipping time at "+server.URL+": say by how much, as in ?by=24h")
+
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	_, err = sim.Skip(t.Context(), other.URL, time.Hour)
+	require.ErrorIs(t, err, sim.ErrNoSim)
+	other.Close()
+	_, err = sim.Skip(t.Context(), other.URL, time.Hour)
+	require.NotErrorIs(t, err, sim.ErrNoSim)
 }

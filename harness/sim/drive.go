@@ -23,7 +23,11 @@ func (s *Sim) Advance(ctx context.Context, d time.Duration) error {
 }
 
 // RunUntil moves the clock to a time, and does what falls due until then, that instant included. A time in the past is now.
+// A Sim that drives itself does the same with what it is at, and then goes on at its own pace.
 func (s *Sim) RunUntil(ctx context.Context, at time.Time) error {
+	if s.driven.Load() {
+		return s.jumpTo(ctx, at)
+	}
 	err := s.drive(ctx, func(next *item) bool { return !next.at.After(at) })
 	if err != nil {
 		return err
@@ -34,8 +38,47 @@ func (s *Sim) RunUntil(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// ErrDriven is returned to who would drive a Sim that already drives itself.
-var ErrDriven = errors.New("the Sim drives itself (Sim.Drive): its clock cannot be moved by hand")
+// jumpTo makes a Sim that drives itself jump to a time, one jump at a time.
+func (s *Sim) jumpTo(ctx context.Context, at time.Time) error {
+	s.mu.Lock()
+	for s.arrived != nil {
+		other := s.arrived
+		s.mu.Unlock()
+		if err := s.await(ctx, other); err != nil {
+			return err
+		}
+		s.mu.Lock()
+	}
+	arrived := make(chan struct{})
+	s.goal, s.arrived = at, arrived
+	s.mu.Unlock()
+	s.signal()
+	err := s.await(ctx, arrived)
+	if err != nil {
+		s.mu.Lock()
+		if s.arrived == arrived {
+			close(arrived) // for those who wait for their turn
+			s.arrived = nil
+		}
+		s.mu.Unlock()
+	}
+	return err
+}
+
+func (s *Sim) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-s.closed:
+		return errors.New("moving the clock: the Sim is closed")
+	case <-ctx.Done():
+		return fmt.Errorf("moving the clock, at virtual %s: %w", s.clock().Format(time.RFC3339), ctx.Err())
+	}
+}
+
+// ErrDriven is returned to who would Run a Sim that already drives itself: it ends when it is closed. Its clock can be
+// moved all the same.
+var ErrDriven = errors.New("the Sim drives itself (Sim.Drive): move its clock with Advance or RunUntil")
 
 // drive does one thing after another, as long as more wants the next.
 func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
@@ -90,15 +133,15 @@ func (s *Sim) loop(ctx context.Context, more func(next *item) bool, done chan<- 
 	}
 }
 
-// Pace says how a Sim that drives itself treats time.
+// Pace says how a Sim that drives itself treats time. Either way its clock goes with the wall clock.
 type Pace int
 
 const (
-	// Free jumps to the next thing to do as soon as no call is under way: sleeps take no time, and neither do timeouts. An
-	// event that is to arrive before a timeout must be there before the run waits.
-	Free Pace = iota
-	// WallClock lets time pass as it does: a sleep of a minute takes a minute.
-	WallClock
+	// WallClock lets time pass as it does: a sleep of a minute takes a minute, unless [Sim.Advance] puts the clock forward.
+	WallClock Pace = iota
+	// Free puts the clock forward to the next thing to do as soon as no call is under way: sleeps and retries take no time,
+	// and neither do timeouts. An event that is to arrive before a timeout must be there before the run waits.
+	Free
 )
 
 // maxBusy is how many calls a Sim that drives itself has under way at once, as many as the dev server.
@@ -107,10 +150,12 @@ const maxBusy = 100
 // Drive makes the Sim drive itself from now on until it is closed: events are acted on as they come, calls overlap. This is
 // for a Sim that stands in for a server; a test that wants a certain course drives by hand. Call it at most once.
 func (s *Sim) Drive(p Pace) {
-	if p == WallClock {
+	s.mu.Lock()
+	if !s.options.Bubble {
 		s.offset.Store(int64(time.Until(s.clock())))
 		s.live.Store(true)
 	}
+	s.mu.Unlock()
 	s.driven.Store(true)
 	s.turn <- struct{}{} // whoever drives by hand ends first
 	s.workers.Add(1)
@@ -154,15 +199,22 @@ func (s *Sim) nextStep(ctx context.Context, p Pace) (wait time.Duration, ok bool
 		return 0, false
 	default:
 	}
-	if next == nil || s.busy >= maxBusy {
+	if s.paused || s.busy >= maxBusy {
+		return 0, false
+	}
+	jumping := s.arrived != nil && s.busy == 0
+	if jumping && (next == nil || next.at.After(s.goal)) {
+		s.moveTo(s.goal)
+		close(s.arrived)
+		s.arrived = nil
+		return 0, true
+	}
+	if next == nil {
 		return 0, false
 	}
 	if ahead := next.at.Sub(s.clock()); ahead > 0 {
-		if p == WallClock {
+		if !jumping && (p == WallClock || s.busy > 0 || s.queue.idle()) {
 			return ahead, false
-		}
-		if s.busy > 0 || s.queue.idle() {
-			return 0, false
 		}
 		s.moveTo(next.at)
 	}
@@ -195,4 +247,17 @@ func (s *Sim) signal() {
 	case s.changed <- struct{}{}:
 	default:
 	}
+}
+
+// Pause makes a Sim that drives itself begin nothing, until Resume: events are taken, time passes, and nothing comes of it.
+func (s *Sim) Pause() { s.pause(true) }
+
+// Resume ends a Pause.
+func (s *Sim) Resume() { s.pause(false) }
+
+func (s *Sim) pause(paused bool) {
+	s.mu.Lock()
+	s.paused = paused
+	s.mu.Unlock()
+	s.signal()
 }

@@ -305,14 +305,14 @@ func (s *Sim) seeded(seed string, n int) ulid.ULID {
 	return id
 }
 
-// newULID draws an id from the seed, at the virtual time.
+// newULID draws an id from the seed, at the virtual time, as far as that is shown.
 func (s *Sim) newULID() ulid.ULID {
 	var id ulid.ULID
 	var entropy [10]byte
 	binary.BigEndian.PutUint64(entropy[:8], s.rng.Uint64())
 	binary.BigEndian.PutUint16(entropy[8:], uint16(s.rng.Uint32()))
 	// Neither can fail: the time is far below the largest and the entropy has the right length.
-	_ = id.SetTime(uint64(s.clock().UnixMilli()))
+	_ = id.SetTime(uint64(s.shown(s.clock()).UnixMilli()))
 	_ = id.SetEntropy(entropy[:])
 	return id
 }

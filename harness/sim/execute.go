@@ -79,6 +79,7 @@ func (s *Sim) attempt(it *item) *call {
 			s.queue.push(&item{at: r.started.Add(f.finish), kind: kindCancel, run: r})
 		}
 	}
+	it.began = s.clock()
 	if out := s.outcome(it); out != nil {
 		s.handle(it, out)
 		return nil
@@ -113,7 +114,7 @@ func (s *Sim) deliver(it *item, a *answer) {
 		s.handle(it, &answer{err: errors.New("unable to reach SDK: the answer was lost (sim.Answer.Lose)")})
 	case f.Late > 0:
 		s.queue.push(&item{at: s.clock().Add(f.Late), kind: kindAnswer, run: it.run, deferred: a,
-			attempt: it.attempt, from: it.from, target: it.target, name: it.name, coalesce: it.coalesce, race: it.race})
+			attempt: it.attempt, began: it.began, from: it.from, target: it.target, name: it.name, coalesce: it.coalesce, race: it.race})
 	default:
 		s.handle(it, a)
 		if f.Twice && !it.run.status.Over() {
@@ -179,8 +180,8 @@ func (s *Sim) checkStuck(it *item) {
 func (s *Sim) handleFailure(it *item, a *answer, shown *Error) {
 	r := it.run
 	s.options.Logger.Warn("call failed", "run", r.text, "function", r.function.id, "attempt", it.attempt, "error", shown.Message)
-	tried := Attempt{Number: it.attempt, At: s.clock(), Error: shown}
-	if again := !a.noRetry && it.attempt+1 < r.function.attempts; again {
+	tried := it.tried(s.clock(), shown)
+	if !a.noRetry && it.attempt+1 < r.function.attempts {
 		tried.RetryAt = s.retry(it, a)
 		s.record(it, tried)
 		return
@@ -190,6 +191,11 @@ func (s *Sim) handleFailure(it *item, a *answer, shown *Error) {
 		s.endStep(r, it.target, StepFailed, shown)
 	}
 	s.fail(r, shown)
+}
+
+// tried is the attempt that an item was.
+func (it *item) tried(ended time.Time, failed *Error) Attempt {
+	return Attempt{Number: it.attempt, At: it.began, Ended: ended, Error: failed}
 }
 
 // retry queues the item again and returns for when.
@@ -272,10 +278,10 @@ func (s *Sim) handleOp(it *item, a *answer, o *opcode, p plan) error {
 	case "None":
 		return nil
 	case "Step", "StepRun":
-		return s.stepDone(it, o, it.attempt)
+		return s.stepDone(it, o)
 	case "StepError":
-		step := r.step(o.ID, o.label(), OpRun, now)
-		tried := Attempt{Number: it.attempt, At: now, Error: o.Error}
+		step := r.step(o.ID, o.label(), OpRun, it.began)
+		tried := it.tried(now, o.Error)
 		if !o.Error.NoRetry && it.attempt+1 < r.function.attempts {
 			tried.RetryAt = s.retry(it, a)
 			step.Attempts = append(step.Attempts, tried)
@@ -322,11 +328,12 @@ func (s *Sim) opFailed(it *item, a *answer, err error) {
 	case errors.As(err, &long):
 		s.fail(r, &Error{Name: "TimeoutTooLong", Message: long.message})
 	case !a.noRetry && it.attempt+1 < r.function.attempts:
-		at := s.retry(it, a)
-		r.failed = append(r.failed, Attempt{Number: it.attempt, At: s.clock(), Error: &Error{Name: "Error", Message: err.Error()}, RetryAt: at})
+		tried := it.tried(s.clock(), &Error{Name: "Error", Message: err.Error()})
+		tried.RetryAt = s.retry(it, a)
+		r.failed = append(r.failed, tried)
 	default:
 		// The server drops the job and never hears of the run again.
-		r.failed = append(r.failed, Attempt{Number: it.attempt, At: s.clock(), Error: &Error{Name: "Error", Message: err.Error()}})
+		r.failed = append(r.failed, it.tried(s.clock(), &Error{Name: "Error", Message: err.Error()}))
 		r.stuck = fmt.Sprintf("the server cannot act on what the app answered, and after %d attempts leaves the run as it is: %v", it.attempt+1, err)
 	}
 }
@@ -341,42 +348,43 @@ func stepLimit() *Error {
 }
 
 // stepDone memoises a step that succeeded, and goes on with the run.
-func (s *Sim) stepDone(it *item, o *opcode, attempt int) error {
+func (s *Sim) stepDone(it *item, o *opcode) error {
 	r := it.run
 	raw := o.result()
 	if r.stateSize+len(raw) > maxStateSize {
 		return &failEarly{&Error{Name: "InngestErrStateOverflowed", Message: "The function run exceeded the state size limit of 32 MiB."}}
 	}
-	s.finishStep(r, o, attempt)
+	s.finishStep(it, o)
 	othersOut := r.save(o.ID, raw)
 	s.discover(r, o.ID, s.jobAfter(it, o.ID), othersOut, it.race || o.race())
 	return nil
 }
 
 // finishStep records a step that succeeded, unless it is memoised already.
-func (s *Sim) finishStep(r *run, o *opcode, attempt int) {
+func (s *Sim) finishStep(it *item, o *opcode) {
+	r := it.run
 	if r.saved(o.ID) != nil {
 		return
 	}
 	now := s.clock()
-	step := r.step(o.ID, o.label(), OpRun, now)
+	step := r.step(o.ID, o.label(), OpRun, it.began)
 	step.Output = o.Data
 	if len(o.Data) == 0 {
 		step.Output = []byte("null")
 	}
-	step.Attempts = append(step.Attempts, Attempt{Number: attempt, At: now})
+	step.Attempts = append(step.Attempts, it.tried(now, nil))
 	step.Status, step.Ended = StepCompleted, now
 }
 
 // stepFailed memoises a step that failed for good: the function is given the error.
 func (s *Sim) stepFailed(it *item, o *opcode) {
-	r, now := it.run, s.clock()
+	r := it.run
 	if o.Error == nil {
 		o.Error = &Error{Name: "Error", Message: "Step execution error"}
 	}
 	if r.saved(o.ID) == nil {
-		step := r.step(o.ID, o.label(), OpRun, now)
-		step.Attempts = append(step.Attempts, Attempt{Number: it.attempt, At: now, Error: o.Error})
+		step := r.step(o.ID, o.label(), OpRun, it.began)
+		step.Attempts = append(step.Attempts, it.tried(s.clock(), o.Error))
 		s.endStep(r, o.ID, StepFailed, o.Error)
 	}
 	failed := *o

@@ -32,6 +32,11 @@ const (
 	Singleton   Feature = "singleton"
 )
 
+// Known reports whether there is such a feature.
+func (f Feature) Known() bool {
+	return slices.Contains([]Feature{Concurrency, Throttle, RateLimit, Debounce, Batching, Priority, Singleton}, f)
+}
+
 const (
 	defaultRetries  = 4
 	maxRetries      = 20

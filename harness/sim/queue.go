@@ -34,12 +34,13 @@ type item struct {
 	deferred *answer // of kindAnswer
 
 	attempt   int
-	from      string // hashed id of the step this item leaves from, empty at the start of a run
-	target    string // hashed id of the one step that this call is to run, if any
-	name      string // of the target, for the record
-	planFirst bool   // the app must announce steps in this call, whatever the run says by now
-	coalesce  string // shared by the steps of one parallel plan
-	race      bool   // the plan goes on after each of its steps instead of after the last
+	began     time.Time // when the app was called, or when it went on after a checkpoint
+	from      string    // hashed id of the step this item leaves from, empty at the start of a run
+	target    string    // hashed id of the one step that this call is to run, if any
+	name      string    // of the target, for the record
+	planFirst bool      // the app must announce steps in this call, whatever the run says by now
+	coalesce  string    // shared by the steps of one parallel plan
+	race      bool      // the plan goes on after each of its steps instead of after the last
 }
 
 // queue holds what is still to be done, earliest first.

@@ -26,7 +26,6 @@ func (s *Sim) readRoutes(mux *http.ServeMux) {
 
 func (s *Sim) readDev(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	functions := []map[string]any{}
 	for _, f := range s.ordered {
 		functions = append(functions, functionConfig(f))
@@ -35,9 +34,10 @@ func (s *Sim) readDev(w http.ResponseWriter, _ *http.Request) {
 	for _, a := range s.apps {
 		handlers = append(handlers, map[string]any{"sdk": map[string]any{"url": a.url, "appName": a.name, "sdk": a.sdk}})
 	}
+	s.mu.Unlock()
 	reply(w, http.StatusOK, map[string]any{
 		"version": "sim-" + Version, "authed": s.options.SigningKey != "", "functions": functions, "handlers": handlers,
-		"isSingleNodeService": false,
+		"isSingleNodeService": false, "startOpts": map[string]any{"sqlite_dir": ""},
 	})
 }
 
@@ -111,7 +111,7 @@ func (s *Sim) resolve(name string, argument func(string) any) (any, error) {
 	case "run":
 		id, _ := argument("runID").(string)
 		if r := s.runs.find(id); r != nil {
-			return runObject(r), nil
+			return s.runObject(r), nil
 		}
 		return nil, fmt.Errorf("run %s not found", id)
 	case "eventV2":
@@ -148,29 +148,34 @@ func (s *Sim) appObjects() []map[string]any {
 func (s *Sim) eventObject(e *event) map[string]any {
 	runs := []map[string]any{}
 	for _, r := range s.runs.byEvent[e.internal] {
-		runs = append(runs, runObject(r))
+		runs = append(runs, s.runObject(r))
 	}
 	return map[string]any{
-		"id": e.internal.String(), "idempotencyKey": e.id, "name": e.name, "raw": string(e.json()), "receivedAt": e.at, "runs": runs,
+		"id": e.internal.String(), "idempotencyKey": e.id, "name": e.name, "raw": string(e.json()), "receivedAt": s.shown(e.at), "runs": runs,
 	}
 }
 
 // eventObjects lists events, newest first.
 func (s *Sim) eventObjects(filter map[string]any, first int, after string) (any, error) {
-	from := time.Time{}
-	if text, _ := filter["from"].(string); text != "" {
-		var err error
-		if from, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return nil, fmt.Errorf("filter: %w", err)
-		}
+	from, err := instant(filter["from"])
+	if err != nil {
+		return nil, err
+	}
+	until, err := instant(filter["until"])
+	if err != nil {
+		return nil, err
 	}
 	names, _ := filter["eventNames"].([]any)
 	internal, _ := filter["includeInternalEvents"].(bool)
 	edges := []map[string]any{}
 	for _, id := range slices.Backward(s.events.order) {
 		e := s.events.byID[id]
-		if len(edges) >= first || e.at.Before(from) {
+		at := s.shown(e.at)
+		if len(edges) >= first || at.Before(from) {
 			break
+		}
+		if !until.IsZero() && at.After(until) {
+			continue
 		}
 		if len(names) > 0 && !slices.Contains(names, any(e.name)) || !internal && strings.HasPrefix(e.name, reservedPrefix) {
 			continue
@@ -186,7 +191,20 @@ func (s *Sim) eventObjects(filter map[string]any, first int, after string) (any,
 	return map[string]any{"edges": edges, "totalCount": len(s.events.order)}, nil
 }
 
-func runObject(r *run) map[string]any {
+// instant reads a time of a filter; one that is not given is zero.
+func instant(value any) (time.Time, error) {
+	text, _ := value.(string)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return at, fmt.Errorf("filter: %w", err)
+	}
+	return at, nil
+}
+
+func (s *Sim) runObject(r *run) map[string]any {
 	var output any
 	switch {
 	case r.err != nil && len(r.err.body) > 0:
@@ -199,7 +217,7 @@ func runObject(r *run) map[string]any {
 		output = string(r.output)
 	}
 	return map[string]any{
-		"id": r.text, "status": string(r.status), "queuedAt": r.queued, "startedAt": timeOrNil(r.started), "endedAt": timeOrNil(r.ended),
+		"id": r.text, "status": string(r.status), "queuedAt": s.shown(r.queued), "startedAt": s.timeOrNil(r.started), "endedAt": s.timeOrNil(r.ended),
 		"output": output, "triggerIDs": []string{r.event.internal.String()},
 		"function": map[string]any{"id": r.function.uuid.String(), "slug": r.function.id, "name": r.function.name},
 		"app":      map[string]any{"externalID": r.function.app.name, "name": r.function.app.name},
@@ -236,44 +254,52 @@ var spanStatus = map[StepStatus]string{
 	StepPlanned: "RUNNING", StepWaiting: "WAITING", StepCompleted: "COMPLETED", StepFailed: "FAILED", StepTimedOut: "COMPLETED",
 }
 
-func timeOrNil(t time.Time) any {
+func (s *Sim) timeOrNil(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
-	return t
+	return s.shown(t)
 }
 
 func (s *Sim) readRun(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	run := s.runs.find(r.PathValue("run"))
-	if run == nil {
-		noRun(w, r)
-		return
-	}
-	reply(w, http.StatusOK, map[string]any{"data": runObject(run)})
+	s.answerOf(w, r, func(run *run) map[string]any { return s.runObject(run) })
 }
 
 func (s *Sim) readTrace(w http.ResponseWriter, r *http.Request) {
+	s.answerOf(w, r, func(run *run) map[string]any {
+		return map[string]any{"runId": run.text, "rootSpan": s.rootSpan(run)}
+	})
+}
+
+// answerOf replies with what about says of the run that a request names. The lock is not held while it is written: the
+// reader may be slow.
+func (s *Sim) answerOf(w http.ResponseWriter, r *http.Request, about func(*run) map[string]any) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	run := s.runs.find(r.PathValue("run"))
 	if run == nil {
+		s.mu.Unlock()
 		noRun(w, r)
 		return
 	}
+	body := map[string]any{"data": about(run)}
+	s.mu.Unlock()
+	reply(w, http.StatusOK, body)
+}
+
+func (s *Sim) rootSpan(run *run) span {
 	children := []span{}
 	for _, step := range run.steps {
-		children = append(children, stepSpans(run, step)...)
+		children = append(children, s.stepSpans(run, step)...)
 	}
 	for _, a := range run.failed {
-		children = append(children, span{Name: "executor.nonstep", Status: "FAILED", Output: wrap("error", a.Error.fields()), StartedAt: a.At, EndedAt: a.At})
+		children = append(children, span{
+			Name: "executor.nonstep", Status: "FAILED", Output: wrap("error", a.Error.fields()), StartedAt: s.shown(a.At), EndedAt: s.shown(a.Ended),
+		})
 	}
 	if run.status == Completed {
-		children = append(children, span{Name: "executor.nonstep", Status: "COMPLETED", StartedAt: run.ended, EndedAt: run.ended})
+		children = append(children, span{Name: "executor.nonstep", Status: "COMPLETED", StartedAt: s.shown(run.ended), EndedAt: s.shown(run.ended)})
 	}
-	root := span{Name: run.function.name, Status: string(run.status), StartedAt: timeOrNil(run.started), EndedAt: timeOrNil(run.ended), Children: children}
-	reply(w, http.StatusOK, map[string]any{"data": map[string]any{"runId": run.text, "rootSpan": root}})
+	return span{Name: run.function.name, Status: string(run.status), StartedAt: s.timeOrNil(run.started), EndedAt: s.timeOrNil(run.ended), Children: children}
 }
 
 func noRun(w http.ResponseWriter, r *http.Request) {
@@ -297,19 +323,22 @@ type span struct {
 var spanOps = map[Op]string{OpRun: "RUN", OpSleep: "SLEEP", OpWaitForEvent: "WAIT_FOR_EVENT", OpInvoke: "INVOKE"}
 
 // stepSpans are a step as the server shows it: a span for each of its attempts.
-func stepSpans(r *run, s *Step) []span {
-	base := span{Name: baseName(r, s.ID), StepID: s.Hash, StepOp: spanOps[s.Op], StartedAt: timeOrNil(s.Started), EndedAt: timeOrNil(s.Ended)}
-	if len(s.Attempts) == 0 {
-		base.Status, base.Output = spanStatus[s.Status], shownValue(s.Output)
-		if s.Error != nil {
-			base.Output = wrap("error", s.Error.fields())
+func (s *Sim) stepSpans(r *run, step *Step) []span {
+	base := span{
+		Name: baseName(r, step.ID), StepID: step.Hash, StepOp: spanOps[step.Op],
+		StartedAt: s.timeOrNil(step.Started), EndedAt: s.timeOrNil(step.Ended),
+	}
+	if len(step.Attempts) == 0 {
+		base.Status, base.Output = spanStatus[step.Status], shownValue(step.Output)
+		if step.Error != nil {
+			base.Output = wrap("error", step.Error.fields())
 		}
 		return []span{base}
 	}
 	var out []span
-	for _, a := range s.Attempts {
+	for _, a := range step.Attempts {
 		one := base
-		one.Status, one.Output, one.StartedAt, one.EndedAt = "COMPLETED", shownValue(s.Output), a.At, a.At
+		one.Status, one.Output, one.StartedAt, one.EndedAt = "COMPLETED", shownValue(step.Output), s.shown(a.At), s.shown(a.Ended)
 		if a.Error != nil {
 			one.Status, one.Output = "FAILED", wrap("error", a.Error.fields())
 			if a.RetryAt.IsZero() {

@@ -103,8 +103,10 @@ func (s *Step) Decode(v any) error { return decode("output of step "+s.ID, s.Out
 // Attempt is one try of a step, or of a call to the app.
 type Attempt struct {
 	Number int // from 0
-	At     time.Time
-	Error  *Error // nil: it succeeded
+	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim drives itself,
+	// or an answer came late.
+	At, Ended time.Time
+	Error     *Error // nil: it succeeded
 	// RetryAt is when it is tried again; zero if it is not.
 	RetryAt time.Time
 }

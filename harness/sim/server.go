@@ -13,7 +13,8 @@ import (
 // maxBody is the most of a request's body that is read: a full batch of events, within reason.
 const maxBody = 64 << 20
 
-// Handler is the server's HTTP front: the event API, registration, checkpoints, and what the harness reads of the API.
+// Handler is the server's HTTP front: the event API, registration, checkpoints, and what the harness reads of the API; and
+// what [Skip] asks for, which no server has.
 // Serve it on loopback, and a [Sim] that drives itself can stand where the dev server stood.
 func (s *Sim) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -25,6 +26,7 @@ func (s *Sim) Handler() http.Handler {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": http.StatusOK, "message": "OK"})
 	})
+	mux.HandleFunc("POST "+skipPath, s.receiveSkip)
 	s.readRoutes(mux)
 	return mux
 }
@@ -163,6 +165,10 @@ func (s *Sim) checkpoint(runID, job string, steps []opcode) (status int, err err
 	if f := s.takeFault(run.function.id, labels); f != nil && f.Lose {
 		return http.StatusServiceUnavailable, errors.New("the checkpoint was lost (sim.Answer.Lose)")
 	}
+	it := s.inflight[job]
+	if it == nil || it.run != run { // the call is over, or was given up
+		it = &item{run: run, began: s.clock()}
+	}
 	for i := range steps {
 		o := &steps[i]
 		if o.Op != "StepRun" && o.Op != "Step" && o.Op != "StepPlanned" {
@@ -179,12 +185,9 @@ func (s *Sim) checkpoint(runID, job string, steps []opcode) (status int, err err
 		if run.stateSize+len(raw) > maxStateSize {
 			return http.StatusRequestEntityTooLarge, errors.New("run state size limit exceeded")
 		}
-		s.finishStep(run, o, 0)
+		s.finishStep(it, o)
 		run.save(o.ID, raw)
-	}
-	// What comes after a checkpoint has its own attempts.
-	if it := s.inflight[job]; it != nil {
-		it.attempt = 0
+		it.attempt, it.began = 0, s.clock() // what comes after a checkpoint has its own attempts
 	}
 	return http.StatusOK, nil
 }

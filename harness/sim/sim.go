@@ -67,7 +67,7 @@ type Sim struct {
 	client  *http.Client
 	moment  atomic.Int64  // the virtual time in nanoseconds since 1970, unless live or in a bubble
 	offset  atomic.Int64  // of the virtual from the wall clock, when live
-	live    atomic.Bool   // the virtual clock goes with the wall clock
+	live    atomic.Bool   // the virtual clock goes with the wall clock; jumps then holds when it was put forward
 	driven  atomic.Bool   // it drives itself
 	turn    chan struct{} // held by whoever drives the clock
 	changed chan struct{} // something was queued
@@ -76,6 +76,10 @@ type Sim struct {
 	workers sync.WaitGroup
 
 	mu           sync.Mutex
+	jumps        jumps
+	paused       bool
+	goal         time.Time     // until when a Sim that drives itself jumps, whatever its pace
+	arrived      chan struct{} // closed when it has come there; nil: no goal
 	rng          *rand.Rand
 	queue        queue
 	sequence     uint64 // of events and runs
@@ -138,40 +142,6 @@ func (s *Sim) Close() error {
 	s.workers.Wait()
 	s.client.CloseIdleConnections()
 	return nil
-}
-
-// Now returns the virtual time.
-func (s *Sim) Now() time.Time { return s.clock() }
-
-func (s *Sim) clock() time.Time {
-	switch {
-	case s.options.Bubble:
-		return time.Now()
-	case s.live.Load():
-		return time.Now().Add(time.Duration(s.offset.Load())).Round(0)
-	default:
-		return time.Unix(0, s.moment.Load()).UTC()
-	}
-}
-
-// fromApp translates a time that an app named by its own clock, the wall clock, into the virtual time as far away.
-func (s *Sim) fromApp(at time.Time) time.Time {
-	return s.clock().Add(time.Until(at))
-}
-
-// moveTo moves the clock forward. The lock is held, except while a bubble sleeps.
-func (s *Sim) moveTo(at time.Time) {
-	ahead := at.Sub(s.clock())
-	if ahead <= 0 {
-		return
-	}
-	if s.options.Bubble {
-		s.mu.Unlock()
-		time.Sleep(ahead)
-		s.mu.Lock()
-		return
-	}
-	s.moment.Store(at.UnixNano())
 }
 
 // SigningKey is the key to give the app, so that its functions can be registered without a socket: the SDK only tells them

@@ -22,11 +22,15 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
 // Backends are all that there are. Tests run on those that HARNESS_BACKENDS names.
 func Backends() []harness.Backend {
-	return []harness.Backend{local.New(local.Options{}), containers.New(containers.Options{}), attach.New(attach.Options{})}
+	return []harness.Backend{
+		local.New(local.Options{}), containers.New(containers.Options{}), attach.New(attach.Options{}),
+		simstack.New(local.New(local.Options{}), simstack.Options{}),
+	}
 }
 
 // App makes the notification app in this process, from the variables that a program of its own would read. It is a

@@ -8,6 +8,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
 // The names of backends. All that is known about backends by name stands in this file.
@@ -40,5 +42,26 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 		return b, nil
 	default:
 		return nil, fmt.Errorf("there is no backend %q", name)
+	}
+}
+
+// What can run as a stack's Inngest.
+const (
+	inngestServer  = "server"
+	inngestSim     = "sim"
+	inngestSimJump = "sim-jump"
+)
+
+func inngests() []string { return []string{inngestServer, inngestSim, inngestSimJump} }
+
+// withInngest returns the backend with the Inngest of a name that is one of inngests.
+func withInngest(b harness.Backend, name string) harness.Backend {
+	switch name {
+	case inngestSim:
+		return simstack.New(b, simstack.Options{Name: b.Name() + " (sim)"})
+	case inngestSimJump:
+		return simstack.New(b, simstack.Options{Name: b.Name() + " (sim)", Pace: sim.Free})
+	default:
+		return b
 	}
 }

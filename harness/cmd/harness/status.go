@@ -15,6 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
 func statusCommand(io stdio) *cobra.Command {
@@ -81,7 +82,7 @@ func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
 		if strings.HasPrefix(i.Version, "v") { // attached servers are told by where they were found
 			about[i.Service] = "dev server " + i.Version
 		}
-		if !i.HasUI {
+		if !i.HasUI && i.Source != simstack.Source {
 			about[i.Service] += ", a build without its web page: see `harness doctor`"
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 type upOptions struct {
 	backend   string
+	inngest   string
 	ports     string
 	watch     []string
 	appPath   string
@@ -55,7 +56,8 @@ Without CMD only the servers run: see 'harness env'.`,
   harness up --ports free --watch . -- go run ./cmd/app
   harness up --app-path /inngest -- sh -c 'make app && exec ./app'
   harness up --json --ports free          # one JSON object when all is up
-  harness up --backend containers -- uvicorn main:app`,
+  harness up --backend containers -- uvicorn main:app
+  harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip`,
 		Annotations: map[string]string{
 			"Environment of cmd": `PORT               the port to listen on, on 127.0.0.1
 APP_URL            where people reach the app
@@ -81,6 +83,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
+	f.StringVar(&o.inngest, "inngest", inngestServer, "`WHICH`: server (the dev server), sim (its stand-in within up, whose clock 'harness skip' puts forward),\nor sim-jump (the same, and no sleep or retry takes time)")
 	f.StringVar(&o.ports, "ports", portsFixed, "`WHICH`: fixed (app 3000, dashboard 8300, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017) or free (any free ones)")
 	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below `DIR` changes; may be repeated")
 	f.StringVar(&o.appPath, "app-path", "/api/inngest", "where CMD serves Inngest")
@@ -93,6 +96,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.StringVar(&o.samplesTo, "samples-to", "", "the files of --samples are requests to the app instead: `WHERE` is a method and a path,\nas in \"POST /api/requests\"")
 	f.BoolVar(&o.json, "json", false, "print what to open as JSON, as in .harness/stack.json")
 	completeFlag(cmd, "backend", backendNames()...)
+	completeFlag(cmd, "inngest", inngests()...)
 	completeFlag(cmd, "ports", portsFixed, portsFree)
 	must(cmd.MarkFlagDirname("watch"))
 	must(cmd.MarkFlagDirname("samples"))
@@ -113,7 +117,12 @@ func (o upOptions) check(args []string) error {
 	if err := oneOf("backend", o.backend, backendNames()...); err != nil {
 		return err
 	}
+	if err := oneOf("inngest", o.inngest, inngests()...); err != nil {
+		return err
+	}
 	switch {
+	case o.inngest != inngestServer && o.backend == backendAttach:
+		return usagef("--inngest %s starts a stack's Inngest, and --backend attach takes the one that is up: leave out one of them", o.inngest)
 	case len(o.watch) > 0 && len(args) == 0:
 		return usagef("--watch needs a command to start anew: put it behind --, as in: harness up --watch src -- npm start")
 	case len(o.watch) > 0 && !o.taps:
@@ -179,6 +188,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
+	backend = withInngest(backend, o.inngest)
 	stack, err := harness.Start(ctx, backend, harness.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Progress: p.progress,

@@ -1,0 +1,135 @@
+package simstack_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/smtp"
+	"testing"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
+	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+)
+
+func TestMain(m *testing.M) { backendtest.Main(m) }
+
+const (
+	to      = "kim@plant.test"
+	mailOut = "From: app@plant.test\r\nTo: " + to + "\r\nSubject: Reminder\r\nX-Inngest-Run-Id: %s\r\n\r\nHello.\r\n"
+)
+
+// reminder is an app that sends an email a day after the event, at the second attempt.
+func reminder(_ context.Context, env harness.Env) (http.Handler, error) {
+	register := env.InngestURL + "/fn/register"
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
+		RegisterURL: &register, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "remind"}, inngestgo.EventTrigger("visit/planned", nil),
+		func(ctx context.Context, in inngestgo.Input[any]) (any, error) {
+			step.Sleep(ctx, "a-day", 24*time.Hour)
+			return step.Run(ctx, "send", func(context.Context) (string, error) {
+				if in.InputCtx.Attempt == 0 {
+					return "", fmt.Errorf("the first attempt fails")
+				}
+				text := fmt.Sprintf(mailOut, in.InputCtx.RunID)
+				return "sent", smtp.SendMail(env.SMTPAddr, nil, "app@plant.test", []string{to}, []byte(text))
+			})
+		})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/inngest", client.Serve())
+	return mux, nil
+}
+
+// reminded is what comes of a visit, whatever the clock did meanwhile.
+func reminded() harness.Expectation {
+	return harness.Expectation{
+		Runs: []harness.RunExpectation{{Function: "remind", Status: harness.StatusCompleted, Steps: []harness.StepExpectation{
+			{ID: "a-day", Status: harness.StatusCompleted},
+			{ID: "send", Status: harness.StatusCompleted, Attempts: 2},
+		}}},
+		Mail:        []harness.MailExpectation{{To: to, Copies: 1}},
+		NoOtherRuns: true, NoOtherMail: true,
+	}
+}
+
+func start(t *testing.T, o simstack.Options) (*simstack.Backend, *harness.Stack) {
+	t.Helper()
+	b := simstack.New(local.New(local.Options{}), o)
+	stack, err := harness.Start(t.Context(), b, harness.Options{Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stack.Close(context.Background())) })
+	require.NoError(t, stack.RunHandler(t.Context(), reminder))
+	return b, stack
+}
+
+func TestAClockThatJumpsLeavesNoTraceInTimes(t *testing.T) {
+	_, stack := start(t, simstack.Options{Pace: sim.Free})
+	for range 2 { // the second event comes a day later by the virtual clock: its times must still be those of the emails
+		began := time.Now()
+		ids, err := stack.Send(t.Context(), harness.Event{Name: "visit/planned"})
+		require.NoError(t, err)
+		v, err := stack.Judge(t.Context(), ids[0], reminded(), harness.JudgeOptions{})
+		require.NoError(t, err)
+		require.NoError(t, v.Err())
+		run := v.Trace.Runs[0]
+		for what, at := range map[string]time.Time{"event": v.Trace.Event.Received, "start": run.Started, "end": run.Ended, "step": run.Steps[1].Ended} {
+			require.WithinRange(t, at, began.Add(-time.Second), time.Now().Add(time.Second), "%s", what)
+		}
+	}
+}
+
+func TestAClockIsPutForward(t *testing.T) {
+	b, stack := start(t, simstack.Options{})
+	ids, err := stack.Send(t.Context(), harness.Event{Name: "visit/planned"})
+	require.NoError(t, err)
+	s := b.Sim(stack)
+	require.NoError(t, s.Settle(t.Context()))
+	require.Equal(t, sim.Running, s.RunsOf(ids[0])[0].Status, "a day takes a day")
+	before := s.Now()
+	require.NoError(t, s.Advance(t.Context(), 25*time.Hour))
+	require.WithinDuration(t, before.Add(25*time.Hour), s.Now(), time.Minute)
+	v, err := stack.Judge(t.Context(), ids[0], reminded(), harness.JudgeOptions{})
+	require.NoError(t, err)
+	require.NoError(t, v.Err())
+}
+
+func TestAStoppedSimIsNone(t *testing.T) {
+	b, stack := start(t, simstack.Options{})
+	first := b.Sim(stack)
+	require.NoError(t, stack.Stop(t.Context(), harness.Inngest))
+	require.Nil(t, b.Sim(stack))
+	require.ErrorContains(t, stack.Pause(t.Context(), harness.Inngest), "inngest is not running")
+	require.NoError(t, stack.Run(t.Context(), harness.Inngest))
+	require.NotSame(t, first, b.Sim(stack))
+}
+
+func TestItTakesNoPlaceOfAServerThatIsUp(t *testing.T) {
+	t.Parallel()
+	_, err := harness.Start(t.Context(), simstack.New(attach.New(attach.Options{}), simstack.Options{}), harness.Options{Dir: t.TempDir()})
+	require.ErrorIs(t, err, harness.ErrUnsupported)
+	require.ErrorContains(t, err, "use the local or the containers backend")
+}
+
+func TestAFeatureThatThereIsNot(t *testing.T) {
+	t.Parallel()
+	b := simstack.New(local.New(local.Options{}), simstack.Options{Ignore: []sim.Feature{"gravity"}})
+	_, err := harness.Start(t.Context(), b, harness.Options{Dir: t.TempDir()})
+	require.ErrorContains(t, err, `start inngest (sim): Options.Ignore names "gravity", which is no feature of Inngest's`)
+}

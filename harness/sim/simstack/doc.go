@@ -1,0 +1,14 @@
+// Package simstack is the backend that puts a [sim.Sim] where another backend would start the Inngest server. Database
+// and MailHog are that backend's, so a [harness.Stack] on it is like any other: the same taps, expectations, dashboard
+// and reports.
+//
+//	backend := simstack.New(local.New(local.Options{}), simstack.Options{})
+//	stack, err := harness.Start(ctx, backend, harness.Options{})
+//
+// By default the clock goes with the wall clock, which suits a person who watches. A test puts it forward:
+//
+//	err = backend.Sim(stack).Advance(ctx, 24*time.Hour) // what falls due in it is done before this returns
+//
+// or lets it jump by itself, so that no sleep and no retry takes time: Options.Pace. Times that the stack tells stay those
+// of the wall clock either way, since traces hold them against the times of emails: what was jumped over takes none.
+package simstack

@@ -1,0 +1,244 @@
+package simstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+// Source is the [harness.ServerInfo].Source of a Sim.
+const Source = "in process"
+
+// servers are the other backend's, and a Sim behind a listener on loopback.
+type servers struct {
+	backend *Backend
+	base    harness.Servers
+	options harness.BackendOptions
+	log     *logbook
+
+	mu     sync.Mutex
+	addr   string // where it listens, from its first start on
+	sim    *sim.Sim
+	http   *http.Server
+	served chan struct{} // closed when http has ended
+	gate   *gate
+	freed  bool
+}
+
+// start starts a Sim, on its old address if it had one.
+func (s *servers) start() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.freed {
+		return fmt.Errorf("%s cannot be started: its stack is closed", harness.Inngest)
+	}
+	if s.sim != nil {
+		return nil
+	}
+	if s.log == nil {
+		if s.log, err = openLogbook(filepath.Join(s.options.Dir, string(harness.Inngest)+".log")); err != nil {
+			return err
+		}
+	}
+	addr := s.addr
+	if addr == "" {
+		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Ports.Inngest))
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("start inngest (sim): %w: start again, or let the harness choose with --ports free", err)
+	}
+	s.addr = l.Addr().String()
+	logger := slog.New(slog.NewTextHandler(s.log, nil))
+	s.sim = sim.New(sim.Options{
+		RetryInterval: s.options.RetryInterval, Ignore: s.backend.o.Ignore, Keep: s.backend.o.Keep, Logger: logger,
+	})
+	s.sim.Drive(s.backend.o.Pace)
+	s.gate = newGate(s.sim.Handler())
+	s.http = &http.Server{Handler: s.gate, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	s.served = make(chan struct{})
+	logger.Info("sim is up, in process", "address", s.url(), "like", "Inngest v"+sim.Version)
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(politeListener{l}); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("the listener failed", "error", err)
+		}
+	}()
+	return nil
+}
+
+// end ends the Sim, and with it its runs and its knowledge of apps, as the dev server's end does. Requests under way are
+// given until grace is over.
+func (s *servers) end(ctx context.Context, grace time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sim == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	s.gate.open()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // it is to end, in order or not
+	}
+	<-s.served
+	err := s.sim.Close()
+	s.sim, s.http, s.gate = nil, nil, nil
+	return err
+}
+
+// grace is how long requests under way may take when the Sim is stopped in order.
+const grace = time.Second
+
+func (s *servers) url() string { return "http://" + s.addr }
+
+// Endpoints implements [harness.Servers].
+func (s *servers) Endpoints() harness.Endpoints {
+	ends := s.base.Endpoints()
+	ends.Inngest = s.url()
+	return ends
+}
+
+// Describe implements [harness.Servers].
+func (s *servers) Describe() []harness.ServerInfo {
+	return append(s.base.Describe(), harness.ServerInfo{
+		Service: harness.Inngest, Version: "sim, like Inngest v" + sim.Version, Source: Source, LogFile: s.log.path,
+	})
+}
+
+// Reach implements [harness.Servers]: a Sim is in this process, wherever the other servers are.
+func (s *servers) Reach(_ context.Context, addr string) (string, error) { return addr, nil }
+
+// Stop implements [harness.Servers].
+func (s *servers) Stop(ctx context.Context, name harness.Service) error {
+	if name != harness.Inngest {
+		return s.base.Stop(ctx, name)
+	}
+	return s.end(ctx, grace)
+}
+
+// Kill implements [harness.Servers].
+func (s *servers) Kill(ctx context.Context, name harness.Service) error {
+	if name != harness.Inngest {
+		return s.base.Kill(ctx, name)
+	}
+	return s.end(ctx, 0)
+}
+
+// Run implements [harness.Servers].
+func (s *servers) Run(ctx context.Context, name harness.Service) error {
+	if name != harness.Inngest {
+		return s.base.Run(ctx, name)
+	}
+	return s.start()
+}
+
+// Pause implements [harness.Servers].
+func (s *servers) Pause(ctx context.Context, name harness.Service) error {
+	if name != harness.Inngest {
+		return s.base.Pause(ctx, name)
+	}
+	return s.running(func() {
+		s.sim.Pause()
+		s.gate.close()
+	})
+}
+
+// Resume implements [harness.Servers].
+func (s *servers) Resume(ctx context.Context, name harness.Service) error {
+	if name != harness.Inngest {
+		return s.base.Resume(ctx, name)
+	}
+	return s.running(func() {
+		s.sim.Resume()
+		s.gate.open()
+	})
+}
+
+func (s *servers) running(f func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sim == nil {
+		return fmt.Errorf("%s is not running", harness.Inngest)
+	}
+	f()
+	return nil
+}
+
+// Tail implements [harness.Servers].
+func (s *servers) Tail(name harness.Service) []string {
+	if name != harness.Inngest {
+		return s.base.Tail(name)
+	}
+	return s.log.tail()
+}
+
+// Died implements [harness.Servers]. A Sim does not die.
+func (s *servers) Died() <-chan error { return s.base.Died() }
+
+// Close implements [harness.Servers].
+func (s *servers) Close(ctx context.Context) error {
+	err := s.end(ctx, grace)
+	s.mu.Lock()
+	freed := s.freed
+	s.freed = true
+	s.mu.Unlock()
+	if !freed {
+		s.backend.forget(s)
+		if s.log != nil {
+			err = errors.Join(err, s.log.close())
+		}
+	}
+	return errors.Join(err, s.base.Close(ctx))
+}
+
+// gate holds requests back while it is closed: they are taken, and nothing answers.
+type gate struct {
+	handler http.Handler
+
+	mu   sync.Mutex
+	shut chan struct{} // closed when it opens; nil while it is open
+}
+
+func newGate(h http.Handler) *gate { return &gate{handler: h} }
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut == nil {
+		g.shut = make(chan struct{})
+	}
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut != nil {
+		close(g.shut)
+		g.shut = nil
+	}
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut != nil {
+		select {
+		case <-shut:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	g.handler.ServeHTTP(w, r)
+}
