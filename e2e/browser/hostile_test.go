@@ -83,7 +83,7 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 				"\r\nX-Evil: <img src=x onerror=top.pwned=1>\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>visible</p>"+
 				strings.ReplaceAll(body, "CANARY", bird.URL)+"\r\n")
 			url := d.url + "/mail/" + m.ID
-			d.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS(".mv iframe")))
+			d.do(chromedp.Navigate(url))
 			// Where it covers everything with a link or a button, a person touches it.
 			d.touch(".mv iframe")
 			d.until(`document.readyState === 'complete'`)
@@ -130,13 +130,6 @@ func TestTheCanarySings(t *testing.T) {
 		d.until(`window.pwned === 1 && document.readyState === 'complete'`)
 		require.Contains(t, bird.heard(), "GET /pixel.png")
 	})
-}
-
-// touch clicks into the middle of what a selector names.
-func (d *desk) touch(selector string) {
-	d.Helper()
-	at := eval[[]float64](d, fmt.Sprintf(`(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })(document.querySelector(%q))`, selector))
-	d.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // watch notes everything that the browser loads from now on. What its policy refuses it names as a request too, but

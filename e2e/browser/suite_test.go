@@ -90,6 +90,21 @@ func (d *desk) until(expression string) {
 	require.FailNow(d, "the time is up", "%s\nthe page says:\n%s", expression, text)
 }
 
+// see waits until what a selector names is to be seen. A live page may replace it at any time, which the protocol's own
+// waiting takes for an error.
+func (d *desk) see(selector string) {
+	d.Helper()
+	d.until(fmt.Sprintf(`Boolean(document.querySelector(%q)?.checkVisibility())`, selector))
+}
+
+// touch clicks into the middle of what a selector names, once it is to be seen.
+func (d *desk) touch(selector string) {
+	d.Helper()
+	d.see(selector)
+	at := eval[[]float64](d, fmt.Sprintf(`(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })(document.querySelector(%q))`, selector))
+	d.do(chromedp.MouseClickXY(at[0], at[1]))
+}
+
 // eval returns what an expression in the page comes to.
 func eval[V any](d *desk, expression string) V {
 	d.Helper()

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -174,6 +175,30 @@ func TestWhatNobodySaysIsFound(t *testing.T) {
 	require.True(t, isSaid("port …, wanted for …, is in use", said))
 	require.False(t, isSaid("port …, wanted by …", said))
 	require.False(t, isSaid("is in use by … wanted for", said))
+}
+
+// TestPicturesAreThere: the documents show those that `make screenshots` makes, all of them, none too large for a page.
+func TestPicturesAreThere(t *testing.T) {
+	t.Parallel()
+	shown := map[string]bool{}
+	for _, doc := range documents(t) {
+		for _, m := range regexp.MustCompile(`!\[[^\]]+\]\(([^)]+)\)`).FindAllStringSubmatch(read(t, doc), -1) {
+			shown[path.Join(path.Dir(doc), m[1])] = true
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(root(t), "docs", "images"))
+	require.NoError(t, err)
+	maker := read(t, "e2e/cmd/screenshots/main.go")
+	for _, e := range entries {
+		picture := path.Join("docs/images", e.Name())
+		require.True(t, shown[picture], "no document shows %s", picture)
+		require.Contains(t, maker, strconv.Quote(e.Name()), "make screenshots does not make it")
+		info, err := e.Info()
+		require.NoError(t, err)
+		require.Less(t, info.Size(), int64(300_000), picture)
+		delete(shown, picture)
+	}
+	require.Empty(t, shown, "documents show pictures that are not there")
 }
 
 // runBy is where a command of a document is run: a file of this repository, and text in it that says so.

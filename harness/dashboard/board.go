@@ -3,6 +3,7 @@ package dashboard
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -236,6 +237,40 @@ func (b *board) event(id, own, name string, data []byte, at time.Time) bool {
 	b.put(r)
 	b.adopt()
 	return true
+}
+
+// awaitMention waits for an event that came after a time and names an id, in its data or in its own id, and returns the
+// event's id; "" when ctx ends.
+func (b *board) awaitMention(ctx context.Context, id string, after time.Time) string {
+	for {
+		event, wake := b.mention(id, after)
+		if event != "" {
+			return event
+		}
+		select {
+		case <-ctx.Done():
+			return ""
+		case <-wake:
+		}
+	}
+}
+
+// clockSlack is how far the server's time of an event may be before the time here.
+const clockSlack = time.Second
+
+func (b *board) mention(id string, after time.Time) (event string, wake <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, known := range slices.Backward(b.order) {
+		r := b.rows[known]
+		if r.At.Before(after.Add(-clockSlack)) {
+			break
+		}
+		if r.State != stateMail && (strings.Contains(r.Own, id) || strings.Contains(r.Data, id)) {
+			event = known // the first of several: the others followed from it
+		}
+	}
+	return event, b.wake
 }
 
 // run notes that a run descends from an event, which is named by either of its ids. It returns the event's row, or ""

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,6 +55,25 @@ func TestAReaderLearnsEverythingAndThenWhatIsNew(t *testing.T) {
 		t.Fatal("nothing has changed")
 	default:
 	}
+}
+
+func TestTheEventThatNamesWhatWasCreatedIsFound(t *testing.T) {
+	t.Parallel()
+	b := newBoard(10)
+	b.event("E0", "", "a/old", []byte(`{"id":"order-7"}`), noon.Add(-time.Hour))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Empty(t, b.awaitMention(ended, "order-7", noon), "what came long before is about another one")
+
+	found := make(chan string)
+	go func() { found <- b.awaitMention(t.Context(), "order-7", noon) }()
+	b.event("E1", "", "a/other", []byte(`{"id":"order-8"}`), noon)
+	b.event("E2", "", "a/created", []byte(`{"id":"order-7"}`), noon)
+	require.Equal(t, "E2", <-found)
+	b.event("E3", "", "a/followed", []byte(`{"id":"order-7"}`), noon.Add(time.Second))
+	require.Equal(t, "E2", b.awaitMention(t.Context(), "order-7", noon), "the first of several")
+	b.event("E4", "order-9-1", "a/created", nil, noon)
+	require.Equal(t, "E4", b.awaitMention(t.Context(), "order-9", noon), "by its own id")
 }
 
 func TestAnEmailFindsItsEventWhicheverComesFirst(t *testing.T) {

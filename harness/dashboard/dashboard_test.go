@@ -191,10 +191,13 @@ func TestASampleIsPostedToTheApp(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{Samples: []dashboard.Sample{
 			{Name: "good", Path: "/orders", Body: []byte(`{}`)}, {Name: "wrong", Method: "PUT", Path: "/orders"},
+			{Name: "named", Path: "/orders", Body: []byte(`{"id":"order-` + t.Salt() + `","to":"` + t.Salt() + `@plant.test"}`)},
 		}})
 		status, said := r.post("/send", url.Values{"sample": {"good"}})
 		require.Equal(t, http.StatusOK, status)
-		require.Equal(t, "Sent good: the app answered 201 Created", said["said"])
+		require.Equal(t, map[string]string{"said": "Sent good: the app answered 201 Created", "event": ""}, said, "nothing tells which event came of it")
+		_, said = r.post("/send", url.Values{"sample": {"named"}})
+		require.Contains(t, r.get("/event/"+said["event"]).body, "order-"+t.Salt(), "the event that names what was created")
 		status, said = r.post("/send", url.Values{"sample": {"wrong"}})
 		require.Equal(t, http.StatusBadGateway, status)
 		require.Equal(t, "the app answered 405 Method Not Allowed: Method Not Allowed", said["said"])

@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,7 +73,19 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 			http.Error(w, "no JSON", http.StatusBadRequest)
 			return
 		}
+		var o struct {
+			ID string `json:"id"`
+			To string `json:"to"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		w.WriteHeader(http.StatusCreated)
+		_ = json.NewEncoder(w).Encode(o)
+		if o.ID != "" {
+			_, _ = client.Send(r.Context(), inngestgo.Event{Name: "shop/ordered", Data: map[string]any{"order": o.ID, "to": o.To}})
+		}
 	})
 	return mux, err
 }

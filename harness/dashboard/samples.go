@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -25,9 +26,17 @@ type Sample struct {
 	// Event is sent to the Inngest server, each time with a fresh id: the server drops a second event of one id.
 	Event harness.Event
 	// Path is where a request goes, relative to the app's URL, as in "/api/requests". Method empty: POST. A Body is
-	// JSON.
+	// JSON. Where the app answers with JSON that has an "id", the event that names it is taken for what came of it.
 	Method, Path string
 	Body         []byte
+}
+
+// To says where the sample goes: the name of its event, or the method and path of its request.
+func (s Sample) To() string {
+	if s.Event.Name != "" {
+		return s.Event.Name
+	}
+	return cmp.Or(s.Method, http.MethodPost) + " " + s.Path
 }
 
 func (s Sample) check() error {
@@ -78,10 +87,14 @@ func ReadSamples(dir, request string) ([]Sample, error) {
 	return samples, nil
 }
 
-// sampleTimeout bounds what the app may take to answer a sample.
-const sampleTimeout = 15 * time.Second
+const (
+	// sampleTimeout bounds what the app may take to answer a sample.
+	sampleTimeout = 15 * time.Second
+	// mentionTimeout bounds how long the event is waited for that came of it: an app may send none.
+	mentionTimeout = 3 * time.Second
+)
 
-// send sends a sample. eventID is the server's id for an event; empty where the app sends what there is to send.
+// send sends a sample. eventID is the server's id of the event that it is, or led to; empty where none is known.
 func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, err error) {
 	if s.Event.Name != "" {
 		id, err := d.sendFresh(ctx, s.Event)
@@ -93,11 +106,8 @@ func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
-	method := s.Method
-	if method == "" {
-		method = http.MethodPost
-	}
-	req, err := http.NewRequestWithContext(ctx, method, env.AppURL+s.Path, bytes.NewReader(s.Body))
+	began := time.Now()
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(s.Method, http.MethodPost), env.AppURL+s.Path, bytes.NewReader(s.Body))
 	if err != nil {
 		return "", "", err
 	}
@@ -107,12 +117,23 @@ func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, e
 		return "", "", fmt.Errorf("the app does not answer: %w", err)
 	}
 	defer res.Body.Close()
+	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status has said what matters
 	if res.StatusCode/100 != 2 {
-		answer, _ := io.ReadAll(io.LimitReader(res.Body, 500))
-		return "", "", fmt.Errorf("the app answered %s: %s", res.Status, strings.TrimSpace(strings.ToValidUTF8(string(answer), "\uFFFD")))
+		return "", "", fmt.Errorf("the app answered %s: %s", res.Status, clip(strings.TrimSpace(string(answer)), 500))
 	}
-	return "", fmt.Sprintf("Sent %s: the app answered %s", s.Name, res.Status), nil
+	var created struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(answer, &created) == nil && created.ID != "" {
+		waiting, cancel := context.WithTimeout(ctx, mentionTimeout)
+		defer cancel()
+		eventID = d.board.awaitMention(waiting, created.ID, began)
+	}
+	return eventID, fmt.Sprintf("Sent %s: the app answered %s", s.Name, res.Status), nil
 }
+
+// maxAnswer bounds, in bytes, what is read of an app's answer to a sample.
+const maxAnswer = 64 << 10
 
 // sendFresh sends an event under an id that nobody has used: the server drops a second event of one id.
 func (d *Dashboard) sendFresh(ctx context.Context, e harness.Event) (string, error) {

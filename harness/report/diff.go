@@ -81,6 +81,20 @@ func runOf(lines []diffLine, kind string) int {
 	return n
 }
 
+// joinMarked marks also the space between words that are marked, which reads as one change.
+func joinMarked(spans []span) []span {
+	var joined []span
+	for i, s := range spans {
+		between := !s.Marked && i > 0 && i < len(spans)-1 && strings.TrimSpace(s.Text) == ""
+		if n := len(joined); n > 0 && (between || joined[n-1].Marked == s.Marked) {
+			joined[n-1].Text += s.Text
+		} else {
+			joined = append(joined, s)
+		}
+	}
+	return joined
+}
+
 // markWords divides two lines into what they share and what they do not.
 func markWords(before, after string) (was, is []span) {
 	a, b := words(before), words(after)
@@ -103,7 +117,7 @@ func markWords(before, after string) (was, is []span) {
 				spans = append(spans, span{w, marked})
 			}
 		}
-		return spans
+		return joinMarked(spans)
 	}
 	return shared(a, inA), shared(b, inB)
 }

@@ -31,6 +31,8 @@ func TestDiff(t *testing.T) {
 		"both empty":                {"", "", ""},
 		"a word":                    {"Hello Kim,\nopen the request\n", "Hello Kim,\nview the request\n", "@@ -1,2 +1,2 @@\n Hello Kim,\n-[open] the request\n+[view] the request\n"},
 		"two words of one line":     {"a b c d e\n", "a x c y e\n", "@@ -1,1 +1,1 @@\n-a [b] c [d] e\n+a [x] c [y] e\n"},
+		"words side by side":        {"a b c d\n", "a x y d\n", "@@ -1,1 +1,1 @@\n-a [b c] d\n+a [x y] d\n"},
+		"a space":                   {"a  b\n", "a b\n", "@@ -1,1 +1,1 @@\n-a[  ]b\n+a[ ]b\n"},
 		"a word more":               {"to you\n", "to all of you\n", "@@ -1,1 +1,1 @@\n-to you\n+to [all of ]you\n"},
 		"punctuation":               {"Hello Kim,\n", "Hello Kim!\n", "@@ -1,1 +1,1 @@\n-Hello Kim[,]\n+Hello Kim[!]\n"},
 		"no spaces between words":   {"油圧の点検\n", "油圧と点検\n", "@@ -1,1 +1,1 @@\n-油圧[の]点検\n+油圧[と]点検\n"},

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -39,7 +40,7 @@ func main() {
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := review(ctx, os.Stdout, o); err != nil {
+	if err := run(ctx, os.Stdout, o); err != nil {
 		fmt.Fprintln(os.Stderr, "review:", err)
 		os.Exit(1)
 	}
@@ -50,7 +51,7 @@ type options struct {
 	once        bool
 }
 
-func review(ctx context.Context, out io.Writer, o options) (err error) {
+func run(ctx context.Context, out io.Writer, o options) (err error) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func review(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	rep, wrong := reportOn(ctx, out, stack, dir, o.golden)
+	rep, wrong := review.Write(ctx, out, stack, dir, o.golden)
 	if rep == nil {
 		return wrong
 	}

@@ -1,5 +1,6 @@
-// Command screenshots makes the pictures in the README: it starts a stack with the app, creates the typical requests,
-// and photographs what a person sees, with headless Chromium.
+// Command screenshots makes the pictures in the documents: it starts a stack with the app, creates the typical requests
+// and two events that go wrong, and photographs with headless Chromium what a person sees: an email in MailHog, the
+// dashboard, the page of an event, and the report of a change to the email's template.
 //
 //	go run ./e2e/cmd/screenshots docs/images
 package main
@@ -10,21 +11,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 func main() {
@@ -50,64 +51,66 @@ func run(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	env, _ := stack.Env()
-	// The world as it is, so that the pictures show the addresses that the README speaks of.
-	if err := rig.SeedWorld(ctx, env.MongoURI, fixtures.World()); err != nil {
+	// The world as it is, so that the pictures show the addresses that the documents speak of.
+	if err := errors.Join(rig.SeedWorld(ctx, env.MongoURI, fixtures.World()), rig.SeedWorld(ctx, env.MongoURI, fixtures.HostileWorld())); err != nil {
 		return err
 	}
-	shown, err := create(ctx, stack, env.AppURL)
+	s, err := newStudio(ctx, stack)
 	if err != nil {
+		return err
+	}
+	defer s.close()
+	if s.shown, err = create(ctx, stack, env.AppURL); err != nil {
 		return err
 	}
 
-	tab, cancel, err := browser.Open(ctx, 1180, 900)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	page, err := photograph(tab, browser.Settled("#preview-html"),
-		chromedp.Navigate(stack.Endpoints().MailHog),
-		chromedp.WaitVisible(chromedp.CSS(".msglist-message")),
-		chromedp.Click(chromedp.Search(fmt.Sprintf(`//div[contains(@class,"msglist-message")][contains(.,%q)]`, shown.Subject))),
-		chromedp.WaitVisible(chromedp.CSS("#preview-html")),
-	)
-	if err != nil {
-		return fmt.Errorf("photograph MailHog's page: %w", err)
-	}
-	request, err := photograph(tab, chromedp.Title(),
-		chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2)),
-		chromedp.Navigate(env.AppURL+"/requests/"+shown.ID),
-		chromedp.WaitVisible(chromedp.CSS("h1")),
-	)
-	if err != nil {
-		return fmt.Errorf("photograph the request's page: %w", err)
+	pictures := []struct {
+		file string
+		take func(context.Context) ([]byte, error)
+	}{
+		{"mailhog-email.png", s.mailhog},
+		{"dashboard.png", s.board},
+		{"dashboard-event.png", s.event},
+		{"report.png", func(ctx context.Context) ([]byte, error) {
+			page, cleanUp, err := changed(ctx, stack)
+			if err != nil {
+				return nil, err
+			}
+			defer cleanUp()
+			return s.report(ctx, page)
+		}},
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for name, png := range map[string][]byte{"mailhog-email.png": page, "request-page.png": request} {
-		if err := os.WriteFile(filepath.Join(dir, name), png, 0o644); err != nil {
+	for _, p := range pictures {
+		png, err := p.take(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.file, err)
+		}
+		file := filepath.Join(dir, p.file)
+		if err := os.WriteFile(file, png, 0o644); err != nil {
 			return err
 		}
-		fmt.Println(filepath.Join(dir, name))
+		fmt.Printf("%s  %d KB\n", file, len(png)/1000)
 	}
 	return nil
 }
 
-// photograph takes the steps, waits for settled, and returns a picture of what is then to see.
-func photograph[T any](tab context.Context, settled chromedp.Action[T], steps ...chromedp.Action[chromedp.Void]) ([]byte, error) {
-	if err := chromedp.Do(tab, steps...); err != nil {
-		return nil, err
-	}
-	if _, err := chromedp.Run(tab, settled); err != nil {
-		return nil, err
-	}
-	return chromedp.Run(tab, chromedp.CaptureScreenshot())
-}
+// shownRequest is the request whose email the pictures show.
+const shownRequest = "preventive-scheduled"
 
-// create posts the typical requests, waits for their emails, and returns the one to show.
+// create posts the typical requests and waits for their emails, and sends two events of which no email comes. It returns
+// the request to show.
 func create(ctx context.Context, stack *harness.Stack, url string) (shown app.Request, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	_, err = stack.Send(ctx,
+		harness.Event{Name: "equipment/audited", Data: map[string]any{"by": "Noor", "equipment": "Conveyor C-12"}},
+		harness.Event{Name: "maintenance/request.created", Data: map[string]any{"requestId": "nonsense"}})
+	if err != nil {
+		return shown, err
+	}
 	for _, f := range fixtures.Requests() {
 		res, err := http.Post(url+"/api/requests", "application/json", bytes.NewReader(f.Body))
 		if err != nil {
@@ -122,9 +125,47 @@ func create(ctx context.Context, stack *harness.Stack, url string) (shown app.Re
 		if _, err := stack.Inbox().Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}}); err != nil {
 			return shown, err
 		}
-		if f.Name == "preventive-scheduled" {
+		if f.Name == shownRequest {
 			shown = r
 		}
 	}
 	return shown, nil
+}
+
+// changed writes the report that a reviewer would have of a change to the template: compared with goldens that are as
+// they might have been before.
+func changed(ctx context.Context, stack *harness.Stack) (page string, cleanUp func(), err error) {
+	dir, err := os.MkdirTemp("", "screenshots-")
+	if err != nil {
+		return "", nil, err
+	}
+	cleanUp = func() { _ = os.RemoveAll(dir) } // in the system's directory for what may be lost
+	goldens := filepath.Join(dir, "golden")
+	err = os.CopyFS(goldens, fixtures.Golden())
+	for _, name := range []string{"body.txt", "body.html"} {
+		if err != nil {
+			break
+		}
+		err = replaceInFile(filepath.Join(goldens, shownRequest, name), "This maintenance request is assigned to you.", "You have a new maintenance request.")
+	}
+	if err == nil {
+		_, err = review.Write(ctx, io.Discard, stack, dir, goldens)
+	}
+	if err != nil {
+		cleanUp()
+		return "", nil, err
+	}
+	return filepath.Join(dir, report.PageFile), cleanUp, nil
+}
+
+func replaceInFile(file, old, with string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	after := bytes.ReplaceAll(data, []byte(old), []byte(with))
+	if bytes.Equal(data, after) {
+		return fmt.Errorf("%s does not say %q any more", file, old)
+	}
+	return os.WriteFile(file, after, 0o600)
 }

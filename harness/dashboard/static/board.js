@@ -131,7 +131,7 @@ function strip(row) {
     strip.append(chip);
   }
   if (mail.length > 2) strip.append(el('span', 'more', '+' + (mail.length - 2)));
-  if (!runs.length && !mail.length) strip.append(el('span', 'more', words[row.state]));
+  if (!runs.length && !mail.length && !row.note) strip.append(el('span', 'more', words[row.state]));
   return strip;
 }
 

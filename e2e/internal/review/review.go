@@ -1,4 +1,9 @@
-package main
+// Package review has every request of the fixtures created on a stack and writes a report of what became of each, with
+// the emails beside their goldens.
+//
+//	stack, err := harness.Start(…)           with the app, and both of the fixtures' plants seeded
+//	rep, err := review.Write(ctx, os.Stdout, stack, dir, "")
+package review
 
 import (
 	"bytes"
@@ -30,9 +35,10 @@ type reviewed struct {
 	began   time.Time
 }
 
-// reportOn creates all requests, judges each, and writes the report, which it returns also where the error says that
-// some did not end as they should.
-func reportOn(ctx context.Context, out io.Writer, stack *harness.Stack, dir, goldens string) (*report.Report, error) {
+// Write creates all requests, judges each, saying so on out, and writes the report into dir. It returns the report also
+// where the error says that some did not end as their fixtures say. goldens is the directory of the goldens to compare
+// with, the fixtures' own where it is empty.
+func Write(ctx context.Context, out io.Writer, stack *harness.Stack, dir, goldens string) (*report.Report, error) {
 	env, _ := stack.Env()
 	if goldens == "" {
 		var err error
