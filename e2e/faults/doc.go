@@ -11,8 +11,9 @@
 // that the row names, so that there is no race between the two.
 //
 // With -v or HARNESS_TABLE=1 the run ends with the matrix as a table (without -v, go test shows it only where it is run
-// in this directory, as `make faults` does); with HARNESS_REPORT=DIR it is in DIR/faults.json too. FAULTS_BURST is the
-// number of requests in the burst, 200 by default, and FAULTS_SEED chooses which of them meet a fault.
+// in this directory, as `make faults` does); with HARNESS_REPORT=DIR it is in DIR/faults.json and in the report
+// there too. FAULTS_BURST is the number of requests in the burst, 100 by default, and FAULTS_SEED chooses which of them
+// meet a fault.
 //
 // [tap.Fault]: https://pkg.go.dev/github.com/odoo-maintenance/inngest-harness/harness/tap#Fault
 package faults

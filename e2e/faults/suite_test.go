@@ -19,6 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 // The app's times: short enough for a test to wait for them, and so long that a busy machine does not look like a
@@ -66,7 +67,7 @@ func run(m *testing.M) int {
 	program.Args = []string{built}
 
 	code := suite.Main(m)
-	if err := report(); err != nil {
+	if err := tell(); err != nil {
 		return wrong(err)
 	}
 	return code
@@ -107,7 +108,8 @@ func build(dir string) (string, error) {
 	return bin, nil
 }
 
-func report() error {
+// tell shows and keeps the matrix where that is wanted.
+func tell() error {
 	if len(matrix.results) == 0 {
 		return nil
 	}
@@ -115,7 +117,7 @@ func report() error {
 	if testing.Verbose() || os.Getenv("HARNESS_TABLE") == "1" {
 		errs = append(errs, matrix.print(os.Stdout))
 	}
-	if dir := os.Getenv("HARNESS_REPORT"); dir != "" {
+	if dir := os.Getenv(report.Variable); dir != "" {
 		errs = append(errs, matrix.save(dir))
 	}
 	return errors.Join(errs...)
@@ -182,7 +184,9 @@ func TestFaultMatrix(t *testing.T) {
 
 // run lets the fault happen and holds what came of it against the promise.
 func (r row) run(t *testing.T, stack *harness.Stack, place int) {
-	res := result{Fault: r.fault, Backend: stack.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row came to no end", place: place}
+	res := result{report.Fault{
+		Fault: r.fault, Backend: stack.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row came to no end",
+	}, place}
 	t.Cleanup(func() {
 		res.Kept = !t.Failed()
 		matrix.add(res)
@@ -192,7 +196,7 @@ func (r row) run(t *testing.T, stack *harness.Stack, place int) {
 	began := time.Now()
 	r.happen(s)
 	s.settle()
-	res.Took = time.Since(began)
+	res.Seconds = time.Since(began).Seconds()
 	s.quiet()
 
 	outcomes := s.outcomes()

@@ -12,21 +12,15 @@ import (
 	"sync"
 	"testing"
 	"text/tabwriter"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// result is one row of the matrix after it has been run.
+// result is one row of the matrix after it has been run, as the report shows it.
 type result struct {
-	Fault    string        `json:"fault"`
-	Backend  string        `json:"backend"`
-	Promised string        `json:"promised"`
-	Happened string        `json:"happened"`
-	Kept     bool          `json:"kept"`
-	Took     time.Duration `json:"-"`
-	Seconds  float64       `json:"seconds"`
-
+	report.Fault
 	place int // in the matrix
 }
 
@@ -37,7 +31,6 @@ type table struct {
 }
 
 func (t *table) add(r result) {
-	r.Seconds = r.Took.Seconds()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.results = append(t.results, r)
@@ -67,29 +60,38 @@ func (t *table) print(w io.Writer) error {
 		} else {
 			mark = "NOT KEPT: "
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s%s\t%.1f s\n", r.Fault, r.Promised, mark, r.Happened, r.Seconds)
+		fmt.Fprintf(tw, "%s\t%s\t%s%s\t%.1f s\n", r.Fault.Fault, r.Promised, mark, r.Happened, r.Seconds)
 	}
 	fmt.Fprintf(tw, "\n%d of %d promises kept\n", kept, len(results))
 	return tw.Flush()
 }
 
-// save writes the results to faults.json in a directory that it makes.
+// save writes the results to faults.json in a directory that it makes, and the report there anew: the tests' own part of
+// it was written when the last of them had ended.
 func (t *table) save(dir string) error {
-	data, err := json.MarshalIndent(t.sorted(), "", "  ")
+	var faults []report.Fault
+	for _, r := range t.sorted() {
+		faults = append(faults, r.Fault)
+	}
+	data, err := json.MarshalIndent(faults, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory for the report: %w", err)
 	}
-	return os.WriteFile(filepath.Join(dir, "faults.json"), append(data, '\n'), 0o644)
+	if err := os.WriteFile(filepath.Join(dir, "faults.json"), append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("save the fault matrix: %w", err)
+	}
+	_, err = report.Write(dir)
+	return err
 }
 
 func TestTable(t *testing.T) {
 	t.Parallel()
 	var tb table
-	tb.add(result{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Took: 2 * time.Second, place: 2})
-	tb.add(result{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent, 1 copy", Kept: true, Took: 1250 * time.Millisecond, place: 1})
+	tb.add(result{report.Fault{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Seconds: 2}, 2})
+	tb.add(result{report.Fault{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent, 1 copy", Kept: true, Seconds: 1.25}, 1})
 	var out bytes.Buffer
 	require.NoError(t, tb.print(&out))
 	require.Equal(t, `
@@ -108,4 +110,7 @@ fault (local backend)  promised  happened        time
 		{"fault": "451 twice", "backend": "local", "promised": "sent", "happened": "sent, 1 copy", "kept": true, "seconds": 1.25},
 		{"fault": "550", "backend": "local", "promised": "failed", "happened": "sent", "kept": false, "seconds": 2}
 	]`, string(data))
+	page, err := os.ReadFile(filepath.Join(dir, report.PageFile))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "451 twice", "the report shows the matrix")
 }
