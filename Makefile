@@ -119,6 +119,6 @@ screenshots: tools ## make the pictures in README.md (needs Chromium)
 	go run ./e2e/cmd/screenshots docs/images
 
 clean: ## remove what the targets made here (the cache of servers stays)
-	rm -rf $(BIN) .harness dist
+	rm -rf $(BIN) .harness dist report
 
 .PHONY: help dev demo test e2e golden bench compose-up compose-down images faults mutants soak review report fuzz browser languages containers dependency lint check cross tidy build tools screenshots clean

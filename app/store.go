@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// What a Store answers besides the error of its database.
+// What a Store answers besides the error of its database, by errors.Is.
 var (
 	// ErrNotFound: the store holds nothing under that id.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the notification was changed since it was read; read it again.
 	ErrConflict = errors.New("changed by somebody else meanwhile")
+	// ErrUnavailable: the database could not be reached, or did not answer in time. The same call may succeed later.
+	ErrUnavailable = errors.New("the database cannot be reached")
 )
 
 // Store keeps requests and the world they refer to. Every implementation passes the suite in package storetest and is

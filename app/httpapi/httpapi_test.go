@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -341,24 +342,43 @@ func TestTheTokenIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsAway(t *testing.T) {
+func TestADatabaseThatFails(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
-	f.store.err = errors.New("no server at mongodb://kim:secret@db")
-	for _, call := range [][3]string{
-		{http.MethodPost, "/api/requests", body(nil)}, {http.MethodGet, "/api/requests"},
-		{http.MethodGet, "/api/requests/" + equipmentID}, {http.MethodPost, "/api/requests/" + equipmentID + "/notification"},
+	for _, c := range []struct {
+		name   string
+		err    error
+		status int
+		again  string // Retry-After
+		says   string
+		page   string
+	}{
+		{"away", fmt.Errorf("find: %w: no server at mongodb://kim:secret@db", app.ErrUnavailable),
+			http.StatusServiceUnavailable, "5", "The database cannot be reached; try again in a moment.", "Try again in a moment."},
+		{"anything else", errors.New("find: cannot decode the secret"),
+			http.StatusInternalServerError, "", "The request could not be handled; the app's log says why.", "The request cannot be shown."},
 	} {
-		answer := f.do(call[0], call[1], call[2])
-		requireProblem(t, answer, http.StatusServiceUnavailable)
-		require.Equal(t, "5", answer.Header().Get("Retry-After"))
-		require.NotContains(t, answer.Body.String(), "secret")
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.store.err = c.err
+			for _, call := range [][3]string{
+				{http.MethodPost, "/api/requests", body(nil)}, {http.MethodGet, "/api/requests"},
+				{http.MethodGet, "/api/requests/" + equipmentID}, {http.MethodPost, "/api/requests/" + equipmentID + "/notification"},
+			} {
+				answer := f.do(call[0], call[1], call[2])
+				require.Equal(t, c.says, requireProblem(t, answer, c.status).Detail)
+				require.Equal(t, c.again, answer.Header().Get("Retry-After"))
+				require.NotContains(t, answer.Body.String(), "secret")
+			}
+			page := f.do(http.MethodGet, "/requests/"+equipmentID, "")
+			require.Equal(t, c.status, page.Code)
+			require.Equal(t, c.again, page.Header().Get("Retry-After"))
+			require.Contains(t, page.Body.String(), c.page)
+			require.NotContains(t, page.Body.String(), "secret")
+			require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodGet, "/readyz", "").Code)
+			require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/healthz", "").Code, "alive, though not ready")
+		})
 	}
-	page := f.do(http.MethodGet, "/requests/"+equipmentID, "")
-	require.Equal(t, http.StatusServiceUnavailable, page.Code)
-	require.NotContains(t, page.Body.String(), "secret")
-	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodGet, "/readyz", "").Code)
-	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/healthz", "").Code, "alive, though not ready")
 }
 
 func TestFunctionsAreServed(t *testing.T) {

@@ -67,9 +67,12 @@ func (a *api) page(w http.ResponseWriter, r *http.Request) {
 		view, err = a.pageRequest(r, request)
 	}
 	if err != nil {
-		a.Logger.Error("the database failed", "method", r.Method, "path", r.URL.Path, "error", err)
-		w.Header().Set("Retry-After", "5")
-		showPage(w, http.StatusServiceUnavailable, pageView{Title: "Try again", Message: "The request cannot be read just now. Try again in a moment."})
+		status := a.failed(w, r, err)
+		failed := pageView{Title: "Something went wrong", Message: "The request cannot be shown. The people who run this app can read why in its log."}
+		if status == http.StatusServiceUnavailable {
+			failed = pageView{Title: "Try again", Message: "The request cannot be read just now. Try again in a moment."}
+		}
+		showPage(w, status, failed)
 		return
 	}
 	showPage(w, http.StatusOK, pageView{Title: request.Subject, Request: view})

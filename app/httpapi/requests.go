@@ -214,9 +214,22 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // the client has gone
 	}
-	a.Logger.Error("the database failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	status := a.failed(w, r, err)
+	detail := "The request could not be handled; the app's log says why."
+	if status == http.StatusServiceUnavailable {
+		detail = "The database cannot be reached; try again in a moment."
+	}
+	problem(w, status, detail, nil)
+}
+
+// failed logs an error that is not the client's, and returns the status to answer with: whether it helps to try again.
+func (a *api) failed(w http.ResponseWriter, r *http.Request, err error) (status int) {
+	a.Logger.Error("a call failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	if !errors.Is(err, app.ErrUnavailable) {
+		return http.StatusInternalServerError
+	}
 	w.Header().Set("Retry-After", "5")
-	problem(w, http.StatusServiceUnavailable, "The database cannot be reached; try again in a moment.", nil)
+	return http.StatusServiceUnavailable
 }
 
 // problemDetails is the JSON of RFC 9457, with one message per bad field.

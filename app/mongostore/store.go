@@ -133,7 +133,7 @@ func (s *Store) CreateRequest(ctx context.Context, r app.Request) error {
 		return err
 	}
 	if _, err := s.requests.InsertOne(ctx, doc); err != nil {
-		return fmt.Errorf("insert request %s: %w", r.ID, err)
+		return failure("insert request "+r.ID, err)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (s *Store) SaveNotification(ctx context.Context, id string, n app.Notificat
 		bson.D{{Key: "_id", Value: oid}, {Key: "notification.version", Value: expected}},
 		bson.D{{Key: "$set", Value: bson.D{{Key: "notification", Value: fromNotification(n)}}}})
 	if err != nil {
-		return fmt.Errorf("update request %s: %w", id, err)
+		return failure("update request "+id, err)
 	}
 	if result.MatchedCount == 1 {
 		return nil
@@ -194,11 +194,11 @@ func (s *Store) find(ctx context.Context, filter bson.D, order string, limit int
 	cursor, err := s.requests.Find(ctx, filter,
 		options.Find().SetSort(bson.D{{Key: order, Value: 1}}).SetLimit(int64(limit)))
 	if err != nil {
-		return nil, fmt.Errorf("find requests: %w", err)
+		return nil, failure("find requests", err)
 	}
 	var docs []requestDoc
 	if err := cursor.All(ctx, &docs); err != nil {
-		return nil, fmt.Errorf("read requests: %w", err)
+		return nil, failure("read requests", err)
 	}
 	requests := make([]app.Request, len(docs))
 	for i, doc := range docs {
@@ -231,21 +231,26 @@ func (s *Store) PutWorld(ctx context.Context, w app.World) error {
 		if err := put(ctx, s.users, u.ID, func(id bson.ObjectID) any {
 			return userDoc{ID: id, Name: u.Name, Email: u.Email, Role: u.Role}
 		}); err != nil {
-			return fmt.Errorf("store user %s: %w", u.ID, err)
+			return failure("store user "+u.ID, err)
 		}
 	}
 	for _, e := range w.Equipment {
 		if err := put(ctx, s.equipment, e.ID, func(id bson.ObjectID) any {
 			return equipmentDoc{ID: id, Name: e.Name, Location: e.Location}
 		}); err != nil {
-			return fmt.Errorf("store equipment %s: %w", e.ID, err)
+			return failure("store equipment "+e.ID, err)
 		}
 	}
 	return nil
 }
 
 // Ping implements app.Store.
-func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx, readpref.Primary()) }
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.client.Ping(ctx, readpref.Primary()); err != nil {
+		return failure("ping", err)
+	}
+	return nil
+}
 
 // Close implements app.Store.
 func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
@@ -261,7 +266,7 @@ func findByID[T any](ctx context.Context, in *mongo.Collection, id string) (T, e
 		return doc, app.ErrNotFound
 	}
 	if err != nil {
-		return doc, fmt.Errorf("find %s in %s: %w", id, in.Name(), err)
+		return doc, failure("find "+id+" in "+in.Name(), err)
 	}
 	return doc, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 )
 
@@ -36,5 +37,6 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	_, err := mongostore.Open(t.Context(), "mongodb://kim:secret@127.0.0.1:1/plant?connectTimeoutMS=100&serverSelectionTimeoutMS=100")
 	require.ErrorContains(t, err, "database plant at 127.0.0.1:1 does not answer (is it running, and MONGODB_URI right?)")
+	require.ErrorIs(t, err, app.ErrUnavailable)
 	require.NotContains(t, err.Error(), "secret")
 }

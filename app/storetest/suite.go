@@ -117,7 +117,9 @@ func createTwice(t *testing.T, s app.Store) {
 	r := create(t, s, request(s))
 	again := r
 	again.Subject = "Another one"
-	require.Error(t, s.CreateRequest(t.Context(), again))
+	err := s.CreateRequest(t.Context(), again)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, app.ErrUnavailable, "trying again would not help")
 	requireStored(t, s, r)
 }
 

@@ -1,11 +1,12 @@
 // Command soak runs the end-to-end tests many times in a row, with the race detector, on an idle machine and on one
-// whose processors are busy with something else, and tells how often they failed and how long they took.
+// whose processors are busy with something else, and tells how often they failed, which of them, and how long they took.
 //
 //	go run ./e2e/cmd/soak                 30 rounds of each
 //	go run ./e2e/cmd/soak -n 3 -load busy fewer, and only with load
 //	go run ./e2e/cmd/soak ./e2e           of one package
 //
-// It is run at the root of the workspace. It exits with 1 when a round failed; what that round printed is kept.
+// It is run at the root of the workspace. It exits with 1 when a round failed, or when it was interrupted; what a failed
+// round printed is kept.
 package main
 
 import (
@@ -16,11 +17,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -58,7 +62,7 @@ type options struct {
 // round is one run of all tests.
 type round struct {
 	took   time.Duration
-	failed bool
+	failed []string // tests
 }
 
 // figure is what came of the rounds under one load.
@@ -69,6 +73,8 @@ type figure struct {
 	Fastest float64 `json:"fastestSeconds"`
 	Median  float64 `json:"medianSeconds"`
 	Slowest float64 `json:"slowestSeconds"`
+	// Tests says in how many rounds a test failed.
+	Tests map[string]int `json:"failedTests,omitempty"`
 }
 
 func run(ctx context.Context, o options) error {
@@ -176,21 +182,22 @@ func soak(ctx context.Context, o options, suites []suite, load string) ([]round,
 		r := round{time.Since(began), failed}
 		rounds = append(rounds, r)
 		result := "ok"
-		if failed {
+		if len(failed) > 0 {
 			name, err := keepOutput(o.keep, fmt.Sprintf("%s-%d.txt", load, i+1), output.Bytes())
 			if err != nil {
 				return rounds, err
 			}
-			result = "FAILED: " + name
+			result = fmt.Sprintf("FAILED: %s (%s)", strings.Join(failed, ", "), name)
 		}
 		fmt.Printf("%s %d/%d  %.1f s  %s\n", load, i+1, o.rounds, r.took.Seconds(), result)
 	}
 	return rounds, nil
 }
 
-// once runs all tests once.
-func once(ctx context.Context, suites []suite, only string, output io.Writer) (failed bool, err error) {
+// once runs all tests once and returns those that failed.
+func once(ctx context.Context, suites []suite, only string, output *bytes.Buffer) (failed []string, err error) {
 	for _, s := range suites {
+		before := output.Len()
 		cmd := exec.CommandContext(ctx, s.binary, "-test.timeout=10m", "-test.run="+only)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, output, output
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -201,9 +208,37 @@ func once(ctx context.Context, suites []suite, only string, output io.Writer) (f
 		if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
 			return failed, fmt.Errorf("run the tests of %s: %w", s.pkg, err)
 		}
-		failed = failed || err != nil
+		if err != nil {
+			failed = append(failed, failures(output.String()[before:], path.Base(s.pkg))...)
+		}
 	}
 	return failed, nil
+}
+
+// What the tests of a package print about one that failed, and about one that was running when the time was over.
+var (
+	failLine    = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+) \(`)
+	runningLine = regexp.MustCompile(`(?m)^\t+(Test\S+) \(\S+\)$`)
+)
+
+// failures names the tests that failed: of a test and its subtest the subtest. A package that failed in none of its
+// tests, such as one that leaves goroutines behind, stands for itself.
+func failures(output, pkg string) []string {
+	var names []string
+	for _, line := range []*regexp.Regexp{failLine, runningLine} {
+		for _, m := range line.FindAllStringSubmatch(output, -1) {
+			names = append(names, pkg+"."+m[1])
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	leaves := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(names, func(other string) bool { return strings.HasPrefix(other, name+"/") })
+	})
+	if len(leaves) == 0 {
+		return []string{pkg}
+	}
+	return leaves
 }
 
 func keepOutput(dir, name string, output []byte) (string, error) {
@@ -236,8 +271,14 @@ func measure(load string, rounds []round) figure {
 	var times []float64
 	for _, r := range rounds {
 		times = append(times, math.Round(r.took.Seconds()*10)/10)
-		if r.failed {
+		if len(r.failed) > 0 {
 			f.Failed++
+		}
+		for _, name := range r.failed {
+			if f.Tests == nil {
+				f.Tests = map[string]int{}
+			}
+			f.Tests[name]++
 		}
 	}
 	slices.Sort(times)
@@ -251,7 +292,17 @@ func print(w io.Writer, figures []figure) error {
 	for _, f := range figures {
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%.1f s\t%.1f s\t%.1f s\n", f.Load, f.Rounds, f.Failed, f.Fastest, f.Median, f.Slowest)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, f := range figures {
+		for _, name := range slices.Sorted(maps.Keys(f.Tests)) {
+			if _, err := fmt.Fprintf(w, "failed in %d of %d %s rounds: %s\n", f.Tests[name], f.Rounds, f.Load, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // save writes the figures to a file, unless it has no name.

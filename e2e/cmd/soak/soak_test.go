@@ -12,11 +12,38 @@ import (
 
 func TestFigures(t *testing.T) {
 	t.Parallel()
-	f := measure("busy", []round{{3 * time.Second, false}, {time.Second, true}, {2 * time.Second, false}})
-	require.Equal(t, figure{Load: "busy", Rounds: 3, Failed: 1, Fastest: 1, Median: 2, Slowest: 3}, f)
+	f := measure("busy", []round{
+		{3 * time.Second, nil}, {time.Second, []string{"e2e.TestB", "e2e.TestA/local"}}, {2 * time.Second, []string{"e2e.TestB"}},
+	})
+	require.Equal(t, figure{
+		Load: "busy", Rounds: 3, Failed: 2, Fastest: 1, Median: 2, Slowest: 3,
+		Tests: map[string]int{"e2e.TestA/local": 1, "e2e.TestB": 2},
+	}, f)
 	var out bytes.Buffer
 	require.NoError(t, print(&out, []figure{f}))
-	require.Equal(t, "machine  rounds  failed  fastest  median  slowest\nbusy     3       1       1.0 s    2.0 s   3.0 s\n", out.String())
+	require.Equal(t, `machine  rounds  failed  fastest  median  slowest
+busy     3       2       1.0 s    2.0 s   3.0 s
+failed in 1 of 3 busy rounds: e2e.TestA/local
+failed in 2 of 3 busy rounds: e2e.TestB
+`, out.String())
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		output string
+		want   []string
+	}{
+		"subtests": {"--- FAIL: TestA (0.10s)\n    --- FAIL: TestA/local (0.09s)\n        x_test.go:1: no\n    --- PASS: TestA/other (0.00s)\n--- FAIL: TestB (0.00s)\nFAIL\n",
+			[]string{"e2e.TestA/local", "e2e.TestB"}},
+		"time is over":   {"panic: test timed out after 10m0s\n\trunning tests:\n\t\tTestA (9m59s)\n\t\tTestA/local (9m59s)\n\ngoroutine 1 [running]:\n", []string{"e2e.TestA/local"}},
+		"none in itself": {"PASS\ngoleak: Errors on successful test run\n", []string{"e2e"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, failures(c.output, "e2e"))
+		})
+	}
 }
 
 func TestWrongOptions(t *testing.T) {
@@ -44,4 +71,5 @@ func TestRoundsThatFailAreCountedAndKept(t *testing.T) {
 	data, err := os.ReadFile(figures)
 	require.NoError(t, err)
 	require.Contains(t, string(data), `"failed": 1`)
+	require.Contains(t, string(data), `"soak.TestRoundsThatFailAreCountedAndKept": 1`)
 }
