@@ -91,13 +91,16 @@ type TraceRun struct {
 type TraceStep struct {
 	ID string `json:"id"`
 	// Op is what kind of step it is: RUN, SLEEP, WAIT_FOR_EVENT, INVOKE, …
-	Op       string          `json:"op,omitempty"`
-	Status   string          `json:"status"`
-	Attempts []TraceAttempt  `json:"attempts,omitempty"`
-	Output   json.RawMessage `json:"output,omitempty"`
-	Error    string          `json:"error,omitempty"`
-	Started  time.Time       `json:"started,omitzero"`
-	Ended    time.Time       `json:"ended,omitzero"`
+	Op       string         `json:"op,omitempty"`
+	Status   string         `json:"status"`
+	Attempts []TraceAttempt `json:"attempts,omitempty"`
+	// Input is what the code handed to the step, where its SDK tells: in JavaScript the arguments after the function of
+	// step.run, as an array. The Go SDK does not tell. See also [TraceRun.Before].
+	Input   json.RawMessage `json:"input,omitempty"`
+	Output  json.RawMessage `json:"output,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Started time.Time       `json:"started,omitzero"`
+	Ended   time.Time       `json:"ended,omitzero"`
 }
 
 // TraceAttempt is one try of a step.
@@ -166,6 +169,20 @@ func (t *Trace) runsOf(function string) []*TraceRun {
 
 func (r *TraceRun) is(function string) bool {
 	return r.Function == function || r.App+"-"+r.Function == function
+}
+
+// Before returns the steps whose outputs the function had when its step Steps[i] began: those that had completed by
+// then, in order. With the data of the event that started the run they are all that Inngest gives a step to go on. The
+// server's clock has milliseconds: of two steps that ran side by side within the same one, the first counts as before
+// the second.
+func (r *TraceRun) Before(i int) []TraceStep {
+	var before []TraceStep
+	for _, s := range r.Steps[:i] {
+		if s.Status == StatusCompleted && !s.Ended.After(r.Steps[i].Started) {
+			before = append(before, s)
+		}
+	}
+	return before
 }
 
 func (r *TraceRun) step(id string) *TraceStep {

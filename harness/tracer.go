@@ -384,7 +384,7 @@ func (t *tracer) readRun(ctx context.Context, r *tracedRun, struck bool) error {
 func steps(trace inngestapi.RunTrace) []TraceStep {
 	all := make([]TraceStep, 0, len(trace.Steps))
 	for _, s := range trace.Steps {
-		step := TraceStep{ID: s.ID, Op: s.Op, Status: s.Status, Output: s.Output, Error: s.Error, Started: s.Started, Ended: s.Ended}
+		step := TraceStep{ID: s.ID, Op: s.Op, Status: s.Status, Input: s.Input, Output: s.Output, Error: s.Error, Started: s.Started, Ended: s.Ended}
 		for _, a := range s.Attempts {
 			step.Attempts = append(step.Attempts, TraceAttempt(a))
 		}

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,14 +76,35 @@ func (r *reader) post(path string, form url.Values) (status int, said map[string
 type line struct {
 	ID, Name, State, Note string
 	Runs                  []struct {
-		Fn, State string
-		Steps     []struct{ ID, State string }
+		ID, Fn, State string
+		Steps         []struct{ ID, State string }
 	}
 	Mail []struct{ ID, To string }
 }
 
+// news is one message of the stream.
+type news struct {
+	Rows  []line
+	Stack *struct {
+		App struct{ State, Detail string }
+	}
+}
+
 // follow reads the stream until a row is as wanted.
-func (r *reader) follow(want func(line) bool) line {
+func (r *reader) follow(want func(line) bool) (found line) {
+	r.Helper()
+	r.watch(func(n news) bool {
+		i := slices.IndexFunc(n.Rows, want)
+		if i >= 0 {
+			found = n.Rows[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+// watch reads the stream until there is such news.
+func (r *reader) watch(such func(news) bool) {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 	defer cancel()
@@ -94,17 +117,15 @@ func (r *reader) follow(want func(line) bool) line {
 	lines := bufio.NewReader(res.Body)
 	for {
 		text, err := lines.ReadString('\n')
-		require.NoError(r, err, "the stream has ended before the row was as wanted")
+		require.NoError(r, err, "the stream has ended before there was such news")
 		data, ok := strings.CutPrefix(text, "data: ")
 		if !ok {
 			continue
 		}
-		var change struct{ Rows []line }
-		require.NoError(r, json.Unmarshal([]byte(data), &change))
-		for _, row := range change.Rows {
-			if want(row) {
-				return row
-			}
+		var n news
+		require.NoError(r, json.Unmarshal([]byte(data), &n))
+		if such(n) {
+			return
 		}
 	}
 }
@@ -121,10 +142,18 @@ func TestAnEventIsFollowedToItsEmail(t *testing.T) {
 		row := r.follow(func(l line) bool { return l.ID == said["event"] && l.State == "completed" && len(l.Mail) == 1 })
 		require.Equal(t, to, row.Mail[0].To)
 		require.Equal(t, "confirm", row.Runs[0].Fn)
-		require.Equal(t, "send-email", row.Runs[0].Steps[0].ID)
+		require.Equal(t, []string{"load-order", "send-email"}, []string{row.Runs[0].Steps[0].ID, row.Runs[0].Steps[1].ID})
 
 		page := r.get("/event/" + row.ID)
 		require.Equal(t, http.StatusOK, page.status)
+		require.Contains(t, html.UnescapeString(page.body), `{
+  "event": {
+    "to": "`+to+`"
+  },
+  "steps": {
+    "load-order": "`+to+`"
+  }
+}</pre>`, "what the second step was given")
 		for _, want := range []string{"shop/ordered", "SMTP to " + to, "Your order", `<iframe sandbox="" `, `src="/mail/` + row.Mail[0].ID + `/document"`, "Nothing more can happen"} {
 			require.Contains(t, page.body, want)
 		}
@@ -242,8 +271,29 @@ func TestTheInboxIsEmptiedAndTheAppSynced(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.read(http.DefaultClient.Do(req)).status)
 		r.follow(func(l line) bool { return l.ID == id && len(l.Mail) == 0 })
 
+	})
+}
+
+func TestTheBoardSaysWhyTheAppIsNotSynced(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{Samples: []dashboard.Sample{{Name: "close", Path: "/close"}, {Name: "open", Path: "/open"}}})
+		synced := func(n news) bool {
+			return n.Stack != nil && n.Stack.App.State == "synced" && n.Stack.App.Detail == "shop"
+		}
+		r.watch(synced)
+
+		r.post("/send", url.Values{"sample": {"close"}})
+		status, said := r.post("/sync", nil)
+		require.Equal(t, http.StatusBadGateway, status)
+		require.Contains(t, said["said"], "answers a PUT with 503 Service Unavailable")
+		r.watch(func(n news) bool {
+			return n.Stack != nil && n.Stack.App.State == "unsynced" && n.Stack.App.Detail == said["said"]
+		})
+
+		r.post("/send", url.Values{"sample": {"open"}})
 		status, said = r.post("/sync", nil)
 		require.Equal(t, http.StatusOK, status, said)
+		r.watch(synced)
 	})
 }
 

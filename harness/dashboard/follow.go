@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -272,7 +271,7 @@ func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 		s.URL = env.AppURL
 		state.Services = append(state.Services, s)
 	}
-	state.App = f.syncState(hasApp, app, engine, apps, functions)
+	state.App = syncState(hasApp, app, engine, f.stack.SyncError(), apps, functions)
 	return state, mailhog
 }
 
@@ -285,7 +284,7 @@ func newService(name harness.Service, detail string, problem error) serviceState
 }
 
 // syncState says whether the server knows the app, and if it does not, why.
-func (f *follower) syncState(hasApp bool, down, engine error, apps []inngestapi.RegisteredApp, functions []inngestapi.Function) appState {
+func syncState(hasApp bool, down, engine, lastSync error, apps []inngestapi.RegisteredApp, functions []inngestapi.Function) appState {
 	var known []string
 	for _, fn := range functions {
 		known = append(known, fn.ID)
@@ -304,32 +303,15 @@ func (f *follower) syncState(hasApp bool, down, engine error, apps []inngestapi.
 		return appState{State: "unsynced", Detail: strings.Join(failed, "; "), Functions: known}
 	case hasApp && down != nil:
 		return appState{State: "unsynced", Detail: "the app does not answer: " + down.Error(), Functions: known}
+	case lastSync != nil:
+		return appState{State: "unsynced", Detail: lastSync.Error(), Functions: known}
 	case len(apps) == 0 && !hasApp:
 		return appState{State: "none", Detail: "the stack runs no app"}
 	case len(known) == 0:
-		return appState{State: "unsynced", Detail: cmp.Or(f.lastSyncFailure(), "Inngest knows no function of the app")}
+		return appState{State: "unsynced", Detail: "Inngest knows no function of the app"}
 	default:
 		return appState{State: "synced", Detail: strings.Join(names, ", "), Functions: known}
 	}
-}
-
-// lastSyncFailure is what a tap has seen of the app's last sync, where that failed.
-func (f *follower) lastSyncFailure() string {
-	if f.stack.Taps() == nil {
-		return ""
-	}
-	for _, c := range slices.Backward(f.stack.Taps().Crossings()) {
-		switch {
-		case c.Sync == nil || !c.Over():
-		case c.Err != "":
-			return "the last sync failed: " + c.Err
-		case c.HTTP != nil && c.HTTP.Status/100 != 2:
-			return cmp.Or(c.Sync.Message, "the last sync failed: the app did not answer with success")
-		default:
-			return ""
-		}
-	}
-	return ""
 }
 
 // reaches returns nil when something listens there.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/smtp"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/inngest/inngestgo"
@@ -56,11 +57,16 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	}
 	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "confirm", Retries: inngestgo.IntPtr(0)}, inngestgo.EventTrigger("shop/ordered", nil),
 		func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
-			return step.Run(ctx, "send-email", func(context.Context) (string, error) {
-				to := in.Event.Data.To
-				if to == "" {
+			to, err := step.Run(ctx, "load-order", func(context.Context) (string, error) {
+				if in.Event.Data.To == "" {
 					return "", inngestgo.NoRetryError(errors.New("the order names nobody"))
 				}
+				return in.Event.Data.To, nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			return step.Run(ctx, "send-email", func(context.Context) (string, error) {
 				text := fmt.Sprintf("From: shop@shop.test\r\nTo: %s\r\nSubject: Your order\r\nX-Inngest-Run-Id: %s\r\n"+
 					"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p onclick=alert(1)>Thank you.</p>\r\n", to, in.InputCtx.RunID)
 				return to, smtp.SendMail(env.SMTPAddr, nil, "shop@shop.test", []string{to}, []byte(text))
@@ -68,6 +74,16 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 		})
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
+	var closed atomic.Bool
+	mux.HandleFunc("PUT /api/inngest", func(w http.ResponseWriter, r *http.Request) {
+		if closed.Load() {
+			http.Error(w, "the shop is closed", http.StatusServiceUnavailable)
+			return
+		}
+		client.Serve().ServeHTTP(w, r)
+	})
+	mux.HandleFunc("POST /close", func(http.ResponseWriter, *http.Request) { closed.Store(true) })
+	mux.HandleFunc("POST /open", func(http.ResponseWriter, *http.Request) { closed.Store(false) })
 	mux.HandleFunc("POST /orders", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Content-Type") != "application/json" {
 			http.Error(w, "no JSON", http.StatusBadRequest)

@@ -103,6 +103,32 @@ func (eventPage) Mark(v ...any) string {
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
+// Given is what a step of a run had to go on, in the form in which Inngest hands it to an app: the event's data, where it
+// is this page's event that started the run, and what the steps before it returned.
+func (p eventPage) Given(r runView, i int) json.RawMessage {
+	var out bytes.Buffer
+	add := func(format string, id string, value json.RawMessage) {
+		if len(value) == 0 {
+			value = json.RawMessage("null")
+		}
+		key, _ := json.Marshal(id) // a string can be encoded
+		fmt.Fprintf(&out, format, key, value)
+	}
+	out.WriteByte('{')
+	if r.EventID == p.Trace.EventID {
+		add("%s:%s,", "event", p.Trace.Event.Data)
+	}
+	out.WriteString(`"steps":{`)
+	for n, s := range r.Before(i) {
+		if n > 0 {
+			out.WriteByte(',')
+		}
+		add("%s:%s", s.ID, s.Output)
+	}
+	out.WriteString("}}")
+	return out.Bytes()
+}
+
 // Number counts from one.
 func (eventPage) Number(i int) int { return i + 1 }
 

@@ -29,6 +29,9 @@ type Step struct {
 	Op       string // RUN, SLEEP, WAIT_FOR_EVENT, INVOKE, …
 	// Status is RUNNING as long as there is another attempt to come.
 	Status string
+	// Input is what the code handed to the step, where the SDK tells: in JavaScript the arguments after the function of
+	// step.run, as an array. Nil where it does not, as in Go.
+	Input json.RawMessage
 	// Output is what the step returned, nil for null and for nothing; the server rounds numbers beyond 2⁵³. Of a
 	// failed one there is Error instead.
 	Output json.RawMessage
@@ -69,7 +72,7 @@ func (c *Client) Trace(ctx context.Context, runID string) (RunTrace, error) {
 type span struct {
 	Name, Status, StepOp, StepID string
 	StartedAt, EndedAt           time.Time
-	Output                       json.RawMessage
+	Input, Output                json.RawMessage
 	Children                     []span
 }
 
@@ -137,6 +140,9 @@ func (o *observed) step(id, runStatus string) Step {
 	for _, span := range slices.Concat(o.calls, o.told) {
 		if span.StepOp != "" {
 			s.Op = span.StepOp
+		}
+		if s.Input == nil {
+			s.Input = unwrap(span.Input)
 		}
 	}
 	if s.Op != "RUN" && len(o.told) > 0 {

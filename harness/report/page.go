@@ -83,7 +83,7 @@ type run struct {
 
 type step struct {
 	harness.TraceStep
-	Output string
+	Input, Output string
 }
 
 // WriteHTML writes the page: one file without a script, which loads nothing.
@@ -227,7 +227,7 @@ func verdictOf(v *harness.Verdict) verdict {
 	for _, r := range v.Trace.Runs {
 		one := run{TraceRun: r, Output: pretty(r.Output)}
 		for _, s := range r.Steps {
-			one.Steps = append(one.Steps, step{s, pretty(s.Output)})
+			one.Steps = append(one.Steps, step{s, pretty(s.Input), pretty(s.Output)})
 		}
 		shown.Runs = append(shown.Runs, one)
 	}

@@ -86,6 +86,7 @@ func TestTheBrokenHopComesFirst(t *testing.T) {
 	require.Regexp(t, `^TestPress002 local 1\.2 s · example\.test/shop First broken hop step look-up FAILED technician 66f has no email address What the test said`, textOf(failure))
 	require.Equal(t, "step look-up FAILED first broken hop attempt 1: no address", textOf(byClass(failure, "first")[0]))
 	require.Contains(t, textOf(failure), "/src/.harness/evidence/TestPress")
+	require.Contains(t, textOf(failure), `Step send-email COMPLETED Arguments [ "kim@plant.test" ] "accepted"`)
 	require.Contains(t, textOf(byID(t, doc, "tests")), "failed TestPress002")
 }
 

@@ -44,7 +44,7 @@ func record(n int, change func(*report.Record)) report.Record {
 					ID: "01RUN", Function: "notify", Status: harness.StatusCompleted, Output: json.RawMessage(`{"sent":true}`),
 					Queued: after(10), Started: after(100), Ended: after(400),
 					Steps: []harness.TraceStep{{
-						ID: "send-email", Status: harness.StatusCompleted, Started: after(110), Ended: after(390), Output: json.RawMessage(`"accepted"`),
+						ID: "send-email", Status: harness.StatusCompleted, Started: after(110), Ended: after(390), Input: json.RawMessage(`["kim@plant.test"]`), Output: json.RawMessage(`"accepted"`),
 						Attempts: []harness.TraceAttempt{
 							{Status: harness.StatusFailed, Error: "451 later", Started: after(110), Ended: after(120)},
 							{Status: harness.StatusCompleted, Started: after(300), Ended: after(390)},

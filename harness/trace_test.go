@@ -1,0 +1,28 @@
+package harness
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatAStepHadToGoOn(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	r := TraceRun{Steps: []TraceStep{
+		{ID: "first", Status: StatusCompleted, Started: at(0), Ended: at(5)},
+		{ID: "beside-1", Status: StatusCompleted, Started: at(5), Ended: at(9)},
+		{ID: "beside-2", Status: StatusCompleted, Started: at(6), Ended: at(8)},
+		{ID: "fails", Status: StatusFailed, Started: at(9), Ended: at(10)},
+		{ID: "sleeps", Status: StatusRunning, Started: at(10)},
+		{ID: "last", Status: StatusRunning, Started: at(11)},
+	}}
+	for i, want := range [][]string{nil, {"first"}, {"first"}, {"first", "beside-1", "beside-2"}, {"first", "beside-1", "beside-2"}, {"first", "beside-1", "beside-2"}} {
+		var got []string
+		for _, s := range r.Before(i) {
+			got = append(got, s.ID)
+		}
+		require.Equal(t, want, got, r.Steps[i].ID)
+	}
+}
