@@ -75,6 +75,47 @@ func (*Backend) Name() string { return "containers" }
 
 // Start implements [harness.Backend]. Images that are not here are pulled first; o.Progress tells how far it is.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
+	wanted := specs
+	if o.WithoutInngest {
+		wanted = slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service == harness.Inngest })
+	}
+	s, err := b.prepare(ctx, wanted, o)
+	if err != nil {
+		return nil, err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, srv := range s.all {
+		g.Go(func() error { return srv.start(gctx) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, s.abandon(ctx, err)
+	}
+	return s, nil
+}
+
+// StartAlone makes the container of one server as Start would, waits until it is usable, removes it, and returns how
+// long it took from making it until it was usable: what the start of a stack, with all its containers side by side, is
+// to be measured against. o is as for Start.
+func (b *Backend) StartAlone(ctx context.Context, name harness.Service, o harness.BackendOptions) (took time.Duration, err error) {
+	only := slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service != name })
+	s, err := b.prepare(ctx, only, o)
+	if err != nil {
+		return 0, err
+	}
+	srv, err := s.of(name)
+	if err != nil {
+		return 0, s.abandon(ctx, err)
+	}
+	began := time.Now()
+	if err := srv.start(ctx); err != nil {
+		return 0, s.abandon(ctx, err)
+	}
+	took = time.Since(began)
+	return took, s.Close(ctx)
+}
+
+// prepare makes all that the containers of the wanted servers need to be started: images, a connection, a network.
+func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendOptions) (_ *servers, err error) {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -88,17 +129,12 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		died:    make(chan error, 1),
 	}
 	s.alive, s.bury = context.WithCancel(context.WithoutCancel(ctx))
-	wanted := specs
-	if o.WithoutInngest {
-		wanted = slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service == harness.Inngest })
-	}
 	for _, spec := range wanted {
 		s.all[spec.service] = &server{spec: spec, options: o, servers: s, log: newLogbook(o.Dir, spec.service)}
 	}
 	defer func() {
 		if err != nil {
-			// The start's own context may be over by now; what has been started must go all the same.
-			err = errors.Join(engine.Explain(err), s.Close(context.WithoutCancel(ctx)))
+			err = s.abandon(ctx, err)
 		}
 	}()
 
@@ -115,20 +151,17 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 	if s.provider, err = newProvider(ctx, docker); err != nil {
 		return nil, err
 	}
-	gateway, err := s.makeNetwork(ctx)
-	if err != nil {
+	if s.gateway, err = s.makeNetwork(ctx); err != nil {
 		return nil, err
 	}
-	s.gateway, s.bridge = gateway, bridge.New(gateway)
-
-	g, gctx := errgroup.WithContext(ctx)
-	for _, srv := range s.all {
-		g.Go(func() error { return srv.start(gctx) })
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
+	s.bridge = bridge.New(s.gateway)
 	return s, nil
+}
+
+// abandon removes all that a start which failed has made so far, and returns why it failed. The start's own context may
+// be over by now.
+func (s *servers) abandon(ctx context.Context, err error) error {
+	return errors.Join(engine.Explain(err), s.Close(context.WithoutCancel(ctx)))
 }
 
 // serialised makes progress safe to call from the servers' goroutines.

@@ -39,6 +39,18 @@ func TestOnEngineBackend(t *testing.T) {
 	})
 }
 
+func TestOnEngineStartAlone(t *testing.T) {
+	docker := connect(t)
+	began := time.Now()
+	took, err := containers.New(containers.Options{}).StartAlone(t.Context(), harness.MailHog, harness.BackendOptions{Dir: t.TempDir()})
+	require.NoError(t, err)
+	require.Positive(t, took)
+	require.Less(t, took, time.Since(began), "what is done before the container and after it does not count")
+	_, err = containers.New(containers.Options{}).StartAlone(t.Context(), "postgres", harness.BackendOptions{Dir: t.TempDir()})
+	require.EqualError(t, err, `the containers backend runs no service "postgres"`)
+	require.Empty(t, ours(t, docker, os.Getpid()))
+}
+
 func connect(t *testing.T) *client.Client {
 	t.Helper()
 	docker, err := engine.Connect(t.Context())

@@ -157,7 +157,11 @@ func (srv *server) create(ctx context.Context) error {
 			// We look for ourselves, more often than an image's own health check and without its cost.
 			c.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
 		},
-		HostConfigModifier: func(h *container.HostConfig) { h.PortBindings = srv.bindings() },
+		HostConfigModifier: func(h *container.HostConfig) {
+			h.PortBindings = srv.bindings()
+			// What it prints is read here as it is printed. A second copy, kept by the engine, would only cost time.
+			h.LogConfig = container.LogConfig{Type: "none"}
+		},
 	})
 	if err != nil {
 		return err

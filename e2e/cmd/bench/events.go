@@ -108,7 +108,7 @@ func benchEvents(ctx context.Context, n int) ([]figure, error) {
 	return figures, nil
 }
 
-// benchBackends measures event → email on each backend, in turns.
+// benchBackends measures event → email on each backend, event by event in turns, and whose turn is first changes too.
 func benchBackends(ctx context.Context, backends []harness.Backend, n int) ([]figure, error) {
 	beds := make([]*bed, len(backends))
 	for i, b := range backends {
@@ -121,9 +121,9 @@ func benchBackends(ctx context.Context, backends []harness.Backend, n int) ([]fi
 	}
 	samples := make([][]time.Duration, len(backends))
 	for range n {
-		for i, on := range beds {
+		for _, i := range rand.Perm(len(beds)) {
 			pause(ctx)
-			d, err := on.event(ctx)
+			d, err := beds[i].event(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("event on %s: %w", backends[i].Name(), err)
 			}

@@ -1,5 +1,5 @@
 // Command bench measures what the harness costs, each figure beside a floor that was measured in the same run, in
-// turns. It prints medians with their 95 % confidence intervals.
+// turns. It prints medians with their 95 % confidence intervals, and how much memory an idle stack holds.
 //
 //	go run ./e2e/cmd/bench            everything, some minutes
 //	go run ./e2e/cmd/bench -n 50      fewer of each
@@ -71,6 +71,13 @@ func run(ctx context.Context, n, starts int, out string) error {
 		}
 		fmt.Println()
 		all = append(all, figures...)
+	}
+	for _, b := range chosen() {
+		line, err := benchMemory(ctx, b)
+		if err != nil {
+			return err
+		}
+		fmt.Println(line)
 	}
 	if out == "" {
 		return nil

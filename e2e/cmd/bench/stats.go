@@ -25,15 +25,13 @@ func medianInterval(samples []time.Duration) (median, low, high time.Duration) {
 	return median, at(math.Floor(n/2 - half)), at(math.Ceil(n/2 + half))
 }
 
-// ratios divides pair by pair.
-func ratios(a, b []time.Duration) (median float64) {
-	var r []float64
-	for i := range min(len(a), len(b)) {
-		r = append(r, float64(a[i])/float64(b[i]))
+// ratios divides pair by pair and returns the median of that, with its 95 % confidence interval.
+func ratios(a, b []time.Duration) (median, low, high float64) {
+	const unit = 1e6 // medianInterval is of durations
+	r := make([]time.Duration, min(len(a), len(b)))
+	for i := range r {
+		r[i] = time.Duration(unit * float64(a[i]) / float64(b[i]))
 	}
-	slices.Sort(r)
-	if len(r) == 0 {
-		return math.NaN()
-	}
-	return r[len(r)/2]
+	m, l, h := medianInterval(r)
+	return float64(m) / unit, float64(l) / unit, float64(h) / unit
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
@@ -54,13 +55,15 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	if err := o.Validate(); err != nil {
 		return Database{}, fmt.Errorf("MongoDB address: %w", err)
 	}
-	// A driver that finds nobody listening rests for half a second: too long for whoever waits for a start.
-	for _, host := range o.Hosts {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
-		if err != nil {
-			return Database{}, fmt.Errorf("connect to MongoDB: %w", err)
-		}
-		conn.Close()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	if len(o.Hosts) == 1 {
+		// A driver whose first try fails rests for half a second: too long for whoever waits for a start. So its first
+		// failure ends the look. To see that a connection is taken would not be enough: the engine's own proxy takes
+		// those to a container that does not listen yet, and drops them.
+		o.SetServerMonitor(&event.ServerMonitor{
+			ServerHeartbeatFailed: func(e *event.ServerHeartbeatFailedEvent) { fail(e.Failure) },
+		})
 	}
 	client, err := mongo.Connect(o)
 	if err != nil {
@@ -73,6 +76,9 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	}
 	command := bson.D{{Key: "buildInfo", Value: 1}}
 	if err := client.Database("admin").RunCommand(ctx, command).Decode(&info); err != nil {
+		if cause := context.Cause(ctx); cause != ctx.Err() {
+			err = cause
+		}
 		return Database{}, fmt.Errorf("ask MongoDB for its version: %w", err)
 	}
 	return Database{FerretDB: info.FerretDB, Version: info.Version}, nil

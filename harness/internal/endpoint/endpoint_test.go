@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,32 @@ func TestDatabaseIsNamedForWhatItIs(t *testing.T) {
 	} {
 		require.Equal(t, c.want, c.database.String())
 	}
+}
+
+// TestADroppedConnectionEndsTheLook: so answers the engine's proxy for a container that does not listen yet, and a
+// driver left to itself would rest for half a second before it tries again.
+func TestADroppedConnectionEndsTheLook(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var dropped atomic.Int32
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			dropped.Add(1)
+			conn.Close()
+		}
+	}()
+	_, err = endpoint.Mongo(t.Context(), "mongodb://"+l.Addr().String()+"/?directConnection=true")
+	require.ErrorContains(t, err, "ask MongoDB for its version: ")
+	require.NoError(t, l.Close())
+	<-done
+	require.EqualValues(t, 1, dropped.Load(), "how often it tried")
 }
 
 func TestHTTPServersAreToldApart(t *testing.T) {

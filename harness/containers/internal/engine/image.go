@@ -54,17 +54,14 @@ func ensureImage(ctx context.Context, c *client.Client, name string, tell func(s
 	if tell == nil {
 		tell = func(string) {}
 	}
-	here, err := HasImage(ctx, c, name)
-	if err != nil {
-		return Image{}, err
-	}
-	if !here {
+	found, err := c.ImageInspect(ctx, name)
+	if errdefs.IsNotFound(err) {
 		tell("pulling " + name)
 		if err := pull(ctx, c, name, tell, answer, stall); err != nil {
 			return Image{}, err
 		}
+		found, err = c.ImageInspect(ctx, name)
 	}
-	found, err := c.ImageInspect(ctx, name)
 	if err != nil {
 		return Image{}, fmt.Errorf("look at the image %s: %w", name, Explain(err))
 	}
