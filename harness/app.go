@@ -68,6 +68,7 @@ type runner interface {
 
 // RunHandler runs an app in this process and syncs it. A stack runs one app at a time.
 func (s *Stack) RunHandler(ctx context.Context, f HandlerFunc) error {
+	s.keepSecret(nil)
 	return s.runApp(ctx, func(env Env) runner { return &handlerRunner{env: env, f: f} })
 }
 
@@ -80,10 +81,11 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 		c.StartTimeout = appStartTimeout
 	}
 	c.Env = slices.Concat(c.Env, s.options.AppEnv)
+	s.keepSecret(c.Env)
 	said := &transcript{} // of all incarnations: what one said before it was killed explains what the next one finds
 	return s.runApp(ctx, func(env Env) runner {
 		return &commandRunner{
-			Command: c, env: env, path: s.options.AppPath, said: said,
+			Command: c, env: env, path: s.options.AppPath, said: said, redact: s.secrets.Load().Lines(),
 			logFile: filepath.Join(s.options.Dir, "app.log"),
 		}
 	})
@@ -164,7 +166,7 @@ func (s *Stack) startIncarnation(ctx context.Context, make func(Env) runner) (*a
 		if err = a.runner.start(ctx); err == nil {
 			break
 		}
-		err = fmt.Errorf("start the app: %w", errors.Join(err, a.runner.end(context.WithoutCancel(ctx), 0)))
+		err = fmt.Errorf("start the app: %w", s.redactError(errors.Join(err, a.runner.end(context.WithoutCancel(ctx), 0))))
 		if try == portTries || ctx.Err() != nil || !s.wires.robbed(a.env.Addr) {
 			return nil, err
 		}
@@ -176,7 +178,7 @@ func (s *Stack) startIncarnation(ctx context.Context, make func(Env) runner) (*a
 	go func() {
 		<-a.runner.died()
 		if err := a.runner.cause(); err != nil {
-			s.report(err)
+			s.report(s.redactError(err))
 		}
 	}()
 	return a, nil
@@ -323,7 +325,7 @@ func (s *Stack) sync(ctx context.Context, env Env) (err error) {
 		return err
 	}
 	_, err = s.api.Sync(ctx, served)
-	return err
+	return s.redactError(err)
 }
 
 // SyncError is why the app's last sync failed; nil where it did not, or where there was none.
@@ -443,6 +445,7 @@ type commandRunner struct {
 	env     Env
 	path    string
 	logFile string
+	redact  func(line string) string
 	process *proc.Process
 	said    *transcript
 }
@@ -485,7 +488,7 @@ func (t *transcript) since(at time.Time) []string {
 func (r *commandRunner) start(ctx context.Context) error {
 	p, err := proc.Start(ctx, proc.Spec{
 		Name: "app", Path: r.Args[0], Args: r.Args[1:], Dir: r.Dir,
-		Env: r.env.environ(r.Env), LogFile: r.logFile, OnLine: r.hear,
+		Env: r.env.environ(r.Env), LogFile: r.logFile, Redact: r.redact, OnLine: r.hear,
 	})
 	if err != nil {
 		return fmt.Errorf("run %s: %w", strings.Join(r.Args, " "), err)

@@ -42,7 +42,7 @@ func check(e Expectation, t *Trace, o JudgeOptions) *checker {
 
 // hop appends a hop and returns its index.
 func (c *checker) hop(depth int, state HopState, format string, args ...any) int {
-	c.hops = append(c.hops, Hop{Depth: depth, State: state, Text: fmt.Sprintf(format, args...)})
+	c.hops = append(c.hops, Hop{Depth: depth, State: state, Text: c.redact(fmt.Sprintf(format, args...))})
 	if state == HopBroken {
 		c.anomalies = append(c.anomalies, len(c.hops)-1)
 	}
@@ -52,7 +52,7 @@ func (c *checker) hop(depth int, state HopState, format string, args ...any) int
 // fail notes a difference at a hop. One that more time may mend is pending, until nothing more can happen.
 func (c *checker) fail(hop int, mendable bool, format string, args ...any) {
 	pending := mendable && !c.t.Quiet
-	c.findings = append(c.findings, finding{hop, fmt.Sprintf(format, args...), pending})
+	c.findings = append(c.findings, finding{hop, c.redact(fmt.Sprintf(format, args...)), pending})
 	if pending {
 		c.hops[hop].State = HopPending
 	} else {
@@ -61,7 +61,17 @@ func (c *checker) fail(hop int, mendable bool, format string, args ...any) {
 }
 
 func (c *checker) detail(hop int, lines ...string) {
-	c.hops[hop].Detail = append(c.hops[hop].Detail, lines...)
+	for _, line := range lines {
+		c.hops[hop].Detail = append(c.hops[hop].Detail, c.redact(line))
+	}
+}
+
+// redact leaves secrets out of a text. It comes before anything cuts the text, since half a secret is not found.
+func (c *checker) redact(text string) string {
+	if c.o.redact == nil {
+		return text
+	}
+	return c.o.redact(text)
 }
 
 func (c *checker) event() int {
@@ -106,7 +116,7 @@ func (c *checker) checkRuns(event int) {
 	for i, want := range c.e.Runs {
 		order[i] = i
 		for _, r := range c.t.runsOf(want.Function) {
-			if len(runDiffs(want, r)) == 0 {
+			if len(c.runDiffs(want, r)) == 0 {
 				choices[i]++
 			}
 		}
@@ -119,7 +129,7 @@ func (c *checker) checkRuns(event int) {
 			}
 			want := c.e.Runs[i]
 			for _, r := range c.t.runsOf(want.Function) {
-				if !c.runs[r] && (!satisfy || len(runDiffs(want, r)) == 0) {
+				if !c.runs[r] && (!satisfy || len(c.runDiffs(want, r)) == 0) {
 					assigned[i], c.runs[r] = r, true
 					break
 				}
@@ -204,7 +214,7 @@ func (c *checker) run(want *RunExpectation, r *TraceRun) {
 	if want == nil {
 		return
 	}
-	for _, d := range runDiffs(*want, r) {
+	for _, d := range c.runDiffs(*want, r) {
 		at := h
 		if d.step != "" {
 			var ok bool
@@ -248,7 +258,7 @@ func (r *RunExpectation) allowsFailureOf(step string) bool {
 // diff is one way in which a run is not as expected: of the run itself, or of one of its steps.
 type diff struct{ step, text string }
 
-func runDiffs(want RunExpectation, r *TraceRun) []diff {
+func (c *checker) runDiffs(want RunExpectation, r *TraceRun) []diff {
 	var diffs []diff
 	add := func(step, format string, args ...any) {
 		diffs = append(diffs, diff{step, fmt.Sprintf(format, args...)})
@@ -269,7 +279,7 @@ func runDiffs(want RunExpectation, r *TraceRun) []diff {
 		} else if ws.Attempts != 0 && ws.Attempts != len(s.Attempts) {
 			add(ws.ID, "%s: it was tried %s, want %d", what, count(len(s.Attempts), "time", "times"), ws.Attempts)
 		}
-		if text := outputDiff(ws.Output, s.Output); text != "" {
+		if text := c.outputDiff(ws.Output, s.Output); text != "" {
 			add(ws.ID, "%s: %s", what, text)
 		}
 		if !strings.Contains(s.Error, ws.Error) {
@@ -280,7 +290,7 @@ func runDiffs(want RunExpectation, r *TraceRun) []diff {
 	if want.Status != "" && want.Status != r.Status {
 		add("", "%s: status is %s, want %s%s", what, r.Status, want.Status, because(r.Error))
 	}
-	if text := outputDiff(want.Output, r.Output); text != "" {
+	if text := c.outputDiff(want.Output, r.Output); text != "" {
 		add("", "%s: %s", what, text)
 	}
 	if !strings.Contains(r.Error, want.Error) {
@@ -308,7 +318,7 @@ func (r *TraceRun) stepIDs() string {
 }
 
 // outputDiff says how got differs from want, or returns "". Of an object only the fields that want names count.
-func outputDiff(want, got json.RawMessage) string {
+func (c *checker) outputDiff(want, got json.RawMessage) string {
 	if len(want) == 0 {
 		return ""
 	}
@@ -321,43 +331,43 @@ func outputDiff(want, got json.RawMessage) string {
 			return fmt.Sprintf("the output is not JSON: %v", err)
 		}
 	}
-	if where := mismatch("output", w, g); where != "" {
+	if where := c.mismatch("output", w, g); where != "" {
 		return where
 	}
 	return ""
 }
 
 // mismatch returns the first place where got is not as want says.
-func mismatch(at string, want, got any) string {
+func (c *checker) mismatch(at string, want, got any) string {
 	w, ok := want.(map[string]any)
 	if !ok {
 		if reflect.DeepEqual(want, got) {
 			return ""
 		}
-		return fmt.Sprintf("%s is %s, want %s", at, compact(got), compact(want))
+		return fmt.Sprintf("%s is %s, want %s", at, c.compact(got), c.compact(want))
 	}
 	g, ok := got.(map[string]any)
 	if !ok {
-		return fmt.Sprintf("%s is %s, want an object with %s", at, compact(got), compact(want))
+		return fmt.Sprintf("%s is %s, want an object with %s", at, c.compact(got), c.compact(want))
 	}
 	for _, key := range slices.Sorted(maps.Keys(w)) {
 		v, ok := g[key]
 		if !ok {
-			return fmt.Sprintf("%s has no field %q, want %s", at, key, compact(w[key]))
+			return fmt.Sprintf("%s has no field %q, want %s", at, key, c.compact(w[key]))
 		}
-		if text := mismatch(at+"."+key, w[key], v); text != "" {
+		if text := c.mismatch(at+"."+key, w[key], v); text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-func compact(v any) string {
+func (c *checker) compact(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Sprint(v)
 	}
-	return shorten(string(data), 200)
+	return shorten(c.redact(string(data)), 200)
 }
 
 func addresses(list []*mail.Address) string {

@@ -28,8 +28,8 @@ func (c *checker) checkMail() {
 		if c.mails[m] || !c.e.NoOtherMail {
 			continue
 		}
-		h := c.hop(1, HopOK, "%s", describe(m))
-		c.fail(h, false, "there is an email that was not expected: %s", describe(m))
+		h := c.hop(1, HopOK, "%s", c.describe(m))
+		c.fail(h, false, "there is an email that was not expected: %s", c.describe(m))
 	}
 }
 
@@ -42,7 +42,7 @@ func (c *checker) absent(want MailExpectation) {
 	}
 	for _, m := range found {
 		c.mails[m] = true
-		h := c.hop(1, HopOK, "%s", describe(m))
+		h := c.hop(1, HopOK, "%s", c.describe(m))
 		c.fail(h, false, "there is an email to %s, want none: subject %q", want.To, m.Subject)
 	}
 }
@@ -68,7 +68,7 @@ func (c *checker) present(want MailExpectation) {
 		c.missingMail(want)
 	case len(like) == 0:
 		c.mails[nearest] = true
-		h := c.hop(1, HopOK, "%s", describe(nearest))
+		h := c.hop(1, HopOK, "%s", c.describe(nearest))
 		for _, d := range nearestDiffs {
 			c.fail(h, true, "email to %s: %s", want.To, d)
 			c.detail(h, d)
@@ -76,7 +76,7 @@ func (c *checker) present(want MailExpectation) {
 	default:
 		for _, m := range like {
 			c.mails[m] = true
-			h := c.hop(1, HopOK, "%s", describe(m))
+			h := c.hop(1, HopOK, "%s", c.describe(m))
 			if want.Copies > 0 && len(like) != want.Copies {
 				// Too few may become enough; too many stay too many.
 				c.fail(h, len(like) < want.Copies, "email to %s: there are %d of it, want %d", want.To, len(like), want.Copies)
@@ -112,19 +112,19 @@ func (c *checker) insteadOf() []string {
 	}
 	var lines []string
 	for i := range c.t.Mail {
-		lines = append(lines, "this event sent: "+describe(&c.t.Mail[i]))
+		lines = append(lines, "this event sent: "+c.describe(&c.t.Mail[i]))
 	}
 	if c.t.OtherMailCount > 0 {
 		lines = append(lines, fmt.Sprintf("since the event the inbox got %d of something else, the last of them:", c.t.OtherMailCount))
 		for _, m := range c.t.OtherMail {
-			lines = append(lines, fmt.Sprintf("  to %s: %q", strings.Join(m.To, ", "), shorten(m.Subject, 80)))
+			lines = append(lines, fmt.Sprintf("  to %s: %q", strings.Join(m.To, ", "), shorten(c.redact(m.Subject), 80)))
 		}
 	}
 	return lines
 }
 
-func describe(m *TraceMail) string {
-	text := fmt.Sprintf("email to %s: %q", strings.Join(m.Envelope.To, ", "), shorten(m.Subject, 80))
+func (c *checker) describe(m *TraceMail) string {
+	text := fmt.Sprintf("email to %s: %q", strings.Join(m.Envelope.To, ", "), shorten(c.redact(m.Subject), 80))
 	if m.Inferred {
 		text += " (tied to this event by recipient and time, not by a header)"
 	}
@@ -143,12 +143,12 @@ func (c *checker) mailDiffs(want MailExpectation, m *TraceMail) []string {
 	}
 	for _, piece := range want.Text {
 		if !strings.Contains(m.Text, piece) {
-			add("%s", lacks("text", m.Text, piece))
+			add("%s", lacks("text", c.redact(m.Text), c.redact(piece)))
 		}
 	}
 	for _, piece := range want.HTML {
 		if !strings.Contains(m.HTML, piece) {
-			add("%s", lacks("HTML", m.HTML, piece))
+			add("%s", lacks("HTML", c.redact(m.HTML), c.redact(piece)))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want.Headers)) {
@@ -159,14 +159,22 @@ func (c *checker) mailDiffs(want MailExpectation, m *TraceMail) []string {
 	if want.Golden != "" {
 		if c.o.Golden == nil {
 			add("golden %q cannot be compared: the judge was given no goldens", want.Golden)
-		} else if err := c.o.Golden(want.Golden, m); err != nil {
+		} else if err := c.o.Golden(want.Golden, c.shown(m)); err != nil {
 			add("%v", err)
 		}
 	}
-	for _, f := range mailcheck.Run(m.Message, want.Checks, mailcheck.Options{Resolve: c.o.Resolve}) {
+	for _, f := range mailcheck.Run(c.shown(m).Message, want.Checks, mailcheck.Options{Resolve: c.o.Resolve}) {
 		add("check %s", f)
 	}
 	return diffs
+}
+
+// shown is an email as others may see it.
+func (c *checker) shown(m *TraceMail) *TraceMail {
+	if c.o.show == nil {
+		return m
+	}
+	return c.o.show(m)
 }
 
 // excerptLines is how many lines of a body a message shows.

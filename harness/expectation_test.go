@@ -64,6 +64,6 @@ func TestOutputDiff(t *testing.T) {
 		{``, `{"a":1}`, ""},
 	}
 	for _, test := range tests {
-		require.Equal(t, test.diff, outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
+		require.Equal(t, test.diff, (&checker{}).outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
 	}
 }

@@ -23,6 +23,10 @@ type JudgeOptions struct {
 	// Resolve says why there is no page at a URL that an email links to, for the check "resolve". Nil: pages of the app
 	// and of this machine are asked for, and links to others pass.
 	Resolve func(url string) error
+
+	// redact and show leave secrets out of a text and an email. Nil: they are left as they are.
+	redact func(text string) string
+	show   func(*TraceMail) *TraceMail
 }
 
 // judgeTimeout is the default of JudgeOptions.Timeout.
@@ -37,6 +41,12 @@ const judgeTimeout = 10 * time.Second
 // has ended, and the inbox has been read to its end since. Where that cannot be known in time, the verdict is
 // [CannotBeJudged].
 func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o JudgeOptions) (*Verdict, error) {
+	v, err := s.judge(ctx, eventID, e, o)
+	return s.redactVerdict(v), s.redactError(err)
+}
+
+// judge is Judge, with the secrets in the verdict: what an expectation says of them is compared with what they are.
+func (s *Stack) judge(ctx context.Context, eventID string, e Expectation, o JudgeOptions) (*Verdict, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
@@ -48,6 +58,7 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 		pages := mailcheck.NewResolver(env.AppURL)
 		o.Resolve = func(url string) error { return pages.Resolve(ctx, url) }
 	}
+	o.redact, o.show = s.Redact, s.redactMail
 	began := time.Now()
 	s.ledger.claim(keyRoot(eventID))
 	tr := s.newTracer(eventID, e.recipients())
@@ -88,7 +99,8 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e Expectation, o Judg
 func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string) (*Trace, error) {
 	tr := s.newTracer(eventID, recipients)
 	defer tr.close()
-	return tr.take(ctx)
+	trace, err := tr.take(ctx)
+	return s.redactTrace(trace), s.redactError(err)
 }
 
 // lastLook bounds the look at how things stand when the time is up.

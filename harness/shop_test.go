@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/smtp"
 	"os"
@@ -26,7 +27,38 @@ var suite = harnesstest.New(harnesstest.Options{
 	Handler:  newShop,
 })
 
-func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(serveVariable) != "" {
+		fmt.Println(serveShop())
+		os.Exit(3)
+	}
+	os.Exit(suite.Main(m))
+}
+
+// serveVariable makes this test binary the shop as a program.
+const serveVariable = "SHOP_SERVE"
+
+// shopProgram is the shop as a program, with further variables.
+func shopProgram(env ...string) harness.Command {
+	return harness.Command{Args: []string{os.Args[0]}, Env: append(env, serveVariable+"=1")}
+}
+
+// serveShop serves the shop as its environment says, and prints what nobody may see.
+func serveShop() error {
+	fmt.Println("the key is", os.Getenv("SHOP_API_KEY"), "and the database", os.Getenv("SHOP_DB"))
+	fmt.Println("AUTH PLAIN AGtpbQBzZWNyZXQ=")
+	if os.Getenv("SHOP_FAIL") != "" {
+		return errors.New("it cannot start")
+	}
+	h, err := newShop(context.Background(), harness.Env{
+		InngestURL: os.Getenv("INNGEST_DEV"), EventKey: os.Getenv("INNGEST_EVENT_KEY"),
+		SMTPAddr: net.JoinHostPort(os.Getenv("MAIL_HOST"), os.Getenv("MAIL_PORT")),
+	})
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), h)
+}
 
 // order is the data of the events that the shop's functions listen for.
 type order struct {
@@ -72,6 +104,18 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 		_, err := client.Send(ctx, e) // past the steps
 		return "forwarded", err
 	})
+	add("blab", "shop/blabbed", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		key := os.Getenv("SHOP_API_KEY")
+		fmt.Println("the key is", key, "and the database", os.Getenv("SHOP_DB"))
+		fmt.Println("AUTH PLAIN AGtpbQBzZWNyZXQ=")
+		if _, err := step.Run(ctx, "tell", func(context.Context) (string, error) { return key, nil }); err != nil {
+			return nil, err
+		}
+		return step.Run(ctx, "write", func(context.Context) (string, error) {
+			err := sendText(env.SMTPAddr, in.Event.Data.To, in.InputCtx.RunID, "Your key is "+key+".")
+			return "", errors.Join(err, errors.New("refused with "+key))
+		})
+	})
 	add("sleep", "shop/slept", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		step.Sleep(ctx, "a-day", 24*time.Hour)
 		return "rested", nil
@@ -95,4 +139,9 @@ func send(addr string, o order, run string) error {
 	}
 	text := fmt.Sprintf("From: shop@shop.test\r\nTo: %s\r\nSubject: Your order\r\n%s\r\nThank you.\r\n", o.To, header)
 	return smtp.SendMail(addr, nil, "shop@shop.test", []string{o.To}, []byte(text))
+}
+
+func sendText(addr, to, run, text string) error {
+	message := fmt.Sprintf("From: shop@shop.test\r\nTo: %s\r\nSubject: A word\r\nX-Inngest-Run-Id: %s\r\n\r\n%s\r\n", to, run, text)
+	return smtp.SendMail(addr, nil, "shop@shop.test", []string{to}, []byte(message))
 }

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -71,6 +73,8 @@ type Stack struct {
 	// attached says that the servers go on when the stack is closed.
 	attached bool
 
+	secrets atomic.Pointer[secret.Set]
+
 	died chan error
 	life context.Context // ends when Close begins
 	end  context.CancelFunc
@@ -95,6 +99,7 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 	}
 	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1), changing: make(chan struct{}, 1)}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.keepSecret(nil)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -324,11 +329,16 @@ func (s *Stack) State() State {
 // Taps are the recording proxies; nil on a stack without them.
 func (s *Stack) Taps() *tap.Set { return s.wires.taps }
 
-// Tail returns the last lines of a service's log, oldest first. An app that runs as a handler in this process logs
+// Tail returns the last lines of a service's log, oldest first, without secrets. An app that runs as a handler in this process logs
 // where the test does: it has none.
 func (s *Stack) Tail(name Service) []string {
 	if name != App {
-		return s.servers.Tail(name)
+		redact := s.secrets.Load().Lines()
+		var tail []string
+		for _, line := range s.servers.Tail(name) {
+			tail = append(tail, redact(line))
+		}
+		return tail
 	}
 	if a := s.current(); a != nil {
 		return a.runner.tail()

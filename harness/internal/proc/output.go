@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,13 +14,15 @@ const maxLine = 64 << 10
 
 // output carries what a child writes to its log file, whole, and to a ring of its last lines.
 type output struct {
-	pipe    *os.File // the end we read
-	file    *os.File // nil: no log file
+	pipe    *os.File            // the end we read
+	file    *os.File            // nil: no log file
+	redact  func(string) string // nil: nothing is left out
 	onLine  func(string)
 	limit   int
 	drained chan struct{} // closed when pump has read the last of it
 
-	partial []byte // the line being read; pump's own
+	unread  []byte // what redact waits for the rest of; pump's own, as is
+	partial []byte // the line being read
 
 	mu      sync.Mutex
 	lines   []string // a ring once it has limit entries
@@ -33,14 +36,45 @@ func (o *output) pump() {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := o.pipe.Read(buf)
-		o.log(buf[:n])
-		o.split(buf[:n])
+		if o.redact == nil {
+			o.take(buf[:n])
+		} else {
+			o.takeRedacted(buf[:n], err != nil)
+		}
 		if err != nil {
 			if len(o.partial) > 0 {
 				o.endLine()
 			}
 			return
 		}
+	}
+}
+
+func (o *output) take(b []byte) {
+	o.log(b)
+	o.split(b)
+}
+
+// takeRedacted passes on whole lines, and pieces of those that are too long to wait for their end. last says that
+// nothing will follow.
+func (o *output) takeRedacted(b []byte, last bool) {
+	o.unread = append(o.unread, b...)
+	for len(o.unread) > 0 {
+		end := bytes.IndexByte(o.unread, '\n')
+		if end < 0 && len(o.unread) < maxLine && !last {
+			return
+		}
+		line, rest, ended := bytes.Cut(o.unread, []byte{'\n'})
+		if end < 0 || end > maxLine {
+			cut := min(len(line), maxLine)
+			line, rest, ended = o.unread[:cut], o.unread[cut:], false
+		}
+		text := o.redact(strings.TrimSuffix(string(line), "\r"))
+		if ended {
+			text += "\n"
+		}
+		o.take([]byte(text))
+		o.unread = rest
 	}
 }
 

@@ -46,6 +46,10 @@ type Spec struct {
 	// TailLines is how many lines of output are kept in memory; 0: 200.
 	TailLines int
 
+	// Redact is given every line of output, without its line end, and returns what is logged, kept and handed on of it.
+	// It is called as OnLine is. Of lines over 64 KiB it gets pieces. Nil: all of it.
+	Redact func(line string) string
+
 	// OnLine is called with every line of output, without its line end, one call at a time. While it runs no output
 	// is read, so one that blocks for long blocks the child. It must not call Stop. May be nil.
 	OnLine func(line string)
@@ -130,7 +134,7 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 
 // openOutput prepares the log and the pipe, and returns the end that the child writes to.
 func (p *Process) openOutput() (*os.File, error) {
-	p.output = &output{onLine: p.spec.OnLine, limit: p.spec.TailLines, drained: make(chan struct{})}
+	p.output = &output{redact: p.spec.Redact, onLine: p.spec.OnLine, limit: p.spec.TailLines, drained: make(chan struct{})}
 	if p.output.limit == 0 {
 		p.output.limit = defaultTailLines
 	}

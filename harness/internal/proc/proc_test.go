@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -440,6 +441,20 @@ func TestOutput(t *testing.T) {
 		info, err := os.Stat(log)
 		require.NoError(t, err)
 		require.EqualValues(t, 2*(length+len("0:\n")), info.Size())
+	})
+	t.Run("what is redacted is nowhere", func(t *testing.T) {
+		t.Parallel()
+		log := filepath.Join(t.TempDir(), "log")
+		c := run(t, "exit", proc.Spec{
+			Args: []string{"0", "one secret\r", "", strings.Repeat("x", 100_000) + " secret", "last"}, LogFile: log,
+			Redact: func(line string) string { return strings.ReplaceAll(line, "secret", "***") },
+		})
+		c.await(t)
+		require.True(t, slices.Equal([]string{"one ***", "", strings.Repeat("x", 64<<10), "last"}, c.Tail()))
+		require.Equal(t, "one ***", c.line(t, ""))
+		text, err := os.ReadFile(log)
+		require.NoError(t, err)
+		require.True(t, "one ***\n\n"+strings.Repeat("x", 100_000)+" ***\nlast\n" == string(text))
 	})
 	t.Run("line ends", func(t *testing.T) {
 		t.Parallel()

@@ -1,0 +1,148 @@
+package secret
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Mask stands where something was left out.
+const Mask = "***"
+
+// A Set is the secrets of one program. It never changes, and is safe for concurrent use. The nil Set knows no values, and
+// leaves out what can be told by its form alone.
+type Set struct {
+	values []string // the longest first, since one may be part of another
+	// words are values so short that they may stand within an ordinary word: they are looked for as whole words.
+	words []string
+}
+
+const (
+	// shortest is the length from which a value counts: a shorter one is everywhere.
+	shortest = 4
+	// sure is the length from which a value is no part of another word by chance.
+	sure = 8
+)
+
+// secretName matches the names of variables that hold secrets.
+var secretName = regexp.MustCompile(`(?i)(^|_)((API|ACCESS|PRIVATE|SIGNING)?KEYS?|TOKENS?|PASS|PASSWD|PASSWORD|PASSPHRASE|SECRETS?|CREDENTIALS?)(_(FALLBACK|OLD|PREVIOUS|NEXT|NEW|[0-9]+))?$`)
+
+// Of returns the secrets among variables, as "KEY=value". Values that are public are none, whatever the name.
+func Of(env []string, public ...string) *Set {
+	found := map[string]bool{}
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		if secretName.MatchString(name) {
+			found[value] = true
+		}
+		if u, err := url.Parse(value); err == nil && u.User != nil {
+			if password, ok := u.User.Password(); ok {
+				found[password] = true
+			}
+		}
+	}
+	s := &Set{}
+	for value := range found {
+		if utf8.RuneCountInString(value) < shortest || slices.Contains(public, value) {
+			continue
+		}
+		for _, form := range forms(value) {
+			if utf8.RuneCountInString(form) < sure {
+				s.words = append(s.words, form)
+			} else {
+				s.values = append(s.values, form)
+			}
+		}
+	}
+	for _, list := range []*[]string{&s.values, &s.words} {
+		slices.SortFunc(*list, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
+		*list = slices.Compact(*list)
+	}
+	return s
+}
+
+// forms are the ways in which a value may be written.
+func forms(value string) []string {
+	all := []string{value, url.QueryEscape(value), url.PathEscape(value), base64.StdEncoding.EncodeToString([]byte(value))}
+	if quoted, err := json.Marshal(value); err == nil {
+		all = append(all, string(quoted[1:len(quoted)-1]))
+	}
+	var plain strings.Builder
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	if e.Encode(value) == nil {
+		all = append(all, strings.Trim(strings.TrimSpace(plain.String()), `"`))
+	}
+	return all
+}
+
+// credentials are a URI's user and password.
+var credentials = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:"'<>]*:[^\s/@"'<>]+@`)
+
+// Text returns a text with its secrets left out. It may have several lines; for one that comes line by line see
+// [Set.Lines].
+func (s *Set) Text(text string) string {
+	text = s.valuesLeftOut(text)
+	if !strings.Contains(text, "\n") || !speaksOfLogin(text) {
+		return dialogue(text)
+	}
+	redact := lines()
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(redact(line))
+	}
+	return b.String()
+}
+
+// Lines returns a function that does what Text does, for lines that come one after the other. It is for one goroutine.
+func (s *Set) Lines() func(line string) string {
+	redact := lines()
+	return func(line string) string { return redact(s.valuesLeftOut(line)) }
+}
+
+func (s *Set) valuesLeftOut(text string) string {
+	if strings.Contains(text, "://") {
+		text = credentials.ReplaceAllString(text, "${1}"+Mask+"@")
+	}
+	if s == nil {
+		return text
+	}
+	for _, v := range s.values {
+		text = strings.ReplaceAll(text, v, Mask)
+	}
+	for _, w := range s.words {
+		text = replaceWord(text, w)
+	}
+	return text
+}
+
+// replaceWord masks a word where no letter or digit stands before or behind it.
+func replaceWord(text, word string) string {
+	if !strings.Contains(text, word) {
+		return text
+	}
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, word)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		last, _ := utf8.DecodeLastRuneInString(before)
+		next, _ := utf8.DecodeRuneInString(after)
+		if letter(last) || letter(next) {
+			b.WriteString(word)
+		} else {
+			b.WriteString(Mask)
+		}
+		text = after
+	}
+}
+
+func letter(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
