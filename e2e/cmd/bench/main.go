@@ -61,6 +61,7 @@ func run(ctx context.Context, n, starts int, out string) error {
 	if len(chosen()) > 1 {
 		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchBackends(ctx, chosen(), n) })
 	}
+	parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchDashboard(ctx, min(n, mostEmails)) }, benchReport)
 	for _, part := range parts {
 		figures, err := part(ctx)
 		if err != nil {

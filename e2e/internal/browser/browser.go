@@ -23,7 +23,7 @@ const timeout = 3 * time.Minute
 
 // Open opens a tab of this size, in a browser of its own. cancel closes both.
 func Open(ctx context.Context, width, height int) (tab context.Context, cancel func(), err error) {
-	program, err := find()
+	program, err := Find()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,7 +46,8 @@ func Open(ctx context.Context, width, height int) (tab context.Context, cancel f
 	return tab, func() { cancelTab(); cancelBrowser(); cancelTime() }, nil
 }
 
-func find() (string, error) {
+// Find returns the program that Open starts; where there is none, an error that says what to install.
+func Find() (string, error) {
 	if program := os.Getenv("CHROMIUM_BIN"); program != "" {
 		return program, nil
 	}

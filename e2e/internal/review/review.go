@@ -32,6 +32,7 @@ type reviewed struct {
 	group   string // typical or hostile
 	plant   fixtures.Plant
 	created app.Request
+	event   string // of the notification
 	began   time.Time
 }
 
@@ -56,6 +57,13 @@ func Write(ctx context.Context, out io.Writer, stack *harness.Stack, dir, golden
 		all[i].began = time.Now()
 		if all[i].created, err = create(ctx, env.AppURL, all[i].Request); err != nil {
 			return nil, err
+		}
+	}
+	// Each event is asked for before the first is judged: they are all there because of a request, and not because of a
+	// run that goes on while they are sent.
+	for i := range all {
+		if all[i].event, err = awaitEvent(ctx, stack, all[i].created); err != nil {
+			return nil, fmt.Errorf("%s/%s: %w", all[i].group, all[i].Name, err)
 		}
 	}
 	var wrong []error
@@ -95,6 +103,12 @@ func requests() []reviewed {
 	return all
 }
 
+func awaitEvent(ctx context.Context, stack *harness.Stack, r app.Request) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return stack.AwaitEvent(ctx, app.EventID(r.ID, 1))
+}
+
 // judge waits for what becomes of a request and returns the record of it.
 func (r reviewed) judge(ctx context.Context, stack *harness.Stack, set *golden.Set) (report.Record, error) {
 	record := report.Record{
@@ -102,11 +116,7 @@ func (r reviewed) judge(ctx context.Context, stack *harness.Stack, set *golden.S
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	event, err := stack.AwaitEvent(ctx, app.EventID(r.created.ID, 1))
-	if err != nil {
-		return record, fmt.Errorf("%s: %w", record.Test, err)
-	}
-	v, err := stack.Judge(ctx, event, r.expectation(), harness.JudgeOptions{})
+	v, err := stack.Judge(ctx, r.event, r.expectation(), harness.JudgeOptions{})
 	if err != nil {
 		return record, fmt.Errorf("%s: %w", record.Test, err)
 	}
