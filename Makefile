@@ -47,7 +47,7 @@ e2e: tools ## the end-to-end tests alone
 golden: tools ## rewrite the golden emails from what the app sends now
 	HARNESS_UPDATE=1 go test -count=1 -run TestEveryTypicalRequest ./e2e
 
-bench: tools ## measure: stack start, event to email, beside their floors
+bench: tools ## measure: stack start, event to email, dashboard, report, beside their floors
 	go run ./e2e/cmd/bench
 
 compose-up: ## the compose project: the app and its servers, kept up
