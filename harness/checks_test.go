@@ -34,3 +34,18 @@ func TestChecksOfAnEmail(t *testing.T) {
 	e.Mail[0].Checks = []mailcheck.Check{mailcheck.Size}
 	require.Empty(t, check(e, good(links), o).findings, "what is not asked for asserts nothing")
 }
+
+func TestARecordedTraceIsJudgedWithoutAStack(t *testing.T) {
+	t.Parallel()
+	v, err := confirmed(nil).Check(good(nil), JudgeOptions{})
+	require.NoError(t, err)
+	require.NoError(t, v.Err())
+
+	v, err = confirmed(nil).Check(good(func(tr *Trace) { tr.Mail = nil; tr.Quiet, tr.Unquiet = false, "it was taken too early" }), JudgeOptions{})
+	require.NoError(t, err)
+	require.Equal(t, Broken, v.Outcome)
+	require.NotContains(t, v.Why, "within", "nobody has waited")
+
+	_, err = Expectation{}.Check(good(nil), JudgeOptions{})
+	require.ErrorContains(t, err, "it asserts nothing")
+}

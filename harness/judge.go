@@ -123,25 +123,45 @@ func (s *Stack) atDeadline(ctx context.Context, tr *tracer, e Expectation, o Jud
 		return &Verdict{Outcome: CannotBeJudged, Why: why, Took: took, Trace: trace}, nil
 	}
 	c := check(e, trace, o)
-	switch {
-	case trace.Event == nil && len(trace.Runs) == 0:
+	if trace.Event == nil && len(trace.Runs) == 0 {
 		v := c.verdict(CannotBeJudged, took)
 		v.Why = fmt.Sprintf("the Inngest server knows no event %s: give the id that sending the event returned, and ask the server that it was sent to", tr.eventID)
 		return v, nil
+	}
+	return c.last(took, o.Timeout), nil
+}
+
+// Check holds the expectation against a trace that is as complete as it will be: one that was recorded, or that of an
+// executor in this process. The verdict is the one that [Stack.Judge] gives when its time is up. The error says that the
+// expectation is not valid. Of the options those for emails count.
+func (e Expectation) Check(t *Trace, o JudgeOptions) (*Verdict, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	return check(e, t, o).last(0, 0), nil
+}
+
+// last is the verdict when there is nothing more to wait for; waited is how long it was waited for.
+func (c *checker) last(took, waited time.Duration) *Verdict {
+	switch {
 	case len(c.findings) > 0:
 		v := c.verdict(Broken, took)
-		if !c.broken() {
-			v.Why += fmt.Sprintf(" (within %v)", o.Timeout)
+		if !c.broken() && waited > 0 {
+			v.Why += fmt.Sprintf(" (within %v)", waited)
 		}
-		return v, nil
-	case trace.Quiet && c.doubt() != "":
-		return c.doubtful(took), nil
-	case trace.Quiet || !e.negative():
-		return c.verdict(Holds, took), nil
+		return v
+	case c.t.Quiet && c.doubt() != "":
+		return c.doubtful(took)
+	case c.t.Quiet || !c.e.negative():
+		return c.verdict(Holds, took)
 	default:
 		v := c.verdict(CannotBeJudged, took)
-		v.Why = fmt.Sprintf("nothing contradicts it, but after %v more may still happen: %s", o.Timeout, trace.Unquiet)
-		return v, nil
+		after := ""
+		if waited > 0 {
+			after = fmt.Sprintf(" after %v", waited)
+		}
+		v.Why = fmt.Sprintf("nothing contradicts it, but%s more may still happen: %s", after, c.t.Unquiet)
+		return v
 	}
 }
 

@@ -381,6 +381,13 @@ func (t *tracer) readRun(ctx context.Context, r *tracedRun, struck bool) error {
 	return t.follow(ctx, r)
 }
 
+// NewTraceRun returns a run that an event started as the server tells of it.
+func NewTraceRun(eventID string, r inngestapi.Run, t inngestapi.RunTrace) TraceRun {
+	run := tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: eventID, Steps: steps(t)}}
+	run.update(r)
+	return run.TraceRun
+}
+
 func steps(trace inngestapi.RunTrace) []TraceStep {
 	all := make([]TraceStep, 0, len(trace.Steps))
 	for _, s := range trace.Steps {

@@ -11,4 +11,8 @@
 //
 // or lets it jump by itself, so that no sleep and no retry takes time: Options.Pace. Times that the stack tells stay those
 // of the wall clock either way, since traces hold them against the times of emails: what was jumped over takes none.
+//
+// Where not even a database is needed, a [Workbench] has a Sim, a mailbox and the taps in the test's own process: expectations
+// of an app's functions are then judged within milliseconds. [Recording] lets a trace, from whatever stack, be replayed against
+// changed code.
 package simstack

@@ -1,0 +1,134 @@
+package functions_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+var (
+	made  = &plants{all: map[string]*plant{}}
+	suite = harnesstest.New(harnesstest.Options{Backends: []harness.Backend{local.New(local.Options{})}, Fixed: true, Handler: made.app, Pool: 1})
+)
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+// TestOnSim plays the rows in this process.
+func TestOnSim(t *testing.T) {
+	t.Parallel()
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorkbench(t)
+			s := newScene(t, made.at(w.Env().AppURL))
+			r.play(s, w.Taps(), func(a act) *harness.Verdict { return judge(t, w, a) })
+		})
+	}
+}
+
+func newWorkbench(t *testing.T) *simstack.Workbench {
+	t.Helper()
+	w, err := simstack.NewWorkbench(t.Context(), made.app, simstack.WorkbenchOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close(context.WithoutCancel(t.Context()))) })
+	return w
+}
+
+func judge(t *testing.T, w *simstack.Workbench, a act) *harness.Verdict {
+	t.Helper()
+	id, err := w.Sim().Send(t.Context(), sim.Event{ID: a.event.ID, Name: a.event.Name, Data: a.event.Data})
+	require.NoError(t, err)
+	v, err := w.Judge(t.Context(), id, a.want, harness.JudgeOptions{})
+	require.NoError(t, err)
+	return v
+}
+
+// TestOnAServer plays the rows on the real server: those that break something on a stack of their own.
+func TestOnAServer(t *testing.T) {
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			play := func(t *harnesstest.T) {
+				r.play(newScene(t, made.at(t.Env().AppURL)), t.Stack.Taps(), func(a act) *harness.Verdict {
+					return t.Judge(t.Send(a.event), a.want, harness.JudgeOptions{Timeout: patience})
+				})
+			}
+			if len(r.faults) > 0 {
+				suite.RunAlone(t, nil, play)
+			} else {
+				suite.Run(t, play)
+			}
+		})
+	}
+}
+
+// patience is more than the real server's shortest ladder of retries takes, a second each.
+const patience = 30 * time.Second
+
+// play plays the row. judged sends an act's event and judges what comes of it.
+func (r row) play(s *scene, taps *tap.Set, judged func(act) *harness.Verdict) {
+	s.t.Helper()
+	for _, f := range r.faults {
+		_, err := taps.Inject(f)
+		require.NoError(s.t, err)
+	}
+	if r.arrange != nil {
+		r.arrange(s)
+	}
+	for i, a := range r.acts(s) {
+		if a.before != nil {
+			a.before()
+		}
+		require.NoError(s.t, judged(a).Err(), "event %d", i+1)
+	}
+	r.after(s, s.notification())
+}
+
+// TestTheWholeLadder shows what the real server's least retry interval hides: how long each retry waits.
+func TestTheWholeLadder(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t)
+	s := newScene(t, made.at(w.Env().AppURL))
+	_, err := w.Taps().Inject(tap.Fault{At: tap.AtConnect, Do: tap.Reply, Code: 421, Text: "too busy", Times: -1})
+	require.NoError(t, err)
+	v := judge(t, w, act{event: s.own(), want: failsAt(send, attempts, "too busy")(s)})
+	require.NoError(t, v.Err())
+	steps := v.Trace.Runs[0].Steps
+	tries := steps[len(steps)-1].Attempts
+	const jitter = 30 * time.Second
+	for i, pause := range []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute} {
+		waited := tries[i+1].Started.Sub(tries[i].Ended)
+		require.True(t, waited >= pause && waited <= pause+jitter, "retry %d came after %v, not %v and up to %v more", i+1, waited, pause, jitter)
+	}
+}
+
+// BenchmarkOnSim measures a run of the app's function: event to email, through the taps and over SMTP.
+func BenchmarkOnSim(b *testing.B) {
+	w, err := simstack.NewWorkbench(b.Context(), made.app, simstack.WorkbenchOptions{})
+	require.NoError(b, err)
+	defer w.Close(b.Context())
+	p := made.at(w.Env().AppURL)
+	for b.Loop() {
+		s := newScene(b, p)
+		e := s.own()
+		if _, err := w.Sim().Send(b.Context(), sim.Event{ID: e.ID, Name: e.Name, Data: e.Data}); err != nil {
+			b.Fatal(err)
+		}
+		if err := w.Sim().Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if n := s.notification(); n.SentAt.IsZero() {
+			b.Fatal(fmt.Errorf("nothing was sent: %+v", n))
+		}
+	}
+}

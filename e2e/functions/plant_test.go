@@ -1,0 +1,221 @@
+package functions_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/email"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/app/storetest"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+const sendTimeout = 3 * time.Second
+
+var pace = app.Pace{
+	DispatchLease: time.Hour, RedispatchAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
+}
+
+// plants are the apps that have been made, by the address at which they are reached.
+type plants struct {
+	mu  sync.Mutex
+	all map[string]*plant
+}
+
+// plant is an app with its functions and a store in memory.
+type plant struct{ store *store }
+
+// app makes one. It is a [harness.HandlerFunc].
+func (p *plants) app(ctx context.Context, env harness.Env) (http.Handler, error) {
+	one := &plant{store: &store{Memory: storetest.NewMemory(), faults: map[string]*storeFault{}}}
+	client, handler, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: env.InngestURL, APIURL: env.InngestURL, EventKey: env.EventKey})
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(env.SMTPAddr)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	smtp, err := email.NewSMTP(email.SMTPOptions{Host: host, Port: number, Timeout: sendTimeout})
+	if err != nil {
+		return nil, err
+	}
+	base, err := url.Parse(env.AppURL)
+	if err != nil {
+		return nil, err
+	}
+	links, err := app.NewLinks(base, "", "an api token of some length")
+	if err != nil {
+		return nil, err
+	}
+	err = functions.Register(client, functions.Deps{
+		Store: one.store, Mailer: smtp, Links: links, Logger: slog.New(slog.DiscardHandler),
+		From: mail.Address{Name: "Maintenance", Address: "maintenance@plant.example"}, TimeZone: time.UTC,
+		SendTimeout: sendTimeout, Pace: pace,
+	}, functions.All()...)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all[env.AppURL] = one
+	mux := http.NewServeMux()
+	mux.Handle(inngest.Path, handler)
+	return mux, nil
+}
+
+func (p *plants) at(appURL string) *plant {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all[appURL]
+}
+
+// store fails for some requests.
+type store struct {
+	*storetest.Memory
+	mu     sync.Mutex
+	faults map[string]*storeFault // by request
+}
+
+// storeFault says how often in a row something fails; -1 is always.
+type storeFault struct {
+	reads int
+	// recording is how many records of an accepted email fail, failing how many of a failure.
+	recording, failing int
+}
+
+func (s *store) fail(request string, counter func(*storeFault) *int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.faults[request]
+	if f == nil {
+		return nil
+	}
+	switch n := counter(f); {
+	case *n == 0:
+		return nil
+	case *n > 0:
+		*n--
+	}
+	return fmt.Errorf("the store is away")
+}
+
+func (s *store) Request(ctx context.Context, id string) (app.Request, error) {
+	if err := s.fail(id, func(f *storeFault) *int { return &f.reads }); err != nil {
+		return app.Request{}, err
+	}
+	return s.Memory.Request(ctx, id)
+}
+
+func (s *store) SaveNotification(ctx context.Context, id string, n app.Notification) error {
+	var none int
+	err := s.fail(id, func(f *storeFault) *int {
+		switch n.State {
+		case app.Sent:
+			return &f.recording
+		case app.Failed:
+			return &f.failing
+		}
+		return &none
+	})
+	if err != nil {
+		return err
+	}
+	return s.Memory.SaveNotification(ctx, id, n)
+}
+
+// scene is a request, dispatched, with people and a machine that are this scene's alone.
+type scene struct {
+	t                            testing.TB
+	store                        *store
+	technician, other, requester app.User
+	equipment                    app.Equipment
+	request                      app.Request
+}
+
+func newScene(t testing.TB, p *plant) *scene {
+	t.Helper()
+	s := &scene{t: t, store: p.store}
+	user := func(name, role string) app.User {
+		id := p.store.NewID()
+		return app.User{ID: id, Name: name, Email: strings.ToLower(name[:3]) + "+" + id + "@plant.test", Role: role}
+	}
+	s.technician, s.other, s.requester = user("Kim Larsen", app.RoleTechnician), user("Noor Haddad", app.RoleTechnician), user("Lee Park", "requester")
+	s.equipment = app.Equipment{ID: p.store.NewID(), Name: "Press 4", Location: "Hall 2"}
+	s.put(s.technician, s.other, s.requester)
+	require.NoError(t, p.store.PutWorld(t.Context(), app.World{Equipment: []app.Equipment{s.equipment}}))
+	id := p.store.NewID()
+	s.request = app.Request{
+		ID: id, Subject: "Belt torn", Type: app.Corrective, Priority: app.High, Description: "Since Tuesday.",
+		EquipmentID: s.equipment.ID, TechnicianID: s.technician.ID, RequestedByID: s.requester.ID, CreatedAt: time.Now(),
+		Notification: app.NewNotification(email.MessageID(id, "plant.example"), time.Now(), pace),
+	}
+	s.request.Notification, _ = s.request.Notification.Dispatch(1, time.Now(), pace)
+	require.NoError(t, p.store.CreateRequest(t.Context(), s.request))
+	return s
+}
+
+// put stores people, in place of those of the same ids.
+func (s *scene) put(users ...app.User) {
+	s.t.Helper()
+	require.NoError(s.t, s.store.PutWorld(s.t.Context(), app.World{Users: users}))
+}
+
+// change changes the stored notification as the app would.
+func (s *scene) change(f func(app.Notification) (app.Notification, bool)) {
+	s.t.Helper()
+	stored, err := s.store.Memory.Request(s.t.Context(), s.request.ID)
+	require.NoError(s.t, err)
+	changed, ok, err := app.Update(s.t.Context(), s.store.Memory, stored, f)
+	require.NoError(s.t, err)
+	require.True(s.t, ok, "the notification does not take the change")
+	s.request = changed
+}
+
+// fails makes the store fail for this request.
+func (s *scene) fails(f storeFault) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	s.store.faults[s.request.ID] = &f
+}
+
+// notification is what is stored of it.
+func (s *scene) notification() app.Notification {
+	s.t.Helper()
+	r, err := s.store.Memory.Request(context.WithoutCancel(s.t.Context()), s.request.ID)
+	require.NoError(s.t, err)
+	return r.Notification
+}
+
+// own is the app's own event for the request.
+func (s *scene) own() harness.Event {
+	e := s.request.Event()
+	return harness.Event{ID: e.ID, Name: e.Name, Data: e.Data}
+}
+
+// foreign is an event that somebody else sends, with the same data but for a change.
+func (s *scene) foreign(change func(*app.RequestCreated)) harness.Event {
+	data := s.request.Event().Data
+	if change != nil {
+		change(&data)
+	}
+	return harness.Event{Name: app.EventRequestCreated, Data: data}
+}

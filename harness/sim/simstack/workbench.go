@@ -1,0 +1,161 @@
+package simstack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// WorkbenchOptions configures a [Workbench]. The zero value is ready to use.
+type WorkbenchOptions struct {
+	// Sim configures the Sim.
+	Sim sim.Options
+	// AppPath is where the app serves Inngest. Empty: "/api/inngest".
+	AppPath string
+	// RunHeader names the header of an email that holds the id of the run that sent it. Empty: "X-Inngest-Run-Id".
+	RunHeader string
+}
+
+// A Workbench is what a test of an app's functions needs, all of it in the test's process: a [sim.Sim] that is driven by
+// hand, a mail server that keeps what it gets, and the same taps on the wires between them and the app that a
+// [harness.Stack] has. There is no database: an app under such a test has a store in memory. All but Close may be called
+// from several goroutines. Close frees it.
+type Workbench struct {
+	o      WorkbenchOptions
+	sim    *sim.Sim
+	front  *http.Server // of the Sim
+	mail   *mailbox
+	taps   *tap.Set
+	app    *http.Server
+	closer interface{ Close(context.Context) error } // of the app; may be nil
+	env    harness.Env
+	api    *inngestapi.Client
+}
+
+// eventKey is what the app sends events with. A Sim takes any key.
+const eventKey = "harness"
+
+// NewWorkbench starts the app and registers its functions. The app's Env has no MongoURI. ctx bounds the start only.
+func NewWorkbench(ctx context.Context, app harness.HandlerFunc, o WorkbenchOptions) (_ *Workbench, err error) {
+	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
+	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	w := &Workbench{o: o, sim: sim.New(o.Sim), taps: tap.New(tap.Options{AppPath: o.AppPath, RunHeader: o.RunHeader})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	w.api = inngestapi.New(sim.BaseURL, inngestapi.Options{HTTPClient: w.sim.HTTPClient()})
+	front, frontAddr, err := serve(w.sim.Handler())
+	if err != nil {
+		return nil, err
+	}
+	w.front = front
+	if w.mail, err = openMailbox(w.sim.Now); err != nil {
+		return nil, err
+	}
+	toSim, err := w.taps.API(loopback, "http://"+frontAddr)
+	if err != nil {
+		return nil, err
+	}
+	toMail, err := w.taps.SMTP(loopback, w.mail.addr)
+	if err != nil {
+		return nil, err
+	}
+	toApp, err := w.taps.Calls(loopback, "")
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", loopback)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the app: %w", err)
+	}
+	w.env = harness.Env{
+		Addr: l.Addr().String(), AppURL: "http://" + toApp.Addr(), InngestURL: toSim.URL(), EventKey: eventKey, SMTPAddr: toMail.Addr(),
+	}
+	handler, err := app(ctx, w.env)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the app: %w", err), l.Close())
+	}
+	w.closer, _ = handler.(interface{ Close(context.Context) error })
+	w.app = serveOn(l, handler)
+	if err := toApp.SetTarget("http://" + w.env.Addr); err != nil {
+		return nil, err
+	}
+	return w, w.sim.Sync(ctx, w.env.AppURL+o.AppPath)
+}
+
+const loopback = "127.0.0.1:0"
+
+func serve(h http.Handler) (server *http.Server, addr string, err error) {
+	l, err := net.Listen("tcp", loopback)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen for the sim: %w", err)
+	}
+	return serveOn(l, h), l.Addr().String(), nil
+}
+
+func serveOn(l net.Listener, h http.Handler) *http.Server {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }() // until it is closed
+	return server
+}
+
+// Sim is the executor. Drive it with [sim.Sim.Run] and its kind. The Workbench closes it.
+func (w *Workbench) Sim() *sim.Sim { return w.sim }
+
+// Taps are the recording proxies, which take scripted faults.
+func (w *Workbench) Taps() *tap.Set { return w.taps }
+
+// Env is what the app was told.
+func (w *Workbench) Env() harness.Env { return w.env }
+
+// Judge lets the Sim run until nothing is left to do, over sleeps and retries, and judges what followed from an event: its
+// id is the one that sending it returned. The error says that the question was wrong, or that ctx ended.
+func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expectation, o harness.JudgeOptions) (*harness.Verdict, error) {
+	if err := w.sim.Run(ctx); err != nil {
+		return nil, fmt.Errorf("judge event %s: %w", eventID, err)
+	}
+	var recipients []string
+	for _, m := range e.Mail {
+		recipients = append(recipients, m.To)
+	}
+	trace, err := w.Trace(ctx, eventID, recipients...)
+	if err != nil {
+		return nil, err
+	}
+	return e.Check(trace, o)
+}
+
+// Close ends the app and frees everything. It may be called more than once.
+func (w *Workbench) Close(ctx context.Context) error {
+	var errs []error
+	if w.app != nil {
+		if w.app.Shutdown(ctx) != nil {
+			errs = append(errs, w.app.Close())
+		}
+		w.app = nil
+	}
+	if w.closer != nil {
+		errs = append(errs, w.closer.Close(ctx))
+		w.closer = nil
+	}
+	errs = append(errs, w.sim.Close(), w.taps.Close(ctx))
+	if w.front != nil {
+		errs = append(errs, w.front.Close())
+	}
+	if w.mail != nil {
+		errs = append(errs, w.mail.close())
+		w.mail = nil
+	}
+	return errors.Join(errs...)
+}
