@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 // Email is what is compared: a decoded email. Fields left empty say that the email has no such part.
@@ -37,6 +39,29 @@ type Attachment struct {
 	ContentType string // with or without parameters
 	ContentID   string // of an inline part, without angle brackets; else empty
 	Data        []byte
+}
+
+// Of returns what is compared of a message from an inbox.
+func Of(m *inbox.Message) Email {
+	e := Email{
+		Subject: m.Subject, Text: m.Text, HTML: m.HTML,
+		From: deref(m.From), To: deref(m.To), Cc: deref(m.Cc), ReplyTo: deref(m.ReplyTo),
+	}
+	for _, h := range m.Headers {
+		e.Headers = append(e.Headers, Header{Name: h.Name, Value: h.Value})
+	}
+	for _, p := range m.Attachments {
+		e.Attachments = append(e.Attachments, Attachment{Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Data: p.Data})
+	}
+	return e
+}
+
+func deref(list []*mail.Address) []mail.Address {
+	var all []mail.Address
+	for _, a := range list {
+		all = append(all, *a)
+	}
+	return all
 }
 
 // Files is an email as it is stored: the text of each of a golden's files. A file that is not there is empty.

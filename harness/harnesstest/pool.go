@@ -3,37 +3,45 @@ package harnesstest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // pool keeps stacks of one backend started, each with the app on it, for tests that want one of their own.
 type pool struct {
-	ready  chan *harness.Stack
-	failed chan struct{} // closed when err is set
-	err    error         // why there will be no more
-	cancel context.CancelFunc
-	filler sync.WaitGroup
+	start   func(context.Context) (*harness.Stack, error)
+	ready   chan started
+	waiting chan struct{} // holds whoever waits for the next one
+	cancel  context.CancelFunc
+	filler  sync.WaitGroup
 }
 
-// newPool keeps n stacks ready, as start makes them, until it is closed or start fails.
+// started is what came of a start.
+type started struct {
+	stack *harness.Stack
+	err   error
+}
+
+// newPool keeps n stacks ready, as start makes them, until it is closed.
 func newPool(n int, start func(context.Context) (*harness.Stack, error)) *pool {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &pool{ready: make(chan *harness.Stack, n-1), failed: make(chan struct{}), cancel: cancel} // one more is in the filler's hand
+	p := &pool{
+		start: start, cancel: cancel, waiting: make(chan struct{}, 1),
+		ready: make(chan started, n-1), // one more is in the filler's hand
+	}
 	p.filler.Go(func() {
 		for {
 			st, err := start(ctx)
-			if err != nil {
-				p.err = err
-				close(p.failed)
-				return
-			}
 			select {
-			case p.ready <- st:
+			case p.ready <- started{st, err}: // a failure too waits for somebody, so that it is not repeated endlessly
 			case <-ctx.Done():
-				_ = closeStack(st) // nobody is left to hear of it
+				if st != nil {
+					_ = closeStack(st) // nobody is left to hear of it
+				}
 				return
 			}
 		}
@@ -41,16 +49,56 @@ func newPool(n int, start func(context.Context) (*harness.Stack, error)) *pool {
 	return p
 }
 
-// lease returns a stack, at once where one waits. The caller closes it.
+// lease returns a stack that works, at once where one waits. The first who finds none waits for the one that is being
+// started; others meanwhile start their own. A start that failed may have done so long ago, and a stack may have died
+// while it waited: then another is started. The caller closes the stack.
 func (p *pool) lease(ctx context.Context) (*harness.Stack, error) {
+	var s started
 	select {
-	case st := <-p.ready:
-		return st, nil
-	case <-p.failed:
-		return nil, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case s = <-p.ready:
+	default:
+		select {
+		case p.waiting <- struct{}{}:
+			defer func() { <-p.waiting }()
+		default:
+			return p.start(ctx)
+		}
+		select {
+		case s = <-p.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+	if s.err == nil {
+		if s.err = check(ctx, s.stack); s.err == nil {
+			return s.stack, nil
+		}
+		s.err = errors.Join(s.err, closeStack(s.stack))
+	}
+	st, err := p.start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nthe one before it could not be had either: %w", err, s.err)
+	}
+	return st, nil
+}
+
+// checkTimeout is for servers on this machine that have nothing to do.
+const checkTimeout = 5 * time.Second
+
+// check returns nil for a stack whose servers all answer and know the app.
+func check(ctx context.Context, st *harness.Stack) error {
+	select {
+	case err := <-st.Died():
+		return fmt.Errorf("a stack that waited in the pool has died: %w", err)
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	_, err := st.EnsureSynced(ctx)
+	if err := errors.Join(err, st.Inbox().ReadToEnd(ctx)); err != nil {
+		return fmt.Errorf("a stack that waited in the pool does not work any more: %w", err)
+	}
+	return nil
 }
 
 // close ends the stacks that nobody took.
@@ -60,8 +108,10 @@ func (p *pool) close() error {
 	var errs []error
 	for {
 		select {
-		case st := <-p.ready:
-			errs = append(errs, closeStack(st))
+		case s := <-p.ready:
+			if s.stack != nil {
+				errs = append(errs, closeStack(s.stack))
+			}
 		default:
 			return errors.Join(errs...)
 		}

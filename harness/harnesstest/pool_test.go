@@ -44,7 +44,68 @@ func TestAPoolThatCannotStartSaysSoToEverybody(t *testing.T) {
 	p := newPool(1, func(context.Context) (*harness.Stack, error) { return nil, errors.New("no engine") })
 	for range 3 {
 		_, err := p.lease(t.Context())
-		require.EqualError(t, err, "no engine")
+		require.EqualError(t, err, "no engine\nthe one before it could not be had either: no engine")
 	}
 	require.NoError(t, p.close())
+}
+
+// plainPool is a pool of stacks without an app, of which some starts fail.
+func plainPool(t *testing.T, fails func(start int32) error) (*pool, *atomic.Int32) {
+	t.Helper()
+	var starts atomic.Int32
+	p := newPool(1, func(ctx context.Context) (*harness.Stack, error) {
+		if err := fails(starts.Add(1)); err != nil {
+			return nil, err
+		}
+		return harness.Start(ctx, local.New(local.Options{}), harness.Options{})
+	})
+	t.Cleanup(func() { require.NoError(t, p.close()) })
+	return p, &starts
+}
+
+func TestAStartThatFailedOnceIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	p, starts := plainPool(t, func(start int32) error {
+		if start == 1 {
+			return errors.New("no port")
+		}
+		return nil
+	})
+	st, err := p.lease(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, closeStack(st))
+	require.GreaterOrEqual(t, starts.Load(), int32(2))
+}
+
+func TestADeadStackIsNotLeased(t *testing.T) {
+	t.Parallel()
+	p, _ := plainPool(t, func(int32) error { return nil })
+	waiting := <-p.ready
+	require.NoError(t, waiting.err)
+	require.NoError(t, check(t.Context(), waiting.stack))
+	require.NoError(t, waiting.stack.Kill(t.Context(), harness.MailHog))
+	require.ErrorContains(t, check(t.Context(), waiting.stack), "a stack that waited in the pool does not work any more")
+
+	dead := &pool{start: p.start, ready: make(chan started, 1), waiting: make(chan struct{}, 1)}
+	dead.ready <- waiting
+	st, err := dead.lease(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, waiting.stack.Dir(), st.Dir())
+	require.NoDirExists(t, waiting.stack.Dir(), "the dead one has been cleared away")
+	require.NoError(t, closeStack(st))
+}
+
+func TestWhoeverFindsSomebodyWaitingStartsAStackOfItsOwn(t *testing.T) {
+	t.Parallel()
+	own := &harness.Stack{}
+	p := &pool{ready: make(chan started), waiting: make(chan struct{}, 1), start: func(context.Context) (*harness.Stack, error) { return own, nil }}
+	p.waiting <- struct{}{}
+	st, err := p.lease(t.Context())
+	require.NoError(t, err)
+	require.Same(t, own, st)
+	<-p.waiting
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = p.lease(ctx)
+	require.ErrorIs(t, err, context.Canceled, "the first waits")
 }

@@ -10,44 +10,46 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// The methods below are those of testing.T that say why a test fails. They remember it for the report.
+// The methods below are those of testing.T that say why a test fails. They remember it for the report, and
+// leave the app's secrets out.
 
 // Error is Log followed by Fail, as of [testing.T].
 func (t *T) Error(args ...any) {
 	t.Helper()
-	t.note(fmt.Sprintln(args...))
-	t.T.Error(args...)
+	t.T.Error(t.note(fmt.Sprintln(args...)))
 }
 
 // Errorf is Logf followed by Fail, as of [testing.T].
 func (t *T) Errorf(format string, args ...any) {
 	t.Helper()
-	t.note(fmt.Sprintf(format, args...))
-	t.T.Errorf(format, args...)
+	t.T.Error(t.note(fmt.Sprintf(format, args...)))
 }
 
 // Fatal is Log followed by FailNow, as of [testing.T].
 func (t *T) Fatal(args ...any) {
 	t.Helper()
-	t.note(fmt.Sprintln(args...))
-	t.T.Fatal(args...)
+	t.T.Fatal(t.note(fmt.Sprintln(args...)))
 }
 
 // Fatalf is Logf followed by FailNow, as of [testing.T].
 func (t *T) Fatalf(format string, args ...any) {
 	t.Helper()
-	t.note(fmt.Sprintf(format, args...))
-	t.T.Fatalf(format, args...)
+	t.T.Fatal(t.note(fmt.Sprintf(format, args...)))
 }
 
-func (t *T) note(failure string) {
+// note remembers a failure and returns what is to be printed of it: all but secrets.
+func (t *T) note(failure string) string {
+	failure = strings.TrimSuffix(t.Stack.Redact(failure), "\n")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failures = append(t.failures, strings.TrimSpace(failure))
+	return failure
 }
 
 // record is what the test saw, for the report.
 func (t *T) record(evidence string) report.Record {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	r := report.Record{
 		Package: ranon.Package(), Test: t.Name(), Backend: t.Stack.Backend(), Outcome: report.Passed,
 		Began: t.began, Took: time.Since(t.began), Failures: t.failures, Verdicts: t.verdicts, Goldens: t.compared, Evidence: evidence,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -57,7 +58,8 @@ type Options struct {
 	// Replace are values in emails that differ from run to run and stand for a placeholder in the golden files.
 	Replace []golden.Replacement
 
-	// Pool is how many stacks are kept started for [Suite.RunAlone], from its first use on. Zero: none, each test
+	// Pool is how many stacks are kept started for [Suite.RunAlone], from its first use on; one that a test takes is
+	// replaced while the test runs. A test that changes the stack's options gets none of them. Zero: none, each test
 	// waits for its own to start.
 	Pool int
 
@@ -124,9 +126,12 @@ func choose(o Options, several, one string) ([]harness.Backend, error) {
 	if o.Stack.Ports != (harness.Ports{}) {
 		return nil, errors.New("harnesstest: tests use free ports, so that they can run beside anything: leave Options.Stack.Ports zero")
 	}
-	names := o.Default
+	names, source := o.Default, "Options.Default"
 	if variable != "" {
-		names = strings.Split(variable, ",")
+		names, source = strings.Split(variable, ","), BackendsVariable
+		if several == "" {
+			source = BackendVariable
+		}
 	}
 	if len(names) == 0 {
 		return o.Backends[:1], nil
@@ -140,9 +145,11 @@ func choose(o Options, several, one string) ([]harness.Backend, error) {
 		i := slices.Index(known, strings.TrimSpace(name))
 		if i < 0 {
 			return nil, fmt.Errorf("harnesstest: %s names the backend %q, which this suite does not have; it has %s",
-				BackendsVariable, name, strings.Join(known, ", "))
+				source, strings.TrimSpace(name), strings.Join(known, ", "))
 		}
-		chosen = append(chosen, o.Backends[i])
+		if !slices.ContainsFunc(chosen, func(b harness.Backend) bool { return b.Name() == known[i] }) {
+			chosen = append(chosen, o.Backends[i])
+		}
 	}
 	return chosen, nil
 }
@@ -222,7 +229,7 @@ func (s *Suite) Run(t *testing.T, f func(t *T)) {
 }
 
 // RunAlone runs f as a subtest on each chosen backend, named after it, on a stack of its own: for a test that breaks
-// things. change, where it is not nil, changes the stack's options.
+// things. change, where it is not nil, changes the stack's options, other than Dir.
 func (s *Suite) RunAlone(t *testing.T, change func(*harness.Options), f func(t *T)) {
 	t.Helper()
 	s.each(t, f, func(t testing.TB, b harness.Backend) (*harness.Stack, error) {
@@ -238,6 +245,7 @@ func (s *Suite) each(t *testing.T, f func(*T), stack func(testing.TB, harness.Ba
 	t.Parallel()
 	for _, b := range s.chosen {
 		t.Run(b.Name(), func(tt *testing.T) {
+			tt.Helper() // what is said in the end is said of the line in the test that runs it
 			tt.Parallel()
 			st, err := stack(tt, b)
 			if err != nil {
@@ -253,38 +261,22 @@ func (s *Suite) each(t *testing.T, f func(*T), stack func(testing.TB, harness.Ba
 func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*harness.Stack, error) {
 	sh := s.shared[b.Name()]
 	sh.once.Do(func() {
-		dir, err := os.MkdirTemp("", "harness-"+b.Name()+"-")
-		if err != nil {
-			sh.err = fmt.Errorf("make a directory for the shared stack's logs: %w", err)
-			return
-		}
 		o := s.o.Stack
-		o.Dir, o.Shared = dir, true
+		o.Shared = true
 		// Not the test's context: the stack outlives the test that happens to need it first.
-		sh.stack, sh.err = s.start(context.Background(), b, o)
+		sh.stack, sh.err = s.start(context.Background(), b, o, "harness-"+b.Name()+"-")
 	})
 	return sh.stack, sh.err
 }
 
 func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*harness.Options)) (*harness.Stack, error) {
-	start := func(ctx context.Context) (*harness.Stack, error) {
-		dir, err := os.MkdirTemp("", "harness-own-")
-		if err != nil {
-			return nil, fmt.Errorf("make a directory for a stack's logs: %w", err)
-		}
-		o := s.o.Stack
-		o.Dir = dir
-		if change != nil {
-			change(&o)
-		}
-		st, err := s.start(ctx, b, o)
-		if err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
-		}
-		return st, nil
+	o := s.o.Stack
+	if change != nil {
+		change(&o)
 	}
+	start := func(ctx context.Context) (*harness.Stack, error) { return s.start(ctx, b, o, "harness-own-") }
 	lease := start
-	if change == nil && s.o.Pool > 0 { // a changed stack is like no other
+	if s.o.Pool > 0 && reflect.DeepEqual(o, s.o.Stack) { // one that was changed is like no other
 		sh := s.shared[b.Name()]
 		sh.pooling.Do(func() { sh.pool = newPool(s.o.Pool, start) })
 		lease = sh.pool.lease
@@ -301,8 +293,25 @@ func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*harness.O
 	return st, nil
 }
 
-// start starts a stack with the suite's app on it.
-func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options) (*harness.Stack, error) {
+// start starts a stack with the suite's app on it, in a temporary directory whose name begins with prefix.
+func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options, prefix string) (*harness.Stack, error) {
+	dir, err := os.MkdirTemp("", prefix)
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for a stack's logs: %w", err)
+	}
+	o.Dir = dir
+	st, err := s.startIn(ctx, b, o)
+	switch {
+	case err == nil:
+		return st, nil
+	case ctx.Err() != nil: // nobody is left to read why
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	default:
+		return nil, fmt.Errorf("%w\nthe logs of this start are kept in %s", err, dir)
+	}
+}
+
+func (s *Suite) startIn(ctx context.Context, b harness.Backend, o harness.Options) (*harness.Stack, error) {
 	o.Progress = func(p harness.Progress) {
 		if p.Elapsed > 5*time.Second { // a build: say why nothing seems to happen
 			fmt.Fprintf(os.Stderr, "harnesstest: %s %s, %s\n", p.Subject, p.Doing, p.Elapsed.Round(time.Second))

@@ -3,6 +3,7 @@ package harnesstest_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 var suite = harnesstest.New(harnesstest.Options{
@@ -46,7 +48,7 @@ func newApp(_ context.Context, env harness.Env) (http.Handler, error) {
 		func(ctx context.Context, in inngestgo.Input[ping]) (any, error) {
 			return step.Run(ctx, "answer", func(context.Context) (string, error) {
 				if in.Event.Data.Fail {
-					return "", errors.New("it was told to fail")
+					return "", errors.New("it was told to fail" + os.Getenv(keyVariable))
 				}
 				return "pong", nil
 			})
@@ -89,6 +91,9 @@ func TestAStackFromThePool(t *testing.T) {
 // own, started by the tests below, and do nothing in this one.
 const childVariable = "HARNESSTEST_CHILD"
 
+// keyVariable has a secret of the app's.
+const keyVariable = "PINGER_API_KEY"
+
 func isChild() bool { return os.Getenv(childVariable) != "" }
 
 func TestChildExpectationBroken(t *testing.T) {
@@ -97,6 +102,16 @@ func TestChildExpectationBroken(t *testing.T) {
 	}
 	suite.Run(t, func(t *harnesstest.T) {
 		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{Fail: true}}, pong(harness.StatusCompleted))
+	})
+}
+
+func TestChildAlone(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		t.Judge(t.Send(harness.Event{Name: "test/pinged", Data: ping{Fail: true}}), pong(harness.StatusCompleted), harness.JudgeOptions{})
+		t.Error("the key is", os.Getenv(keyVariable))
 	})
 }
 
@@ -125,7 +140,7 @@ func TestABrokenExpectationFailsWithTheVerdictAndKeepsTheEvidence(t *testing.T) 
 	require.False(t, passed, "%s", out)
 	require.Contains(t, out, "expectation broken: step answer FAILED: attempt 1: it was told to fail; so run of pong: status is FAILED, want COMPLETED")
 	require.Contains(t, out, "✗ step answer FAILED   ← first broken hop")
-	require.Contains(t, out, "evidence: "+dir)
+	require.Regexp(t, `suite_test.go:\d+: evidence: `+dir, out, "said of the test")
 	require.Contains(t, out, "logs of the shared local stack are in ")
 
 	kept := filepath.Join(dir, "TestChildExpectationBroken", "local")
@@ -133,7 +148,42 @@ func TestABrokenExpectationFailsWithTheVerdictAndKeepsTheEvidence(t *testing.T) 
 	require.NoError(t, err)
 	require.Contains(t, string(verdict), "first broken hop")
 	require.FileExists(t, filepath.Join(kept, "1-verdict.json"))
-	require.FileExists(t, filepath.Join(kept, "inngest-log-end.txt"))
+	require.FileExists(t, filepath.Join(kept, "inngest.log"))
+}
+
+func TestTheEvidenceOfAStackOfOnesOwnHasItsWholeLogsAndNoSecrets(t *testing.T) {
+	t.Parallel()
+	dir, records := t.TempDir(), t.TempDir()
+	const key = "correct-horse"
+	out, passed := child(t, "TestChildAlone", harnesstest.EvidenceVariable+"="+dir, report.Variable+"="+records, keyVariable+"="+key)
+	require.False(t, passed, "%s", out)
+	require.Contains(t, out, "the key is ***")
+	require.NotContains(t, out, key)
+
+	kept := filepath.Join(dir, "TestChildAlone", "local")
+	for file, says := range map[string]string{
+		"1-verdict.txt": "it was told to fail***",
+		"mailhog.log":   "[SMTP] Binding to address", // what it says first
+		"mongo.log":     "",
+		"inngest.log":   "",
+	} {
+		text, err := os.ReadFile(filepath.Join(kept, file))
+		require.NoError(t, err)
+		require.Contains(t, string(text), says)
+	}
+	files := 0
+	for _, root := range []string{dir, records} {
+		require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			files++
+			text, err := os.ReadFile(path)
+			require.NotContains(t, string(text), key, path)
+			return err
+		}))
+	}
+	require.Greater(t, files, 5)
 }
 
 func TestAWrongQuestionFailsTheTest(t *testing.T) {

@@ -1,9 +1,13 @@
 package harnesstest
 
 import (
+	"bufio"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,14 +27,14 @@ type T struct {
 	// Stack is where the test runs: shared with others, or its own ([Suite.RunAlone]).
 	Stack *harness.Stack
 
-	suite    *Suite
-	salt     string
-	began    time.Time
+	suite *Suite
+	salt  string
+	began time.Time
+
+	mu       sync.Mutex // a test may judge several events at once
 	verdicts []*harness.Verdict
 	compared []report.Golden // the last comparison of each email
-
-	mu       sync.Mutex
-	failures []string // what the test failed with
+	failures []string        // what the test failed with
 }
 
 func newT(t *testing.T, s *Suite, st *harness.Stack) *T {
@@ -87,6 +91,8 @@ func (t *T) Judge(eventID string, e harness.Expectation, o harness.JudgeOptions,
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.verdicts = append(t.verdicts, v)
 	return v
 }
@@ -100,12 +106,15 @@ func (t *T) compareGolden(name string, m *harness.TraceMail, replace []golden.Re
 		return err
 	}
 	g, err := report.Compare(set, name, m, replace...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.compared = append(slices.DeleteFunc(t.compared, func(c report.Golden) bool { return c.Message == m.ID }), g)
 	return err
 }
 
 // finish keeps the evidence of a failed test, and the record of every test where a report is wanted.
 func (t *T) finish() {
+	t.Helper()
 	evidence := t.keepEvidence()
 	if dir := os.Getenv(report.Variable); dir != "" {
 		if err := report.Save(dir, t.record(evidence)); err != nil {
@@ -116,6 +125,7 @@ func (t *T) finish() {
 
 // keepEvidence returns the directory of a failed test's evidence.
 func (t *T) keepEvidence() string {
+	t.Helper()
 	if !t.Failed() {
 		return ""
 	}
@@ -141,6 +151,8 @@ func (t *T) keep(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for i, v := range t.verdicts {
 		name := filepath.Join(dir, fmt.Sprintf("%d", i+1))
 		data, err := json.MarshalIndent(v, "", "  ")
@@ -159,13 +171,50 @@ func (t *T) keep(dir string) error {
 			}
 		}
 	}
+	return t.keepLogs(dir)
+}
+
+// keepLogs copies the log of each service: the whole of it where there is a file, else what is known of it. The files
+// of a test's own stack go with the stack.
+func (t *T) keepLogs(dir string) error {
+	files := map[harness.Service]string{harness.App: filepath.Join(t.Stack.Dir(), "app.log")}
+	for _, info := range t.Stack.Describe() {
+		files[info.Service] = info.LogFile
+	}
+	var errs []error
 	for _, s := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest, harness.App} {
-		if tail := t.Stack.Tail(s); len(tail) > 0 {
-			text := strings.Join(slices.Concat(tail, []string{""}), "\n")
-			if err := os.WriteFile(filepath.Join(dir, string(s)+"-log-end.txt"), []byte(text), 0o644); err != nil {
-				return err
+		kept := filepath.Join(dir, string(s)+".log")
+		err := t.copyLog(kept, files[s])
+		if errors.Is(err, fs.ErrNotExist) { // there is no file
+			err = nil
+			if tail := t.Stack.Tail(s); len(tail) > 0 {
+				err = os.WriteFile(kept, []byte(strings.Join(tail, "\n")+"\n"), 0o644)
 			}
 		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// copyLog copies a log line by line, without secrets.
+func (t *T) copyLog(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	lines, w := bufio.NewReader(in), bufio.NewWriter(out)
+	for err == nil {
+		var line string
+		line, err = lines.ReadString('\n')
+		_, _ = w.WriteString(t.Stack.Redact(line)) // Flush says what went wrong
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, w.Flush(), out.Close())
 }

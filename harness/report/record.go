@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,7 +130,7 @@ func replaceFile(name string, data []byte) error {
 func Compare(set *golden.Set, name string, m *harness.TraceMail, replace ...golden.Replacement) (Golden, error) {
 	g := Golden{Name: name, Message: m.ID}
 	g.Before, _ = set.Load(name) // why it cannot be loaded, Compare says
-	err := set.Compare(name, asGolden(m), replace...)
+	err := set.Compare(name, golden.Of(m.Message), replace...)
 	var mismatch *golden.Mismatch
 	switch {
 	case errors.As(err, &mismatch):
@@ -150,26 +149,4 @@ func Compare(set *golden.Set, name string, m *harness.TraceMail, replace ...gold
 		g.After, _ = set.Load(name)
 	}
 	return g, err
-}
-
-func asGolden(m *harness.TraceMail) golden.Email {
-	e := golden.Email{
-		Subject: m.Subject, Text: m.Text, HTML: m.HTML,
-		From: deref(m.From), To: deref(m.To), Cc: deref(m.Cc), ReplyTo: deref(m.ReplyTo),
-	}
-	for _, h := range m.Headers {
-		e.Headers = append(e.Headers, golden.Header{Name: h.Name, Value: h.Value})
-	}
-	for _, p := range m.Attachments {
-		e.Attachments = append(e.Attachments, golden.Attachment{Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Data: p.Data})
-	}
-	return e
-}
-
-func deref(list []*mail.Address) []mail.Address {
-	var all []mail.Address
-	for _, a := range list {
-		all = append(all, *a)
-	}
-	return all
 }

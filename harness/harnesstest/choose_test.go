@@ -1,0 +1,78 @@
+package harnesstest
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+)
+
+func TestWhichBackends(t *testing.T) {
+	t.Parallel()
+	o := Options{
+		Backends: []harness.Backend{local.New(local.Options{}), attach.New(attach.Options{})},
+		Handler:  func(context.Context, harness.Env) (http.Handler, error) { return nil, nil },
+	}
+	tests := map[string]struct {
+		byDefault    []string
+		several, one string
+		want         []string
+		err          string
+	}{
+		"the first":               {want: []string{"local"}},
+		"by default":              {byDefault: []string{"attach"}, want: []string{"attach"}},
+		"several":                 {several: "attach, local", want: []string{"attach", "local"}},
+		"one":                     {one: "attach", want: []string{"attach"}},
+		"twice is once":           {several: "local,local,attach,local", want: []string{"local", "attach"}},
+		"unknown, by default":     {byDefault: []string{"cloud"}, err: `harnesstest: Options.Default names the backend "cloud", which this suite does not have; it has local, attach`},
+		"unknown, of several":     {several: "local, cloud", err: `harnesstest: HARNESS_BACKENDS names the backend "cloud", which this suite does not have; it has local, attach`},
+		"unknown, of one":         {one: "cloud", err: `harnesstest: HARNESS_BACKEND names the backend "cloud", which this suite does not have; it has local, attach`},
+		"the variables disagree":  {several: "local", one: "attach", err: "harnesstest: HARNESS_BACKENDS=local and HARNESS_BACKEND=attach disagree: set one of them"},
+		"the variables agree":     {several: "local", one: "local", want: []string{"local"}},
+		"a variable over default": {byDefault: []string{"local"}, one: "attach", want: []string{"attach"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.Default = test.byDefault
+			chosen, err := choose(o, test.several, test.one)
+			if test.err != "" {
+				require.EqualError(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			var names []string
+			for _, b := range chosen {
+				names = append(names, b.Name())
+			}
+			require.Equal(t, test.want, names)
+		})
+	}
+}
+
+// broken is a backend that cannot start.
+type broken struct{ harness.Backend }
+
+func (broken) Name() string { return "broken" }
+func (broken) Start(context.Context, harness.BackendOptions) (harness.Servers, error) {
+	return nil, context.DeadlineExceeded
+}
+
+func TestAStartThatFailsNamesItsLogs(t *testing.T) {
+	t.Parallel()
+	s := &Suite{shared: map[string]*shared{"broken": {}}}
+	_, err := s.sharedStack(t, broken{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, dir, ok := strings.Cut(err.Error(), "\nthe logs of this start are kept in ")
+	require.True(t, ok, "%v", err)
+	require.DirExists(t, dir)
+	require.NoError(t, os.RemoveAll(dir))
+}
