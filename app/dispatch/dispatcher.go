@@ -25,7 +25,8 @@ type Options struct {
 	Pace   app.Pace
 	// Logger gets what goes wrong, and a line for each dispatch at debug level. Nil: nothing is logged.
 	Logger *slog.Logger
-	// ScanEvery is the interval at which the store is asked for what is due. Zero: 1 s.
+	// ScanEvery is the pause after which the store is asked again for what is due, so that a slow one is asked more
+	// rarely. Zero: 1 s.
 	ScanEvery time.Duration
 	// Concurrency is the number of events sent at once. Zero: 8.
 	Concurrency int
@@ -91,15 +92,15 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			// One try tells whether the server is back. What was offered is found by a scan after its lease.
 			d.takeOffered()
 		}
-		if now := time.Now(); !now.Before(nextScan) {
+		if !time.Now().Before(nextScan) {
 			limit := batch
 			if failures > 0 {
 				limit = 1
 			}
 			full := d.scan(ctx, limit, &round)
-			nextScan = now.Add(d.o.ScanEvery)
-			if full && round.failed.Load() == 0 {
-				nextScan = now
+			nextScan = time.Now()
+			if !full || round.failed.Load() > 0 {
+				nextScan = nextScan.Add(d.o.ScanEvery)
 			}
 		}
 

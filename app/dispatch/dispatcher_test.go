@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,14 +293,19 @@ func TestASendThatTheStopInterruptedIsNoFailure(t *testing.T) {
 	})
 }
 
-// failingStore cannot say what is due.
+// failingStore cannot say what is due, or not soon.
 type failingStore struct {
 	*storetest.Memory
+	takes time.Duration
+	asked atomic.Int32
+
 	mu  sync.Mutex
 	err error
 }
 
 func (s *failingStore) DueRequests(ctx context.Context, now time.Time, limit int) ([]app.Request, error) {
+	s.asked.Add(1)
+	<-time.After(s.takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -323,5 +329,16 @@ func TestADatabaseThatIsAwayIsAskedAgain(t *testing.T) {
 		store.mu.Unlock()
 		elapse(time.Second)
 		require.Len(f, f.server.took(), 1)
+	})
+}
+
+func TestASlowDatabaseGetsARest(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		store := &failingStore{Memory: f.store, takes: 3 * time.Second}
+		f.opts.Store = store
+		f.start()
+		elapse(time.Minute - time.Second)
+		require.EqualValues(f, 15, store.asked.Load(), "every 3 s + 1 s")
 	})
 }
