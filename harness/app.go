@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
@@ -191,7 +192,7 @@ func (s *Stack) nextEnv() (Env, error) {
 		return Env{}, err
 	}
 	ends := s.servers.Endpoints()
-	db, err := mongoURI(ends.Mongo, s.options.Database)
+	db, err := mongouri.WithDatabase(ends.Mongo, s.options.Database)
 	if err != nil {
 		return Env{}, err
 	}

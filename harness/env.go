@@ -1,9 +1,7 @@
 package harness
 
 import (
-	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -76,14 +74,4 @@ func envKey(v string) string {
 func splitAddr(addr string) (host, port string) {
 	host, port, _ = net.SplitHostPort(addr)
 	return host, port
-}
-
-// mongoURI adds the database name to a server's URI.
-func mongoURI(server, database string) (string, error) {
-	u, err := url.Parse(server)
-	if err != nil {
-		return "", fmt.Errorf("the backend's MongoDB address %q is not a URI: %w", server, err)
-	}
-	u.Path = "/" + database
-	return u.String(), nil
 }

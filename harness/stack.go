@@ -12,6 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
@@ -316,7 +317,7 @@ func (s *Stack) State() State {
 		MailHog: StateMailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   StateMongo{ends.Mongo},
 	}
-	if uri, err := mongoURI(ends.Mongo, s.options.Database); err == nil { // without an app it was not looked at yet
+	if uri, err := mongouri.WithDatabase(ends.Mongo, s.options.Database); err == nil { // without an app it was not looked at yet
 		state.Mongo.URI = uri
 	}
 	if env, ok := s.Env(); ok {

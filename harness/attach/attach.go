@@ -15,6 +15,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 )
 
 // The variables that name servers.
@@ -124,7 +125,8 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	return t.complete()
 }
 
-// complete checks that all servers are named.
+// complete checks that all servers are named, and takes from MongoDB's address the database that it may name: stacks
+// have one of their own.
 func (t target) complete() (target, error) {
 	var missing []string
 	for _, e := range []struct{ value, name string }{
@@ -138,6 +140,11 @@ func (t target) complete() (target, error) {
 	if len(missing) > 0 {
 		return target{}, fmt.Errorf("attach to the servers %s: no address for %s; name all four", t.source, strings.Join(missing, ", "))
 	}
+	server, err := mongouri.Server(t.ends.Mongo)
+	if err != nil {
+		return target{}, fmt.Errorf("attach to the servers %s: %w", t.source, err)
+	}
+	t.ends.Mongo = server
 	return t, nil
 }
 

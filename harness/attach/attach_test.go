@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,6 +77,14 @@ func TestServersAreFound(t *testing.T) {
 		require.Contains(t, servers.Describe()[2].Version, "named by the environment")
 		require.NoError(t, servers.Close(t.Context()))
 	})
+	t.Run("whatever database MongoDB's address names", func(t *testing.T) {
+		withDatabase := ends
+		withDatabase.Mongo = strings.Replace(ends.Mongo, "/?", "/plant?", 1)
+		servers, err := start(t, attach.Options{Endpoints: withDatabase})
+		require.NoError(t, err)
+		require.Equal(t, ends, servers.Endpoints())
+		require.NoError(t, servers.Close(t.Context()))
+	})
 	t.Run("but not by half an environment", func(t *testing.T) {
 		t.Setenv(attach.EnvInngest, ends.Inngest)
 		_, err := start(t, attach.Options{Dir: dir})
@@ -115,7 +124,7 @@ func TestWhatIsNotOnLoopbackIsRefused(t *testing.T) {
 		"mailhog":           {func(e *harness.Endpoints) { e.MailHog = "http://192.0.2.1:8025" }, "MailHog at 192.0.2.1:8025 is not"},
 		"smtp":              {func(e *harness.Endpoints) { e.SMTP = "smtp.example:25" }, "SMTP at smtp.example:25 is not"},
 		"one of many hosts": {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:1,db.example:1/" }, "MongoDB at db.example:1 is not"},
-		"a wrong address":   {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:x" }, "the address of MongoDB is not valid"},
+		"a wrong address":   {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:x" }, "attach to the servers given by the program: the MongoDB address is no URI: invalid port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ends := good

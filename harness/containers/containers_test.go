@@ -173,25 +173,39 @@ func TestOnEngineAnImageThatIsNotHere(t *testing.T) {
 	b, why, err := containers.Choose(t.Context(), missing, nil)
 	require.NoError(t, err)
 	require.Equal(t, "local", b.Name())
-	require.Contains(t, why, "its registry cannot be reached")
+	require.Equal(t, "local, since the image "+registry+"/mongo:none is not here, and its registry cannot be reached; for containers: check the network of the Docker engine", why)
+
+	found, err := containers.New(missing).Engine(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, found.Version)
+	require.Contains(t, found.Missing, registry+"/mongo:none")
 }
 
 func TestOnEngineChooseTakesContainersWhereTheyWork(t *testing.T) {
 	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "containers", b.Name())
-	require.Equal(t, "a Docker engine answers and the images are there", why)
+	require.Equal(t, "containers, since a Docker engine answers and has the images; --backend local does without", why)
+
+	found, err := containers.New(containers.Options{}).Engine(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, found.Missing)
 }
 
-func TestOnEngineChooseWithoutAnEngine(t *testing.T) {
-	t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(t.TempDir(), "none.sock"))
+func TestWithoutAnEngine(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "none.sock")
+	t.Setenv("DOCKER_HOST", "unix://"+socket)
+	const start = "start Docker (Docker Desktop, or the service: sudo systemctl start docker)"
 	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "local", b.Name())
-	require.Contains(t, why, "no Docker engine answers at unix://")
+	require.Equal(t, "local, since no Docker engine answers at unix://"+socket+"; for containers: "+start, why)
 
+	want := "no Docker engine answers at unix://" + socket + ": " + start + ", or use the local backend (--backend local), which needs no Docker"
 	_, err = containers.New(containers.Options{}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
-	require.ErrorContains(t, err, "start Docker")
+	require.EqualError(t, err, want)
+	_, err = containers.New(containers.Options{}).Engine(t.Context())
+	require.EqualError(t, err, want)
 }
 
 func TestOnEngineAContainerThatDoesNotStayUp(t *testing.T) {

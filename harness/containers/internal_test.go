@@ -1,6 +1,8 @@
 package containers
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 )
 
 func TestOnlyADeadOwnerIsDead(t *testing.T) {
@@ -80,4 +83,16 @@ func TestLogbookTellsWhenALineIsPrinted(t *testing.T) {
 	<-seen
 	_, _ = l.Write([]byte("subscribing to events\n"))
 	require.Len(t, l.tail(), 2)
+}
+
+func TestReasonsAreShort(t *testing.T) {
+	t.Parallel()
+	raw := errors.New(`Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 127.0.0.53:53: server misbehaving`)
+	for want, err := range map[string]error{
+		"the image mongo:8.0 is not here, and its registry cannot be reached; for containers: make images": fmt.Errorf("get images: %w",
+			&engine.Error{What: "the image mongo:8.0 is not here, and its registry cannot be reached", Detail: raw.Error(), Do: []string{"make images", engine.Alternative}, Err: raw}),
+		"the Docker engine fails; for containers: see what --backend containers says": raw,
+	} {
+		require.Equal(t, want, inShort(err))
+	}
 }

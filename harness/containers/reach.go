@@ -74,8 +74,11 @@ func (s *servers) tryWay(ctx context.Context) error {
 		return nil // an image whose program has no such command
 	}
 	return &engine.Error{
-		What: fmt.Sprintf("Inngest, in its container, cannot reach this machine at %s (%s)", reach, lastLine(string(said))),
-		Do:   "let the firewall pass what comes from Docker's networks (ufw: sudo ufw allow from 172.16.0.0/12), or " + engine.Alternative,
+		What:   "Inngest, in its container, cannot reach this machine at " + reach,
+		Detail: lastLine(string(said)),
+		Do: []string{
+			"let the firewall pass what comes from Docker's networks (ufw: sudo ufw allow from 172.16.0.0/12)", engine.Alternative,
+		},
 	}
 }
 

@@ -38,7 +38,7 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 		if err != nil {
 			return nil, fmt.Errorf("choose a backend: %w", err)
 		}
-		p.say("backend", "%s, since %s (--backend %s insists on it)", b.Name(), why, b.Name())
+		p.say("backend", "%s", why)
 		return b, nil
 	default:
 		return nil, fmt.Errorf("there is no backend %q", name)

@@ -1,17 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
@@ -161,17 +160,17 @@ func firstLine(s string) string {
 	return line
 }
 
-// dockerTime is how long an engine may take to answer.
-const dockerTime = 3 * time.Second
-
 // examineDocker looks for an engine for the containers backend, which nobody has to have.
 func examineDocker(ctx context.Context) finding {
-	ctx, cancel := context.WithTimeout(ctx, dockerTime)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
-	if err != nil {
-		return finding{"docker", levelNote, "no engine answers: " + cmp.Or(firstLine(string(out)), err.Error()),
-			"nothing: without one the servers run as processes, and a stand-in for MongoDB with them"}
+	found, err := containers.New(containers.Options{}).Engine(ctx)
+	switch {
+	case err != nil:
+		return finding{"docker", levelNote, firstLine(err.Error()),
+			"nothing, unless you want containers: without an engine the servers run as processes, MongoDB's stand-in with them"}
+	case len(found.Missing) > 0:
+		return finding{"docker", levelNote, fmt.Sprintf("engine %s at %s, without the images %s", found.Version, found.Host, joined(found.Missing)),
+			"nothing: the first start on containers pulls them; without a registry, `make images` builds some from source"}
+	default:
+		return finding{"docker", levelOK, fmt.Sprintf("engine %s at %s, which has the images", found.Version, found.Host), ""}
 	}
-	return finding{"docker", levelOK, "engine " + strings.TrimSpace(string(out)), ""}
 }

@@ -27,13 +27,24 @@ const Alternative = "use the local backend (--backend local), which needs no Doc
 
 // Error is a failure told to a person.
 type Error struct {
-	What string // what is wrong, a clause
-	Do   string // the next step
-	Err  error  // the cause; may be nil
+	What   string   // what is wrong, a clause
+	Detail string   // what the engine or a registry says of it, in its own words; may be empty
+	Do     []string // the next step, and other ways out
+	Err    error    // the cause; may be nil
 }
 
-// Error says what is wrong and what to do.
-func (e *Error) Error() string { return e.What + ": " + e.Do }
+// Error says what is wrong and what can be done.
+func (e *Error) Error() string {
+	text := e.What
+	if e.Detail != "" {
+		text += " (" + e.Detail + ")"
+	}
+	last := len(e.Do) - 1
+	if last == 0 {
+		return text + ": " + e.Do[0]
+	}
+	return text + ": " + strings.Join(e.Do[:last], ", ") + ", or " + e.Do[last]
+}
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -53,7 +64,7 @@ func Connect(ctx context.Context) (*client.Client, error) {
 func connect(ctx context.Context, options ...client.Opt) (*client.Client, error) {
 	c, err := client.New(options...)
 	if err != nil {
-		return nil, &Error{"the Docker engine's address is not valid (" + err.Error() + ")", "correct DOCKER_HOST, or " + Alternative, err}
+		return nil, &Error{"the Docker engine's address is not valid", err.Error(), []string{"correct DOCKER_HOST", Alternative}, err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -90,14 +101,14 @@ func exists(path string) bool {
 func unreachable(host string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrPermission), strings.Contains(err.Error(), "permission denied"):
-		return &Error{"this user may not use the Docker engine at " + host,
-			"join the group that may (sudo usermod -aG docker \"$USER\", then log in again), or " + Alternative, err}
+		return &Error{"this user may not use the Docker engine at " + host, "",
+			[]string{"join the group that may (sudo usermod -aG docker \"$USER\", then log in again)", Alternative}, err}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{fmt.Sprintf("the Docker engine at %s does not answer within %v", host, connectTime),
-			"restart it, or " + Alternative, err}
+		return &Error{fmt.Sprintf("the Docker engine at %s does not answer within %v", host, connectTime), "",
+			[]string{"restart it", Alternative}, err}
 	default:
-		return &Error{"no Docker engine answers at " + host,
-			"start Docker (Docker Desktop, or the service: sudo systemctl start docker), or " + Alternative, err}
+		return &Error{"no Docker engine answers at " + host, "",
+			[]string{"start Docker (Docker Desktop, or the service: sudo systemctl start docker)", Alternative}, err}
 	}
 }
 
@@ -105,7 +116,7 @@ func unreachable(host string, err error) error {
 func Explain(err error) error {
 	switch text := err.Error(); {
 	case client.IsErrConnectionFailed(err), strings.HasSuffix(text, "EOF"):
-		return &Error{"the Docker engine has gone away (" + text + ")", "see why it ended, start it again, or " + Alternative, err}
+		return &Error{"the Docker engine has gone away", text, []string{"see why it ended", "start it again", Alternative}, err}
 	case full(text):
 		return diskFull(err)
 	default:
@@ -116,5 +127,5 @@ func Explain(err error) error {
 func full(text string) bool { return strings.Contains(text, "no space left on device") }
 
 func diskFull(err error) error {
-	return &Error{"the Docker engine's disk is full", "make room on it (docker system df shows what takes it, docker system prune frees it), then try again", err}
+	return &Error{"the Docker engine's disk is full", "", []string{"make room on it (docker system df shows what takes it, docker system prune frees it), then try again"}, err}
 }

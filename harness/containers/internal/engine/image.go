@@ -145,18 +145,24 @@ func notPulled(name string, err error) error {
 		}
 		return false
 	}
-	const others = "build the images from source (in this repository: make images), name others with HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG and HARNESS_IMAGE_INNGEST, or " + Alternative
+	others := []string{
+		"build the images from source (in this repository: make images)",
+		"name others with HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG and HARNESS_IMAGE_INNGEST", Alternative,
+	}
 	switch {
 	case full(text):
 		return fmt.Errorf("pull the image %s: %w", name, diskFull(err))
 	case says("toomanyrequests", "rate limit"):
-		return &Error{"the registry of the image " + name + " takes no more pulls from here for now", "log in to it (docker login), wait, or " + others, err}
+		return &Error{"the registry of the image " + name + " takes no more pulls from here for now", "",
+			append([]string{"log in to it (docker login)", "wait"}, others...), err}
 	case says("not found", "manifest unknown", "access denied", "does not exist", "unauthorized", "no matching manifest"):
-		return &Error{fmt.Sprintf("there is no image %s for this machine, or not without a login (%s)", name, text), "check its name, log in to its registry (docker login), or " + others, err}
+		return &Error{fmt.Sprintf("there is no image %s for this machine, or not without a login", name), text,
+			append([]string{"check its name", "log in to its registry (docker login)"}, others...), err}
 	case client.IsErrConnectionFailed(err):
 		return Explain(err)
 	default:
-		return &Error{fmt.Sprintf("the image %s is not here, and its registry cannot be reached (%s)", name, text), "check the network of the Docker engine, " + others, err}
+		return &Error{fmt.Sprintf("the image %s is not here, and its registry cannot be reached", name), text,
+			append([]string{"check the network of the Docker engine"}, others...), err}
 	}
 }
 
