@@ -42,6 +42,7 @@ var program = &harness.Command{
 var suite = harnesstest.New(harnesstest.Options{
 	Backends: rig.Backends(),
 	Default:  []string{"local"},
+	Unfit:    map[string]string{"attach": "they stop and kill servers and the app, which nobody may do to a stack that somebody else keeps up"},
 	Command:  program,
 })
 

@@ -24,6 +24,7 @@ import (
 var suite = harnesstest.New(harnesstest.Options{
 	Backends: []harness.Backend{local.New(local.Options{})},
 	Fixed:    !isChild(), // the children show how the variables choose
+	Unfit:    map[string]string{"attach": "they end servers"},
 	Handler:  newApp,
 	Pool:     1,
 })
@@ -202,6 +203,14 @@ func TestBackendsAreChosenByNameAndNeverLeftOut(t *testing.T) {
 	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendsVariable+"=local", harnesstest.BackendVariable+"=attach")
 	require.False(t, passed)
 	require.Contains(t, out, "disagree: set one of them")
+
+	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=attach")
+	require.False(t, passed)
+	require.Equal(t, "harnesstest: these tests do not run on the backend \"attach\", since they end servers: run them on local\n", out)
+
+	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=podman")
+	require.False(t, passed)
+	require.Contains(t, out, `HARNESS_BACKEND names the backend "podman"`)
 
 	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=local")
 	require.True(t, passed, "%s", out)
