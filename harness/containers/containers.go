@@ -145,7 +145,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendO
 		return nil, err
 	}
 	// Not before: what a killed stack left behind may hold these ports.
-	if err := checkPorts(o.Ports); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports.Inngest, o.Ports.MailHog, o.Ports.SMTP, o.Ports.Mongo)...); err != nil {
 		return nil, err
 	}
 	if s.provider, err = newProvider(ctx, docker); err != nil {
@@ -175,20 +175,6 @@ func serialised(progress func(harness.Progress)) func(harness.Progress) {
 		defer mu.Unlock()
 		progress(p)
 	}
-}
-
-// checkPorts refuses fixed ports that are taken before anything is started.
-func checkPorts(p harness.Ports) error {
-	var errs []error
-	for _, want := range []struct {
-		port int
-		name string
-	}{{p.Inngest, "Inngest"}, {p.MailHog, "MailHog's page"}, {p.SMTP, "MailHog's SMTP"}, {p.Mongo, "MongoDB"}} {
-		if want.port != 0 {
-			errs = append(errs, port.Check(want.port, want.name))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // makeNetwork makes the stack's network and returns the address that this machine has in it.

@@ -44,7 +44,7 @@ func (*Backend) Name() string { return "local" }
 // Start implements [harness.Backend]. Servers that are not in the cache are built first, which takes minutes once;
 // o.Progress tells how far it is.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
-	if err := checkPorts(o.Ports); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports.Inngest, o.Ports.MailHog, o.Ports.SMTP, o.Ports.Mongo)...); err != nil {
 		return nil, err
 	}
 	s := &servers{
@@ -99,20 +99,6 @@ func serialised(progress func(harness.Progress)) func(harness.Progress) {
 		defer mu.Unlock()
 		progress(p)
 	}
-}
-
-// checkPorts refuses fixed ports that are taken before anything is started.
-func checkPorts(p harness.Ports) error {
-	var errs []error
-	for _, want := range []struct {
-		port int
-		name string
-	}{{p.Inngest, "Inngest"}, {p.MailHog, "MailHog's page"}, {p.SMTP, "MailHog's SMTP"}, {p.Mongo, "MongoDB"}} {
-		if want.port != 0 {
-			errs = append(errs, port.Check(want.port, want.name))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // dir makes a directory for one server's data.

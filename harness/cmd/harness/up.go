@@ -152,15 +152,18 @@ func (o upOptions) wanted() (harness.Ports, error) {
 		return harness.Ports{}, nil
 	}
 	ports := harness.KnownPorts()
-	taken := []error{port.Check(ports.App, "the app")}
+	wishes := []port.Wish{{Port: ports.App, For: "the app"}}
 	if o.dashboard {
-		taken = append(taken, port.Check(ports.Dashboard, "the dashboard"))
+		wishes = append(wishes, port.Wish{Port: ports.Dashboard, For: "the dashboard"})
 	}
 	if o.backend != backendAttach {
-		taken = append(taken, port.Check(ports.Inngest, "Inngest"), port.Check(ports.MailHog, "MailHog's page"),
-			port.Check(ports.SMTP, "MailHog's SMTP"), port.Check(ports.Mongo, "MongoDB"))
+		wishes = append(wishes, port.OfServers(ports.Inngest, ports.MailHog, ports.SMTP, ports.Mongo)...)
 	}
-	return ports, errors.Join(taken...)
+	err := port.CheckAll(wishes...)
+	if err != nil && os.Getenv("MAKELEVEL") != "" { // whose user has not typed the command that has this flag
+		err = fmt.Errorf("%w (by way of make: PORTS=free)", err)
+	}
+	return ports, err
 }
 
 func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {

@@ -1,6 +1,7 @@
 package port_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -38,6 +39,28 @@ func TestCheckNamesTheHolderAndTheWayOut(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		require.Contains(t, err.Error(), "(process "+strconv.Itoa(os.Getpid())+")")
 	}
+}
+
+func TestSeveralTakenPortsAreListedAndTheWayOutIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var wishes []port.Wish
+	for _, name := range []string{"the app", "Inngest"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		wishes = append(wishes, port.Wish{Port: l.Addr().(*net.TCPAddr).Port, For: name})
+	}
+	err := port.CheckAll(append(wishes, port.Wish{For: "MongoDB"})...)
+	require.Regexp(t, fmt.Sprintf(`^2 ports are in use:
+  port %d, wanted for the app, is in use by [^:]*
+  port %d, wanted for Inngest, is in use by [^:]*
+end these programs, or let the harness choose with --ports free$`, wishes[0].Port, wishes[1].Port), err.Error())
+	var te *port.TakenError
+	require.ErrorAs(t, err, &te)
+
+	err = port.CheckAll(wishes[:1]...)
+	require.ErrorContains(t, err, "the app, is in use by ")
+	require.NoError(t, port.CheckAll(port.Wish{For: "MongoDB"}), "any free one")
 }
 
 func TestCheckSeesAListenerOnAllInterfaces(t *testing.T) {
