@@ -498,10 +498,10 @@ func (r *commandRunner) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.StartTimeout)
 	defer cancel()
 	err = p.WaitReady(ctx, r.answers)
-	if err != nil && ctx.Err() != nil {
+	if late := (*proc.NotReadyError)(nil); errors.As(err, &late) && ctx.Err() != nil {
 		_, listen := splitAddr(r.env.Addr)
-		err = fmt.Errorf("%s has been running for %v without answering on port %s, the one in its environment variable PORT: %w",
-			strings.Join(r.Args, " "), r.StartTimeout, listen, err)
+		late.What = fmt.Sprintf("%s has been running for %v without answering on port %s, the one in its environment variable PORT",
+			strings.Join(r.Args, " "), r.StartTimeout, listen)
 	}
 	return err
 }

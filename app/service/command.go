@@ -87,7 +87,8 @@ func serve(ctx context.Context, log io.Writer) error {
 	if c.Dev {
 		mode = "development"
 	}
-	logger.Info("serving", "url", "http://"+listener.Addr().String(), "mode", mode, "inngest", c.EventURL)
+	// The URL that people open may lead here by way of a proxy.
+	logger.Info("serving", "url", c.AppURL.String(), "listening", listener.Addr().String(), "mode", mode, "inngest", c.EventURL)
 	return s.Run(ctx, listener)
 }
 

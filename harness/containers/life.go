@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -175,20 +174,15 @@ func (l *life) waitReady(ctx context.Context, look func(context.Context) error) 
 	}
 }
 
-// shownLines is how many lines of output an error shows.
-const shownLines = 20
-
 func (l *life) notReady(ctx context.Context, lastErr error) error {
-	text := "; it wrote nothing"
-	if tail := l.log.tail(); len(tail) > 0 {
-		text = "; its last lines:\n  " + strings.Join(tail[max(0, len(tail)-shownLines):], "\n  ")
-	}
-	hint := ""
 	if errors.Is(lastErr, syscall.ECONNREFUSED) && inContainer() {
-		hint = "; it runs, but this program runs in a container itself, where an engine outside publishes nothing: run the tests on the engine's own machine, or " + engine.Alternative
+		lastErr = fmt.Errorf("%w; it runs, but this program runs in a container itself, where an engine outside publishes nothing: "+
+			"run the tests on the engine's own machine, or %s", lastErr, engine.Alternative)
 	}
-	return fmt.Errorf("%s was not ready after %v (%w): %w%s%s\nwhole log: %s",
-		l.name, time.Since(l.began).Round(time.Millisecond), context.Cause(ctx), lastErr, hint, text, l.log.path)
+	return &proc.NotReadyError{
+		What:  fmt.Sprintf("%s was not ready after %v", l.name, time.Since(l.began).Round(time.Millisecond)),
+		Cause: context.Cause(ctx), Last: lastErr, Tail: l.log.tail(), LogFile: l.log.path,
+	}
 }
 
 func inContainer() bool {

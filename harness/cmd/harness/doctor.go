@@ -137,7 +137,7 @@ func examinePorts() finding {
 	}
 	known := harness.KnownPorts()
 	var taken []string
-	for _, number := range []int{known.App, known.Inngest, known.MailHog, known.SMTP, known.Mongo} {
+	for _, number := range []int{known.App, known.Dashboard, known.Inngest, known.MailHog, known.SMTP, known.Mongo} {
 		var held *port.TakenError
 		if err := port.Check(number, ""); errors.As(err, &held) {
 			by := fmt.Sprint(number)

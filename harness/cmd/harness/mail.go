@@ -113,8 +113,10 @@ func mailLsCommand(io stdio) *cobra.Command {
 			return nil
 		}
 		tw := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+		const enough = 60 // one long subject would push the ids of all emails off the screen
 		for _, m := range found {
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Received.Local().Format(time.TimeOnly), oneLine(strings.Join(m.Envelope.To, ", ")), oneLine(m.Subject), m.ID)
+			to, subject := oneLine(strings.Join(m.Envelope.To, ", ")), oneLine(m.Subject)
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Received.Local().Format(time.TimeOnly), shortened(to, enough), shortened(subject, enough), m.ID)
 		}
 		return tw.Flush()
 	}

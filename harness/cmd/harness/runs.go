@@ -206,7 +206,7 @@ func (e eventView) print(b *strings.Builder) {
 				fmt.Fprintf(b, "          %s\n", oneLine(s.Error))
 			}
 			if len(s.Output) > 0 {
-				fmt.Fprintf(b, "          %s\n", shortened(oneLine(string(s.Output))))
+				fmt.Fprintf(b, "          %s\n", shortened(oneLine(string(s.Output)), 160))
 			}
 		}
 	}
@@ -240,9 +240,8 @@ func tries(n int) string {
 	return fmt.Sprintf("  after %d attempts", n)
 }
 
-// shortened cuts a text to what fits on a line or two.
-func shortened(s string) string {
-	const enough = 160
+// shortened cuts a text that is longer than enough characters.
+func shortened(s string, enough int) string {
 	if r := []rune(s); len(r) > enough {
 		return string(r[:enough]) + " …"
 	}

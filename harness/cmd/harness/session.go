@@ -48,7 +48,7 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.startApp(ctx); err != nil && (!s.watching() || ctx.Err() != nil) {
 			return err
 		} else if err != nil {
-			s.printer.say("app", "does not work, the next change starts it again: %v", err)
+			s.printer.say("app", "does not work, the next change starts it again: %s", brief(err))
 		}
 	}
 	if err := s.writeState(); err != nil {
@@ -66,13 +66,23 @@ func (s *session) startApp(ctx context.Context) error {
 	err := s.stack.RunCommand(ctx, harness.Command{
 		Args:         s.command,
 		StartTimeout: s.options.appWait,
-		OnLine:       s.printer.output,
+		OnLine:       s.output,
 	})
 	if err != nil {
 		return err
 	}
 	s.printer.progress(harness.Progress{Subject: "app", Doing: "ready and synced", Elapsed: time.Since(began), Done: true})
 	return nil
+}
+
+// goRunEnded is what `go run` prints when it is told to end, as it is at each end in order.
+const goRunEnded = "signal: interrupt"
+
+// output shows a line that the app wrote.
+func (s *session) output(line string) {
+	if line != goRunEnded {
+		s.printer.output(line)
+	}
 }
 
 func (s *session) writeState() error { return harness.WriteState(s.dir, s.state()) }
@@ -119,7 +129,7 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			return nil
 		case err := <-s.stack.Died():
 			if s.watching() && ofApp(err) {
-				s.printer.say("app", "has ended by itself, the next change starts it again: %v", err)
+				s.printer.say("app", "has ended by itself, the next change starts it again: %s", brief(err))
 				continue
 			}
 			reload.callOff()
@@ -131,6 +141,18 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			reload = s.reload(ctx, file)
 		}
 	}
+}
+
+// brief is an error without the app's output, which has been shown as it came.
+func brief(err error) string {
+	var e interface {
+		error
+		Brief() string
+	}
+	if errors.As(err, &e) {
+		return e.Brief()
+	}
+	return err.Error()
 }
 
 // ofApp says whether a death is the app's and not a server's.
@@ -171,7 +193,7 @@ func (s *session) reload(ctx context.Context, file string) *reloading {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			s.printer.say("app", "the change does not work: %v", err)
+			s.printer.say("app", "the change does not work: %s", brief(err))
 			s.printer.say("app", "%s; the next change starts it again", s.lastGood())
 		default:
 			s.printer.progress(harness.Progress{Subject: "app", Doing: "the change is up and synced", Elapsed: time.Since(began), Done: true})

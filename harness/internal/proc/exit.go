@@ -35,15 +35,20 @@ func newExitError(s Spec, state *os.ProcessState, lived time.Duration, out *outp
 
 // Error says how the child ended, and shows its last 20 lines.
 func (e *ExitError) Error() string {
-	how := fmt.Sprintf("exited with status %d", e.Code)
-	if e.Signal != "" {
-		how = fmt.Sprintf("was ended by a signal (%s)", e.Signal)
-	}
-	text := fmt.Sprintf("%s %s after %v%s", e.Name, how, rounded(e.After), evidence(e.Tail, e.LogFile))
+	text := e.Brief() + evidence(e.Tail, e.LogFile)
 	if e.LogErr != nil {
 		text += fmt.Sprintf(" (incomplete: %v)", e.LogErr)
 	}
 	return text
+}
+
+// Brief says how the child ended, and shows none of its output.
+func (e *ExitError) Brief() string {
+	how := fmt.Sprintf("exited with status %d", e.Code)
+	if e.Signal != "" {
+		how = fmt.Sprintf("was ended by a signal (%s)", e.Signal)
+	}
+	return fmt.Sprintf("%s %s after %v", e.Name, how, rounded(e.After))
 }
 
 // evidence renders the end of an output and where to find the rest, to follow a sentence.

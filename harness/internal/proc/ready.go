@@ -75,6 +75,31 @@ func (p *Process) endedEarly() error {
 }
 
 func (p *Process) notReady(ctx context.Context, began time.Time, lastErr error) error {
-	return fmt.Errorf("%s was not ready after %v (%w): %w%s",
-		p.spec.Name, rounded(time.Since(began)), context.Cause(ctx), lastErr, evidence(p.Tail(), p.spec.LogFile))
+	return &NotReadyError{
+		What:  fmt.Sprintf("%s was not ready after %v", p.spec.Name, rounded(time.Since(began))),
+		Cause: context.Cause(ctx), Last: lastErr, Tail: p.Tail(), LogFile: p.spec.LogFile,
+	}
 }
+
+// NotReadyError says that a program runs and was not ready when the wait for it ended.
+type NotReadyError struct {
+	What    string   // as in "mongo was not ready after 30s"
+	Cause   error    // why the wait ended
+	Last    error    // what the last look saw
+	Tail    []string // the program's last lines of output
+	LogFile string   // the file that has all of them; may be empty
+}
+
+// Brief says it without the output. That time is up need not be said again.
+func (e *NotReadyError) Brief() string {
+	if errors.Is(e.Cause, context.DeadlineExceeded) {
+		return fmt.Sprintf("%s: %v", e.What, e.Last)
+	}
+	return fmt.Sprintf("%s (%v): %v", e.What, e.Cause, e.Last)
+}
+
+// Error is Brief, with the last 20 lines of output.
+func (e *NotReadyError) Error() string { return e.Brief() + evidence(e.Tail, e.LogFile) }
+
+// Unwrap returns both causes.
+func (e *NotReadyError) Unwrap() []error { return []error{e.Cause, e.Last} }
