@@ -14,6 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // completed is a run of the function in which every step went well at the first try.
@@ -41,6 +42,7 @@ func TestEveryTypicalRequest(t *testing.T) {
 						To:      s.technician(request.TechnicianID).Email,
 						Golden:  r.Name,
 						Copies:  1,
+						Checks:  []mailcheck.Check{mailcheck.Every},
 						Headers: map[string]string{"X-Maintenance-Request-Id": request.ID, "Message-ID": request.Notification.MessageID},
 					}},
 					NoOtherRuns: true,

@@ -58,6 +58,10 @@ func run(ctx context.Context, n, starts int, out string) error {
 		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchStart(ctx, b, starts) })
 	}
 	parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchEvents(ctx, n) })
+	parts = append(parts,
+		func(ctx context.Context) ([]figure, error) { return benchTaps(ctx, n) },
+		func(ctx context.Context) ([]figure, error) { return benchFind(ctx, n) },
+		func(ctx context.Context) ([]figure, error) { return benchJoin(ctx, n, starts) })
 	if len(chosen()) > 1 {
 		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchBackends(ctx, chosen(), n) })
 	}
