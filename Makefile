@@ -69,7 +69,8 @@ soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with
 	go run ./e2e/cmd/soak -n $(ROUNDS) -load $(LOAD)
 
 review: build ## send every fixture, write a report of the emails before and after, leave MailHog up
-	go run ./e2e/cmd/review
+	@go build -o $(BIN)/review ./e2e/cmd/review
+	@exec $(BIN)/review
 
 report: tools ## run all tests; report/report.html, junit.xml and summary.md say what they saw
 	@rm -rf report

@@ -207,8 +207,10 @@ type runBy struct{ file, text string }
 // documented are the commands in the documents, as a reader would type them, and what runs them. Those of the tutorial
 // are run one by one by TestTheTutorialIsTrue.
 var documented = map[string]runBy{
-	"make dev":          {"e2e/workspace/make_test.go", `readmeCommand(t, "make dev")`},
-	"make demo":         {"e2e/workspace/make_test.go", `readmeCommand(t, "make demo")`},
+	"make dev":          {"e2e/workspace/make_test.go", `documentedCommand(t, "README.md", "make dev")`},
+	"make demo":         {"e2e/workspace/make_test.go", `documentedCommand(t, "README.md", "make demo")`},
+	"make review":       {"e2e/workspace/make_test.go", `documentedCommand(t, "docs/report.md", "make review")`},
+	"make golden":       {"e2e/workspace/make_test.go", `r.shell("make golden")`},
 	"make test":         {".ci/run", "make test"},
 	"make images":       {".ci/run", "make -s images"},
 	"make compose-up":   {".github/workflows/ci.yml", "make compose-up"},
@@ -224,7 +226,10 @@ var documented = map[string]runBy{
 	},
 	"make faults BURST=5000": {"Makefile", "FAULTS_BURST=$(BURST)"},
 	"FAULTS_SEED=7 go test -count=1 -run 'TestFaultMatrix/burst' ./e2e/faults": {"e2e/faults/burst_test.go", "FAULTS_SEED"},
-	"harness up -- npm run dev": {"harness/cmd/harness/testdata/languages/node.txtar", "harness up"},
+	"HARNESS_REPORT=$PWD/report go test ./...":                                 {tutorial, "HARNESS_REPORT=$PWD/report go test"},
+	"harness report report":                                                    {"harness/cmd/harness/testdata/script/report.txtar", "exec harness report recorded"},
+	"harness report --clear report":                                            {"harness/cmd/harness/testdata/script/report.txtar", "exec harness report --clear recorded"},
+	"harness up -- npm run dev":                                                {"harness/cmd/harness/testdata/languages/node.txtar", "harness up"},
 }
 
 // TestEveryCommandInTheDocumentsIsRun: a command that a reader is told to type is one that a test types.

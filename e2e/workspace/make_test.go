@@ -7,13 +7,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheFirstScreenOfTheReadmeIsTrue types the commands with which README.md begins, in a copy of this repository, and
-// compares what they print with what it says they do.
+// TestTheFirstScreenOfTheReadmeIsTrue types the commands with which README.md begins, and those of a reviewer, in a copy
+// of this repository, and compares what they print with what the documents say they do.
 func TestTheFirstScreenOfTheReadmeIsTrue(t *testing.T) {
 	t.Parallel()
 	r := &reader{T: t, dir: copyRepository(t), env: []string{
@@ -22,29 +23,37 @@ func TestTheFirstScreenOfTheReadmeIsTrue(t *testing.T) {
 		"DOCKER_HOST=unix:///no/docker/here.sock", // the README promises that none is needed
 	}}
 
-	dev, demo := readmeCommand(t, "make dev"), readmeCommand(t, "make demo")
+	dev, demo := documentedCommand(t, "README.md", "make dev"), documentedCommand(t, "README.md", "make demo")
 	dev.line += " PORTS=free" // the reader of this test may have a stack of their own on the known ones
 	r.startUp(dev)
 	r.run(demo)
 	r.run(command{line: "bin/harness down", output: "the stack is down after 41ms"})
 	require.NoError(t, r.up.cmd.Wait(), "make dev")
 
+	r.startUp(documentedCommand(t, "docs/report.md", "make review"))
+	require.NoError(t, r.up.cmd.Process.Signal(syscall.SIGTERM)) // which make hands on, as it does not with an interrupt
+	_ = r.up.cmd.Wait()                                          // make says that it was terminated
+	golden, err := r.shell("make golden").CombinedOutput()
+	require.NoError(t, err, "%s", golden)
+	changed, err := r.shell("diff -r fixtures/golden " + filepath.Join(root(t), "fixtures", "golden")).CombinedOutput()
+	require.NoError(t, err, "make golden changes what nobody has changed:\n%s", changed)
+
 	out, err := r.shell("make").Output()
 	require.NoError(t, err)
 	require.True(t, bytes.Contains(out, []byte("make dev ")) && bytes.Contains(out, []byte("make e2e ")), "make alone prints the targets:\n%s", out)
 }
 
-// readmeCommand returns a command of README.md with what it says that it prints.
-func readmeCommand(t *testing.T, line string) command {
+// documentedCommand returns a command of a document with what that says that it prints.
+func documentedCommand(t *testing.T, doc, line string) command {
 	t.Helper()
-	for _, b := range blocks("README.md", read(t, "README.md")) {
+	for _, b := range blocks(doc, read(t, doc)) {
 		for _, c := range consoleOf(b) {
 			if c.line == line {
 				return c
 			}
 		}
 	}
-	t.Fatalf("README.md does not say %s", line)
+	t.Fatalf("%s does not say %s", doc, line)
 	return command{}
 }
 

@@ -97,7 +97,7 @@ func TestMakeTestSumsUpAFailureToo(t *testing.T) {
 // TestTheReadmeShowsTheLastLines: what README.md says that make test ends with is what it does end with.
 func TestTheReadmeShowsTheLastLines(t *testing.T) {
 	t.Parallel()
-	shown := readmeCommand(t, "make test").output
+	shown := documentedCommand(t, "README.md", "make test").output
 	var lines []string
 	for line := range strings.Lines(shown) {
 		where, packages, ok := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "ran on ")), ": ")

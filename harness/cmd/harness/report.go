@@ -29,7 +29,11 @@ absolute path; they make the page themselves when they end, so that report is fo
 			return err
 		}
 		if *clear {
-			return report.Clear(dir)
+			if err := report.Clear(dir); err != nil {
+				return err
+			}
+			fmt.Fprintf(io.out, "cleared %s; the next run begins anew\n", dir)
+			return nil
 		}
 		r, err := report.Write(dir)
 		if err != nil {

@@ -1,5 +1,6 @@
 // Package mailview shows a captured email on a page, as the dashboard and the report do: rendered at two widths and in
-// two colour schemes, as plain text, its links, its headers and its source.
+// two colour schemes, as plain text, its links, its headers and its source, and what the checks of package mailcheck
+// found.
 //
 //	fragment, err := mailview.Render(message, mailview.Options{ID: "mail-1"})
 //	page.Execute(w, struct{ CSS template.CSS; Email template.HTML }{mailview.CSS(), fragment})

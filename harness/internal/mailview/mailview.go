@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 //go:embed mailview.html mailview.css
@@ -63,6 +64,7 @@ func Render(m *inbox.Message, o Options) (template.HTML, error) {
 		Size, DeliveredTo       string
 		HasHTML                 bool
 		Parts                   []part
+		Findings                []mailcheck.Finding
 	}{
 		Options: o, Message: m, Doc: doc,
 		From: people(m.From), To: people(m.To), Copy: people(m.Cc), ReplyTo: people(m.ReplyTo),
@@ -71,6 +73,7 @@ func Render(m *inbox.Message, o Options) (template.HTML, error) {
 		Size:        Size(len(m.Raw)),
 		HasHTML:     m.HTML != "",
 		Parts:       parts(m),
+		Findings:    mailcheck.Run(m, mailcheck.All(), mailcheck.Options{}),
 		DeliveredTo: strings.Join(m.Envelope.To, ", "),
 	}
 	var out strings.Builder

@@ -139,6 +139,23 @@ func TestAFragmentOfATextSaysWhatIsMissing(t *testing.T) {
 	require.Contains(t, string(fragment), "It has no plain text.")
 }
 
+func TestAFragmentSaysWhatTheChecksFound(t *testing.T) {
+	t.Parallel()
+	fragment, err := mailview.Render(message(`<img src="https://a.test/<b>.png">`), mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	for _, want := range []string{"<b>text</b> there is no text part", "<b>alt</b> ", "<b>external</b> "} {
+		require.Contains(t, string(fragment), want)
+	}
+	require.NotContains(t, string(fragment), "<b>.png")
+	require.NotContains(t, string(fragment), "in order")
+
+	sound := message("<p>Hello</p>")
+	sound.Text = "Hello"
+	fragment, err = mailview.Render(sound, mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), "text, links, alt, size, external: in order")
+}
+
 func TestALinkThatIsNoneForABrowserIsNotOne(t *testing.T) {
 	t.Parallel()
 	fragment, err := mailview.Render(message(`<a href="javascript:alert(1)">x</a><a href="https://a.test/">y</a>`), mailview.Options{ID: "m"})
