@@ -37,6 +37,9 @@ type Options struct {
 	Project string
 	// Dir is where the search for a state file begins. Empty: the working directory.
 	Dir string
+	// OwnApp leaves an app that is up there alone: the stack runs one of its own beside it, of another name. False: the
+	// stack uses the app of the state file or of the compose project.
+	OwnApp bool
 	// AllowRemote allows servers that are not on loopback. False: HARNESS_ALLOW_REMOTE decides.
 	AllowRemote bool
 }
@@ -73,6 +76,9 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
+	if b.o.OwnApp {
+		found.app = nil
+	}
 	s := &servers{target: found, died: make(chan error), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
 	s.database = database.String()
 	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
@@ -101,8 +107,7 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 		return target{ends: env, source: "named by the environment", fix: "start it, or correct the variable"}.complete()
 	}
 	if b.o.Project != "" {
-		ends, err := compose(ctx, b.o.Project)
-		return target{ends: ends, source: "of the compose project " + b.o.Project, fix: "see docker compose -p " + b.o.Project + " ps"}, err
+		return ofProject(ctx, b.o.Project)
 	}
 	dir := b.o.Dir
 	if dir == "" {
@@ -123,6 +128,19 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 		t.app = &env
 	}
 	return t.complete()
+}
+
+func ofProject(ctx context.Context, name string) (target, error) {
+	p, err := findProject(ctx, name)
+	if err != nil {
+		return target{}, err
+	}
+	ends, err := p.endpoints()
+	if err != nil {
+		return target{}, err
+	}
+	app, err := p.app(ends)
+	return target{ends: ends, app: app, source: "of the compose project " + name, fix: "see docker compose -p " + name + " ps"}, err
 }
 
 // complete checks that all servers are named, and takes from MongoDB's address the database that it may name: stacks

@@ -29,7 +29,7 @@ func up(t *testing.T) harness.Endpoints {
 
 // TestBackend attaches to the compose project that HARNESS_COMPOSE_PROJECT names, else to servers of its own.
 func TestBackend(t *testing.T) {
-	var o attach.Options
+	o := attach.Options{OwnApp: true} // the suite brings one
 	if os.Getenv(attach.EnvProject) == "" {
 		o.Endpoints = up(t)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,20 +36,38 @@ const published = `[
 
 func TestComposeProject(t *testing.T) {
 	fakeDocker(t, published)
-	ends, err := compose(t.Context(), "shop")
+	found, err := ofProject(t.Context(), "shop")
 	require.NoError(t, err)
 	require.Equal(t, harness.Endpoints{
 		Inngest: "http://127.0.0.1:8288", MailHog: "http://127.0.0.1:8025", SMTP: "127.0.0.1:1025",
 		Mongo: "mongodb://127.0.0.1:27018/?directConnection=true",
-	}, ends)
-	gateway, ok := gatewayOf(t.Context(), ends.Inngest)
+	}, found.ends)
+	require.Nil(t, found.app, "the project has none")
+	gateway, ok := gatewayOf(t.Context(), found.ends.Inngest)
 	require.True(t, ok)
 	require.Equal(t, "172.20.0.1", gateway)
 }
 
+func TestTheAppOfAComposeProjectIsUsed(t *testing.T) {
+	const app = `{"Config":{"Labels":{"com.docker.compose.service":"app"},"Env":["MONGODB_URI=mongodb://mongo:27017/plant?w=1","APP_URL=http://localhost:3000"]},
+		"NetworkSettings":{"Ports":{"3000/tcp":[{"HostIp":"127.0.0.1","HostPort":"3001"}]}}},`
+	fakeDocker(t, "["+app+strings.TrimPrefix(published, "["))
+	found, err := ofProject(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, &harness.Env{
+		Addr: "127.0.0.1:3001", AppURL: "http://localhost:3000", InngestURL: "http://127.0.0.1:8288", EventKey: "harness",
+		MongoURI: "mongodb://127.0.0.1:27018/plant?directConnection=true", SMTPAddr: "127.0.0.1:1025",
+	}, found.app)
+
+	fakeDocker(t, "["+strings.Replace(app, "mongodb://mongo:27017", "mongodb://kim:secret@mongo:x", 1)+strings.TrimPrefix(published, "["))
+	_, err = ofProject(t.Context(), "shop")
+	require.ErrorContains(t, err, "the MONGODB_URI of the compose project shop's app is no URI: ")
+	require.NotContains(t, err.Error(), "secret")
+}
+
 func TestComposeProjectThatDoesNotRun(t *testing.T) {
 	fakeDocker(t, "[]")
-	_, err := compose(t.Context(), "shop")
+	_, err := ofProject(t.Context(), "shop")
 	require.EqualError(t, err, "no container of the compose project shop runs: start it (docker compose -p shop up --wait), or correct HARNESS_COMPOSE_PROJECT")
 	_, ok := gatewayOf(t.Context(), "http://127.0.0.1:8288")
 	require.False(t, ok)
@@ -61,13 +80,13 @@ func TestComposeProjectThatPublishesNothing(t *testing.T) {
 	text, err := json.Marshal(boxes)
 	require.NoError(t, err)
 	fakeDocker(t, string(text))
-	_, err = compose(t.Context(), "shop")
+	_, err = ofProject(t.Context(), "shop")
 	require.ErrorContains(t, err, "the compose project shop publishes no mailhog with its port 8025, no mailhog with its port 1025")
 	require.ErrorContains(t, err, "docker-compose.yml")
 }
 
 func TestNoDockerCommand(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := compose(t.Context(), "shop")
+	_, err := ofProject(t.Context(), "shop")
 	require.ErrorContains(t, err, "look for the compose project shop: there is no docker command in PATH")
 }

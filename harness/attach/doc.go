@@ -5,6 +5,7 @@
 // It takes the servers from, in this order: [Options].Endpoints; the variables HARNESS_INNGEST_URL, HARNESS_MAILHOG_URL,
 // HARNESS_SMTP_ADDR and HARNESS_MONGO_URI, all four of them; the Docker Compose project that [Options].Project or
 // HARNESS_COMPOSE_PROJECT names; and the state file of the `harness up` that runs here or in a directory above.
+// Where the last two have an app, the stack uses that one.
 //
 // Servers that are not on this machine's loopback interface are refused, since tests send mail and events there and
 // write to the database; HARNESS_ALLOW_REMOTE=1 allows them.

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 )
 
 // The docker command is used, not its API's client, which would come into every program that links the harness.
@@ -25,6 +27,7 @@ const dockerTime = 10 * time.Second
 type box struct {
 	Config struct {
 		Labels map[string]string
+		Env    []string
 	}
 	NetworkSettings struct {
 		// Ports is keyed as in "8288/tcp".
@@ -88,36 +91,88 @@ func (b box) published(port string) string {
 	return ""
 }
 
-// compose returns the servers of a Docker Compose project by the names that docker-compose.yml gives them.
-func compose(ctx context.Context, project string) (harness.Endpoints, error) {
-	var ends harness.Endpoints
-	all, err := boxes(ctx, "label=com.docker.compose.project="+project)
+// variable returns what a variable of the container's environment is set to.
+func (b box) variable(name string) string {
+	for _, v := range b.Config.Env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// project are the running containers of a Docker Compose project.
+type project struct {
+	name  string
+	boxes []box
+}
+
+func findProject(ctx context.Context, name string) (project, error) {
+	all, err := boxes(ctx, "label=com.docker.compose.project="+name)
 	if err != nil {
-		return ends, fmt.Errorf("look for the compose project %s: %w", project, err)
+		return project{}, fmt.Errorf("look for the compose project %s: %w", name, err)
 	}
 	if len(all) == 0 {
-		return ends, fmt.Errorf("no container of the compose project %s runs: start it (docker compose -p %s up --wait), or correct %s", project, project, EnvProject)
+		return project{}, fmt.Errorf("no container of the compose project %s runs: start it (docker compose -p %s up --wait), or correct %s", name, name, EnvProject)
 	}
+	return project{name, all}, nil
+}
+
+// service returns the container of a service.
+func (p project) service(name string) (box, bool) {
+	i := slices.IndexFunc(p.boxes, func(b box) bool { return b.Config.Labels["com.docker.compose.service"] == name })
+	if i < 0 {
+		return box{}, false
+	}
+	return p.boxes[i], true
+}
+
+// endpoints are the servers by the names that docker-compose.yml gives them.
+func (p project) endpoints() (harness.Endpoints, error) {
 	var missing []string
 	address := func(service, port string) string {
-		i := slices.IndexFunc(all, func(b box) bool { return b.Config.Labels["com.docker.compose.service"] == service })
-		if i >= 0 {
-			if addr := all[i].published(port); addr != "" {
+		if b, ok := p.service(service); ok {
+			if addr := b.published(port); addr != "" {
 				return addr
 			}
 		}
 		missing = append(missing, service+" with its port "+strings.TrimSuffix(port, "/tcp"))
 		return ""
 	}
-	ends.Inngest = "http://" + address("inngest", "8288/tcp")
-	ends.MailHog = "http://" + address("mailhog", "8025/tcp")
-	ends.SMTP = address("mailhog", "1025/tcp")
-	ends.Mongo = "mongodb://" + address("mongo", "27017/tcp") + "/?directConnection=true"
+	ends := harness.Endpoints{
+		Inngest: "http://" + address("inngest", "8288/tcp"),
+		MailHog: "http://" + address("mailhog", "8025/tcp"),
+		SMTP:    address("mailhog", "1025/tcp"),
+		Mongo:   "mongodb://" + address("mongo", "27017/tcp") + "/?directConnection=true",
+	}
 	if len(missing) > 0 {
 		return harness.Endpoints{}, fmt.Errorf("the compose project %s publishes no %s: its services have to be named and published as in this repository's docker-compose.yml",
-			project, strings.Join(missing, ", no "))
+			p.name, strings.Join(missing, ", no "))
 	}
 	return ends, nil
+}
+
+// app is the project's own app, whose functions its Inngest calls already: a second one beside it would have every
+// event handled by whichever registered last. Nil where the project publishes none.
+func (p project) app(ends harness.Endpoints) (*harness.Env, error) {
+	b, ok := p.service("app")
+	if !ok || b.published("3000/tcp") == "" {
+		return nil, nil
+	}
+	theirs, err := url.Parse(b.variable("MONGODB_URI"))
+	if err != nil {
+		return nil, fmt.Errorf("the MONGODB_URI of the compose project %s's app is no URI: %w", p.name, withoutURL(err))
+	}
+	// It knows the database by a name that means nothing here; they have the same databases.
+	database, err := mongouri.WithDatabase(ends.Mongo, strings.TrimPrefix(theirs.Path, "/"))
+	if err != nil {
+		return nil, err
+	}
+	addr := b.published("3000/tcp")
+	return &harness.Env{
+		Addr: addr, AppURL: cmp.Or(b.variable("APP_URL"), "http://"+addr), InngestURL: ends.Inngest, EventKey: "harness",
+		MongoURI: database, SMTPAddr: ends.SMTP,
+	}, nil
 }
 
 // gatewayOf returns the address that this machine has in the network of the container that serves a URL; ok is false
