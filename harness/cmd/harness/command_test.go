@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -162,6 +163,27 @@ func TestPrinterOnATerminal(t *testing.T) {
 	p.progress(harness.Progress{Subject: "app", Doing: "starting", Elapsed: 1500 * time.Millisecond})
 	p.progress(harness.Progress{Subject: "app", Doing: "ready", Elapsed: 2 * time.Second, Done: true})
 	require.Equal(t, "app      starting\r\x1b[Kapp      | first line\napp      starting  1.5s\r\x1b[Kapp      ready  2s\n", out.String())
+}
+
+func TestPrinterSaysWhatACommandWaitsFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
+		done := p.waiting("mail", "waiting")
+		time.Sleep(2*quietFor + 500*time.Millisecond) // of the bubble's time, of which there is plenty
+		done()
+		require.Equal(t, []string{"mail     waiting  15s", "mail     waiting  30s"}, lines(out.String()), "off a terminal")
+
+		out.Reset()
+		p.live = true
+		p.waiting("mail", "waiting")()
+		require.Empty(t, out.String(), "what comes at once is not announced")
+		done = p.waiting("mail", "waiting")
+		time.Sleep(2500 * time.Millisecond)
+		done()
+		require.Equal(t, "mail     waiting  1s\r\x1b[Kmail     waiting  2s\r\x1b[K", out.String())
+	})
 }
 
 // TestPrinterKeepsLinesWhole prints from many goroutines, as app and servers do.

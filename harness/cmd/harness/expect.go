@@ -112,7 +112,9 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		}
 		eventID = ids[0]
 	}
+	done := newPrinter(io).waiting("expect", "waiting for what follows from the event")
 	verdict, err := stack.Judge(ctx, eventID, expectation, judge)
+	done()
 	if err != nil {
 		return err
 	}

@@ -227,7 +227,9 @@ prints it as 'harness mail show' does. When none comes in time it says which ema
 		defer done()
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
+		seen := newPrinter(io).waiting("mail", "waiting for "+f.String())
 		m, err := box.Wait(ctx, *f)
+		seen()
 		switch {
 		case err != nil:
 			return err

@@ -53,6 +53,33 @@ func (p *printer) progress(n harness.Progress) {
 	}
 }
 
+// waiting says what a command waits for, and how long already: on a terminal after a second, in a line that is gone in the
+// end; elsewhere every few seconds. done ends it; call it before the outcome is printed.
+func (p *printer) waiting(subject, doing string) (done func()) {
+	p.mu.Lock()
+	p.spoken[subject+doing] = 0 // elsewhere nobody wants to know at once
+	p.mu.Unlock()
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		began := time.Now()
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				p.progress(harness.Progress{Subject: subject, Doing: doing, Elapsed: time.Since(began)})
+			case <-end:
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.clear()
+				return
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
 // say prints a line about something.
 func (p *printer) say(subject, format string, args ...any) {
 	p.whole(p.subject(subject) + safe(fmt.Sprintf(format, args...)))

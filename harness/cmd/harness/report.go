@@ -21,7 +21,7 @@ absolute path; they make the page themselves when they end, so that report is fo
   harness report --clear report`,
 		Args: exactlyOne("a directory"),
 	}
-	asJSON := jsonFlag(cmd, "print the headline and the paths as JSON")
+	asJSON := jsonFlag(cmd, "print the headline and the paths, or what was cleared, as JSON")
 	clear := cmd.Flags().Bool("clear", false, "remove what is recorded there instead, before the next run")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		dir, err := filepath.Abs(args[0])
@@ -32,8 +32,11 @@ absolute path; they make the page themselves when they end, so that report is fo
 			if err := report.Clear(dir); err != nil {
 				return err
 			}
-			fmt.Fprintf(io.out, "cleared %s; the next run begins anew\n", dir)
-			return nil
+			if *asJSON {
+				return writeJSON(io.out, map[string]string{"cleared": dir})
+			}
+			_, err := fmt.Fprintf(io.out, "cleared %s; the next run begins anew\n", dir)
+			return err
 		}
 		r, err := report.Write(dir)
 		if err != nil {

@@ -35,7 +35,9 @@ it waits for one to be up, as a script wants to that has started it in the backg
 	asJSON := jsonFlag(cmd, "print it as JSON, as in .harness/stack.json")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a stack to be up")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		done := newPrinter(io).waiting("status", "waiting for a stack to be up here")
 		s, err := awaitState(cmd.Context(), wait)
+		done()
 		if err != nil {
 			return err
 		}
@@ -173,7 +175,10 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 		}
 		var took time.Duration
 		if err == nil {
-			if took, err = endStack(cmd.Context(), s, dir); err != nil {
+			done := newPrinter(io).waiting("down", "waiting for the stack to end in order")
+			took, err = endStack(cmd.Context(), s, dir)
+			done()
+			if err != nil {
 				return err
 			}
 		} else {
