@@ -23,8 +23,9 @@ type joinSamples struct {
 	// Shared is an empty parallel test on the warm shared stack, from its beginning to its end; Seeded the same with a
 	// plant of its own in the database.
 	Shared, Seeded []time.Duration
-	// Own is the time until a test has a stack of its own that is started for it, Pooled one that waits in the pool.
-	Own, Pooled []time.Duration
+	// Own is the time until a test has a stack of its own that is started for it, and Alone what its slowest server then
+	// takes to start again; Pooled is the same as Own where a stack waits in the pool.
+	Own, Alone, Pooled []time.Duration
 }
 
 // benchJoin measures what a test pays for its stack. Only tests can: it runs one.
@@ -48,10 +49,13 @@ func benchJoin(ctx context.Context, n, starts int) ([]figure, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, err
 	}
+	own := measured("a test gets a stack of its own, started for it", s.Own)
+	median, low, high := ratios(s.Own, s.Alone)
+	own.Note = fmt.Sprintf("%.2f × the slowest server's own start [%.2f, %.2f]", median, low, high)
 	return []figure{
 		measured("a parallel test joins the warm shared stack, and leaves it", s.Shared),
 		measured("  the same with a plant of its own in the database", s.Seeded),
-		measured("a test gets a stack of its own, started for it", s.Own),
+		own,
 		measured("  the same where one waits in the pool", s.Pooled),
 	}, nil
 }

@@ -72,21 +72,27 @@ func TestJoin(t *testing.T) {
 		require.NoError(t, store.Close(t.Context()))
 	})
 
-	leases := func(name string, change func(*harness.Options), into *[]time.Duration) {
+	leases := func(name string, change func(*harness.Options), into, alone *[]time.Duration) {
 		began := time.Now()
 		group(t, name, func(t *testing.T) {
-			suite.RunAlone(t, change, func(*harnesstest.T) { *into = append(*into, time.Since(began)) })
+			suite.RunAlone(t, change, func(t *harnesstest.T) {
+				*into = append(*into, time.Since(began))
+				require.NoError(t, t.Stack.Stop(t.Context(), harness.Inngest))
+				began := time.Now()
+				require.NoError(t, t.Stack.Run(t.Context(), harness.Inngest))
+				*alone = append(*alone, time.Since(began))
+			})
 		})
 	}
-	var first []time.Duration
+	var first, other []time.Duration
 	for i := range starts {
 		if settle(t); i == 0 {
-			leases("first", nil, &first) // fills the pool
+			leases("first", nil, &first, &other) // fills the pool
 			settle(t)
 		}
-		leases("own", func(o *harness.Options) { o.AppGrace = time.Second }, &s.Own)
+		leases("own", func(o *harness.Options) { o.AppGrace = time.Second }, &s.Own, &s.Alone)
 		settle(t)
-		leases("pooled", nil, &s.Pooled)
+		leases("pooled", nil, &s.Pooled, &other)
 	}
 	file := os.Getenv(joinFile)
 	if file == "" {
