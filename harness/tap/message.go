@@ -38,7 +38,11 @@ func (s *session) dot() error {
 		}
 		return s.instead(i)
 	}
-	r, err := s.ask([]byte(terminator))
+	if _, err := s.up.conn.Write([]byte(terminator)); err != nil {
+		return fmt.Errorf("speak to the mail server: %w", err)
+	}
+	// Whether it takes the message counts also when the app has hung up.
+	r, err := s.up.hear(s.tap.context, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ func (s *session) chunk(line []byte) error {
 		m.Size += size
 		s.header.into(m, s.tap.set.options.RunHeader)
 	})
-	r, err := s.up.hear(s.tap.context, nil)
+	r, err := s.up.hear(s.tap.context, nil, nil)
 	if err != nil {
 		return err
 	}

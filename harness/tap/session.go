@@ -171,7 +171,7 @@ func (s *session) connect() error {
 		s.reset()
 		return err
 	}
-	banner, err := s.up.hear(s.tap.context, nil)
+	banner, err := s.up.hear(s.tap.context, nil, s.gone)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (s *session) redial() error {
 	if err := s.dial(); err != nil {
 		return err
 	}
-	if _, err := s.up.hear(s.tap.context, nil); err != nil {
+	if _, err := s.up.hear(s.tap.context, nil, nil); err != nil {
 		return err
 	}
 	if s.ehlo == nil {
@@ -301,7 +301,7 @@ func (s *session) listen() error {
 
 // unasked passes on what the mail server says without having been asked, such as that it shuts down.
 func (s *session) unasked() error {
-	r, err := s.up.hear(s.tap.context, nil)
+	r, err := s.up.hear(s.tap.context, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -324,12 +324,13 @@ func (s *session) sayLast(by string, raw []byte) error {
 	return err
 }
 
-// ask passes a line on and waits for the reply.
+// ask passes a line on and waits for the reply, as long as the app does: with no message on its way it is of no
+// consequence once the app has hung up.
 func (s *session) ask(line []byte) (reply, error) {
 	if _, err := s.up.conn.Write(line); err != nil {
 		return reply{}, fmt.Errorf("speak to the mail server: %w", err)
 	}
-	return s.up.hear(s.tap.context, nil)
+	return s.up.hear(s.tap.context, nil, s.gone)
 }
 
 // command passes a command on, and the reply back, with the faults on either side. passed is false when a fault
@@ -461,7 +462,7 @@ func (s *session) startTLS(line []byte) error {
 		return fmt.Errorf("speak to the mail server: %w", err)
 	}
 	granted := func(r reply) bool { return r.code == 220 }
-	r, err := s.up.hear(s.tap.context, granted)
+	r, err := s.up.hear(s.tap.context, granted, s.gone)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 )
 
 // An upstream is a session's connection to the mail server. A goroutine of its own reads the replies, so that the
@@ -53,23 +54,39 @@ func dialMail(ctx context.Context, target string, kick func()) (*upstream, error
 	return u, nil
 }
 
+// silence is after how long without a word of the mail server it is looked whether anybody still waits for one.
+const silence = 100 * time.Millisecond
+
 // hear waits for the next reply. Once it has one, the reading of another begins, unless last is set: then what
-// follows on the connection is the caller's to read.
-func (u *upstream) hear(ctx context.Context, last func(reply) bool) (reply, error) {
-	select {
-	case h := <-u.replies:
-		if errors.Is(h.err, io.EOF) {
-			return h.reply, errors.New("the mail server closed the connection")
+// follows on the connection is the caller's to read. It fails with io.EOF when gone, where it is not nil, says that
+// nobody waits any more.
+func (u *upstream) hear(ctx context.Context, last func(reply) bool, gone func() bool) (reply, error) {
+	var look <-chan time.Time
+	if gone != nil {
+		ticker := time.NewTicker(silence)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	for {
+		select {
+		case h := <-u.replies:
+			if errors.Is(h.err, io.EOF) {
+				return h.reply, errors.New("the mail server closed the connection")
+			}
+			if h.err != nil {
+				return h.reply, fmt.Errorf("hear from the mail server: %w", h.err)
+			}
+			if last == nil || !last(h.reply) {
+				u.next <- struct{}{}
+			}
+			return h.reply, nil
+		case <-ctx.Done():
+			return reply{}, errClosed
+		case <-look:
+			if gone() {
+				return reply{}, io.EOF
+			}
 		}
-		if h.err != nil {
-			return h.reply, fmt.Errorf("hear from the mail server: %w", h.err)
-		}
-		if last == nil || !last(h.reply) {
-			u.next <- struct{}{}
-		}
-		return h.reply, nil
-	case <-ctx.Done():
-		return reply{}, errClosed
 	}
 }
 
