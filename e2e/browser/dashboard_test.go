@@ -103,14 +103,14 @@ func TestTheBoardSaysWhatIsWrongWithTheStack(t *testing.T) {
 		d.touch("[data-service=mailhog] button")
 		d.see("#log[open]")
 		d.until(`document.getElementById('log-title').textContent === 'MailHog: down' && document.getElementById('log-text').textContent.length > 20`)
-		d.keep("dashboard-log.png")
+		d.keep("Dashboard: the log of a service that is down")
 		require.NoError(t, d.Stack.Run(d.Context(), harness.MailHog))
 		d.until(`document.querySelector('[data-service=mailhog][data-state=up]') !== null`)
 
 		require.NoError(t, d.Stack.Stop(d.Context(), harness.App))
 		d.until(`document.querySelector('#app[data-state=unsynced]')?.textContent.includes('the app does not answer')`)
 		d.touch("#log button")
-		d.keep("dashboard-unsynced.png")
+		d.keep("Dashboard: the app is down")
 	})
 }
 

@@ -3,6 +3,6 @@
 //
 //	go test -tags browser ./e2e/browser
 //
-// Where there is no Chromium they fail, and say what to install. Set HARNESS_SCREENSHOTS to a directory to keep pictures
-// of the dashboard, at three widths and in both colour schemes, for a person to judge.
+// Where there is no Chromium they fail, and say what to install. Where a report is wanted (HARNESS_REPORT) it has pictures
+// for a person to judge: an email at both widths and in both colour schemes, the dashboard at three widths.
 package browser

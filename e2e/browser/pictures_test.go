@@ -9,7 +9,6 @@ import (
 	"image/color"
 	"image/png"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +20,8 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
-
-// screenshotsVariable names the directory in which pictures are kept.
-const screenshotsVariable = "HARNESS_SCREENSHOTS"
 
 // scheme makes the browser prefer a colour scheme.
 func scheme(name string) chromedp.Action[chromedp.Void] {
@@ -51,41 +48,32 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 		d.until(`['completed', 'failed', 'unheard', 'mail'].map(state => [...rows.values()].filter(r => r.state === state).length).join() === '5,1,1,1'`)
 		event := eval[string](d, `location.origin + '/event/' + order.find(r => r.state === 'completed').id`)
 
-		pages := map[string]string{"board": d.url, "event": event, "failed": d.url + "/event/" + ids[0], "unheard": d.url + "/event/" + ids[1]}
-		for name, url := range pages {
+		for _, page := range []struct{ name, url string }{
+			{"the board", d.url}, {"an event", event}, {"a failed event", d.url + "/event/" + ids[0]}, {"an event that nobody heard", d.url + "/event/" + ids[1]},
+		} {
 			for _, width := range []int64{390, 820, 1440} {
-				d.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(url))
+				d.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(page.url))
 				d.see("#rows li, #timeline")
 				for _, s := range []string{"light", "dark"} {
 					d.do(scheme(s))
 					wide := eval[int](d, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(document.documentElement.scrollWidth))))`)
-					require.LessOrEqual(d, wide, int(width), "%s at %d pixels scrolls sideways", name, width)
-					d.keep(fmt.Sprintf("dashboard-%s-%d-%s.png", name, width, s))
+					require.LessOrEqual(d, wide, int(width), "%s at %d pixels scrolls sideways", page.name, width)
+					d.keep(fmt.Sprintf("Dashboard: %s, %d pixels wide, %s", page.name, width, s))
 				}
 			}
 		}
 	})
 }
 
-// keep keeps a picture of the page, where somebody wants pictures.
+// keep keeps a picture of the page, where a report is wanted.
 func (d *desk) keep(name string) {
 	d.Helper()
-	if os.Getenv(screenshotsVariable) == "" {
+	if os.Getenv(report.Variable) == "" {
 		return
 	}
 	page, err := chromedp.Run(d.tab, chromedp.CaptureScreenshot())
 	require.NoError(d, err)
-	d.keepPNG(name, page)
-}
-
-func (d *desk) keepPNG(name string, data []byte) {
-	d.Helper()
-	dir := os.Getenv(screenshotsVariable)
-	if dir == "" {
-		return
-	}
-	require.NoError(d, os.MkdirAll(dir, 0o755))
-	require.NoError(d, os.WriteFile(filepath.Join(dir, strings.ToLower(name)), data, 0o644))
+	d.Picture(name, page)
 }
 
 func TestAnEmailIsDrawnAtBothWidthsAndInBothSchemes(t *testing.T) {
@@ -101,8 +89,8 @@ func TestAnEmailIsDrawnAtBothWidthsAndInBothSchemes(t *testing.T) {
 			light := d.drawnEmail(nil)
 			d.do(chromedp.Click(chromedp.Search(`//label[contains(.,"Dark")]`)))
 			dark := d.drawnEmail(light)
-			d.keepPNG("email-"+at+"-light.png", light)
-			d.keepPNG("email-"+at+"-dark.png", dark)
+			d.Picture("The email as on a "+strings.ToLower(at)+", light", light)
+			d.Picture("The email as on a "+strings.ToLower(at)+", dark", dark)
 		}
 		require.Greater(t, wide, 800.0)
 		require.EqualValues(t, 390, eval[float64](d, width), "a phone is 390 pixels wide")

@@ -52,7 +52,7 @@ func (t *T) record(evidence string) report.Record {
 	defer t.mu.Unlock()
 	r := report.Record{
 		Package: ranon.Package(), Test: t.Name(), Backend: t.Stack.Backend(), Outcome: report.Passed,
-		Began: t.began, Took: time.Since(t.began), Failures: t.failures, Verdicts: t.verdicts, Goldens: t.compared, Evidence: evidence,
+		Began: t.began, Took: time.Since(t.began), Failures: t.failures, Verdicts: t.verdicts, Goldens: t.compared, Pictures: t.pictures, Evidence: evidence,
 	}
 	switch {
 	case t.Failed():

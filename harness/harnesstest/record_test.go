@@ -17,6 +17,7 @@ func TestTheRecordOfATest(t *testing.T) {
 	v := &harness.Verdict{Outcome: harness.Holds, Trace: &harness.Trace{}}
 	h := &T{T: t, Stack: &harness.Stack{}, began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}
 	h.note(" it broke\n")
+	h.Picture("a page", []byte("png"))
 	r := h.record("dir")
 	require.Equal(t, "github.com/odoo-maintenance/inngest-harness/harness/harnesstest", r.Package)
 	require.Equal(t, t.Name(), r.Test)
@@ -24,6 +25,7 @@ func TestTheRecordOfATest(t *testing.T) {
 	require.Equal(t, []string{"it broke"}, r.Failures)
 	require.Equal(t, []*harness.Verdict{v}, r.Verdicts)
 	require.Equal(t, "g", r.Goldens[0].Name)
+	require.Equal(t, []report.Picture{{Name: "a page", PNG: []byte("png")}}, r.Pictures)
 	require.Equal(t, "dir", r.Evidence)
 	require.GreaterOrEqual(t, r.Took, time.Second)
 }

@@ -35,6 +35,7 @@ type T struct {
 	verdicts []*harness.Verdict
 	compared []report.Golden // the last comparison of each email
 	failures []string        // what the test failed with
+	pictures []report.Picture
 }
 
 func newT(t *testing.T, s *Suite, st *harness.Stack) *T {
@@ -44,6 +45,13 @@ func newT(t *testing.T, s *Suite, st *harness.Stack) *T {
 // Salt returns letters and digits that no other test has, in this run or another: for names and addresses that are
 // this test's alone, and for event ids, which the server remembers for a day.
 func (t *T) Salt() string { return t.salt }
+
+// Picture keeps a picture, a PNG file, in the report where one is wanted: for a person to judge what no assertion can.
+func (t *T) Picture(name string, png []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pictures = append(t.pictures, report.Picture{Name: name, PNG: png})
+}
 
 // Env is what the app was told about the stack.
 func (t *T) Env() harness.Env {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -28,6 +29,7 @@ type page struct {
 	Failed   []*test
 	Packages []pkg
 	Groups   []emailGroup
+	Pictures []picture
 	Matrix   []matrix
 	Bench    *bench
 }
@@ -44,6 +46,13 @@ type counts struct {
 type pkg struct {
 	Path  string
 	Tests []*test
+}
+
+// picture is a picture as the page shows it: in the page itself.
+type picture struct {
+	Name string
+	Src  template.URL
+	Test *test
 }
 
 // test is one test as the page shows it.
@@ -118,6 +127,11 @@ func (rep *Report) page() *page {
 		for _, e := range t.Emails {
 			e.ID = fmt.Sprintf("e%d", len(all)+1)
 			all = append(all, e)
+		}
+		for _, kept := range r.Pictures {
+			// It is encoded here, so that nothing but a picture is behind the URL.
+			src := "data:image/png;base64," + base64.StdEncoding.EncodeToString(kept.PNG)
+			p.Pictures = append(p.Pictures, picture{Name: kept.Name, Src: template.URL(src), Test: t})
 		}
 		if t.Outcome == Failed {
 			p.Failed = append(p.Failed, t)

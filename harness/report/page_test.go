@@ -1,6 +1,10 @@
 package report_test
 
 import (
+	"bytes"
+	"encoding/base64"
+	"image"
+	"image/png"
 	"strings"
 	"testing"
 
@@ -45,7 +49,11 @@ func requireHarmless(t testing.TB, doc *html.Node) {
 	require.NotContains(t, policy, "script-src")
 	require.Len(t, all(doc, func(n *html.Node) bool { return attr(n, "http-equiv") != "" }), 1)
 	for _, n := range all(doc, func(*html.Node) bool { return true }) {
-		require.NotContains(t, []string{"script", "link", "base", "form", "object", "embed", "img", "audio", "video"}, n.Data)
+		require.NotContains(t, []string{"script", "link", "base", "form", "object", "embed", "audio", "video"}, n.Data)
+		if n.Data == "img" {
+			require.Regexp(t, "^data:image/png;base64,[A-Za-z0-9+/=]+$", attr(n, "src"))
+			continue
+		}
 		for _, a := range n.Attr {
 			require.False(t, strings.HasPrefix(a.Key, "on"), "%s has the event handler %s", n.Data, a.Key)
 			require.NotContains(t, []string{"src", "srcset", "action", "formaction", "background", "poster", "ping"}, a.Key)
@@ -88,6 +96,27 @@ func TestTheBrokenHopComesFirst(t *testing.T) {
 	require.Contains(t, textOf(failure), "/src/.harness/evidence/TestPress")
 	require.Contains(t, textOf(failure), `Step send-email COMPLETED Arguments [ "kim@plant.test" ] "accepted"`)
 	require.Contains(t, textOf(byID(t, doc, "tests")), "failed TestPress002")
+}
+
+func TestPicturesAreInThePage(t *testing.T) {
+	t.Parallel()
+	var dot bytes.Buffer
+	require.NoError(t, png.Encode(&dot, image.NewGray(image.Rect(0, 0, 1, 1))))
+	kept := record(1, func(r *report.Record) { r.Pictures = []report.Picture{{Name: `a phone, "dark"`, PNG: dot.Bytes()}} })
+	dir := t.TempDir()
+	require.NoError(t, report.Save(dir, kept))
+	rep, err := report.Load(dir)
+	require.NoError(t, err)
+	_, doc := render(t, rep)
+	requireHarmless(t, doc)
+	shown := byTag(byID(t, doc, "pictures"), "img")
+	require.Len(t, shown, 1)
+	require.Equal(t, "data:image/png;base64,"+base64.StdEncoding.EncodeToString(dot.Bytes()), attr(shown[0], "src"))
+	require.Equal(t, `a phone, "dark"`, attr(shown[0], "alt"))
+	require.Contains(t, textOf(byID(t, doc, "pictures")), `a phone, "dark" TestPress001`)
+
+	kept.Pictures[0].PNG = []byte("<svg>")
+	require.EqualError(t, report.Save(dir, kept), `save the record of TestPress001/local: the picture "a phone, \"dark\"" is no PNG with a name`)
 }
 
 func TestAFailureOutsideTheVerdictsShowsWhatTheTestSaid(t *testing.T) {

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,8 +48,18 @@ type Record struct {
 	Verdicts []*harness.Verdict `json:"verdicts,omitempty"`
 	// Goldens are the comparisons of the traces' emails with goldens.
 	Goldens []Golden `json:"goldens,omitempty"`
+	// Pictures are what the test kept for a person to judge.
+	Pictures []Picture `json:"pictures,omitempty"`
 	// Evidence is the directory in which a failed test keeps what it saw.
 	Evidence string `json:"evidence,omitempty"`
+}
+
+// Picture is a picture that a test kept.
+type Picture struct {
+	// Name says what it shows. Required.
+	Name string `json:"name"`
+	// PNG is its file. Required.
+	PNG []byte `json:"png"`
 }
 
 // Golden is an email beside its golden.
@@ -78,6 +90,11 @@ func Save(dir string, r Record) error {
 	}
 	if r.Package == "" || r.Test == "" || r.Outcome == "" {
 		return fmt.Errorf("save a record for the report: it needs a package, a test and an outcome, and has %q, %q and %q", r.Package, r.Test, r.Outcome)
+	}
+	for _, p := range r.Pictures {
+		if _, err := png.DecodeConfig(bytes.NewReader(p.PNG)); err != nil || p.Name == "" {
+			return fmt.Errorf("save the record of %s: the picture %q is no PNG with a name", r.Test, p.Name)
+		}
 	}
 	r.Version = version
 	data, err := json.Marshal(r)
