@@ -4,6 +4,7 @@
 //	go run ./e2e/cmd/bench            everything, some minutes
 //	go run ./e2e/cmd/bench -n 50      fewer of each
 //	go run ./e2e/cmd/bench -json f    the figures also as JSON
+//	go run ./e2e/cmd/bench -only start,memory
 //
 // With HARNESS_BACKENDS=local,containers it measures the containers backend too, in turns with the local one.
 package main
@@ -41,33 +42,54 @@ func main() {
 	n := flag.Int("n", 300, "how many events to measure of each kind")
 	starts := flag.Int("starts", 10, "how many starts to measure of each kind")
 	out := flag.String("json", "", "write the figures to this file too")
+	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, taps, find, join, backends, dashboard, report, memory")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
-	if err := run(ctx, *n, *starts, *out); err != nil {
+	if err := run(ctx, *n, *starts, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, n, starts int, out string) error {
+// part is one kind of measurement.
+type part struct {
+	name    string
+	measure func(context.Context) ([]figure, error)
+}
+
+// parts are all of them, in the order in which they are measured; n events and starts of each kind.
+func parts(n, starts int) []part {
+	var all []part
+	add := func(name string, measure func(context.Context) ([]figure, error)) {
+		all = append(all, part{name, measure})
+	}
+	for _, b := range chosen() {
+		add("start", func(ctx context.Context) ([]figure, error) { return benchStart(ctx, b, starts) })
+	}
+	add("events", func(ctx context.Context) ([]figure, error) { return benchEvents(ctx, n) })
+	add("taps", func(ctx context.Context) ([]figure, error) { return benchTaps(ctx, n) })
+	add("find", func(ctx context.Context) ([]figure, error) { return benchFind(ctx, n) })
+	add("join", func(ctx context.Context) ([]figure, error) { return benchJoin(ctx, n, starts) })
+	if len(chosen()) > 1 {
+		add("backends", func(ctx context.Context) ([]figure, error) { return benchBackends(ctx, chosen(), n) })
+	}
+	add("dashboard", func(ctx context.Context) ([]figure, error) { return benchDashboard(ctx, min(n, mostEmails)) })
+	add("report", benchReport)
+	for _, b := range chosen() {
+		add("memory", func(ctx context.Context) ([]figure, error) { return nil, benchMemory(ctx, b) })
+	}
+	return all
+}
+
+func run(ctx context.Context, n, starts int, only, out string) error {
 	fmt.Printf("%s/%s, %d processors, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	var all []figure
-	var parts []func(context.Context) ([]figure, error)
-	for _, b := range chosen() {
-		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchStart(ctx, b, starts) })
-	}
-	parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchEvents(ctx, n) })
-	parts = append(parts,
-		func(ctx context.Context) ([]figure, error) { return benchTaps(ctx, n) },
-		func(ctx context.Context) ([]figure, error) { return benchFind(ctx, n) },
-		func(ctx context.Context) ([]figure, error) { return benchJoin(ctx, n, starts) })
-	if len(chosen()) > 1 {
-		parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchBackends(ctx, chosen(), n) })
-	}
-	parts = append(parts, func(ctx context.Context) ([]figure, error) { return benchDashboard(ctx, min(n, mostEmails)) }, benchReport)
-	for _, part := range parts {
-		figures, err := part(ctx)
+	for _, p := range parts(n, starts) {
+		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
+			continue
+		}
+		figures, err := p.measure(ctx)
 		if err != nil {
 			return err
 		}
@@ -76,13 +98,6 @@ func run(ctx context.Context, n, starts int, out string) error {
 		}
 		fmt.Println()
 		all = append(all, figures...)
-	}
-	for _, b := range chosen() {
-		line, err := benchMemory(ctx, b)
-		if err != nil {
-			return err
-		}
-		fmt.Println(line)
 	}
 	if out == "" {
 		return nil

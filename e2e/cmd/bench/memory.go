@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,35 +19,33 @@ import (
 // idleTime is how long a stack is left alone before its memory is looked at.
 const idleTime = 5 * time.Second
 
-// benchMemory returns a line that says how much memory the servers of an idle stack hold, the app's own not counted
-// since it runs in this process: resident sets, as ps has them, in containers too.
-func benchMemory(ctx context.Context, b harness.Backend) (string, error) {
+// benchMemory prints how much memory the servers of an idle stack hold, the app's own not counted since it runs in this
+// process: resident sets, as ps has them, in containers too.
+func benchMemory(ctx context.Context, b harness.Backend) (err error) {
 	stack, err := harness.Start(ctx, b, harness.Options{})
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer stack.Close(context.WithoutCancel(ctx))
+	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
 	if err := stack.RunHandler(ctx, rig.App); err != nil {
-		return "", err
+		return err
 	}
 	select {
 	case <-time.After(idleTime):
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	held, err := resident(ctx, b.Name())
 	if err != nil {
-		return "", fmt.Errorf("memory of the %s backend: %w", b.Name(), err)
+		return fmt.Errorf("memory of the %s backend: %w", b.Name(), err)
 	}
-	total := 0
+	total, each := 0, ""
 	for _, p := range held {
 		total += p.kilobytes
+		each += fmt.Sprintf(", %s %d", p.name, p.kilobytes>>10)
 	}
-	line := fmt.Sprintf("%s: memory of an idle stack's servers: %d MB", b.Name(), total>>10)
-	for _, p := range held {
-		line += fmt.Sprintf(", %s %d", p.name, p.kilobytes>>10)
-	}
-	return line, nil
+	fmt.Printf("%s: memory of an idle stack's servers: %d MB%s\n", b.Name(), total>>10, each)
+	return nil
 }
 
 // program is a running one and what it holds in memory.
@@ -80,11 +79,14 @@ func resident(ctx context.Context, backend string) ([]program, error) {
 	return all, nil
 }
 
-// childrenOf picks from lines of parent, size and name those of one parent, ps itself excepted.
+// helper are children that are no servers: ps itself, and the shells that see to it that servers end with this process.
+var helper = map[string]bool{"ps": true, "sh": true}
+
+// childrenOf picks from lines of parent, size and name those of one parent that are servers.
 func childrenOf(parent, lines string) []program {
 	var own strings.Builder
 	for line := range strings.Lines(lines) {
-		if f := strings.Fields(line); len(f) >= 3 && f[0] == parent && filepath.Base(f[2]) != "ps" {
+		if f := strings.Fields(line); len(f) >= 3 && f[0] == parent && !helper[filepath.Base(f[2])] {
 			own.WriteString(line)
 		}
 	}
