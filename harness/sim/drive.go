@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -91,26 +92,81 @@ func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the turn to drive: %w", ctx.Err())
 	}
-	done := make(chan error, 1)
-	go s.loop(ctx, more, done)
-	return <-done
+	d := &drive{ctx: ctx, more: more, done: make(chan error, 1)}
+	if s.unguarded() {
+		s.inline.loop(d)
+		return <-d.done
+	}
+	s.mu.Lock()
+	if last := len(s.idle) - 1; last >= 0 {
+		s.idle[last].jobs <- d
+		s.idle = s.idle[:last]
+	} else {
+		go newWorker(s).work(d)
+	}
+	s.mu.Unlock()
+	return <-d.done
 }
 
-// loop does one thing after another and says when it is done. It is handed on to another goroutine if an app hangs.
-func (s *Sim) loop(ctx context.Context, more func(next *item) bool, done chan<- error) {
+// drive is one request to do one thing after another.
+type drive struct {
+	ctx  context.Context
+	more func(next *item) bool // whether to do the next
+	done chan error
+}
+
+// worker is a goroutine that drives, one drive after another: the stack that the app's code has grown on it is of use again.
+type worker struct {
+	caller
+	jobs chan *drive
+}
+
+func newWorker(s *Sim) *worker { return &worker{caller: caller{sim: s}, jobs: make(chan *drive, 1)} }
+
+// work drives until the Sim is closed, or an app hangs: then another worker goes on.
+func (w *worker) work(d *drive) {
+	for {
+		if !w.loop(d) {
+			return
+		}
+		select {
+		case d = <-w.jobs:
+		case <-w.sim.closed:
+			if w.dismissed() {
+				return
+			}
+			d = <-w.jobs
+		}
+	}
+}
+
+// dismissed takes the worker from those that wait; false: it has been given something to drive.
+func (w *worker) dismissed() bool {
+	s := w.sim
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.idle, w)
+	if i < 0 {
+		return false
+	}
+	s.idle = slices.Delete(s.idle, i, i+1)
+	return true
+}
+
+// loop does one thing after another and says when it is done. It returns false if an app hangs.
+func (w *worker) loop(d *drive) bool {
+	defer w.begin(d.ctx)()
+	s := w.sim
 	s.mu.Lock()
 	for {
 		next := s.queue.next()
-		if err := ctx.Err(); err != nil && next != nil && !s.queue.idle() {
-			err = fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err)
-			s.mu.Unlock()
-			done <- err
-			return
+		if err := d.ctx.Err(); err != nil && next != nil && !s.queue.idle() {
+			w.end(d, fmt.Errorf("at virtual %s, with %d things still to do: %w", s.clock().Format(time.RFC3339), s.queue.Len(), err))
+			return true
 		}
-		if next == nil || !more(next) {
-			s.mu.Unlock()
-			done <- nil
-			return
+		if next == nil || !d.more(next) {
+			w.end(d, nil)
+			return true
 		}
 		s.queue.pop()
 		s.moveTo(next.at)
@@ -119,18 +175,30 @@ func (s *Sim) loop(ctx context.Context, more func(next *item) bool, done chan<- 
 			continue
 		}
 		s.mu.Unlock()
-		a, ok := s.do(ctx, c, func(a *answer) {
+		a, ok := w.do(c, func(a *answer) {
 			s.mu.Lock()
-			s.conclude(ctx, c, a)
+			s.conclude(d.ctx, c, a)
 			s.mu.Unlock()
-			s.loop(ctx, more, done)
+			newWorker(s).work(d)
 		})
 		if !ok {
-			return
+			return false
 		}
 		s.mu.Lock()
-		s.conclude(ctx, c, a)
+		s.conclude(d.ctx, c, a)
 	}
+}
+
+// unguarded reports whether the app may take as long as it likes: nothing then needs a goroutine of its own.
+func (s *Sim) unguarded() bool { return s.options.CallTimeout < 0 }
+
+// end says that a drive is over, and waits for another. The lock is held; it is given back.
+func (w *worker) end(d *drive, err error) {
+	if !w.sim.unguarded() {
+		w.sim.idle = append(w.sim.idle, w)
+	}
+	w.sim.mu.Unlock()
+	d.done <- err
 }
 
 // Pace says how a Sim that drives itself treats time. Either way its clock goes with the wall clock.
@@ -234,7 +302,9 @@ func (s *Sim) nextStep(ctx context.Context, p Pace) (wait time.Duration, ok bool
 		s.signal()
 	}
 	go func() {
-		if a, ok := s.do(ctx, c, end); ok {
+		one := &caller{sim: s}
+		defer one.begin(ctx)()
+		if a, ok := one.do(c, end); ok {
 			end(a)
 		}
 	}()

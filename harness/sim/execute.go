@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,6 +92,9 @@ func (s *Sim) attempt(it *item) *call {
 func (s *Sim) conclude(ctx context.Context, c *call, a *answer) {
 	it := c.item
 	delete(s.inflight, c.job)
+	if !a.lost {
+		s.recycle(c)
+	}
 
 	if ctx.Err() != nil && a.err != nil {
 		// Whoever drives the clock gave up, not the app: the attempt is made again when driving goes on.
@@ -140,10 +141,9 @@ func (s *Sim) handle(it *item, a *answer) {
 	}
 	switch {
 	case len(a.ops) == 0:
-		if body := bytes.TrimSpace(a.body); !json.Valid(body) {
-			r.plain = string(body)
-		}
-		s.complete(r, a.output())
+		output, plain := a.output()
+		r.plain = plain
+		s.complete(r, output)
 	case slices.ContainsFunc(a.ops, func(o opcode) bool { return o.Op != "None" || o.ID != "" }):
 		s.handleOps(it, a)
 	default:
@@ -215,7 +215,7 @@ func (s *Sim) retry(it *item, a *answer) time.Time {
 
 // record notes an attempt with the step it was of, if the call was for one step, else with the run.
 func (s *Sim) record(it *item, tried Attempt) {
-	if step := it.run.byHash[it.target]; it.target != "" && step != nil {
+	if step := it.run.stepOf(it.target); it.target != "" && step != nil {
 		step.Attempts = append(step.Attempts, tried)
 		return
 	}
@@ -395,7 +395,7 @@ func (s *Sim) stepFailed(it *item, o *opcode) {
 
 // endStep closes the record of a step.
 func (s *Sim) endStep(r *run, hash string, status StepStatus, err *Error) {
-	if step := r.byHash[hash]; step != nil && step.Ended.IsZero() {
+	if step := r.stepOf(hash); step != nil && step.Ended.IsZero() {
 		step.Status, step.Error, step.Ended = status, err, s.clock()
 		if status == StepCompleted && step.Output == nil {
 			step.Output = []byte("null")

@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"maps"
 	"time"
 )
@@ -17,7 +19,7 @@ func (s *Sim) match(e *event) {
 	default:
 		for _, f := range s.ordered {
 			for _, t := range f.triggers {
-				if t.schedule == nil && t.matches(e.name) && t.when.holds(e.materialise().fields, nil) {
+				if t.schedule == nil && t.matches(e.name) && (t.when == nil || t.when.holds(e.materialise().fields, nil)) {
 					s.start(f, e)
 					break // several triggers of one function start it once
 				}
@@ -89,7 +91,9 @@ func (s *Sim) end(r *run, status Status) {
 		return
 	}
 	r.status, r.ended = status, s.clock()
-	s.options.Logger.Info("run ended", "run", r.text, "function", r.function.id, "status", status, "at", r.ended)
+	if s.options.Logger.Enabled(context.Background(), slog.LevelInfo) {
+		s.options.Logger.Info("run ended", "run", r.text, "function", r.function.id, "status", status, "at", r.ended)
+	}
 	for _, w := range r.waits {
 		if !w.over {
 			s.dropWait(w)
@@ -98,10 +102,10 @@ func (s *Sim) end(r *run, status Status) {
 	for _, it := range r.items {
 		s.queue.remove(it)
 	}
-	r.items, r.waits, r.jobs, r.pending = nil, nil, nil, nil
+	r.items, r.waits, r.jobs, r.pending = nil, nil, index{}, nil
 	s.announce(r)
 	// What is needed only while a run is at work would outlive it by as long as it is kept.
-	r.state, r.known = nil, nil
+	r.state, r.known = nil, index{}
 	s.runs.ended(r)
 }
 

@@ -110,8 +110,10 @@ type function struct {
 	id          string // with the app's prefix, as the server's events name it
 	name        string
 	uuid        uuid.UUID
+	uuidText    string
 	app         *app
 	url         *url.URL
+	query       string // of a call that is for no step in particular
 	triggers    []trigger
 	attempts    int // the most attempts of a step
 	idempotency *expression
@@ -187,6 +189,7 @@ func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
 		wrong("a function name is required")
 	}
 	f.uuid = uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.name+"\x00"+c.ID))
+	f.uuidText = f.uuid.String()
 	s.refuse(c, wrong)
 
 	if len(c.Steps) != 1 {
@@ -198,7 +201,7 @@ func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
 			wrong("step URL %q is not an HTTP address", step.Runtime.URL)
 			continue
 		}
-		f.url = u
+		f.url, f.query = u, u.RawQuery+"&stepId=step"
 		if step.Retries != nil {
 			f.attempts = min(max(step.Retries.Attempts, 0), maxRetries) + 1
 		}

@@ -89,14 +89,14 @@ func (s *Sim) outcome(it *item) *answer {
 	if rep == nil {
 		return nil
 	}
-	if step := it.run.byHash[it.target]; step != nil {
+	if step := it.run.stepOf(it.target); step != nil {
 		step.Replaced = true
 	}
 	op := opcode{Op: "StepRun", ID: it.target, Name: it.name, Data: rep.raw}
 	if failed := rep.failure(); failed != nil {
 		op.Op, op.Error, op.Data = "StepError", failed, nil
 	}
-	a := &answer{status: http.StatusPartialContent, header: http.Header{headerSDK: {"sim"}}, ops: []opcode{op}, noRetry: rep.NoRetry}
+	a := &answer{status: http.StatusPartialContent, head: head{sdk: "sim"}, ops: []opcode{op}, noRetry: rep.NoRetry}
 	if rep.RetryAfter > 0 {
 		a.retryAt = s.clock().Add(rep.RetryAfter)
 	}

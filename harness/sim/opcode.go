@@ -25,10 +25,13 @@ type opcode struct {
 	Opts        json.RawMessage `json:"opts"`
 	Data        json.RawMessage `json:"data"`
 	Error       *Error          `json:"error"`
-	Userland    *struct {
-		ID    string `json:"id"`
-		Index int    `json:"index"`
-	} `json:"userland"`
+	Userland    *userland       `json:"userland"`
+}
+
+// userland is a step's id as the code has it, and how many times it was used before in the run.
+type userland struct {
+	ID    string `json:"id"`
+	Index int    `json:"index"`
 }
 
 // The opcodes of the protocol. Those that are not modelled end a run with an error that names them.
@@ -42,6 +45,9 @@ func parseOps(body []byte, noRetry bool) ([]opcode, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
 		return nil, errors.New("no response data")
+	}
+	if ops, ok := quickOps(body); ok && len(ops) > 0 {
+		return checkOps(ops, noRetry)
 	}
 	var raws []*opcode
 	switch body[0] {
@@ -65,6 +71,15 @@ func parseOps(body []byte, noRetry bool) ([]opcode, error) {
 		if op == nil {
 			return nil, fmt.Errorf("error validating generator opcode %d: opcode cannot be null", i)
 		}
+		ops[i] = *op
+	}
+	return checkOps(ops, noRetry)
+}
+
+// checkOps says what of the opcodes the server refuses.
+func checkOps(ops []opcode, noRetry bool) ([]opcode, error) {
+	for i := range ops {
+		op := &ops[i]
 		if op.Op == "" {
 			op.Op = "None"
 		}
@@ -80,7 +95,6 @@ func parseOps(body []byte, noRetry bool) ([]opcode, error) {
 		if len(op.Data) > maxStepBytes {
 			return nil, fmt.Errorf("error validating generator opcode %s: step output size is greater than the limit", op.ID)
 		}
-		ops[i] = *op
 	}
 	return ops, nil
 }
@@ -115,6 +129,9 @@ func (o *opcode) options(v any) error {
 
 // race reports whether the plan goes on after each of its steps.
 func (o *opcode) race() bool {
+	if !bytes.Contains(o.Opts, []byte("arallel")) && !bytes.Contains(o.Opts, []byte(`\`)) {
+		return false // there is nothing like it, in whatever case the key begins
+	}
 	var opts struct {
 		Mode string `json:"parallelMode"`
 	}

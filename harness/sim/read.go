@@ -364,7 +364,7 @@ func baseName(r *run, id string) string {
 	if i < 0 {
 		return id
 	}
-	if _, err := strconv.Atoi(id[i+1:]); err != nil || r.byHash[StepHash(id[:i], 0)] == nil {
+	if _, err := strconv.Atoi(id[i+1:]); err != nil || r.stepOf(StepHash(id[:i], 0)) == nil {
 		return id
 	}
 	return id[:i]

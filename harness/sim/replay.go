@@ -163,7 +163,8 @@ func (p *player) forward(ctx context.Context, out *Replay) error {
 			return nil
 		}
 		if len(a.ops) == 0 {
-			out.Finished, out.Output = true, a.output()
+			out.Finished = true
+			out.Output, _ = a.output()
 			return nil
 		}
 		for i := range a.ops {
@@ -223,13 +224,7 @@ func (p *player) ask(ctx context.Context, without string) (*answer, error) {
 	p.s.mu.Lock()
 	c := p.s.prepare(&item{run: r})
 	p.s.mu.Unlock()
-	answered := make(chan *answer, 2)
-	go func() {
-		if a, ok := p.s.do(ctx, c, func(a *answer) { answered <- a }); ok {
-			answered <- a
-		}
-	}()
-	a := <-answered
+	a := p.s.callAlone(ctx, func(one *caller, instead func(*answer)) (*answer, bool) { return one.do(c, instead) })
 	if a.status == 0 && a.err != nil {
 		return nil, a.err
 	}

@@ -159,10 +159,10 @@ type run struct {
 	stuck                  string
 
 	state     []memo // in the order of completion: the protocol's stack
-	known     map[string]int
+	known     index  // of state, by step
 	stateSize int
 	pending   map[string]struct{} // steps of a parallel plan that are still out
-	jobs      map[string]struct{} // what was queued once and must not be again
+	jobs      index               // what was queued once and must not be again
 	items     []*item
 	waits     []*wait
 
@@ -170,7 +170,7 @@ type run struct {
 	version   int  // of the app's protocol; -1 until it has said so
 
 	steps  []*Step
-	byHash map[string]*Step
+	byHash index // of steps
 	calls  int
 	failed []Attempt
 }
@@ -184,7 +184,6 @@ type memo struct {
 func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
 	return &run{
 		id: id, text: id.String(), function: f, event: e, status: Running, queued: now, version: -1,
-		known: map[string]int{}, jobs: map[string]struct{}{}, byHash: map[string]*Step{},
 	}
 }
 
@@ -198,18 +197,18 @@ func (r *run) keep(it *item) {
 
 // once reports whether the job has not been queued before.
 func (r *run) once(job string) bool {
-	if _, done := r.jobs[job]; done {
+	if r.jobs.find(job) >= 0 {
 		return false
 	}
-	r.jobs[job] = struct{}{}
+	r.jobs.add(job)
 	return true
 }
 
 // save memoises a step. The first result stays: a later one for the same step is dropped. It reports whether other steps
 // of the same parallel plan are still out.
 func (r *run) save(id string, raw json.RawMessage) (othersOut bool) {
-	if _, have := r.known[id]; !have {
-		r.known[id] = len(r.state)
+	if r.known.find(id) < 0 {
+		r.known.add(id)
 		r.state = append(r.state, memo{id, raw})
 		r.stateSize += len(raw)
 	}
@@ -219,18 +218,26 @@ func (r *run) save(id string, raw json.RawMessage) (othersOut bool) {
 
 // saved returns what is memoised for a step, or nil.
 func (r *run) saved(id string) json.RawMessage {
-	if i, ok := r.known[id]; ok {
+	if i := r.known.find(id); i >= 0 {
 		return r.state[i].raw
+	}
+	return nil
+}
+
+// stepOf returns the record of a step, or nil.
+func (r *run) stepOf(hash string) *Step {
+	if i := r.byHash.find(hash); i >= 0 {
+		return r.steps[i]
 	}
 	return nil
 }
 
 // step returns the record of a step, made if need be.
 func (r *run) step(hash, id string, op Op, now time.Time) *Step {
-	s := r.byHash[hash]
+	s := r.stepOf(hash)
 	if s == nil {
 		s = &Step{ID: id, Hash: hash, Op: op, Status: StepPlanned, Started: now}
-		r.byHash[hash] = s
+		r.byHash.add(hash)
 		r.steps = append(r.steps, s)
 	}
 	if op != "" {
@@ -251,4 +258,42 @@ func (r *run) public() *Run {
 		out.Steps = append(out.Steps, step)
 	}
 	return out
+}
+
+// index numbers keys in the order in which they are added. Most runs have few: those are looked through one by one, which
+// costs less than a map.
+type index struct {
+	keys []string
+	many map[string]int // nil while there are few
+}
+
+const fewKeys = 16
+
+// find returns the number of a key, or -1.
+func (x *index) find(key string) int {
+	if x.many == nil {
+		return slices.Index(x.keys, key)
+	}
+	if i, ok := x.many[key]; ok {
+		return i
+	}
+	return -1
+}
+
+// add adds a key that is not there.
+func (x *index) add(key string) {
+	if x.keys == nil {
+		x.keys = make([]string, 0, 4)
+	}
+	x.keys = append(x.keys, key)
+	if len(x.keys) <= fewKeys {
+		return
+	}
+	if x.many == nil {
+		x.many = make(map[string]int, 4*fewKeys)
+		for i, k := range x.keys {
+			x.many[k] = i
+		}
+	}
+	x.many[key] = len(x.keys) - 1
 }

@@ -49,7 +49,8 @@ type Options struct {
 	Ignore []Feature
 
 	// CallTimeout is how long, by the wall clock, an app may take to answer a call before the attempt counts as failed.
-	// Zero is 30 s.
+	// Zero is 30 s. Negative: it may take as long as it likes, and an app that hangs hangs the test. It is then called on the
+	// goroutine that drives, which saves two switches between goroutines for each Run.
 	CallTimeout time.Duration
 	// Keep is how many ended runs are kept for inspection, the latest, with their steps and outputs, and four times as
 	// many events. Runs at work are always kept. Zero is 10,000.
@@ -69,7 +70,9 @@ type Sim struct {
 	offset  atomic.Int64  // of the virtual from the wall clock, when live
 	live    atomic.Bool   // the virtual clock goes with the wall clock; jumps then holds when it was put forward
 	driven  atomic.Bool   // it drives itself
+	kinds   []string      // what calls say of the kind of server
 	turn    chan struct{} // held by whoever drives the clock
+	inline  *worker       // for who holds the turn, if calls are not guarded
 	changed chan struct{} // something was queued
 	closed  chan struct{}
 	closing sync.Once
@@ -92,6 +95,8 @@ type Sim struct {
 	invocations  map[string]*wait   // by correlation id
 	inflight     map[string]*item   // by job
 	busy         int                // calls under way when driving itself
+	idle         []*worker          // those that wait for something to drive
+	spare        [][]byte           // buffers to be used again
 	dedupe       memory
 	seeds        seedCache
 	runs         runStore
@@ -102,7 +107,7 @@ type Sim struct {
 
 // New returns a Sim that knows no app yet.
 func New(o Options) *Sim {
-	if o.CallTimeout <= 0 {
+	if o.CallTimeout == 0 {
 		o.CallTimeout = defaultCallTimeout
 	}
 	if o.Keep <= 0 {
@@ -120,6 +125,7 @@ func New(o Options) *Sim {
 		rng:     rand.New(rand.NewPCG(o.Seed, 0x1b873593)),
 		apps:    map[string]*app{}, functions: map[string]*function{}, waits: map[string][]*wait{},
 		invocations: map[string]*wait{}, inflight: map[string]*item{}, replacements: map[string]*Outcomes{},
+		spare:  make([][]byte, 0, 4),
 		dedupe: memory{until: map[string]time.Time{}},
 		seeds:  seedCache{ids: map[string]ulid.ULID{}},
 		runs:   runStore{keep: o.Keep, byID: map[ulid.ULID]*run{}, byEvent: map[ulid.ULID][]*run{}},
@@ -128,6 +134,7 @@ func New(o Options) *Sim {
 	if o.Seed != 0 {
 		s.queue.rng = rand.New(rand.NewPCG(o.Seed, 0xcc9e2d51))
 	}
+	s.kinds, s.inline = []string{s.kind()}, newWorker(s)
 	start := o.Start
 	if start.IsZero() {
 		start = time.Now()
@@ -165,14 +172,10 @@ func (s *Sim) Serve(ctx context.Context, handler http.Handler) error {
 	s.mu.Unlock()
 	call := func(req *http.Request) *answer {
 		ctx, cancel := context.WithCancel(ctx)
-		answered := make(chan *answer, 2) // a hanging app answers for itself after all
-		go func() {
+		return s.callAlone(ctx, func(one *caller, instead func(*answer)) (*answer, bool) {
 			defer cancel()
-			if a, ok := s.serve(req.WithContext(ctx), handler, cancel, func(a *answer) { answered <- a }); ok {
-				answered <- a
-			}
-		}()
-		return <-answered
+			return one.serve(req.WithContext(ctx), handler, cancel, instead)
+		})
 	}
 	return s.sync(address, handler, call)
 }
@@ -209,7 +212,7 @@ func (s *Sim) sync(address string, handler http.Handler, call func(*http.Request
 		switch {
 		case a.err != nil:
 			return fmt.Errorf("registering the app at %s: %w", address, a.err)
-		case a.status == http.StatusOK && a.header.Get(headerSyncKind) == "in_band":
+		case a.status == http.StatusOK && a.head.syncKind == "in_band":
 			return s.register(a.body, address, handler)
 		case a.status == http.StatusOK:
 			return s.adopt(address, handler)
@@ -282,6 +285,15 @@ func (s *Sim) SendAll(ctx context.Context, events ...Event) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if len(events) == 1 {
+		id, ok, err := s.sendQuickly(events[0])
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return []string{id}, nil
+		}
+	}
 	wires := make([]map[string]any, len(events))
 	for i, e := range events {
 		w := map[string]any{"name": e.Name}
@@ -314,6 +326,23 @@ func (s *Sim) SendAll(ctx context.Context, events ...Event) ([]string, error) {
 		return ids, fmt.Errorf("sending events: %w", err)
 	}
 	return ids, nil
+}
+
+// sendQuickly accepts an event without the detour over its encoding as a request, if it is plain.
+func (s *Sim) sendQuickly(e Event) (id string, ok bool, err error) {
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return "", false, fmt.Errorf("encoding events: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made, ok := s.quickEvent(e, data)
+	if !ok {
+		return "", false, nil
+	}
+	s.publish(made)
+	s.signal()
+	return made.internal.String(), true, nil
 }
 
 // Call starts one function with an event, whatever triggers it, and returns the run's id. The event may bear any name;

@@ -81,7 +81,7 @@ func (s *Sim) planInvoke(it *item, o *opcode, p plan) error {
 		}
 		w.expires = at
 	}
-	if r.byHash[o.ID] != nil && r.byHash[o.ID].Status == StepWaiting {
+	if r.stepOf(o.ID) != nil && r.stepOf(o.ID).Status == StepWaiting {
 		return nil // reported again: it is already under way
 	}
 	if err := s.startWait(o, w, OpInvoke); err != nil || w.over {
@@ -197,7 +197,7 @@ func (s *Sim) wake(e *event) {
 func (s *Sim) resume(w *wait, raw json.RawMessage, status StepStatus, failed *Error) {
 	r := w.run
 	s.dropWait(w)
-	if step := r.byHash[w.step]; step != nil {
+	if step := r.stepOf(w.step); step != nil {
 		step.Output = shownOutput(raw)
 		if failed != nil {
 			status = StepFailed
