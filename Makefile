@@ -80,7 +80,7 @@ fuzz: ## fuzz every fuzz test for FUZZTIME each (1m)
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
 browser: tools ## what a browser shows of the pages and emails (needs Chromium)
-	go test -count=1 -tags browser ./e2e/browser
+	go test -count=1 -tags browser ./e2e/browser ./e2e/cmd/review ./e2e/cmd/screenshots
 
 languages: tools ## the command line with apps in other languages (needs node and python3)
 	go test -count=1 -tags languages -run TestLanguages ./harness/cmd/harness

@@ -1,6 +1,9 @@
+//go:build browser
+
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
@@ -105,8 +108,12 @@ func TestAHostileEmailInTheReportIsDrawnAndNoMore(t *testing.T) {
 	require.NotEmpty(t, s.requests())
 }
 
-// opensFromDisk: the page fits windows of every width, and its two choices change the frames.
-func opensFromDisk(t *testing.T, page string) {
+// TestTheReportOpensFromDisk: the page fits windows of every width, and its two choices change the frames.
+func TestTheReportOpensFromDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, run(t.Context(), io.Discard, options{dir: dir, golden: goldens(t), once: true}))
+	page := filepath.Join(dir, report.PageFile)
 	tab, cancel, err := browser.Open(t.Context(), 1180, 900)
 	require.NoError(t, err)
 	defer cancel()

@@ -60,7 +60,7 @@ func TestReviewShowsEveryFixtureBesideItsGolden(t *testing.T) {
 	for name, is := range changed {
 		require.Equal(t, name == "urgent", is, name)
 	}
-	opensFromDisk(t, filepath.Join(dir, report.PageFile))
+	require.FileExists(t, filepath.Join(dir, report.PageFile))
 }
 
 func TestReviewEndsWhenItIsInterrupted(t *testing.T) {

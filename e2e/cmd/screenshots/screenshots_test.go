@@ -1,0 +1,27 @@
+//go:build browser
+
+package main
+
+import (
+	"bytes"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestThePicturesAreTaken: what is on them a person judges.
+func TestThePicturesAreTaken(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, run(t.Context(), dir))
+	for _, name := range []string{"mailhog-email.png", "dashboard.png", "dashboard-event.png", "report.png"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		picture, err := png.Decode(bytes.NewReader(data))
+		require.NoError(t, err)
+		require.Equal(t, 1180, picture.Bounds().Dx(), name)
+		require.Less(t, len(data), 300_000, "%s is too large for a page", name)
+	}
+}
