@@ -42,7 +42,7 @@ func main() {
 	n := flag.Int("n", 300, "how many events to measure of each kind")
 	starts := flag.Int("starts", 10, "how many starts to measure of each kind")
 	out := flag.String("json", "", "write the figures to this file too")
-	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, taps, find, join, backends, dashboard, report, memory")
+	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, taps, find, join, backends, dashboard, report, sim, memory")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
@@ -76,6 +76,7 @@ func parts(n, starts int) []part {
 	}
 	add("dashboard", func(ctx context.Context) ([]figure, error) { return benchDashboard(ctx, min(n, mostEmails)) })
 	add("report", benchReport)
+	add("sim", func(ctx context.Context) ([]figure, error) { return benchSim(ctx, n) })
 	for _, b := range chosen() {
 		add("memory", func(ctx context.Context) ([]figure, error) { return nil, benchMemory(ctx, b) })
 	}
@@ -94,7 +95,7 @@ func run(ctx context.Context, n, starts int, only, out string) error {
 			return err
 		}
 		for _, f := range figures {
-			fmt.Printf("%-58s %9.1f ms  [%.1f, %.1f]  n=%d  %s\n", f.Name, f.Median, f.Low, f.High, f.N, f.Note)
+			fmt.Printf("%-58s %9s ms  [%s, %s]  n=%d  %s\n", f.Name, shown(f.Median), shown(f.Low), shown(f.High), f.N, f.Note)
 		}
 		fmt.Println()
 		all = append(all, figures...)
@@ -119,6 +120,14 @@ func chosen() []harness.Backend {
 func measured(name string, samples []time.Duration) figure {
 	median, low, high := medianInterval(samples)
 	return figure{Name: name, Median: ms(median), Low: ms(low), High: ms(high), N: len(samples)}
+}
+
+// shown is a number of milliseconds: of little ones the microseconds, too, which is all there is to them.
+func shown(ms float64) string {
+	if ms < 1 {
+		return fmt.Sprintf("%.3f", ms)
+	}
+	return fmt.Sprintf("%.1f", ms)
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/pkg/checkpoint"
+	"github.com/inngest/inngestgo/step"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+)
+
+// benchSim measures what sim adds to an app's own time, beside the app's handler called alone with the same requests, in
+// turns; what time costs that is jumped over; and how both go with the number of runs.
+func benchSim(ctx context.Context, n int) ([]figure, error) {
+	var all []figure
+	for _, measure := range []func(context.Context, int) ([]figure, error){benchSimRuns, benchSimCheckpoints, benchSimTime, benchSimEmails, benchSimScale} {
+		figures, err := measure(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, figures...)
+	}
+	return all, nil
+}
+
+// perEvent is how many of sim's runs, which take a fraction of a millisecond, are measured for each event of the others.
+const perEvent = 10
+
+// simApp is an app on a Sim, with functions for two events.
+type simApp struct {
+	sim     *sim.Sim
+	handler http.Handler
+	close   func()
+}
+
+const (
+	threeSteps     = "bench/three-steps"
+	monthAndLadder = "bench/month-and-ladder"
+)
+
+// newSimApp makes one without checkpoints, or one with them, which need a socket.
+func newSimApp(ctx context.Context, o sim.Options, checkpoints bool) (*simApp, error) {
+	o.Keep = 100
+	a := &simApp{sim: sim.New(o)}
+	a.close = func() { _ = a.sim.Close() }
+	url := sim.BaseURL
+	if checkpoints {
+		server := httptest.NewServer(a.sim.Handler())
+		a.close = func() { server.Close(); _ = a.sim.Close() }
+		url = server.URL
+	}
+	handler, err := newBenchApp(url, a.sim.SigningKey(), checkpoints)
+	if err == nil {
+		err = a.sim.Serve(ctx, handler)
+	}
+	if err != nil {
+		a.close()
+		return nil, err
+	}
+	a.handler = handler
+	return a, nil
+}
+
+func newBenchApp(url, signingKey string, checkpoints bool) (http.Handler, error) {
+	o := inngestgo.ClientOpts{
+		AppID: "bench", Dev: inngestgo.BoolPtr(true), SigningKey: &signingKey, APIBaseURL: &url, Logger: slog.New(slog.DiscardHandler),
+	}
+	if checkpoints {
+		o.Checkpoint = &checkpoint.Config{}
+	}
+	client, err := inngestgo.NewClient(o)
+	if err != nil {
+		return nil, err
+	}
+	type in = inngestgo.Input[map[string]any]
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "three-steps"}, inngestgo.EventTrigger(threeSteps, nil),
+		func(ctx context.Context, _ in) (any, error) {
+			for _, id := range []string{"fetch-request-details", "get-technician-email", "send-email"} {
+				if _, err := step.Run(ctx, id, func(context.Context) (map[string]string, error) {
+					return map[string]string{"id": id, "result": "some result of a usual size"}, nil
+				}); err != nil {
+					return nil, err
+				}
+			}
+			return "done", nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "month-and-ladder"}, inngestgo.EventTrigger(monthAndLadder, nil),
+		func(ctx context.Context, _ in) (any, error) {
+			step.Sleep(ctx, "month", 30*24*time.Hour)
+			return step.Run(ctx, "flaky", func(context.Context) (int, error) { return 0, errors.New("no luck") })
+		})
+	return client.Serve(), err
+}
+
+// run measures one run, from sending its event to its end.
+func (a *simApp) run(ctx context.Context, event string) (time.Duration, error) {
+	began := time.Now()
+	if _, err := a.sim.Send(ctx, sim.Event{Name: event, Data: map[string]any{"n": 1}}); err != nil {
+		return 0, err
+	}
+	err := a.sim.Run(ctx)
+	return time.Since(began), err
+}
+
+// calls returns the bodies of a run's calls, as the Sim makes them.
+func (a *simApp) calls(ctx context.Context) (bodies [][]byte, err error) {
+	listening := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, readErr := io.ReadAll(r.Body)
+		err = errors.Join(err, readErr)
+		if r.Method == http.MethodPost {
+			bodies = append(bodies, body)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		a.handler.ServeHTTP(w, r)
+	})
+	if err := a.sim.Serve(ctx, listening); err != nil {
+		return nil, err
+	}
+	if _, err := a.run(ctx, threeSteps); err != nil {
+		return nil, err
+	}
+	return bodies, errors.Join(err, a.sim.Serve(ctx, a.handler))
+}
+
+// floor measures the handler alone.
+func floor(handler http.Handler, bodies [][]byte) (time.Duration, error) {
+	began := time.Now()
+	for _, body := range bodies {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/inngest?fnId=bench-three-steps&stepId=step", bytes.NewReader(body)))
+		if w.Code >= 300 {
+			return 0, fmt.Errorf("the handler alone answered %d: %s", w.Code, w.Body)
+		}
+	}
+	return time.Since(began), nil
+}
+
+func benchSimRuns(ctx context.Context, n int) ([]figure, error) {
+	guarded, err := newSimApp(ctx, sim.Options{}, false)
+	if err != nil {
+		return nil, err
+	}
+	defer guarded.close()
+	unguarded, err := newSimApp(ctx, sim.Options{CallTimeout: -1}, false)
+	if err != nil {
+		return nil, err
+	}
+	defer unguarded.close()
+	bodies, err := guarded.calls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return inTurns(n*perEvent, []turn{
+		{"sim floor: the handler alone, the four calls of a run", func() (time.Duration, error) { return floor(guarded.handler, bodies) }},
+		{"sim: a run of three steps", func() (time.Duration, error) { return guarded.run(ctx, threeSteps) }},
+		{"sim: the same with CallTimeout: -1", func() (time.Duration, error) { return unguarded.run(ctx, threeSteps) }},
+	})
+}
+
+// benchSimCheckpoints measures the same with checkpoints, which the SDK sends over a socket: the floor sends them to a
+// server that only says yes.
+func benchSimCheckpoints(ctx context.Context, n int) ([]figure, error) {
+	app, err := newSimApp(ctx, sim.Options{}, true)
+	if err != nil {
+		return nil, err
+	}
+	defer app.close()
+	bodies, err := app.calls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	yes := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer yes.Close()
+	alone, err := newBenchApp(yes.URL, app.sim.SigningKey(), true)
+	if err != nil {
+		return nil, err
+	}
+	defer http.DefaultClient.CloseIdleConnections() // the SDK's, which nobody else closes
+	return inTurns(n*perEvent/2, []turn{
+		{"sim floor: with checkpoints, to a server that says yes", func() (time.Duration, error) { return floor(alone, bodies) }},
+		{"sim: a run of three steps with checkpoints", func() (time.Duration, error) { return app.run(ctx, threeSteps) }},
+	})
+}
+
+func benchSimTime(ctx context.Context, n int) ([]figure, error) {
+	app, err := newSimApp(ctx, sim.Options{}, false)
+	if err != nil {
+		return nil, err
+	}
+	defer app.close()
+	return inTurns(n*perEvent, []turn{
+		{"sim: a sleep of 30 days and a full ladder of retries", func() (time.Duration, error) { return app.run(ctx, monthAndLadder) }},
+	})
+}
+
+// benchSimEmails measures event → email with MailHog, on stacks with taps and without.
+func benchSimEmails(ctx context.Context, n int) ([]figure, error) {
+	tapped, err := newBed(ctx, simstack.New(local.New(local.Options{}), simstack.Options{}), harness.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer tapped.close(context.WithoutCancel(ctx))
+	plain, err := newBed(ctx, simstack.New(local.New(local.Options{}), simstack.Options{}), harness.Options{WithoutTaps: true})
+	if err != nil {
+		return nil, err
+	}
+	defer plain.close(context.WithoutCancel(ctx))
+	push, err := listen(ctx, plain.stack.Endpoints().MailHog)
+	if err != nil {
+		return nil, err
+	}
+	defer push.CloseNow()
+	return inTurns(n, []turn{
+		{"event → email on sim, floor: bare HTTP, MailHog's push", func() (time.Duration, error) { return plain.bareEvent(ctx, push) }},
+		{"event → email on sim, harness: taps, client, inbox", func() (time.Duration, error) { return tapped.event(ctx) }},
+	})
+}
+
+// benchSimScale measures a run, its own cost alone, among more and more that sleep at the same time, and what is left of
+// them when they are over.
+func benchSimScale(ctx context.Context, _ int) ([]figure, error) {
+	var figures []figure
+	for _, runs := range []int{1_000, 10_000, 100_000} {
+		s := sim.New(sim.Options{Keep: 1_000})
+		if err := s.Serve(ctx, napper{}); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		for i := range runs {
+			if _, err := s.Send(ctx, sim.Event{Name: "bench/nap", Data: map[string]int{"n": i}}); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.Run(ctx); err != nil {
+			return nil, err
+		}
+		f := measured(fmt.Sprintf("sim: a run among %d asleep at one time", runs), []time.Duration{time.Since(began) / time.Duration(runs)})
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		f.Note = fmt.Sprintf("no SDK; %d MB in use after all of them, 1,000 kept", m.HeapAlloc>>20)
+		figures = append(figures, f)
+		if err := s.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return figures, nil
+}
+
+// napper is an app whose function sleeps once, without the SDK's cost.
+type napper struct{}
+
+func (napper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Inngest-Sdk", "bench:v1")
+	w.Header().Set("X-Inngest-Req-Version", "2")
+	if r.Method == http.MethodPut {
+		w.Header().Set("X-Inngest-Sync-Kind", "in_band")
+		_ = json.NewEncoder(w).Encode(map[string]any{"app_id": "nap", "functions": []any{map[string]any{
+			"id": "nap-f", "name": "f", "triggers": []any{map[string]any{"event": "bench/nap"}},
+			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f"}}},
+		}}})
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	if strings.Contains(string(body), `"steps":{}`) {
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"Sleep","id":"aa","name":"nap","opts":{"duration":"1h"}}]`)
+		return
+	}
+	_, _ = io.WriteString(w, `"done"`)
+}
+
+// turn is one of several things that are measured in turns.
+type turn struct {
+	name    string
+	measure func() (time.Duration, error)
+}
+
+// inTurns measures each of them n times. The first is the floor: the notes of the others say what they add to it.
+func inTurns(n int, turns []turn) ([]figure, error) {
+	samples := make([][]time.Duration, len(turns))
+	for i := range n {
+		for j, t := range turns {
+			d, err := t.measure()
+			if err != nil {
+				return nil, fmt.Errorf("%s, measurement %d: %w", t.name, i+1, err)
+			}
+			samples[j] = append(samples[j], d)
+		}
+	}
+	var figures []figure
+	for j, t := range turns {
+		f := measured(t.name, samples[j])
+		if j > 0 {
+			f.Note = fmt.Sprintf("%+.1f %% to the floor (medians)", 100*(f.Median/figures[0].Median-1))
+		}
+		figures = append(figures, f)
+	}
+	return figures, nil
+}
