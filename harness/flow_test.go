@@ -46,6 +46,18 @@ func TestWhichEventsCrossedWhileARunWasBeingCalled(t *testing.T) {
 	require.Equal(t, "id of during", found[0].ServerID)
 	require.False(t, found[2].over)
 
+	mail := func(began int, run string, to ...string) tap.Crossing {
+		return tap.Crossing{Began: at(began), Ended: at(began + 1), Mail: &tap.Mail{To: to, Run: run, Accepted: true}}
+	}
+	for _, c := range []tap.Crossing{
+		mail(5, "", "before@shop.test"), mail(15, "", "during@shop.test"), mail(15, "other", "signed@shop.test"), mail(16, "", "Known@shop.test"),
+		mail(35, "", "other@shop.test"), mail(80, "", "under-way@shop.test"),
+	} {
+		f.enter(c)
+	}
+	require.Equal(t, 2, f.straysDuring(map[string]bool{"mine": true}, []string{"known@shop.test"}))
+	require.Zero(t, f.straysDuring(nil, nil))
+
 	require.Zero(t, f.missed)
 	for i := range keptFlow {
 		f.enter(send(uint64(100+i), 100+i, 101+i, "more"))

@@ -32,10 +32,11 @@ type Suspect struct {
 	Sent    time.Time `json:"sent"`
 }
 
-// flow is what the taps saw of calls and events, in the order in which they began.
+// flow is what the taps saw of calls, events and emails, in the order in which they began.
 type flow struct {
 	calls    []*calling
 	sendings []*sending
+	mails    []mailing             // those that were accepted and name no run
 	open     map[uint64]*calling   // by the crossing's id, while it crosses
 	sent     map[uint64][]*sending // likewise
 	// missed is up to when the flow may be incomplete; zero where nothing is missing.
@@ -55,7 +56,13 @@ type sending struct {
 	over  bool
 }
 
-// keptFlow bounds a flow: how many calls, and how many events. When it is full the oldest quarter goes.
+// mailing is one email on its way to the mail server.
+type mailing struct {
+	to    []string
+	began time.Time
+}
+
+// keptFlow bounds a flow: how many calls, events and emails of each. When it is full the oldest quarter goes.
 const keptFlow = 50_000
 
 func newFlow() flow { return flow{open: map[uint64]*calling{}, sent: map[uint64][]*sending{}} }
@@ -95,22 +102,21 @@ func (f *flow) enter(c tap.Crossing) {
 		if c.Over() {
 			delete(f.sent, c.ID)
 		}
+	case c.Mail != nil && c.Over() && c.Mail.Accepted && c.Mail.Run == "":
+		f.mails = append(f.mails, mailing{c.Mail.To, c.Began})
+		if len(f.mails) > keptFlow {
+			f.missed = f.mails[keptFlow/4-1].began
+			f.mails = slices.Delete(f.mails, 0, keptFlow/4)
+		}
 	}
 }
 
 // during returns the events that began to cross while one of these runs was being called, each with whether no other
 // run was.
 func (f *flow) during(runs map[string]bool) (found []sending, alone []bool) {
-	var mine []*calling
-	for _, c := range f.calls {
-		if runs[c.run] {
-			mine = append(mine, c)
-		}
-	}
+	mine := f.callsOf(runs)
 	for _, s := range f.sendings {
-		underWay := func(c *calling) bool {
-			return !s.began.Before(c.began) && (c.ended.IsZero() || !s.began.After(c.ended))
-		}
+		underWay := func(c *calling) bool { return c.underWay(s.began) }
 		if !slices.ContainsFunc(mine, underWay) {
 			continue
 		}
@@ -118,6 +124,33 @@ func (f *flow) during(runs map[string]bool) (found []sending, alone []bool) {
 		alone = append(alone, !slices.ContainsFunc(f.calls, func(c *calling) bool { return !runs[c.run] && underWay(c) }))
 	}
 	return found, alone
+}
+
+func (f *flow) callsOf(runs map[string]bool) []*calling {
+	var calls []*calling
+	for _, c := range f.calls {
+		if runs[c.run] {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+func (c *calling) underWay(at time.Time) bool {
+	return !at.Before(c.began) && (c.ended.IsZero() || !at.After(c.ended))
+}
+
+// straysDuring counts the emails without a run that began to cross while one of these runs was being called, other than
+// those to certain recipients.
+func (f *flow) straysDuring(runs map[string]bool, known []string) int {
+	mine, n := f.callsOf(runs), 0
+	for _, m := range f.mails {
+		spokenOf := slices.ContainsFunc(m.to, func(to string) bool { return sameAddress(to, known) })
+		if !spokenOf && slices.ContainsFunc(mine, func(c *calling) bool { return c.underWay(m.began) }) {
+			n++
+		}
+	}
+	return n
 }
 
 // eventID is what an event's id looks like in the output of a step.
@@ -146,6 +179,13 @@ func (l *ledger) sendingsDuring(runs map[string]bool) (found []sending, alone []
 	defer l.mu.Unlock()
 	found, alone = l.flow.during(runs)
 	return found, alone, l.flow.missed
+}
+
+// straysDuring is flow.straysDuring.
+func (l *ledger) straysDuring(runs map[string]bool, known []string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flow.straysDuring(runs, known)
 }
 
 // catchUp waits until the ledger has everything that has crossed by now.
@@ -198,10 +238,7 @@ func (t *tracer) takeSendings(ctx context.Context, struck bool) (unquiet string,
 // sortSendings tells the events that belong to the trace from the suspects; added says that there are some of the
 // former.
 func (t *tracer) sortSendings() (added bool, unquiet string) {
-	runs := map[string]bool{}
-	for _, r := range t.runs {
-		runs[r.ID] = true
-	}
+	runs := t.runIDs()
 	found, alone, missed := t.s.ledger.sendingsDuring(runs)
 	t.suspects, t.unknown = nil, 0
 	if t.missed = !missed.IsZero() && !missed.Before(t.since); t.missed && !t.s.options.Shared {
@@ -227,6 +264,14 @@ func (t *tracer) sortSendings() (added bool, unquiet string) {
 		}
 	}
 	return added, ""
+}
+
+func (t *tracer) runIDs() map[string]bool {
+	ids := map[string]bool{}
+	for _, r := range t.runs {
+		ids[r.ID] = true
+	}
+	return ids
 }
 
 // accounted says whether it is known why the app sent an event, or that nothing comes of it.

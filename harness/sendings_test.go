@@ -86,6 +86,30 @@ func TestOnASharedStackNobodyKnowsWhoSentAnEvent(t *testing.T) {
 	})
 }
 
+func TestOnASharedStackANeighboursMailIsNoneOfAnEventsBusiness(t *testing.T) {
+	t.Parallel()
+	stack := ownShop(t, harness.Options{Shared: true})
+	judge := func(event harness.Event, e harness.Expectation) (id string, v *harness.Verdict) {
+		ids, err := stack.Send(t.Context(), event)
+		require.NoError(t, err)
+		v, err = stack.Judge(t.Context(), ids[0], e, harness.JudgeOptions{})
+		require.NoError(t, err)
+		return ids[0], v
+	}
+	nothingElse := harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}, NoOtherMail: true}
+	toKim := nothingElse
+	toKim.Mail = []harness.MailExpectation{{To: "kim@shop.test"}}
+
+	own, v := judge(ordered("shop/ordered", "kim@shop.test"), toKim)
+	require.NoError(t, v.Err())
+	_, v = judge(harness.Event{Name: "shop/ordered", Data: order{To: "lee@shop.test", Unsigned: true}}, nothingElse)
+	require.Equal(t, harness.CannotBeJudged, v.Outcome, "it may be its own: %s", v)
+	require.Contains(t, v.Why, "1 email has come since the event without a header that names a run")
+	v, err := stack.Judge(t.Context(), own, toKim, harness.JudgeOptions{})
+	require.NoError(t, err)
+	require.NoError(t, v.Err(), "lee's email came later, while no run of this event was being called")
+}
+
 func TestWithoutTapsTheEvidenceSaysWhatCannotBeKnown(t *testing.T) {
 	t.Parallel()
 	stack := ownShop(t, harness.Options{WithoutTaps: true})

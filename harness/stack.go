@@ -50,7 +50,8 @@ type Options struct {
 	WithoutTaps bool
 
 	// Shared says that others use the stack at the same time, who know nothing of each other. What the app sends past
-	// its steps then may be anybody's, and no verdict depends on it.
+	// its steps then may be anybody's, and no verdict depends on it; nor does one on emails without a run that were sent
+	// while none of the event's runs was being called.
 	Shared bool
 
 	// Progress is told what takes long. Nil is silent. It is called from one goroutine at a time.

@@ -70,7 +70,8 @@ func TestTheHandlerOfAFailureBelongsToIt(t *testing.T) {
 }
 
 func TestAnEmailWithoutARunIsInferred(t *testing.T) {
-	suite.Run(t, func(t *harnesstest.T) {
+	// Alone, since nobody could tell such an email from one that a neighbour's run sent at that moment.
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		to := address(t)
 		v := t.SendAndExpect(harness.Event{Name: "shop/ordered", Data: order{To: to, Unsigned: true}}, harness.Expectation{
 			Mail: []harness.MailExpectation{{To: to, Copies: 1}},

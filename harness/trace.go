@@ -31,7 +31,8 @@ type Trace struct {
 	OtherMail      []MailSummary `json:"otherMail,omitempty"`
 	OtherMailCount int           `json:"otherMailCount,omitempty"`
 	// StrayMail is how many emails have arrived since the event that name no run and go to nobody whom the question was
-	// about. Whose they are cannot be told.
+	// about. Whose they are cannot be told. Where several tests share the stack, only those count that were sent while one
+	// of the runs was being called.
 	StrayMail int `json:"strayMail,omitempty"`
 	// Suspects are events that the app sent while one of the runs was being called, and that may be that run's or not.
 	// Empty where several tests share the stack: there nobody could tell, and Evidence says so.

@@ -472,6 +472,11 @@ func (t *tracer) takeMail(ctx context.Context) ([]TraceMail, []*inbox.Message, e
 		}
 	}
 	slices.SortStableFunc(mail, func(a, b TraceMail) int { return a.Received.Compare(b.Received) })
+	if t.s.options.Shared && t.s.wires.taps != nil {
+		// The neighbours' emails are none of this event's business, as far as they can be told from its own.
+		t.strays = t.s.ledger.straysDuring(t.runIDs(), t.recipients)
+		return mail, others, nil
+	}
 	strays, err := t.s.inbox.Find(ctx, inbox.Filter{Match: func(m *inbox.Message) bool {
 		return !mine[m.ID] && !m.Received.Before(t.since) && m.Header(t.s.options.RunHeader) == ""
 	}})
