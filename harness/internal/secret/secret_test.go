@@ -107,6 +107,7 @@ func TestRedactCopiesWhatHasSecretsAndNothingElse(t *testing.T) {
 	}, after)
 	require.Equal(t, "correct-horse", before.List[1].Text, "what others hold stays as it is")
 	require.Same(t, clean, after.List[0])
+	require.Equal(t, "correct-horse", after.List[1].hidden, "it is not exported, and so goes nowhere")
 	require.Same(t, after, secret.Redact(secrets, after), "there is nothing left to do")
 	var none *outer
 	require.Nil(t, secret.Redact(secrets, none))
