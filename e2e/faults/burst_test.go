@@ -33,7 +33,8 @@ var mishaps = []mishap{
 	{tap.Fault{At: tap.AtDot, Do: tap.Drop}, sent()},
 	{tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 452, Text: "Full"}, sent()},
 	{tap.Fault{At: tap.AtDot, Do: tap.DropAnswer}, sentTwice()},
-	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "Nobody here"}, failed("550 Nobody here")},
+	// As often as it is tried: where a busy database does not take the record of the refusal in time, it is tried again.
+	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "Nobody here", Times: -1}, failed("550 Nobody here")},
 }
 
 // creators is how many requests are posted at once.

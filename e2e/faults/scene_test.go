@@ -20,6 +20,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -35,6 +36,9 @@ const (
 
 // patience is how long a row waits for what must happen before it gives up. It is generous: the machine may be busy.
 const patience = 90 * time.Second
+
+// gaveUpWaiting is what the app says after it has waited for an acceptance as long as it may.
+const gaveUpWaiting = "wait for the server to accept the message: no answer within"
 
 // scene is one row at work: its requests and its faults.
 type scene struct {
@@ -282,12 +286,23 @@ const crowd = 50
 func (s *scene) quiet() {
 	s.Helper()
 	for _, id := range slices.Concat(s.events, s.dispatched()) {
+		// In a crowd a verdict looks after all that the app sent for others meanwhile, which takes a second each.
+		if len(s.requests) >= crowd && s.over(id) {
+			continue
+		}
 		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{
 			Mail: []harness.MailExpectation{{To: "nobody@plant.test", Absent: true}},
 		}, harness.JudgeOptions{Timeout: patience})
 		require.NoError(s, err)
 		require.NoError(s, v.Err())
 	}
+}
+
+// over reports whether it is known that an event has started runs and that all of them have ended. The app's function
+// sends no events, so nothing descends from them.
+func (s *scene) over(eventID string) bool {
+	runs, err := s.stack.API().EventRuns(s.Context(), eventID)
+	return err == nil && len(runs) > 0 && !slices.ContainsFunc(runs, func(r inngestapi.Run) bool { return !inngestapi.Final(r.Status) })
 }
 
 // dispatched returns the ULIDs of the events that the app has sent for the row's requests, as far as they are judged
@@ -337,6 +352,12 @@ func (s *scene) outcomes() []outcome {
 			default:
 				o.refused++
 			}
+		}
+	}
+	for i := range outcomes {
+		// On a busy machine the wait for an acceptance can end before it comes, which no wire shows: the app says so.
+		if strings.Contains(outcomes[i].request.Notification.LastError, gaveUpWaiting) {
+			outcomes[i].unheard = max(outcomes[i].unheard, 1)
 		}
 	}
 	return outcomes
