@@ -6,7 +6,7 @@
 //	go run ./e2e/cmd/bench -json f    the figures also as JSON
 //	go run ./e2e/cmd/bench -only start,memory
 //
-// With HARNESS_BACKENDS=local,containers it measures the containers backend too, in turns with the local one.
+// With HARNESS_REPORT=DIR the figures are in DIR/bench.json and in the report there. With HARNESS_BACKENDS=local,containers it measures the containers backend too, in turns with the local one.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,19 +25,11 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 // figure is one measured thing.
-type figure struct {
-	Name string `json:"name"`
-	// Median, Low and High are in milliseconds: the median and its 95 % confidence interval.
-	Median float64 `json:"medianMs"`
-	Low    float64 `json:"lowMs"`
-	High   float64 `json:"highMs"`
-	N      int     `json:"n"`
-	// Note says what it is compared with.
-	Note string `json:"note,omitempty"`
-}
+type figure = report.Figure
 
 func main() {
 	n := flag.Int("n", 300, "how many events to measure of each kind")
@@ -100,14 +93,32 @@ func run(ctx context.Context, n, starts int, only, out string) error {
 		fmt.Println()
 		all = append(all, figures...)
 	}
-	if out == "" {
-		return nil
-	}
+	return save(all, out, os.Getenv(report.Variable))
+}
+
+// save writes the figures to a file, and into a report; an empty name is of none.
+func save(all []figure, file, reportDir string) error {
 	data, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(out, append(data, '\n'), 0o644)
+	data = append(data, '\n')
+	if file != "" {
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
+	}
+	if reportDir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(reportDir, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(reportDir, "bench.json"), data, 0o644); err != nil {
+		return err
+	}
+	_, err = report.Write(reportDir)
+	return err
 }
 
 // chosen are the backends to measure: those that HARNESS_BACKENDS names, else the local one.
