@@ -223,3 +223,32 @@ func FuzzEvents(f *testing.F) {
 		}
 	})
 }
+
+// TestAStepIsNamedOnce: an SDK that registers addresses with a stepId of their own, as that for JavaScript does, is called for
+// the step that is meant.
+func TestAStepIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{Start: start})
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	var asked []string
+	require.NoError(t, s.Serve(t.Context(), answering(func(w http.ResponseWriter, r *http.Request) {
+		require.Len(t, r.URL.Query()["stepId"], 1)
+		step := r.URL.Query().Get("stepId")
+		asked = append(asked, step)
+		switch {
+		case step != "step":
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = io.WriteString(w, `[{"op":"StepRun","id":"`+step+`","data":1}]`)
+		case len(asked) == 1:
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = io.WriteString(w, `[{"op":"StepPlanned","id":"aa"},{"op":"StepPlanned","id":"bb"}]`)
+		default:
+			_, _ = io.WriteString(w, `"done"`)
+		}
+	})))
+	id, err := s.Send(t.Context(), sim.Event{Name: "go"})
+	require.NoError(t, err)
+	require.NoError(t, s.Run(t.Context()))
+	require.Equal(t, sim.Completed, s.RunsOf(id)[0].Status)
+	require.Equal(t, []string{"step", "aa", "bb", "step"}, asked)
+}

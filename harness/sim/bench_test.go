@@ -191,7 +191,7 @@ func (napper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Inngest-Sync-Kind", "in_band")
 		_ = json.NewEncoder(w).Encode(map[string]any{"app_id": "nap", "functions": []any{map[string]any{
 			"id": "nap-f", "name": "f", "triggers": []any{map[string]any{"event": "go"}},
-			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f"}}},
+			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f&stepId=step"}}},
 		}}})
 		return
 	}

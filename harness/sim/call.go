@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -154,10 +155,7 @@ func (r *run) position(from string) int {
 
 func (s *Sim) newRequest(ctx context.Context, c *call) *http.Request {
 	u := *c.function.url
-	u.RawQuery = c.function.query
-	if c.target != "" {
-		u.RawQuery = c.function.url.RawQuery + "&stepId=" + c.target
-	}
+	u.RawQuery = c.function.query + cmp.Or(c.target, "step")
 	job := []string{c.job}
 	header := make(http.Header, 6)
 	header["Content-Type"] = jsonType

@@ -113,7 +113,7 @@ type function struct {
 	uuidText    string
 	app         *app
 	url         *url.URL
-	query       string // of a call that is for no step in particular
+	query       string // of its calls, up to the name of the step
 	triggers    []trigger
 	attempts    int // the most attempts of a step
 	idempotency *expression
@@ -201,7 +201,9 @@ func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
 			wrong("step URL %q is not an HTTP address", step.Runtime.URL)
 			continue
 		}
-		f.url, f.query = u, u.RawQuery+"&stepId=step"
+		query := u.Query()
+		query.Del("stepId") // some SDKs put one there, which each call replaces
+		f.url, f.query = u, strings.TrimPrefix(query.Encode()+"&stepId=", "&")
 		if step.Retries != nil {
 			f.attempts = min(max(step.Retries.Attempts, 0), maxRetries) + 1
 		}
