@@ -18,6 +18,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -216,10 +217,11 @@ func (t *T) copyLog(to, from string) error {
 		return err
 	}
 	lines, w := bufio.NewReader(in), bufio.NewWriter(out)
+	logins := (*secret.Set)(nil).Lines() // MailHog logs how the app logs in, in several lines
 	for err == nil {
 		var line string
 		line, err = lines.ReadString('\n')
-		_, _ = w.WriteString(t.Stack.Redact(line)) // Flush says what went wrong
+		_, _ = w.WriteString(logins(t.Stack.Redact(line))) // Flush says what went wrong
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil

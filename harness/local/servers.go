@@ -14,7 +14,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
@@ -118,7 +117,6 @@ func (srv *server) startOnce(ctx context.Context) error {
 		Env:     cmd.env,
 		Dir:     dir,
 		LogFile: srv.logFile(),
-		Redact:  (*secret.Set)(nil).Lines(), // MailHog logs how the app logs in
 		OnLine:  log.line,
 	})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"strings"
 	"sync"
 	"time"
 )
@@ -55,27 +54,32 @@ func (o *output) take(b []byte) {
 	o.split(b)
 }
 
-// takeRedacted passes on whole lines, and pieces of those that are too long to wait for their end. last says that
-// nothing will follow.
+// takeRedacted passes on whole lines, all of them at once as they came, and pieces of those that are too long to wait
+// for their end. last says that nothing will follow.
 func (o *output) takeRedacted(b []byte, last bool) {
 	o.unread = append(o.unread, b...)
-	for len(o.unread) > 0 {
-		end := bytes.IndexByte(o.unread, '\n')
-		if end < 0 && len(o.unread) < maxLine && !last {
-			return
+	var redacted []byte
+	rest := o.unread
+	for len(rest) > 0 {
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 && len(rest) < maxLine && !last {
+			break
 		}
-		line, rest, ended := bytes.Cut(o.unread, []byte{'\n'})
-		if end < 0 || end > maxLine {
-			cut := min(len(line), maxLine)
-			line, rest, ended = o.unread[:cut], o.unread[cut:], false
+		line, behind := rest, []byte(nil)
+		switch {
+		case end >= 0 && end <= maxLine:
+			line, behind = rest[:end], rest[end+1:]
+		case len(rest) > maxLine:
+			line, behind, end = rest[:maxLine], rest[maxLine:], -1
 		}
-		text := o.redact(strings.TrimSuffix(string(line), "\r"))
-		if ended {
-			text += "\n"
+		redacted = append(redacted, o.redact(string(bytes.TrimSuffix(line, []byte{'\r'})))...)
+		if end >= 0 {
+			redacted = append(redacted, '\n')
 		}
-		o.take([]byte(text))
-		o.unread = rest
+		rest = behind
 	}
+	o.unread = append(o.unread[:0], rest...)
+	o.take(redacted)
 }
 
 // log appends to the file. A file that cannot be written must not stop the child, whose writes would block if we read
