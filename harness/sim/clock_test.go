@@ -262,3 +262,55 @@ func TestTimeIsSkippedOverHTTP(t *testing.T) {
 	_, err = sim.Skip(t.Context(), other.URL, time.Hour)
 	require.NotErrorIs(t, err, sim.ErrNoSim)
 }
+
+func TestAnAppThatMayTakeAsLongAsItLikes(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{CallTimeout: -1})
+	calls := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	a.on("order/paid", opts{ID: "ship"}, func(call context.Context, in input) (any, error) {
+		if calls++; calls == 1 {
+			cancel() // whoever drives gives up; the app is told so, and nobody else waits for it
+			<-call.Done()
+			return nil, call.Err()
+		}
+		return "done", nil
+	})
+	a.serve()
+	id := a.send("order/paid", nil)
+	require.ErrorIs(t, a.sim.Run(ctx), context.Canceled)
+	require.Equal(t, sim.Running, a.only(id).Status)
+	require.NoError(t, a.sim.Run(t.Context()))
+	run := a.only(id)
+	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, "done", decoded(t, run))
+}
+
+func decoded(t *testing.T, run *sim.Run) (text string) {
+	t.Helper()
+	require.NoError(t, run.Decode(&text))
+	return text
+}
+
+func TestItIsDrivenByManyAndEvenWhenClosed(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{})
+	a.on("order/paid", opts{ID: "ship"}, func(context.Context, input) (any, error) { return "done", nil })
+	a.serve()
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range 20 {
+				id, err := a.sim.Send(t.Context(), sim.Event{Name: "order/paid"})
+				assert.NoError(t, err)
+				assert.NoError(t, a.sim.Run(t.Context()))
+				assert.Equal(t, sim.Completed, a.sim.RunsOf(id)[0].Status)
+			}
+		})
+	}
+	wait.Go(func() { assert.NoError(t, a.sim.Close()) })
+	wait.Wait()
+	id := a.send("order/paid", nil)
+	require.NoError(t, a.sim.Run(t.Context()))
+	require.Equal(t, sim.Completed, a.only(id).Status)
+}
