@@ -52,15 +52,18 @@ const (
 	inngestSimJump = "sim-jump"
 )
 
+// onSim ends the name of a backend on which sim runs as Inngest.
+const onSim = " (sim)"
+
 func inngests() []string { return []string{inngestServer, inngestSim, inngestSimJump} }
 
 // withInngest returns the backend with the Inngest of a name that is one of inngests.
 func withInngest(b harness.Backend, name string) harness.Backend {
 	switch name {
 	case inngestSim:
-		return simstack.New(b, simstack.Options{Name: b.Name() + " (sim)"})
+		return simstack.New(b, simstack.Options{Name: b.Name() + onSim})
 	case inngestSimJump:
-		return simstack.New(b, simstack.Options{Name: b.Name() + " (sim)", Pace: sim.Free})
+		return simstack.New(b, simstack.Options{Name: b.Name() + onSim, Pace: sim.Free})
 	default:
 		return b
 	}

@@ -76,6 +76,9 @@ func awaitState(ctx context.Context, wait time.Duration) (harness.State, error) 
 // stateRows are what there is to open. infos, where they are known, say what the servers are.
 func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
 	about := map[harness.Service]string{harness.Inngest: "dev server"}
+	if strings.HasSuffix(s.Backend, onSim) {
+		about[harness.Inngest] = "sim: harness skip puts its clock forward"
+	}
 	for _, i := range infos {
 		about[i.Service] = i.Version
 		if i.Service != harness.Inngest {
