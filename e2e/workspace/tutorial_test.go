@@ -58,7 +58,7 @@ func newReader(t *testing.T) *reader {
 	return &reader{T: t, dir: dir, env: []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly",
-		"HARNESS_BACKENDS=", "HARNESS_BACKEND=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=",
+		"HARNESS_BACKENDS=", "HARNESS_BACKEND=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
 	}}
 }
 
