@@ -168,11 +168,49 @@ func benchSimRuns(ctx context.Context, n int) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inTurns(n*perEvent, []turn{
+	one, err := inTurns(n*perEvent, []turn{
 		{"sim floor: the handler alone, the four calls of a run", func() (time.Duration, error) { return floor(guarded.handler, bodies) }},
 		{"sim: a run of three steps", func() (time.Duration, error) { return guarded.run(ctx, threeSteps) }},
 		{"sim: the same with CallTimeout: -1", func() (time.Duration, error) { return unguarded.run(ctx, threeSteps) }},
 	})
+	if err != nil {
+		return nil, err
+	}
+	many, err := inTurns(max(n*perEvent/batch, 10), []turn{
+		{fmt.Sprintf("sim floor: the handler alone, one of %d runs", batch), func() (time.Duration, error) {
+			return each(func() (time.Duration, error) { return floor(guarded.handler, bodies) })
+		}},
+		{fmt.Sprintf("sim: one of %d runs of three steps", batch), func() (time.Duration, error) { return guarded.runs(ctx, threeSteps) }},
+	})
+	return append(one, many...), err
+}
+
+// batch is how many runs are measured together.
+const batch = 100
+
+// each measures a batch of one thing, and returns the time of one.
+func each(one func() (time.Duration, error)) (time.Duration, error) {
+	var sum time.Duration
+	for range batch {
+		d, err := one()
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum / batch, nil
+}
+
+// runs measures a batch of runs whose events are all sent before the Sim is driven, and returns the time of one.
+func (a *simApp) runs(ctx context.Context, event string) (time.Duration, error) {
+	began := time.Now()
+	for range batch {
+		if _, err := a.sim.Send(ctx, sim.Event{Name: event, Data: map[string]any{"n": 1}}); err != nil {
+			return 0, err
+		}
+	}
+	err := a.sim.Run(ctx)
+	return time.Since(began) / batch, err
 }
 
 // benchSimCheckpoints measures the same with checkpoints, which the SDK sends over a socket: the floor sends them to a
