@@ -109,7 +109,7 @@ func arrives(s *scene, r fixtures.Request) {
 	require.Len(s, m.To, 1)
 	require.Empty(s, m.Cc)
 	require.Empty(s, m.Header("Bcc"))
-	require.Empty(s, m.Attachments)
+	require.Empty(s, m.Files(), "nothing was attached")
 	for _, h := range m.Headers {
 		require.Contains(s, knownHeaders, strings.ToLower(h.Name), "a header was added")
 	}

@@ -37,7 +37,8 @@ type Header struct {
 type Attachment struct {
 	Name        string
 	ContentType string // with or without parameters
-	ContentID   string // of an inline part, without angle brackets; else empty
+	ContentID   string // by which HTML names it, without angle brackets; mostly empty
+	Inline      bool   // the text shows it or refers to it
 	Data        []byte
 }
 
@@ -50,8 +51,10 @@ func Of(m *inbox.Message) Email {
 	for _, h := range m.Headers {
 		e.Headers = append(e.Headers, Header{Name: h.Name, Value: h.Value})
 	}
-	for _, p := range m.Attachments {
-		e.Attachments = append(e.Attachments, Attachment{Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Data: p.Data})
+	for _, p := range m.Files() {
+		e.Attachments = append(e.Attachments, Attachment{
+			Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Inline: p.Inline(), Data: p.Data,
+		})
 	}
 	return e
 }
@@ -76,12 +79,9 @@ type Files struct {
 func DefaultHeaders() []string {
 	return []string{
 		"Sender", "Bcc", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "Precedence", "Importance",
-		"X-Priority", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Content-Type", DefaultRunHeader,
+		"X-Priority", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Content-Type", inbox.DefaultRunHeader,
 	}
 }
-
-// DefaultRunHeader names the header that carries the id of the run that sent an email.
-const DefaultRunHeader = "X-Inngest-Run-Id"
 
 // render returns the files that e would be stored as.
 func render(e Email, headers []string, replace replacer) Files {
@@ -168,8 +168,11 @@ func describeAttachment(a Attachment, replace replacer) (key, value string) {
 		data = []byte(replace.text(string(data)))
 	}
 	key, value = "Attachment", a.Name
+	if a.Inline {
+		key = "Inline"
+	}
 	if a.ContentID != "" {
-		key, value = "Inline", strings.TrimSpace(a.Name+" <"+a.ContentID+">")
+		value = strings.TrimSpace(a.Name + " <" + a.ContentID + ">")
 	}
 	return key, fmt.Sprintf("%s, %s, sha256 %x)", replace.text(value+" ("+kind), count(len(data), "byte"), sha256.Sum256(data))
 }

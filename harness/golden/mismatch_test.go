@@ -112,7 +112,7 @@ attachments
 `,
 		},
 		"attachment inline": {
-			func(e *golden.Email) { e.Attachments[0].ContentID = "id@x" },
+			func(e *golden.Email) { e.Attachments[0].ContentID, e.Attachments[0].Inline = "id@x", true },
 			"attachments", `
 attachments
     - Attachment: a.txt (text/plain, 1 byte, sha256 ` + digest["a"] + `)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 // Options say how a Set compares. The zero value compares DefaultHeaders, replaces only what varies by nature, and
@@ -24,7 +26,7 @@ type Options struct {
 	// Headers names the headers that are compared beside subject and addresses, in the order in which they are stored.
 	// Nil means DefaultHeaders; an empty list means none.
 	Headers []string
-	// RunHeader names the header whose value is replaced by {{run-id}} wherever it stands. Empty means DefaultRunHeader.
+	// RunHeader names the header whose value is replaced by {{run-id}} wherever it stands. Empty means inbox.DefaultRunHeader.
 	RunHeader string
 }
 
@@ -57,7 +59,7 @@ func Open(dir string, o Options) (*Set, error) {
 		headers = DefaultHeaders()
 	}
 	if o.RunHeader == "" {
-		o.RunHeader = DefaultRunHeader
+		o.RunHeader = inbox.DefaultRunHeader
 	}
 	names, err := list(dir)
 	if err != nil {

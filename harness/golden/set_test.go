@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 // notification returns an email as an app sends it, with much that is new in each: ids, date, boundary, port, signature.
@@ -36,7 +37,7 @@ func notification() golden.Email {
 			`<!--[if mso]><v:rect href="http://127.0.0.1:40123/"><![endif]--></body></html>`,
 		Attachments: []golden.Attachment{
 			{Name: "manual.pdf", ContentType: "application/pdf; name=manual.pdf", Data: []byte("%PDF")},
-			{Name: "logo.png", ContentType: "image/png", ContentID: "logo@plant.test", Data: []byte("PNG")},
+			{Name: "logo.png", ContentType: "image/png", ContentID: "logo@plant.test", Inline: true, Data: []byte("PNG")},
 			{Name: "visit.ics", ContentType: "text/calendar; charset=UTF-8", Data: []byte("UID:66f0c0ffee\r\n")},
 		},
 	}
@@ -136,6 +137,37 @@ func TestCompareIgnoresWhatVaries(t *testing.T) {
 		golden.Replacement{Old: "77", New: "{{request-id}}"},
 		golden.Replacement{Old: "http://127.0.0.1:40999", New: "{{app-url}}"}))
 	require.Error(t, set.Compare("corrective", other), "replacements of one call do not reach the next")
+}
+
+func TestInlinePicturesAreCompared(t *testing.T) {
+	t.Parallel()
+	email := func(parts ...string) golden.Email {
+		head := "From: shop@shop.test\r\nTo: kim@plant.test\r\nSubject: Your order\r\nMIME-Version: 1.0\r\n" +
+			"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<img src=\"cid:logo\">\r\n"
+		for _, p := range parts {
+			head += "--b\r\n" + p + "\r\n"
+		}
+		return golden.Of(inbox.Decode([]byte(head + "--b--\r\n")))
+	}
+	const (
+		logo   = "Content-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; filename=logo.png\r\n\r\nPNG"
+		other  = "Content-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; filename=logo.png\r\n\r\nGNP"
+		aside  = "Content-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: attachment; filename=logo.png\r\n\r\nPNG"
+		lonely = "Content-Type: image/png\r\nContent-Disposition: inline; filename=dot.png\r\n\r\nDOT"
+	)
+	set := open(t, store(t, email(logo, lonely), "order"), golden.Options{})
+	require.NoError(t, set.Compare("order", email(logo, lonely)))
+	for name, test := range map[string]struct {
+		email golden.Email
+		want  string
+	}{
+		"swapped":             {email(other, lonely), "+ Inline: logo.png <logo> (image/png, 3 bytes, sha256 "},
+		"gone":                {email(lonely), "- Inline: logo.png <logo> (image/png, 3 bytes, sha256 "},
+		"nameless one gone":   {email(logo), "- Inline: dot.png (image/png, 3 bytes, sha256 "},
+		"shown beside it now": {email(aside, lonely), "+ Attachment: logo.png <logo> (image/png, 3 bytes, sha256 "},
+	} {
+		require.ErrorContains(t, set.Compare("order", test.email), test.want, name)
+	}
 }
 
 func TestCompareTakesGoldensFromAnyEditor(t *testing.T) {

@@ -126,7 +126,7 @@ func (m *Message) addPart(p *enmime.Part) {
 		m.Text = join(m.Text, text(part.Data))
 	case p.ContentType == "text/html" && !isFile:
 		m.HTML = join(m.HTML, text(part.Data))
-	case p.Disposition == "inline" || p.Disposition == "" && p.ContentID != "":
+	case part.Inline():
 		m.Inlines = append(m.Inlines, part)
 	default:
 		m.Attachments = append(m.Attachments, part)

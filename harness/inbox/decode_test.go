@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -362,6 +363,10 @@ func TestDecodeAttachments(t *testing.T) {
 		{Name: "nöte.txt", ContentType: "text/plain", Disposition: "attachment", Data: []byte("a note, not the body")},
 		{ContentType: "message/rfc822", Data: []byte("From: c@d.test\r\nSubject: inner\r\n\r\ninner text")},
 	}, m.Attachments))
+	require.Equal(t, append(slices.Clone(m.Inlines), m.Attachments...), m.Files())
+	for i, p := range m.Files() {
+		require.Equal(t, i < len(m.Inlines), p.Inline(), "%s %s", p.Name, p.ContentType)
+	}
 }
 
 // FuzzDecode holds for any bytes at all what the documentation says: no panic, texts in UTF-8, the raw form untouched.
@@ -392,7 +397,7 @@ func FuzzDecode(f *testing.F) {
 				}
 			}
 		}
-		for _, p := range append(m.Attachments, m.Inlines...) {
+		for _, p := range m.Files() {
 			if !utf8.ValidString(p.Name) {
 				t.Errorf("file name %q is not UTF-8", p.Name)
 			}

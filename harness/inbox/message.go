@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,8 +31,8 @@ type Message struct {
 	// Text and HTML are the bodies in UTF-8, with lines ending in \n. One that the message does not have is empty;
 	// several of one kind are joined by a newline.
 	Text, HTML string
-	// Attachments are the other parts, in order. Inlines are those among them that the text refers to or shows: parts
-	// with a Content-ID or the disposition "inline".
+	// Attachments and Inlines are the other parts, each in one of the two, in order: Inlines those that the text refers
+	// to or shows ([Part.Inline]), Attachments those that are offered beside it. Files returns both.
 	Attachments, Inlines []Part
 
 	// Raw is the message as it came over SMTP, without the final dot.
@@ -80,6 +81,17 @@ func (m *Message) Header(name string) string {
 		}
 	}
 	return ""
+}
+
+// Files returns all parts that are no bodies: the inline ones, then the attachments. The slice is the caller's.
+func (m *Message) Files() []Part {
+	return slices.Concat(m.Inlines, m.Attachments)
+}
+
+// Inline says whether the text refers to the part or shows it: its disposition is "inline", or it states none and has a
+// Content-ID.
+func (p *Part) Inline() bool {
+	return p.Disposition == "inline" || p.Disposition == "" && p.ContentID != ""
 }
 
 // HeaderValues returns the decoded values of all headers with this name, in order.

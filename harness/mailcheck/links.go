@@ -149,7 +149,7 @@ func hasPart(m *inbox.Message, id string) bool {
 	if unescaped, err := url.PathUnescape(id); err == nil {
 		id = unescaped
 	}
-	return slices.ContainsFunc(slices.Concat(m.Inlines, m.Attachments), func(p inbox.Part) bool { return p.ContentID != "" && p.ContentID == id })
+	return slices.ContainsFunc(m.Files(), func(p inbox.Part) bool { return p.ContentID != "" && p.ContentID == id })
 }
 
 // srcsetRefs returns the URLs of a srcset: a URL goes to the next space, and so may have commas in it.

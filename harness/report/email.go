@@ -106,7 +106,7 @@ func emailOf(t *test, m *harness.TraceMail) *email {
 		Problems: m.Problems, Text: clip(m.Text, maxText), Size: mailview.Size(len(m.HTML)),
 		Findings: mailcheck.Run(m.Message, mailcheck.All(), mailcheck.Options{}),
 	}
-	for _, p := range m.Attachments {
+	for _, p := range m.Files() {
 		e.Parts = append(e.Parts, fmt.Sprintf("%s (%s, %s)", cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, mailview.Size(len(p.Data))))
 	}
 	shown := m.Message

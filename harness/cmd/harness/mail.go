@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -317,8 +318,8 @@ func printMail(io stdio, m *inbox.Message) {
 	line("Delivered to", strings.Join(m.Envelope.To, ", "))
 	line("Subject", m.Subject)
 	line("Message-ID", m.MessageID)
-	for _, a := range m.Attachments {
-		line("Attachment", fmt.Sprintf("%s (%s, %d bytes)", a.Name, a.ContentType, len(a.Data)))
+	for _, a := range m.Files() {
+		line("Attachment", fmt.Sprintf("%s (%s, %d bytes)", cmp.Or(a.Name, a.ContentID, "without a name"), a.ContentType, len(a.Data)))
 	}
 	for _, p := range m.Problems {
 		line("Problem", p)
@@ -340,7 +341,7 @@ func viewMail(m *inbox.Message) mailView {
 	for _, h := range m.Headers {
 		v.Headers = append(v.Headers, headerView{h.Name, h.Value})
 	}
-	for _, a := range m.Attachments {
+	for _, a := range m.Files() {
 		v.Attachments = append(v.Attachments, attachmentView{a.Name, a.ContentType, a.ContentID, len(a.Data)})
 	}
 	return v

@@ -195,7 +195,7 @@ func (r *rebuilder) image(url string) (string, bool) {
 	url = strings.TrimSpace(url)
 	lower := strings.ToLower(url)
 	if id, ok := strings.CutPrefix(lower, "cid:"); ok {
-		for _, p := range slices.Concat(r.message.Inlines, r.message.Attachments) {
+		for _, p := range r.message.Files() {
 			if strings.EqualFold(p.ContentID, id) && slices.Contains(shown, strings.ToLower(p.ContentType)) {
 				return "data:" + strings.ToLower(p.ContentType) + ";base64," + base64.StdEncoding.EncodeToString(p.Data), true
 			}

@@ -83,12 +83,12 @@ func Render(m *inbox.Message, o Options) (template.HTML, error) {
 	return template.HTML(out.String()), nil
 }
 
-// part is an attachment in one line.
+// part is an attachment or an inline part in one line.
 type part struct{ Name, Type, Size string }
 
 func parts(m *inbox.Message) []part {
 	var all []part
-	for _, p := range m.Attachments {
+	for _, p := range m.Files() {
 		all = append(all, part{cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, Size(len(p.Data))})
 	}
 	return all

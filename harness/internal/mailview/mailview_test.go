@@ -93,6 +93,17 @@ func TestADocumentBringsItsOwnPictures(t *testing.T) {
 	require.Contains(t, mailview.Document(m, "#").HTML, `<body><img src="data:image/png;base64,cG5n"/><img/></body>`)
 }
 
+func TestAFragmentListsWhatIsAttachedAndWhatIsInline(t *testing.T) {
+	t.Parallel()
+	m := message("<p>x")
+	m.Inlines = []inbox.Part{{ContentType: "image/png", ContentID: "logo@shop", Data: []byte("png")}}
+	m.Attachments = []inbox.Part{{Name: "order.pdf", ContentType: "application/pdf", Data: []byte("%PDF")}}
+	fragment, err := mailview.Render(m, mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.Contains(t, string(fragment), `<li><span dir="auto">logo@shop</span> <small>image/png, 3 B</small></li>`+
+		`<li><span dir="auto">order.pdf</span> <small>application/pdf, 4 B</small></li>`)
+}
+
 func TestADocumentTooDeepToDrawSaysSo(t *testing.T) {
 	t.Parallel()
 	doc := mailview.Document(message(strings.Repeat("<div>", 100_000)), "#")
