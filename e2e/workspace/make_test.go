@@ -20,6 +20,7 @@ func TestTheFirstScreenOfTheReadmeIsTrue(t *testing.T) {
 	r := &reader{T: t, dir: copyRepository(t), env: []string{
 		"GOWORK=", "GOFLAGS=",
 		"MAKEFLAGS=", "MAKELEVEL=", // this test may itself be run by make
+		"HARNESS_BACKENDS=", "HARNESS_BACKEND=", // and on backends that a newcomer does not have
 		"DOCKER_HOST=unix:///no/docker/here.sock", // the README promises that none is needed
 	}}
 
