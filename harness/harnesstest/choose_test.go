@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,21 +59,34 @@ func TestWhichBackends(t *testing.T) {
 	}
 }
 
-// broken is a backend that cannot start.
-type broken struct{ harness.Backend }
+// broken is a backend that cannot start, after it has left so much in its directory.
+type broken struct {
+	harness.Backend
+	log string
+}
 
 func (broken) Name() string { return "broken" }
-func (broken) Start(context.Context, harness.BackendOptions) (harness.Servers, error) {
+func (b broken) Start(_ context.Context, o harness.BackendOptions) (harness.Servers, error) {
+	if b.log != "" {
+		_ = os.WriteFile(filepath.Join(o.Dir, "mongo.log"), []byte(b.log), 0o600)
+	}
 	return nil, context.DeadlineExceeded
 }
 
 func TestAStartThatFailsNamesItsLogs(t *testing.T) {
 	t.Parallel()
 	s := &Suite{shared: map[string]*shared{"broken": {}}}
-	_, err := s.sharedStack(t, broken{})
+	_, err := s.sharedStack(t, broken{log: "out of files"})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, dir, ok := strings.Cut(err.Error(), "\nthe logs of this start are kept in ")
 	require.True(t, ok, "%v", err)
-	require.DirExists(t, dir)
+	require.FileExists(t, filepath.Join(dir, "mongo.log"))
 	require.NoError(t, os.RemoveAll(dir))
+}
+
+func TestAStartThatFailsBeforeItHasLogsNamesNone(t *testing.T) {
+	t.Parallel()
+	s := &Suite{shared: map[string]*shared{"broken": {}}}
+	_, err := s.sharedStack(t, broken{})
+	require.EqualError(t, err, "start the stack on the broken backend: context deadline exceeded")
 }

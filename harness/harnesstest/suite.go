@@ -320,6 +320,8 @@ func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options,
 		return st, nil
 	case ctx.Err() != nil: // nobody is left to read why
 		return nil, errors.Join(err, os.RemoveAll(dir))
+	case os.Remove(dir) == nil: // which only removes one that holds nothing: the start failed before there was a log
+		return nil, err
 	default:
 		return nil, fmt.Errorf("%w\nthe logs of this start are kept in %s", err, dir)
 	}
