@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -114,35 +114,9 @@ func (s *scene) settleAll(limit time.Duration) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), limit)
 	defer cancel()
-	var answered int
-	for c, err := range s.stack.Taps().Watch(ctx, s.began) {
-		if err == nil && c.Call != nil && c.Over() && (c.Call.Status == http.StatusOK || c.Call.NoRetry) {
-			if answered++; answered == len(s.requests) {
-				break
-			}
-		}
+	err := s.witness.await(ctx, func() bool { return s.witness.final >= len(s.requests) })
+	if !errors.Is(err, context.DeadlineExceeded) { // then the database tells how far they are
+		require.NoError(s, err)
 	}
-
-	place := map[string]int{}
-	for i, a := range s.requests {
-		place[a.request.ID] = i
-	}
-	s.eventually(patience, time.Second, func() error {
-		requests, err := s.store.Requests(s.Context(), "", 10*len(s.requests))
-		if err != nil {
-			return err
-		}
-		open := len(place)
-		for _, r := range requests {
-			i, mine := place[r.ID]
-			if state := r.Notification.State; mine && (state == app.Sent || state == app.Failed) {
-				s.requests[i].request = r
-				open--
-			}
-		}
-		if open > 0 {
-			return fmt.Errorf("%d of %d requests are still on their way, after %d final answers", open, len(place), answered)
-		}
-		return nil
-	})
+	s.eventually(patience, time.Second, s.refresh)
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -43,8 +42,9 @@ const gaveUpWaiting = "wait for the server to accept the message: no answer with
 // scene is one row at work: its requests and its faults.
 type scene struct {
 	*testing.T
-	stack *harness.Stack
-	store app.Store
+	stack   *harness.Stack
+	store   app.Store
+	witness *witness
 
 	began    uint64 // the last record of the taps before the row
 	requests []accepted
@@ -80,7 +80,12 @@ func newScene(t *testing.T, stack *harness.Stack) *scene {
 	store, err := mongostore.Open(t.Context(), env.MongoURI)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
-	return &scene{T: t, stack: stack, store: store, began: stack.Taps().Last()}
+	return sceneOn(t, stack, store)
+}
+
+func sceneOn(t *testing.T, stack *harness.Stack, store app.Store) *scene {
+	began := stack.Taps().Last()
+	return &scene{T: t, stack: stack, store: store, witness: newWitness(t, stack.Taps(), began), began: began}
 }
 
 // draft seeds a world for one request.
@@ -169,7 +174,8 @@ func (s *scene) sees(what string, after uint64, is func(tap.Crossing) bool) {
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	for c, err := range s.stack.Taps().Watch(ctx, after) {
-		if err == nil && is(c) {
+		require.NoError(s, err)
+		if is(c) {
 			return
 		}
 	}
@@ -190,11 +196,7 @@ func (s *scene) run(service harness.Service) {
 	if service != harness.Inngest {
 		return
 	}
-	for _, c := range s.stack.Taps().Crossings() {
-		if c.Sync != nil && c.Wire == tap.AppToInngest && c.Over() {
-			s.lostAt = c.Seq
-		}
-	}
+	require.NoError(s, s.witness.look(s.Context(), func() { s.lostAt = s.witness.synced }))
 }
 
 // freeze makes a service stop answering, with its connections open, until thaw.
@@ -279,17 +281,21 @@ func (s *scene) settle() {
 	})
 }
 
-// crowd is the number of requests from which on only those that have a promise of their own are judged one by one.
+// crowd is the number of requests from which on it is the whole stack that is awaited, and not the end of each.
 const crowd = 50
 
 // quiet waits until every run that descends from the row's events has ended, so that no further email can come.
 func (s *scene) quiet() {
 	s.Helper()
-	for _, id := range slices.Concat(s.events, s.dispatched()) {
-		// In a crowd a verdict looks after all that the app sent for others meanwhile, which takes a second each.
-		if len(s.requests) >= crowd && s.over(id) {
-			continue
-		}
+	if len(s.requests) >= crowd {
+		s.stackQuiet()
+		return
+	}
+	events := slices.Clone(s.events)
+	for _, e := range s.dispatched() {
+		events = append(events, e.ServerID)
+	}
+	for _, id := range events {
 		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{
 			Mail: []harness.MailExpectation{{To: "nobody@plant.test", Absent: true}},
 		}, harness.JudgeOptions{Timeout: patience})
@@ -298,49 +304,16 @@ func (s *scene) quiet() {
 	}
 }
 
-// over reports whether it is known that an event has started runs and that all of them have ended. The app's function
-// sends no events, so nothing descends from them.
-func (s *scene) over(eventID string) bool {
-	runs, err := s.stack.API().EventRuns(s.Context(), eventID)
-	return err == nil && len(runs) > 0 && !slices.ContainsFunc(runs, func(r inngestapi.Run) bool { return !inngestapi.Final(r.Status) })
-}
-
-// dispatched returns the ULIDs of the events that the app has sent for the row's requests, as far as they are judged
-// and the Inngest server still knows them.
-func (s *scene) dispatched() []string {
-	mine := map[string]bool{}
-	for _, a := range s.requests {
-		if len(s.requests) < crowd || a.promise != nil {
-			mine[a.request.ID] = true
-		}
-	}
-	var ids []string
-	for _, c := range s.stack.Taps().Crossings() {
-		if c.Dispatch == nil || c.Seq <= s.lostAt {
-			continue
-		}
-		for _, e := range c.Dispatch.Events {
-			request, _, _ := strings.Cut(e.ID, "-")
-			if mine[request] && e.ServerID != "" {
-				ids = append(ids, e.ServerID)
-			}
-		}
-	}
-	return ids
-}
-
 // outcomes returns what came of the requests, in their order.
 func (s *scene) outcomes() []outcome {
+	s.Helper()
 	byRecipient := map[string]*outcome{}
 	outcomes := make([]outcome, len(s.requests))
 	for i, a := range s.requests {
 		outcomes[i].request = a.request
 		byRecipient[strings.ToLower(a.to)] = &outcomes[i]
 	}
-	for _, c := range s.stack.Taps().Crossings() {
-		if c.Mail == nil {
-			continue
-		}
+	for _, c := range s.deliveries() {
 		for _, to := range slices.Concat(c.Mail.To, c.Mail.Refused) {
 			switch o := byRecipient[strings.ToLower(to)]; {
 			case o == nil:
@@ -371,10 +344,7 @@ func (s *scene) tellDeliveries() {
 	}
 	const most = 50
 	var lines []string
-	for _, c := range s.stack.Taps().Crossings() {
-		if c.Mail == nil || c.Seq <= s.began {
-			continue
-		}
+	for _, c := range s.deliveries() {
 		lines = append(lines, fmt.Sprintf("%s for %v: to %v, refused %v, accepted %t, told %t, faults %q, %s",
 			c.Began.Format("15:04:05.000"), c.Ended.Sub(c.Began).Round(time.Millisecond),
 			c.Mail.To, c.Mail.Refused, c.Mail.Accepted, c.Mail.Told, c.Faults, c.Err))
@@ -393,7 +363,7 @@ func (s *scene) promised(i int, row promise) promise {
 // nextGoesThrough creates one more request, to which nothing happens.
 func (s *scene) nextGoesThrough() {
 	s.Helper()
-	next := &scene{T: s.T, stack: s.stack, store: s.store, began: s.stack.Taps().Last()}
+	next := sceneOn(s.T, s.stack, s.store)
 	next.create(next.draft())
 	next.settle()
 	next.quiet()

@@ -106,12 +106,13 @@ func (l *lab) list(ctx context.Context, patterns ...string) ([]string, error) {
 	return strings.Fields(string(out)), nil
 }
 
-// test runs the tests of a package, or one of them, until one fails. It returns nil when they pass. Results may come
-// from go's cache: what a defect does not reach is tested once for all of them.
+// test runs the tests of a package, or one of them, until one fails. It returns nil when they pass. Those of a whole
+// package may come from go's cache: what a defect does not reach is tested once for all of them. One by itself is run
+// indeed: it is asked whether it fails by chance.
 func (l *lab) test(ctx context.Context, pkg, only string) (*failure, error) {
 	args := []string{"test", "-json", "-failfast", "-timeout", "5m"}
 	if only != "" {
-		args = append(args, "-run", exactly(only))
+		args = append(args, "-count=1", "-run", exactly(only))
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = l.dir

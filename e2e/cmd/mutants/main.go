@@ -127,7 +127,7 @@ type lab struct {
 	log      io.Writer        // nil: silent
 }
 
-// try plants a defect, runs the tests until one fails, and takes the defect out again. It returns the failing test.
+// try plants a defect, runs the tests until one has caught it, and takes the defect out again. It returns that test.
 func (l *lab) try(ctx context.Context, m mutant) (caught string, err error) {
 	restore, err := m.plant(l.dir)
 	if err != nil {
@@ -146,20 +146,32 @@ func (l *lab) try(ctx context.Context, m mutant) (caught string, err error) {
 	return f.String(), nil
 }
 
-// firstFailure runs tests until one fails.
+// firstFailure runs tests until one fails, and fails again when it is run by itself.
 func (l *lab) firstFailure(ctx context.Context, m mutant) (failure, error) {
 	packages, err := l.near(ctx, m)
 	if err != nil {
 		return failure{}, err
 	}
+	var flaky []failure
 	for _, p := range packages {
 		f, err := l.test(ctx, p, "")
 		if err != nil {
 			return failure{}, err
 		}
-		if f != nil {
+		if f == nil {
+			continue
+		}
+		again, err := l.test(ctx, f.pkg, f.test)
+		if err != nil {
+			return failure{}, err
+		}
+		if again != nil {
 			return *f, nil
 		}
+		flaky = append(flaky, *f)
+	}
+	if len(flaky) > 0 {
+		return failure{}, fmt.Errorf("%w, but %v failed once, and then passed with the defect", errSurvived, flaky)
 	}
 	return failure{}, errSurvived
 }

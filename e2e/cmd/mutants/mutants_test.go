@@ -112,17 +112,13 @@ lost outbox entry  NOT CAUGHT: every test passes        90.0 s
 
 func TestATestThatFailsAnywayCatchesNothing(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	write := func(name, text string) {
-		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-	write("go.mod", "module github.com/odoo-maintenance/inngest-harness\n\ngo 1.26\n")
-	write("app/app.go", "package app\n\nfunc Answer() int { return 42 }\n")
-	write("app/app_test.go", "package app\n\nimport \"testing\"\n\nfunc TestAnswer(t *testing.T) {\n\tif Answer() != 42 {\n\t\tt.Fatal(\"wrong\")\n\t}\n}\n")
-	write("e2e/e2e.go", "package e2e\n")
-	write("e2e/faults/faults_test.go", "package faults\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"always\") }\n")
-	write("e2e/faults/doc.go", "package faults\n\nvar Unused = 1\n")
+	dir := newModule(t, map[string]string{
+		"app/app.go":                "package app\n\nfunc Answer() int { return 42 }\n",
+		"app/app_test.go":           "package app\n\nimport \"testing\"\n\nfunc TestAnswer(t *testing.T) {\n\tif Answer() != 42 {\n\t\tt.Fatal(\"wrong\")\n\t}\n}\n",
+		"e2e/e2e.go":                "package e2e\n",
+		"e2e/faults/faults_test.go": "package faults\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"always\") }\n",
+		"e2e/faults/doc.go":         "package faults\n\nvar Unused = 1\n",
+	})
 	l := &lab{dir: dir, sound: map[string]error{}}
 
 	caught, err := l.try(t.Context(), mutant{"wrong", "app/app.go", "42", "41"})
@@ -135,7 +131,52 @@ func TestATestThatFailsAnywayCatchesNothing(t *testing.T) {
 	_, err = l.try(t.Context(), mutant{"nonsense", "app/app.go", "42", "x"})
 	require.ErrorContains(t, err, "it does not compile")
 
-	write("e2e/faults/faults_test.go", "package faults\n")
+	writeFile(t, dir, "e2e/faults/faults_test.go", "package faults\n")
 	_, err = l.try(t.Context(), mutant{"unnoticed", "e2e/faults/doc.go", "= 1", "= 2"})
 	require.True(t, errors.Is(err, errSurvived), "%v", err)
+}
+
+// TestATestThatFailsOnceCatchesNothing: it fails in its package, whatever the defect, and passes when it is asked again.
+func TestATestThatFailsOnceCatchesNothing(t *testing.T) {
+	t.Parallel()
+	dir := newModule(t, map[string]string{
+		"app/app.go": "package app\n\nvar Unused = 1\n",
+		"app/app_test.go": `package app
+
+import (
+	"os"
+	"testing"
+)
+
+func TestNowAndThen(t *testing.T) {
+	if f, err := os.OpenFile("been-here", os.O_CREATE|os.O_EXCL, 0o644); err == nil {
+		f.Close()
+		t.Fatal("by chance")
+	}
+}
+`,
+		"e2e/e2e.go":        "package e2e\n",
+		"e2e/faults/doc.go": "package faults\n",
+	})
+	l := &lab{dir: dir, sound: map[string]error{}}
+	_, err := l.try(t.Context(), mutant{"harmless", "app/app.go", "= 1", "= 2"})
+	require.ErrorIs(t, err, errSurvived)
+	require.EqualError(t, err, "every test passes, but [app TestNowAndThen] failed once, and then passed with the defect")
+}
+
+// newModule makes a module that could be this workspace.
+func newModule(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	writeFile(t, dir, "go.mod", "module github.com/odoo-maintenance/inngest-harness\n\ngo 1.26\n")
+	for name, text := range files {
+		writeFile(t, dir, name, text)
+	}
+	return dir
+}
+
+func writeFile(t *testing.T, dir, name, text string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 }
