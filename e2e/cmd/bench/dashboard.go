@@ -173,12 +173,3 @@ func pageWork(tab context.Context, script string) ([]time.Duration, error) {
 	}
 	return all, err
 }
-
-// wanted notes on a figure what its median is to stay under.
-func wanted(f figure, most time.Duration) figure {
-	f.Note = fmt.Sprintf("wanted: under %.0f ms", ms(most))
-	if f.Median >= ms(most) {
-		f.Note += ", and it is NOT"
-	}
-	return f
-}

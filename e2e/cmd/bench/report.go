@@ -52,7 +52,7 @@ func benchReport(ctx context.Context) (_ []figure, err error) {
 	f := wanted(measured(fmt.Sprintf("the report of %d emails", manyEmails), took), mostWriting)
 	f.Note += fmt.Sprintf("; %.1f MB, wanted: under %d", float64(page.Size())/(1<<20), mostPage>>20)
 	if page.Size() >= mostPage {
-		f.Note += ", and it is NOT"
+		f.Note += missing
 	}
 	return []figure{f}, nil
 }
