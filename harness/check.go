@@ -27,12 +27,11 @@ type checker struct {
 	hops      []Hop
 	anomalies []int // hops that went wrong by themselves, whether or not the expectation speaks of them
 	findings  []finding
-	runs      map[*TraceRun]bool  // runs that an entry of e.Runs stands for
 	mails     map[*TraceMail]bool // emails that an entry of e.Mail stands for
 }
 
 func check(e Expectation, t *Trace, o JudgeOptions) *checker {
-	c := &checker{e: e, t: t, o: o, runs: map[*TraceRun]bool{}, mails: map[*TraceMail]bool{}}
+	c := &checker{e: e, t: t, o: o, mails: map[*TraceMail]bool{}}
 	event := c.event()
 	c.functions(event)
 	c.checkRuns(event)
@@ -108,32 +107,24 @@ func (c *checker) functions(event int) {
 }
 
 func (c *checker) checkRuns(event int) {
-	// Every entry gets a run of its own: one that satisfies it, else one of its function that is left. An entry that
-	// fewer runs satisfy chooses before one that more do, in whatever order they are written.
+	// Every entry gets a run of its own: one that satisfies it, else one of its function that is left.
+	runs := newPairing(pointers(c.t.Runs), func(i int, r *TraceRun) bool {
+		want := c.e.Runs[i]
+		return r.is(want.Function) && len(c.runDiffs(want, r)) == 0
+	})
+	for i := range c.e.Runs {
+		runs.give(i)
+	}
 	assigned := make([]*TraceRun, len(c.e.Runs))
-	order := make([]int, len(c.e.Runs))
-	choices := make([]int, len(c.e.Runs))
-	for i, want := range c.e.Runs {
-		order[i] = i
-		for _, r := range c.t.runsOf(want.Function) {
-			if len(c.runDiffs(want, r)) == 0 {
-				choices[i]++
-			}
+	for i := range assigned {
+		if own := runs.of(i); len(own) > 0 {
+			assigned[i] = own[0]
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return choices[a] - choices[b] })
-	for _, satisfy := range []bool{true, false} {
-		for _, i := range order {
-			if assigned[i] != nil {
-				continue
-			}
-			want := c.e.Runs[i]
-			for _, r := range c.t.runsOf(want.Function) {
-				if !c.runs[r] && (!satisfy || len(c.runDiffs(want, r)) == 0) {
-					assigned[i], c.runs[r] = r, true
-					break
-				}
-			}
+	for i, want := range c.e.Runs {
+		left := slices.DeleteFunc(c.t.runsOf(want.Function), func(r *TraceRun) bool { return slices.Contains(assigned, r) })
+		if assigned[i] == nil && len(left) > 0 {
+			assigned[i] = left[0]
 		}
 	}
 	for i := range c.t.Runs {
@@ -149,6 +140,14 @@ func (c *checker) checkRuns(event int) {
 			c.missingRun(want)
 		}
 	}
+}
+
+func pointers[T any](list []T) []*T {
+	var all []*T
+	for i := range list {
+		all = append(all, &list[i])
+	}
+	return all
 }
 
 // missingRun says that there is no run of a function.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/mail"
@@ -14,23 +15,61 @@ import (
 // hop.
 func (c *checker) checkMail() {
 	// The more an entry says, the fewer emails it can stand for: it chooses first, in whatever order they are written.
+	// Of those that say as much, one that stands for a single email comes before one that counts all there are.
 	wanted := slices.Clone(c.e.Mail)
-	slices.SortStableFunc(wanted, func(a, b MailExpectation) int { return b.demands() - a.demands() })
-	for _, want := range wanted {
-		if want.Absent {
+	slices.SortStableFunc(wanted, func(a, b MailExpectation) int { return cmp.Or(b.demands()-a.demands(), a.Copies-b.Copies) })
+	mails := newPairing(pointers(c.t.Mail), func(i int, m *TraceMail) bool {
+		want := wanted[i]
+		return !want.Absent && sameAddress(want.To, m.Envelope.To) && len(c.mailDiffs(want, m)) == 0
+	})
+	for i, like := range c.assignMail(wanted, mails) {
+		switch want := wanted[i]; {
+		case want.Absent:
 			c.absent(want)
-		} else {
-			c.present(want)
+		case len(like) > 0:
+			c.present(want, like)
+		default:
+			c.missing(want)
 		}
 	}
-	for i := range c.t.Mail {
-		m := &c.t.Mail[i]
+	for _, m := range mails.things {
 		if c.mails[m] || !c.e.NoOtherMail {
 			continue
 		}
 		h := c.hop(1, HopOK, "%s", c.describe(m))
-		c.fail(h, false, "there is an email that was not expected: %s", c.describe(m))
+		more := ""
+		for i, want := range wanted {
+			if want.Copies == 0 && mails.fits(i, m) {
+				more = "; an entry describes it, which stands for one email and has one: to allow more, say how many with copies"
+			}
+		}
+		c.fail(h, false, "there is an email that was not expected: %s%s", c.describe(m), more)
 	}
+}
+
+// assignMail says which emails each entry stands for: one, or, of an entry that counts copies, all that are left. Where
+// other emails are allowed, an entry without a count stands for those as well that are like its own and nobody else's.
+func (c *checker) assignMail(wanted []MailExpectation, mails *pairing[*TraceMail]) [][]*TraceMail {
+	assigned := make([][]*TraceMail, len(wanted))
+	for i, want := range wanted {
+		if want.Copies > 0 {
+			assigned[i] = mails.takeAll(i)
+		} else {
+			mails.give(i)
+		}
+	}
+	for i, want := range wanted {
+		if want.Copies == 0 {
+			assigned[i] = mails.of(i)
+		}
+		if want.Copies == 0 && !c.e.NoOtherMail {
+			assigned[i] = append(assigned[i], mails.takeAll(i)...)
+		}
+		for _, m := range assigned[i] {
+			c.mails[m] = true
+		}
+	}
+	return assigned
 }
 
 // absent asserts that no email went to an address. It is settled by the first one, else when nothing more can happen.
@@ -47,41 +86,39 @@ func (c *checker) absent(want MailExpectation) {
 	}
 }
 
-// present asserts that there are emails like want: at least one, or exactly as many copies as it says.
-func (c *checker) present(want MailExpectation) {
-	var like []*TraceMail
-	var nearest *TraceMail
-	var nearestDiffs []string
-	for _, m := range c.t.mailTo(want.To) {
-		if c.mails[m] {
-			continue // it is another entry's
-		}
-		diffs := c.mailDiffs(want, m)
-		if len(diffs) == 0 {
-			like = append(like, m)
-		} else if nearest == nil || len(diffs) < len(nearestDiffs) {
-			nearest, nearestDiffs = m, diffs
+// present shows the emails that an entry stands for, and whether they are as many copies as it says.
+func (c *checker) present(want MailExpectation, like []*TraceMail) {
+	for _, m := range like {
+		h := c.hop(1, HopOK, "%s", c.describe(m))
+		if want.Copies > 0 && len(like) != want.Copies {
+			// Too few may become enough; too many stay too many.
+			c.fail(h, len(like) < want.Copies, "email to %s: there are %d of it, want %d", want.To, len(like), want.Copies)
 		}
 	}
-	switch {
-	case len(like) == 0 && nearest == nil:
+}
+
+// missing says how the email that comes nearest to an entry differs from it, or that there is none to its address that
+// is not another entry's.
+func (c *checker) missing(want MailExpectation) {
+	var nearest *TraceMail
+	var diffs []string
+	for _, m := range c.t.mailTo(want.To) {
+		if c.mails[m] {
+			continue
+		}
+		if d := c.mailDiffs(want, m); nearest == nil || len(d) < len(diffs) {
+			nearest, diffs = m, d
+		}
+	}
+	if nearest == nil {
 		c.missingMail(want)
-	case len(like) == 0:
-		c.mails[nearest] = true
-		h := c.hop(1, HopOK, "%s", c.describe(nearest))
-		for _, d := range nearestDiffs {
-			c.fail(h, true, "email to %s: %s", want.To, d)
-			c.detail(h, d)
-		}
-	default:
-		for _, m := range like {
-			c.mails[m] = true
-			h := c.hop(1, HopOK, "%s", c.describe(m))
-			if want.Copies > 0 && len(like) != want.Copies {
-				// Too few may become enough; too many stay too many.
-				c.fail(h, len(like) < want.Copies, "email to %s: there are %d of it, want %d", want.To, len(like), want.Copies)
-			}
-		}
+		return
+	}
+	c.mails[nearest] = true
+	h := c.hop(1, HopOK, "%s", c.describe(nearest))
+	for _, d := range diffs {
+		c.fail(h, true, "email to %s: %s", want.To, d)
+		c.detail(h, d)
 	}
 }
 

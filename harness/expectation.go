@@ -19,11 +19,12 @@ type Expectation struct {
 	// Runs are runs that the event must have led to, itself or through events that its runs sent. Two entries need
 	// two runs.
 	Runs []RunExpectation `json:"runs,omitempty"`
-	// Mail are emails that those runs must have sent, or must not have.
+	// Mail are emails that those runs must have sent, or must not have. Two entries need two emails.
 	Mail []MailExpectation `json:"mail,omitempty"`
 	// NoOtherRuns says that the runs named in Runs are all there are.
 	NoOtherRuns bool `json:"noOtherRuns,omitempty"`
-	// NoOtherMail says that the emails named in Mail are all that those runs sent.
+	// NoOtherMail says that the emails named in Mail are all that those runs sent: one for each entry, or as many as its
+	// Copies says.
 	NoOtherMail bool `json:"noOtherMail,omitempty"`
 }
 
@@ -73,7 +74,8 @@ type MailExpectation struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	// Golden names a golden email that this one must be like. It needs [JudgeOptions].Golden.
 	Golden string `json:"golden,omitempty"`
-	// Copies is the exact number of such emails. Zero asserts that there is at least one.
+	// Copies is the exact number of such emails, of those that no other entry stands for. Zero asserts that there is at
+	// least one; with NoOtherMail it stands for one, and a further one like it is another.
 	Copies int `json:"copies,omitempty"`
 	// Checks are defects that the email must not have: "text", "links", "resolve", "alt", "size" and "external", which
 	// package mailcheck describes, or "all". An email that may load images from elsewhere leaves "external" out.
@@ -182,7 +184,7 @@ func (m MailExpectation) asserts() bool {
 // demands counts what m asserts of an email.
 func (m MailExpectation) demands() int {
 	n := len(m.Text) + len(m.HTML) + len(m.Headers) + len(m.Checks)
-	for _, asserted := range []bool{m.From != "", m.Subject != "", m.Golden != "", m.Copies != 0} {
+	for _, asserted := range []bool{m.From != "", m.Subject != "", m.Golden != ""} {
 		if asserted {
 			n++
 		}

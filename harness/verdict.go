@@ -53,6 +53,8 @@ const (
 	HopBroken     HopState = "broken"
 	HopPending    HopState = "pending"
 	HopNotReached HopState = "not reached"
+	// HopFailed is one that failed and that the expectation does not speak of, in a verdict that is not broken.
+	HopFailed HopState = "failed"
 )
 
 // mark is how a hop's state is printed.
@@ -64,6 +66,8 @@ func (s HopState) mark() string {
 		return "✗"
 	case HopPending:
 		return "…"
+	case HopFailed:
+		return "–"
 	default:
 		return "·"
 	}

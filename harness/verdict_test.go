@@ -90,6 +90,30 @@ holds: 1 run, 1 email
     - the inbox was read to its end after that`), v.String())
 }
 
+func TestAFailureThatNobodyAskedAboutIsNoneOfTheVerdict(t *testing.T) {
+	t.Parallel()
+	failed := func(t *Trace) {
+		t.Runs[0].Status, t.Runs[0].Error = StatusFailed, "550 no such mailbox"
+		t.Runs[0].Steps[1] = TraceStep{ID: "send-email", Status: StatusFailed, Error: "550 no such mailbox"}
+	}
+	e := Expectation{Mail: []MailExpectation{{To: "kim@shop.test"}}}
+	v := judged(e, good(failed), nil)
+	require.NoError(t, v.Err())
+	require.Contains(t, v.String(), `
+    – run of confirm FAILED (01RUN)
+      ✓ step load-order COMPLETED
+      – step send-email FAILED
+          error: 550 no such mailbox
+    ✓ email to kim@shop.test`)
+	require.NotContains(t, v.String(), "✗")
+
+	e.NoOtherMail = true
+	v, err := e.Check(good(func(t *Trace) { failed(t); t.Quiet, t.Unquiet = false, "it was taken too early" }), JudgeOptions{})
+	require.NoError(t, err)
+	require.Equal(t, CannotBeJudged, v.Outcome)
+	require.NotContains(t, v.String(), "✗", "nothing contradicts it")
+}
+
 // TestEveryKindOfFailure shows the text of each: the first broken hop in the first line and marked in the tree.
 func TestEveryKindOfFailure(t *testing.T) {
 	t.Parallel()
@@ -273,6 +297,18 @@ broken: there is an email that was not expected: email to lee@shop.test: "Spam" 
     ✓ email to kim@shop.test: "Your order 7"
     ✗ email to lee@shop.test: "Spam" (tied to this event by recipient and time, not by a header)   ← first broken hop`,
 		},
+		"an email twice": {
+			expect: func(e *Expectation) { e.Mail[0].Copies = 0 },
+			trace:  func(t *Trace) { t.Mail = append(t.Mail, t.Mail[0]) },
+			want: `
+broken: there is an email that was not expected: email to kim@shop.test: "Your order 7"; an entry describes it, which stands for one email and has one: to allow more, say how many with copies
+  ✓ event order/placed accepted (01EVENT)
+    ✓ run of confirm COMPLETED (01RUN)
+      ✓ step load-order COMPLETED
+      ✓ step send-email COMPLETED
+    ✓ email to kim@shop.test: "Your order 7"
+    ✗ email to kim@shop.test: "Your order 7"   ← first broken hop`,
+		},
 		"an email that should be absent": {
 			expect: func(e *Expectation) { e.Mail = []MailExpectation{{To: "kim@shop.test", Absent: true}} },
 			want: `
@@ -441,6 +477,90 @@ func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
 		slices.Reverse(e.Runs)
 		require.NoError(t, judged(e, tr, nil).Err())
 	}
+}
+
+func TestHowManyEmailsAnEntryStandsFor(t *testing.T) {
+	t.Parallel()
+	const kim = "kim@shop.test"
+	mail := func(subjects ...string) func(*Trace) {
+		return func(t *Trace) {
+			t.Mail = nil
+			for i, s := range subjects {
+				t.Mail = append(t.Mail, TraceMail{RunID: "01RUN", Message: &inbox.Message{
+					ID: fmt.Sprint(i), Subject: s, Text: "text of " + s, Envelope: inbox.Envelope{To: []string{kim}},
+				}})
+			}
+		}
+	}
+	tests := map[string]struct {
+		mail   []string
+		expect []MailExpectation
+		others bool // other emails are allowed
+		want   string
+	}{
+		"two alike, one entry":                       {[]string{"A", "A"}, []MailExpectation{{To: kim, Subject: "A"}}, false, "to allow more, say how many with copies"},
+		"two alike, two entries":                     {[]string{"A", "A"}, []MailExpectation{{To: kim, Subject: "A"}, {To: kim, Subject: "A"}}, false, ""},
+		"two alike, counted":                         {[]string{"A", "A"}, []MailExpectation{{To: kim, Subject: "A", Copies: 2}}, false, ""},
+		"three, of which two are counted":            {[]string{"A", "A", "A"}, []MailExpectation{{To: kim, Subject: "A", Copies: 2}}, false, "there are 3 of it, want 2"},
+		"two alike, where others are allowed":        {[]string{"A", "A"}, []MailExpectation{{To: kim, Subject: "A"}}, true, ""},
+		"one, of two entries":                        {[]string{"A"}, []MailExpectation{{To: kim, Subject: "A"}, {To: kim}}, true, "there is no email to kim"},
+		"two, an entry for each and one that counts": {[]string{"A", "B", "B"}, []MailExpectation{{To: kim, Copies: 2}, {To: kim, Subject: "A"}}, false, ""},
+		"an entry that has to change its own": {[]string{"AB", "A", "B"}, []MailExpectation{
+			{To: kim, Text: []string{"A"}}, {To: kim, Text: []string{"B"}}, {To: kim, Text: []string{"AB"}},
+		}, false, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 2 { // whatever the order of the entries
+				e := Expectation{Mail: test.expect, NoOtherMail: !test.others}
+				err := judged(e, good(mail(test.mail...)), nil).Err()
+				if test.want == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, test.want)
+				}
+				slices.Reverse(test.expect)
+			}
+		})
+	}
+}
+
+func TestAnEmailIsComparedWithNoGoldenThatAnotherHas(t *testing.T) {
+	t.Parallel()
+	tr := good(func(t *Trace) {
+		second := *t.Mail[0].Message
+		second.ID = "m2"
+		t.Mail = append(t.Mail, TraceMail{Message: &second})
+	})
+	written := map[string]string{} // as when goldens are being made: the first email is the golden, others differ from it
+	golden := func(name string, m *TraceMail) error {
+		if id, ok := written[name]; ok && id != m.ID {
+			return errors.New("another email has it")
+		}
+		written[name] = m.ID
+		return nil
+	}
+	e := Expectation{Mail: []MailExpectation{{To: "kim@shop.test", Golden: "a"}, {To: "kim@shop.test", Golden: "b"}}, NoOtherMail: true}
+	require.NoError(t, judged(e, tr, golden).Err())
+	require.Equal(t, map[string]string{"a": "m1", "b": "m2"}, written)
+}
+
+func TestRunsAreFoundForAsManyEntriesAsCanBe(t *testing.T) {
+	t.Parallel()
+	tr := good(func(t *Trace) {
+		for i, output := range []string{`{"a":1,"b":1}`, `{"a":1}`, `{"b":1}`} {
+			r := TraceRun{ID: fmt.Sprint(i), Function: "confirm", Status: StatusCompleted, Output: json.RawMessage(output)}
+			t.Runs = append(t.Runs[:i:i], r)
+		}
+	})
+	want := func(output string) RunExpectation {
+		return RunExpectation{Function: "confirm", Output: json.RawMessage(output)}
+	}
+	e := Expectation{Runs: []RunExpectation{want(`{"a":1}`), want(`{"b":1}`), want(`{"a":1,"b":1}`)}, NoOtherRuns: true}
+	require.NoError(t, judged(e, tr, nil).Err())
+	slices.Reverse(e.Runs)
+	require.NoError(t, judged(e, tr, nil).Err())
 }
 
 func TestCannotBeJudgedIsNoPass(t *testing.T) {
