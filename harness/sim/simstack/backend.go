@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -63,7 +64,10 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		return nil, err
 	}
 	began := time.Now()
-	if err := s.start(); err != nil {
+	if s.log, err = openLogbook(filepath.Join(o.Dir, string(harness.Inngest)+".log")); err == nil {
+		err = s.start()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	if base.Progress != nil {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -25,9 +24,9 @@ type servers struct {
 	base    harness.Servers
 	options harness.BackendOptions
 	log     *logbook
+	addr    string // where it listens: chosen by the first start, before anybody else has the servers
 
 	mu     sync.Mutex
-	addr   string // where it listens, from its first start on
 	sim    *sim.Sim
 	http   *http.Server
 	served chan struct{} // closed when http has ended
@@ -36,7 +35,7 @@ type servers struct {
 }
 
 // start starts a Sim, on its old address if it had one.
-func (s *servers) start() (err error) {
+func (s *servers) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.freed {
@@ -45,20 +44,10 @@ func (s *servers) start() (err error) {
 	if s.sim != nil {
 		return nil
 	}
-	if s.log == nil {
-		if s.log, err = openLogbook(filepath.Join(s.options.Dir, string(harness.Inngest)+".log")); err != nil {
-			return err
-		}
-	}
-	addr := s.addr
-	if addr == "" {
-		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Ports.Inngest))
-	}
-	l, err := net.Listen("tcp", addr)
+	l, err := s.listen()
 	if err != nil {
 		return fmt.Errorf("start inngest (sim): %w: start again, or let the harness choose with --ports free", err)
 	}
-	s.addr = l.Addr().String()
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	s.sim = sim.New(sim.Options{
 		RetryInterval: s.options.RetryInterval, Ignore: s.backend.o.Ignore, Keep: s.backend.o.Keep, Logger: logger,
@@ -77,11 +66,28 @@ func (s *servers) start() (err error) {
 	return nil
 }
 
-// end ends the Sim, and with it its runs and its knowledge of apps, as the dev server's end does. Requests under way are
+// listen listens where it did before.
+func (s *servers) listen() (net.Listener, error) {
+	if s.addr != "" {
+		return net.Listen("tcp", s.addr)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Ports.Inngest)))
+	if err == nil {
+		s.addr = l.Addr().String()
+	}
+	return l, err
+}
+
+// stop ends the Sim, and with it its runs and its knowledge of apps, as the dev server's end does. Requests under way are
 // given until grace is over.
-func (s *servers) end(ctx context.Context, grace time.Duration) error {
+func (s *servers) stop(ctx context.Context, grace time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.end(ctx, grace)
+}
+
+// end does what stop does. The lock is held.
+func (s *servers) end(ctx context.Context, grace time.Duration) error {
 	if s.sim == nil {
 		return nil
 	}
@@ -124,7 +130,7 @@ func (s *servers) Stop(ctx context.Context, name harness.Service) error {
 	if name != harness.Inngest {
 		return s.base.Stop(ctx, name)
 	}
-	return s.end(ctx, grace)
+	return s.stop(ctx, grace)
 }
 
 // Kill implements [harness.Servers].
@@ -132,7 +138,7 @@ func (s *servers) Kill(ctx context.Context, name harness.Service) error {
 	if name != harness.Inngest {
 		return s.base.Kill(ctx, name)
 	}
-	return s.end(ctx, 0)
+	return s.stop(ctx, 0)
 }
 
 // Run implements [harness.Servers].
@@ -188,10 +194,10 @@ func (s *servers) Died() <-chan error { return s.base.Died() }
 
 // Close implements [harness.Servers].
 func (s *servers) Close(ctx context.Context) error {
-	err := s.end(ctx, grace)
 	s.mu.Lock()
 	freed := s.freed
-	s.freed = true
+	s.freed = true // before the lock is given back: a Run at the same time must not start what nobody would stop
+	err := s.end(ctx, grace)
 	s.mu.Unlock()
 	if !freed {
 		s.backend.forget(s)
