@@ -71,6 +71,7 @@ type event struct {
 	fields   map[string]any // name, data, user, id, ts, v: what expressions see
 	raw      []byte         // the same as JSON: what functions get
 	bare     bool           // it came without data: functions get null where expressions see an empty object
+	recurs   bool           // it may come again: the sender gave it an id, or may repeat the request that it came in
 	lazy     func() map[string]any
 
 	invokes     *function // set on an invocation
@@ -249,6 +250,7 @@ func (s *Sim) ingest(body []byte, seed string) ([]string, error) {
 
 // newEvent makes an event of now. id and internal may be zero.
 func (s *Sim) newEvent(name, id string, ts int64, data, user map[string]any, version string, internal ulid.ULID) *event {
+	recurs := id != "" || internal != (ulid.ULID{})
 	if internal == (ulid.ULID{}) {
 		internal = s.newULID()
 	}
@@ -261,7 +263,7 @@ func (s *Sim) newEvent(name, id string, ts int64, data, user map[string]any, ver
 	}
 	s.sequence++
 	return &event{
-		internal: internal, id: id, name: name, ts: ts, at: now, seq: s.sequence, bare: data == nil,
+		internal: internal, id: id, name: name, ts: ts, at: now, seq: s.sequence, bare: data == nil, recurs: recurs,
 		fields: eventFields(name, id, ts, data, user, version),
 	}
 }
@@ -283,7 +285,7 @@ func (s *Sim) quickEvent(e Event, data []byte) (_ *event, ok bool) {
 		_ = json.Unmarshal(data, &fields) // it was encoded by us
 		return fields
 	})
-	made.bare = bare
+	made.bare, made.recurs = bare, e.ID != ""
 	if w.TS != 0 {
 		made.ts = w.TS
 	}

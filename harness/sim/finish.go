@@ -43,7 +43,7 @@ func (s *Sim) fire(t *tick) {
 
 // start creates a run, unless this event, or one like it, has started the function before. It returns nil then.
 func (s *Sim) start(f *function, e *event) *run {
-	if !s.dedupe.first(f.id+"\x00"+e.id, s.clock()) {
+	if e.recurs && !s.dedupe.first(f.id+"\x00"+e.id, s.clock()) {
 		return nil
 	}
 	if f.idempotency != nil {
@@ -178,22 +178,31 @@ func withoutEmptyUser(fields map[string]any) map[string]any {
 	return fields
 }
 
-// memory remembers keys for [dedupePeriod] of the virtual clock.
+// memory remembers keys for [dedupePeriod] of the virtual clock, which may stand still: so no more than the latest [maxKeys].
 type memory struct {
 	until map[string]time.Time
 	order []string
 }
 
+const maxKeys = 100_000
+
 // first reports whether the key has not been seen within the period, and remembers it.
 func (m *memory) first(key string, now time.Time) bool {
 	for len(m.order) > 0 && !m.until[m.order[0]].After(now) {
-		delete(m.until, m.order[0])
-		m.order = m.order[1:]
+		m.forgetOldest()
 	}
 	if _, seen := m.until[key]; seen {
 		return false
 	}
+	if len(m.order) == maxKeys {
+		m.forgetOldest()
+	}
 	m.until[key] = now.Add(dedupePeriod)
 	m.order = append(m.order, key)
 	return true
+}
+
+func (m *memory) forgetOldest() {
+	delete(m.until, m.order[0])
+	m.order = m.order[1:]
 }

@@ -54,6 +54,9 @@ type Options struct {
 	CallTimeout time.Duration
 	// Keep is how many ended runs are kept for inspection, the latest, with their steps and outputs, and four times as
 	// many events. Runs at work are always kept. Zero is 10,000.
+	//
+	// Whatever it is, ids that senders give to events, and values of idempotency expressions, are remembered as the server
+	// does: for 24 hours of the virtual clock, but no more than the latest 100,000 of them.
 	Keep int
 	// Bubble makes the clock that of a testing/synctest bubble, in which the Sim and the app then must live: moving the
 	// clock sleeps in the bubble, so the app's own time.Now moves along.

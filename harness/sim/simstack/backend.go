@@ -22,7 +22,7 @@ type Options struct {
 	Pace sim.Pace
 	// Ignore names what apps may configure although a Sim does not model it.
 	Ignore []sim.Feature
-	// Keep is how many ended runs are kept. Zero: 10,000.
+	// Keep is how many ended runs are kept: see [sim.Options].Keep. Zero: 10,000.
 	Keep int
 }
 
