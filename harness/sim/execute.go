@@ -72,8 +72,13 @@ func (s *Sim) attempt(it *item) *call {
 		return nil
 	}
 	if r.started.IsZero() {
-		r.started = s.clock()
-		if f := r.function; f.finish > 0 {
+		f, now := r.function, s.clock()
+		if f.start > 0 && now.Sub(r.queued) > f.start {
+			s.cancel(r)
+			return nil
+		}
+		r.started = now
+		if f.finish > 0 {
 			s.queue.push(&item{at: r.started.Add(f.finish), kind: kindCancel, run: r})
 		}
 	}

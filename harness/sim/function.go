@@ -117,7 +117,8 @@ type function struct {
 	triggers    []trigger
 	attempts    int // the most attempts of a step
 	idempotency *expression
-	finish      time.Duration // zero: no limit
+	start       time.Duration // from being queued to the first call; zero: no limit
+	finish      time.Duration // from then on; zero: no limit
 	cancels     []cancelOn
 }
 
@@ -251,17 +252,26 @@ func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
 		}
 		f.cancels = append(f.cancels, parsed)
 	}
-	if c.Timeouts != nil && c.Timeouts.Finish != "" {
-		d, err := str2duration.ParseDuration(c.Timeouts.Finish)
-		if err != nil {
-			wrong("finish timeout is invalid: %w", err)
-		}
-		f.finish = d
+	if c.Timeouts != nil {
+		f.start = timeout("start", c.Timeouts.Start, wrong)
+		f.finish = timeout("finish", c.Timeouts.Finish, wrong)
 	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("registering function %q: %w", c.ID, errors.Join(problems...))
 	}
 	return f, nil
+}
+
+// timeout reads one of a function's timeouts. The server takes any text, and fails when a run comes to one it cannot read.
+func timeout(which, text string, wrong func(string, ...any)) time.Duration {
+	if text == "" {
+		return 0
+	}
+	d, err := str2duration.ParseDuration(text)
+	if err != nil {
+		wrong("%s timeout is invalid: %w", which, err)
+	}
+	return d
 }
 
 // refuse says which of the configured features are not modelled and not ignored on purpose.
