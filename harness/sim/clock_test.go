@@ -314,3 +314,39 @@ func TestItIsDrivenByManyAndEvenWhenClosed(t *testing.T) {
 	require.NoError(t, a.sim.Run(t.Context()))
 	require.Equal(t, sim.Completed, a.only(id).Status)
 }
+
+func TestItBeginsToDriveItselfOnce(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{})
+	a.sim.Drive(sim.WallClock)
+	require.PanicsWithValue(t, "sim: Drive is called a second time: the Sim drives itself already, at the pace of the first call, until it is closed",
+		func() { a.sim.Drive(sim.Free) })
+}
+
+// TestWhoDrivesByHandWhenItBeginsToDriveItself has many wait for their turn when Drive takes it for good.
+func TestWhoDrivesByHandWhenItBeginsToDriveItself(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{})
+	began, release := make(chan struct{}), make(chan struct{})
+	a.on("order/paid", opts{ID: "ship"}, func(context.Context, input) (any, error) {
+		close(began)
+		<-release
+		return "done", nil
+	})
+	a.serve()
+	id := a.send("order/paid", nil)
+	var first, others sync.WaitGroup
+	first.Go(func() { assert.NoError(t, a.sim.Run(t.Context()), "whoever drives by hand ends first") })
+	<-began
+	for range 8 {
+		others.Go(func() { assert.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven) })
+		others.Go(func() { assert.NoError(t, a.sim.Advance(t.Context(), time.Minute)) })
+	}
+	first.Go(func() { a.sim.Drive(sim.WallClock) })
+	for !errors.Is(a.sim.Run(t.Context()), sim.ErrDriven) { // it waits for its turn, too, until Drive is called
+	}
+	close(release)
+	first.Wait()
+	others.Wait()
+	require.Equal(t, sim.Completed, a.only(id).Status)
+}

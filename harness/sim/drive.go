@@ -26,10 +26,10 @@ func (s *Sim) Advance(ctx context.Context, d time.Duration) error {
 // RunUntil moves the clock to a time, and does what falls due until then, that instant included. A time in the past is now.
 // A Sim that drives itself does the same with what it is at, and then goes on at its own pace.
 func (s *Sim) RunUntil(ctx context.Context, at time.Time) error {
-	if s.driven.Load() {
+	err := s.drive(ctx, func(next *item) bool { return !next.at.After(at) })
+	if errors.Is(err, ErrDriven) {
 		return s.jumpTo(ctx, at)
 	}
-	err := s.drive(ctx, func(next *item) bool { return !next.at.After(at) })
 	if err != nil {
 		return err
 	}
@@ -83,14 +83,19 @@ var ErrDriven = errors.New("the Sim drives itself (Sim.Drive): move its clock wi
 
 // drive does one thing after another, as long as more wants the next.
 func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
-	if s.driven.Load() {
+	if s.drivesItself() {
 		return ErrDriven
 	}
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
+	case <-s.driven: // for good: the turn does not come back
+		return ErrDriven
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the turn to drive: %w", ctx.Err())
+	}
+	if s.drivesItself() { // since a moment ago; it waits for this turn
+		return ErrDriven
 	}
 	d := &drive{ctx: ctx, more: more, done: make(chan error, 1)}
 	if s.unguarded() {
@@ -106,6 +111,15 @@ func (s *Sim) drive(ctx context.Context, more func(next *item) bool) error {
 	}
 	s.mu.Unlock()
 	return <-d.done
+}
+
+func (s *Sim) drivesItself() bool {
+	select {
+	case <-s.driven:
+		return true
+	default:
+		return false
+	}
 }
 
 // drive is one request to do one thing after another.
@@ -216,15 +230,19 @@ const (
 const maxBusy = 100
 
 // Drive makes the Sim drive itself from now on until it is closed: events are acted on as they come, calls overlap. This is
-// for a Sim that stands in for a server; a test that wants a certain course drives by hand. Call it at most once.
+// for a Sim that stands in for a server; a test that wants a certain course drives by hand. A second call panics.
 func (s *Sim) Drive(p Pace) {
 	s.mu.Lock()
+	if s.drivesItself() {
+		s.mu.Unlock()
+		panic("sim: Drive is called a second time: the Sim drives itself already, at the pace of the first call, until it is closed")
+	}
 	if !s.options.Bubble {
 		s.offset.Store(int64(time.Until(s.clock())))
 		s.live.Store(true)
 	}
+	close(s.driven)
 	s.mu.Unlock()
-	s.driven.Store(true)
 	s.turn <- struct{}{} // whoever drives by hand ends first
 	s.workers.Add(1)
 	go s.driveSelf(p)

@@ -72,7 +72,7 @@ type Sim struct {
 	moment  atomic.Int64  // the virtual time in nanoseconds since 1970, unless live or in a bubble
 	offset  atomic.Int64  // of the virtual from the wall clock, when live
 	live    atomic.Bool   // the virtual clock goes with the wall clock; jumps then holds when it was put forward
-	driven  atomic.Bool   // it drives itself
+	driven  chan struct{} // closed when it begins to drive itself
 	kinds   []string      // what calls say of the kind of server
 	turn    chan struct{} // held by whoever drives the clock
 	inline  *worker       // for who holds the turn, if calls are not guarded
@@ -125,6 +125,7 @@ func New(o Options) *Sim {
 		turn:    make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
 		closed:  make(chan struct{}),
+		driven:  make(chan struct{}),
 		rng:     rand.New(rand.NewPCG(o.Seed, 0x1b873593)),
 		apps:    map[string]*app{}, functions: map[string]*function{}, waits: map[string][]*wait{},
 		invocations: map[string]*wait{}, inflight: map[string]*item{}, replacements: map[string]*Outcomes{},
