@@ -312,39 +312,6 @@ func (s *Set) Unused() []string {
 	return unused
 }
 
-// RemoveUnused deletes the files of the goldens that Unused returns and their directories where nothing else is in them,
-// and returns the names. It refuses to unless the set was opened with Options.Update.
-func (s *Set) RemoveUnused() ([]string, error) {
-	if !s.options.Update {
-		return nil, errors.New("goldens are only removed while they are updated: set Options.Update")
-	}
-	unused := s.Unused()
-	if len(unused) == 0 {
-		return nil, nil
-	}
-	root, err := os.OpenRoot(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("remove unused goldens: %w", err)
-	}
-	defer root.Close()
-	for _, name := range unused {
-		for _, file := range new(Files).each() {
-			if err := ignoreMissing(root.Remove(path.Join(name, file.name))); err != nil {
-				return nil, fmt.Errorf("remove unused golden %q: %w", name, err)
-			}
-		}
-		for dir := name; dir != "."; dir = path.Dir(dir) {
-			if root.Remove(dir) != nil { // not empty
-				break
-			}
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.names = slices.DeleteFunc(s.names, func(name string) bool { return slices.Contains(unused, name) })
-	return unused, nil
-}
-
 // path returns the path of a golden, or of a file in it, as a person would type it.
 func (s *Set) path(elements ...string) string {
 	return filepath.Join(append([]string{s.dir}, elements...)...)

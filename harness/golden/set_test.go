@@ -340,7 +340,6 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 func TestUnused(t *testing.T) {
 	t.Parallel()
 	dir := store(t, notification(), "a", "b", "b/nested", "deep/er/c")
-	write(t, "kept", dir, "b", "README")
 	write(t, "<p>x", dir, "half", "body.html")
 
 	set := open(t, dir, golden.Options{})
@@ -350,26 +349,6 @@ func TestUnused(t *testing.T) {
 	_, err := set.Load("b")
 	require.NoError(t, err)
 	require.Equal(t, []string{"b", "deep/er/c", "half"}, set.Unused())
-	_, err = set.RemoveUnused()
-	require.EqualError(t, err, "goldens are only removed while they are updated: set Options.Update")
-
-	set = open(t, dir, golden.Options{Update: true})
-	require.NoError(t, set.Compare("a", notification()))
-	require.NoError(t, set.Compare("b/nested", notification()))
-	require.NoError(t, set.Compare("new", notification()))
-	removed, err := set.RemoveUnused()
-	require.NoError(t, err)
-	require.Equal(t, []string{"b", "deep/er/c", "half"}, removed)
-	require.Empty(t, set.Unused())
-	require.NoDirExists(t, filepath.Join(dir, "deep"))
-	require.NoDirExists(t, filepath.Join(dir, "half"))
-	require.NoFileExists(t, filepath.Join(dir, "b", "email.txt"))
-	require.FileExists(t, filepath.Join(dir, "b", "README"))
-	require.FileExists(t, filepath.Join(dir, "b", "nested", "email.txt"))
-	require.FileExists(t, filepath.Join(dir, "new", "email.txt"))
-	removed, err = set.RemoveUnused()
-	require.NoError(t, err)
-	require.Empty(t, removed)
 }
 
 func TestConcurrentUse(t *testing.T) {

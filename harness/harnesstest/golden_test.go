@@ -28,15 +28,36 @@ func TestAGoldenThatNobodyUsesIsReported(t *testing.T) {
 	t.Parallel()
 	s, _ := suiteWithGolden(t, false)
 	require.NoError(t, s.unusedGoldens(false), "who knows, where some tests did not run")
-	require.EqualError(t, s.unusedGoldens(true), "golden emails that no test compares with: welcome: remove them, or run with -update")
+	require.EqualError(t, s.unusedGoldens(true), "golden emails that no test compares with: welcome: remove them, or, where a test of theirs skips itself, have it do so within Suite.Run")
 
 	email := &harness.TraceMail{Message: &inbox.Message{Subject: "Welcome", Text: "Hello.\n"}}
 	require.NoError(t, (&T{suite: s}).compareGolden("welcome", email, nil))
 	require.NoError(t, s.unusedGoldens(true))
 
 	updating, dir := suiteWithGolden(t, true)
-	require.NoError(t, updating.unusedGoldens(true))
-	require.NoDirExists(t, filepath.Join(dir, "welcome"), "-update removes it")
+	require.ErrorContains(t, updating.unusedGoldens(true), "welcome: remove them")
+	require.DirExists(t, filepath.Join(dir, "welcome"), "-update removes nothing: a test that was skipped may need it")
+}
+
+// skippable is a test that was skipped, or not.
+type skippable struct {
+	testing.TB
+	skipped bool
+}
+
+func (s skippable) Skipped() bool { return s.skipped }
+
+func TestAGoldenOfASkippedTestIsNotUnused(t *testing.T) {
+	t.Parallel()
+	for _, update := range []bool{false, true} {
+		s, dir := suiteWithGolden(t, update)
+		s.noteSkip(skippable{t, false})
+		require.Error(t, s.unusedGoldens(true))
+		s.noteSkip(skippable{t, true})
+		s.noteSkip(skippable{t, false})
+		require.NoError(t, s.unusedGoldens(true), "one skipped test is enough")
+		require.DirExists(t, filepath.Join(dir, "welcome"))
+	}
 }
 
 func TestAnEmailThatIsNotLikeItsGolden(t *testing.T) {

@@ -2,7 +2,7 @@ package harnesstest
 
 import (
 	"fmt"
-	"path/filepath"
+	"os"
 	"strings"
 	"time"
 
@@ -39,7 +39,10 @@ func (t *T) Fatalf(format string, args ...any) {
 
 // note remembers a failure and returns what is to be printed of it: all but secrets.
 func (t *T) note(failure string) string {
-	failure = strings.TrimSuffix(t.Stack.Redact(failure), "\n")
+	if t.Stack != nil {
+		failure = t.Stack.Redact(failure)
+	}
+	failure = strings.TrimSuffix(failure, "\n")
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failures = append(t.failures, strings.TrimSpace(failure))
@@ -51,7 +54,7 @@ func (t *T) record(evidence string) report.Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := report.Record{
-		Package: ranon.Package(), Test: t.Name(), Backend: t.Stack.Backend(), Outcome: report.Passed,
+		Package: ranon.Package(), Test: t.Name(), Backend: t.backend, Outcome: report.Passed,
 		Began: t.began, Took: time.Since(t.began), Failures: t.failures, Verdicts: t.verdicts, Goldens: t.compared, Pictures: t.pictures, Evidence: evidence,
 	}
 	switch {
@@ -63,14 +66,20 @@ func (t *T) record(evidence string) report.Record {
 	return r
 }
 
-// writeReport joins the records of all packages that have left some so far: the last of them to end writes the whole.
-func writeReport(dir string) error {
+// beginReport notes, where a report is wanted, that the package's tests begin. The function that it returns notes how
+// they ended.
+func (s *Suite) beginReport() (end func(failed bool) error, err error) {
+	dir := os.Getenv(report.Variable)
 	if dir == "" {
-		return nil
+		return func(bool) error { return nil }, nil
 	}
-	if none, err := filepath.Glob(filepath.Join(dir, "record-*.json")); err != nil || len(none) == 0 {
-		return err // no test of this package ran
+	var backends []string
+	for _, b := range s.chosen {
+		backends = append(backends, b.Name())
 	}
-	_, err := report.Write(dir)
-	return err
+	run, err := report.Begin(dir, ranon.Package(), backends...)
+	if err != nil {
+		return nil, err
+	}
+	return run.End, nil
 }

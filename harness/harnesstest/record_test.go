@@ -1,8 +1,6 @@
 package harnesstest
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,12 +13,13 @@ import (
 func TestTheRecordOfATest(t *testing.T) {
 	t.Parallel()
 	v := &harness.Verdict{Outcome: harness.Holds, Trace: &harness.Trace{}}
-	h := &T{T: t, Stack: &harness.Stack{}, began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}
+	h := &T{T: t, Stack: &harness.Stack{}, backend: "local", began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}
 	h.note(" it broke\n")
 	h.Picture("a page", []byte("png"))
 	r := h.record("dir")
 	require.Equal(t, "github.com/odoo-maintenance/inngest-harness/harness/harnesstest", r.Package)
 	require.Equal(t, t.Name(), r.Test)
+	require.Equal(t, "local", r.Backend)
 	require.Equal(t, report.Passed, r.Outcome)
 	require.Equal(t, []string{"it broke"}, r.Failures)
 	require.Equal(t, []*harness.Verdict{v}, r.Verdicts)
@@ -28,19 +27,4 @@ func TestTheRecordOfATest(t *testing.T) {
 	require.Equal(t, []report.Picture{{Name: "a page", PNG: []byte("png")}}, r.Pictures)
 	require.Equal(t, "dir", r.Evidence)
 	require.GreaterOrEqual(t, r.Took, time.Second)
-}
-
-func TestTheReportIsWrittenWhereThereIsSomethingToReport(t *testing.T) {
-	t.Parallel()
-	require.NoError(t, writeReport(""), "nobody wants one")
-	dir := t.TempDir()
-	require.NoError(t, writeReport(dir), "no test ran")
-	require.NoFileExists(t, filepath.Join(dir, report.PageFile))
-
-	require.NoError(t, report.Save(dir, report.Record{Package: "p", Test: "TestX", Outcome: report.Passed}))
-	require.NoError(t, writeReport(dir))
-	require.FileExists(t, filepath.Join(dir, report.PageFile))
-
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "record-torn.json"), []byte("{"), 0o644))
-	require.ErrorContains(t, writeReport(dir), "record-torn.json")
 }

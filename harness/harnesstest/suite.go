@@ -18,7 +18,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
-	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
 // BackendsVariable names the environment variable that chooses, by name and separated by commas, on which of a
@@ -31,8 +30,8 @@ const BackendVariable = "HARNESS_BACKEND"
 // UpdateVariable names the environment variable that, like the flag -update, makes tests rewrite golden emails.
 const UpdateVariable = "HARNESS_UPDATE"
 
-// EvidenceVariable names the environment variable that says where failed tests keep their evidence. Unset:
-// .harness/evidence in the package's directory.
+// EvidenceVariable names the environment variable that says where failed tests keep their evidence: in directories named
+// after their package's import path, their name and the backend. Unset: .harness/evidence in the package's directory.
 const EvidenceVariable = "HARNESS_EVIDENCE"
 
 // Options configures a [Suite]. One of Handler and Command is required.
@@ -80,8 +79,9 @@ type Suite struct {
 	shared map[string]*shared
 	update *bool
 
-	mu     sync.Mutex
-	failed bool
+	mu      sync.Mutex
+	failed  bool
+	skipped bool // some test was
 }
 
 // shared is what the tests on one backend share: a stack, and a pool of stacks to be had for oneself.
@@ -173,6 +173,26 @@ const closeTimeout = 15 * time.Second
 //
 //	func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
 func (s *Suite) Main(m *testing.M) int {
+	if !flag.Parsed() {
+		flag.Parse()
+	}
+	if flag.Lookup("test.list").Value.String() != "" {
+		return m.Run() // no test runs, and what the last run left stays
+	}
+	end, err := s.beginReport()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "harnesstest:", err)
+		return 1
+	}
+	code := s.run(m)
+	if err := end(code != 0); err != nil {
+		fmt.Fprintln(os.Stderr, "harnesstest:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+func (s *Suite) run(m *testing.M) int {
 	if s.broken != nil { // once, not in each test
 		fmt.Fprintln(os.Stderr, s.broken)
 		return 1
@@ -183,12 +203,8 @@ func (s *Suite) Main(m *testing.M) int {
 		code = max(code, 1)
 	}
 	run := flag.Lookup("test.run").Value.String()
-	all := (run == "" || run == ".") && flag.Lookup("test.skip").Value.String() == ""
+	all := (run == "" || run == ".") && flag.Lookup("test.skip").Value.String() == "" && !testing.Short()
 	if err := s.unusedGoldens(code == 0 && all); err != nil {
-		fmt.Fprintln(os.Stderr, "harnesstest:", err)
-		code = max(code, 1)
-	}
-	if err := writeReport(os.Getenv(report.Variable)); err != nil {
 		fmt.Fprintln(os.Stderr, "harnesstest:", err)
 		code = max(code, 1)
 	}
@@ -216,21 +232,19 @@ func (s *Suite) close() error {
 	return errors.Join(errs...)
 }
 
-// unusedGoldens reports golden emails that no test asked for, which only a run of all tests can tell.
+// unusedGoldens reports golden emails that no test asked for, which only a run of all tests can tell. It leaves them
+// where they are, also where goldens are rewritten: of a test that skips itself before it comes to the suite nobody here
+// knows.
 func (s *Suite) unusedGoldens(allRan bool) error {
-	if !allRan || s.o.Golden == "" {
+	if !allRan || s.skipped || s.o.Golden == "" {
 		return nil
 	}
 	set, err := s.golden()
 	if err != nil {
 		return err
 	}
-	if s.updating() {
-		_, err := set.RemoveUnused()
-		return err
-	}
 	if unused := set.Unused(); len(unused) > 0 {
-		return fmt.Errorf("golden emails that no test compares with: %s: remove them, or run with -update", strings.Join(unused, ", "))
+		return fmt.Errorf("golden emails that no test compares with: %s: remove them, or, where a test of theirs skips itself, have it do so within Suite.Run", strings.Join(unused, ", "))
 	}
 	return nil
 }
@@ -257,18 +271,31 @@ func (s *Suite) each(t *testing.T, f func(*T), stack func(testing.TB, harness.Ba
 		t.Fatal(s.broken)
 	}
 	t.Parallel()
+	t.Cleanup(func() { s.noteSkip(t) })
 	for _, b := range s.chosen {
 		t.Run(b.Name(), func(tt *testing.T) {
 			tt.Helper() // what is said in the end is said of the line in the test that runs it
 			tt.Parallel()
+			h := newT(tt, s, b.Name())
+			h.begin()
 			st, err := stack(tt, b)
+			tt.Cleanup(h.finish) // after this, the stack is closed where it is the test's own
 			if err != nil {
-				tt.Fatal(err)
+				h.Fatal(err)
 			}
-			h := newT(tt, s, st)
-			tt.Cleanup(h.finish)
+			h.Stack, h.began = st, time.Now()
 			f(h)
+			h.returned = true
 		})
+	}
+}
+
+// noteSkip remembers that a test was skipped: what it would have compared with is not unused.
+func (s *Suite) noteSkip(t testing.TB) {
+	if t.Skipped() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.skipped = true
 	}
 }
 
@@ -356,13 +383,17 @@ func (s *Suite) startIn(ctx context.Context, b harness.Backend, o harness.Option
 	return st, nil
 }
 
-// evidenceDir is where a failed test keeps what it saw.
-func evidenceDir(test string) string {
-	dir := cmp.Or(os.Getenv(EvidenceVariable), filepath.Join(harness.StateDir, "evidence"))
-	return filepath.Join(dir, strings.Map(func(r rune) rune {
+// evidenceDir is where a failed test of a package keeps what it saw. Where many packages keep it in one place, each has
+// a directory of its own there.
+func evidenceDir(pkg, test string) string {
+	name := strings.Map(func(r rune) rune {
 		if r == '/' || r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
 			return r
 		}
 		return '_'
-	}, test))
+	}, test)
+	if dir := os.Getenv(EvidenceVariable); dir != "" {
+		return filepath.Join(dir, filepath.FromSlash(pkg), name)
+	}
+	return filepath.Join(harness.StateDir, "evidence", name)
 }

@@ -37,6 +37,9 @@ type ping struct {
 
 // newApp makes an app with one function, which does as it is told.
 func newApp(_ context.Context, env harness.Env) (http.Handler, error) {
+	if os.Getenv(brokenVariable) != "" {
+		return nil, errors.New("the pinger is broken")
+	}
 	dev, register := true, env.InngestURL+"/fn/register"
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 		AppID: "pinger", Dev: &dev, EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
@@ -92,8 +95,14 @@ func TestAStackFromThePool(t *testing.T) {
 // own, started by the tests below, and do nothing in this one.
 const childVariable = "HARNESSTEST_CHILD"
 
+// thisPackage is the package that the children's evidence and records are of.
+const thisPackage = "github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+
 // keyVariable has a secret of the app's.
 const keyVariable = "PINGER_API_KEY"
+
+// brokenVariable keeps the app, and so the stack, from starting.
+const brokenVariable = "PINGER_BROKEN"
 
 func isChild() bool { return os.Getenv(childVariable) != "" }
 
@@ -125,11 +134,33 @@ func TestChildWrongQuestion(t *testing.T) {
 	})
 }
 
+func TestChildPanics(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.Run(t, func(*harnesstest.T) { panic("at the disco") })
+}
+
+func TestChildExits(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	os.Exit(3)
+}
+
+func TestChildFailsOutsideTheSuite(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.Run(t, func(*harnesstest.T) {})
+	t.Cleanup(func() { t.Error("after all of it") })
+}
+
 // child runs one of these tests and returns what it printed and whether it passed.
 func child(t *testing.T, test string, env ...string) (output string, passed bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	cmd.Env = append(append(os.Environ(), childVariable+"=1", harnesstest.BackendsVariable+"=", harnesstest.BackendVariable+"="), env...)
+	cmd.Env = append(append(os.Environ(), childVariable+"=1", harnesstest.BackendsVariable+"=", harnesstest.BackendVariable+"=", report.Variable+"="), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err == nil
 }
@@ -144,7 +175,7 @@ func TestABrokenExpectationFailsWithTheVerdictAndKeepsTheEvidence(t *testing.T) 
 	require.Regexp(t, `suite_test.go:\d+: evidence: `+dir, out, "said of the test")
 	require.Contains(t, out, "logs of the shared local stack are in ")
 
-	kept := filepath.Join(dir, "TestChildExpectationBroken", "local")
+	kept := filepath.Join(dir, filepath.FromSlash(thisPackage), "TestChildExpectationBroken", "local")
 	verdict, err := os.ReadFile(filepath.Join(kept, "1-verdict.txt"))
 	require.NoError(t, err)
 	require.Contains(t, string(verdict), "first broken hop")
@@ -161,7 +192,7 @@ func TestTheEvidenceOfAStackOfOnesOwnHasItsWholeLogsAndNoSecrets(t *testing.T) {
 	require.Contains(t, out, "the key is ***")
 	require.NotContains(t, out, key)
 
-	kept := filepath.Join(dir, "TestChildAlone", "local")
+	kept := filepath.Join(dir, filepath.FromSlash(thisPackage), "TestChildAlone", "local")
 	for file, says := range map[string]string{
 		"1-verdict.txt": "it was told to fail***",
 		"mailhog.log":   "[SMTP] Binding to address", // what it says first
@@ -214,4 +245,65 @@ func TestBackendsAreChosenByNameAndNeverLeftOut(t *testing.T) {
 
 	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=local")
 	require.True(t, passed, "%s", out)
+}
+
+func TestWhatFailsIsInTheReportHoweverItFails(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		test, env string
+		want      []string // in the summary
+	}{
+		"a shared stack that does not start": {"TestSaltsDiffer", brokenVariable + "=1", []string{"1 of 1 test failed", "TestSaltsDiffer", "the pinger is broken"}},
+		"a stack of one's own":               {"TestAStackOfOnesOwn", brokenVariable + "=1", []string{"1 of 1 test failed", "TestAStackOfOnesOwn", "the pinger is broken"}},
+		"a panic":                            {"TestChildPanics", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
+		"the end of the program":             {"TestChildExits", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
+		"a test outside the suite":           {"TestChildFailsOutsideTheSuite", "", []string{"1 of 2 tests failed", "the package failed, and none of the tests that leave records"}},
+		"a backend that nobody knows":        {"TestSaltsDiffer", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			// What an earlier run has left says that all is well.
+			require.NoError(t, report.Save(dir, report.Record{Package: thisPackage, Test: test.test + "/local", Backend: "local", Outcome: report.Passed}))
+			_, err := report.Write(dir)
+			require.NoError(t, err)
+
+			out, passed := child(t, test.test, report.Variable+"="+dir, harnesstest.EvidenceVariable+"="+t.TempDir(), test.env)
+			require.False(t, passed, "%s", out)
+			summary, err := os.ReadFile(filepath.Join(dir, report.SummaryFile))
+			require.NoError(t, err)
+			for _, want := range test.want {
+				require.Contains(t, string(summary), want)
+			}
+			junit, err := os.ReadFile(filepath.Join(dir, report.JUnitFile))
+			require.NoError(t, err)
+			require.Contains(t, string(junit), "<failure")
+			records, err := report.Load(dir)
+			require.NoError(t, err)
+			for _, r := range records.Records {
+				require.True(t, r.Outcome == report.Failed || r.Test == "TestChildFailsOutsideTheSuite/local", r.Test)
+			}
+		})
+	}
+}
+
+func TestAReportIsOfTheLastRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, report.Save(dir, report.Record{Package: thisPackage, Test: "TestGone/local", Backend: "local", Outcome: report.Failed}))
+	out, passed := child(t, "TestSaltsDiffer", report.Variable+"="+dir)
+	require.True(t, passed, "%s", out)
+	summary, err := os.ReadFile(filepath.Join(dir, report.SummaryFile))
+	require.NoError(t, err)
+	require.Contains(t, string(summary), "1 test passed")
+
+	out, passed = child(t, "TestNone", report.Variable+"="+dir)
+	require.True(t, passed, "%s", out)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries, "no test ran, so there is nothing to report")
+
+	_, passed = child(t, "TestSaltsDiffer", report.Variable+"=report")
+	require.False(t, passed, "the path is not absolute")
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
@@ -28,9 +29,12 @@ type T struct {
 	// Stack is where the test runs: shared with others, or its own ([Suite.RunAlone]).
 	Stack *harness.Stack
 
-	suite *Suite
-	salt  string
-	began time.Time
+	suite   *Suite
+	backend string
+	salt    string
+	began   time.Time
+
+	returned bool // whether the test's function did
 
 	mu       sync.Mutex // a test may judge several events at once
 	verdicts []*harness.Verdict
@@ -39,8 +43,9 @@ type T struct {
 	pictures []report.Picture
 }
 
-func newT(t *testing.T, s *Suite, st *harness.Stack) *T {
-	return &T{T: t, Stack: st, suite: s, salt: strings.ToLower(rand.Text()[:10]), began: time.Now()}
+// newT returns a test that has no stack yet.
+func newT(t *testing.T, s *Suite, backend string) *T {
+	return &T{T: t, suite: s, backend: backend, salt: strings.ToLower(rand.Text()[:10]), began: time.Now()}
 }
 
 // Salt returns letters and digits that no other test has, in this run or another: for names and addresses that are
@@ -121,12 +126,29 @@ func (t *T) compareGolden(name string, m *harness.TraceMail, replace []golden.Re
 	return err
 }
 
+// begin leaves a record, where a report is wanted, of a test that did not finish. It stays where the test panics or
+// hangs, since then nothing else is written.
+func (t *T) begin() {
+	t.Helper()
+	r := t.record("")
+	r.Outcome, r.Failures = report.Failed, []string{"the test did not finish: see the end of the package's output"}
+	t.save(r)
+}
+
 // finish keeps the evidence of a failed test, and the record of every test where a report is wanted.
 func (t *T) finish() {
 	t.Helper()
-	evidence := t.keepEvidence()
+	t.suite.noteSkip(t.T)
+	if !t.returned && !t.Failed() && !t.Skipped() {
+		return // it panics: what is known is that it did not finish
+	}
+	t.save(t.record(t.keepEvidence()))
+}
+
+func (t *T) save(r report.Record) {
+	t.Helper()
 	if dir := os.Getenv(report.Variable); dir != "" {
-		if err := report.Save(dir, t.record(evidence)); err != nil {
+		if err := report.Save(dir, r); err != nil {
 			t.T.Error(err)
 		}
 	}
@@ -141,7 +163,10 @@ func (t *T) keepEvidence() string {
 	t.suite.mu.Lock()
 	t.suite.failed = true
 	t.suite.mu.Unlock()
-	dir := evidenceDir(t.Name())
+	if t.Stack == nil {
+		return "" // why it did not start, the failure says, and where its logs are
+	}
+	dir := evidenceDir(ranon.Package(), t.Name())
 	if err := t.keep(dir); err != nil {
 		t.Logf("the evidence could not be kept: %v", err)
 		return ""

@@ -45,6 +45,8 @@ type Figure struct {
 	Note string `json:"note,omitempty"`
 }
 
+var errNothing = errors.New("there is nothing to report")
+
 // Load reads what is in a directory. One that holds nothing to report is an error.
 func Load(dir string) (*Report, error) {
 	files, err := sources(dir)
@@ -54,6 +56,9 @@ func Load(dir string) (*Report, error) {
 	rep := &Report{}
 	for _, f := range files {
 		data, err := os.ReadFile(filepath.Join(dir, f.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was removed since
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the report's sources: %w", err)
 		}
@@ -62,7 +67,7 @@ func Load(dir string) (*Report, error) {
 		}
 	}
 	if len(rep.Records)+len(rep.Faults)+len(rep.Figures) == 0 {
-		return nil, fmt.Errorf("there is nothing to report in %s: run the tests with %s set to its absolute path", dir, Variable)
+		return nil, fmt.Errorf("%w in %s: run the tests with %s set to its absolute path", errNothing, dir, Variable)
 	}
 	slices.SortStableFunc(rep.Records, func(a, b Record) int {
 		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Test, b.Test), cmp.Compare(a.Backend, b.Backend))
@@ -170,19 +175,9 @@ func Write(dir string) (*Report, error) {
 		return nil, err
 	}
 	for {
-		rep, err := Load(dir)
+		rep, err := write(dir)
 		if err != nil {
 			return nil, err
-		}
-		p := rep.page()
-		for name, write := range map[string]func(io.Writer) error{PageFile: p.writeHTML, JUnitFile: p.writeJUnit, SummaryFile: p.writeMarkdown} {
-			var out strings.Builder
-			if err := write(&out); err != nil {
-				return nil, fmt.Errorf("write %s: %w", name, err)
-			}
-			if err := replaceFile(filepath.Join(dir, name), []byte(out.String())); err != nil {
-				return nil, fmt.Errorf("write %s: %w", name, err)
-			}
 		}
 		// Somebody else may have saved since and written already: this report, without it, must not stay the last.
 		after, err := sources(dir)
@@ -191,6 +186,25 @@ func Write(dir string) (*Report, error) {
 		}
 		before = after
 	}
+}
+
+// write does what Write does, of what is there now.
+func write(dir string) (*Report, error) {
+	rep, err := Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := rep.page()
+	for name, write := range map[string]func(io.Writer) error{PageFile: p.writeHTML, JUnitFile: p.writeJUnit, SummaryFile: p.writeMarkdown} {
+		var out strings.Builder
+		if err := write(&out); err != nil {
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+		if err := replaceFile(filepath.Join(dir, name), []byte(out.String())); err != nil {
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return rep, nil
 }
 
 // Clear removes from a directory what Save and Write have put there, and nothing else, so that the next report is of
@@ -209,6 +223,12 @@ func Clear(dir string) error {
 			errs = append(errs, os.Remove(filepath.Join(dir, f.name)))
 		}
 	}
+	return errors.Join(append(errs, clearPages(dir))...)
+}
+
+// clearPages removes what Write writes.
+func clearPages(dir string) error {
+	var errs []error
 	for _, name := range []string{PageFile, JUnitFile, SummaryFile} {
 		if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)

@@ -1,0 +1,139 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Run is one run of a package's tests, from before the first of them to after the last. Until End says otherwise the
+// package counts as failed: tests that panic, hang or end the program leave nothing behind that says so.
+type Run struct {
+	dir, pkg string
+	backends []string
+	began    time.Time
+}
+
+// packageTest stands for a test's name in the record of what is wrong with a package and of no one test.
+const packageTest = "TestMain"
+
+// Begin notes in a directory that the tests of a package, by its import path, begin to run on some backends. What it
+// has of their last run there is removed; records of other packages and backends stay. No backend stands for all. The
+// report is written as it is then: with the package among what has failed.
+func Begin(dir, pkg string, backends ...string) (*Run, error) {
+	r := &Run{dir: dir, pkg: pkg, backends: backends, began: time.Now()}
+	if err := r.fail("the package's tests did not finish: see the end of their output"); err != nil {
+		return nil, err
+	}
+	err := r.each(func(file string, record outline) error {
+		if record.Test == packageTest && record.Backend == r.backend() {
+			return nil
+		}
+		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("remove the records of the last run of %s: %w", pkg, err)
+	}
+	// Once, and not until nobody saves any more, as Write does: End writes it again.
+	_, err = write(dir)
+	return r, err
+}
+
+// End notes how the package's tests ended and writes the report. failed without a record that says so is a failure of
+// the package as a whole.
+func (r *Run) End(failed bool) error {
+	recorded, err := false, error(nil)
+	if failed {
+		err = r.each(func(_ string, record outline) error {
+			recorded = recorded || record.Outcome == Failed && record.Test != packageTest
+			return nil
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if failed && !recorded {
+		err = r.fail("the package failed, and none of the tests that leave records: see the output of its tests")
+	} else {
+		err = os.Remove(filepath.Join(r.dir, r.record().file()))
+	}
+	if err != nil {
+		return fmt.Errorf("note how the tests of %s ended: %w", r.pkg, err)
+	}
+	return r.write()
+}
+
+// write writes the report, or removes the one that Begin wrote where there is nothing left to say.
+func (r *Run) write() error {
+	for {
+		if _, err := Write(r.dir); !errors.Is(err, errNothing) {
+			return err
+		}
+		if err := clearPages(r.dir); err != nil {
+			return err
+		}
+		// Another package may have written meanwhile what has just been removed.
+		if left, err := sources(r.dir); err != nil || len(left) == 0 {
+			return err
+		}
+	}
+}
+
+func (r *Run) fail(why string) error {
+	record := r.record()
+	record.Failures = []string{why}
+	return Save(r.dir, record)
+}
+
+func (r *Run) record() Record {
+	return Record{Package: r.pkg, Test: packageTest, Backend: r.backend(), Outcome: Failed, Began: r.began, Took: time.Since(r.began)}
+}
+
+func (r *Run) backend() string { return strings.Join(r.backends, ",") }
+
+// outline is what tells records from each other.
+type outline struct {
+	Package string  `json:"package"`
+	Test    string  `json:"test"`
+	Backend string  `json:"backend"`
+	Outcome Outcome `json:"outcome"`
+}
+
+// each calls f with each record of the package on the run's backends. One that cannot be read is nobody's: what writes
+// the report says what is wrong with it.
+func (r *Run) each(f func(file string, record outline) error) error {
+	files, err := filepath.Glob(filepath.Join(r.dir, recordPrefix+"*.json"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another package has begun
+		}
+		if err != nil {
+			return err
+		}
+		var o outline
+		if json.Unmarshal(data, &o) != nil || o.Package != r.pkg || !r.on(o.Backend) {
+			continue
+		}
+		if err := f(file, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) on(backend string) bool {
+	return len(r.backends) == 0 || backend == "" || backend == r.backend() || slices.Contains(r.backends, backend)
+}

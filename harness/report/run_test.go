@@ -1,0 +1,109 @@
+package report_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+// summary is what the report of a directory says in brief.
+func summary(t *testing.T, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, report.SummaryFile))
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestAPackageHasFailedUntilItEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	run, err := report.Begin(dir, "example.test/a", "local", "containers")
+	require.NoError(t, err)
+	require.Contains(t, summary(t, dir), "1 of 1 test failed")
+	require.Contains(t, summary(t, dir), "the package's tests did not finish: see the end of their output")
+
+	require.NoError(t, report.Save(dir, report.Record{Package: "example.test/a", Test: "TestX", Backend: "local", Outcome: report.Passed}))
+	require.NoError(t, run.End(false))
+	require.Contains(t, summary(t, dir), "1 test passed")
+}
+
+func TestAFailureThatNoTestRecordsIsThePackages(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[report.Outcome]string{
+		report.Passed: "the package failed, and none of the tests that leave records: see the output of its tests",
+		report.Failed: "1 of 1 test failed",
+	} {
+		dir := t.TempDir()
+		run, err := report.Begin(dir, "example.test/a", "local")
+		require.NoError(t, err)
+		require.NoError(t, report.Save(dir, report.Record{Package: "example.test/a", Test: "TestX", Backend: "local", Outcome: outcome}))
+		require.NoError(t, run.End(true))
+		require.Contains(t, summary(t, dir), want)
+	}
+}
+
+func TestARunReplacesThePackagesLastOneOnItsBackends(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, r := range []report.Record{
+		{Package: "example.test/a", Test: "TestOld", Backend: "local"},
+		{Package: "example.test/a", Test: "TestOld"},
+		{Package: "example.test/a", Test: "TestOld", Backend: "attach"},
+		{Package: "example.test/b", Test: "TestOld", Backend: "local"},
+	} {
+		r.Outcome = report.Passed
+		require.NoError(t, report.Save(dir, r))
+	}
+	left := func() (tests []string) {
+		rep, err := report.Load(dir)
+		require.NoError(t, err)
+		for _, r := range rep.Records {
+			tests = append(tests, r.Package+" "+r.Test+" "+r.Backend)
+		}
+		return tests
+	}
+	run, err := report.Begin(dir, "example.test/a", "local")
+	require.NoError(t, err)
+	require.NoError(t, run.End(false))
+	require.Equal(t, []string{"example.test/a TestOld attach", "example.test/b TestOld local"}, left())
+
+	run, err = report.Begin(dir, "example.test/a") // on none that is known
+	require.NoError(t, err)
+	require.NoError(t, run.End(true))
+	require.Equal(t, []string{"example.test/a TestMain ", "example.test/b TestOld local"}, left())
+
+	run, err = report.Begin(dir, "example.test/a", "local")
+	require.NoError(t, err)
+	require.NoError(t, run.End(false))
+	require.Equal(t, []string{"example.test/b TestOld local"}, left())
+}
+
+func TestARunThatLeavesNothingLeavesNoReport(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	run, err := report.Begin(dir, "example.test/a", "local")
+	require.NoError(t, err)
+	require.NoError(t, run.End(false))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func TestARunThatCannotBeNoted(t *testing.T) {
+	t.Parallel()
+	_, err := report.Begin("report", "example.test/a")
+	require.ErrorContains(t, err, "make it an absolute path")
+	dir := t.TempDir()
+	run, err := report.Begin(dir, "example.test/a")
+	require.NoError(t, err)
+	require.NoError(t, report.Clear(dir))
+	require.ErrorContains(t, run.End(false), "note how the tests of example.test/a ended: remove ")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "record-torn.json"), []byte("{"), 0o644))
+	_, err = report.Begin(dir, "example.test/a")
+	require.ErrorContains(t, err, "record-torn.json")
+}
