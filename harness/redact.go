@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 )
 
@@ -64,17 +65,25 @@ func (s *Stack) redactTrace(t *Trace) *Trace {
 	return &c
 }
 
-// redactMail takes the secrets from an email, and its source from one that has some: there they may be encoded in a way
-// that is not looked through.
+// RedactMail returns an email as a trace has it: with the secrets that [Stack.Redact] leaves out left out, and without the
+// source of one that has some, since there they may be encoded in a way that is not looked through.
+func (s *Stack) RedactMail(m *inbox.Message) *inbox.Message {
+	redacted := secret.Redact(s.secrets.Load(), m)
+	if redacted == m {
+		return m
+	}
+	message := *redacted
+	message.Raw = nil
+	message.Problems = append(slices.Clone(message.Problems), "there is a secret in it: its source is left out")
+	return &message
+}
+
 func (s *Stack) redactMail(m *TraceMail) *TraceMail {
-	redacted := secret.Redact(s.secrets.Load(), m.Message)
+	redacted := s.RedactMail(m.Message)
 	if redacted == m.Message {
 		return m
 	}
 	c := *m
-	message := *redacted
-	message.Raw = nil
-	message.Problems = append(slices.Clone(message.Problems), "there is a secret in it: its source is left out")
-	c.Message = &message
+	c.Message = redacted
 	return &c
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/smtp"
 	"net/url"
 	"slices"
 	"strings"
@@ -249,6 +250,27 @@ func TestAnEmailsDocumentIsServedUnderAPolicyOfItsOwn(t *testing.T) {
 		require.NotEmpty(t, r.get("/log/mailhog").body)
 		require.Contains(t, r.get("/static/mailview.css").header.Get("Content-Type"), "text/css")
 		require.Contains(t, r.get("/static/board.js").header.Get("Content-Type"), "text/javascript")
+	})
+}
+
+func TestAnEmailIsShownWithoutSecretsEverywhere(t *testing.T) {
+	const key = "correct-horse"
+	keep := func(o *harness.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key) }
+	suite.RunAlone(t, keep, func(t *harnesstest.T) {
+		r := open(t, dashboard.Options{})
+		to := t.Salt() + "@plant.test"
+		require.NoError(t, smtp.SendMail(t.Stack.Endpoints().SMTP, nil, "a@shop.test", []string{to}, []byte("To: "+to+
+			"\r\nSubject: Key "+key+"\r\nContent-Type: text/html\r\n\r\n<p>Your key is "+key+".</p>\r\n")))
+		m, err := t.Stack.Inbox().Wait(t.Context(), inbox.Filter{To: to})
+		require.NoError(t, err)
+		row := r.follow(func(l line) bool { return len(l.Mail) > 0 && l.Mail[0].ID == m.ID })
+		require.Equal(t, "Key ***", row.Name)
+		page := r.get("/mail/" + m.ID).body
+		require.Contains(t, page, "Key ***")
+		require.NotContains(t, page, key)
+		document := r.get("/mail/" + m.ID + "/document").body
+		require.Contains(t, document, "Your key is ***.")
+		require.NotContains(t, document, key)
 	})
 }
 

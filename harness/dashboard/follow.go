@@ -76,6 +76,7 @@ func (f *follower) watchInbox(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		m = f.stack.RedactMail(m)
 		if event := f.board.mail(m, m.Header(f.runHeader)); event != "" {
 			f.queue.news(event)
 		}

@@ -249,9 +249,12 @@ func (d *Dashboard) getDocument(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(mailview.Document(m, "#").HTML))
 }
 
-// message finds the email that a request names, or answers that there is none.
+// message finds the email that a request names, as a trace shows it, or answers that there is none.
 func (d *Dashboard) message(w http.ResponseWriter, r *http.Request) (*inbox.Message, bool) {
 	m, err := d.stack.Inbox().Get(r.Context(), r.PathValue("id"))
+	if err == nil {
+		m = d.stack.RedactMail(m)
+	}
 	switch {
 	case errors.Is(err, inbox.ErrNotFound):
 		http.Error(w, "This email is no longer in the inbox.", http.StatusNotFound)

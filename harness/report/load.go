@@ -45,7 +45,12 @@ type Figure struct {
 	Note string `json:"note,omitempty"`
 }
 
-var errNothing = errors.New("there is nothing to report")
+// emptyError says that a directory holds nothing to report.
+type emptyError struct{ dir string }
+
+func (e *emptyError) Error() string {
+	return fmt.Sprintf("there is nothing to report in %s: run the tests with %s set to its absolute path", e.dir, Variable)
+}
 
 // Load reads what is in a directory. One that holds nothing to report is an error.
 func Load(dir string) (*Report, error) {
@@ -67,7 +72,7 @@ func Load(dir string) (*Report, error) {
 		}
 	}
 	if len(rep.Records)+len(rep.Faults)+len(rep.Figures) == 0 {
-		return nil, fmt.Errorf("%w in %s: run the tests with %s set to its absolute path", errNothing, dir, Variable)
+		return nil, &emptyError{dir}
 	}
 	slices.SortStableFunc(rep.Records, func(a, b Record) int {
 		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Test, b.Test), cmp.Compare(a.Backend, b.Backend))

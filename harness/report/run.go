@@ -75,7 +75,7 @@ func (r *Run) End(failed bool) error {
 // write writes the report, or removes the one that Begin wrote where there is nothing left to say.
 func (r *Run) write() error {
 	for {
-		if _, err := Write(r.dir); !errors.Is(err, errNothing) {
+		if _, err := Write(r.dir); !errors.As(err, new(*emptyError)) {
 			return err
 		}
 		if err := clearPages(r.dir); err != nil {

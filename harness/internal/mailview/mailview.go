@@ -35,7 +35,8 @@ type Options struct {
 	// Frame is a URL under which the page's server gives out [Document] with [Policy]. Empty: the document is part of
 	// the fragment, which makes it whole in itself.
 	Frame string
-	// MailHog is MailHog's base URL, for links to the message there. Empty: none.
+	// MailHog is MailHog's base URL, for a link to its front page, since its pages have no address for one message, and
+	// one to the message's file. Empty: none.
 	MailHog string
 	// Clock formats the time of arrival. Empty: "2006-01-02 15:04:05.000".
 	Clock string
