@@ -100,8 +100,8 @@ lint: ## gofmt, vet, staticcheck, actionlint, tidy go.mod files
 	@sh scripts/tidy.sh -check
 
 check: lint cross dependency ## lint, race detector (needs a C compiler), cross-compilation, use as a dependency
-	go test -count=1 -race $$(go list work | grep -v /e2e/faults)
-	go test -count=1 -race ./e2e/faults
+	go test -count=1 -timeout 30m -race $$(go list work | grep -v /e2e/faults)
+	go test -count=1 -timeout 30m -race ./e2e/faults
 
 cross: ## compile for the systems that CI does not run
 	GOOS=darwin GOARCH=arm64 go vet work

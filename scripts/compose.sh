@@ -18,7 +18,13 @@ if [ ! -x "$program" ]; then
 	scratch=$(mktemp -d "$cache/compose-XXXXXX")
 	trap 'rm -rf "$scratch"' EXIT INT TERM
 	# In the module's own directory, since `go install` takes no module whose go.mod excludes versions.
-	source=$(GOWORK=off GOFLAGS= go mod download -json "$module@$version" | sed -n 's/^.*"Dir": "\(.*\)",$/\1/p')
+	# What fails is said in the JSON, too.
+	found=$(GOWORK=off GOFLAGS= go mod download -json "$module@$version") || true
+	source=$(printf '%s\n' "$found" | sed -n 's/^.*"Dir": "\(.*\)",$/\1/p')
+	if [ -z "$source" ]; then
+		echo "compose.sh: the source of Compose $version cannot be downloaded: $found" >&2
+		exit 1
+	fi
 	(cd "$source" && GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=0 go build -trimpath \
 		-ldflags "-s -w -X $module/internal.Version=$version" -o "$scratch/docker-compose" ./cmd)
 	mkdir -p "${program%/*}"

@@ -9,11 +9,16 @@ set -eu
 time=$1
 shift
 if [ $# -eq 0 ]; then
-	for file in $(git ls-files '*_test.go'); do
+	files=$(git ls-files '*_test.go') # on a line of its own, where a failure ends this script
+	for file in $files; do
 		for fuzz in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
 			set -- "$@" "./$(dirname "$file")" "$fuzz"
 		done
 	done
+	if [ $# -eq 0 ]; then
+		echo "fuzz.sh: no fuzz test found in $PWD" >&2
+		exit 1
+	fi
 fi
 while [ $# -gt 0 ]; do
 	echo "== $2 in $1, $time"

@@ -8,9 +8,10 @@ set -eu
 
 module=github.com/odoo-maintenance/inngest-harness
 
-# summary FILE prints the last lines.
+# summary FILE [SECONDS] prints the last lines; with how long the tests took, where that is known.
 summary() {
 	echo
+	[ $# -lt 2 ] || echo "took $(($2 / 60)) min $(($2 % 60)) s"
 	# A line for each backend and database, with the packages that ran there.
 	sort -u "$1" | awk -F '\t' -v module="$module/" '
 		{ where = $1 ", " $2; sub(module, "", $3) }
@@ -40,9 +41,10 @@ trap 'rm -f "$HARNESS_RAN"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 status=0
+began=$(date +%s)
 # shellcheck disable=SC2046 # one word per package
 go test -count=1 -timeout 20m -run "$1" $(go list work | grep -v /e2e/faults) || status=$?
 # Alone: it measures what an app does in time, and the other packages would take the time from it.
 go test -count=1 -timeout 20m -run "$1" ./e2e/faults || status=$?
-summary "$HARNESS_RAN"
+summary "$HARNESS_RAN" $(($(date +%s) - began))
 exit "$status"
