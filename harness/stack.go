@@ -81,6 +81,9 @@ type Stack struct {
 	life context.Context // ends when Close begins
 	end  context.CancelFunc
 
+	closed   chan struct{} // closed when the first Close is done
+	closeErr error         // what it returned; written before
+
 	// changing is held, by sending to it, while the app is started, ended or synced, which can take as long as the app
 	// does. mu guards the fields, for a moment.
 	changing chan struct{}
@@ -99,7 +102,7 @@ func Start(ctx context.Context, b Backend, o Options) (_ *Stack, err error) {
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
 	}
-	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1), changing: make(chan struct{}, 1)}
+	s := &Stack{options: o, backend: b.Name(), died: make(chan error, 1), changing: make(chan struct{}, 1), closed: make(chan struct{})}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.keepSecret(nil)
 	defer func() {
@@ -356,16 +359,34 @@ func (s *Stack) appLog(since time.Time) []string {
 	return nil
 }
 
-// Close stops the app, then the servers, and frees all that the stack made. It may be called more than once. ctx
-// bounds how long they are given to end by themselves.
+// Close stops the app, then the servers, and frees all that the stack made. ctx bounds how long they are given to end
+// by themselves. It may be called more than once: a later call waits, as long as its own ctx lasts, until the first is
+// done, and returns what that returned.
 func (s *Stack) Close(ctx context.Context) error {
 	s.mu.Lock()
-	closed := s.life.Err() != nil
+	first := s.life.Err() == nil
 	s.end()
 	s.mu.Unlock()
-	if closed {
-		return nil
+	if first {
+		s.closeErr = s.close(ctx)
+		close(s.closed)
+		return s.closeErr
 	}
+	select {
+	case <-s.closed:
+		return s.closeErr
+	default:
+	}
+	select {
+	case <-s.closed:
+		return s.closeErr
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the stack, which another call is closing: %w", ctx.Err())
+	}
+}
+
+// close frees all that has been made so far, also by a start that failed half-way.
+func (s *Stack) close(ctx context.Context) error {
 	var errs []error
 	select {
 	case s.changing <- struct{}{}: // what was changing has been told to give up; nothing else will begin

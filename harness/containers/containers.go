@@ -141,7 +141,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendO
 	if err := b.images(ctx, docker, wanted, s.tell, func(name harness.Service, i engine.Image) { s.all[name].image = i }); err != nil {
 		return nil, err
 	}
-	if err := sweep(ctx, docker); err != nil {
+	if err := sweep(ctx, docker, s.tell); err != nil {
 		return nil, err
 	}
 	// Not before: what a killed stack left behind may hold these ports.

@@ -1,16 +1,25 @@
 package containers
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
 func TestOnlyADeadOwnerIsDead(t *testing.T) {
@@ -95,4 +104,61 @@ func TestReasonsAreShort(t *testing.T) {
 	} {
 		require.Equal(t, want, inShort(err))
 	}
+}
+
+func TestALeftoverThatCannotBeRemovedIsToldAndInNobodysWay(t *testing.T) {
+	t.Parallel()
+	dead := (&servers{id: "killed"}).labels(harness.Mongo)
+	dead[labelPID] = strconv.Itoa(1 << 30)
+	var asked []string
+	docker := engineThat(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+path.Base(r.URL.Path))
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, `{"message": "device or resource busy"}`)
+		case path.Dir(r.URL.Path) == "/v1.44/containers":
+			_ = json.NewEncoder(w).Encode([]container.Summary{{ID: "stuck", State: "dead", Labels: dead}})
+		default:
+			_, _ = io.WriteString(w, "[]")
+		}
+	})
+	var told []string
+	require.NoError(t, sweep(t.Context(), docker, func(p harness.Progress) { told = append(told, p.Subject+": "+p.Doing) }))
+	require.Equal(t, []string{"docker: goes on, though a killed stack left something behind: remove the container stuck: Error response from daemon: device or resource busy"}, told)
+	require.Equal(t, []string{"GET json", "DELETE stuck", "GET networks"}, asked)
+}
+
+// engineThat returns a client of an engine that answers one request at a time like this.
+func engineThat(t *testing.T, answer http.HandlerFunc) *client.Client {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	docker, err := client.New(client.WithHost("tcp://"+server.Listener.Addr().String()), client.WithAPIVersion("1.44"))
+	require.NoError(t, err)
+	t.Cleanup(func() { docker.Close() })
+	return docker
+}
+
+func TestAPortIsTakenWhenTheEngineSaysSo(t *testing.T) {
+	t.Parallel()
+	said := errors.New("driver failed programming external connectivity: Bind for 127.0.0.1:8025 failed: port is already allocated")
+	printed := &proc.ExitError{Name: "mongo", Code: 48, Tail: []string{"Failed to set up listener: Address already in use, address already in use"}}
+	for name, c := range map[string]struct {
+		err   error
+		taken bool
+	}{
+		"the engine, asked to start":    {fmt.Errorf("start the container of mailhog: %w", &refusal{said}), true},
+		"the engine, of something else": {&refusal{errors.New("no such image")}, false},
+		"the container, in its log":     {fmt.Errorf("mongo did not come up: %w", printed), false},
+		"nobody":                        {errors.New("context canceled"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.taken, portTaken(c.err))
+		})
+	}
+	require.ErrorContains(t, printed, "address already in use")
+	require.ErrorIs(t, &refusal{said}, said)
 }

@@ -26,6 +26,11 @@ type life struct {
 	err   error // why it ended; written before done is closed
 }
 
+// A refusal is what the engine says when it does not start a container.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() error { return r.error }
+
 // drainTime bounds the wait for the last output of a container that has ended.
 const drainTime = time.Second
 
@@ -54,7 +59,7 @@ func (srv *server) begin(ctx context.Context) (_ *life, err error) {
 	if err := srv.container.Start(startCtx); err != nil {
 		stopWaiting()
 		<-exit.Error
-		return nil, err
+		return nil, &refusal{err}
 	}
 	drained := make(chan struct{})
 	go func() {

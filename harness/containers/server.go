@@ -77,9 +77,14 @@ func (srv *server) start(ctx context.Context) error {
 // fixed says whether the user named a port: another one would not do.
 func (srv *server) fixed() bool { return slices.Max(srv.spec.ports(srv.options.Ports)) != 0 }
 
-// portTaken recognises what engines say of a port that they cannot publish.
+// portTaken recognises what engines say of a port that they cannot publish. What a container that did start printed, in
+// which a server may complain of a port of its own, does not count.
 func portTaken(err error) bool {
-	text := err.Error()
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		return false
+	}
+	text := refused.Error()
 	return strings.Contains(text, "port is already allocated") || strings.Contains(text, "address already in use") ||
 		strings.Contains(text, "ports are not available")
 }

@@ -83,8 +83,9 @@ func (o owner) dead(me owner, running bool) bool {
 	return err != nil || started.Sub(o.started).Abs() > 2*time.Second
 }
 
-// sweep removes what killed processes left behind.
-func sweep(ctx context.Context, docker *client.Client) error {
+// sweep removes what killed processes left behind. What cannot be removed is told, and is in no start's way: it has
+// names of its own, and a port that it holds is named by who wants that.
+func sweep(ctx context.Context, docker *client.Client, tell func(harness.Progress)) error {
 	ours := make(client.Filters).Add("label", labelStack)
 	me := thisProcess()
 	found, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
@@ -102,7 +103,7 @@ func sweep(ctx context.Context, docker *client.Client) error {
 		}
 	}
 	if err := removeContainers(ctx, docker, leftovers); err != nil {
-		return err
+		tell(harness.Progress{Subject: "docker", Doing: fmt.Sprintf("goes on, though a killed stack left something behind: %v", err), Done: true})
 	}
 	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
 	if err != nil {
