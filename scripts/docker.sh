@@ -1,12 +1,18 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Makes a Docker engine available to a command, and leaves the machine as it was.
 #
 #   scripts/docker.sh make test
 #
 # Where an engine answers, the command is simply run. Where none does and dockerd is installed (Debian: docker.io,
 # iptables), one is started, on this machine's usual socket, and stopped when the command has ended. Its log is
-# kept in .harness/dockerd.log.
-set -eu
+# kept in .harness/dockerd.log. Starting one takes root. TERM and INT are handed on to the command, which has then as long
+# as it needs.
+set -euo pipefail
+
+fail() {
+	echo "docker.sh: $*" >&2
+	exit 1
+}
 
 answers() { docker version >/dev/null 2>&1; }
 
@@ -15,7 +21,7 @@ runs() { [ -f "$1" ] && [ "$(cat "/proc/$(cat "$1")/comm" 2>/dev/null)" = "$2" ]
 
 # patience CHECK: waits until an engine answers, as long as CHECK succeeds.
 patience() {
-	waited=0
+	local waited=0
 	until answers; do
 		if ! "$@"; then
 			return 1
@@ -29,31 +35,39 @@ patience() {
 	done
 }
 
+command -v docker >/dev/null ||
+	fail "there is no docker command in PATH: install Docker (Debian: apt-get install docker.io iptables, and from Debian 13 on docker-cli)"
 if answers; then
 	exec "$@"
 fi
+case $(docker version 2>&1) in
+*"permission denied"*)
+	fail "there is a Docker engine, but this user may not use it: run this as root, or join the group docker (sudo usermod -aG docker $(id -un)) and log in again"
+	;;
+esac
 if runs /var/run/docker.pid dockerd && patience runs /var/run/docker.pid dockerd; then
 	exec "$@" # somebody else's was just starting
 fi
-if ! command -v dockerd >/dev/null 2>&1; then
-	echo "docker.sh: no Docker engine answers, and dockerd is not installed: install Docker (Debian: apt-get install docker.io iptables)" >&2
-	exit 1
-fi
-if [ "$(id -u)" -ne 0 ]; then
-	echo "docker.sh: no Docker engine answers, and only root can start one: sudo systemctl start docker" >&2
-	exit 1
-fi
+command -v dockerd >/dev/null ||
+	fail "no Docker engine answers, and dockerd is not installed: install Docker (Debian: apt-get install docker.io iptables)"
+[ "$(id -u)" -eq 0 ] ||
+	fail "no Docker engine answers, and only root can start one: run this as root, or sudo systemctl start docker"
 
 # What a killed engine left behind: the numbers in these files may be those of other processes by now, which a new engine
 # would take for its own.
 runs /var/run/docker.pid dockerd || rm -f /var/run/docker.pid
 runs /var/run/docker/containerd/containerd.pid containerd || rm -f /var/run/docker/containerd/containerd.pid
 
+# Engine and command are each a process group of their own: an interrupt from the keyboard reaches neither but through us,
+# so that the engine outlives the command, and the shell lets the command hear of it, as it does no other job in the
+# background.
+set -m
 mkdir -p .harness
 log=.harness/dockerd.log
-dockerd >"$log" 2>&1 &
+dockerd >"$log" 2>&1 </dev/null &
 engine=$!
 stop() {
+	trap '' INT TERM # it is ending already
 	kill "$engine" 2>/dev/null || true
 	wait "$engine" 2>/dev/null || true
 }
@@ -66,4 +80,22 @@ if ! patience kill -0 "$engine" 2>/dev/null; then
 	tail -n 5 "$log" >&2
 	exit 1
 fi
-"$@"
+
+command=
+asked= # by a signal, to end
+hand_on() {
+	asked=$1
+	[ -z "$command" ] || kill "-$1" -- "-$command" 2>/dev/null || true
+}
+trap 'hand_on INT' INT
+trap 'hand_on TERM' TERM
+"$@" </dev/null &
+command=$!
+[ -z "$asked" ] || hand_on "$asked" # which came just before
+while :; do
+	asked=
+	status=0
+	wait "$command" || status=$?
+	[ -n "$asked" ] || break # else it was the signal that ended the wait, and not the command
+done
+exit "$status"
