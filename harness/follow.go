@@ -74,7 +74,7 @@ func (t *tracer) follow(ctx context.Context, r *tracedRun) error {
 		until = r.Ended.Add(cancelLag)
 	}
 	events, err := t.s.api.Events(ctx, inngestapi.EventFilter{
-		Since: r.Queued.Add(-visible), Until: until, Internal: true, Names: slices.Sorted(maps.Keys(await)),
+		Since: r.Queued.Add(-inngestapi.VisibleWithin), Until: until, Internal: true, Names: slices.Sorted(maps.Keys(await)),
 	})
 	if err != nil {
 		return err
@@ -146,24 +146,35 @@ func (t *tracer) startedBy(name string, c cause) []TraceFunction {
 	return nil
 }
 
-// visible bounds the time from sending an event to its being in the server's account.
-const visible = time.Second
-
 // addSent adds an event that a step of a run has sent, if that is what an id in its output is: it may be anybody's.
-// found is false as long as the server may be about to know it.
+// found is false as long as the server may be about to show it.
 func (t *tracer) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (found bool, err error) {
 	if t.has(id.String()) || id.Timestamp().Before(r.Queued.Truncate(time.Millisecond)) {
 		return true, nil
 	}
 	e, err := t.s.api.Event(ctx, id.String())
 	if errors.Is(err, inngestapi.ErrNotFound) {
-		return time.Since(id.Timestamp()) > visible, nil
+		return t.isNoEvent(ctx, id, time.Now())
 	}
 	if err != nil {
 		return false, err
 	}
 	t.add(e, t.listeners(e.Name, ""))
 	return true, nil
+}
+
+// isNoEvent says whether an id that the server does not show is no event's, rather than that of one that it is about to
+// show. What a tap saw the server accept is an event, however long that takes; of other ids only time tells.
+func (t *tracer) isNoEvent(ctx context.Context, id ulid.ULID, now time.Time) (bool, error) {
+	if now.Sub(id.Timestamp()) <= inngestapi.VisibleWithin {
+		return false, nil
+	}
+	if t.s.wires.taps != nil {
+		if err := t.s.ledger.catchUp(ctx, t.s.wires.taps); err != nil {
+			return false, err
+		}
+	}
+	return !t.s.ledger.look(keyRoot(id.String())).taken, nil
 }
 
 func (t *tracer) has(id string) bool {

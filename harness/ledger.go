@@ -32,6 +32,7 @@ type page struct {
 	ended      time.Time // when the run's last answer crossed; zero while it has not
 	calls      int
 	claimed    bool // somebody has asked for it
+	taken      bool // the server has accepted the event of this ULID
 }
 
 // listener is one who waits. It is woken without being waited for.
@@ -137,7 +138,11 @@ func (l *ledger) sent(ownID, serverID string) {
 }
 
 func (l *ledger) accept(ownID, serverID string) {
-	if ownID == "" || serverID == "" {
+	if serverID == "" {
+		return
+	}
+	l.page(keyRoot(serverID)).taken = true
+	if ownID == "" {
 		return
 	}
 	p := l.page(keyEvent(ownID))

@@ -71,6 +71,9 @@ const (
 	// endingBeat is the beat while a run has given its last answer and the server has yet to save it.
 	endingBeat = 3 * time.Millisecond
 
+	// endingTime is for how long after that answer the beat stays so fast.
+	endingTime = time.Second
+
 	// settleTime is how long after the end of a run the server may still be writing down what belongs to it.
 	settleTime = 150 * time.Millisecond
 )
@@ -148,7 +151,7 @@ func (t *tracer) ending() bool {
 	for _, e := range t.events {
 		for _, id := range t.s.ledger.look(keyEvent(e.ownID)).runs {
 			over := slices.ContainsFunc(t.runs, func(r *tracedRun) bool { return r.ID == id && r.over })
-			if ended := t.s.ledger.look(keyRun(id)).ended; !over && !ended.IsZero() && time.Since(ended) < visible {
+			if ended := t.s.ledger.look(keyRun(id)).ended; !over && !ended.IsZero() && time.Since(ended) < endingTime {
 				return true
 			}
 		}
@@ -255,10 +258,10 @@ func (t *tracer) duplicate(ctx context.Context) error {
 	}
 	// What was sent through here is known already; the server is asked about what was not.
 	err := t.duplicateOf(ctx, t.s.ledger.look(keyEvent(t.event.ID)).accepted)
-	if err != nil || t.event.DuplicateOf != "" || time.Since(t.event.Received) < visible {
+	if err != nil || t.event.DuplicateOf != "" || time.Since(t.event.Received) < inngestapi.VisibleWithin {
 		return err
 	}
-	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Until: t.event.Received.Add(visible), Names: []string{t.event.Name}})
+	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Until: t.event.Received.Add(inngestapi.VisibleWithin), Names: []string{t.event.Name}})
 	if err != nil {
 		return err
 	}

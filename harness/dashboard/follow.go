@@ -20,10 +20,10 @@ import (
 const (
 	// pollTapped is how often the server is asked for events that crossed no tap, pollTapless for all of them.
 	pollTapped, pollTapless = time.Second, 300 * time.Millisecond
-	// overlap is how far back it is asked each time, since events become visible up to this late. Under load some are
-	// later: so every sweepEvery-th time it is asked as far back as sweep.
-	overlap, sweep = 3 * time.Second, time.Minute
-	sweepEvery     = 8
+	// It is asked as far back as inngestapi.VisibleWithin each time. Under load some events become visible later: so every
+	// sweepEvery-th time it is asked as far back as sweep.
+	sweep      = time.Minute
+	sweepEvery = 8
 	// firstEvents is how many are asked for first, so that there is something to see while the rest is read.
 	firstEvents = 100
 	// probeEvery is how often the services are looked at, probeTimeout how long each may take to answer.
@@ -150,7 +150,7 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 				if f.board.event(e.ID, e.OwnID, e.Name, e.Data, e.Received) {
 					f.queue.news(e.ID)
 				}
-				if from := e.Received.Add(-overlap); !more && from.After(since) {
+				if from := e.Received.Add(-inngestapi.VisibleWithin); !more && from.After(since) {
 					since = from
 				}
 			}
@@ -194,7 +194,7 @@ func (f *follower) trace(ctx context.Context) {
 func (f *follower) unheard(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.board.unheard(id, f.heard, f.heardAt.Add(-overlap))
+	return f.board.unheard(id, f.heard, f.heardAt.Add(-inngestapi.VisibleWithin))
 }
 
 func (f *follower) listen(functions []inngestapi.Function, asked time.Time) {

@@ -183,7 +183,7 @@ func (d *Dashboard) traceOf(ctx context.Context, id string) (*harness.Trace, err
 		if err != nil || tr.Event != nil {
 			return tr, err
 		}
-		if taken, err := ulid.ParseStrict(id); err != nil || time.Since(taken.Timestamp()) > overlap {
+		if taken, err := ulid.ParseStrict(id); err != nil || time.Since(taken.Timestamp()) > inngestapi.VisibleWithin {
 			return nil, fmt.Errorf("event %s: %w", id, inngestapi.ErrNotFound)
 		}
 		select {

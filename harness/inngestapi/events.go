@@ -108,7 +108,11 @@ func (e receivedEvent) export() ReceivedEvent {
 	return ReceivedEvent{ID: e.ID, OwnID: e.IdempotencyKey, Name: e.Name, Data: raw.Data, Received: e.ReceivedAt}
 }
 
-// Event returns an event by its ULID, or [ErrNotFound], which it also is in the first moments after it was sent.
+// VisibleWithin is how long after it was sent an event may be missing from what the server shows. On a quiet machine it
+// is a fraction of that; under heavy load it can be more.
+const VisibleWithin = 3 * time.Second
+
+// Event returns an event by its ULID, or [ErrNotFound], which it also is until the server shows it ([VisibleWithin]).
 func (c *Client) Event(ctx context.Context, id string) (ReceivedEvent, error) {
 	var data struct{ EventV2 receivedEvent }
 	if err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){"+eventFields+"}}", map[string]any{"id": id}, &data); err != nil {
