@@ -172,6 +172,9 @@ func (c *checker) describe(m *TraceMail) string {
 func (c *checker) mailDiffs(want MailExpectation, m *TraceMail) []string {
 	var diffs []string
 	add := func(format string, args ...any) { diffs = append(diffs, fmt.Sprintf(format, args...)) }
+	if m.WrongRun != "" {
+		add("the run that its header names, %q, is none that the Inngest server knows", shorten(m.WrongRun, 80))
+	}
 	if want.From != "" && !slices.ContainsFunc(m.From, func(a *mail.Address) bool { return strings.EqualFold(a.Address, want.From) }) {
 		add("it is from %s, want %s", addresses(m.From), want.From)
 	}

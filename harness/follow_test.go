@@ -62,3 +62,36 @@ func TestAnIDThatNoTapSawIsAnEventsAsLongAsTheServerMayBeAboutToShowIt(t *testin
 		require.Equal(t, want, got, age)
 	}
 }
+
+func TestWhoseAnEmailIs(t *testing.T) {
+	t.Parallel()
+	tr := forgetful(t)
+	tr.named = map[string]bool{}
+	run := func() string { return ulid.Make().String() }
+	called := run()
+	tr.s.ledger.enter(tap.Crossing{Seq: 1, Call: &tap.Call{Run: called}})
+
+	now := time.Now()
+	for name, test := range map[string]struct {
+		run     string
+		sent    time.Time
+		nobodys bool
+		unshown bool
+	}{
+		"names no run":                          {"", now, true, false},
+		"names what is no run's id":             {"no-run", now, true, false},
+		"of a run that a tap saw":               {called, now.Add(-time.Hour), false, false},
+		"of a run that the server lacks":        {run(), now.Add(-time.Hour), true, false},
+		"of a run that the server may yet show": {run(), now.Add(time.Hour), false, true},
+	} {
+		o := owners{tracer: tr}
+		require.Equal(t, test.nobodys, o.hasNone(t.Context(), test.run, test.sent), name)
+		require.Equal(t, test.unshown, o.unshown != "", name)
+		require.NoError(t, o.err, name)
+	}
+
+	o := owners{tracer: tr}
+	tr.s.api = inngestapi.New("http://127.0.0.1:0", inngestapi.Options{})
+	require.False(t, o.hasNone(t.Context(), run(), now))
+	require.ErrorContains(t, o.err, "read run ")
+}

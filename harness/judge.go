@@ -175,7 +175,7 @@ func (c *checker) doubtful(took time.Duration) *Verdict {
 // doubt says what that is; "" where there is none.
 func (c *checker) doubt() string {
 	if c.e.NoOtherMail && c.t.StrayMail > 0 {
-		return fmt.Sprintf("%s since the event without a header that names a run: name the recipients, or have the app set the header",
+		return fmt.Sprintf("%s since the event without a header that names a run of this server: name the recipients, or have the app set the header",
 			count(c.t.StrayMail, "email has come", "emails have come"))
 	}
 	return c.suspicion()

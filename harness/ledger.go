@@ -30,9 +30,9 @@ type page struct {
 	runs       []string  // runs that an event of this id started
 	accepted   []string  // ULIDs that the server gave to events of this id, in order
 	ended      time.Time // when the run's last answer crossed; zero while it has not
-	calls      int
-	claimed    bool // somebody has asked for it
-	taken      bool // the server has accepted the event of this ULID
+	called     bool      // the server has called the run
+	claimed    bool      // somebody has asked for it
+	taken      bool      // the server has accepted the event of this ULID
 }
 
 // listener is one who waits. It is woken without being waited for.
@@ -89,6 +89,7 @@ func (l *ledger) enter(c tap.Crossing) {
 		l.report(c.Checkpoint.Run, c.Checkpoint.Steps)
 	case c.Call != nil:
 		p := l.page(keyRun(c.Call.Run))
+		p.called = true
 		for _, e := range c.Call.Events {
 			if e.ID == "" {
 				continue
@@ -99,7 +100,6 @@ func (l *ledger) enter(c tap.Crossing) {
 			}
 		}
 		if c.Over() {
-			p.calls++
 			l.report(c.Call.Run, c.Call.Ops)
 			// An answer that got lost on its way ends nothing.
 			if c.HTTP.Status != 0 && lastAnswer(c.Call) {

@@ -36,7 +36,7 @@ type Suspect struct {
 type flow struct {
 	calls    []*calling
 	sendings []*sending
-	mails    []mailing             // those that were accepted and name no run
+	mails    []mailing             // those that were accepted
 	open     map[uint64]*calling   // by the crossing's id, while it crosses
 	sent     map[uint64][]*sending // likewise
 	// missed is up to when the flow may be incomplete; zero where nothing is missing.
@@ -59,6 +59,7 @@ type sending struct {
 // mailing is one email on its way to the mail server.
 type mailing struct {
 	to    []string
+	run   string // that it names, "" for none
 	began time.Time
 }
 
@@ -102,8 +103,8 @@ func (f *flow) enter(c tap.Crossing) {
 		if c.Over() {
 			delete(f.sent, c.ID)
 		}
-	case c.Mail != nil && c.Over() && c.Mail.Accepted && c.Mail.Run == "":
-		f.mails = append(f.mails, mailing{c.Mail.To, c.Began})
+	case c.Mail != nil && c.Over() && c.Mail.Accepted:
+		f.mails = append(f.mails, mailing{c.Mail.To, c.Mail.Run, c.Began})
 		if len(f.mails) > keptFlow {
 			f.missed = f.mails[keptFlow/4-1].began
 			f.mails = slices.Delete(f.mails, 0, keptFlow/4)
@@ -140,17 +141,18 @@ func (c *calling) underWay(at time.Time) bool {
 	return !at.Before(c.began) && (c.ended.IsZero() || !at.After(c.ended))
 }
 
-// straysDuring counts the emails without a run that began to cross while one of these runs was being called, other than
-// those to certain recipients.
-func (f *flow) straysDuring(runs map[string]bool, known []string) int {
-	mine, n := f.callsOf(runs), 0
+// mailDuring returns the emails that began to cross while one of these runs was being called, other than those that
+// name one of them and those to certain recipients.
+func (f *flow) mailDuring(runs map[string]bool, known []string) []mailing {
+	mine := f.callsOf(runs)
+	var found []mailing
 	for _, m := range f.mails {
 		spokenOf := slices.ContainsFunc(m.to, func(to string) bool { return sameAddress(to, known) })
-		if !spokenOf && slices.ContainsFunc(mine, func(c *calling) bool { return c.underWay(m.began) }) {
-			n++
+		if !runs[m.run] && !spokenOf && slices.ContainsFunc(mine, func(c *calling) bool { return c.underWay(m.began) }) {
+			found = append(found, m)
 		}
 	}
-	return n
+	return found
 }
 
 // eventID is what an event's id looks like in the output of a step.
@@ -181,11 +183,11 @@ func (l *ledger) sendingsDuring(runs map[string]bool) (found []sending, alone []
 	return found, alone, l.flow.missed
 }
 
-// straysDuring is flow.straysDuring.
-func (l *ledger) straysDuring(runs map[string]bool, known []string) int {
+// mailDuring is flow.mailDuring.
+func (l *ledger) mailDuring(runs map[string]bool, known []string) []mailing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flow.straysDuring(runs, known)
+	return l.flow.mailDuring(runs, known)
 }
 
 // catchUp waits until the ledger has everything that has crossed by now.

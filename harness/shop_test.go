@@ -1,6 +1,7 @@
 package harness_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,8 @@ type order struct {
 	To string `json:"to"`
 	// Unsigned leaves the run's id out of the email.
 	Unsigned bool `json:"unsigned"`
+	// Run is named in the email in place of the run that sends it.
+	Run string `json:"run"`
 	// EventID is the own id of the event that forward sends.
 	EventID string `json:"eventId"`
 }
@@ -133,7 +136,7 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 }
 
 func send(addr string, o order, run string) error {
-	header := fmt.Sprintf("X-Inngest-Run-Id: %s\r\n", run)
+	header := fmt.Sprintf("X-Inngest-Run-Id: %s\r\n", cmp.Or(o.Run, run))
 	if o.Unsigned {
 		header = ""
 	}

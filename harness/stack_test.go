@@ -134,6 +134,34 @@ func TestMailThatIsNobodysCannotBeRuledOut(t *testing.T) {
 	})
 }
 
+func TestAnEmailThatNamesAWrongRunIsNobodys(t *testing.T) {
+	check := func(t *harnesstest.T) {
+		wrong := func(to string) harness.Event {
+			return harness.Event{Name: "shop/ordered", Data: order{To: to, Run: "no-run"}}
+		}
+		to := address(t)
+		id := t.Send(wrong(to))
+		v := t.Judge(id, harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}, NoOtherMail: true}, harness.JudgeOptions{})
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
+		require.Contains(t, v.Why, "1 email has come since the event without a header that names a run of this server")
+
+		v = t.Judge(id, harness.Expectation{Mail: []harness.MailExpectation{{To: to}}}, harness.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome, "%s", v)
+		require.Equal(t, "email to "+to+`: the run that its header names, "no-run", is none that the Inngest server knows`, v.Why)
+		require.Equal(t, "no-run", v.Trace.Mail[0].WrongRun)
+
+		v = t.Judge(id, harness.Expectation{Mail: []harness.MailExpectation{{To: to, Absent: true}}}, harness.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome, "there is an email to it, whoever's: %s", v)
+	}
+	t.Run("alone", func(t *testing.T) { suite.RunAlone(t, nil, check) })
+	t.Run("shared", func(t *testing.T) {
+		suite.RunAlone(t, func(o *harness.Options) { o.Shared = true }, check)
+	})
+	t.Run("without taps", func(t *testing.T) {
+		suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, check)
+	})
+}
+
 func TestAnAppThatRunsIsNotRunAgain(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		before := t.Env()

@@ -30,8 +30,8 @@ type Trace struct {
 	// how many there are in all.
 	OtherMail      []MailSummary `json:"otherMail,omitempty"`
 	OtherMailCount int           `json:"otherMailCount,omitempty"`
-	// StrayMail is how many emails have arrived since the event that name no run and go to nobody whom the question was
-	// about. Whose they are cannot be told. Where several tests share the stack, only those count that were sent while one
+	// StrayMail is how many emails have arrived since the event that name no run, or one that the server does not know,
+	// and go to nobody whom the question was about. Whose they are cannot be told. Where several tests share the stack, only those count that were sent while one
 	// of the runs was being called.
 	StrayMail int `json:"strayMail,omitempty"`
 	// Suspects are events that the app sent while one of the runs was being called, and that may be that run's or not.
@@ -119,6 +119,8 @@ type TraceMail struct {
 	// recipient and its time.
 	RunID    string `json:"runId,omitempty"`
 	Inferred bool   `json:"inferred,omitempty"`
+	// WrongRun is the run that the email names where the server knows no such run. The email is then an inferred one.
+	WrongRun string `json:"wrongRun,omitempty"`
 }
 
 // Delivery is one attempt of a run to hand an email to the mail server, as the tap on that wire saw it.

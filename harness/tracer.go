@@ -43,7 +43,8 @@ type tracer struct {
 	unknown  int
 	missed   bool
 	idle     map[string]bool
-	strays   int // emails since the event that name no run and go to nobody that the expectation speaks of
+	strays   int             // emails since the event that are nobody's and go to nobody that the expectation speaks of
+	named    map[string]bool // runs that emails name, and whether there is such a run
 }
 
 // tracedEvent is an event and who starts because of it.
@@ -83,7 +84,7 @@ func (s *Stack) newTracer(eventID string, recipients []string) *tracer {
 	tr := &tracer{
 		s: s, eventID: eventID, recipients: recipients, events: []*tracedEvent{{id: eventID}},
 		listener: &listener{news: make(chan struct{}, 1)},
-		watching: ctx, cancel: cancel, watched: map[string]bool{}, idle: map[string]bool{},
+		watching: ctx, cancel: cancel, watched: map[string]bool{}, idle: map[string]bool{}, named: map[string]bool{},
 		beat: tapped(s, firstBeat, firstBeatTapless), struck: true,
 	}
 	if id, err := ulid.ParseStrict(eventID); err == nil {
@@ -204,10 +205,11 @@ func (t *tracer) take(ctx context.Context) (*Trace, error) {
 			return nil, err
 		}
 	}
-	mail, others, err := t.takeMail(ctx)
+	mail, others, unshown, err := t.takeMail(ctx)
 	if err != nil {
 		return nil, err
 	}
+	unquiet = cmp.Or(unquiet, unshown)
 	tr := t.trace(mail, others, unquiet)
 	if unquiet == "" && len(t.deliveriesNotIn(tr)) > 0 {
 		tr.Quiet, tr.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
@@ -442,51 +444,6 @@ func (r *tracedRun) doing() string {
 	return ""
 }
 
-// othersShown is how many of the emails that belong to something else a trace names.
-const othersShown = 5
-
-// takeMail returns the event's emails, and those that came since and belong to something else.
-func (t *tracer) takeMail(ctx context.Context) ([]TraceMail, []*inbox.Message, error) {
-	var mail []TraceMail
-	mine := map[string]bool{}
-	for _, r := range t.runs {
-		found, err := t.s.inbox.Find(ctx, inbox.Filter{RunID: r.ID})
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, m := range found {
-			mail, mine[m.ID] = append(mail, TraceMail{Message: m, RunID: r.ID}), true
-		}
-	}
-	var others []*inbox.Message
-	for _, to := range t.recipients {
-		found, err := t.s.inbox.Find(ctx, inbox.Filter{To: to})
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, m := range found {
-			switch {
-			case mine[m.ID] || m.Received.Before(t.since):
-			case m.Header(t.s.options.RunHeader) == "":
-				mail, mine[m.ID] = append(mail, TraceMail{Message: m, Inferred: true}), true
-			default:
-				others, mine[m.ID] = append(others, m), true
-			}
-		}
-	}
-	slices.SortStableFunc(mail, func(a, b TraceMail) int { return a.Received.Compare(b.Received) })
-	if t.s.options.Shared && t.s.wires.taps != nil {
-		// The neighbours' emails are none of this event's business, as far as they can be told from its own.
-		t.strays = t.s.ledger.straysDuring(t.runIDs(), t.recipients)
-		return mail, others, nil
-	}
-	strays, err := t.s.inbox.Find(ctx, inbox.Filter{Match: func(m *inbox.Message) bool {
-		return !mine[m.ID] && !m.Received.Before(t.since) && m.Header(t.s.options.RunHeader) == ""
-	}})
-	t.strays = len(strays)
-	return mail, others, err
-}
-
 // trace puts together what is known.
 func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string) *Trace {
 	tr := &Trace{
@@ -515,17 +472,6 @@ func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string
 		tr.SyncError = err.Error()
 	}
 	return tr
-}
-
-// deliveriesNotIn lists the Message-IDs that the mail server accepted from this trace's runs and that its emails lack.
-func (t *tracer) deliveriesNotIn(tr *Trace) []string {
-	var missing []string
-	for _, d := range tr.Deliveries {
-		if d.Accepted && d.Run != "" && !slices.ContainsFunc(tr.Mail, func(m TraceMail) bool { return m.MessageID == d.MessageID }) {
-			missing = append(missing, d.MessageID)
-		}
-	}
-	return missing
 }
 
 // evidence says how it is known that nothing more can happen, or why it is not.

@@ -113,16 +113,20 @@ func (w *Workbench) listeners(ctx context.Context, event string) ([]harness.Trac
 // traceMail sorts the emails that have come by whether they belong to the trace.
 func (w *Workbench) traceMail(t *harness.Trace, recipients []string) {
 	for _, m := range w.mail.all() {
+		if m.Received.Before(t.Event.Received) {
+			continue
+		}
 		run := m.Header(w.o.RunHeader)
 		toMine := slices.ContainsFunc(m.Envelope.To, func(to string) bool {
 			return slices.ContainsFunc(recipients, func(r string) bool { return strings.EqualFold(r, to) })
 		})
+		_, there := w.sim.Find(run)
 		switch {
 		case slices.ContainsFunc(t.Runs, func(r harness.TraceRun) bool { return r.ID == run }):
 			t.Mail = append(t.Mail, harness.TraceMail{Message: m, RunID: run})
-		case run == "" && toMine:
-			t.Mail = append(t.Mail, harness.TraceMail{Message: m, Inferred: true})
-		case run == "":
+		case !there && toMine:
+			t.Mail = append(t.Mail, harness.TraceMail{Message: m, Inferred: true, WrongRun: run})
+		case !there:
 			t.StrayMail++
 		case toMine:
 			t.OtherMailCount++

@@ -117,22 +117,26 @@ func TestATraceHoldsAllThatFollowed(t *testing.T) {
 			{Function: "cousin", Status: harness.StatusFailed, Error: "no luck"},
 			{Function: "mourner", Status: harness.StatusCompleted},
 		},
-		Mail:        []harness.MailExpectation{{To: "kim@plant.test", Copies: 1}, {To: "lee@plant.test", Absent: true}},
+		Mail:        []harness.MailExpectation{{To: "kim@plant.test", Copies: 1}, {To: "max@plant.test", Absent: true}},
 		NoOtherRuns: true,
 	})
 	require.NoError(t, v.Err())
 	require.True(t, v.Trace.Quiet)
 	require.Len(t, v.Trace.Runs, 4)
 	require.True(t, v.Trace.Mail[0].Inferred)
-	require.Equal(t, 1, v.Trace.StrayMail)
-	require.Equal(t, 1, v.Trace.OtherMailCount)
+	require.Equal(t, 2, v.Trace.StrayMail, "stranger's, and lee's, which names a run that is not there")
+	require.Zero(t, v.Trace.OtherMailCount)
 	require.Equal(t, []harness.TraceFunction{{ID: "parent", App: "plant"}}, v.Trace.Functions)
 
 	v = judged(t, w, id, harness.Expectation{
 		Runs: []harness.RunExpectation{{Function: "parent"}}, Mail: []harness.MailExpectation{{To: "kim@plant.test"}}, NoOtherMail: true,
 	})
 	require.Equal(t, harness.CannotBeJudged, v.Outcome)
-	require.Contains(t, v.Why, "1 email has come since the event without a header that names a run")
+	require.Contains(t, v.Why, "2 emails have come since the event without a header that names a run")
+
+	v = judged(t, w, id, harness.Expectation{Mail: []harness.MailExpectation{{To: "lee@plant.test"}}})
+	require.Equal(t, harness.Broken, v.Outcome)
+	require.Contains(t, v.Why, `the run that its header names, "another", is none that the Inngest server knows`)
 }
 
 func TestWhatDoesNotHold(t *testing.T) {
