@@ -1,11 +1,9 @@
 package harness
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -80,22 +78,6 @@ type MailExpectation struct {
 	// Checks are defects that the email must not have: "text", "links", "resolve", "alt", "size" and "external", which
 	// package mailcheck describes, or "all". An email that may load images from elsewhere leaves "external" out.
 	Checks []mailcheck.Check `json:"checks,omitempty"`
-}
-
-// ParseExpectation reads an expectation from JSON. Unknown fields, text behind the value, and an expectation that is
-// not valid are errors.
-func ParseExpectation(data []byte) (Expectation, error) {
-	var e Expectation
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
-		return e, fmt.Errorf("expectation: %s: the fields are runs, mail, noOtherRuns and noOtherMail; see docs/writing-tests.md",
-			strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return e, errors.New("expectation: there is more behind the JSON value: give one expectation")
-	}
-	return e, e.Validate()
 }
 
 // Statuses that a run or step can have.

@@ -9,7 +9,7 @@ import (
 func TestParseExpectation(t *testing.T) {
 	t.Parallel()
 	e, err := ParseExpectation([]byte(`{
-		"runs":[{"function":"send-request-notification","status":"COMPLETED","output":{"a":1},"error":"no",
+		"runs":[{"function":"send-request-notification","status":"COMPLETED","output":{"a":1,"A":{"To":[{"a":2}]}},"error":"no",
 		         "steps":[{"id":"send-email","status":"COMPLETED","attempts":1,"output":null,"error":"no"}]}],
 		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1,"checks":["text","all"]},
 		        {"to":"lee@plant.test","absent":true}],
@@ -27,6 +27,14 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 		"unknown field":      {`{"runz":[]}`, `unknown field "runz"`},
 		"unknown inner":      {`{"mail":[{"to":"a@b","copy":1}]}`, `unknown field "copy"`},
 		"more behind":        {`{"noOtherMail":true} {}`, "there is more behind the JSON value"},
+		"key twice":          {`{"mail":[{"to":"a@b"}],"mail":[{"to":"c@d"}]}`, "expectation: mail stands twice: give it once"},
+		"inner key twice":    {`{"mail":[{"to":"a@b"},{"to":"a@b","to":"c@d"}]}`, "expectation: mail[1].to stands twice"},
+		"header twice":       {`{"mail":[{"to":"a@b","headers":{"X":"1","X":"2"}}]}`, "expectation: mail[0].headers.X stands twice"},
+		"step key twice":     {`{"runs":[{"function":"f","steps":[{"id":"a","id":"b"}]}]}`, "expectation: runs[0].steps[0].id stands twice"},
+		"output key twice":   {`{"runs":[{"function":"f","output":[{"a":1,"a":2}]}]}`, "expectation: runs[0].output[0].a stands twice"},
+		"another case":       {`{"NOOTHERMAIL":true}`, `expectation: unknown field "NOOTHERMAIL": it is spelt "noOtherMail"`},
+		"another inner case": {`{"mail":[{"To":"a@b"}]}`, `expectation: unknown field "mail[0].To": it is spelt "to"`},
+		"both cases":         {`{"noOtherMail":true,"noothermail":false}`, `unknown field "noothermail": it is spelt "noOtherMail"`},
 		"no JSON":            {`noOtherMail`, "expectation:"},
 		"no function":        {`{"runs":[{"status":"FAILED"}]}`, "runs[0] names no function"},
 		"unknown status":     {`{"runs":[{"function":"f","status":"DONE"}]}`, `there is no status "DONE": it is one of QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED`},
