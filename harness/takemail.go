@@ -104,10 +104,10 @@ func (o *owners) hasNone(ctx context.Context, run string, sent time.Time) bool {
 }
 
 // deliveriesNotIn lists the Message-IDs that the mail server accepted from this trace's runs and that its emails lack.
-func (t *tracer) deliveriesNotIn(tr *Trace) []string {
+func (t *tracer) deliveriesNotIn(trace *Trace) []string {
 	var missing []string
-	for _, d := range tr.Deliveries {
-		if d.Accepted && d.Run != "" && !slices.ContainsFunc(tr.Mail, func(m TraceMail) bool { return m.MessageID == d.MessageID }) {
+	for _, d := range trace.Deliveries {
+		if d.Accepted && d.Run != "" && !slices.ContainsFunc(trace.Mail, func(m TraceMail) bool { return m.MessageID == d.MessageID }) {
 			missing = append(missing, d.MessageID)
 		}
 	}

@@ -3,8 +3,6 @@ package harness
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -81,20 +79,20 @@ const (
 
 func (s *Stack) newTracer(eventID string, recipients []string) *tracer {
 	ctx, cancel := context.WithCancel(context.Background())
-	tr := &tracer{
+	t := &tracer{
 		s: s, eventID: eventID, recipients: recipients, events: []*tracedEvent{{id: eventID}},
 		listener: &listener{news: make(chan struct{}, 1)},
 		watching: ctx, cancel: cancel, watched: map[string]bool{}, idle: map[string]bool{}, named: map[string]bool{},
 		beat: tapped(s, firstBeat, firstBeatTapless), struck: true,
 	}
 	if id, err := ulid.ParseStrict(eventID); err == nil {
-		tr.since = id.Timestamp() // when the server received it
+		t.since = id.Timestamp() // when the server received it
 	}
 	for _, to := range recipients {
-		tr.watchInbox(inbox.Filter{To: to})
-		s.ledger.listen(keyRecipient(to), tr.listener)
+		t.watchInbox(inbox.Filter{To: to})
+		s.ledger.listen(keyRecipient(to), t.listener)
 	}
-	return tr
+	return t
 }
 
 func tapped[V any](s *Stack, with, without V) V {
@@ -210,292 +208,9 @@ func (t *tracer) take(ctx context.Context) (*Trace, error) {
 		return nil, err
 	}
 	unquiet = cmp.Or(unquiet, unshown)
-	tr := t.trace(mail, others, unquiet)
-	if unquiet == "" && len(t.deliveriesNotIn(tr)) > 0 {
-		tr.Quiet, tr.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
+	trace := t.trace(mail, others, unquiet)
+	if unquiet == "" && len(t.deliveriesNotIn(trace)) > 0 {
+		trace.Quiet, trace.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
 	}
-	return tr, nil
-}
-
-// takeEvent reads the event and who listens for it.
-func (t *tracer) takeEvent(ctx context.Context) error {
-	if t.event == nil {
-		e, err := t.s.api.Event(ctx, t.eventID)
-		if errors.Is(err, inngestapi.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		t.event = &TraceEvent{Name: e.Name, ID: e.OwnID, Data: e.Data, Received: e.Received}
-		if e.OwnID == t.eventID {
-			t.event.ID = "" // the sender gave none
-		}
-		t.events[0].ownID = e.OwnID
-		t.s.ledger.listen(keyEvent(e.OwnID), t.listener)
-	}
-	if len(t.runs) > 0 && t.known != nil {
-		return nil // somebody listened; who else does now is of no matter
-	}
-	known, err := t.s.api.Functions(ctx)
-	if err != nil {
-		return err
-	}
-	t.known = known
-	t.events[0].listeners = t.listeners(t.event.Name, "")
-	if t.struck {
-		return t.duplicate(ctx)
-	}
-	return nil
-}
-
-// idMemory is how long the server drops events with an id that it has seen.
-const idMemory = 24 * time.Hour
-
-// duplicate finds out whether the event's own id was used for another event, which started what there was to start. Of
-// two that are sent at nearly the same time either may be that one, whatever their order: it is the one that has runs.
-func (t *tracer) duplicate(ctx context.Context) error {
-	if t.event.ID == "" || t.event.DuplicateOf != "" {
-		return nil
-	}
-	// What was sent through here is known already; the server is asked about what was not.
-	err := t.duplicateOf(ctx, t.s.ledger.look(keyEvent(t.event.ID)).accepted)
-	if err != nil || t.event.DuplicateOf != "" || time.Since(t.event.Received) < inngestapi.VisibleWithin {
-		return err
-	}
-	same, err := t.s.api.Events(ctx, inngestapi.EventFilter{Since: t.event.Received.Add(-idMemory), Until: t.event.Received.Add(inngestapi.VisibleWithin), Names: []string{t.event.Name}})
-	if err != nil {
-		return err
-	}
-	var others []string
-	for _, e := range same {
-		if e.OwnID == t.event.ID {
-			others = append(others, e.ID)
-		}
-	}
-	return t.duplicateOf(ctx, others)
-}
-
-// duplicateOf looks for one among the events with the same id of their own that has runs.
-func (t *tracer) duplicateOf(ctx context.Context, others []string) error {
-	for _, id := range others {
-		if id == t.eventID {
-			continue
-		}
-		runs, err := t.s.api.EventRuns(ctx, id)
-		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
-			return err
-		}
-		if len(runs) > 0 {
-			t.event.DuplicateOf = id
-			return nil
-		}
-	}
-	return nil
-}
-
-// takeRuns reads what is new of the runs.
-func (t *tracer) takeRuns(ctx context.Context, struck bool) error {
-	for i := 0; i < len(t.events); i++ { // events are added on the way
-		e := t.events[i]
-		if err := t.findRuns(ctx, e, struck); err != nil {
-			return err
-		}
-		for _, r := range t.runs {
-			if r.EventID != e.id {
-				continue
-			}
-			if r.over && r.awaited != "" {
-				if err := t.follow(ctx, r); err != nil {
-					return err
-				}
-			}
-			if r.over || !struck && t.s.wires.taps != nil && t.s.ledger.look(keyRun(r.ID)).ended.IsZero() {
-				continue
-			}
-			if err := t.readRun(ctx, r, struck); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// findRuns looks for runs of an event that are not known yet.
-func (t *tracer) findRuns(ctx context.Context, e *tracedEvent, struck bool) error {
-	if _, waiting := t.unstarted(e); !struck && !waiting {
-		return nil
-	}
-	runs, err := t.s.api.EventRuns(ctx, e.id)
-	if errors.Is(err, inngestapi.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		if slices.ContainsFunc(t.runs, func(known *tracedRun) bool { return known.ID == r.ID }) {
-			continue
-		}
-		known := &tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: e.id, Inferred: e.inferred}}
-		known.update(r)
-		t.runs = append(t.runs, known)
-		t.s.ledger.listen(keyRun(r.ID), t.listener)
-		t.watchInbox(inbox.Filter{RunID: r.ID})
-	}
-	return nil
-}
-
-// unstarted returns a function that listens for an event and has not started because of it.
-func (t *tracer) unstarted(e *tracedEvent) (TraceFunction, bool) {
-	for _, f := range e.listeners {
-		if !slices.ContainsFunc(t.runs, func(r *tracedRun) bool { return r.EventID == e.id && r.Function == f.ID && r.App == f.App }) {
-			return f, true
-		}
-	}
-	return TraceFunction{}, false
-}
-
-func (r *tracedRun) update(now inngestapi.Run) {
-	r.Function, r.App, r.Status, r.Output, r.Error = now.Function, now.App, now.Status, now.Output, now.Error
-	r.Queued, r.Started, r.Ended = now.Queued, now.Started, now.Ended
-}
-
-// readRun reads a run, and its steps when it is over or the clock has struck.
-func (t *tracer) readRun(ctx context.Context, r *tracedRun, struck bool) error {
-	now, err := t.s.api.Run(ctx, r.ID)
-	if errors.Is(err, inngestapi.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	r.update(now)
-	if !terminal(r.Status) && !struck {
-		return nil
-	}
-	trace, err := t.s.api.Trace(ctx, r.ID)
-	if errors.Is(err, inngestapi.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	r.Steps = steps(trace)
-	r.over = terminal(r.Status)
-	return t.follow(ctx, r)
-}
-
-// NewTraceRun returns a run that an event started as the server tells of it.
-func NewTraceRun(eventID string, r inngestapi.Run, t inngestapi.RunTrace) TraceRun {
-	run := tracedRun{TraceRun: TraceRun{ID: r.ID, EventID: eventID, Steps: steps(t)}}
-	run.update(r)
-	return run.TraceRun
-}
-
-func steps(trace inngestapi.RunTrace) []TraceStep {
-	all := make([]TraceStep, 0, len(trace.Steps))
-	for _, s := range trace.Steps {
-		step := TraceStep{ID: s.ID, Op: s.Op, Status: s.Status, Input: s.Input, Output: s.Output, Error: s.Error, Started: s.Started, Ended: s.Ended}
-		for _, a := range s.Attempts {
-			step.Attempts = append(step.Attempts, TraceAttempt(a))
-		}
-		all = append(all, step)
-	}
-	return all
-}
-
-// unquiet says why something may still happen, or "" when nothing can but what the inbox has yet to show.
-func (t *tracer) unquiet() string {
-	if t.event.DuplicateOf != "" && len(t.runs) == 0 {
-		return ""
-	}
-	if len(t.events[0].listeners) == 0 && len(t.runs) == 0 {
-		// A name that is misspelt and an app that is not synced look just like an event that nobody cares about.
-		return fmt.Sprintf("the server knows no function that listens for %s, so that nothing has picked it up", t.event.Name)
-	}
-	for _, e := range t.events {
-		switch f, waiting := t.unstarted(e); {
-		case !waiting:
-		case f.Conditional:
-			return fmt.Sprintf("%s listens on a condition or in batches, and nothing tells whether it will start", f.ID)
-		default:
-			return fmt.Sprintf("%s listens and has not started", f.ID)
-		}
-	}
-	for _, r := range t.runs {
-		if !r.over {
-			return fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.doing())
-		}
-		if r.awaited != "" {
-			return fmt.Sprintf("the server does not show %s yet, which there is because of the run %s", r.awaited, r.ID)
-		}
-	}
-	return ""
-}
-
-// doing says what a run that is not over is at.
-func (r *tracedRun) doing() string {
-	for _, s := range slices.Backward(r.Steps) {
-		if !terminal(s.Status) {
-			return fmt.Sprintf(", in step %s (%s)", s.ID, s.Op)
-		}
-	}
-	return ""
-}
-
-// trace puts together what is known.
-func (t *tracer) trace(mail []TraceMail, others []*inbox.Message, unquiet string) *Trace {
-	tr := &Trace{
-		EventID: t.eventID, Event: t.event, Functions: t.events[0].listeners, Mail: mail, Taken: time.Now(),
-		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(others), StrayMail: t.strays, Suspects: t.suspects,
-	}
-	for _, m := range others[max(0, len(others)-othersShown):] {
-		tr.OtherMail = append(tr.OtherMail, MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
-	}
-	for _, r := range t.runs {
-		tr.Runs = append(tr.Runs, r.TraceRun)
-		tr.Deliveries = append(tr.Deliveries, t.s.ledger.look(keyRun(r.ID)).deliveries...)
-	}
-	for _, to := range t.recipients {
-		for _, d := range t.s.ledger.look(keyRecipient(to)).deliveries {
-			if !d.Began.Before(t.since) {
-				tr.Deliveries = append(tr.Deliveries, d)
-			}
-		}
-	}
-	slices.SortStableFunc(tr.Deliveries, func(a, b Delivery) int { return a.Began.Compare(b.Began) })
-	slices.SortStableFunc(tr.Runs, func(a, b TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
-	tr.Evidence = t.evidence(tr)
-	tr.Log = t.s.appLog(t.since)
-	if err := t.s.SyncError(); err != nil {
-		tr.SyncError = err.Error()
-	}
-	return tr
-}
-
-// evidence says how it is known that nothing more can happen, or why it is not.
-func (t *tracer) evidence(tr *Trace) []string {
-	if tr.Unquiet != "" {
-		return []string{tr.Unquiet}
-	}
-	var lines []string
-	switch {
-	case tr.Event.DuplicateOf != "" && len(tr.Runs) == 0:
-		lines = append(lines, "the server starts nothing for an event whose id it has seen")
-	default:
-		lines = append(lines, fmt.Sprintf("the event was picked up by %s, and %s ended, those of events they sent included",
-			count(len(t.events[0].listeners), "function that listens for it", "functions that listen for it"),
-			count(len(tr.Runs), "run has", "runs have")))
-	}
-	lines = append(lines, "the inbox was read to its end after that")
-	return append(lines, t.sendingEvidence()...)
-}
-
-// count writes a number with its noun.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return trace, nil
 }
