@@ -11,6 +11,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
@@ -20,7 +21,7 @@ import (
 // Tests do not choose: they name their backends.
 func Choose(ctx context.Context, o Options, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
 	b := New(o)
-	err = b.usable(ctx, serialised(progress))
+	err = b.usable(ctx, upkeep.Serialised(progress))
 	if ctx.Err() != nil {
 		return nil, "", context.Cause(ctx)
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // The variables that name images.
@@ -124,7 +124,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendO
 		backend: b,
 		engine:  docker,
 		id:      strings.ToLower(rand.Text()[:10]),
-		tell:    serialised(o.Progress),
+		tell:    upkeep.Serialised(o.Progress),
 		all:     make(map[harness.Service]*server),
 		died:    make(chan error, 1),
 	}
@@ -162,19 +162,6 @@ func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendO
 // be over by now.
 func (s *servers) abandon(ctx context.Context, err error) error {
 	return errors.Join(engine.Explain(err), s.Close(context.WithoutCancel(ctx)))
-}
-
-// serialised makes progress safe to call from the servers' goroutines.
-func serialised(progress func(harness.Progress)) func(harness.Progress) {
-	if progress == nil {
-		return func(harness.Progress) {}
-	}
-	var mu sync.Mutex
-	return func(p harness.Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		progress(p)
-	}
 }
 
 // makeNetwork makes the stack's network and returns the address that this machine has in it.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -20,6 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 const (
@@ -37,37 +37,20 @@ type server struct {
 	image   engine.Image
 	log     *logbook
 
-	mu        sync.Mutex // held while the container is being started or ended
-	ports     []int
+	upkeep.State
+	ports     []int // an engine that chose them would do so anew with each start of a container
 	container testcontainers.Container
 	life      *life
 	identity  identity
-	wanted    bool // whether it is meant to be up: an exit while it is not is no death
-	settled   bool // whether it has been up: from then on it keeps its ports
-	freed     bool
 }
 
-// attempts is how often a server is started on newly chosen ports when another program took one in between.
-const attempts = 3
-
 func (srv *server) start(ctx context.Context) error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if srv.freed {
-		return fmt.Errorf("%s cannot be started: its stack is closed", srv.spec.service)
-	}
-	if srv.wanted {
-		return nil
-	}
-	var err error
-	for range attempts {
-		if err = srv.startOnce(ctx); err == nil || srv.settled || srv.fixed() || !portTaken(err) {
-			break
+	err := srv.Start(srv.spec.service, func() error { return srv.startOnce(ctx) }, func(err error) (bool, error) {
+		if srv.fixed() || !portTaken(err) {
+			return false, nil
 		}
-		if err := srv.discard(ctx); err != nil {
-			return err
-		}
-	}
+		return true, srv.discard(ctx)
+	})
 	if err != nil && portTaken(err) {
 		return srv.explainPorts(err)
 	}
@@ -91,6 +74,8 @@ func portTaken(err error) bool {
 
 // explainPorts names the port that is taken, and who holds it.
 func (srv *server) explainPorts(err error) error {
+	srv.Lock()
+	defer srv.Unlock()
 	for _, p := range srv.ports {
 		if taken := port.Check(p, string(srv.spec.service)); taken != nil {
 			return taken
@@ -133,8 +118,7 @@ func (srv *server) startOnce(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", srv.spec.service, err), srv.kill(context.WithoutCancel(ctx)))
 	}
-	srv.wanted, srv.settled = true, true
-	go srv.mourn(l)
+	go srv.Mourn(l.done, func() bool { return srv.life == l }, func() error { return l.err }, srv.servers.died)
 	srv.servers.tell(harness.Progress{Subject: string(srv.spec.service), Doing: "ready", Elapsed: time.Since(l.began), Done: true})
 	return nil
 }
@@ -144,9 +128,11 @@ func (srv *server) create(ctx context.Context) error {
 	if srv.container != nil {
 		return nil
 	}
-	if err := srv.choosePorts(); err != nil {
+	ports, err := upkeep.Ports(srv.spec.ports(srv.options.Ports))
+	if err != nil {
 		return err
 	}
+	srv.ports = ports
 	// Called off half-way, the engine might make it all the same, after we have looked for what to remove.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
 	defer cancel()
@@ -177,22 +163,6 @@ func (srv *server) create(ctx context.Context) error {
 
 func (srv *server) command() []string { return srv.spec.command(srv.options) }
 
-// choosePorts sets the published ports: the fixed ones where the user asked for them, else free ones. They are chosen
-// here, since an engine that chooses does so anew with each start of a container.
-func (srv *server) choosePorts() error {
-	ports, err := port.Free(len(srv.spec.inside))
-	if err != nil {
-		return err
-	}
-	for i, fixed := range srv.spec.ports(srv.options.Ports) {
-		if fixed != 0 {
-			ports[i] = fixed
-		}
-	}
-	srv.ports = ports
-	return nil
-}
-
 func (srv *server) exposed() []string {
 	var all []string
 	for _, p := range srv.spec.inside {
@@ -211,21 +181,6 @@ func (srv *server) bindings() network.PortMap {
 	return all
 }
 
-// mourn reports the exit of a container that was meant to be up.
-func (srv *server) mourn(l *life) {
-	<-l.done
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if !srv.wanted || srv.life != l {
-		return
-	}
-	srv.wanted = false
-	select {
-	case srv.servers.died <- l.err:
-	default:
-	}
-}
-
 // stop ends the container in order.
 func (srv *server) stop(ctx context.Context) error {
 	return srv.end(ctx, func(id string) error {
@@ -241,9 +196,9 @@ func (srv *server) crash(ctx context.Context) error {
 }
 
 func (srv *server) end(ctx context.Context, end func(id string) error) error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	srv.wanted = false
+	srv.Lock()
+	defer srv.Unlock()
+	srv.Wanted = false
 	if srv.life == nil {
 		return nil
 	}
@@ -269,9 +224,9 @@ func (srv *server) kill(ctx context.Context) error {
 
 // running returns the container's id for an operation on it.
 func (srv *server) running() (id string, err error) {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if !srv.wanted {
+	srv.Lock()
+	defer srv.Unlock()
+	if !srv.Wanted {
 		return "", fmt.Errorf("%s is not running", srv.spec.service)
 	}
 	return srv.container.GetContainerID(), nil

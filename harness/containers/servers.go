@@ -13,6 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // servers are the containers of one stack.
@@ -46,15 +47,12 @@ func (s *servers) of(name harness.Service) (*server, error) {
 
 // Endpoints implements [harness.Servers].
 func (s *servers) Endpoints() harness.Endpoints {
-	ends := harness.Endpoints{
-		MailHog: "http://" + loopback(s.all[harness.MailHog].ports[0]),
-		SMTP:    loopback(s.all[harness.MailHog].ports[1]),
-		Mongo:   mongoURI(s.all[harness.Mongo].ports[0]),
-	}
-	if inngest, ok := s.all[harness.Inngest]; ok {
-		ends.Inngest = "http://" + loopback(inngest.ports[0])
-	}
-	return ends
+	return upkeep.Endpoints(func(name harness.Service) []int {
+		if srv, ok := s.all[name]; ok {
+			return srv.ports
+		}
+		return nil
+	})
 }
 
 // Describe implements [harness.Servers].
@@ -65,9 +63,9 @@ func (s *servers) Describe() []harness.ServerInfo {
 		if !ok {
 			continue
 		}
-		srv.mu.Lock()
+		srv.Lock()
 		found := srv.identity
-		srv.mu.Unlock()
+		srv.Unlock()
 		infos = append(infos, harness.ServerInfo{
 			Service: name, Version: found.version, Source: srv.image.Name, HasUI: found.hasUI, LogFile: srv.log.path,
 		})
@@ -156,9 +154,9 @@ func (s *servers) Close(ctx context.Context) error {
 
 func (s *servers) close(ctx context.Context) error {
 	for _, srv := range s.all {
-		srv.mu.Lock()
-		srv.wanted, srv.freed = false, true
-		srv.mu.Unlock()
+		srv.Lock()
+		srv.Wanted, srv.Freed = false, true
+		srv.Unlock()
 	}
 	// The caller's deadline is for servers that end by themselves; what is removed by force takes what it takes.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)

@@ -2,12 +2,12 @@ package containers
 
 import (
 	"context"
-	"net"
 	"strconv"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // spec says how one of the servers is run. Its functions get the published ports in the order of inside.
@@ -42,7 +42,7 @@ var specs = []spec{
 		ports:   func(p harness.Ports) []int { return []int{p.Mongo} },
 		command: func(harness.BackendOptions) []string { return nil },
 		look: func(ctx context.Context, ports []int, image string) (identity, error) {
-			db, err := endpoint.Mongo(ctx, mongoURI(ports[0]))
+			db, err := endpoint.Mongo(ctx, upkeep.MongoURI(ports[0]))
 			if db.FerretDB == "unknown" {
 				db.FerretDB = image
 			}
@@ -56,10 +56,10 @@ var specs = []spec{
 		ports:   func(p harness.Ports) []int { return []int{p.MailHog, p.SMTP} },
 		command: func(harness.BackendOptions) []string { return nil },
 		look: func(ctx context.Context, ports []int, image string) (identity, error) {
-			if err := endpoint.MailHog(ctx, "http://"+loopback(ports[0])); err != nil {
+			if err := endpoint.MailHog(ctx, upkeep.URL(ports[0])); err != nil {
 				return identity{}, err
 			}
-			return identity{version: image, hasUI: true}, endpoint.SMTP(ctx, loopback(ports[1]))
+			return identity{version: image, hasUI: true}, endpoint.SMTP(ctx, upkeep.Loopback(ports[1]))
 		},
 	},
 	{
@@ -70,7 +70,7 @@ var specs = []spec{
 		command: inngestCommand,
 		env:     map[string]string{"DO_NOT_TRACK": "1"},
 		look: func(ctx context.Context, ports []int, image string) (identity, error) {
-			url := "http://" + loopback(ports[0])
+			url := upkeep.URL(ports[0])
 			if err := endpoint.Inngest(ctx, url); err != nil {
 				return identity{}, err
 			}
@@ -92,7 +92,3 @@ func inngestCommand(o harness.BackendOptions) []string {
 	}
 	return command
 }
-
-func mongoURI(port int) string { return "mongodb://" + loopback(port) + "/?directConnection=true" }
-
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // Options configures the backend. The zero value is ready to use.
@@ -49,7 +47,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 	}
 	s := &servers{
 		timeout: b.o.StartTimeout,
-		tell:    serialised(o.Progress),
+		tell:    upkeep.Serialised(o.Progress),
 		all:     make(map[harness.Service]*server),
 		died:    make(chan error, 1),
 	}
@@ -88,19 +86,6 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 	return s, nil
 }
 
-// serialised makes progress safe to call from the servers' goroutines.
-func serialised(progress func(harness.Progress)) func(harness.Progress) {
-	if progress == nil {
-		return func(harness.Progress) {}
-	}
-	var mu sync.Mutex
-	return func(p harness.Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		progress(p)
-	}
-}
-
 // dir makes a directory for one server's data.
 func (srv *server) dir() (string, error) {
 	dir := filepath.Join(srv.options.Dir, string(srv.spec.service))
@@ -109,5 +94,3 @@ func (srv *server) dir() (string, error) {
 	}
 	return dir, nil
 }
-
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // grace is how long a server may take to end by itself before it is killed.
@@ -37,57 +37,23 @@ type server struct {
 	servers *servers
 	bin     toolchain.Binary
 
-	mu      sync.Mutex // held while the process is being started or ended
+	upkeep.State
 	ports   []int
 	process *proc.Process
-	wanted  bool // whether it is meant to be up: an exit while it is not is no death
-	settled bool // whether it has been up: from then on it keeps its ports
-	freed   bool
 }
 
 // subscribeTime bounds the wait for the Inngest server's word that it has subscribed to its own events, which it does
 // some 100 ms after it has begun to take and lose them. A build that does not print it is ready all the same.
 const subscribeTime = 3 * time.Second
 
-// attempts is how often a server is started on newly chosen ports when another program took one in between.
-const attempts = 3
-
 func (srv *server) start(ctx context.Context) error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if srv.freed {
-		return fmt.Errorf("%s cannot be started: its stack is closed", srv.spec.service)
-	}
-	if srv.wanted {
-		return nil
-	}
-	var err error
-	for range attempts {
-		if srv.ports == nil {
-			if srv.ports, err = srv.choosePorts(); err != nil {
-				return err
-			}
+	return srv.Start(srv.spec.service, func() error { return srv.startOnce(ctx) }, func(err error) (bool, error) {
+		if !srv.robbed(err) {
+			return false, nil
 		}
-		if err = srv.startOnce(ctx); err == nil || srv.settled || !srv.robbed(err) {
-			break
-		}
-		srv.ports = nil
-	}
-	return err
-}
-
-// choosePorts returns the server's ports: the fixed ones where the user asked for them, else free ones.
-func (srv *server) choosePorts() ([]int, error) {
-	ports, err := port.Free(len(srv.spec.ports(srv.options.Ports)))
-	if err != nil {
-		return nil, err
-	}
-	for i, fixed := range srv.spec.ports(srv.options.Ports) {
-		if fixed != 0 {
-			ports[i] = fixed
-		}
-	}
-	return ports, nil
+		srv.ports = nil // for others to be chosen
+		return true, nil
+	})
 }
 
 // robbed says whether a start that failed is worth another try on other ports: the process has ended by itself, or gone
@@ -105,6 +71,11 @@ func (srv *server) startOnce(ctx context.Context) error {
 	dir, err := srv.dir()
 	if err != nil {
 		return err
+	}
+	if srv.ports == nil {
+		if srv.ports, err = upkeep.Ports(srv.spec.ports(srv.options.Ports)); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	ports := srv.ports // a look that is under way when the server ends outlives this start
@@ -144,32 +115,16 @@ func (srv *server) startOnce(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", srv.spec.service, err), p.Stop(context.WithoutCancel(ctx), 0))
 	}
-	srv.wanted, srv.settled = true, true
-	go srv.mourn(p)
+	go srv.Mourn(p.Done(), func() bool { return srv.process == p }, p.Err, srv.servers.died)
 	srv.servers.tell(harness.Progress{Subject: string(srv.spec.service), Doing: "ready", Elapsed: time.Since(began), Done: true})
 	return nil
 }
 
-// mourn reports the exit of a process that was meant to be up.
-func (srv *server) mourn(p *proc.Process) {
-	<-p.Done()
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if !srv.wanted || srv.process != p {
-		return
-	}
-	srv.wanted = false
-	select {
-	case srv.servers.died <- p.Err():
-	default:
-	}
-}
-
 // end takes the process down: in order, or at once with a grace of zero.
 func (srv *server) end(ctx context.Context, grace time.Duration) error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	srv.wanted = false
+	srv.Lock()
+	defer srv.Unlock()
+	srv.Wanted = false
 	if srv.process == nil {
 		return nil
 	}
@@ -193,9 +148,9 @@ func (s *servers) running(name harness.Service) (*proc.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if !srv.wanted {
+	srv.Lock()
+	defer srv.Unlock()
+	if !srv.Wanted {
 		return nil, fmt.Errorf("%s is not running", name)
 	}
 	return srv.process, nil
@@ -203,15 +158,12 @@ func (s *servers) running(name harness.Service) (*proc.Process, error) {
 
 // Endpoints implements [harness.Servers].
 func (s *servers) Endpoints() harness.Endpoints {
-	ends := harness.Endpoints{
-		MailHog: "http://" + loopback(s.all[harness.MailHog].ports[0]),
-		SMTP:    loopback(s.all[harness.MailHog].ports[1]),
-		Mongo:   mongoURI(s.all[harness.Mongo].ports[0]),
-	}
-	if inngest, ok := s.all[harness.Inngest]; ok {
-		ends.Inngest = "http://" + loopback(inngest.ports[0])
-	}
-	return ends
+	return upkeep.Endpoints(func(name harness.Service) []int {
+		if srv, ok := s.all[name]; ok {
+			return srv.ports
+		}
+		return nil
+	})
 }
 
 // Describe implements [harness.Servers].
@@ -285,8 +237,8 @@ func (s *servers) Tail(name harness.Service) []string {
 	if err != nil {
 		return nil
 	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
+	srv.Lock()
+	defer srv.Unlock()
 	if srv.process == nil {
 		return nil
 	}
@@ -303,9 +255,9 @@ func (s *servers) Close(ctx context.Context) error {
 		for _, srv := range s.all {
 			g.Go(func() error {
 				err := srv.end(ctx, grace)
-				srv.mu.Lock()
-				srv.freed = true
-				srv.mu.Unlock()
+				srv.Lock()
+				srv.Freed = true
+				srv.Unlock()
 				return err
 			})
 		}

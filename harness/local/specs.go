@@ -11,6 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // spec says how one of the servers is run. Its functions get the ports in the order in which ports lists them.
@@ -34,7 +35,7 @@ var specs = []spec{
 		ports:   func(p harness.Ports) []int { return []int{p.Mongo} },
 		command: mongoCommand,
 		probe: func(ctx context.Context, ports []int, _ string) error {
-			_, err := endpoint.Mongo(ctx, mongoURI(ports[0]))
+			_, err := endpoint.Mongo(ctx, upkeep.MongoURI(ports[0]))
 			return err
 		},
 	},
@@ -44,14 +45,14 @@ var specs = []spec{
 		ports:   func(p harness.Ports) []int { return []int{p.MailHog, p.SMTP} },
 		command: func(_ toolchain.Binary, ports []int, _ string, _ harness.BackendOptions) command {
 			return command{args: []string{
-				"-ui-bind-addr", loopback(ports[0]), "-api-bind-addr", loopback(ports[0]), "-smtp-bind-addr", loopback(ports[1]),
+				"-ui-bind-addr", upkeep.Loopback(ports[0]), "-api-bind-addr", upkeep.Loopback(ports[0]), "-smtp-bind-addr", upkeep.Loopback(ports[1]),
 			}}
 		},
 		probe: func(ctx context.Context, ports []int, _ string) error {
-			if err := endpoint.MailHog(ctx, "http://"+loopback(ports[0])); err != nil {
+			if err := endpoint.MailHog(ctx, upkeep.URL(ports[0])); err != nil {
 				return err
 			}
-			return endpoint.SMTP(ctx, loopback(ports[1]))
+			return endpoint.SMTP(ctx, upkeep.Loopback(ports[1]))
 		},
 	},
 	{
@@ -64,17 +65,13 @@ var specs = []spec{
 	},
 }
 
-func mongoURI(port int) string {
-	return "mongodb://" + loopback(port) + "/?directConnection=true"
-}
-
 func mongoCommand(bin toolchain.Binary, ports []int, dir string, _ harness.BackendOptions) command {
 	if bin.Source == "MONGOD_BIN" {
 		return command{args: []string{
 			"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket",
 		}}
 	}
-	return command{args: []string{"-listen", loopback(ports[0]), "-dir", dir}}
+	return command{args: []string{"-listen", upkeep.Loopback(ports[0]), "-dir", dir}}
 }
 
 // tick is how often, in milliseconds, the server looks at its queue. Its default of 150 is most of the time between
@@ -102,7 +99,7 @@ func inngestCommand(_ toolchain.Binary, ports []int, dir string, o harness.Backe
 }
 
 func inngestProbe(ctx context.Context, ports []int, dir string) error {
-	theirs, err := endpoint.InngestDir(ctx, "http://"+loopback(ports[0]))
+	theirs, err := endpoint.InngestDir(ctx, upkeep.URL(ports[0]))
 	if err != nil {
 		return err
 	}

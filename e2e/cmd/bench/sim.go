@@ -3,15 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/inngest/inngestgo"
@@ -25,10 +22,10 @@ import (
 )
 
 // benchSim measures what sim adds to an app's own time, beside the app's handler called alone with the same requests, in
-// turns; what time costs that is jumped over; and how both go with the number of runs.
+// turns, and what time costs that is jumped over.
 func benchSim(ctx context.Context, n int) ([]figure, error) {
 	var all []figure
-	for _, measure := range []func(context.Context, int) ([]figure, error){benchSimRuns, benchSimCheckpoints, benchSimTime, benchSimEmails, benchSimScale} {
+	for _, measure := range []func(context.Context, int) ([]figure, error){benchSimRuns, benchSimCheckpoints, benchSimTime, benchSimEmails} {
 		figures, err := measure(ctx, n)
 		if err != nil {
 			return nil, err
@@ -274,60 +271,6 @@ func benchSimEmails(ctx context.Context, n int) ([]figure, error) {
 		{"event → email on sim, floor: bare HTTP, MailHog's push", func() (time.Duration, error) { return plain.bareEvent(ctx, push) }},
 		{"event → email on sim, harness: taps, client, inbox", func() (time.Duration, error) { return tapped.event(ctx) }},
 	})
-}
-
-// benchSimScale measures a run, its own cost alone, among more and more that sleep at the same time, and what is left of
-// them when they are over.
-func benchSimScale(ctx context.Context, _ int) ([]figure, error) {
-	var figures []figure
-	for _, runs := range []int{1_000, 10_000, 100_000} {
-		s := sim.New(sim.Options{Keep: 1_000})
-		if err := s.Serve(ctx, napper{}); err != nil {
-			return nil, err
-		}
-		began := time.Now()
-		for i := range runs {
-			if _, err := s.Send(ctx, sim.Event{Name: "bench/nap", Data: map[string]int{"n": i}}); err != nil {
-				return nil, err
-			}
-		}
-		if err := s.Run(ctx); err != nil {
-			return nil, err
-		}
-		f := measured(fmt.Sprintf("sim: a run among %d asleep at one time", runs), []time.Duration{time.Since(began) / time.Duration(runs)})
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		f.Note = fmt.Sprintf("no SDK; %d MB in use after all of them, 1,000 kept", m.HeapAlloc>>20)
-		figures = append(figures, f)
-		if err := s.Close(); err != nil {
-			return nil, err
-		}
-	}
-	return figures, nil
-}
-
-// napper is an app whose function sleeps once, without the SDK's cost.
-type napper struct{}
-
-func (napper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Inngest-Sdk", "bench:v1")
-	w.Header().Set("X-Inngest-Req-Version", "2")
-	if r.Method == http.MethodPut {
-		w.Header().Set("X-Inngest-Sync-Kind", "in_band")
-		_ = json.NewEncoder(w).Encode(map[string]any{"app_id": "nap", "functions": []any{map[string]any{
-			"id": "nap-f", "name": "f", "triggers": []any{map[string]any{"event": "bench/nap"}},
-			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f"}}},
-		}}})
-		return
-	}
-	body, _ := io.ReadAll(r.Body)
-	if strings.Contains(string(body), `"steps":{}`) {
-		w.WriteHeader(http.StatusPartialContent)
-		_, _ = io.WriteString(w, `[{"op":"Sleep","id":"aa","name":"nap","opts":{"duration":"1h"}}]`)
-		return
-	}
-	_, _ = io.WriteString(w, `"done"`)
 }
 
 // turn is one of several things that are measured in turns.

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
@@ -49,7 +48,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	began := time.Now()
 	var created []app.Request
 	for _, f := range fixtures.Requests() {
-		r, err := create(ctx, s.App.URL, f)
+		r, err := requests.Create(ctx, s.App.URL, f)
 		if err != nil {
 			return err
 		}
@@ -89,27 +88,4 @@ func findStack(ctx context.Context, dir string) (harness.State, error) {
 		return s, fmt.Errorf("%w, or with `make compose-up`", err)
 	}
 	return s, res.Body.Close()
-}
-
-// create posts a fixture and returns the stored request.
-func create(ctx context.Context, url string, f fixtures.Request) (app.Request, error) {
-	var r app.Request
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/requests", bytes.NewReader(f.Body))
-	if err != nil {
-		return r, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return r, fmt.Errorf("create %s: %w", f.Name, err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return r, fmt.Errorf("create %s: %w", f.Name, err)
-	}
-	if res.StatusCode != http.StatusCreated {
-		return r, fmt.Errorf("create %s: the app answers %s: %s (is the sample world loaded? `make dev` does it)", f.Name, res.Status, body)
-	}
-	return r, json.Unmarshal(body, &r)
 }

@@ -8,17 +8,16 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
@@ -112,15 +111,9 @@ func create(ctx context.Context, stack *harness.Stack, url string) (shown app.Re
 		return shown, err
 	}
 	for _, f := range fixtures.Requests() {
-		res, err := http.Post(url+"/api/requests", "application/json", bytes.NewReader(f.Body))
+		r, err := requests.Create(ctx, url, f)
 		if err != nil {
 			return shown, err
-		}
-		var r app.Request
-		err = json.NewDecoder(res.Body).Decode(&r)
-		res.Body.Close()
-		if err != nil || res.StatusCode != http.StatusCreated {
-			return shown, fmt.Errorf("create %s: %s %w", f.Name, res.Status, err)
 		}
 		if _, err := stack.Inbox().Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}}); err != nil {
 			return shown, err

@@ -6,16 +6,14 @@
 package review
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
@@ -51,11 +49,11 @@ func Write(ctx context.Context, out io.Writer, stack *harness.Stack, dir, golden
 	if err != nil {
 		return nil, err
 	}
-	all := requests()
+	all := accepted()
 	for i := range all {
 		// All are under way before the first is waited for.
 		all[i].began = time.Now()
-		if all[i].created, err = create(ctx, env.AppURL, all[i].Request); err != nil {
+		if all[i].created, err = requests.Create(ctx, env.AppURL, all[i].Request); err != nil {
 			return nil, err
 		}
 	}
@@ -89,8 +87,8 @@ func Write(ctx context.Context, out io.Writer, stack *harness.Stack, dir, golden
 	return rep, errors.Join(wrong...)
 }
 
-// requests are those that the API accepts: only of them something becomes.
-func requests() []reviewed {
+// accepted are the requests that the API takes: only of them something becomes.
+func accepted() []reviewed {
 	var all []reviewed
 	for _, r := range fixtures.Requests() {
 		all = append(all, reviewed{Request: r, group: "typical", plant: fixtures.World()})
@@ -165,27 +163,4 @@ func (r reviewed) normalise(appURL string) []golden.Replacement {
 		{Old: r.created.ID, New: "{{request-id}}"},
 		{Old: appURL, New: "{{app-url}}"},
 	}
-}
-
-// create posts a request and returns it as stored.
-func create(ctx context.Context, url string, f fixtures.Request) (app.Request, error) {
-	var r app.Request
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/api/requests", bytes.NewReader(f.Body))
-	if err != nil {
-		return r, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return r, fmt.Errorf("create %s: %w", f.Name, err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return r, fmt.Errorf("create %s: %w", f.Name, err)
-	}
-	if res.StatusCode != http.StatusCreated {
-		return r, fmt.Errorf("create %s: the app answers %s: %s", f.Name, res.Status, body)
-	}
-	return r, json.Unmarshal(body, &r)
 }
