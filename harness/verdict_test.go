@@ -526,6 +526,15 @@ func TestHowManyEmailsAnEntryStandsFor(t *testing.T) {
 	}
 }
 
+func TestWhatIsThereIsShownBeforeWhatIsNot(t *testing.T) {
+	t.Parallel()
+	e := Expectation{Mail: []MailExpectation{{To: "lee@shop.test", Absent: true}, {To: "kim@shop.test", Copies: 1}}}
+	require.Contains(t, judged(e, good(nil), nil).String(), `
+    ✓ email to kim@shop.test: "Your order 7"
+    ✓ no email to lee@shop.test
+`)
+}
+
 func TestAnEmailIsComparedWithNoGoldenThatAnotherHas(t *testing.T) {
 	t.Parallel()
 	tr := good(func(t *Trace) {
