@@ -9,13 +9,13 @@
 //	if err != nil { … }
 //	defer stack.Close(context.Background())
 //
-//	app, err := stack.RunHandler(ctx, func(ctx context.Context, env harness.Env) (http.Handler, error) { … })
+//	err = stack.RunHandler(ctx, func(ctx context.Context, env harness.Env) (http.Handler, error) { … })
 //	ids, err := stack.Send(ctx, harness.Event{Name: "maintenance/request.created", Data: …})
 //	verdict, err := stack.Judge(ctx, ids[0], harness.Expectation{
 //		Runs: []harness.RunExpectation{{Function: "send-request-notification", Status: "COMPLETED"}},
 //		Mail: []harness.MailExpectation{{To: "kim@plant.test", Copies: 1}},
 //		NoOtherMail: true,
-//	})
+//	}, harness.JudgeOptions{})
 //
 // Tests use the front in package harnesstest, which does all of this for a testing.TB; the command in cmd/harness
 // does it for a shell. Backends are packages of their own (local, containers, attach): this one links none of them.

@@ -1,0 +1,59 @@
+package harnesstest_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// The suite is a variable of the package, and its Main is called by TestMain.
+func ExampleNew() {
+	suite := harnesstest.New(harnesstest.Options{
+		Backends: []harness.Backend{local.New(local.Options{})},
+		Handler: func(ctx context.Context, env harness.Env) (http.Handler, error) {
+			mux := http.NewServeMux() // your app, which serves its Inngest functions at /api/inngest
+			return mux, nil
+		},
+	})
+
+	m := new(testing.M) // TestMain's
+	os.Exit(suite.Main(m))
+}
+
+// One event, and what is to follow from it.
+func ExampleSuite_Run() {
+	t := new(testing.T) // the test's
+
+	suite.Run(t, func(t *harnesstest.T) {
+		kim := t.Salt() + "@plant.test" // nobody else's
+		t.SendAndExpect(
+			harness.Event{Name: "user/created", Data: map[string]any{"email": kim}},
+			harness.Expectation{
+				Runs:        []harness.RunExpectation{{Function: "welcome", Status: harness.StatusCompleted}},
+				Mail:        []harness.MailExpectation{{To: kim, Text: []string{"Hello"}, Copies: 1}},
+				NoOtherMail: true,
+			})
+	})
+}
+
+// The mail server is busy twice: the email arrives all the same, and once.
+func ExampleSuite_RunAlone() {
+	t := new(testing.T) // the test's
+
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		kim := t.Salt() + "@plant.test"
+		busy := tap.Fault{At: tap.AtRCPT, To: kim, Do: tap.Reply, Code: 451, Times: 2}
+		if _, err := t.Stack.Taps().Inject(busy); err != nil {
+			t.Fatal(err)
+		}
+		t.SendAndExpect(
+			harness.Event{Name: "user/created", Data: map[string]any{"email": kim}},
+			harness.Expectation{Mail: []harness.MailExpectation{{To: kim, Copies: 1}}})
+	})
+}
