@@ -1,12 +1,10 @@
 package harnesstest
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -241,15 +239,7 @@ func (t *T) copyLog(to, from string) error {
 	if err != nil {
 		return err
 	}
-	lines, w := bufio.NewReader(in), bufio.NewWriter(out)
 	logins := (*secret.Set)(nil).Lines() // MailHog logs how the app logs in, in several lines
-	for err == nil {
-		var line string
-		line, err = lines.ReadString('\n')
-		_, _ = w.WriteString(logins(t.Stack.Redact(line))) // Flush says what went wrong
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return errors.Join(err, w.Flush(), out.Close())
+	err = secret.Copy(out, in, func(line string) string { return logins(t.Stack.Redact(line)) })
+	return errors.Join(err, out.Close())
 }

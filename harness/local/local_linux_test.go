@@ -1,6 +1,9 @@
 package local_test
 
 import (
+	"context"
+	"encoding/base64"
+	"net/smtp"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,6 +27,39 @@ func TestBackend(t *testing.T) {
 		Strike:    backendtest.StrikeProcess,
 		Leftovers: backendtest.LeftProcesses,
 	})
+}
+
+func TestMailHogsLogKeepsNoLoginOnceItHasStopped(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, WithoutInngest: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
+	login := base64.StdEncoding.EncodeToString([]byte("\x00kim\x00correct-horse"))
+	send := func(subject string) {
+		auth := smtp.PlainAuth("", "kim", "correct-horse", "127.0.0.1")
+		require.NoError(t, smtp.SendMail(servers.Endpoints().SMTP, auth, "a@shop.test", []string{"b@shop.test"}, []byte("Subject: "+subject+"\r\n\r\nHello.\r\n")))
+	}
+	log := func() string {
+		text, err := os.ReadFile(filepath.Join(dir, "mailhog.log"))
+		require.NoError(t, err)
+		return string(text)
+	}
+
+	send("one")
+	require.NoError(t, servers.Stop(t.Context(), harness.MailHog))
+	require.Contains(t, log(), "AUTH PLAIN ***")
+	require.NotContains(t, log(), login)
+
+	require.NoError(t, servers.Run(t.Context(), harness.MailHog))
+	send("two")
+	require.NoError(t, servers.Kill(t.Context(), harness.MailHog))
+	require.Contains(t, log(), "Subject: one", "the rest of it stays")
+	require.Contains(t, log(), "Subject: two")
+	require.NotContains(t, log(), login)
+	left, err := filepath.Glob(filepath.Join(dir, "mailhog.log*"))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
 }
 
 // brokenInngest is a program that knows its version and nothing else.

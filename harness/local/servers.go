@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
@@ -128,7 +131,41 @@ func (srv *server) end(ctx context.Context, grace time.Duration) error {
 	if srv.process == nil {
 		return nil
 	}
-	return srv.process.Stop(ctx, grace)
+	return errors.Join(srv.process.Stop(ctx, grace), srv.redactLog())
+}
+
+// redactLog takes from MailHog's log how apps have logged in, which it writes whole. It comes after MailHog has ended: a
+// filter between it and its log makes it too slow.
+func (srv *server) redactLog() error {
+	if srv.spec.service != harness.MailHog {
+		return nil
+	}
+	err := rewrite(srv.logFile(), (*secret.Set)(nil).Lines())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // the stack's directory is its owner's
+		return fmt.Errorf("take logins out of MailHog's log, which still has them: %w", err)
+	}
+	return nil
+}
+
+// rewrite replaces a file by one whose lines have gone through redact.
+func rewrite(name string, redact func(line string) string) error {
+	from, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()                                                     // again, where it comes to that
+	to, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // for its owner alone, as the log is
+	if err != nil {
+		return err
+	}
+	err = errors.Join(secret.Copy(to, from, redact), to.Close(), from.Close())
+	if err == nil {
+		err = os.Rename(to.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(to.Name()))
+	}
+	return nil
 }
 
 func (srv *server) logFile() string {

@@ -56,6 +56,7 @@ func lines() func(string) string {
 		begins := loginBegins.MatchString(line) && !offered.MatchString(line)
 		if left > 0 && !begins {
 			left--
+			line = dialogue(line) // first, since it goes by words that what follows masks
 			line = loginGoesOn.ReplaceAllString(line, "${1}"+Mask+"${2}")
 			line = loginLogged.ReplaceAllString(line, "${1}"+Mask)
 		}

@@ -58,14 +58,15 @@ func TestText(t *testing.T) {
 func TestLogins(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"C: AUTH PLAIN AGtpbQBzZWNyZXQ=":                                                 "C: AUTH PLAIN ***",
-		"auth login a2lt":                                                                "auth login ***",
-		"250-AUTH PLAIN LOGIN\n250 OK\nMAIL FROM:<a@b.test>":                             "250-AUTH PLAIN LOGIN\n250 OK\nMAIL FROM:<a@b.test>",
-		"250 AUTH=LOGIN PLAIN":                                                           "250 AUTH=LOGIN PLAIN",
-		"Received 30 bytes: 'AUTH PLAIN AGtpbQBzZWNyZXQ=\\r\\n'":                         "Received 30 bytes: 'AUTH PLAIN ***\\r\\n'",
-		"In state 4, got command 'AUTH', args 'PLAIN AGtpbQBzZWNy'":                      "In state 4, got command 'AUTH', args 'PLAIN ***'",
-		"Got PLAIN authentication: AGtpbQBzZWNyZXQ=":                                     "Got PLAIN authentication: ***",
-		"AUTH LOGIN\n334 VXNlcm5hbWU6\na2lt\n334 UGFzc3dvcmQ6\nc2VjcmV0\n235 done\nDATA": "AUTH LOGIN\n334 VXNlcm5hbWU6\n***\n334 UGFzc3dvcmQ6\n***\n235 done\nDATA",
+		"C: AUTH PLAIN AGtpbQBzZWNyZXQ=":                                                                      "C: AUTH PLAIN ***",
+		"auth login a2lt":                                                                                     "auth login ***",
+		"250-AUTH PLAIN LOGIN\n250 OK\nMAIL FROM:<a@b.test>":                                                  "250-AUTH PLAIN LOGIN\n250 OK\nMAIL FROM:<a@b.test>",
+		"250 AUTH=LOGIN PLAIN":                                                                                "250 AUTH=LOGIN PLAIN",
+		"Received 30 bytes: 'AUTH PLAIN AGtpbQBzZWNyZXQ=\\r\\n'":                                              "Received 30 bytes: 'AUTH PLAIN ***\\r\\n'",
+		"In state 4, got command 'AUTH', args 'PLAIN AGtpbQBzZWNy'":                                           "In state 4, got command 'AUTH', args 'PLAIN ***'",
+		"Got PLAIN authentication: AGtpbQBzZWNyZXQ=":                                                          "Got PLAIN authentication: ***",
+		"AUTH LOGIN\n334 VXNlcm5hbWU6\na2lt\n334 UGFzc3dvcmQ6\nc2VjcmV0\n235 done\nDATA":                      "AUTH LOGIN\n334 VXNlcm5hbWU6\n***\n334 UGFzc3dvcmQ6\n***\n235 done\nDATA",
+		"Processing line: AUTH PLAIN AGtpbQBz\nIn state 6, got command 'AUTH', args 'PLAIN AGtpbQBz'\n235 ok": "Processing line: AUTH PLAIN ***\nIn state 6, got command '***', args '*** ***'\n235 ok",
 		"Processing line: AUTH PLAIN\nReceived 9 bytes: 'AGtpbQBz\\r\\n'\nProcessing line: AGtpbQBz\nIn state 5, got command 'AGTPBQBZ', args ''\n235 ok\nProcessing line: MAIL": "Processing line: AUTH PLAIN\nReceived 9 bytes: '***\\r\\n'\nProcessing line: ***\nIn state 5, got command '***', args ''\n235 ok\nProcessing line: MAIL",
 	}
 	for text, want := range tests {
