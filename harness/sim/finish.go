@@ -34,9 +34,9 @@ func (s *Sim) fire(t *tick) {
 	if t.over {
 		return
 	}
+	data := map[string]any{"cron": t.trigger.cron, "scheduledAt": t.due.Format(time.RFC3339), "fireAt": s.clock().UTC().Format(time.RFC3339)}
+	e := s.newInternalEvent(EventScheduled, t.due.Format(time.RFC3339), func() map[string]any { return data })
 	s.scheduleTick(t)
-	spec := t.trigger.cron
-	e := s.newInternalEvent(EventScheduled, "", func() map[string]any { return map[string]any{"cron": spec} })
 	s.events.add(e)
 	s.start(t.function, e)
 }
@@ -140,7 +140,7 @@ func finishedData(r *run) map[string]any {
 	e := r.event.materialise()
 	status := map[Status]string{Completed: "Completed", Failed: "Failed", Cancelled: "Cancelled"}[r.status]
 	data := map[string]any{
-		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{withoutEmptyUser(e.fields)},
+		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{listed(e)},
 		metadataKey: map[string]any{"status": status},
 	}
 	if e.correlation != "" {
@@ -152,9 +152,7 @@ func finishedData(r *run) map[string]any {
 			data["result"] = valueOf(r.err.body)
 		}
 	} else if r.output != nil {
-		if result := valueOf(r.output); result != nil {
-			data["result"] = result
-		}
+		data["result"] = valueOf(r.output)
 	}
 	return data
 }
@@ -168,13 +166,15 @@ func valueOf(text []byte) any {
 	return v
 }
 
-// withoutEmptyUser is how the server lists the events of a run that is over.
-func withoutEmptyUser(fields map[string]any) map[string]any {
-	if user, _ := fields["user"].(map[string]any); len(user) > 0 {
-		return fields
+// listed is how the server lists the events of a run that is over: without an empty user, and with null where one came without data.
+func listed(e *event) map[string]any {
+	fields := maps.Clone(e.fields)
+	if user, _ := fields["user"].(map[string]any); len(user) == 0 {
+		delete(fields, "user")
 	}
-	fields = maps.Clone(fields)
-	delete(fields, "user")
+	if e.bare {
+		fields["data"] = nil
+	}
 	return fields
 }
 

@@ -140,6 +140,7 @@ type cancelOn struct {
 type tick struct {
 	function *function
 	trigger  trigger
+	due      time.Time // next, in UTC, before any jitter
 	over     bool
 }
 
@@ -394,6 +395,7 @@ func (s *Sim) scheduleTick(t *tick) {
 	if at.IsZero() {
 		return // the schedule never comes again, as 30 February
 	}
+	t.due = at.UTC()
 	if t.trigger.jitter > 0 {
 		at = at.Add(time.Duration(s.rng.Int64N(int64(t.trigger.jitter))))
 	}

@@ -151,7 +151,7 @@ func (s *Sim) eventObject(e *event) map[string]any {
 		runs = append(runs, s.runObject(r))
 	}
 	return map[string]any{
-		"id": e.internal.String(), "idempotencyKey": e.id, "name": e.name, "raw": string(e.json()), "receivedAt": s.shown(e.at), "runs": runs,
+		"id": e.internal.String(), "idempotencyKey": e.id, "name": e.name, "raw": string(e.object()), "receivedAt": s.shown(e.at), "runs": runs,
 	}
 }
 

@@ -12,12 +12,22 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
 // account is what happened, without what may differ: ids, times, and the order of things that happen side by side.
 type account struct {
 	Runs   []runAccount
+	Events []eventAccount
 	Errors []string `json:",omitempty"` // of sending and registering
+}
+
+// eventAccount is an event of the scenario as a server lists it: one that was sent, or one that the server made of its runs.
+type eventAccount struct {
+	Name string
+	ID   string `json:",omitempty"` // the sender's own, or "RUN": that of the run which it tells of
+	Data any
 }
 
 type runAccount struct {
@@ -188,6 +198,7 @@ func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRe
 var (
 	ulids  = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{26}\b`)
 	uuids  = regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+	times  = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT[\d:.]+Z`)
 	ports  = regexp.MustCompile(`127\.0\.0\.1:\d+|app-\d+\.sim\.invalid`)
 	stacks = regexp.MustCompile(`(?s)stack:\n.*`)
 )
@@ -203,6 +214,8 @@ func scrub(v any) any {
 				x = 0
 			case k == "stack":
 				continue
+			case k == "_inngest":
+				x = withoutBookkeeping(x)
 			}
 			out[k] = scrub(x)
 		}
@@ -220,10 +233,26 @@ func scrub(v any) any {
 	}
 }
 
+// withoutBookkeeping leaves of what the server says to itself what a function may want to know: the rest is for its traces.
+func withoutBookkeeping(v any) any {
+	said, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := map[string]any{}
+	for _, k := range []string{"status", "fn_id", "correlation_id"} {
+		if x, ok := said[k]; ok {
+			out[k] = x
+		}
+	}
+	return out
+}
+
 func scrubText(s string) string {
 	s = stacks.ReplaceAllString(s, "stack: …")
 	s, _, _ = strings.Cut(s, "Error field set: ") // what follows is a dump of the server's own
 	s = ulids.ReplaceAllString(s, "ULID")
+	s = times.ReplaceAllString(s, "TIME")
 	s = uuids.ReplaceAllString(s, "UUID")
 	return ports.ReplaceAllString(s, "APP")
 }
@@ -251,6 +280,28 @@ func (r *recorder) account(read func(runID string) runAccount, loose bool) accou
 		return cmp.Or(cmp.Compare(x.Function, y.Function), byJSON(x, y))
 	})
 	return a
+}
+
+// events picks the scenario's own out of a server's list: those named after its app, and those that tell of its runs.
+func (r *recorder) events(app string, listed []inngestapi.ReceivedEvent) []eventAccount {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []eventAccount
+	for _, e := range listed {
+		if !strings.HasPrefix(e.Name, app+"/") && !slices.ContainsFunc(r.order, func(run string) bool { return bytes.Contains(e.Data, []byte(run)) }) {
+			continue
+		}
+		one := eventAccount{Name: e.Name, Data: scrub(decode(e.Data))}
+		switch own := scrubText(e.OwnID); {
+		case slices.Contains(r.order, e.OwnID):
+			one.ID = "RUN"
+		case own != "ULID": // which both servers draw where nobody says
+			one.ID = own
+		}
+		out = append(out, one)
+	}
+	slices.SortFunc(out, byJSON)
+	return out
 }
 
 func byJSON[T any](a, b T) int {

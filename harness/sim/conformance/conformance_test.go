@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
@@ -28,7 +30,7 @@ type scenario struct {
 	checkpoint *checkpoint.Config
 	// raw is an app without the SDK; build is not used then.
 	raw func(p *play) *rawApp
-	// differs names the entry in docs/sim.md by which the two are known to differ. They must, then.
+	// differs names the entry in docs/sim.md by which the two are known to differ: as testdata has it, and in nothing else.
 	differs string
 }
 
@@ -38,18 +40,28 @@ func TestConformance(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
-			real := perform(t, sc, newRealWorld(t))
-			simulated := perform(t, sc, newSimWorld(t))
-			diff := cmp.Diff(real, simulated)
+			onServer := perform(t, sc, newRealWorld(t))
+			onSim := perform(t, sc, newSimWorld(t))
 			if sc.differs == "" {
-				require.Empty(t, diff, "the real server (-) and sim (+) differ")
-				require.Len(t, real.Runs, sc.runs, "runs on the real server")
+				require.Empty(t, cmp.Diff(onServer, onSim), "the real server (-) and sim (+) differ")
+				require.Len(t, onServer.Runs, sc.runs, "runs on the real server")
 				return
 			}
-			require.NotEmpty(t, diff, "docs/sim.md says that they differ (%s), and they no longer do: take it out there", sc.differs)
+			found := difference(onServer, onSim)
+			require.NotEmpty(t, found, "docs/sim.md says that they differ (%s), and they no longer do: take it out there", sc.differs)
+			if *update {
+				require.NoError(t, os.WriteFile(differenceFile(sc), []byte(found), 0o644))
+			}
+			expected, err := os.ReadFile(differenceFile(sc))
+			require.NoError(t, err)
+			require.Empty(t, cmp.Diff(string(expected), found), "they differ, and otherwise than they did (%s)", sc.differs)
 		})
 	}
 }
+
+var update = flag.Bool("update", false, "write down how the servers differ where they are known to")
+
+func differenceFile(sc scenario) string { return filepath.Join("testdata", sc.name+".txt") }
 
 func perform(t *testing.T, sc scenario, w world) account {
 	p := &play{t: t, w: w, app: sc.name}
@@ -76,6 +88,7 @@ func perform(t *testing.T, sc scenario, w world) account {
 		w.finish(p.rec, sc.runs)
 	}
 	a := p.rec.account(w.read, sc.loose)
+	a.Events = p.rec.events(p.app, w.events(p.rec))
 	a.Errors = p.errs
 	return a
 }
@@ -94,6 +107,15 @@ func TestKnownDifferences(t *testing.T) {
 			played = append(played, sc.differs)
 		}
 	}
+	files, err := filepath.Glob(differenceFile(scenario{name: "*"}))
+	require.NoError(t, err)
+	var expected []string
+	for _, sc := range scenarios {
+		if sc.differs != "" {
+			expected = append(expected, differenceFile(sc))
+		}
+	}
+	require.ElementsMatch(t, expected, files, "testdata has the expected differences, and no others")
 	require.ElementsMatch(t, listed, played, "docs/sim.md lists the differences that scenarios show, and no others")
 }
 

@@ -18,7 +18,7 @@ type rawApp struct {
 	answer func(call int, w http.ResponseWriter, r *http.Request)
 	// retries of its one function; 0 is none.
 	retries int
-	// functions overrides how many functions of one id it has.
+	// twice has it register its function twice, under one id.
 	twice bool
 
 	mu    sync.Mutex

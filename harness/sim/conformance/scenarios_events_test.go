@@ -117,7 +117,7 @@ var eventScenarios = []scenario{
 	{name: "wait-times-out", runs: 1, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", time.Second)) }},
 	{name: "wait-comes-too-early", runs: 1, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", 2*time.Second)) },
 		act: func(p *play) { p.send("reply", data{}); p.settle(0); p.send("go", data{}) }},
-	{name: "wait-bad-expression", runs: 1, build: func(p *play) {
+	{name: "wait-bad-expression", runs: 1, differs: "failure-of-the-protocol", build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(1)}, waitFor(p.ev("reply"), "async.data.order ==", time.Minute))
 	}},
 	{name: "waits-of-two-runs", runs: 2, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", time.Minute)) },
@@ -146,7 +146,7 @@ var eventScenarios = []scenario{
 		})
 		p.on("never", opts{ID: "g", Retries: retries(0)}, func(c ctx, in input) (any, error) { return nil, fmt.Errorf("g is out") })
 	}},
-	{name: "invoke-nobody", runs: 1, build: func(p *play) {
+	{name: "invoke-nobody", runs: 1, differs: "invoke-nobody-event", build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(1)}, func(c ctx, in input) (any, error) {
 			return step.Invoke[map[string]any](c, "call", step.InvokeOpts{FunctionId: p.app + "-nobody"})
 		})
@@ -210,20 +210,20 @@ var eventScenarios = []scenario{
 	{name: "raw-fails", runs: 1, raw: says(said{500, `{"name":"E","message":"m"}`, nil})},
 	{name: "raw-no-retry", runs: 1, raw: says(said{400, `{"message":"m"}`, http.Header{"X-Inngest-No-Retry": {"true"}}})},
 	{name: "raw-client-error", runs: 1, raw: says(said{404, `not here`, nil})},
-	{name: "raw-not-an-sdk", runs: 1, raw: says(said{200, `{}`, http.Header{"X-Inngest-Sdk": nil}})},
-	{name: "raw-proxy-error", runs: 1, raw: says(said{502, `<html>`, http.Header{"X-Inngest-Sdk": nil}})},
-	{name: "raw-garbage", runs: 1, raw: says(said{206, `garbage`, nil})},
-	{name: "raw-empty", runs: 1, raw: says(said{206, ``, nil})},
-	{name: "raw-unknown-opcode", runs: 1, raw: says(said{206, `[{"op":"Dance","id":"x"}]`, nil})},
-	{name: "raw-null-opcode", runs: 1, raw: says(said{206, `[null]`, nil})},
-	{name: "raw-error-without-error", runs: 1, raw: says(said{206, `[{"op":"StepError","id":"x"}]`, nil})},
+	{name: "raw-not-an-sdk", runs: 1, differs: "failure-of-the-protocol", raw: says(said{200, `{}`, http.Header{"X-Inngest-Sdk": nil}})},
+	{name: "raw-proxy-error", runs: 1, differs: "failure-of-the-protocol", raw: says(said{502, `<html>`, http.Header{"X-Inngest-Sdk": nil}})},
+	{name: "raw-garbage", runs: 1, differs: "failure-of-the-protocol", raw: says(said{206, `garbage`, nil})},
+	{name: "raw-empty", runs: 1, differs: "failure-of-the-protocol", raw: says(said{206, ``, nil})},
+	{name: "raw-unknown-opcode", runs: 1, differs: "failure-of-the-protocol", raw: says(said{206, `[{"op":"Dance","id":"x"}]`, nil})},
+	{name: "raw-null-opcode", runs: 1, differs: "failure-of-the-protocol", raw: says(said{206, `[null]`, nil})},
+	{name: "raw-error-without-error", runs: 1, differs: "failure-of-the-protocol", raw: says(said{206, `[{"op":"StepError","id":"x"}]`, nil})},
 	{name: "raw-no-ops-then-done", runs: 1, raw: says(said{206, `[]`, nil}, said{200, `2`, nil})},
 	{name: "raw-same-step-twice", runs: 1, stuck: true, differs: "repeated-step-output", raw: says(
 		said{206, `[{"op":"StepRun","id":"aa","name":"a","data":1}]`, nil}, said{206, `[{"op":"StepRun","id":"aa","name":"a","data":2}]`, nil}, said{200, `3`, nil})},
 	{name: "raw-changing-ids", runs: 1, raw: says(
 		said{206, `[{"op":"StepRun","id":"aa","name":"a","data":1}]`, nil}, said{206, `[{"op":"StepRun","id":"bb","name":"b","data":2}]`, nil}, said{200, `3`, nil})},
 	{name: "raw-retry-after", runs: 1, raw: says(said{500, `{"message":"m"}`, http.Header{"Retry-After": {"1"}}}, said{200, `1`, nil})},
-	{name: "raw-panics", runs: 1, raw: func(p *play) *rawApp {
+	{name: "raw-panics", runs: 1, differs: "failure-of-the-protocol", raw: func(p *play) *rawApp {
 		return &rawApp{p: p, retries: 1, answer: func(int, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }}
 	}},
 	{name: "raw-duplicate-function", runs: 1, differs: "duplicate-function", raw: func(p *play) *rawApp {

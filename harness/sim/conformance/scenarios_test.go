@@ -115,7 +115,7 @@ var scenarios = append([]scenario{
 			return "up", nil
 		})
 	}},
-	{name: "sleep-too-long", runs: 1, build: func(p *play) {
+	{name: "sleep-too-long", runs: 1, differs: "failure-of-the-protocol", build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(0)}, func(c ctx, in input) (any, error) {
 			step.Sleep(c, "nap", 400*24*time.Hour)
 			return "up", nil
@@ -277,7 +277,7 @@ var scenarios = append([]scenario{
 			return len(s), err
 		})
 	}},
-	{name: "too-big-output", runs: 1, build: func(p *play) {
+	{name: "too-big-output", runs: 1, differs: "failure-of-the-protocol", build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(1)}, func(c ctx, in input) (any, error) {
 			s, err := step.Run(c, "a", func(context.Context) (string, error) { return strings.Repeat("x", 5<<20), nil })
 			return len(s), err

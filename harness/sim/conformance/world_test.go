@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,9 +59,12 @@ func TestMain(m *testing.M) {
 func withServer(run func() int) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	bin, err := toolchain.Ensure(ctx, toolchain.Inngest, toolchain.Options{})
+	bin, err := toolchain.Ensure(ctx, toolchain.Inngest, toolchain.Options{LookupEnv: pinnedOnly})
 	if err != nil {
 		return 1, err
+	}
+	if bin.Version != toolchain.Pinned(toolchain.Inngest) {
+		return 1, fmt.Errorf("the real server is %s, and sim is held to %s", bin.Version, toolchain.Pinned(toolchain.Inngest))
 	}
 	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {
@@ -102,6 +107,18 @@ func withServer(run func() int) (code int, err error) {
 	}
 }
 
+// pinnedOnly keeps another version of the server from being taken, such as a newer one that is installed.
+func pinnedOnly(variable string) (string, bool) {
+	switch variable {
+	case "HARNESS_IGNORE_INSTALLED":
+		return "1", true
+	case "INNGEST_BIN":
+		return "", false
+	default:
+		return os.LookupEnv(variable)
+	}
+}
+
 // world is a server with an app on it.
 type world interface {
 	// url is where the app finds the server.
@@ -113,27 +130,35 @@ type world interface {
 	// finish waits until n runs are over and nothing is left to do.
 	finish(r *recorder, n int)
 	read(runID string) runAccount
+	// events are all that the server has received and made since the scenario began, and maybe more.
+	events(r *recorder) []inngestapi.ReceivedEvent
 }
 
 type simWorld struct {
-	t   testing.TB
-	s   *sim.Sim
-	srv *httptest.Server
-	api *inngestapi.Client
+	t     testing.TB
+	began time.Time
+	s     *sim.Sim
+	srv   *httptest.Server
+	api   *inngestapi.Client
 }
 
 func newSimWorld(t testing.TB) *simWorld {
+	began := time.Now()
 	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: 10 * time.Second})
 	srv := httptest.NewServer(s.Handler())
 	api := inngestapi.New(srv.URL, inngestapi.Options{})
 	t.Cleanup(func() { api.Close(); srv.Close(); require.NoError(t, s.Close()) })
-	return &simWorld{t, s, srv, api}
+	return &simWorld{t, began, s, srv, api}
 }
 
 func (w *simWorld) url() string                     { return w.srv.URL }
 func (w *simWorld) register(app http.Handler) error { return w.s.Serve(w.t.Context(), app) }
 func (w *simWorld) settle(*recorder, int)           { require.NoError(w.t, w.s.Settle(w.t.Context())) }
 func (w *simWorld) read(id string) runAccount       { return readRun(w.t, w.api, id) }
+
+func (w *simWorld) events(*recorder) []inngestapi.ReceivedEvent {
+	return readEvents(w.t, w.api, w.began)
+}
 
 func (w *simWorld) finish(_ *recorder, n int) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
@@ -142,14 +167,15 @@ func (w *simWorld) finish(_ *recorder, n int) {
 }
 
 type realWorld struct {
-	t   testing.TB
-	api *inngestapi.Client
+	t     testing.TB
+	began time.Time
+	api   *inngestapi.Client
 }
 
 func newRealWorld(t testing.TB) *realWorld {
 	api := inngestapi.New(realURL, inngestapi.Options{})
 	t.Cleanup(api.Close)
-	return &realWorld{t, api}
+	return &realWorld{t, time.Now(), api}
 }
 
 func (w *realWorld) url() string { return realURL }
@@ -195,6 +221,35 @@ func (w *realWorld) wait(r *recorder, n, calls int) {
 	}
 }
 
+// events waits until the server has told of the end of each run, which it does shortly after, and lists no more than before.
+// Of some runs it never tells.
+func (w *realWorld) events(r *recorder) []inngestapi.ReceivedEvent {
+	_, _, runs := r.quiet()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var listed []inngestapi.ReceivedEvent
+	for began, before := time.Now(), -1; time.Since(began) < 2*calm; <-tick.C {
+		listed = readEvents(w.t, w.api, w.began)
+		own := len(r.events("", listed))
+		told := !slices.ContainsFunc(runs, func(run string) bool { return !slices.ContainsFunc(listed, tellsOf(run)) })
+		if told && own == before {
+			break
+		}
+		before = own
+	}
+	return listed
+}
+
+// tellsOf returns whether an event says that the run is over.
+func tellsOf(run string) func(inngestapi.ReceivedEvent) bool {
+	return func(e inngestapi.ReceivedEvent) bool {
+		var said struct {
+			RunID string `json:"run_id"`
+		}
+		return e.Name == sim.EventFunctionFinished && json.Unmarshal(e.Data, &said) == nil && said.RunID == run
+	}
+}
+
 // read waits for the output, which the server may show later than the status. A function that returns null has none.
 func (w *realWorld) read(id string) runAccount {
 	var run runAccount
@@ -229,6 +284,12 @@ func readRun(t testing.TB, api *inngestapi.Client, id string) runAccount {
 		out.Steps = append(out.Steps, step)
 	}
 	return out
+}
+
+func readEvents(t testing.TB, api *inngestapi.Client, since time.Time) []inngestapi.ReceivedEvent {
+	listed, err := api.Events(t.Context(), inngestapi.EventFilter{Since: since, Internal: true})
+	require.NoError(t, err)
+	return listed
 }
 
 // play is a scenario being played.

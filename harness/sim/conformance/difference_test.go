@@ -1,0 +1,66 @@
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// difference lists the values that only one of two accounts has, those of the first after "-", of the second after "+".
+func difference(onServer, onSim account) string {
+	first, second := values(onServer), values(onSim)
+	var b strings.Builder
+	only := func(sign string, of, other []string) {
+		for _, line := range of {
+			if !slices.Contains(other, line) {
+				fmt.Fprintln(&b, sign, line)
+			}
+		}
+	}
+	only("-", first, second)
+	only("+", second, first)
+	return b.String()
+}
+
+// values lists what an account holds, each value after the way to it, in the order of the ways.
+func values(a account) []string {
+	text, _ := json.Marshal(a) // accounts are made of JSON
+	var v any
+	_ = json.Unmarshal(text, &v)
+	var out []string
+	var walk func(way string, v any)
+	walk = func(way string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for k, x := range v {
+				walk(way+"."+k, x)
+			}
+		case []any:
+			for i, x := range v {
+				walk(fmt.Sprintf("%s[%d]", way, i), x)
+			}
+		default:
+			text, _ := json.Marshal(v)
+			out = append(out, strings.TrimPrefix(way, ".")+": "+string(text))
+		}
+	}
+	walk("", v)
+	slices.Sort(out)
+	return out
+}
+
+func TestDifference(t *testing.T) {
+	t.Parallel()
+	one := account{Runs: []runAccount{{Function: "f", Status: "COMPLETED", Output: map[string]any{"a": []any{1, "x"}}}}}
+	other := account{Runs: []runAccount{{Function: "f", Status: "FAILED", Output: map[string]any{"a": []any{2, "x"}}}}}
+	require.Empty(t, difference(one, one))
+	require.Equal(t, `- Runs[0].Output.a[0]: 1
+- Runs[0].Status: "COMPLETED"
++ Runs[0].Output.a[0]: 2
++ Runs[0].Status: "FAILED"
+`, difference(one, other))
+}
