@@ -291,11 +291,10 @@ func (s *servers) Close(ctx context.Context) error {
 		var g errgroup.Group
 		for _, srv := range s.all {
 			g.Go(func() error {
-				err := srv.end(ctx, grace)
 				srv.Lock()
-				srv.Freed = true
+				srv.Freed = true // first, so that nobody starts it again behind its end
 				srv.Unlock()
-				return err
+				return srv.end(ctx, grace)
 			})
 		}
 		s.closed = g.Wait()
