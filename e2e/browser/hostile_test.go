@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -42,19 +43,35 @@ var hostile = map[string]string{
 	"svg picture":       `<img src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='CANARY/svg.png'/><script>top.pwned=1</script></svg>">`,
 }
 
-// canary notes who calls at it.
+// control is a page of the canary's own, which calls at it and says so once it was answered.
+const control = "/control"
+
+// canary notes who calls at it, its own page aside.
 type canary struct {
 	*httptest.Server
-	mu    sync.Mutex
-	calls []string
+	called chan struct{} // has something after a call
+	mu     sync.Mutex
+	calls  []string
 }
 
 func newCanary(t testing.TB) *canary {
-	c := &canary{}
-	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	c := &canary{called: make(chan struct{}, 1)}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case control:
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte(`<link rel=icon href="data:,"><script>fetch('/beacon').then(() => window.called = true)</script>`))
+			return
+		case "/beacon":
+			return
+		}
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.calls = append(c.calls, r.Method+" "+r.URL.Path)
+		c.mu.Unlock()
+		select {
+		case c.called <- struct{}{}:
+		default:
+		}
 	}))
 	t.Cleanup(c.Close)
 	return c
@@ -86,7 +103,7 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 			d.do(chromedp.Navigate(url))
 			// Where it covers everything with a link or a button, a person touches it.
 			d.touch(".mv iframe")
-			d.until(`document.readyState === 'complete'`)
+			d.settle(bird)
 			require.Nil(t, eval[any](d, `window.pwned ?? null`), name)
 			require.Equal(t, url, eval[string](d, `location.href`), "%s leads away", name)
 			// Each way of looking at it.
@@ -99,8 +116,9 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 			})()`)
 			// Its document in a tab of its own.
 			d.do(chromedp.Navigate(url + "/document"))
-			d.until(`document.readyState === 'complete'`)
+			d.settle(bird)
 			require.Nil(t, eval[any](d, `window.pwned ?? null`), name)
+			require.Equal(t, url+"/document", eval[string](d, `location.href`), "%s leads away", name)
 		}
 		// The board shows their subjects.
 		d.openBoard()
@@ -116,20 +134,54 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 	})
 }
 
+// harmless are those of the hostile emails that do nothing in this browser even where nobody takes precautions: they are
+// for what others, or a mistake of the dashboard's, would make of them.
+var harmless = map[string]string{
+	"refresh late": "it follows no refresh to a script",
+	"svg picture":  "a picture runs no script and loads no file",
+	"mutation":     "its parser leaves the title as it is; what is written out and parsed again may not",
+}
+
+// Without the dashboard's precautions the same emails do act: the test above can fail.
 func TestTheCanarySings(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		// Without the dashboard's precautions the same emails do call: the test above can fail.
 		d := newDesk(t, 1180, 900)
-		bird := newCanary(t)
-		bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			_, _ = w.Write([]byte(strings.ReplaceAll(hostile["script"]+hostile["picture"], "CANARY", bird.URL)))
-		}))
-		t.Cleanup(bare.Close)
-		d.do(chromedp.Navigate(bare.URL))
-		d.until(`window.pwned === 1 && document.readyState === 'complete'`)
-		require.Contains(t, bird.heard(), "GET /pixel.png")
+		for name, body := range hostile {
+			bird := newCanary(t)
+			// What a payload does to the page it is a call at the canary, too.
+			page := "<!doctype html><script>Object.defineProperty(window, 'pwned', {set() { fetch('CANARY/pwned', {mode: 'no-cors'}) }})</script>" + body
+			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = w.Write([]byte(strings.ReplaceAll(page, "CANARY", bird.URL)))
+			}))
+			t.Cleanup(bare.Close)
+			_ = chromedp.Do(d.tab, chromedp.Navigate(bare.URL)) // it may lead away before it is there
+			_ = chromedp.Do(d.tab, chromedp.MouseClickXY(400, 300))
+			if harmless[name] != "" {
+				d.settle(bird)
+				require.Empty(t, bird.heard(), "%s is not as harmless as is said", name)
+				continue
+			}
+			select {
+			case <-bird.called:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s does nothing even without precautions, so that it proves nothing", name)
+			}
+		}
 	})
+}
+
+// settle waits until what the page has begun has had its turn: it has been drawn twice, and a tab that was opened after
+// it has called at the canary, by the network that all tabs share.
+func (d *desk) settle(bird *canary) {
+	d.Helper()
+	d.until(`document.readyState === 'complete'`)
+	eval[bool](d, `(async () => { for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame); return true })()`)
+	ctx, cancel := chromedp.NewContext(d.tab)
+	defer cancel()
+	require.NoError(d, chromedp.Do(ctx, chromedp.Navigate(bird.URL+control)))
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool](`window.called === true`, chromedp.WithPollingTimeout(patience)))
+	require.NoError(d, err, "the canary does not sing")
 }
 
 // watch notes everything that the browser loads from now on. What its policy refuses it names as a request too, but
