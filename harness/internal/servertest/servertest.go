@@ -12,15 +12,14 @@ package servertest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
@@ -51,7 +50,13 @@ func MailHog(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	web, smtp := addr(ports[0]), addr(ports[1])
-	s := &Server{URL: "http://" + web, SMTP: smtp, ready: answers("http://" + web + "/api/v2/messages?limit=1")}
+	s := &Server{URL: "http://" + web, SMTP: smtp}
+	s.ready = func(ctx context.Context) error { // it opens its two ports in no certain order
+		if err := endpoint.MailHog(ctx, s.URL); err != nil {
+			return err
+		}
+		return endpoint.SMTP(ctx, smtp)
+	}
 	return s, s.start(ctx, proc.Spec{
 		Name: "mailhog", Path: path,
 		Args: []string{"-api-bind-addr", web, "-ui-bind-addr", web, "-smtp-bind-addr", smtp},
@@ -109,25 +114,6 @@ func (s *Server) Run(ctx context.Context) error {
 	return p.WaitReady(ctx, s.ready)
 }
 
-// answers is a probe that asks for a page.
-func answers(url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answered %s", url, resp.Status)
-		}
-		return nil
-	}
-}
-
 // Kill ends the server at once.
 func (s *Server) Kill() error { return s.p.Kill() }
 
@@ -141,6 +127,5 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.p != nil {
 		err = s.p.Stop(ctx, grace)
 	}
-	http.DefaultClient.CloseIdleConnections() // those of the readiness checks
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
