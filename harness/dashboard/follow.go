@@ -66,7 +66,12 @@ func (d *Dashboard) follow() *follower {
 // sent shows an event that the dashboard itself has sent, before the server does.
 func (f *follower) sent(id string, e harness.Event) {
 	data, _ := json.Marshal(e.Data) // it has been encoded before, to be sent
-	if f.board.event(id, e.ID, e.Name, data, time.Now()) {
+	f.event(id, e.ID, e.Name, data, time.Now())
+}
+
+// event shows an event, with the secrets of the app left out as on its own page, and has it traced when it is new.
+func (f *follower) event(id, own, name string, data json.RawMessage, at time.Time) {
+	if f.board.event(id, own, name, json.RawMessage(f.stack.Redact(string(data))), at) {
 		f.queue.news(id)
 	}
 }
@@ -100,8 +105,8 @@ func (f *follower) crossed(c tap.Crossing) {
 	switch {
 	case c.Dispatch != nil && c.Over():
 		for _, e := range c.Dispatch.Events {
-			if e.ServerID != "" && f.board.event(e.ServerID, e.ID, e.Name, e.Data, c.Ended) {
-				f.queue.news(e.ServerID)
+			if e.ServerID != "" {
+				f.event(e.ServerID, e.ID, e.Name, e.Data, c.Ended)
 			}
 		}
 		return
@@ -147,9 +152,7 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 		if err == nil {
 			// The oldest first, so that the newest is traced first and stands on top.
 			for _, e := range slices.Backward(events) {
-				if f.board.event(e.ID, e.OwnID, e.Name, e.Data, e.Received) {
-					f.queue.news(e.ID)
-				}
+				f.event(e.ID, e.OwnID, e.Name, e.Data, e.Received)
 				if from := e.Received.Add(-inngestapi.VisibleWithin); !more && from.After(since) {
 					since = from
 				}
