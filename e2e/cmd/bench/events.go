@@ -60,20 +60,29 @@ func (b *bed) request(ctx context.Context) (app.Request, error) {
 	return r, b.store.CreateRequest(ctx, r)
 }
 
+// newPair starts one stack with taps and one without, which done closes.
+func newPair(ctx context.Context) (tapped, plain *bed, done func(), err error) {
+	if tapped, err = newBed(ctx, local.New(local.Options{}), harness.Options{}); err != nil {
+		return nil, nil, nil, err
+	}
+	if plain, err = newBed(ctx, local.New(local.Options{}), harness.Options{WithoutTaps: true}); err != nil {
+		return nil, nil, nil, errors.Join(err, tapped.close(context.WithoutCancel(ctx)))
+	}
+	return tapped, plain, func() {
+		_ = plain.close(context.WithoutCancel(ctx))
+		_ = tapped.close(context.WithoutCancel(ctx))
+	}, nil
+}
+
 // benchEvents measures the time from sending an event to seeing its email: through the harness (its client, its
 // inbox, the taps in between) and, in turns, on a stack without taps by a bare HTTP call and MailHog's own push. On the
 // first it also measures how long a verdict takes once the email is there and the run has ended.
 func benchEvents(ctx context.Context, n int) ([]figure, error) {
-	tapped, err := newBed(ctx, local.New(local.Options{}), harness.Options{})
+	tapped, plain, done, err := newPair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer tapped.close(context.WithoutCancel(ctx))
-	plain, err := newBed(ctx, local.New(local.Options{}), harness.Options{WithoutTaps: true})
-	if err != nil {
-		return nil, err
-	}
-	defer plain.close(context.WithoutCancel(ctx))
+	defer done()
 	push, err := listen(ctx, plain.stack.Endpoints().MailHog)
 	if err != nil {
 		return nil, err

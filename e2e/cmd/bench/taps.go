@@ -4,24 +4,16 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
 // benchTaps measures what the taps alone cost: the same event, through the same client and inbox, on a stack with taps and
 // on one without, in turns.
 func benchTaps(ctx context.Context, n int) ([]figure, error) {
-	tapped, err := newBed(ctx, local.New(local.Options{}), harness.Options{})
+	tapped, plain, done, err := newPair(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer tapped.close(context.WithoutCancel(ctx))
-	plain, err := newBed(ctx, local.New(local.Options{}), harness.Options{WithoutTaps: true})
-	if err != nil {
-		return nil, err
-	}
-	defer plain.close(context.WithoutCancel(ctx))
+	defer done()
 
 	var with, without []time.Duration
 	for i := range n {
