@@ -75,8 +75,8 @@ func (r *reader) post(path string, form url.Values) (status int, said map[string
 
 // line is a row as the page gets it.
 type line struct {
-	ID, Name, State, Note string
-	Runs                  []struct {
+	ID, Name, State, Note, Data string
+	Runs                        []struct {
 		ID, Fn, State string
 		Steps         []struct{ ID, State string }
 	}
@@ -265,6 +265,10 @@ func TestAnEmailIsShownWithoutSecretsEverywhere(t *testing.T) {
 		require.NoError(t, err)
 		row := r.follow(func(l line) bool { return len(l.Mail) > 0 && l.Mail[0].ID == m.ID })
 		require.Equal(t, "Key ***", row.Name)
+		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": to, "key": key}})
+		row = r.follow(func(l line) bool { return l.ID == id })
+		require.Contains(t, row.Data, "***")
+		require.NotContains(t, row.Data, key)
 		page := r.get("/mail/" + m.ID).body
 		require.Contains(t, page, "Key ***")
 		require.NotContains(t, page, key)
