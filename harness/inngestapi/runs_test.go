@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -341,7 +342,7 @@ func traceEveryKind(t *testing.T, a *app) {
 
 // requireOrder checks what the times of a trace must be like.
 func requireOrder(t *testing.T, r inngestapi.Run, trace inngestapi.RunTrace) {
-	const slack = 50 * time.Millisecond // the server and the SDK look at their clocks at different moments
+	const slack = 5 * time.Second // the server and the SDK look at their clocks at different moments, on a busy machine far apart
 	within := func(what string, from, to, outerFrom, outerTo time.Time) {
 		t.Helper()
 		require.False(t, from.IsZero() || to.IsZero(), "%s has times", what)
@@ -415,5 +416,30 @@ func TestTraceOfOddSpans(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tc.want, summary(trace))
 		})
+	}
+}
+
+// The server shows what began in the same millisecond in any order; the end tells what came first.
+func TestTraceOrdersTiesByTheirEnd(t *testing.T) {
+	t.Parallel()
+	const at = "2026-01-01T00:00:00."
+	spanOf := func(id, start, end string) string {
+		return fmt.Sprintf(`{"name":%q,"status":"COMPLETED","stepId":%q,"stepOp":"RUN","startedAt":"%s%sZ","endedAt":"%s%sZ"}`, id, id, at, start, at, end)
+	}
+	waiting := `{"name":"waits","status":"RUNNING","stepId":"waits","stepOp":"RUN","startedAt":"` + at + `001Z"}`
+	spans := []string{waiting, spanOf("late", "001", "900"), spanOf("early", "001", "002"), spanOf("before", "000", "950")}
+	for range len(spans) {
+		spans = append(spans[1:], spans[0])
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"data":{"rootSpan":{"name":"Run","status":"RUNNING","children":[%s]}}}`, strings.Join(spans, ","))
+		}))
+		trace, err := newClient(t, s.URL).Trace(limit(t), "01RUN")
+		s.Close()
+		require.NoError(t, err)
+		var ids []string
+		for _, step := range trace.Steps {
+			ids = append(ids, step.ID)
+		}
+		require.Equal(t, []string{"before", "early", "late", "waits"}, ids)
 	}
 }

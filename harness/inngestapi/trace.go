@@ -15,7 +15,7 @@ import (
 // RunTrace is what happened within a run.
 type RunTrace struct {
 	// Steps are in the order in which they began. The server's clock has milliseconds: of those that began in the same
-	// one, any may be first.
+	// one, the first is the one that ended first, and where that is the same one too, any may be first.
 	Steps []Step
 	// Outside are the tries of the function's own code, outside its steps: the last one, which returns, and those that
 	// failed by themselves or never reached the app.
@@ -130,8 +130,19 @@ func readTrace(root span) RunTrace {
 	for _, id := range ids {
 		trace.Steps = append(trace.Steps, steps[id].step(id, status(root.Status)))
 	}
-	slices.SortStableFunc(trace.Steps, func(a, b Step) int { return a.Started.Compare(b.Started) })
+	slices.SortStableFunc(trace.Steps, inOrder)
 	return trace
+}
+
+// inOrder compares steps by their begin, then by their end. One that has not ended is the later.
+func inOrder(a, b Step) int {
+	if byStart := a.Started.Compare(b.Started); byStart != 0 || a.Ended.Equal(b.Ended) {
+		return byStart
+	}
+	if a.Ended.IsZero() || !b.Ended.IsZero() && b.Ended.Before(a.Ended) {
+		return 1
+	}
+	return -1
 }
 
 // step is what the spans of one step amount to.

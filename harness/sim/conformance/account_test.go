@@ -45,6 +45,8 @@ type stepAccount struct {
 	Output         any    `json:",omitempty"`
 	Error          string `json:",omitempty"`
 	Attempts       []string
+
+	began, ended time.Time // in the server's milliseconds; not compared
 }
 
 // callAccount is one call to the app and its answer, as seen by the app.
@@ -277,9 +279,35 @@ func (r *recorder) account(read func(runID string) runAccount, loose bool) accou
 		a.Runs = append(a.Runs, one)
 	}
 	slices.SortStableFunc(a.Runs, func(x, y runAccount) int {
-		return cmp.Or(cmp.Compare(x.Function, y.Function), byJSON(x, y))
+		return cmp.Or(cmp.Compare(x.Function, y.Function), byJSON(x.unordered(), y.unordered()))
 	})
 	return a
+}
+
+// unordered is the run with its steps in an order that does not depend on when they began.
+func (r runAccount) unordered() runAccount {
+	r.Steps = slices.Clone(r.Steps)
+	slices.SortFunc(r.Steps, byJSON)
+	return r
+}
+
+// orderTies puts the steps of the real server that began and ended in the same millisecond of its clock, and of which it
+// shows any first, into the order in which sim has them.
+func orderTies(onServer, onSim account) {
+	for i := range min(len(onServer.Runs), len(onSim.Runs)) {
+		steps, wanted := onServer.Runs[i].Steps, onSim.Runs[i].Steps
+		place := func(s stepAccount) int {
+			return slices.IndexFunc(wanted, func(w stepAccount) bool { return byJSON(w, s) == 0 })
+		}
+		for first := 0; first < len(steps); {
+			last := first + 1
+			for last < len(steps) && steps[last].began.Equal(steps[first].began) && steps[last].ended.Equal(steps[first].ended) {
+				last++
+			}
+			slices.SortStableFunc(steps[first:last], func(a, b stepAccount) int { return cmp.Compare(place(a), place(b)) })
+			first = last
+		}
+	}
 }
 
 // events picks the scenario's own out of a server's list: those named after its app, and those that tell of its runs.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -63,4 +64,25 @@ func TestDifference(t *testing.T) {
 + Runs[0].Output.a[0]: 2
 + Runs[0].Status: "FAILED"
 `, difference(one, other))
+}
+
+func TestOrderTies(t *testing.T) {
+	t.Parallel()
+	of := func(steps ...stepAccount) account { return account{Runs: []runAccount{{Steps: steps}}} }
+	at := func(id string, ms int) stepAccount { return stepAccount{ID: id, began: time.UnixMilli(int64(ms))} }
+	onSim := of(at("a", 0), at("b", 0), at("c", 0))
+	ids := func(a account) (ids []string) {
+		for _, s := range a.Runs[0].Steps {
+			ids = append(ids, s.ID)
+		}
+		return ids
+	}
+	tied := of(at("c", 1), at("b", 1), at("a", 1))
+	orderTies(tied, onSim)
+	require.Equal(t, []string{"a", "b", "c"}, ids(tied))
+	wrong := of(at("b", 1), at("a", 2), at("c", 2))
+	orderTies(wrong, onSim)
+	require.Equal(t, []string{"b", "a", "c"}, ids(wrong), "what the clock tells apart stays as it was")
+	orderTies(of(), onSim)
+	orderTies(account{}, onSim)
 }
