@@ -5,6 +5,9 @@
 //	go run ./e2e/cmd/soak -n 3 -load busy fewer, and only with load
 //	go run ./e2e/cmd/soak ./e2e           of one package
 //
+// Where no package is named it runs those of e2e whose tests send events. It leaves out e2e/workspace, which tests the
+// documents and the Makefile and builds more than it tests, and the commands.
+//
 // It is run at the root of the workspace. It exits with 1 when a round failed, or when it was interrupted; what a failed
 // round printed is kept.
 package main
@@ -147,7 +150,7 @@ func compile(ctx context.Context, dir string, o options) ([]suite, error) {
 	var suites []suite
 	for line := range strings.Lines(string(out)) {
 		pkg, where, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		if pkg == "" || len(o.packages) == 0 && strings.Contains(pkg, "/cmd/") {
+		if pkg == "" || len(o.packages) == 0 && (strings.Contains(pkg, "/cmd/") || path.Base(pkg) == "workspace") {
 			continue
 		}
 		s := suite{filepath.Join(dir, fmt.Sprintf("%d-%s.test", len(suites), filepath.Base(pkg))), where, pkg}
