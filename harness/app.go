@@ -93,49 +93,57 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 }
 
 func (s *Stack) runApp(ctx context.Context, make func(Env) runner) error {
-	ctx, done, err := s.change(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if s.current() != nil {
-		return errors.New("this stack runs an app already: stop that one, or start a stack of its own")
-	}
-	a, err := s.startIncarnation(ctx, make)
-	if err != nil {
-		return err
-	}
-	if err := s.sync(ctx, a.env); err != nil {
-		s.install(nil)
-		return errors.Join(err, a.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
-	}
-	return nil
+	return s.change(ctx, func(ctx context.Context, running *app) error {
+		if running != nil {
+			return errors.New("this stack runs an app already: stop that one, or start a stack of its own")
+		}
+		a, err := s.startIncarnation(ctx, make)
+		if err != nil {
+			return err
+		}
+		if err := s.syncStarted(ctx, a); err != nil {
+			s.install(nil)
+			return errors.Join(err, a.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
+		}
+		return nil
+	})
 }
 
-// errClosed is the answer to whoever wants to change the app of a stack that is closed, or being closed.
-var errClosed = errors.New("this stack is closed: start another")
+var (
+	// errClosed is the answer to whoever wants to change the app of a stack that is closed, or being closed.
+	errClosed = errors.New("this stack is closed: start another")
+	errNoApp  = errors.New("the stack runs no app: start one with RunHandler or RunCommand")
+)
 
-// change begins a change of the app, of which there is one at a time, and done ends it. Meanwhile whoever only asks
-// about the app is answered as the change goes on. The context that it returns ends with ctx, and when the stack is
-// closed before the change is done.
-func (s *Stack) change(ctx context.Context) (_ context.Context, done func(), err error) {
+// change calls f with the app as it is now, nil where there is none, while nobody else changes it. Meanwhile whoever
+// only asks about the app is answered. The context that f gets ends with ctx, and when the stack is closed before f
+// returns.
+func (s *Stack) change(ctx context.Context, f func(context.Context, *app) error) error {
 	select {
 	case s.changing <- struct{}{}:
 	case <-s.life.Done():
-		return nil, nil, errClosed
+		return errClosed
 	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("wait until the app has been started or ended by somebody else: %w", ctx.Err())
+		return fmt.Errorf("wait until the app has been started or ended by somebody else: %w", ctx.Err())
 	}
+	defer func() { <-s.changing }()
 	if s.life.Err() != nil {
-		<-s.changing
-		return nil, nil, errClosed
+		return errClosed
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	keep := context.AfterFunc(s.life, func() { cancel(errClosed) })
-	return ctx, func() {
-		keep() // not cancel: an app may have taken the context for its own life
-		<-s.changing
-	}, nil
+	defer keep() // not cancel: an app may have taken the context for its own life
+	return f(ctx, s.current())
+}
+
+// changeRunning is change for what only a stack with an app can do.
+func (s *Stack) changeRunning(ctx context.Context, f func(context.Context, *app) error) error {
+	return s.change(ctx, func(ctx context.Context, a *app) error {
+		if a == nil {
+			return errNoApp
+		}
+		return f(ctx, a)
+	})
 }
 
 // current is the app as it is now; nil where there is none.
@@ -210,27 +218,18 @@ func (s *Stack) nextEnv() (Env, error) {
 // Reload starts the next incarnation of an app that runs as a program beside the one that is up, and ends the old one
 // when the new one answers and is synced. When that fails the old one stays.
 func (s *Stack) Reload(ctx context.Context) error {
-	ctx, done, err := s.change(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	old := s.current()
-	if old == nil {
-		return errNoApp
-	}
-	next, err := s.startIncarnation(ctx, old.make)
-	if err != nil {
-		return err
-	}
-	if err := s.sync(ctx, next.env); err != nil {
-		s.install(old)
-		return errors.Join(err, s.wires.toApp(old.env.Addr), next.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
-	}
-	return old.runner.end(context.WithoutCancel(ctx), s.options.AppGrace)
+	return s.changeRunning(ctx, func(ctx context.Context, old *app) error {
+		next, err := s.startIncarnation(ctx, old.make)
+		if err != nil {
+			return err
+		}
+		if err := s.syncStarted(ctx, next); err != nil {
+			s.install(old)
+			return errors.Join(err, s.wires.toApp(old.env.Addr), next.runner.end(context.WithoutCancel(ctx), s.options.AppGrace))
+		}
+		return old.runner.end(context.WithoutCancel(ctx), s.options.AppGrace)
+	})
 }
-
-var errNoApp = errors.New("the stack runs no app: start one with RunHandler or RunCommand")
 
 // Env returns what the app was told about the stack; ok is false where the stack runs no app.
 func (s *Stack) Env() (_ Env, ok bool) {
@@ -243,75 +242,73 @@ func (s *Stack) Env() (_ Env, ok bool) {
 
 // endApp ends the app; a stack without one has nothing to end.
 func (s *Stack) endApp(ctx context.Context, grace time.Duration) error {
-	ctx, done, err := s.change(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if a := s.current(); a != nil {
+	return s.change(ctx, func(ctx context.Context, a *app) error {
+		if a == nil {
+			return nil
+		}
 		return a.runner.end(ctx, grace)
-	}
-	return nil
+	})
 }
 
 func (s *Stack) rerunApp(ctx context.Context) error {
-	ctx, done, err := s.change(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	a := s.current()
-	if a == nil {
-		return errNoApp
-	}
-	select {
-	case <-a.runner.died():
-	default:
-		return nil // it is running
-	}
-	if a, err = s.startIncarnation(ctx, a.make); err != nil {
-		return err
-	}
-	return s.sync(ctx, a.env)
+	return s.changeRunning(ctx, func(ctx context.Context, a *app) error {
+		select {
+		case <-a.runner.died():
+		default:
+			return nil // it is running
+		}
+		a, err := s.startIncarnation(ctx, a.make)
+		if err != nil {
+			return err
+		}
+		return s.syncStarted(ctx, a)
+	})
 }
 
 // Sync tells the Inngest server about the app's functions and returns when the server lists them.
 func (s *Stack) Sync(ctx context.Context) error {
-	ctx, done, err := s.change(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	a := s.current()
-	if a == nil {
-		return errNoApp
-	}
-	return s.sync(ctx, a.env)
+	return s.changeRunning(ctx, func(ctx context.Context, a *app) error { return s.sync(ctx, a.env) })
 }
 
 // EnsureSynced syncs the app again when the Inngest server no longer knows it, as after a restart by somebody else.
 // again says that it did.
 func (s *Stack) EnsureSynced(ctx context.Context) (again bool, err error) {
-	ctx, done, err := s.change(ctx)
-	if errors.Is(err, errClosed) {
-		return false, nil
+	err = s.changeRunning(ctx, func(ctx context.Context, a *app) error {
+		served, err := s.endpoint(ctx, a.env)
+		if err != nil {
+			return err
+		}
+		if known, err := s.api.Serves(ctx, served); err != nil || known {
+			return err
+		}
+		again = true
+		return s.sync(ctx, a.env)
+	})
+	if errors.Is(err, errClosed) || errors.Is(err, errNoApp) {
+		err = nil // there is nothing to sync
 	}
-	if err != nil {
-		return false, err
+	return again, err
+}
+
+// dyingTime bounds the wait for the end of an app whose sync has failed: one that ends in it is heard of a little later.
+const dyingTime = 300 * time.Millisecond
+
+// syncStarted syncs an app that has just answered. One that ends meanwhile did so as its last deed, or somebody else
+// answered in its place: then its end is what went wrong.
+func (s *Stack) syncStarted(ctx context.Context, a *app) error {
+	err := s.sync(ctx, a.env)
+	if err == nil {
+		return nil
 	}
-	defer done()
-	a := s.current()
-	if a == nil {
-		return false, nil
+	timer := time.NewTimer(dyingTime)
+	defer timer.Stop()
+	select {
+	case <-a.runner.died():
+		return errors.Join(s.redactError(a.runner.cause()), err)
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	served, err := s.endpoint(ctx, a.env)
-	if err != nil {
-		return false, err
-	}
-	if known, err := s.api.Serves(ctx, served); err != nil || known {
-		return false, err
-	}
-	return true, s.sync(ctx, a.env)
+	return err
 }
 
 // sync is Sync for a caller that has begun a change.

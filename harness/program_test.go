@@ -73,6 +73,17 @@ func TestAProgramThatEndsBeforeItIsReady(t *testing.T) {
 	require.NotContains(t, err.Error(), "correct-horse")
 }
 
+func TestAProgramThatEndsInItsSyncIsWhatWentWrong(t *testing.T) {
+	t.Parallel()
+	stack := startPlain(t, harness.Options{})
+	err := stack.RunCommand(t.Context(), shopProgram("SHOP_DIES=1"))
+	var exit *harness.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.ErrorContains(t, err, "app exited with status 4 after")
+	require.ErrorContains(t, err, "that was too much")
+	require.ErrorContains(t, err, "sync: the app at ")
+}
+
 func TestVariablesOfTheStackWinOverTheCommands(t *testing.T) {
 	t.Parallel()
 	stack := startPlain(t, harness.Options{AppEnv: []string{"SHOP_DB=the stack's"}})

@@ -44,6 +44,17 @@ func shopProgram(env ...string) harness.Command {
 	return harness.Command{Args: []string{os.Args[0]}, Env: append(env, serveVariable+"=1")}
 }
 
+// diesOfTheSync ends the program when it is asked to register.
+func diesOfTheSync(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			fmt.Println("that was too much")
+			os.Exit(4)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // serveShop serves the shop as its environment says, and prints what nobody may see.
 func serveShop() error {
 	fmt.Println("the key is", os.Getenv("SHOP_API_KEY"), "and the database", os.Getenv("SHOP_DB"))
@@ -57,6 +68,9 @@ func serveShop() error {
 	})
 	if err != nil {
 		return err
+	}
+	if os.Getenv("SHOP_DIES") != "" {
+		h = diesOfTheSync(h)
 	}
 	return http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), h)
 }

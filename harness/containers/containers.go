@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
@@ -130,7 +132,9 @@ func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendO
 	}
 	s.alive, s.bury = context.WithCancel(context.WithoutCancel(ctx))
 	for _, spec := range wanted {
-		s.all[spec.service] = &server{spec: spec, options: o, servers: s, log: newLogbook(o.Dir, spec.service)}
+		printed := &watch{}
+		book := logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(spec.service)+".log"), OnLine: printed.line})
+		s.all[spec.service] = &server{spec: spec, options: o, servers: s, log: book, printed: printed}
 	}
 	defer func() {
 		if err != nil {

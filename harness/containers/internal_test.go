@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
@@ -58,40 +61,46 @@ func TestLabelsNameTheOwner(t *testing.T) {
 	require.False(t, ok, "whose it is cannot be told: it stays")
 }
 
-func TestLogbookKeepsTheLastLines(t *testing.T) {
+func TestAWatchTellsWhenALineIsPrinted(t *testing.T) {
 	t.Parallel()
-	l := newLogbook(t.TempDir(), harness.Mongo)
-	require.NoError(t, l.open())
-	for range tailLines {
-		_, _ = l.Write([]byte("early\n"))
-	}
-	_, _ = l.Write([]byte("la"))
-	_, _ = l.Write([]byte("te\r\nunfin"))
-	l.endLife()
-	tail := l.tail()
-	require.Len(t, tail, tailLines)
-	require.Equal(t, []string{"late", "unfin"}, tail[tailLines-2:])
-	require.NoError(t, l.close())
-	text, err := os.ReadFile(l.path)
-	require.NoError(t, err)
-	require.Len(t, text, tailLines*6+len("late\r\nunfin"))
-	require.NoError(t, l.fileError())
-}
-
-func TestLogbookTellsWhenALineIsPrinted(t *testing.T) {
-	t.Parallel()
-	l := newLogbook(t.TempDir(), harness.Inngest)
-	seen := l.await("subscribing to events")
-	_, _ = l.Write([]byte(`{"msg":"subscribing to `))
+	w := &watch{}
+	w.line("subscribing to events")
+	seen := w.await("subscribing to events")
+	w.line("something else")
 	select {
 	case <-seen:
-		require.Fail(t, "half a line is no line")
+		require.Fail(t, "what was printed before, or is another line, is not it")
 	default:
 	}
-	_, _ = l.Write([]byte("events\"}\n"))
+	w.line(`{"msg":"subscribing to events"}`)
 	<-seen
-	_, _ = l.Write([]byte("subscribing to events\n"))
-	require.Len(t, l.tail(), 2)
+	w.line("subscribing to events")
+}
+
+// A server that does not print its last line is asked whether it works.
+func TestAStartThatSaysNothingIsAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &life{name: "inngest", log: logbook.New(logbook.Options{}), last: make(chan struct{}), done: make(chan struct{})}
+		began, asked := time.Now(), 0
+		require.NoError(t, l.settle(t.Context(), func(context.Context) error {
+			if asked++; asked < 3 {
+				return errors.New("it loses events")
+			}
+			return nil
+		}))
+		require.Equal(t, 3, asked)
+		require.GreaterOrEqual(t, time.Since(began), lastTime)
+
+		printed := make(chan struct{})
+		close(printed)
+		l.last = printed
+		require.NoError(t, l.settle(t.Context(), func(context.Context) error { return errors.New("it is not asked") }))
+
+		l.last, l.err = nil, errors.New("it is gone")
+		close(l.done)
+		require.Equal(t, l.err, l.settle(t.Context(), nil))
+	})
 }
 
 func TestReasonsAreShort(t *testing.T) {

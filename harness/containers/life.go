@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
@@ -20,7 +21,7 @@ import (
 type life struct {
 	name  string
 	began time.Time
-	log   *logbook
+	log   *logbook.Book
 	last  <-chan struct{} // closed when it has printed the last line of its start
 	done  chan struct{}
 	err   error // why it ended; written before done is closed
@@ -37,7 +38,7 @@ const drainTime = time.Second
 // begin starts the container. What it prints is read from its first line on, and its exit is waited for from before
 // its start, so that neither can be missed.
 func (srv *server) begin(ctx context.Context) (_ *life, err error) {
-	if err := srv.log.open(); err != nil {
+	if err := srv.log.Open(); err != nil {
 		return nil, fmt.Errorf("open its log file: %w", err)
 	}
 	docker, id, alive := srv.servers.engine, srv.container.GetContainerID(), srv.servers.alive
@@ -52,7 +53,7 @@ func (srv *server) begin(ctx context.Context) (_ *life, err error) {
 	}()
 	waitCtx, stopWaiting := context.WithCancel(alive)
 	exit := docker.ContainerWait(waitCtx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	l := &life{name: string(srv.spec.service), began: time.Now(), log: srv.log, last: srv.log.await(srv.spec.last), done: make(chan struct{})}
+	l := &life{name: string(srv.spec.service), began: time.Now(), log: srv.log, last: srv.printed.await(srv.spec.last), done: make(chan struct{})}
 
 	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
 	defer cancel()
@@ -65,7 +66,7 @@ func (srv *server) begin(ctx context.Context) (_ *life, err error) {
 	go func() {
 		defer close(drained)
 		_, _ = stdcopy.StdCopy(l.log, l.log, output.Reader) // ends with the container, or with the engine
-		l.log.endLife()
+		l.log.EndLine()
 	}()
 	go func() {
 		defer stopWaiting()
@@ -99,7 +100,7 @@ func (srv *server) exitError(code int64, lived time.Duration, waitErr error) err
 	}
 	e := &proc.ExitError{
 		Name: string(srv.spec.service), Code: int(code), After: lived,
-		Tail: srv.log.tail(), LogFile: srv.log.path, LogErr: srv.log.fileError(),
+		Tail: srv.log.Tail(), LogFile: srv.log.File(), LogErr: srv.log.FileError(),
 	}
 	// Shells and engines add 128 to the number of the signal.
 	if code > 128 && code < 128+65 {
@@ -121,62 +122,31 @@ func (srv *server) outOfMemory() bool {
 // lastTime bounds the wait for the last line of a start, which another version of a server may not print.
 const lastTime = 2 * time.Second
 
-// settle waits until a server that answers has done all that it does to start.
-func (l *life) settle(ctx context.Context) error {
+// settle waits until a server that answers has done all that it does to start: its word is the cheap sign of it.
+func (l *life) settle(ctx context.Context, works func(context.Context) error) error {
 	timer := time.NewTimer(lastTime)
 	defer timer.Stop()
 	select {
 	case <-l.last:
+		return nil
 	case <-timer.C:
+		return l.waitReady(ctx, works)
 	case <-l.done:
 		return l.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	return nil
 }
 
-const (
-	firstLook = 5 * time.Millisecond
-	lastLook  = 50 * time.Millisecond
-)
-
-// waitReady calls look, at once and then at growing intervals, until it returns nil. A life that ends, or ctx, ends the
-// wait earlier.
+// waitReady calls look until it returns nil. A life that ends, or ctx, ends the wait earlier.
 func (l *life) waitReady(ctx context.Context, look func(context.Context) error) error {
-	lookCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	lastErr := errors.New("the first look has not come back")
-	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
-		result := make(chan error, 1)
-		go func() { result <- look(lookCtx) }()
-		select {
-		case err := <-result:
-			if err == nil {
-				return nil
-			}
-			if ctx.Err() == nil {
-				lastErr = err
-			}
-		case <-l.done:
-			cancel()
-			<-result
-			return l.err
-		case <-ctx.Done():
-			<-result
-			return l.notReady(ctx, lastErr)
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-l.done:
-			timer.Stop()
-			return l.err
-		case <-ctx.Done():
-			timer.Stop()
-			return l.notReady(ctx, lastErr)
-		}
+	switch late, ended := proc.Await(ctx, l.done, look); {
+	case ended:
+		return l.err
+	case late != nil:
+		return l.notReady(ctx, late)
 	}
+	return nil
 }
 
 func (l *life) notReady(ctx context.Context, lastErr error) error {
@@ -186,7 +156,7 @@ func (l *life) notReady(ctx context.Context, lastErr error) error {
 	}
 	return &proc.NotReadyError{
 		What:  fmt.Sprintf("%s was not ready after %v", l.name, time.Since(l.began).Round(time.Millisecond)),
-		Cause: context.Cause(ctx), Last: lastErr, Tail: l.log.tail(), LogFile: l.log.path,
+		Cause: context.Cause(ctx), Last: lastErr, Tail: l.log.Tail(), LogFile: l.log.File(),
 	}
 }
 

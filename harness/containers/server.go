@@ -18,6 +18,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
@@ -35,7 +36,8 @@ type server struct {
 	options harness.BackendOptions
 	servers *servers
 	image   engine.Image
-	log     *logbook
+	log     *logbook.Book
+	printed *watch
 
 	upkeep.State
 	ports     []int // an engine that chose them would do so anew with each start of a container
@@ -105,15 +107,20 @@ func (srv *server) startOnce(ctx context.Context) error {
 	srv.life = l
 	ctx, cancel := context.WithTimeout(ctx, srv.servers.backend.o.StartTimeout)
 	defer cancel()
+	ports, image := srv.ports, srv.image.Version // a look that is under way when the server ends outlives this start
+	found := make(chan identity, 1)
 	err = l.waitReady(ctx, func(ctx context.Context) error {
-		found, err := srv.spec.look(ctx, srv.ports, srv.image.Version)
+		is, err := srv.spec.look(ctx, ports, image)
 		if err == nil {
-			srv.identity = found
+			found <- is
 		}
 		return err
 	})
-	if err == nil && srv.spec.last != "" {
-		err = l.settle(ctx)
+	if err == nil {
+		srv.identity = <-found
+		if srv.spec.last != "" {
+			err = l.settle(ctx, func(ctx context.Context) error { return srv.spec.works(ctx, ports) })
+		}
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", srv.spec.service, err), srv.kill(context.WithoutCancel(ctx)))

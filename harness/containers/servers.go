@@ -67,7 +67,7 @@ func (s *servers) Describe() []harness.ServerInfo {
 		found := srv.identity
 		srv.Unlock()
 		infos = append(infos, harness.ServerInfo{
-			Service: name, Version: found.version, Source: srv.image.Name, HasUI: found.hasUI, LogFile: srv.log.path,
+			Service: name, Version: found.version, Source: srv.image.Name, HasUI: found.hasUI, LogFile: srv.log.File(),
 		})
 	}
 	return infos
@@ -140,7 +140,7 @@ func (s *servers) Tail(name harness.Service) []string {
 	if err != nil {
 		return nil
 	}
-	return srv.log.tail()
+	return srv.log.Tail()
 }
 
 // Died implements [harness.Servers].
@@ -167,7 +167,7 @@ func (s *servers) close(ctx context.Context) error {
 		if srv.life != nil {
 			<-srv.life.done
 		}
-		errs = append(errs, srv.log.close())
+		errs = append(errs, srv.log.Close())
 	}
 	close(s.died) // nobody is wanted any more, so nobody mourns
 	if s.bridge != nil {

@@ -26,6 +26,8 @@ type spec struct {
 	// last is in the line that the server prints last of all that it does to start. Empty: once it answers it is
 	// usable.
 	last string
+	// works returns nil when a server that answers has done all of that, whatever it prints.
+	works func(ctx context.Context, ports []int) error
 }
 
 // identity is what runs.
@@ -78,6 +80,9 @@ var specs = []spec{
 		},
 		// Between its first answer and this line it takes events and loses them.
 		last: "subscribing to events",
+		works: func(ctx context.Context, ports []int) error {
+			return endpoint.InngestTakesEvents(ctx, upkeep.URL(ports[0]))
+		},
 	},
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
@@ -46,7 +47,7 @@ type server struct {
 }
 
 // subscribeTime bounds the wait for the Inngest server's word that it has subscribed to its own events, which it does
-// some 100 ms after it has begun to take and lose them. A build that does not print it is ready all the same.
+// some 100 ms after it has begun to take and lose them. A build that does not print it, and one that is slow, is asked.
 const subscribeTime = 3 * time.Second
 
 func (srv *server) start(ctx context.Context) error {
@@ -107,10 +108,13 @@ func (srv *server) startOnce(ctx context.Context) error {
 		if err := srv.spec.probe(ctx, ports, dir); err != nil {
 			return err
 		}
-		if srv.spec.service == harness.Inngest && !log.hasSubscribed() && time.Since(began) < subscribeTime {
+		if srv.spec.service != harness.Inngest || log.hasSubscribed() {
+			return nil
+		}
+		if time.Since(began) < subscribeTime {
 			return errors.New("it answers, but would still lose the events that it takes")
 		}
-		return nil
+		return endpoint.InngestTakesEvents(ctx, upkeep.URL(ports[0]))
 	})
 	if err == nil && log.hasMoved() {
 		err = &movedError{log.port}

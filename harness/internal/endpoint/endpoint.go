@@ -21,6 +21,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
 // timeout bounds one look.
@@ -139,6 +141,16 @@ func InngestDir(ctx context.Context, url string) (string, error) {
 		return "", fmt.Errorf("what answers at %s is not an Inngest dev server", url)
 	}
 	return info.StartOpts.SQLiteDir, nil
+}
+
+// InngestTakesEvents returns nil when the Inngest dev server at the base URL keeps the events that it takes, which for a
+// moment after its first answer it does not. It costs a quarter of a second, and leaves an event named harness/ready.
+func InngestTakesEvents(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	api := inngestapi.New(url, inngestapi.Options{})
+	defer api.Close()
+	return api.Ready(ctx)
 }
 
 // HasPage says whether a web page is served at the URL. A build of Inngest from its module answers with nothing.

@@ -2,12 +2,15 @@ package endpoint_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -125,4 +128,21 @@ func TestSMTPWantsAGreeting(t *testing.T) {
 		}()
 		check(t, endpoint.SMTP(t.Context(), l.Addr().String()), c.want)
 	}
+}
+
+func TestAServerThatLosesEventsIsNotReady(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/health":
+		case strings.HasPrefix(r.URL.Path, "/e/"):
+			fmt.Fprint(w, `{"ids":["1"],"status":200}`)
+		default:
+			fmt.Fprint(w, `{"errors":[{"message":"event not found: 1"}]}`)
+		}
+	}))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL), "it accepts events and does not show them")
 }

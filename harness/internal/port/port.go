@@ -1,6 +1,6 @@
-// Package port chooses free ports and says who holds one that is not free.
+// Package port chooses free ports, no two processes the same, and says who holds one that is not free.
 //
-//	ports, err := port.Free(2)          // two different ones
+//	ports, err := port.Free(2)          // two different ones, that nobody else is given
 //	err := port.Check(8288, "Inngest")  // *port.TakenError when something listens there
 package port
 
@@ -11,22 +11,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// Free returns n different ports that were free on the loopback interface a moment ago. Another program may take one
-// before it is used: whoever starts a server on it has to be ready to ask again.
-func Free(n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	for range n {
-		// The listeners stay open until all ports are chosen, which is what keeps the ports different.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
 
 // A TakenError says that a port is in use, and by whom where the system tells.
 type TakenError struct {

@@ -27,9 +27,9 @@ func newExitError(s Spec, state *os.ProcessState, lived time.Duration, out *outp
 		Code:    state.ExitCode(),
 		Signal:  endedBy(state),
 		After:   lived,
-		Tail:    out.tail(),
+		Tail:    out.book.Tail(),
 		LogFile: s.LogFile,
-		LogErr:  out.fileError(),
+		LogErr:  out.book.FileError(),
 	}
 }
 

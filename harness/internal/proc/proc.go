@@ -12,13 +12,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 )
 
 const (
 	// mark is the environment variable that all descendants of a child inherit, with a value of that child's own.
 	mark = "HARNESS_PROC"
-
-	defaultTailLines = 200
 
 	// drainTime bounds how long the output is read after the child's group is dead. Only a process that got away
 	// can hold the pipe open that long.
@@ -134,16 +134,12 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 
 // openOutput prepares the log and the pipe, and returns the end that the child writes to.
 func (p *Process) openOutput() (*os.File, error) {
-	p.output = &output{redact: p.spec.Redact, onLine: p.spec.OnLine, limit: p.spec.TailLines, drained: make(chan struct{})}
-	if p.output.limit == 0 {
-		p.output.limit = defaultTailLines
+	p.output = &output{
+		redact: p.spec.Redact, drained: make(chan struct{}),
+		book: logbook.New(logbook.Options{File: p.spec.LogFile, Lines: p.spec.TailLines, OnLine: p.spec.OnLine}),
 	}
-	if p.spec.LogFile != "" {
-		f, err := os.OpenFile(p.spec.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("open its log file: %w", err)
-		}
-		p.output.file = f
+	if err := p.output.book.Open(); err != nil {
+		return nil, fmt.Errorf("open its log file: %w", err)
 	}
 	// A pipe of our own, rather than an io.Writer handed to exec: its Wait would not return before the last
 	// descendant has closed its standard output.
@@ -295,7 +291,7 @@ func (p *Process) Err() error {
 }
 
 // Tail returns the last lines of output, oldest first, without their line ends. Lines over 64 KiB are cut.
-func (p *Process) Tail() []string { return p.output.tail() }
+func (p *Process) Tail() []string { return p.output.book.Tail() }
 
 // PID returns the process id of the child, which is the id of its group too.
 func (p *Process) PID() int { return p.cmd.Process.Pid }

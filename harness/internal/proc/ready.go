@@ -19,48 +19,59 @@ const (
 // The context that probe gets ends with the child and with ctx. A probe that ignores it may be left running.
 func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
 	began := time.Now()
+	switch late, ended := Await(ctx, p.done, probe); {
+	case ended:
+		return p.endedEarly()
+	case late != nil:
+		return p.notReady(ctx, began, late)
+	}
+	return nil
+}
+
+// Await is WaitReady for whatever has an end that closes a channel. It returns late, what probe said last, when ctx
+// ended first, and ended when the other did; neither when it is ready.
+func Await(ctx context.Context, done <-chan struct{}, probe func(context.Context) error) (late error, ended bool) {
 	probeCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	lastErr := errors.New("the first look has not come back")
+	late = errors.New("the first look has not come back")
 	for pause := firstProbePause; ; pause = min(pause*3/2, lastProbePause) {
 		result := make(chan error, 1)
 		go func() { result <- probe(probeCtx) }()
 		select {
 		case err := <-result:
-			// Another process may have answered, in place of one that could not take its port.
-			if p.ended() {
-				return p.endedEarly()
+			if over(done) { // another may have answered, in place of one that could not take its port
+				return nil, true
 			}
 			if err == nil {
-				return nil
+				return nil, false
 			}
 			// Once ctx has ended a probe fails for that alone; what it said before is what went wrong.
 			if ctx.Err() == nil {
-				lastErr = err
+				late = err
 			}
-		case <-p.done:
-			return p.endedEarly()
+		case <-done:
+			return nil, true
 		case <-ctx.Done():
-			return p.notReady(ctx, began, lastErr)
+			return late, false
 		}
 
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-p.done:
+		case <-done:
 			timer.Stop()
-			return p.endedEarly()
+			return nil, true
 		case <-ctx.Done():
 			timer.Stop()
-			return p.notReady(ctx, began, lastErr)
+			return late, false
 		}
 	}
 }
 
-func (p *Process) ended() bool {
+func over(done <-chan struct{}) bool {
 	select {
-	case <-p.done:
+	case <-done:
 		return true
 	default:
 		return false

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
@@ -64,7 +65,10 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		return nil, err
 	}
 	began := time.Now()
-	if s.log, err = openLogbook(filepath.Join(o.Dir, string(harness.Inngest)+".log")); err == nil {
+	s.log = logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(harness.Inngest)+".log")})
+	if err = s.log.Open(); err != nil {
+		err = fmt.Errorf("open the log of inngest (sim): %w", err)
+	} else {
 		err = s.start()
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -23,7 +24,7 @@ type servers struct {
 	backend *Backend
 	base    harness.Servers
 	options harness.BackendOptions
-	log     *logbook
+	log     *logbook.Book
 	addr    string // where it listens: chosen by the first start, before anybody else has the servers
 
 	mu     sync.Mutex
@@ -118,7 +119,7 @@ func (s *servers) Endpoints() harness.Endpoints {
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	return append(s.base.Describe(), harness.ServerInfo{
-		Service: harness.Inngest, Version: "sim, like Inngest v" + sim.Version, Source: Source, LogFile: s.log.path,
+		Service: harness.Inngest, Version: "sim, like Inngest v" + sim.Version, Source: Source, LogFile: s.log.File(),
 	})
 }
 
@@ -186,7 +187,7 @@ func (s *servers) Tail(name harness.Service) []string {
 	if name != harness.Inngest {
 		return s.base.Tail(name)
 	}
-	return s.log.tail()
+	return s.log.Tail()
 }
 
 // Died implements [harness.Servers]. A Sim does not die.
@@ -201,9 +202,7 @@ func (s *servers) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	if !freed {
 		s.backend.forget(s)
-		if s.log != nil {
-			err = errors.Join(err, s.log.close())
-		}
+		err = errors.Join(err, s.log.Close())
 	}
 	return errors.Join(err, s.base.Close(ctx))
 }
