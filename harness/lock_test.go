@@ -50,7 +50,7 @@ func TestAStackAnswersWhileItsAppStartsAndClosesInTheMiddleOfIt(t *testing.T) {
 	require.NoError(t, stack.SyncError())
 	_, err = stack.Trace(t.Context(), ids[0])
 	require.NoError(t, err)
-	v, err := stack.Judge(t.Context(), ids[0], harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}}, harness.JudgeOptions{Timeout: 10 * time.Second})
+	v, err := stack.Judge(t.Context(), ids[0], harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}}, harness.JudgeOptions{Timeout: time.Minute})
 	require.NoError(t, err)
 	require.Equal(t, harness.Broken, v.Outcome)
 

@@ -35,6 +35,7 @@ type tracer struct {
 	beat    time.Duration
 	struck  bool // the clock has struck since the last take
 	settled bool
+	slowest time.Duration // of all takes
 	// What takeSendings found: suspects, how many events there are of which nothing can be known, and whether some may
 	// have been missed. idle are suspects that nothing more will come of.
 	suspects []Suspect
@@ -73,8 +74,10 @@ const (
 	// endingTime is for how long after that answer the beat stays so fast.
 	endingTime = time.Second
 
-	// settleTime is how long after the end of a run the server may still be writing down what belongs to it.
-	settleTime = 150 * time.Millisecond
+	// settleTime is how long after the end of a run the server may still be writing down what belongs to it. On a busy
+	// machine, where it also answers late, it is settleLooks times the slowest look, up to longestSettle.
+	settleTime, longestSettle = 150 * time.Millisecond, 3 * time.Second
+	settleLooks               = 20
 )
 
 func (s *Stack) newTracer(eventID string, recipients []string) *tracer {
@@ -168,7 +171,7 @@ func (t *tracer) settle(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(settleTime):
+	case <-time.After(min(max(settleTime, settleLooks*t.slowest), longestSettle)):
 	}
 	for _, r := range t.runs {
 		r.over = false
@@ -179,8 +182,11 @@ func (t *tracer) settle(ctx context.Context) bool {
 
 // take builds the trace as it is now known.
 func (t *tracer) take(ctx context.Context) (*Trace, error) {
-	struck := t.struck
-	defer func() { t.struck = false }()
+	struck, began := t.struck, time.Now()
+	defer func() {
+		t.struck = false
+		t.slowest = max(t.slowest, time.Since(began))
+	}()
 	if err := t.takeEvent(ctx); err != nil {
 		return nil, err
 	}

@@ -66,6 +66,9 @@ type Options struct {
 	// waits for its own to start.
 	Pool int
 
+	// Timeout is how long a verdict waits for what has not happened yet, unless a test says otherwise. It is long, since
+	// a machine may be busy, and only a failure takes it: what is settled earlier is told earlier. Zero: 30 s.
+	Timeout time.Duration
 	// StartTimeout bounds the start of a stack with its app, the building of servers not included. Zero: 2 min.
 	StartTimeout time.Duration
 }
@@ -98,6 +101,7 @@ type shared struct {
 // variable of that package. What is wrong with the options fails the tests.
 func New(o Options) *Suite {
 	s := &Suite{o: o, shared: map[string]*shared{}}
+	s.o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
 	s.o.StartTimeout = cmp.Or(o.StartTimeout, 2*time.Minute)
 	s.o.Stack.RetryInterval = cmp.Or(o.Stack.RetryInterval, time.Second)
 	s.o.Stack.AppGrace = cmp.Or(o.Stack.AppGrace, closeTimeout) // nobody is in a hurry, and a machine may be busy

@@ -1,6 +1,7 @@
 package harnesstest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -95,9 +96,11 @@ func (t *T) SendAndExpect(event harness.Event, e harness.Expectation, replace ..
 	return t.Expect(t.Send(event), e, replace...)
 }
 
-// Judge returns the verdict and leaves what to do about it to the test. A Golden in o is replaced by the suite's.
+// Judge returns the verdict and leaves what to do about it to the test. A Golden in o is replaced by the suite's, a
+// Timeout of zero too.
 func (t *T) Judge(eventID string, e harness.Expectation, o harness.JudgeOptions, replace ...golden.Replacement) *harness.Verdict {
 	t.Helper()
+	o.Timeout = cmp.Or(o.Timeout, t.suite.o.Timeout)
 	o.Golden = func(name string, m *harness.TraceMail) error { return t.compareGolden(name, m, replace) }
 	v, err := t.Stack.Judge(t.Context(), eventID, e, o)
 	if err != nil {

@@ -51,7 +51,7 @@ func limit(t testing.TB) context.Context {
 
 // short is a context for what is meant to run out of time.
 func short(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -172,7 +172,7 @@ func TestReady(t *testing.T) {
 
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	err := newClient(t, closed.URL).Ready(ctx)
 	require.EqualError(t, err, "wait for the Inngest server to be ready: context deadline exceeded: the Inngest server at "+closed.URL+
@@ -202,7 +202,7 @@ func TestReadyIsMoreThanAnswering(t *testing.T) {
 	require.Equal(t, int64(1), shown.Load())
 
 	sent.Store(-1000)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	require.EqualError(t, api.Ready(ctx), "wait for the Inngest server to be ready: context deadline exceeded: it accepts events and does not show them")
 }

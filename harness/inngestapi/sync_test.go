@@ -147,7 +147,7 @@ func TestSyncErrorsSayWhichHalfFailed(t *testing.T) {
 	}
 	t.Run("another server", func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		_, err := api.Sync(ctx, stray.at)
 		require.ErrorContains(t, err, "sync: the app at "+stray.at.URL+" answered, but the Inngest server at "+server.URL+

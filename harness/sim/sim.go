@@ -69,41 +69,77 @@ type Options struct {
 type Sim struct {
 	options Options
 	client  *http.Client
-	moment  atomic.Int64  // the virtual time in nanoseconds since 1970, unless live or in a bubble
-	offset  atomic.Int64  // of the virtual from the wall clock, when live
-	live    atomic.Bool   // the virtual clock goes with the wall clock; jumps then holds when it was put forward
-	driven  chan struct{} // closed when it begins to drive itself
-	kinds   []string      // what calls say of the kind of server
-	turn    chan struct{} // held by whoever drives the clock
-	inline  *worker       // for who holds the turn, if calls are not guarded
-	changed chan struct{} // something was queued
+	kinds   []string // what calls say of the kind of server
 	closed  chan struct{}
 	closing sync.Once
 	workers sync.WaitGroup
 
-	mu           sync.Mutex
-	jumps        jumps
-	paused       bool
-	goal         time.Time     // until when a Sim that drives itself jumps, whatever its pace
-	arrived      chan struct{} // closed when it has come there; nil: no goal
-	rng          *rand.Rand
-	queue        queue
-	sequence     uint64 // of events and runs
-	hosts        int    // in-process apps so far
-	apps         map[string]*app
-	functions    map[string]*function
-	ordered      []*function // by id
-	ticks        []*tick
-	waits        map[string][]*wait // by event
-	invocations  map[string]*wait   // by correlation id
-	inflight     map[string]*item   // by job
-	busy         int                // calls under way when driving itself
-	idle         []*worker          // those that wait for something to drive
-	spare        [][]byte           // buffers to be used again
-	dedupe       memory
-	seeds        seedCache
-	runs         runStore
-	events       eventStore
+	virtualTime
+	wheel
+
+	mu sync.Mutex // guards all that follows
+	pacing
+	schedule
+	registry
+	waiting
+	interventions
+	runs   runStore
+	events eventStore
+	dedupe memory
+	seeds  seedCache
+	rng    *rand.Rand
+	spare  [][]byte // buffers to be used again
+}
+
+// virtualTime is what the clock shows.
+type virtualTime struct {
+	moment atomic.Int64 // in nanoseconds since 1970, unless live or in a bubble
+	offset atomic.Int64 // from the wall clock, when live
+	live   atomic.Bool  // it goes with the wall clock; jumps then holds when it was put forward
+}
+
+// wheel is what whoever drives the clock holds.
+type wheel struct {
+	turn    chan struct{} // held by whoever drives
+	inline  *worker       // for who holds the turn, if calls are not guarded
+	changed chan struct{} // something was queued
+	driven  chan struct{} // closed when the Sim begins to drive itself
+}
+
+// pacing is how far a Sim that drives itself has to go.
+type pacing struct {
+	jumps   jumps
+	paused  bool
+	goal    time.Time     // until when it jumps, whatever its pace
+	arrived chan struct{} // closed when it has come there; nil: no goal
+}
+
+// schedule is what is to be done, and who does it.
+type schedule struct {
+	queue    queue
+	sequence uint64           // of events and runs
+	inflight map[string]*item // by job
+	busy     int              // calls under way when driving itself
+	idle     []*worker        // those that wait for something to drive
+}
+
+// registry is what apps have registered.
+type registry struct {
+	hosts     int // in-process apps so far
+	apps      map[string]*app
+	functions map[string]*function
+	ordered   []*function // by id
+	ticks     []*tick
+}
+
+// waiting is what runs wait for.
+type waiting struct {
+	waits       map[string][]*wait // by event
+	invocations map[string]*wait   // by correlation id
+}
+
+// interventions are what a test has put in the way of the app.
+type interventions struct {
 	replacements map[string]*Outcomes
 	faults       []*Answer
 }
@@ -120,20 +156,20 @@ func New(o Options) *Sim {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Sim{
-		options: o,
-		client:  &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()},
-		turn:    make(chan struct{}, 1),
-		changed: make(chan struct{}, 1),
-		closed:  make(chan struct{}),
-		driven:  make(chan struct{}),
-		rng:     rand.New(rand.NewPCG(o.Seed, 0x1b873593)),
-		apps:    map[string]*app{}, functions: map[string]*function{}, waits: map[string][]*wait{},
-		invocations: map[string]*wait{}, inflight: map[string]*item{}, replacements: map[string]*Outcomes{},
-		spare:  make([][]byte, 0, 4),
-		dedupe: memory{until: map[string]time.Time{}},
-		seeds:  seedCache{ids: map[string]ulid.ULID{}},
-		runs:   runStore{keep: o.Keep, byID: map[ulid.ULID]*run{}, byEvent: map[ulid.ULID][]*run{}},
-		events: eventStore{keep: o.Keep * eventsPerRun, byID: map[ulid.ULID]*event{}},
+		options:       o,
+		client:        &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()},
+		closed:        make(chan struct{}),
+		wheel:         wheel{turn: make(chan struct{}, 1), changed: make(chan struct{}, 1), driven: make(chan struct{})},
+		schedule:      schedule{inflight: map[string]*item{}},
+		registry:      registry{apps: map[string]*app{}, functions: map[string]*function{}},
+		waiting:       waiting{waits: map[string][]*wait{}, invocations: map[string]*wait{}},
+		interventions: interventions{replacements: map[string]*Outcomes{}},
+		runs:          runStore{keep: o.Keep, byID: map[ulid.ULID]*run{}, byEvent: map[ulid.ULID][]*run{}},
+		events:        eventStore{keep: o.Keep * eventsPerRun, byID: map[ulid.ULID]*event{}},
+		dedupe:        memory{until: map[string]time.Time{}},
+		seeds:         seedCache{ids: map[string]ulid.ULID{}},
+		rng:           rand.New(rand.NewPCG(o.Seed, 0x1b873593)),
+		spare:         make([][]byte, 0, 4),
 	}
 	if o.Seed != 0 {
 		s.queue.rng = rand.New(rand.NewPCG(o.Seed, 0xcc9e2d51))

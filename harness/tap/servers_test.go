@@ -2,11 +2,9 @@ package tap_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/smtp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,39 +12,30 @@ import (
 	"github.com/inngest/inngestgo"
 	"github.com/stretchr/testify/require"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 // slow is how long the tests on real servers wait: a retry takes a second or two there.
 const slow = time.Minute
 
-// TestRealServers puts the taps between an app on the real SDK and the real Inngest and mail servers. It is not
-// parallel to the other tests of the package, because their listeners could take the ports that it has chosen.
+// TestRealServers puts the taps between an app on the real SDK and the real Inngest and mail servers.
 func TestRealServers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // the servers may have to be built
 	defer cancel()
-	ports, err := port.Free(6)
+	inngest, err := servertest.Inngest(ctx)
 	require.NoError(t, err)
-	arg := func(i int) string { return strconv.Itoa(ports[i]) }
-	inngest := "http://127.0.0.1:" + arg(0)
-	startServer(ctx, t, toolchain.Inngest, inngest+"/health", "dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", "10",
-		"--retry-interval", "1", "--port", arg(0), "--connect-gateway-port", arg(1), "--connect-gateway-grpc-port", arg(2), "--connect-executor-grpc-port", arg(3))
-	mailAddr := "127.0.0.1:" + arg(4)
-	startMailHog := func() *proc.Process {
-		api := "127.0.0.1:" + arg(5)
-		return startServer(ctx, t, toolchain.MailHog, "http://"+api+"/api/v2/messages", "-smtp-bind-addr", mailAddr, "-api-bind-addr", api, "-ui-bind-addr", api)
-	}
-	mailHog := startMailHog()
+	t.Cleanup(func() { require.NoError(t, inngest.Close(context.Background())) })
+	mailHog, err := servertest.MailHog(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, mailHog.Close(context.Background())) })
 
 	for mode, change := range map[string]func(*inngestgo.ClientOpts){"calls": nil, "checkpoints": checkpointing} {
 		t.Run(mode, func(t *testing.T) {
 			p := emptyPlant(t, tap.Options{})
-			mail, err := p.set.SMTP("127.0.0.1:0", mailAddr)
+			mail, err := p.set.SMTP("127.0.0.1:0", mailHog.SMTP)
 			require.NoError(t, err)
-			p.start(inngest, func(o *inngestgo.ClientOpts) {
+			p.start(inngest.URL, func(o *inngestgo.ClientOpts) {
 				o.AppID = mode
 				if change != nil {
 					change(o)
@@ -91,7 +80,7 @@ func TestRealServers(t *testing.T) {
 				event := p.dispatch(t)
 				reached(t, hold)
 				require.NoError(t, mailHog.Kill())
-				mailHog = startMailHog()
+				require.NoError(t, mailHog.Run(ctx))
 				hold.Release()
 				run := p.runOf(t, event)
 				require.True(t, p.deliveries(t, run, 1)[0].Told)
@@ -115,33 +104,6 @@ func TestRealServers(t *testing.T) {
 			})
 		})
 	}
-}
-
-// startServer starts a server that is ready when url answers, and ends it with the test.
-func startServer(ctx context.Context, t *testing.T, tool toolchain.Tool, url string, args ...string) *proc.Process {
-	t.Helper()
-	bin, err := toolchain.Ensure(ctx, tool, toolchain.Options{})
-	require.NoError(t, err)
-	dir := t.TempDir()
-	p, err := proc.Start(ctx, proc.Spec{Name: string(tool), Path: bin.Path, Args: args, Dir: dir, Env: []string{"HOME=" + dir, "DO_NOT_TRACK=1"}})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = p.Kill() })
-	require.NoError(t, p.WaitReady(ctx, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return err
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return errors.New(resp.Status)
-		}
-		return nil
-	}))
-	return p
 }
 
 // register syncs the app under the tap's address.
