@@ -113,9 +113,6 @@ func TestASleepingRunIsRunning(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		id := t.Send(ordered("shop/unheard-of", "x"))
-		v := t.Judge(id, harness.Expectation{NoOtherRuns: true, NoOtherMail: true}, harness.JudgeOptions{Timeout: 5 * time.Second})
-		require.Equal(t, harness.CannotBeJudged, v.Outcome, "a misspelt name must not pass: %s", v)
-		require.Contains(t, v.Why, "the server knows no function that listens for shop/unheard-of")
 		for _, e := range []harness.Expectation{
 			{Runs: []harness.RunExpectation{ran("confirm")}},
 			{Mail: []harness.MailExpectation{{To: "x@shop.test"}}},
@@ -125,6 +122,9 @@ func TestNobodyListens(t *testing.T) {
 			require.Contains(t, v.Why, "no function is registered for shop/unheard-of")
 			require.Less(t, v.Took, 30*time.Second, "it did not take the whole time")
 		}
+		v := t.Judge(id, harness.Expectation{NoOtherRuns: true, NoOtherMail: true}, harness.JudgeOptions{Timeout: time.Second})
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "a misspelt name must not pass: %s", v)
+		require.Contains(t, v.Why, "the server knows no function that listens for shop/unheard-of")
 	})
 }
 
