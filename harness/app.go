@@ -281,8 +281,9 @@ func (s *Stack) EnsureSynced(ctx context.Context) (again bool, err error) {
 		if known, err := s.api.Serves(ctx, served); err != nil || known {
 			return err
 		}
-		again = true
-		return s.sync(ctx, a.env)
+		err = s.sync(ctx, a.env)
+		again = err == nil
+		return err
 	})
 	if errors.Is(err, errClosed) || errors.Is(err, errNoApp) {
 		err = nil // there is nothing to sync
@@ -306,9 +307,8 @@ func (s *Stack) syncStarted(ctx context.Context, a *app) error {
 	case <-a.runner.died():
 		return errors.Join(s.redactError(a.runner.cause()), err)
 	case <-timer.C:
-	case <-ctx.Done():
+		return err
 	}
-	return err
 }
 
 // sync is Sync for a caller that has begun a change.

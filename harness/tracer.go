@@ -35,7 +35,7 @@ type tracer struct {
 	beat    time.Duration
 	struck  bool // the clock has struck since the last take
 	settled bool
-	slowest time.Duration // of all takes
+	took    time.Duration // by the last take
 	// What takeSendings found: suspects, how many events there are of which nothing can be known, and whether some may
 	// have been missed. idle are suspects that nothing more will come of.
 	suspects []Suspect
@@ -75,8 +75,8 @@ const (
 	endingTime = time.Second
 
 	// settleTime is how long after the end of a run the server may still be writing down what belongs to it. On a busy
-	// machine, where it also answers late, it is settleLooks times the slowest look, up to longestSettle.
-	settleTime, longestSettle = 150 * time.Millisecond, 3 * time.Second
+	// machine, where it also answers late, it is settleLooks times what the last look took, up to longestSettle.
+	settleTime, longestSettle = 150 * time.Millisecond, 2 * time.Second
 	settleLooks               = 20
 )
 
@@ -162,7 +162,7 @@ func (t *tracer) ending() bool {
 }
 
 // settle waits, once, until the server must have written down all that belongs to what it said has ended, and makes
-// the next take read it again. It says whether there is anything to take again.
+// the next take read it again, be it the one when ctx has ended. It says whether there is anything to take again.
 func (t *tracer) settle(ctx context.Context) bool {
 	if t.settled {
 		return false
@@ -170,8 +170,7 @@ func (t *tracer) settle(ctx context.Context) bool {
 	t.settled = true
 	select {
 	case <-ctx.Done():
-		return false
-	case <-time.After(min(max(settleTime, settleLooks*t.slowest), longestSettle)):
+	case <-time.After(min(max(settleTime, settleLooks*t.took), longestSettle)):
 	}
 	for _, r := range t.runs {
 		r.over = false
@@ -185,7 +184,7 @@ func (t *tracer) take(ctx context.Context) (*Trace, error) {
 	struck, began := t.struck, time.Now()
 	defer func() {
 		t.struck = false
-		t.slowest = max(t.slowest, time.Since(began))
+		t.took = time.Since(began)
 	}()
 	if err := t.takeEvent(ctx); err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ type Sim struct {
 type virtualTime struct {
 	moment atomic.Int64 // in nanoseconds since 1970, unless live or in a bubble
 	offset atomic.Int64 // from the wall clock, when live
-	live   atomic.Bool  // it goes with the wall clock; jumps then holds when it was put forward
+	live   atomic.Bool  // it goes with the wall clock; pacing.jumps then holds when it was put forward
 }
 
 // wheel is what whoever drives the clock holds.

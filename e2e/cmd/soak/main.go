@@ -5,8 +5,8 @@
 //	go run ./e2e/cmd/soak -n 3 -load busy fewer, and only with load
 //	go run ./e2e/cmd/soak ./e2e           of one package
 //
-// Where no package is named it runs those of e2e whose tests send events. It leaves out e2e/workspace, which tests the
-// documents and the Makefile and builds more than it tests, and the commands.
+// Where no package is named it runs all of e2e but the commands and e2e/workspace, which tests the documents and the
+// Makefile, and builds more than it tests.
 //
 // It is run at the root of the workspace. It exits with 1 when a round failed, or when it was interrupted; what a failed
 // round printed is kept.
@@ -150,7 +150,7 @@ func compile(ctx context.Context, dir string, o options) ([]suite, error) {
 	var suites []suite
 	for line := range strings.Lines(string(out)) {
 		pkg, where, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		if pkg == "" || len(o.packages) == 0 && (strings.Contains(pkg, "/cmd/") || path.Base(pkg) == "workspace") {
+		if pkg == "" || len(o.packages) == 0 && !soaked(pkg) {
 			continue
 		}
 		s := suite{filepath.Join(dir, fmt.Sprintf("%d-%s.test", len(suites), filepath.Base(pkg))), where, pkg}
@@ -168,6 +168,9 @@ func compile(ctx context.Context, dir string, o options) ([]suite, error) {
 	}
 	return suites, nil
 }
+
+// soaked says whether a package is run where none is named.
+func soaked(pkg string) bool { return !strings.Contains(pkg, "/cmd/") && path.Base(pkg) != "workspace" }
 
 // soak runs all rounds under one load. When ctx ends it returns those that are over.
 func soak(ctx context.Context, o options, suites []suite, load string) ([]round, error) {

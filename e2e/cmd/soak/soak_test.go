@@ -46,6 +46,16 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+func TestSoaked(t *testing.T) {
+	t.Parallel()
+	for pkg, want := range map[string]bool{
+		"x.test/e2e": true, "x.test/e2e/faults": true, "x.test/e2e/functions": true,
+		"x.test/e2e/workspace": false, "x.test/e2e/cmd/soak": false,
+	} {
+		require.Equal(t, want, soaked(pkg), pkg)
+	}
+}
+
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	require.EqualError(t, run(t.Context(), options{rounds: 1, load: "heavy"}), `-load is "heavy": it must be idle, busy or both`)

@@ -3,7 +3,7 @@
 //
 //	db, err := endpoint.Mongo(ctx, "mongodb://127.0.0.1:27017/?directConnection=true") // "MongoDB 8.0.4"
 //
-// Each look is bounded to two seconds; ctx may bound it further. Connections are closed after it.
+// Each look but one is bounded to two seconds; ctx may bound it further. Connections are closed after it.
 package endpoint
 
 import (
@@ -144,10 +144,9 @@ func InngestDir(ctx context.Context, url string) (string, error) {
 }
 
 // InngestTakesEvents returns nil when the Inngest dev server at the base URL keeps the events that it takes, which for a
-// moment after its first answer it does not. It costs a quarter of a second, and leaves an event named harness/ready.
+// moment after its first answer it does not. It looks again and again until ctx ends; a look costs a quarter of a second,
+// and leaves an event named harness/ready.
 func InngestTakesEvents(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	api := inngestapi.New(url, inngestapi.Options{})
 	defer api.Close()
 	return api.Ready(ctx)

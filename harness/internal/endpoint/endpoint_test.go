@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -140,5 +142,7 @@ func TestAServerThatLosesEventsIsNotReady(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	require.ErrorContains(t, endpoint.InngestTakesEvents(t.Context(), srv.URL), "it accepts events and does not show them")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL), "it accepts events and does not show them")
 }

@@ -16,6 +16,9 @@ const (
 	blockSize = 200
 )
 
+// mongoPort is within that range, and is left to what everybody looks for there.
+const mongoPort = 27017
+
 // Free returns n different ports that are free on the loopback interface. It returns none of them again before some
 // 200 others, and no other process is given one: each has a block of ports of its own, as long as it lives. Only a
 // program that chooses its ports in another way can take one before it is used, or where some 90 processes have used up
@@ -63,7 +66,11 @@ func claim(lowest, highest, size int) *block {
 // listen listens on the next port of the block that is free, or on one that the system chooses where none is.
 func (b *block) listen() (net.Listener, error) {
 	for range b.size - 1 {
-		if l, err := listen(b.next()); err == nil {
+		port := b.next()
+		if port == mongoPort {
+			continue
+		}
+		if l, err := listen(port); err == nil {
 			return l, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,10 +13,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("PORT_TEST_FREE") == "1" { // the other process of TestNoTwoProcessesAreGivenTheSamePort
-		ports, err := Free(3)
-		fmt.Println(ports, err)
-		_, _ = os.Stdin.Read(make([]byte, 1)) // it lives until it is told to end
+	if first, err := strconv.Atoi(os.Getenv("PORT_TEST_CLAIM")); err == nil { // another process: see claimElsewhere
+		if claim(first, first+blockSize-1, blockSize).mark == nil {
+			fmt.Println("taken")
+		} else {
+			fmt.Println("claimed")
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
@@ -40,29 +43,30 @@ func TestNoPortIsGivenAgainSoon(t *testing.T) {
 	}
 }
 
-func TestNoTwoProcessesAreGivenTheSamePort(t *testing.T) {
+func TestNoTwoProcessesHaveTheSameBlock(t *testing.T) {
 	t.Parallel()
-	blocks := map[int]bool{}
-	for range 5 {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "PORT_TEST_FREE=1")
-		in, err := cmd.StdinPipe()
-		require.NoError(t, err)
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		defer func() {
-			require.NoError(t, in.Close())
-			require.NoError(t, cmd.Wait())
-		}()
-		var ports [3]int
-		_, err = fmt.Fscanf(out, "[%d %d %d] <nil>\n", &ports[0], &ports[1], &ports[2])
-		require.NoError(t, err)
-		first := (ports[0]-lowest)/blockSize*blockSize + lowest
-		require.False(t, blocks[first], "the block at %d is another process's", first)
-		blocks[first] = true
-	}
-	require.NotContains(t, blocks, own().first)
+	b := claim(lowest, highest, blockSize)
+	require.Equal(t, "taken\n", claimElsewhere(t, b.first))
+	require.NoError(t, b.mark.Close()) // as the end of this process would
+	require.Equal(t, "claimed\n", claimElsewhere(t, b.first))
+}
+
+// claimElsewhere says what comes of it when another process claims a certain block.
+func claimElsewhere(t *testing.T, first int) string {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT_TEST_CLAIM=%d", first))
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	return string(out)
+}
+
+func TestMongosPortIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := &block{first: mongoPort - 1, size: 3}
+	l, err := b.listen()
+	require.NoError(t, err)
+	defer l.Close()
+	require.NotEqual(t, mongoPort, l.Addr().(*net.TCPAddr).Port)
 }
 
 func TestAPortInUseIsPassedOver(t *testing.T) {

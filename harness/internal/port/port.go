@@ -1,6 +1,6 @@
-// Package port chooses free ports, no two processes the same, and says who holds one that is not free.
+// Package port chooses free ports, no two processes of the harness the same, and says who holds one that is not free.
 //
-//	ports, err := port.Free(2)          // two different ones, that nobody else is given
+//	ports, err := port.Free(2)          // two different ones, given to nobody else
 //	err := port.Check(8288, "Inngest")  // *port.TakenError when something listens there
 package port
 

@@ -77,7 +77,7 @@ type recorder struct {
 }
 
 func newRecorder(app http.Handler) *recorder {
-	return &recorder{app: app, labels: map[string]string{}, runs: map[string][]callAccount{}, slugs: map[string]string{}}
+	return &recorder{app: app, last: time.Now(), labels: map[string]string{}, runs: map[string][]callAccount{}, slugs: map[string]string{}}
 }
 
 type wireCall struct {

@@ -83,6 +83,9 @@ func TestOrderTies(t *testing.T) {
 	wrong := of(at("b", 1), at("a", 2), at("c", 2))
 	orderTies(wrong, onSim)
 	require.Equal(t, []string{"b", "a", "c"}, ids(wrong), "what the clock tells apart stays as it was")
-	orderTies(of(), onSim)
-	orderTies(account{}, onSim)
+	later := of(at("b", 1), at("a", 1))
+	later.Runs[0].Steps[1].ended = time.UnixMilli(2)
+	orderTies(later, onSim)
+	require.Equal(t, []string{"b", "a"}, ids(later), "and so does what its clock tells apart by the end")
+	orderTies(account{}, onSim) // a server that has seen nothing
 }
