@@ -65,7 +65,7 @@ faults: tools ## the fault matrix, with a burst of BURST requests, printed as a 
 mutants: tools ## plant defects in a copy of the app; each must be caught by a test
 	go run ./e2e/cmd/mutants
 
-soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with it busy
+soak: tools ## the end-to-end tests but those of the documents ROUNDS times, with the machine idle and with it busy
 	go run ./e2e/cmd/soak -n $(ROUNDS) -load $(LOAD)
 
 review: build ## send every fixture, write a report of the emails before and after, leave MailHog up
