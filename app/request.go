@@ -121,10 +121,7 @@ func (d Draft) Request() (Request, FieldErrors) {
 		r.Priority = Normal
 	}
 
-	if r.Subject != "" {
-		problems.add("subject", oneLine(strings.Trim(d.Subject, " "))) // at an end, too, a line break is no blank
-	}
-	problems.add("subject", subjectProblem(r.Subject))
+	problems.add("subject", subjectProblem(d.Subject))
 	problems.add("description", descriptionProblem(r.Description))
 	if !slices.Contains([]Type{Corrective, Preventive}, r.Type) {
 		problems.add("type", "must be corrective or preventive")
@@ -138,14 +135,15 @@ func (d Draft) Request() (Request, FieldErrors) {
 	return r, problems
 }
 
-func subjectProblem(s string) string {
+func subjectProblem(typed string) string {
+	s := strings.TrimSpace(typed)
 	switch {
 	case s == "":
 		return "is required"
+	case oneLine(strings.Trim(typed, " ")) != "": // at an end, too, a line break is no blank
+		return oneLine(typed)
 	case utf8.RuneCountInString(s) > MaxSubject:
 		return fmt.Sprintf("must not be longer than %d characters", MaxSubject)
-	case oneLine(s) != "":
-		return oneLine(s)
 	case !strings.ContainsFunc(s, visible):
 		return "must hold at least one visible character"
 	}

@@ -13,7 +13,7 @@ var mutants = []mutant{
 		"msg.SetBodyString(gomail.TypeTextPlain, text, gomail.WithPartEncoding(shortestEncoding(text)))\n\tmsg.AddAlternativeString(",
 		"_ = text\n\tmsg.SetBodyString("},
 	{"line break let into the subject", "app/request.go",
-		"\tcase oneLine(s) != \"\":\n\t\treturn oneLine(s)\n", ""},
+		"oneLine(strings.Trim(typed, \" \")) != \"\":", "false:"},
 	{"run not named in the email", "app/email/notification.go",
 		`h["X-Inngest-Run-Id"] =`, `h["X-Run-Id"] =`},
 	{"link without its signature", "app/links.go",
