@@ -25,6 +25,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
+// goodbyeTime bounds the end of a connection to MongoDB.
+const goodbyeTime = 200 * time.Millisecond
+
 // timeout bounds one look.
 const timeout = 2 * time.Second
 
@@ -71,7 +74,13 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	if err != nil {
 		return Database{}, fmt.Errorf("MongoDB address: %w", err)
 	}
-	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	defer func() {
+		// Connections are to be closed even when ctx is over. The driver says goodbye first, and a server that has frozen
+		// since its answer would keep it waiting for the reply.
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
+		defer cancel()
+		err = errors.Join(err, client.Disconnect(bye))
+	}()
 	var info struct {
 		Version  string `bson:"version"`
 		FerretDB string `bson:"ferretdbVersion"`

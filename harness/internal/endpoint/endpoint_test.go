@@ -2,8 +2,11 @@ package endpoint_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 )
@@ -145,4 +149,68 @@ func TestAServerThatLosesEventsIsNotReady(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL), "it accepts events and does not show them")
+}
+
+// TestAServerThatFreezesAfterItsAnswerHoldsNobodyUp: the driver says goodbye, and would wait for the answer.
+func TestAServerThatFreezesAfterItsAnswerHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	frozen := make(chan struct{}, 10)
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go serveUntilGoodbye(conn, frozen)
+		}
+	}()
+	looked := make(chan error, 1)
+	go func() {
+		db, err := endpoint.Mongo(t.Context(), "mongodb://"+l.Addr().String()+"/?directConnection=true")
+		if err == nil && db.Version != "8.0.4" {
+			err = fmt.Errorf("it is %s", db)
+		}
+		looked <- err
+	}()
+	<-frozen
+	select {
+	case err := <-looked:
+		require.NoError(t, err, "it has answered")
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "the look hangs in its goodbye")
+	}
+}
+
+// serveUntilGoodbye answers as MongoDB does, but for the end of sessions: of that it tells, and answers no more.
+func serveUntilGoodbye(conn net.Conn, frozen chan<- struct{}) {
+	const opReply, opQuery, opMsg = 1, 2004, 2013
+	defer conn.Close()
+	answer, _ := bson.Marshal(bson.M{
+		"ok": 1, "isWritablePrimary": true, "helloOk": true, "minWireVersion": 0, "maxWireVersion": 21, "version": "8.0.4",
+		"maxBsonObjectSize": 16 << 20, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000, "logicalSessionTimeoutMinutes": 30,
+	})
+	for head := make([]byte, 16); ; {
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return
+		}
+		body := make([]byte, binary.LittleEndian.Uint32(head)-16)
+		if _, err := io.ReadFull(conn, body); err != nil {
+			return
+		}
+		if bytes.Contains(body, []byte("endSessions")) {
+			frozen <- struct{}{}
+			_, _ = io.Copy(io.Discard, conn) // until the client hangs up
+			return
+		}
+		op, prefix := uint32(opMsg), make([]byte, 5) // no flags, one document
+		if binary.LittleEndian.Uint32(head[12:]) == opQuery {
+			op, prefix = opReply, append(make([]byte, 16), 1, 0, 0, 0) // no flags, no cursor, from the first, one document
+		}
+		reply := binary.LittleEndian.AppendUint32(nil, uint32(16+len(prefix)+len(answer)))
+		reply = binary.LittleEndian.AppendUint32(reply, 1)
+		reply = append(reply, head[4:8]...) // what it answers
+		reply = binary.LittleEndian.AppendUint32(reply, op)
+		if _, err := conn.Write(append(append(reply, prefix...), answer...)); err != nil {
+			return
+		}
+	}
 }
