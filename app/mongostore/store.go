@@ -25,6 +25,9 @@ const DefaultDatabase = "maintenance"
 // calls are retried by their callers, so waiting longer would only hide the trouble.
 const serverSelection = 3 * time.Second
 
+// goodbyeTime bounds the end of the connections: the driver says goodbye, and a database that has frozen never answers.
+const goodbyeTime = time.Second
+
 // Store is an app.Store on MongoDB. It is safe for concurrent use.
 type Store struct {
 	client    *mongo.Client
@@ -59,7 +62,7 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 	}
 	if err := s.prepare(ctx); err != nil {
 		// The error at hand says more than one from closing could.
-		_ = client.Disconnect(context.WithoutCancel(ctx))
+		_ = s.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("database %s at %s does not answer (is it running, and MONGODB_URI right?): %w",
 			where.Database, where.Hosts, err)
 	}
@@ -253,7 +256,11 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Close implements app.Store.
-func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
+func (s *Store) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
+	defer cancel()
+	return s.client.Disconnect(ctx)
+}
 
 func findByID[T any](ctx context.Context, in *mongo.Collection, id string) (T, error) {
 	var doc T
