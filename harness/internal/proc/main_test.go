@@ -5,9 +5,11 @@ package proc_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,18 +77,16 @@ func roles() map[string]func(args []string) {
 		// ends at once when asked to, before the program that it wraps
 		"wrapper": func([]string) {
 			interrupted := interrupts()
-			start("wrapped", nil)
+			lifeline := start("wrapped", nil)
 			<-interrupted
+			runtime.KeepAlive(lifeline)
 		},
 		// ends well only after its wrapper has ended
 		"wrapped": func([]string) {
 			interrupted := interrupts()
-			wrapper := os.Getppid()
 			fmt.Println("ready")
 			<-interrupted
-			for os.Getppid() == wrapper {
-				time.Sleep(time.Millisecond)
-			}
+			_, _ = io.Copy(io.Discard, os.Stdin) // ends with the wrapper, which holds the other end
 			fmt.Println("ended well")
 		},
 		// ticks
@@ -195,9 +195,10 @@ func interrupts() <-chan os.Signal {
 	return c
 }
 
-// start starts a child of a child, and tells its process id.
-func start(play string, attr *syscall.SysProcAttr, args ...string) {
-	startIn(os.Environ(), play, attr, args)
+// start starts a child of a child, and tells its process id. What it returns is the other end of the child's input: as
+// long as it is held, that ends with this process.
+func start(play string, attr *syscall.SysProcAttr, args ...string) io.Closer {
+	return startIn(os.Environ(), play, attr, args)
 }
 
 // startClean does so in an environment that tells nothing of where it comes from.
@@ -205,13 +206,18 @@ func startClean(play string, attr *syscall.SysProcAttr, args ...string) {
 	startIn(nil, play, attr, args)
 }
 
-func startIn(env []string, play string, attr *syscall.SysProcAttr, args []string) {
+func startIn(env []string, play string, attr *syscall.SysProcAttr, args []string) io.Closer {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(env, role+"="+play)
 	cmd.Stdout = os.Stdout
 	cmd.SysProcAttr = attr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		panic(err)
+	}
 	if err := cmd.Start(); err != nil {
 		panic(err)
 	}
 	fmt.Println("child", cmd.Process.Pid)
+	return input
 }
