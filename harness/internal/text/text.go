@@ -1,0 +1,56 @@
+// Package text has the few ways in which the harness shortens, counts and joins what it prints.
+package text
+
+import (
+	"fmt"
+	"net/mail"
+	"strings"
+	"time"
+)
+
+// Clip cuts s to at most n runes and puts an ellipsis where it was cut.
+func Clip(s string, n int) string {
+	count := 0
+	for i := range s {
+		if count == n {
+			return s[:i] + "…"
+		}
+		count++
+	}
+	return s
+}
+
+// OneLine joins the lines of s and collapses its white space.
+func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// Count writes a number with its noun: "1 email", "2 emails".
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// Addresses lists the addresses of a header, without names.
+func Addresses(list []*mail.Address) string {
+	all := make([]string, len(list))
+	for i, a := range list {
+		all[i] = a.Address
+	}
+	return strings.Join(all, ", ")
+}
+
+// Elapsed rounds a duration to what a person reads: microseconds below a millisecond, milliseconds below ten seconds,
+// tenths of a second below a minute, else whole seconds.
+func Elapsed(d time.Duration) time.Duration {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond)
+	case d < 10*time.Second:
+		return d.Round(time.Millisecond)
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond)
+	default:
+		return d.Round(time.Second)
+	}
+}

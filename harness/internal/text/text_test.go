@@ -1,0 +1,47 @@
+package text
+
+import (
+	"net/mail"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestClip_CountsRunes(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "日本…", Clip("日本語", 2))
+	require.Equal(t, "日本語", Clip("日本語", 3))
+	require.Equal(t, "…", Clip("a", 0))
+	require.Empty(t, Clip("", 0))
+}
+
+func TestOneLine_CollapsesWhiteSpace(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a b c", OneLine(" a\n\tb  c\r\n"))
+}
+
+func TestCount_ChoosesTheNoun(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "0 runs", Count(0, "run", "runs"))
+	require.Equal(t, "1 run", Count(1, "run", "runs"))
+	require.Equal(t, "2 runs", Count(2, "run", "runs"))
+}
+
+func TestAddresses_LeavesOutNames(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a@b.test, c@d.test", Addresses([]*mail.Address{{Name: "A", Address: "a@b.test"}, {Address: "c@d.test"}}))
+}
+
+func TestElapsed_RoundsByLength(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		1234 * time.Nanosecond:                 "1µs",
+		1234567 * time.Nanosecond:              "1ms",
+		12345 * time.Millisecond:               "12.3s",
+		61*time.Second + 500*time.Millisecond:  "1m2s",
+		9*time.Second + 999400*time.Nanosecond: "9.001s",
+	} {
+		require.Equal(t, want, Elapsed(d).String())
+	}
+}
