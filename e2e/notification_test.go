@@ -14,7 +14,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
-	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // completed is a run of the function in which every step went well at the first try.
@@ -42,7 +41,7 @@ func TestEveryTypicalRequest(t *testing.T) {
 						To:      s.technician(request.TechnicianID).Email,
 						Golden:  r.Name,
 						Copies:  1,
-						Checks:  []mailcheck.Check{mailcheck.Every},
+						Checks:  []harness.Check{harness.CheckAll},
 						Headers: map[string]string{"X-Maintenance-Request-Id": request.ID, "Message-ID": request.Notification.MessageID},
 					}},
 					NoOtherRuns: true,
@@ -160,7 +159,7 @@ func TestATechnicianDeletedLater(t *testing.T) {
 		s := newScene(t, fixtures.World())
 		request := s.storeQuietly(fixtures.Requests()[0].In(s.plant))
 		s.deleteUser(request.TechnicianID)
-		s.SendAndExpect(harness.Event{ID: app.EventID(request.ID, 1), Name: app.EventRequestCreated, Data: request.Event().Data}, undeliverable("does not exist"))
+		s.SendAndExpect(harness.Event{IdempotencyKey: app.EventID(request.ID, 1), Name: app.EventRequestCreated, Data: request.Event().Data}, undeliverable("does not exist"))
 		after := s.stored(request.ID).Notification
 		require.Equal(t, app.Failed, after.State)
 		require.Contains(t, after.Reason, "does not exist")
@@ -257,7 +256,7 @@ func event(s *scene, r app.Request, purpose string) harness.Event {
 	require.NoError(s, err)
 	var data map[string]any
 	require.NoError(s, json.Unmarshal(encoded, &data))
-	return harness.Event{ID: s.Salt() + "-" + purpose, Name: app.EventRequestCreated, Data: data}
+	return harness.Event{IdempotencyKey: s.Salt() + "-" + purpose, Name: app.EventRequestCreated, Data: data}
 }
 
 func TestEventsThatNameWhatIsNotThere(t *testing.T) {

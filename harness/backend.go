@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
 // A Service is one of the programs of a stack.
@@ -13,20 +11,15 @@ type Service string
 
 // The services of a stack, in the order in which a stop visits them last to first.
 const (
-	Mongo   Service = "mongo"
-	MailHog Service = "mailhog"
-	Inngest Service = "inngest"
-	App     Service = "app"
+	ServiceMongo   Service = "mongo"
+	ServiceMailHog Service = "mailhog"
+	ServiceInngest Service = "inngest"
+	ServiceApp     Service = "app"
 )
 
 // ErrUnsupported is returned by a [Servers] for an operation that its backend cannot do, such as stopping a server
 // that somebody else started.
 var ErrUnsupported = errors.New("not supported by this backend")
-
-// ExitError tells that a server or an app that runs as a program ended by itself: before it was ready, where a start
-// failed, or later, as [Stack.Died] delivers it. It has the exit status, how long it ran, and the end of its output.
-// errors.As finds it.
-type ExitError = proc.ExitError
 
 // A Backend starts the three servers somewhere: as processes, in containers, or not at all because they already run.
 // Every implementation passes the suite in package backendtest.

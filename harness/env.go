@@ -2,10 +2,11 @@ package harness
 
 import (
 	"net"
-	"os"
 	"slices"
-	"strings"
 )
+
+// DevEventKey is the event key of apps on a stack. The dev server accepts any key.
+const DevEventKey = "harness"
 
 // Env is what an app is told about the stack it runs on. The addresses are those of the recording proxies where the
 // stack has them.
@@ -50,27 +51,7 @@ func (e Env) Environ() []string {
 	return vars
 }
 
-// environ is the environment of a program that the stack starts: this process's own, then e's, then extra, the later
-// ones winning. Variables that would make the app talk to an Inngest other than this stack's are left out.
-func (e Env) environ(extra []string) []string {
-	set := append(e.Environ(), extra...)
-	overridden := map[string]bool{
-		"INNGEST_API_BASE_URL": true, "INNGEST_EVENT_API_BASE_URL": true, "INNGEST_ENV": true,
-		"INNGEST_SERVE_HOST": true, "INNGEST_SERVE_PATH": true, "INNGEST_SERVE_ORIGIN": true,
-	}
-	for _, v := range set {
-		overridden[envKey(v)] = true
-	}
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return overridden[envKey(v)] })
-	return append(env, set...)
-}
-
-func envKey(v string) string {
-	key, _, _ := strings.Cut(v, "=")
-	return key
-}
-
-// splitAddr splits an address that this package made; it cannot fail.
+// splitAddr splits an address that the harness made; it cannot fail.
 func splitAddr(addr string) (host, port string) {
 	host, port, _ = net.SplitHostPort(addr)
 	return host, port

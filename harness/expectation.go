@@ -6,38 +6,36 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
-// An Expectation says what should have happened after one event. Fields left at their zero value assert nothing; an
-// expectation that asserts nothing at all is an error, since it would hold whatever happened. It reads from JSON with
-// [ParseExpectation].
+// An Expectation says what should have happened after one event. A field with its zero value asserts nothing. An
+// expectation that asserts nothing at all is an error, because it would always hold. [ParseExpectation] reads one from
+// JSON.
 type Expectation struct {
-	// Runs are runs that the event must have led to, itself or through events that its runs sent. Two entries need
-	// two runs.
+	// Runs lists runs that the event must have started, directly or through events that its runs sent. Each entry needs a
+	// run of its own.
 	Runs []RunExpectation `json:"runs,omitempty"`
-	// Mail are emails that those runs must have sent, or must not have. Two entries need two emails.
+	// Mail lists emails that those runs must have sent, or must not have sent. Each entry needs an email of its own.
 	Mail []MailExpectation `json:"mail,omitempty"`
-	// NoOtherRuns says that the runs named in Runs are all there are.
+	// NoOtherRuns asserts that there are no runs beside those in Runs.
 	NoOtherRuns bool `json:"noOtherRuns,omitempty"`
-	// NoOtherMail says that the emails named in Mail are all that those runs sent: one for each entry, or as many as its
-	// Copies says.
+	// NoOtherMail asserts that those runs sent no emails beside those in Mail: one email for each entry, or the number in
+	// its Copies.
 	NoOtherMail bool `json:"noOtherMail,omitempty"`
 }
 
 // RunExpectation says what one run should have been.
 type RunExpectation struct {
-	// Function is the function's id, without the app's. Required.
+	// Function is the function's id, with or without the app's id and a dash before it. Required.
 	Function string `json:"function"`
-	// Status is COMPLETED, FAILED, CANCELLED, RUNNING or QUEUED. The first three are final.
-	Status string `json:"status,omitempty"`
-	// Output is what the function returned, as JSON. An object matches one that has at least its fields; anything
-	// else must be equal.
+	// Status is the run's status. COMPLETED, FAILED, CANCELLED and SKIPPED are final.
+	Status Status `json:"status,omitempty"`
+	// Output is what the function returned, as JSON. An expected object matches an object that has at least its fields;
+	// any other value must be equal.
 	Output json.RawMessage `json:"output,omitempty"`
-	// Error is part of the text of the error that ended the run.
+	// Error is a part of the text of the error that ended the run.
 	Error string `json:"error,omitempty"`
-	// Steps are steps that the run must have had, in any order; others may be there too.
+	// Steps lists steps that the run must have had, in any order. The run may have others.
 	Steps []StepExpectation `json:"steps,omitempty"`
 }
 
@@ -45,58 +43,42 @@ type RunExpectation struct {
 type StepExpectation struct {
 	// ID is the step's id in the code. Required.
 	ID string `json:"id"`
-	// Status is COMPLETED, FAILED, RUNNING, QUEUED or CANCELLED.
-	Status string `json:"status,omitempty"`
-	// Attempts is the exact number of times the step was tried. Zero asserts nothing.
+	// Status is the step's status.
+	Status Status `json:"status,omitempty"`
+	// Attempts is the exact number of attempts. Zero asserts nothing.
 	Attempts int `json:"attempts,omitempty"`
-	// Output is what the step returned, as JSON, compared as a run's output is.
+	// Output is what the step returned, as JSON. It is compared as a run's output is.
 	Output json.RawMessage `json:"output,omitempty"`
-	// Error is part of the text of the step's last error.
+	// Error is a part of the text of the step's last error.
 	Error string `json:"error,omitempty"`
 }
 
 // MailExpectation says what one email should have been, or that there should have been none.
 type MailExpectation struct {
-	// To is a recipient's address, as in the SMTP dialogue. Required.
+	// To is a recipient's address in the SMTP dialogue. Required.
 	To string `json:"to"`
-	// Absent says that no email to that address was sent. It goes with no other field but To.
+	// Absent asserts that no email to that address was sent. Only To may be set beside it.
 	Absent bool `json:"absent,omitempty"`
 	// From is the sender's address in the From header.
 	From string `json:"from,omitempty"`
 	// Subject is the whole decoded subject.
 	Subject string `json:"subject,omitempty"`
-	// Text and HTML are pieces that the decoded bodies contain, each of them.
+	// Text and HTML list texts that the decoded bodies must contain, all of them.
 	Text []string `json:"text,omitempty"`
 	HTML []string `json:"html,omitempty"`
-	// Headers are headers with their whole decoded values.
+	// Headers maps names of headers to their whole decoded values.
 	Headers map[string]string `json:"headers,omitempty"`
-	// Golden names a golden email that this one must be like. It needs [JudgeOptions].Golden.
+	// Golden names the golden email with which this one is compared. The judge needs to be given the goldens.
 	Golden string `json:"golden,omitempty"`
-	// Copies is the exact number of such emails, of those that no other entry stands for. Zero asserts that there is at
-	// least one; with NoOtherMail it stands for one, and a further one like it is another.
+	// Copies is the exact number of emails that match this entry and no other entry. Zero requires at least one; with
+	// NoOtherMail it requires exactly one.
 	Copies int `json:"copies,omitempty"`
-	// Checks are defects that the email must not have: "text", "links", "resolve", "alt", "size" and "external", which
-	// package mailcheck describes, or "all". An email that may load images from elsewhere leaves "external" out.
-	Checks []mailcheck.Check `json:"checks,omitempty"`
+	// Checks lists kinds of defects that the email must not have. [CheckAll] stands for all of them. Leave out
+	// [CheckExternal] for an email that loads images from the web on purpose.
+	Checks []Check `json:"checks,omitempty"`
 }
 
-// Statuses that a run or step can have.
-const (
-	StatusQueued    = "QUEUED"
-	StatusRunning   = "RUNNING"
-	StatusCompleted = "COMPLETED"
-	StatusFailed    = "FAILED"
-	StatusCancelled = "CANCELLED"
-)
-
-var statuses = []string{StatusQueued, StatusRunning, StatusCompleted, StatusFailed, StatusCancelled}
-
-// terminal says whether a status is final.
-func terminal(status string) bool {
-	return status == StatusCompleted || status == StatusFailed || status == StatusCancelled
-}
-
-// Validate returns an error that lists everything that is wrong with the expectation itself.
+// Validate returns an error that lists everything that is wrong with the expectation itself, nil for a valid one.
 func (e Expectation) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) {
@@ -110,8 +92,8 @@ func (e Expectation) Validate() error {
 		if r.Function == "" {
 			bad("%s names no function", where)
 		}
-		checkStatus(bad, where, r.Status)
-		checkOutput(bad, where, r.Output)
+		validateStatus(bad, where, r.Status)
+		validateOutput(bad, where, r.Output)
 		for j, s := range r.Steps {
 			where := fmt.Sprintf("%s.steps[%d]", where, j)
 			if s.ID == "" {
@@ -120,8 +102,8 @@ func (e Expectation) Validate() error {
 			if s.Attempts < 0 {
 				bad("%s: attempts is %d", where, s.Attempts)
 			}
-			checkStatus(bad, where, s.Status)
-			checkOutput(bad, where, s.Output)
+			validateStatus(bad, where, s.Status)
+			validateOutput(bad, where, s.Output)
 		}
 	}
 	for i, m := range e.Mail {
@@ -135,7 +117,7 @@ func (e Expectation) Validate() error {
 		if m.Absent && m.asserts() {
 			bad("%s is absent: it cannot have any other field but to", where)
 		}
-		if err := mailcheck.Validate(m.Checks); err != nil {
+		if err := ValidateChecks(m.Checks); err != nil {
 			bad("%s: %v", where, err)
 		}
 		if slices.Contains(m.Text, "") || slices.Contains(m.HTML, "") {
@@ -145,48 +127,40 @@ func (e Expectation) Validate() error {
 	return errors.Join(errs...)
 }
 
-func checkStatus(bad func(string, ...any), where, status string) {
-	if status != "" && !slices.Contains(statuses, status) {
-		bad("%s: there is no status %q: it is one of %s", where, status, strings.Join(statuses, ", "))
+func validateStatus(bad func(string, ...any), where string, status Status) {
+	if status == "" || status.known() {
+		return
 	}
+	var known []string
+	for _, s := range Statuses() {
+		known = append(known, string(s))
+	}
+	bad("%s: there is no status %q: it is one of %s", where, status, strings.Join(known, ", "))
 }
 
-func checkOutput(bad func(string, ...any), where string, output json.RawMessage) {
+func validateOutput(bad func(string, ...any), where string, output json.RawMessage) {
 	if len(output) > 0 && !json.Valid(output) {
-		bad("%s: output is not JSON: %s", where, shorten(string(output), 80))
+		bad("%s: output is not JSON: %.80s", where, output)
 	}
 }
 
-// asserts says whether m asserts anything besides there being an email.
+// asserts reports whether m asserts anything beside the existence of an email.
 func (m MailExpectation) asserts() bool {
 	return m.From != "" || m.Subject != "" || len(m.Text) > 0 || len(m.HTML) > 0 || len(m.Headers) > 0 || m.Golden != "" || m.Copies != 0 ||
 		len(m.Checks) > 0
 }
 
-// demands counts what m asserts of an email, which is less than nothing where there is to be none.
-func (m MailExpectation) demands() int {
-	if m.Absent {
-		return -1
+// Recipients returns the addresses that the expectation names.
+func (e Expectation) Recipients() []string {
+	var to []string
+	for _, m := range e.Mail {
+		to = append(to, m.To)
 	}
-	n := len(m.Text) + len(m.HTML) + len(m.Headers) + len(m.Checks)
-	for _, asserted := range []bool{m.From != "", m.Subject != "", m.Golden != ""} {
-		if asserted {
-			n++
-		}
-	}
-	return n
+	return to
 }
 
-// negative says whether some part of e can hold only once nothing more can happen.
-func (e Expectation) negative() bool {
+// Denies reports whether a part of the expectation can hold only once nothing more can happen: an absent email, an exact
+// number of copies, no other runs or emails.
+func (e Expectation) Denies() bool {
 	return e.NoOtherRuns || e.NoOtherMail || slices.ContainsFunc(e.Mail, func(m MailExpectation) bool { return m.Absent || m.Copies > 0 })
-}
-
-// shorten cuts s to at most n runes, with a mark where it was cut.
-func shorten(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:n]) + "…"
 }

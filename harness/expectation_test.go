@@ -27,11 +27,11 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 		"unknown field":      {`{"runz":[]}`, `unknown field "runz"`},
 		"unknown inner":      {`{"mail":[{"to":"a@b","copy":1}]}`, `unknown field "copy"`},
 		"more behind":        {`{"noOtherMail":true} {}`, "there is more behind the JSON value"},
-		"key twice":          {`{"mail":[{"to":"a@b"}],"mail":[{"to":"c@d"}]}`, "expectation: mail stands twice: give it once"},
-		"inner key twice":    {`{"mail":[{"to":"a@b"},{"to":"a@b","to":"c@d"}]}`, "expectation: mail[1].to stands twice"},
-		"header twice":       {`{"mail":[{"to":"a@b","headers":{"X":"1","X":"2"}}]}`, "expectation: mail[0].headers.X stands twice"},
-		"step key twice":     {`{"runs":[{"function":"f","steps":[{"id":"a","id":"b"}]}]}`, "expectation: runs[0].steps[0].id stands twice"},
-		"output key twice":   {`{"runs":[{"function":"f","output":[{"a":1,"a":2}]}]}`, "expectation: runs[0].output[0].a stands twice"},
+		"key twice":          {`{"mail":[{"to":"a@b"}],"mail":[{"to":"c@d"}]}`, "expectation: mail occurs twice: give it once"},
+		"inner key twice":    {`{"mail":[{"to":"a@b"},{"to":"a@b","to":"c@d"}]}`, "expectation: mail[1].to occurs twice"},
+		"header twice":       {`{"mail":[{"to":"a@b","headers":{"X":"1","X":"2"}}]}`, "expectation: mail[0].headers.X occurs twice"},
+		"step key twice":     {`{"runs":[{"function":"f","steps":[{"id":"a","id":"b"}]}]}`, "expectation: runs[0].steps[0].id occurs twice"},
+		"output key twice":   {`{"runs":[{"function":"f","output":[{"a":1,"a":2}]}]}`, "expectation: runs[0].output[0].a occurs twice"},
 		"another case":       {`{"NOOTHERMAIL":true}`, `expectation: unknown field "NOOTHERMAIL": it is spelt "noOtherMail"`},
 		"another inner case": {`{"mail":[{"To":"a@b"}]}`, `expectation: unknown field "mail[0].To": it is spelt "to"`},
 		"both cases":         {`{"noOtherMail":true,"noothermail":false}`, `unknown field "noothermail": it is spelt "noOtherMail"`},
@@ -55,23 +55,5 @@ func TestAWrongExpectationIsAnError(t *testing.T) {
 			_, err := ParseExpectation([]byte(test.json))
 			require.ErrorContains(t, err, test.want)
 		})
-	}
-}
-
-func TestOutputDiff(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ want, got, diff string }{
-		{`{"a":1}`, `{"a":1,"b":2}`, ""},
-		{`{"a":{"b":[1]}}`, `{"a":{"b":[1],"c":0}}`, ""},
-		{`{"a":{"b":[1]}}`, `{"a":{"b":[1,2]}}`, "output.a.b is [1,2], want [1]"},
-		{`{"a":null}`, `{}`, `output has no field "a", want null`},
-		{`{"a":1}`, `"text"`, `output is "text", want an object with {"a":1}`},
-		{`"x"`, ``, `output is null, want "x"`},
-		{`null`, ``, ""},
-		{`[]`, `[]`, ""},
-		{``, `{"a":1}`, ""},
-	}
-	for _, test := range tests {
-		require.Equal(t, test.diff, (&checker{}).outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
 	}
 }

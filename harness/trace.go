@@ -2,44 +2,42 @@ package harness
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
-	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 )
 
-// A Trace is what happened after one event.
+// A Trace is what happened after one event. Times of the event, of runs and of steps are of the Inngest server's clock;
+// those of deliveries are of the harness's clock, those of emails of the mail catcher's.
 type Trace struct {
-	// EventID is the id, a ULID, that the Inngest server gave the event.
+	// EventID is the ULID that the Inngest server gave the event.
 	EventID string `json:"eventId"`
 	// Event is the event as the server received it; nil where the server does not know the id.
 	Event *TraceEvent `json:"event,omitempty"`
-	// Functions are the functions that the server knew for this event's name when the trace was taken.
+	// Functions are the functions that were subscribed to this event when the trace was taken.
 	Functions []TraceFunction `json:"functions"`
-	// SyncError is why the app's last sync failed; empty where it did not, or where no app was synced from here.
+	// SyncError is why the app's last sync failed; empty where it succeeded, or where this process synced no app.
 	SyncError string `json:"syncError,omitempty"`
-	// Runs are the runs that the event led to, itself or through events that its runs sent, in the order in which
+	// Runs are the runs that the event started, directly or through events that its runs sent, in the order in which
 	// they were queued.
 	Runs []TraceRun `json:"runs"`
 	// Mail are the emails that those runs sent, in the order of arrival.
 	Mail []TraceMail `json:"mail"`
-	// OtherMail are the latest emails that arrived since the event and belong to something else; OtherMailCount is
-	// how many there are in all.
+	// OtherMail are the latest emails that arrived since the event and were sent by other runs. OtherMailCount is the
+	// number of all of them.
 	OtherMail      []MailSummary `json:"otherMail,omitempty"`
 	OtherMailCount int           `json:"otherMailCount,omitempty"`
-	// StrayMail is how many emails have arrived since the event that name no run, or one that the server does not know,
-	// and go to nobody whom the question was about. Whose they are cannot be told. Where several tests share the stack, only those count that were sent while one
-	// of the runs was being called.
-	StrayMail int `json:"strayMail,omitempty"`
-	// Suspects are events that the app sent while one of the runs was being called, and that may be that run's or not.
-	// Empty where several tests share the stack: there nobody could tell, and Evidence says so.
-	Suspects []Suspect `json:"suspects,omitempty"`
-	// Deliveries are the attempts to deliver an email that those runs made, the failed ones too. Empty without taps.
+	// UnattributedMail counts the emails that arrived since the event, carry no run id that the server knows, and are
+	// not addressed to a recipient named in the expectation. They cannot be attributed to a run. On a stack that tests
+	// share, only those count that were sent while one of the trace's runs was being called.
+	UnattributedMail int `json:"unattributedMail,omitempty"`
+	// UnattributedEvents are events that the app sent outside steps while one of the runs was being called. Any of them
+	// may have been sent by that run. Empty on a stack that tests share; Evidence says so there.
+	UnattributedEvents []UnattributedEvent `json:"unattributedEvents,omitempty"`
+	// Deliveries are the attempts of those runs to deliver an email, including failed ones. Empty without taps.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
-	// Quiet says that nothing more can happen, and Evidence how that is known; Unquiet says why something may.
+	// Quiet says that nothing more can happen, and Evidence how that is known. Unquiet says what may still happen.
 	Quiet    bool     `json:"quiet"`
 	Unquiet  string   `json:"unquiet,omitempty"`
 	Evidence []string `json:"evidence"`
@@ -52,34 +50,36 @@ type Trace struct {
 // TraceEvent is the event that started it.
 type TraceEvent struct {
 	Name string `json:"name"`
-	// ID is the sender's own id, the key by which the server drops duplicates for 24 hours. It may be empty.
-	ID       string          `json:"id,omitempty"`
-	Data     json.RawMessage `json:"data,omitempty"`
-	Received time.Time       `json:"received"`
-	// DuplicateOf is the ULID of another event with the same ID, which has runs: the server then started
-	// nothing for this one.
+	// IdempotencyKey is the id that the sender chose; empty where it chose none. The server drops further events with
+	// the same key for 24 hours.
+	IdempotencyKey string          `json:"idempotencyKey,omitempty"`
+	Data           json.RawMessage `json:"data,omitempty"`
+	Received       time.Time       `json:"received"`
+	// DuplicateOf is the ULID of another event with the same idempotency key, which started the runs. The server
+	// started none for this one.
 	DuplicateOf string `json:"duplicateOf,omitempty"`
 }
 
-// TraceFunction is a function that listens for the event.
+// TraceFunction is a function that is subscribed to the event.
 type TraceFunction struct {
 	ID  string `json:"id"`
 	App string `json:"app"`
-	// Conditional says that it may start no run for an event, or a later one: it has a condition, or it batches,
-	// debounces, limits its rate, or runs once at a time.
+	// Conditional says that the function may start no run for an event, or start it later: its trigger has a condition,
+	// or it batches, debounces, limits its rate, or is a singleton.
 	Conditional bool `json:"conditional,omitempty"`
 }
 
 // TraceRun is one run.
 type TraceRun struct {
-	ID       string `json:"id"`
+	ID string `json:"id"`
+	// Function is the function's id without the app's id.
 	Function string `json:"function"`
 	App      string `json:"app,omitempty"`
-	// EventID is the event that started it: the trace's own, or one that an earlier run sent. Inferred says that no step
-	// reported that event: it was sent while the earlier run, and nothing else, was being called.
+	// EventID is the event that started the run: the trace's own, or one that an earlier run sent. Inferred says that no
+	// step reported that event: it was sent while the earlier run, and nothing else, was being called.
 	EventID  string          `json:"eventId"`
 	Inferred bool            `json:"inferred,omitempty"`
-	Status   string          `json:"status"`
+	Status   Status          `json:"status"`
 	Output   json.RawMessage `json:"output,omitempty"`
 	Error    string          `json:"error,omitempty"`
 	Steps    []TraceStep     `json:"steps"`
@@ -93,7 +93,7 @@ type TraceStep struct {
 	ID string `json:"id"`
 	// Op is what kind of step it is: RUN, SLEEP, WAIT_FOR_EVENT, INVOKE, …
 	Op       string         `json:"op,omitempty"`
-	Status   string         `json:"status"`
+	Status   Status         `json:"status"`
 	Attempts []TraceAttempt `json:"attempts,omitempty"`
 	// Input is what the code handed to the step, where its SDK tells: in JavaScript the arguments after the function of
 	// step.run, as an array. The Go SDK does not tell. See also [TraceRun.Before].
@@ -106,7 +106,7 @@ type TraceStep struct {
 
 // TraceAttempt is one try of a step.
 type TraceAttempt struct {
-	Status  string    `json:"status"`
+	Status  Status    `json:"status"`
 	Error   string    `json:"error,omitempty"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
@@ -114,70 +114,81 @@ type TraceAttempt struct {
 
 // TraceMail is one email.
 type TraceMail struct {
-	*inbox.Message
-	// RunID is the run that sent it. Inferred says that the email does not name it: it was tied to the event by its
-	// recipient and its time.
+	*Message
+	// RunID is the run that sent it. Inferred says that the email does not name a run: it is attributed to the event by
+	// its recipient and its time.
 	RunID    string `json:"runId,omitempty"`
 	Inferred bool   `json:"inferred,omitempty"`
 	// WrongRun is the run that the email names where the server knows no such run. The email is then an inferred one.
 	WrongRun string `json:"wrongRun,omitempty"`
 }
 
-// Delivery is one attempt of a run to hand an email to the mail server, as the tap on that wire saw it.
-type Delivery struct {
-	tap.Mail
-	Began time.Time `json:"began"`
-	// Faults are the scripted faults that acted on it.
-	Faults []string `json:"faults,omitempty"`
-	// Err says why the dialogue did not come to a regular end.
-	Err string `json:"err,omitempty"`
-}
-
-// lastWords are the end of the dialogue, which says why a delivery failed.
-func (d Delivery) lastWords() []string {
-	const enough = 4
-	var words []string
-	for _, l := range d.Dialogue[max(0, len(d.Dialogue)-enough):] {
-		words = append(words, fmt.Sprintf("%s %-6s %s", l.At.Format(clock), l.By, l.Text))
-	}
-	if d.Err != "" {
-		words = append(words, d.Err)
-	}
-	for _, f := range d.Faults {
-		words = append(words, "scripted fault: "+f)
-	}
-	return words
-}
-
-// clock is how a moment within a trace is printed.
-const clock = "15:04:05.000"
-
-// MailSummary is an email in one line: of an email that belongs to something else.
+// MailSummary is one line about an email that another run sent.
 type MailSummary struct {
 	To       []string  `json:"to"`
 	Subject  string    `json:"subject"`
 	Received time.Time `json:"received"`
 }
 
-// runs of a function, by its id with or without the app's.
-func (t *Trace) runsOf(function string) []*TraceRun {
-	var runs []*TraceRun
-	for i := range t.Runs {
-		if r := &t.Runs[i]; r.is(function) {
-			runs = append(runs, r)
-		}
-	}
-	return runs
+// UnattributedEvent is an event that the app sent while a run of the trace was being called and that no step has
+// reported. The run may have sent it, or something else in the app.
+type UnattributedEvent struct {
+	EventID string    `json:"eventId"`
+	Name    string    `json:"name"`
+	Sent    time.Time `json:"sent"`
 }
 
-func (r *TraceRun) is(function string) bool {
+// Delivery is one attempt of a run to deliver an email to the mail server, as the tap on that wire saw it.
+type Delivery struct {
+	MailTransaction
+	Began time.Time `json:"began"`
+	// Faults are the scripted faults that acted on it.
+	Faults []string `json:"faults,omitempty"`
+	// Err says why the dialogue did not end regularly.
+	Err string `json:"err,omitempty"`
+}
+
+// A MailTransaction is what crosses an SMTP connection for one email, or a connection on which no email was begun.
+type MailTransaction struct {
+	// Connection distinguishes connections; several transactions can share one.
+	Connection uint64 `json:"connection"`
+	From       string `json:"from,omitempty"`
+	// To are the recipients that the mail server accepted, Refused those that it or a fault refused.
+	To      []string `json:"to,omitempty"`
+	Refused []string `json:"refused,omitempty"`
+	// MessageID is without its angle brackets. RunID is the value of the header that names the run.
+	MessageID string `json:"messageId,omitempty"`
+	RunID     string `json:"run,omitempty"`
+	// Size is the size of the message in bytes, as transmitted.
+	Size int64 `json:"size,omitempty"`
+	// Accepted says that the mail server took responsibility for the message, at AcceptedAt.
+	Accepted   bool      `json:"accepted"`
+	AcceptedAt time.Time `json:"acceptedAt,omitzero"`
+	// Reported says that the app received the answer that says so.
+	Reported bool `json:"reported"`
+	// TLS says that the connection was encrypted, so that no more is known of it.
+	TLS bool `json:"tls,omitempty"`
+	// Dialogue has up to 200 lines. Credentials and the message's text are left out.
+	Dialogue []SMTPLine `json:"dialogue,omitempty"`
+}
+
+// SMTPLine is one line of an SMTP dialogue.
+type SMTPLine struct {
+	At time.Time `json:"at"`
+	// By is the side that sent it: "app", "server", or "tap" where a fault answered in place of the server.
+	By   string `json:"by"`
+	Text string `json:"text"`
+}
+
+// Is reports whether the run is one of a function, whose id may have the app's id and a dash before it.
+func (r *TraceRun) Is(function string) bool {
 	return r.Function == function || r.App+"-"+r.Function == function
 }
 
-// Before returns the steps whose outputs the function had when its step Steps[i] began: those that had completed by
-// then, in order. With the data of the event that started the run they are all that Inngest gives a step to go on. The
-// server's clock has milliseconds: of two steps that ran side by side within the same one, the first counts as before
-// the second.
+// Before returns the steps whose outputs the function had when its step Steps[i] began, in order: those that had
+// completed by then. Together with the data of the event they are everything that Inngest gives the step as input. The
+// server's clock has millisecond resolution: of two steps within the same millisecond, the first in the list counts as
+// earlier.
 func (r *TraceRun) Before(i int) []TraceStep {
 	var before []TraceStep
 	for _, s := range r.Steps[:i] {
@@ -188,27 +199,22 @@ func (r *TraceRun) Before(i int) []TraceStep {
 	return before
 }
 
-func (r *TraceRun) step(id string) *TraceStep {
-	for i := range r.Steps {
-		if r.Steps[i].ID == id {
-			return &r.Steps[i]
-		}
+// StepByID returns the first step with an id, or nil.
+func (r *TraceRun) StepByID(id string) *TraceStep {
+	i := slices.IndexFunc(r.Steps, func(s TraceStep) bool { return s.ID == id })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &r.Steps[i]
 }
 
-// mailTo returns the emails to an address, which is compared without regard to case.
-func (t *Trace) mailTo(addr string) []*TraceMail {
+// MailTo returns the emails whose envelope has an address. Case is ignored.
+func (t *Trace) MailTo(addr string) []*TraceMail {
 	var found []*TraceMail
 	for i := range t.Mail {
-		if sameAddress(addr, t.Mail[i].Envelope.To) {
+		if address.In(addr, t.Mail[i].Envelope.To) {
 			found = append(found, &t.Mail[i])
 		}
 	}
 	return found
-}
-
-// sameAddress says whether addr is among a list of addresses.
-func sameAddress(addr string, list []string) bool {
-	return slices.ContainsFunc(list, func(a string) bool { return strings.EqualFold(a, addr) })
 }

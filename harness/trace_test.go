@@ -7,8 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatAStepHadToGoOn(t *testing.T) {
+func TestTraceRun_Before(t *testing.T) {
 	t.Parallel()
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
 	r := TraceRun{Steps: []TraceStep{
 		{ID: "first", Status: StatusCompleted, Started: at(0), Ended: at(5)},

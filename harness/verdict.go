@@ -7,27 +7,28 @@ import (
 	"time"
 )
 
-// An Outcome is what a verdict comes to.
+// An Outcome is the result of a verdict.
 type Outcome string
 
 const (
-	// Holds: everything the expectation asserts is so, and what it denies can no longer happen.
+	// Holds: everything that the expectation asserts is true, and nothing that it denies can still happen.
 	Holds Outcome = "holds"
-	// Broken: something it asserts is not so.
+	// Broken: something that it asserts is false.
 	Broken Outcome = "broken"
-	// CannotBeJudged: nothing contradicts it, but it cannot be known to hold, and the verdict says why.
+	// CannotBeJudged: nothing contradicts it, but it is not known to hold. The verdict says why.
 	CannotBeJudged Outcome = "cannot be judged"
 )
 
-// A Verdict is an [Expectation] held against a [Trace].
+// A Verdict is the result of comparing an [Expectation] with a [Trace].
 type Verdict struct {
 	Outcome Outcome `json:"outcome"`
-	// Why is one sentence: the first broken hop and its cause, or why it cannot be judged, or what makes it hold.
+	// Why is one sentence: the first broken hop and its cause, or why it cannot be judged, or what was found where it
+	// holds.
 	Why string `json:"why"`
 	// Hops is the chain from event to email, in causal order.
 	Hops []Hop `json:"hops"`
-	// Findings are all the differences between what should have been and what was.
-	Findings []string `json:"findings,omitempty"`
+	// Differences lists every difference between the expectation and the trace.
+	Differences []string `json:"differences,omitempty"`
 	// Took is the time from the question to the verdict.
 	Took  time.Duration `json:"took"`
 	Trace *Trace        `json:"trace"`
@@ -35,29 +36,31 @@ type Verdict struct {
 
 // A Hop is one link of the chain from event to email.
 type Hop struct {
-	// Depth is how far it is indented below the hop that caused it.
+	// Depth is its depth in the tree of causes; the event has depth 0.
 	Depth int      `json:"depth"`
 	State HopState `json:"state"`
 	Text  string   `json:"text"`
 	// First marks the first broken hop.
 	First bool `json:"first,omitempty"`
-	// Detail are lines of evidence.
+	// Detail has lines of evidence.
 	Detail []string `json:"detail,omitempty"`
 }
 
-// HopState says how a hop went.
+// HopState is the state of a hop.
 type HopState string
 
+// The states of a hop.
 const (
 	HopOK         HopState = "ok"
 	HopBroken     HopState = "broken"
 	HopPending    HopState = "pending"
 	HopNotReached HopState = "not reached"
-	// HopFailed is one that failed and that the expectation does not speak of, in a verdict that is not broken.
+	// HopFailed is the state of a hop that failed and about which the expectation says nothing, in a verdict that is not
+	// broken.
 	HopFailed HopState = "failed"
 )
 
-// mark is how a hop's state is printed.
+// mark is the symbol that is printed for a state.
 func (s HopState) mark() string {
 	switch s {
 	case HopOK:
@@ -73,29 +76,42 @@ func (s HopState) mark() string {
 	}
 }
 
-// ErrBroken and ErrCannotBeJudged are what [Verdict.Err] wraps.
+// ErrBroken and ErrCannotBeJudged classify a [VerdictError].
 var (
 	ErrBroken         = errors.New("expectation broken")
 	ErrCannotBeJudged = errors.New("expectation cannot be judged")
 )
 
-// Err returns nil for a verdict that holds, else an error whose text is the whole verdict.
-func (v *Verdict) Err() error {
-	switch v.Outcome {
-	case Holds:
-		return nil
-	case Broken:
-		return fmt.Errorf("%w: %s", ErrBroken, strings.TrimPrefix(v.String(), "broken: "))
-	default:
-		return fmt.Errorf("%w: %s", ErrCannotBeJudged, strings.TrimPrefix(v.String(), "cannot be judged: "))
-	}
+// A VerdictError is the error of a verdict that does not hold. It matches [ErrBroken] or [ErrCannotBeJudged]; errors.As
+// gives access to the verdict.
+type VerdictError struct{ Verdict *Verdict }
+
+// Error is the text of the whole verdict.
+func (e *VerdictError) Error() string {
+	return fmt.Sprintf("%v: %s", e.Unwrap(), strings.TrimPrefix(e.Verdict.String(), string(e.Verdict.Outcome)+": "))
 }
 
-// logLines is how many of the app's last lines a failed verdict shows.
+// Unwrap returns ErrBroken or ErrCannotBeJudged.
+func (e *VerdictError) Unwrap() error {
+	if e.Verdict.Outcome == Broken {
+		return ErrBroken
+	}
+	return ErrCannotBeJudged
+}
+
+// Err returns nil for a verdict that holds, else a [VerdictError].
+func (v *Verdict) Err() error {
+	if v.Outcome == Holds {
+		return nil
+	}
+	return &VerdictError{v}
+}
+
+// logLines is how many of the app's last lines a verdict shows.
 const logLines = 12
 
-// String prints the verdict for a person: the outcome, the causal chain with a mark at the first broken hop, what was
-// there instead, the evidence, and the end of the app's log where it helps.
+// String prints the verdict for a person: the outcome, the causal chain with a mark at the first broken hop, all
+// differences, the evidence, and, unless it holds, the end of the app's log.
 func (v *Verdict) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", v.Outcome, v.Why)
@@ -112,9 +128,9 @@ func (v *Verdict) String() string {
 			}
 		}
 	}
-	if len(v.Findings) > 1 && v.Outcome != Holds {
+	if len(v.Differences) > 1 && v.Outcome != Holds {
 		b.WriteString("  all differences:\n")
-		for _, f := range v.Findings {
+		for _, f := range v.Differences {
 			fmt.Fprintf(&b, "    - %s\n", f)
 		}
 	}

@@ -148,12 +148,12 @@ func (d *desk) create(name string) app.Request {
 }
 
 // email waits for the email about a request.
-func (d *desk) email(r app.Request) *inbox.Message {
+func (d *desk) email(r app.Request) *harness.Message {
 	d.Helper()
 	return d.await(inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}})
 }
 
-func (d *desk) await(f inbox.Filter) *inbox.Message {
+func (d *desk) await(f inbox.Filter) *harness.Message {
 	d.Helper()
 	ctx, cancel := context.WithTimeout(d.Context(), 20*time.Second)
 	defer cancel()
@@ -163,7 +163,7 @@ func (d *desk) await(f inbox.Filter) *inbox.Message {
 }
 
 // deliver hands an email to MailHog, past the app, and returns it as it stands there.
-func (d *desk) deliver(to, message string) *inbox.Message {
+func (d *desk) deliver(to, message string) *harness.Message {
 	d.Helper()
 	err := smtp.SendMail(d.Stack.Endpoints().SMTP, nil, "stranger@a.test", []string{to}, []byte(message))
 	require.NoError(d, err)

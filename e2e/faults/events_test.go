@@ -10,6 +10,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -23,7 +24,7 @@ func (s *scene) event(r app.Request, id string, changed map[string]any) harness.
 	for key, value := range changed {
 		data[key] = value
 	}
-	return harness.Event{ID: id, Name: app.EventRequestCreated, Data: data}
+	return harness.Event{IdempotencyKey: id, Name: app.EventRequestCreated, Data: data}
 }
 
 var eventRows = []row{
@@ -90,12 +91,12 @@ func (s *scene) rejects(e harness.Event) {
 		Runs:        []harness.RunExpectation{{Function: notify, Status: harness.StatusFailed}},
 		NoOtherRuns: true,
 		NoOtherMail: true,
-	}, harness.JudgeOptions{Timeout: patience})
+	}, stack.JudgeOptions{Timeout: patience})
 	require.NoError(s, err)
 	require.NoError(s, v.Err())
 	for _, c := range s.stack.Taps().Crossings() {
 		if c.Call != nil && c.Call.Run == v.Trace.Runs[0].ID {
-			require.Equal(s, 1, c.Call.Attempt, "the event %s was tried again: %+v", e.ID, c.Call.Error)
+			require.Equal(s, 1, c.Call.Attempt, "the event %s was tried again: %+v", e.IdempotencyKey, c.Call.Error)
 		}
 	}
 }
@@ -108,7 +109,7 @@ var callRows = []row{
 		id := s.send(s.event(r, r.ID+"-overtakes", nil))
 		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{
 			Runs: []harness.RunExpectation{{Function: notify, Status: harness.StatusCompleted}},
-		}, harness.JudgeOptions{Timeout: patience})
+		}, stack.JudgeOptions{Timeout: patience})
 		require.NoError(s, err)
 		require.NoError(s, v.Err())
 		hold.Release()

@@ -20,6 +20,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -42,7 +43,7 @@ const gaveUpWaiting = "wait for the server to accept the message: no answer with
 // scene is one row at work: its requests and its faults.
 type scene struct {
 	*testing.T
-	stack   *harness.Stack
+	stack   *stack.Stack
 	store   app.Store
 	witness *witness
 
@@ -73,19 +74,19 @@ type injected struct {
 	name string
 }
 
-func newScene(t *testing.T, stack *harness.Stack) *scene {
+func newScene(t *testing.T, st *stack.Stack) *scene {
 	t.Helper()
-	env, ok := stack.Env()
+	env, ok := st.Env()
 	require.True(t, ok, "the stack runs no app")
 	store, err := mongostore.Open(t.Context(), env.MongoURI)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
-	return sceneOn(t, stack, store)
+	return sceneOn(t, st, store)
 }
 
-func sceneOn(t *testing.T, stack *harness.Stack, store app.Store) *scene {
-	began := stack.Taps().Last()
-	return &scene{T: t, stack: stack, store: store, witness: newWitness(t, stack.Taps(), began), began: began}
+func sceneOn(t *testing.T, st *stack.Stack, store app.Store) *scene {
+	began := st.Taps().Last()
+	return &scene{T: t, stack: st, store: store, witness: newWitness(t, st.Taps(), began), began: began}
 }
 
 // draft seeds a world for one request.
@@ -192,8 +193,8 @@ func (s *scene) kill(service harness.Service) {
 // who listens to what it is sent since: it takes such an event and starts nothing.
 func (s *scene) run(service harness.Service) {
 	s.Helper()
-	require.NoError(s, s.stack.Run(s.Context(), service))
-	if service != harness.Inngest {
+	require.NoError(s, s.stack.Start(s.Context(), service))
+	if service != harness.ServiceInngest {
 		return
 	}
 	require.NoError(s, s.witness.look(s.Context(), func() { s.lostAt = s.witness.synced }))
@@ -298,7 +299,7 @@ func (s *scene) quiet() {
 	for _, id := range events {
 		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{
 			Mail: []harness.MailExpectation{{To: "nobody@plant.test", Absent: true}},
-		}, harness.JudgeOptions{Timeout: patience})
+		}, stack.JudgeOptions{Timeout: patience})
 		require.NoError(s, err)
 		require.NoError(s, v.Err())
 	}
@@ -319,7 +320,7 @@ func (s *scene) outcomes() []outcome {
 			case o == nil:
 			case c.Mail.Accepted:
 				o.accepted = append(o.accepted, c.Mail.MessageID)
-				if !c.Mail.Told || c.Ended.Sub(c.Mail.AcceptedAt) >= phase {
+				if !c.Mail.Reported || c.Ended.Sub(c.Mail.AcceptedAt) >= phase {
 					o.unheard++
 				}
 			default:
@@ -347,7 +348,7 @@ func (s *scene) tellDeliveries() {
 	for _, c := range s.deliveries() {
 		lines = append(lines, fmt.Sprintf("%s for %v: to %v, refused %v, accepted %t, told %t, faults %q, %s",
 			c.Began.Format("15:04:05.000"), c.Ended.Sub(c.Began).Round(time.Millisecond),
-			c.Mail.To, c.Mail.Refused, c.Mail.Accepted, c.Mail.Told, c.Faults, c.Err))
+			c.Mail.To, c.Mail.Refused, c.Mail.Accepted, c.Mail.Reported, c.Faults, c.Err))
 	}
 	s.Logf("the deliveries:\n%s", strings.Join(lines[:min(len(lines), most)], "\n"))
 }

@@ -24,10 +24,10 @@ func databaseAway(fault string, at tap.Fault) row {
 		hold := s.inject(at)
 		s.create(s.draft())
 		s.reached(hold)
-		s.kill(harness.Mongo)
+		s.kill(harness.ServiceMongo)
 		hold.Release()
 		s.sees("a call that failed for want of the database", s.began, callFailed)
-		s.run(harness.Mongo)
+		s.run(harness.ServiceMongo)
 	}}
 }
 
@@ -52,21 +52,21 @@ var databaseRows = []row{
 		hold := s.inject(before(sendEmail, getTechnician))
 		s.create(s.draft())
 		s.reached(hold)
-		s.freeze(harness.Mongo)
+		s.freeze(harness.ServiceMongo)
 		hold.Release()
 		s.notReady()
-		s.thaw(harness.Mongo)
+		s.thaw(harness.ServiceMongo)
 	}},
 }
 
 var inngestRows = []row{
 	{fault: "Inngest down when a request is created, then back", promise: sent(), happen: func(s *scene) {
-		s.kill(harness.Inngest)
+		s.kill(harness.ServiceInngest)
 		s.create(s.draft())
 		s.sees("the app fail to send the event", s.began, func(c tap.Crossing) bool {
 			return c.Dispatch != nil && c.Over() && c.Err != ""
 		})
-		s.run(harness.Inngest)
+		s.run(harness.ServiceInngest)
 	}},
 	stateLost("Inngest killed before the run's first step, state lost", before(fetchDetails, "")),
 	stateLost("Inngest killed before send-email, state lost", before(sendEmail, getTechnician)),
@@ -76,10 +76,10 @@ var inngestRows = []row{
 		hold := s.inject(before(sendEmail, getTechnician))
 		s.create(s.draft())
 		s.reached(hold)
-		s.freeze(harness.Inngest)
+		s.freeze(harness.ServiceInngest)
 		hold.Release()
 		s.sees("the email, sent without Inngest", s.began, func(c tap.Crossing) bool { return c.Mail != nil && c.Mail.Accepted })
-		s.thaw(harness.Inngest)
+		s.thaw(harness.ServiceInngest)
 	}},
 }
 
@@ -89,9 +89,9 @@ func stateLost(fault string, at tap.Fault) row {
 		hold := s.inject(at)
 		s.create(s.draft())
 		s.reached(hold)
-		s.kill(harness.Inngest)
+		s.kill(harness.ServiceInngest)
 		hold.Release()
-		s.run(harness.Inngest)
+		s.run(harness.ServiceInngest)
 	}}
 }
 
@@ -105,11 +105,11 @@ func appKilled(fault string, p promise, at ...tap.Fault) row {
 		}
 		s.create(s.draft())
 		s.reached(holds...)
-		s.kill(harness.App)
+		s.kill(harness.ServiceApp)
 		for _, hold := range holds {
 			hold.Drop()
 		}
-		s.run(harness.App)
+		s.run(harness.ServiceApp)
 	}}
 }
 
@@ -137,8 +137,8 @@ var appDeliveryRows = []row{
 		hold := s.inject(acceptedUnheard())
 		s.create(s.draft())
 		s.reached(hold)
-		s.freeze(harness.App)
+		s.freeze(harness.ServiceApp)
 		hold.Release()
-		s.thaw(harness.App)
+		s.thaw(harness.ServiceApp)
 	}},
 }

@@ -45,21 +45,21 @@ var mailServerRows = []row{
 		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
 		s.create(d)
 		s.reached(hold)
-		s.kill(harness.MailHog)
+		s.kill(harness.ServiceMailHog)
 		hold.Release()
 		s.sees("a delivery that found no mail server", s.began, func(c tap.Crossing) bool {
 			return c.Mail != nil && c.Over() && c.Err != "" && len(c.Mail.To) == 0
 		})
-		s.run(harness.MailHog)
+		s.run(harness.ServiceMailHog)
 	}},
 	{fault: "MailHog frozen in a delivery, then going on", promise: sent(), happen: func(s *scene) {
 		d := s.draft()
 		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
 		s.create(d)
 		s.reached(hold)
-		s.freeze(harness.MailHog)
+		s.freeze(harness.ServiceMailHog)
 		hold.Release()
 		s.sees("an attempt that was given up", s.began, callFailed)
-		s.thaw(harness.MailHog)
+		s.thaw(harness.ServiceMailHog)
 	}},
 }

@@ -17,9 +17,9 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // The app's times: short enough for a test to wait for them, and so long that a busy machine does not look like a
@@ -31,7 +31,7 @@ const (
 )
 
 // program is the app. TestMain builds it: a program can be killed.
-var program = &harness.Command{
+var program = &stack.Command{
 	Env: []string{
 		"MAIL_TIMEOUT=" + mailTimeout.String(),
 		"REDISPATCH_AFTER=" + redispatchAfter.String(),
@@ -176,7 +176,7 @@ func TestFaultMatrix(t *testing.T) {
 		}
 		t.Run(g.name, func(t *testing.T) {
 			if g.alone {
-				suite.RunAlone(t, func(o *harness.Options) { o.AppEnv = g.env }, rows)
+				suite.RunAlone(t, func(o *stack.Options) { o.AppEnv = g.env }, rows)
 			} else {
 				suite.Run(t, rows)
 			}
@@ -185,15 +185,15 @@ func TestFaultMatrix(t *testing.T) {
 }
 
 // run lets the fault happen and holds what came of it against the promise.
-func (r row) run(t *testing.T, stack *harness.Stack, place int) {
+func (r row) run(t *testing.T, st *stack.Stack, place int) {
 	res := result{report.Fault{
-		Fault: r.fault, Backend: stack.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row came to no end",
+		Fault: r.fault, Backend: st.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row came to no end",
 	}, place}
 	t.Cleanup(func() {
 		res.Kept = !t.Failed()
 		matrix.add(res)
 	})
-	s := newScene(t, stack)
+	s := newScene(t, st)
 	defer s.tellDeliveries()
 	began := time.Now()
 	r.happen(s)

@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
-	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -178,7 +177,7 @@ func (s *scene) stackQuiet() {
 	})
 
 	copies := map[string]int{}
-	require.NoError(s, s.stack.Inbox().Each(s.Context(), func(m *inbox.Message) error {
+	require.NoError(s, s.stack.Inbox().Each(s.Context(), func(m *harness.Message) error {
 		for _, to := range m.Envelope.To {
 			copies[strings.ToLower(to)]++
 		}
@@ -201,7 +200,7 @@ func (s *scene) ended(e tap.Event) error {
 		return fmt.Errorf("event %s has started no run yet", e.ID)
 	}
 	r, err := s.stack.API().Run(s.Context(), run)
-	if err == nil && !inngestapi.Final(r.Status) {
+	if err == nil && !r.Status.Final() {
 		err = fmt.Errorf("run %s of event %s is still %s", run, e.ID, r.Status)
 	}
 	return err
@@ -277,8 +276,8 @@ func TestWhatIsOnItsWayIsSeen(t *testing.T) {
 	w.see(tap.Crossing{ID: 1, Wire: tap.AppToInngest, Ended: ended, Dispatch: events}, nil)
 	require.NoError(t, w.crossing(1), "the other was not taken")
 	require.EqualError(t, w.crossing(0), "1 events have been dispatched, not only the 0 that are known to be over")
-	w.see(tap.Crossing{ID: 2, Wire: tap.AppToMail, Began: ended, Mail: &tap.Mail{}}, nil)
+	w.see(tap.Crossing{ID: 2, Wire: tap.AppToMail, Began: ended, Mail: &harness.MailTransaction{}}, nil)
 	require.EqualError(t, w.crossing(1), "since 03:04:05 something has been on its way on the wire app→mail")
-	w.see(tap.Crossing{ID: 2, Wire: tap.AppToMail, Ended: ended, Mail: &tap.Mail{}}, nil)
+	w.see(tap.Crossing{ID: 2, Wire: tap.AppToMail, Ended: ended, Mail: &harness.MailTransaction{}}, nil)
 	require.NoError(t, w.crossing(1))
 }

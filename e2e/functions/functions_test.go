@@ -11,9 +11,11 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/judge"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -32,7 +34,7 @@ func TestOnSim(t *testing.T) {
 			t.Parallel()
 			w := newWorkbench(t)
 			s := newScene(t, made.at(w.Env().AppURL))
-			r.play(s, w.Taps(), func(a act) *harness.Verdict { return judge(t, w, a) })
+			r.play(s, w.Taps(), func(a act) *harness.Verdict { return judged(t, w, a) })
 		})
 	}
 }
@@ -45,11 +47,11 @@ func newWorkbench(t *testing.T) *simstack.Workbench {
 	return w
 }
 
-func judge(t *testing.T, w *simstack.Workbench, a act) *harness.Verdict {
+func judged(t *testing.T, w *simstack.Workbench, a act) *harness.Verdict {
 	t.Helper()
-	id, err := w.Sim().Send(t.Context(), sim.Event{ID: a.event.ID, Name: a.event.Name, Data: a.event.Data})
+	id, err := w.Sim().Send(t.Context(), sim.Event{ID: a.event.IdempotencyKey, Name: a.event.Name, Data: a.event.Data})
 	require.NoError(t, err)
-	v, err := w.Judge(t.Context(), id, a.want, harness.JudgeOptions{})
+	v, err := w.Judge(t.Context(), id, a.want, judge.Options{})
 	require.NoError(t, err)
 	return v
 }
@@ -60,7 +62,7 @@ func TestOnAServer(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			play := func(t *harnesstest.T) {
 				r.play(newScene(t, made.at(t.Env().AppURL)), t.Stack.Taps(), func(a act) *harness.Verdict {
-					return t.Judge(t.Send(a.event), a.want, harness.JudgeOptions{Timeout: patience})
+					return t.Judge(t.Send(a.event), a.want, stack.JudgeOptions{Timeout: patience})
 				})
 			}
 			if len(r.faults) > 0 {
@@ -101,7 +103,7 @@ func TestTheWholeLadder(t *testing.T) {
 	s := newScene(t, made.at(w.Env().AppURL))
 	_, err := w.Taps().Inject(tap.Fault{At: tap.AtConnect, Do: tap.Reply, Code: 421, Text: "too busy", Times: -1})
 	require.NoError(t, err)
-	v := judge(t, w, act{event: s.own(), want: failsAt(send, attempts, "too busy")(s)})
+	v := judged(t, w, act{event: s.own(), want: failsAt(send, attempts, "too busy")(s)})
 	require.NoError(t, v.Err())
 	steps := v.Trace.Runs[0].Steps
 	tries := steps[len(steps)-1].Attempts
@@ -121,7 +123,7 @@ func BenchmarkOnSim(b *testing.B) {
 	for b.Loop() {
 		s := newScene(b, p)
 		e := s.own()
-		if _, err := w.Sim().Send(b.Context(), sim.Event{ID: e.ID, Name: e.Name, Data: e.Data}); err != nil {
+		if _, err := w.Sim().Send(b.Context(), sim.Event{ID: e.IdempotencyKey, Name: e.Name, Data: e.Data}); err != nil {
 			b.Fatal(err)
 		}
 		if err := w.Sim().Run(b.Context()); err != nil {

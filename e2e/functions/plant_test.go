@@ -39,7 +39,7 @@ type plants struct {
 // plant is an app with its functions and a store in memory.
 type plant struct{ store *store }
 
-// app makes one. It is a [harness.HandlerFunc].
+// app makes one. It is a [stack.HandlerFunc].
 func (p *plants) app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	one := &plant{store: &store{Memory: storetest.NewMemory(), faults: map[string]*storeFault{}}}
 	client, handler, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: env.InngestURL, APIURL: env.InngestURL, EventKey: env.EventKey})
@@ -208,7 +208,7 @@ func (s *scene) notification() app.Notification {
 // own is the app's own event for the request.
 func (s *scene) own() harness.Event {
 	e := s.request.Event()
-	return harness.Event{ID: e.ID, Name: e.Name, Data: e.Data}
+	return harness.Event{IdempotencyKey: e.ID, Name: e.Name, Data: e.Data}
 }
 
 // foreign is an event that somebody else sends, with the same data but for a change.

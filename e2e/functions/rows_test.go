@@ -51,7 +51,7 @@ const (
 )
 
 // run expects one run and nothing besides.
-func run(status, reason string, steps ...harness.StepExpectation) harness.Expectation {
+func run(status harness.Status, reason string, steps ...harness.StepExpectation) harness.Expectation {
 	return harness.Expectation{
 		Runs:        []harness.RunExpectation{{Function: functions.SendRequestNotificationID, Status: status, Error: reason, Steps: steps}},
 		NoOtherRuns: true, NoOtherMail: true,
@@ -175,7 +175,7 @@ var rows = []row{
 		name: "another technician, in the app's own event",
 		acts: func(s *scene) []act {
 			e := s.foreign(func(d *app.RequestCreated) { d.TechnicianID = s.other.ID })
-			e.ID = s.own().ID
+			e.IdempotencyKey = s.own().IdempotencyKey
 			return []act{{event: e, want: failsAt(fetch, 1, "is assigned to")(s)}}
 		},
 		after: isFailed("is assigned to"),
@@ -212,7 +212,7 @@ var rows = []row{
 				want: sends(1)(s),
 			}
 			requeued.event = s.own()
-			requeued.event.ID = app.EventID(s.request.ID, 2)
+			requeued.event.IdempotencyKey = app.EventID(s.request.ID, 2)
 			return []act{first, again, requeued}
 		},
 		after: isSent(2),
@@ -280,7 +280,7 @@ var rows = []row{
 		},
 		acts: func(s *scene) []act {
 			old := s.own()
-			old.ID = app.EventID(s.request.ID, 1)
+			old.IdempotencyKey = app.EventID(s.request.ID, 1)
 			return []act{{event: old, want: skips(app.Superseded)(s)}, {event: s.own(), want: sends(1)(s)}}
 		},
 		after: isSent(1),

@@ -16,6 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 )
 
 // The variables that name servers.
@@ -116,18 +117,33 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 			return target{}, fmt.Errorf("find the working directory: %w", err)
 		}
 	}
-	state, where, err := harness.FindState(dir)
+	state, where, err := statefile.Find(dir)
 	if err != nil {
 		return target{}, fmt.Errorf("attach to a stack: %w; or name its servers with %s, %s, %s and %s, or a compose project with %s",
 			err, EnvInngest, EnvMailHog, EnvSMTP, EnvMongo, EnvProject)
 	}
-	ends := harness.Endpoints{Inngest: state.Inngest.URL, MailHog: state.MailHog.URL, SMTP: state.MailHog.SMTP, Mongo: state.Mongo.URI}
-	t := target{ends: ends, source: fmt.Sprintf("of the stack up in %s (process %d)", where, state.PID), fix: "see harness status"}
+	t := target{ends: state.Endpoints(), source: fmt.Sprintf("of the stack up in %s (process %d)", where, state.PID), fix: "see harness status"}
 	if state.App.URL != "" {
 		env := state.Env()
 		t.app = &env
 	}
 	return t.complete()
+}
+
+// ErrNoStack says that no `harness up` keeps a stack up in a directory or above it.
+var ErrNoStack = statefile.ErrNoStack
+
+// Find returns the servers of the stack that a `harness up` keeps up in a directory or above it, and the configuration of
+// its app, which is zero where the stack runs none. The error is [ErrNoStack] where there is no stack.
+func Find(dir string) (ends harness.Endpoints, app harness.Env, err error) {
+	state, _, err := statefile.Find(dir)
+	if err != nil {
+		return harness.Endpoints{}, harness.Env{}, err
+	}
+	if state.App.URL != "" {
+		app = state.Env()
+	}
+	return state.Endpoints(), app, nil
 }
 
 func ofProject(ctx context.Context, name string) (target, error) {

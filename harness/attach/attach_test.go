@@ -15,6 +15,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
@@ -51,12 +52,12 @@ func start(t *testing.T, o attach.Options) (harness.Servers, error) {
 func TestServersAreFound(t *testing.T) {
 	noEnvironment(t)
 	ends := up(t)
-	stateOf := harness.State{
-		Backend: "local", Inngest: harness.StateURL{URL: ends.Inngest}, Mongo: harness.StateMongo{URI: ends.Mongo},
-		MailHog: harness.StateMailHog{URL: ends.MailHog, SMTP: ends.SMTP},
+	stateOf := statefile.State{
+		Backend: "local", Inngest: statefile.URL{URL: ends.Inngest}, Mongo: statefile.Mongo{URI: ends.Mongo},
+		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 	}
 	dir := t.TempDir()
-	require.NoError(t, harness.WriteState(dir, stateOf))
+	require.NoError(t, statefile.Write(dir, stateOf))
 	below := filepath.Join(dir, "below")
 	require.NoError(t, os.Mkdir(below, 0o755))
 
@@ -96,7 +97,7 @@ func TestServersAreFound(t *testing.T) {
 func TestNothingIsUp(t *testing.T) {
 	noEnvironment(t)
 	_, err := start(t, attach.Options{Dir: t.TempDir()})
-	require.ErrorIs(t, err, harness.ErrNoStack)
+	require.ErrorIs(t, err, statefile.ErrNoStack)
 	require.ErrorContains(t, err, "start one with `harness up`")
 	require.ErrorContains(t, err, attach.EnvInngest)
 	require.ErrorContains(t, err, attach.EnvProject)
@@ -105,11 +106,11 @@ func TestNothingIsUp(t *testing.T) {
 func TestAStaleStateFileIsNotBelieved(t *testing.T) {
 	noEnvironment(t)
 	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, harness.StateDir), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, statefile.Dir), 0o755))
 	stale := `{"pid":1073741824,"started":"2020-01-01T00:00:00Z","backend":"local"}`
-	require.NoError(t, os.WriteFile(filepath.Join(dir, harness.StateDir, "stack.json"), []byte(stale), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, statefile.Dir, "stack.json"), []byte(stale), 0o600))
 	_, err := start(t, attach.Options{Dir: dir})
-	require.ErrorIs(t, err, harness.ErrNoStack)
+	require.ErrorIs(t, err, statefile.ErrNoStack)
 	require.ErrorContains(t, err, "is stale")
 }
 

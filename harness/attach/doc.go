@@ -1,6 +1,6 @@
 // Package attach is the backend that uses servers which are up already. It starts none, stops none, and deletes nothing.
 //
-//	stack, err := harness.Start(ctx, attach.New(attach.Options{}), harness.Options{})
+//	stack, err := stack.Start(ctx, attach.New(attach.Options{}), stack.Options{})
 //
 // It takes the servers from, in this order: [Options].Endpoints; the variables HARNESS_INNGEST_URL, HARNESS_MAILHOG_URL,
 // HARNESS_SMTP_ADDR and HARNESS_MONGO_URI, all four of them; the Docker Compose project that [Options].Project or

@@ -33,9 +33,9 @@ func (s *servers) HostedApp() (harness.Env, bool) {
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	return []harness.ServerInfo{
-		{Service: harness.Mongo, Version: s.database, Source: "attached"},
-		{Service: harness.MailHog, Version: "MailHog " + s.source, Source: "attached", HasUI: true},
-		{Service: harness.Inngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasUI},
+		{Service: harness.ServiceMongo, Version: s.database, Source: "attached"},
+		{Service: harness.ServiceMailHog, Version: "MailHog " + s.source, Source: "attached", HasUI: true},
+		{Service: harness.ServiceInngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasUI},
 	}
 }
 

@@ -7,5 +7,5 @@
 //		backendtest.Run(t, func(testing.TB) harness.Backend { return local.New(local.Options{}) }, backendtest.Caps{…})
 //	}
 //
-// It works the backend through a [harness.Stack] with a small app of its own: event in, email out.
+// It works the backend through a [stack.Stack] with a small app of its own: event in, email out.
 package backendtest

@@ -15,26 +15,27 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// stack is a stack that runs the suite's app.
-type stack struct{ *harness.Stack }
+// An env is a stack that runs the suite's app.
+type env struct{ *stack.Stack }
 
 // usable returns nil when a server answers as its kind does.
-func (s *stack) usable(ctx context.Context, server harness.Service) error {
+func (s *env) usable(ctx context.Context, server harness.Service) error {
 	ends := s.Endpoints()
 	switch server {
-	case harness.Mongo:
+	case harness.ServiceMongo:
 		_, err := endpoint.Mongo(ctx, ends.Mongo)
 		return err
-	case harness.MailHog:
+	case harness.ServiceMailHog:
 		return errors.Join(endpoint.MailHog(ctx, ends.MailHog), endpoint.SMTP(ctx, ends.SMTP))
 	default:
 		return endpoint.Inngest(ctx, ends.Inngest)
 	}
 }
 
-func (s *stack) checkUsable(t *testing.T) {
+func (s *env) checkUsable(t *testing.T) {
 	t.Helper()
 	for _, server := range servers {
 		require.NoError(t, s.usable(t.Context(), server), "%s", server)
@@ -49,7 +50,7 @@ const (
 )
 
 // frozen says whether a server takes connections and then does nothing.
-func (s *stack) frozen(t *testing.T, server harness.Service) bool {
+func (s *env) frozen(t *testing.T, server harness.Service) bool {
 	t.Helper()
 	addr := s.address(server)
 	for deadline := time.Now().Add(freezeTime); time.Now().Before(deadline); {
@@ -68,13 +69,13 @@ func (s *stack) frozen(t *testing.T, server harness.Service) bool {
 }
 
 // address is where a server takes connections.
-func (s *stack) address(server harness.Service) string {
+func (s *env) address(server harness.Service) string {
 	ends := s.Endpoints()
 	switch server {
-	case harness.Mongo:
+	case harness.ServiceMongo:
 		addr, _, _ := strings.Cut(strings.TrimPrefix(ends.Mongo, "mongodb://"), "/")
 		return addr
-	case harness.MailHog:
+	case harness.ServiceMailHog:
 		return ends.SMTP
 	default:
 		return strings.TrimPrefix(ends.Inngest, "http://")
@@ -82,7 +83,7 @@ func (s *stack) address(server harness.Service) string {
 }
 
 // functions are the ids of the functions that the Inngest server knows.
-func (s *stack) functions(t *testing.T) []string {
+func (s *env) functions(t *testing.T) []string {
 	t.Helper()
 	info, err := s.API().Info(t.Context())
 	require.NoError(t, err)
@@ -94,7 +95,7 @@ func (s *stack) functions(t *testing.T) []string {
 }
 
 // eventToEmail sends an event and waits for the email that the app's function sends on it.
-func (s *stack) eventToEmail(t *testing.T) {
+func (s *env) eventToEmail(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hopTime)
 	defer cancel()
@@ -102,14 +103,14 @@ func (s *stack) eventToEmail(t *testing.T) {
 	_, err := s.Send(ctx, harness.Event{Name: eventName, Data: greeting{To: to}})
 	require.NoError(t, err)
 	m, err := s.Inbox().Wait(ctx, inbox.Filter{To: to})
-	require.NoError(t, err, "the end of Inngest's log:\n%s", strings.Join(s.Tail(harness.Inngest), "\n"))
+	require.NoError(t, err, "the end of Inngest's log:\n%s", strings.Join(s.Tail(harness.ServiceInngest), "\n"))
 	require.Equal(t, "Hello", m.Subject)
 }
 
-func (s *stack) checkLogs(t *testing.T) {
+func (s *env) checkLogs(t *testing.T) {
 	t.Helper()
 	for _, i := range s.Describe() {
-		if i.Service == harness.Mongo {
+		if i.Service == harness.ServiceMongo {
 			require.FileExists(t, i.LogFile) // the stand-in has little to say
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Caps says what a backend can do, and lends the suite the means that differ from one to another.
@@ -37,7 +38,7 @@ const startTime = 10 * time.Minute
 // hopTime bounds the way from an event to its email.
 const hopTime = 20 * time.Second
 
-var servers = []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest}
+var servers = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest}
 
 // Run runs the suite. make is called for each stack that is started, from several goroutines at once; it may return
 // the same backend each time.
@@ -64,21 +65,21 @@ type suite struct {
 }
 
 // start starts a stack with the suite's app. It is closed with the test.
-func (s *suite) start(t *testing.T, o harness.Options) *stack {
+func (s *suite) start(t *testing.T, o stack.Options) *env {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
 	o.Dir = t.TempDir()
-	st, err := harness.Start(ctx, s.make(t), o)
+	st, err := stack.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
 	require.NoError(t, ranon.Note(st))
 	require.NoError(t, st.RunHandler(ctx, newApp))
-	return &stack{st}
+	return &env{st}
 }
 
 func (s *suite) works(t *testing.T) {
-	st := s.start(t, harness.Options{})
+	st := s.start(t, stack.Options{})
 	t.Run("all endpoints are usable", func(t *testing.T) { st.checkUsable(t) })
 	t.Run("the servers are described in order", func(t *testing.T) {
 		var names []harness.Service
@@ -93,7 +94,7 @@ func (s *suite) works(t *testing.T) {
 	t.Run("the app is synced", func(t *testing.T) { require.Contains(t, st.functions(t), functionID) })
 	t.Run("an event leads to an email", func(t *testing.T) { st.eventToEmail(t) })
 	t.Run("again known to the server, it is not synced again", func(t *testing.T) {
-		again, err := st.EnsureSynced(t.Context())
+		again, err := st.App().EnsureSynced(t.Context())
 		require.NoError(t, err)
 		require.False(t, again)
 	})
@@ -103,9 +104,9 @@ func (s *suite) works(t *testing.T) {
 }
 
 func (s *suite) refuses(t *testing.T) {
-	st := s.start(t, harness.Options{})
+	st := s.start(t, stack.Options{})
 	for name, control := range map[string]func(context.Context, harness.Service) error{
-		"stop": st.Stop, "kill": st.Kill, "run": st.Run, "pause": st.Pause, "resume": st.Resume,
+		"stop": st.Stop, "kill": st.Kill, "start": st.Start, "pause": st.Pause, "resume": st.Resume,
 	} {
 		for _, server := range servers {
 			err := control(t.Context(), server)
@@ -118,7 +119,7 @@ func (s *suite) refuses(t *testing.T) {
 }
 
 func (s *suite) controlled(t *testing.T) {
-	st := s.start(t, harness.Options{})
+	st := s.start(t, stack.Options{})
 	before := st.Endpoints()
 	for _, server := range servers {
 		t.Run("restart "+string(server), func(t *testing.T) {
@@ -129,7 +130,7 @@ func (s *suite) controlled(t *testing.T) {
 		t.Run("kill and run "+string(server), func(t *testing.T) {
 			require.NoError(t, st.Kill(t.Context(), server))
 			require.Error(t, st.usable(t.Context(), server))
-			require.NoError(t, st.Run(t.Context(), server))
+			require.NoError(t, st.Start(t.Context(), server))
 			require.Equal(t, before, st.Endpoints())
 			st.eventToEmail(t)
 		})
@@ -142,19 +143,19 @@ func (s *suite) controlled(t *testing.T) {
 		})
 	}
 	t.Run("what is told twice is done once", func(t *testing.T) {
-		require.NoError(t, st.Run(t.Context(), harness.MailHog), "it is up already")
-		require.NoError(t, st.Stop(t.Context(), harness.MailHog))
-		require.NoError(t, st.Stop(t.Context(), harness.MailHog))
-		require.ErrorContains(t, st.Pause(t.Context(), harness.MailHog), "mailhog is not running")
-		require.NoError(t, st.Run(t.Context(), harness.MailHog))
+		require.NoError(t, st.Start(t.Context(), harness.ServiceMailHog), "it is up already")
+		require.NoError(t, st.Stop(t.Context(), harness.ServiceMailHog))
+		require.NoError(t, st.Stop(t.Context(), harness.ServiceMailHog))
+		require.ErrorContains(t, st.Pause(t.Context(), harness.ServiceMailHog), "mailhog is not running")
+		require.NoError(t, st.Start(t.Context(), harness.ServiceMailHog))
 	})
 	t.Run("no such service", func(t *testing.T) {
 		require.ErrorContains(t, st.Stop(t.Context(), "postgres"), `runs no service "postgres"`)
 	})
 	t.Run("no wanted end is a death", func(t *testing.T) {
 		select {
-		case err := <-st.Died():
-			require.NoError(t, err)
+		case <-st.Done():
+			require.NoError(t, st.Err())
 		default:
 		}
 	})
@@ -164,15 +165,16 @@ func (s *suite) controlled(t *testing.T) {
 		for _, server := range servers {
 			require.Error(t, st.usable(t.Context(), server))
 		}
-		require.ErrorContains(t, st.Run(t.Context(), harness.MailHog), "its stack is closed")
+		require.ErrorContains(t, st.Start(t.Context(), harness.ServiceMailHog), "its stack is closed")
 	})
 }
 
 func (s *suite) death(t *testing.T) {
-	st := s.start(t, harness.Options{})
-	s.caps.Strike(t, st.Dir(), harness.MailHog)
+	st := s.start(t, stack.Options{})
+	s.caps.Strike(t, st.Dir(), harness.ServiceMailHog)
 	select {
-	case err := <-st.Died():
+	case <-st.Done():
+		err := st.Err()
 		require.ErrorContains(t, err, "mailhog was ended by a signal (killed)")
 		require.ErrorContains(t, err, "whole log: ")
 	case <-time.After(hopTime):
@@ -181,12 +183,12 @@ func (s *suite) death(t *testing.T) {
 }
 
 func (s *suite) parallel(t *testing.T) {
-	started := make(chan *stack, 2)
+	started := make(chan *env, 2)
 	t.Run("start", func(t *testing.T) {
 		for range cap(started) {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
-				st := s.start(t, harness.Options{})
+				st := s.start(t, stack.Options{})
 				st.eventToEmail(t)
 				started <- st
 			})
@@ -203,7 +205,7 @@ func (s *suite) parallel(t *testing.T) {
 func (s *suite) fixedPorts(t *testing.T) {
 	// Fixed, but not the known ones: somebody may be using those.
 	ports := harness.Ports{Inngest: freePort(t), MailHog: freePort(t), SMTP: freePort(t), Mongo: freePort(t)}
-	st := s.start(t, harness.Options{Ports: ports})
+	st := s.start(t, stack.Options{Ports: ports})
 	ends := st.Endpoints()
 	require.Equal(t, "http://127.0.0.1:"+strconv.Itoa(ports.Inngest), ends.Inngest)
 	require.Equal(t, "http://127.0.0.1:"+strconv.Itoa(ports.MailHog), ends.MailHog)
@@ -218,7 +220,7 @@ func (s *suite) portTaken(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	taken := l.Addr().(*net.TCPAddr).Port
-	_, err = harness.Start(t.Context(), s.make(t), harness.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}})
+	_, err = stack.Start(t.Context(), s.make(t), stack.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}})
 	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+", wanted for MailHog's SMTP, is in use by")
 	require.ErrorContains(t, err, "--ports free")
 	require.Equal(t, before, s.caps.Leftovers(t))
@@ -229,7 +231,7 @@ func (s *suite) halfWay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
 	dir := t.TempDir()
-	_, err := harness.Start(ctx, s.caps.Broken(t), harness.Options{Dir: dir})
+	_, err := stack.Start(ctx, s.caps.Broken(t), stack.Options{Dir: dir})
 	require.ErrorContains(t, err, "inngest")
 	require.Equal(t, before, s.caps.Leftovers(t))
 	require.NoError(t, os.RemoveAll(dir), "nobody writes there any more")
@@ -244,7 +246,7 @@ func (s *suite) calledOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			o := harness.Options{Dir: t.TempDir()}
+			o := stack.Options{Dir: t.TempDir()}
 			if when == nil {
 				cancel()
 			} else {
@@ -254,7 +256,7 @@ func (s *suite) calledOff(t *testing.T) {
 					}
 				}
 			}
-			_, err := harness.Start(ctx, s.make(t), o)
+			_, err := stack.Start(ctx, s.make(t), o)
 			require.ErrorIs(t, err, context.Canceled)
 			require.Equal(t, before, s.caps.Leftovers(t))
 		})
@@ -263,7 +265,7 @@ func (s *suite) calledOff(t *testing.T) {
 		t.Run("after "+after.String(), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			defer cancel()
-			st, err := harness.Start(ctx, s.make(t), harness.Options{Dir: t.TempDir()})
+			st, err := stack.Start(ctx, s.make(t), stack.Options{Dir: t.TempDir()})
 			if err == nil { // a fast machine
 				require.NoError(t, st.Close(context.Background()))
 			}

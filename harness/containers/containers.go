@@ -79,7 +79,7 @@ func (*Backend) Name() string { return "containers" }
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
 	wanted := specs
 	if o.WithoutInngest {
-		wanted = slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service == harness.Inngest })
+		wanted = slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service == harness.ServiceInngest })
 	}
 	s, err := b.prepare(ctx, wanted, o)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestOnEngineBackend(t *testing.T) {
 func TestOnEngineStartAlone(t *testing.T) {
 	docker := connect(t)
 	began := time.Now()
-	took, err := containers.New(containers.Options{}).StartAlone(t.Context(), harness.MailHog, harness.BackendOptions{Dir: t.TempDir()})
+	took, err := containers.New(containers.Options{}).StartAlone(t.Context(), harness.ServiceMailHog, harness.BackendOptions{Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.Positive(t, took)
 	require.Less(t, took, time.Since(began), "what is done before the container and after it does not count")

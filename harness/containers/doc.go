@@ -1,7 +1,7 @@
 // Package containers is the backend that runs the servers in containers: MongoDB itself, MailHog and the Inngest dev
 // server from their official images, by way of testcontainers-go.
 //
-//	stack, err := harness.Start(ctx, containers.New(containers.Options{}), harness.Options{})
+//	stack, err := stack.Start(ctx, containers.New(containers.Options{}), stack.Options{})
 //
 // HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG and HARNESS_IMAGE_INNGEST, or [Options], name other images; the command in
 // cmd/images makes some from source. Each stack has a network of its own and publishes its ports on loopback alone. The

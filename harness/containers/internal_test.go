@@ -50,7 +50,7 @@ func TestOnlyADeadOwnerIsDead(t *testing.T) {
 
 func TestLabelsNameTheOwner(t *testing.T) {
 	t.Parallel()
-	labels := (&servers{id: "abc"}).labels(harness.Mongo)
+	labels := (&servers{id: "abc"}).labels(harness.ServiceMongo)
 	o, ok := ownerOf(labels)
 	require.True(t, ok)
 	require.Equal(t, os.Getpid(), o.pid)
@@ -117,7 +117,7 @@ func TestReasonsAreShort(t *testing.T) {
 
 func TestALeftoverThatCannotBeRemovedIsToldAndInNobodysWay(t *testing.T) {
 	t.Parallel()
-	dead := (&servers{id: "killed"}).labels(harness.Mongo)
+	dead := (&servers{id: "killed"}).labels(harness.ServiceMongo)
 	dead[labelPID] = strconv.Itoa(1 << 30)
 	var asked []string
 	docker := engineThat(t, func(w http.ResponseWriter, r *http.Request) {

@@ -48,7 +48,7 @@ func (s *servers) tryWay(ctx context.Context) error {
 		return err
 	}
 
-	srv := s.all[harness.Inngest]
+	srv := s.all[harness.ServiceInngest]
 	if _, err := srv.running(); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *servers) Endpoints() harness.Endpoints {
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	var infos []harness.ServerInfo
-	for _, name := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest} {
+	for _, name := range []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest} {
 		srv, ok := s.all[name]
 		if !ok {
 			continue

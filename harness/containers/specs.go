@@ -38,7 +38,7 @@ type identity struct {
 
 var specs = []spec{
 	{
-		service: harness.Mongo,
+		service: harness.ServiceMongo,
 		image:   func(i Images) string { return i.Mongo },
 		inside:  []int{27017},
 		ports:   func(p harness.Ports) []int { return []int{p.Mongo} },
@@ -52,7 +52,7 @@ var specs = []spec{
 		},
 	},
 	{
-		service: harness.MailHog,
+		service: harness.ServiceMailHog,
 		image:   func(i Images) string { return i.MailHog },
 		inside:  []int{8025, 1025},
 		ports:   func(p harness.Ports) []int { return []int{p.MailHog, p.SMTP} },
@@ -65,7 +65,7 @@ var specs = []spec{
 		},
 	},
 	{
-		service: harness.Inngest,
+		service: harness.ServiceInngest,
 		image:   func(i Images) string { return i.Inngest },
 		inside:  []int{8288},
 		ports:   func(p harness.Ports) []int { return []int{p.Inngest} },

@@ -53,7 +53,7 @@ func (d *Dashboard) postClear(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Dashboard) postSync(w http.ResponseWriter, r *http.Request) {
-	d.answer(w, r, "", "The app is synced", d.stack.Sync(r.Context()))
+	d.answer(w, r, "", "The app is synced", d.stack.App().Sync(r.Context()))
 }
 
 // answer tells a script what came of an action, as JSON, and brings a browser without one to where it shows.

@@ -14,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 // What can be said of an event in one word.
@@ -301,7 +300,7 @@ func (b *board) rowOf(run string) string {
 const mailPrefix = "mail-"
 
 // mail adds an email, to the row of its run where that is known.
-func (b *board) mail(m *inbox.Message, run string) (event string) {
+func (b *board) mail(m *harness.Message, run string) (event string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	mail := rowMail{ID: m.ID, To: strings.Join(m.Envelope.To, ", "), Subject: m.Subject, run: run, at: m.Received}
@@ -459,7 +458,7 @@ func rowRunOf(r *harness.TraceRun) rowRun {
 }
 
 // word brings the server's statuses to those of the page.
-func word(status string) string {
+func word(status harness.Status) string {
 	switch status {
 	case harness.StatusCompleted:
 		return stateCompleted

@@ -12,13 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func email(id, to string) *inbox.Message {
-	return &inbox.Message{ID: id, Subject: "About " + id, Received: noon.Add(time.Second), Envelope: inbox.Envelope{To: []string{to}}}
+func email(id, to string) *harness.Message {
+	return &harness.Message{ID: id, Subject: "About " + id, Received: noon.Add(time.Second), Envelope: harness.Envelope{To: []string{to}}}
 }
 
 func ids(rows []*row) []string {
@@ -183,7 +182,7 @@ func TestWhatBecameOfAnEventInAWord(t *testing.T) {
 	event := &harness.TraceEvent{Name: "a/b"}
 	duplicate := &harness.TraceEvent{Name: "a/b", DuplicateOf: "E0"}
 	functions := []harness.TraceFunction{{ID: "f"}}
-	run := func(status, err string, steps ...harness.TraceStep) []harness.TraceRun {
+	run := func(status harness.Status, err string, steps ...harness.TraceStep) []harness.TraceRun {
 		r := harness.TraceRun{Status: status, Error: err, Steps: steps}
 		if status != harness.StatusRunning {
 			r.Ended = noon
@@ -241,6 +240,6 @@ func TestARowIsEncodedWithItsTime(t *testing.T) {
 
 func TestServicesSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, serviceState{Name: "mongo", State: "up", Detail: "v1"}, newService(harness.Mongo, "v1", nil))
-	require.Equal(t, serviceState{Name: "mongo", State: "down", Detail: "v1", Problem: "refused"}, newService(harness.Mongo, "v1", errors.New("refused")))
+	require.Equal(t, serviceState{Name: "mongo", State: "up", Detail: "v1"}, newService(harness.ServiceMongo, "v1", nil))
+	require.Equal(t, serviceState{Name: "mongo", State: "down", Detail: "v1", Problem: "refused"}, newService(harness.ServiceMongo, "v1", errors.New("refused")))
 }

@@ -10,15 +10,15 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Options configures a [Dashboard]. The zero value is ready to use.
 type Options struct {
 	// Samples are what a person can send with one click, in the order of the menu.
 	Samples []Sample
-	// RunHeader is the stack's ([harness.Options]). Empty: "X-Inngest-Run-Id".
+	// RunHeader is the stack's ([stack.Options]). Empty: "X-Inngest-Run-Id".
 	RunHeader string
 	// Keep is how many events are shown; older ones are dropped. Zero: 10,000.
 	Keep int
@@ -26,7 +26,7 @@ type Options struct {
 
 // Dashboard is an [http.Handler]. It is safe for concurrent use. Close frees it; the stack is the caller's.
 type Dashboard struct {
-	stack    *harness.Stack
+	stack    *stack.Stack
 	options  Options
 	board    *board
 	follower *follower
@@ -44,8 +44,8 @@ var static embed.FS
 const defaultKeep = 10_000
 
 // New returns a dashboard of a stack and begins to follow what happens there. A sample that cannot be sent is an error.
-func New(stack *harness.Stack, o Options) (*Dashboard, error) {
-	if stack == nil {
+func New(st *stack.Stack, o Options) (*Dashboard, error) {
+	if st == nil {
 		return nil, errors.New("dashboard: there is no stack to show")
 	}
 	if o.Keep <= 0 {
@@ -61,7 +61,7 @@ func New(stack *harness.Stack, o Options) (*Dashboard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	d := &Dashboard{stack: stack, options: o, board: newBoard(o.Keep), pages: pages}
+	d := &Dashboard{stack: st, options: o, board: newBoard(o.Keep), pages: pages}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.routes = guard(d.mux())
 	d.follower = d.follow()

@@ -21,6 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // reader is somebody who uses a dashboard without a browser.
@@ -182,7 +183,7 @@ func TestAnEventFromBeforeTheDashboardIsThere(t *testing.T) {
 }
 
 func TestWithoutTapsTheServersAreAsked(t *testing.T) {
-	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
+	suite.RunAlone(t, func(o *stack.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})
 		r.follow(func(l line) bool { return l.ID == id && l.State == "completed" && len(l.Mail) == 1 })
@@ -255,7 +256,7 @@ func TestAnEmailsDocumentIsServedUnderAPolicyOfItsOwn(t *testing.T) {
 
 func TestAnEmailIsShownWithoutSecretsEverywhere(t *testing.T) {
 	const key = "correct-horse"
-	keep := func(o *harness.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key) }
+	keep := func(o *stack.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key) }
 	suite.RunAlone(t, keep, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		to := t.Salt() + "@plant.test"
@@ -359,6 +360,6 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	_, err := dashboard.New(nil, dashboard.Options{})
 	require.EqualError(t, err, "dashboard: there is no stack to show")
-	_, err = dashboard.New(&harness.Stack{}, dashboard.Options{Samples: []dashboard.Sample{{}}})
+	_, err = dashboard.New(&stack.Stack{}, dashboard.Options{Samples: []dashboard.Sample{{}}})
 	require.EqualError(t, err, "dashboard: sample 1: it has no name")
 }

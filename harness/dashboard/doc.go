@@ -7,7 +7,7 @@
 //	go server.Serve(loopbackListener)
 //
 // What the taps and the inbox push is on the page milliseconds later, by server-sent events; the server's own account
-// ([harness.Stack.Trace]) is read whenever there is news of an event, and stays the authority.
+// ([stack.Stack.Trace]) is read whenever there is news of an event, and stays the authority.
 //
 // It can send events and empty the inbox, and it shows what strangers wrote. So it answers on loopback addresses alone,
 // by loopback names alone (which keeps out names that somebody points here), changes state by same-origin POST alone,

@@ -14,6 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -39,7 +40,7 @@ const (
 
 // follower keeps the board true to the stack.
 type follower struct {
-	stack     *harness.Stack
+	stack     *stack.Stack
 	board     *board
 	runHeader string
 	kick      chan struct{} // asks for the server's events now
@@ -66,12 +67,12 @@ func (d *Dashboard) follow() *follower {
 // sent shows an event that the dashboard itself has sent, before the server does.
 func (f *follower) sent(id string, e harness.Event) {
 	data, _ := json.Marshal(e.Data) // it has been encoded before, to be sent
-	f.event(id, e.ID, e.Name, data, time.Now())
+	f.event(id, e.IdempotencyKey, e.Name, data, time.Now())
 }
 
 // event shows an event, with the secrets of the app left out as on its own page, and has it traced when it is new.
 func (f *follower) event(id, own, name string, data json.RawMessage, at time.Time) {
-	if f.board.event(id, own, name, json.RawMessage(f.stack.Redact(string(data))), at) {
+	if f.board.event(id, own, name, json.RawMessage(f.stack.Redactor().Text(string(data))), at) {
 		f.queue.news(id)
 	}
 }
@@ -81,7 +82,7 @@ func (f *follower) watchInbox(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		m = f.stack.RedactMail(m)
+		m = f.stack.Redactor().Mail(m)
 		if event := f.board.mail(m, m.Header(f.runHeader)); event != "" {
 			f.queue.news(event)
 		}
@@ -118,7 +119,7 @@ func (f *follower) crossed(c tap.Crossing) {
 	case c.Checkpoint != nil:
 		run = c.Checkpoint.Run
 	case c.Mail != nil && c.Over():
-		run = c.Mail.Run
+		run = c.Mail.RunID
 	}
 	if run == "" {
 		return
@@ -259,23 +260,23 @@ func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 	wait.Wait()
 
 	state := stackState{Inbox: count, Services: []serviceState{}}
-	problems := map[harness.Service]error{harness.Mongo: mongo, harness.MailHog: mailhog, harness.Inngest: engine}
+	problems := map[harness.Service]error{harness.ServiceMongo: mongo, harness.ServiceMailHog: mailhog, harness.ServiceInngest: engine}
 	for _, info := range f.stack.Describe() {
 		s := newService(info.Service, info.Version, problems[info.Service])
 		switch {
-		case info.Service == harness.MailHog:
+		case info.Service == harness.ServiceMailHog:
 			s.URL = f.stack.Endpoints().MailHog
-		case info.Service == harness.Inngest && info.HasUI:
+		case info.Service == harness.ServiceInngest && info.HasUI:
 			s.URL = f.stack.Endpoints().Inngest
 		}
 		state.Services = append(state.Services, s)
 	}
 	if hasApp {
-		s := newService(harness.App, env.AppURL, app)
+		s := newService(harness.ServiceApp, env.AppURL, app)
 		s.URL = env.AppURL
 		state.Services = append(state.Services, s)
 	}
-	state.App = syncState(hasApp, app, engine, f.stack.SyncError(), apps, functions)
+	state.App = syncState(hasApp, app, engine, f.stack.App().SyncError(), apps, functions)
 	return state, mailhog
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func TestARunLeadsToInngestsOwnPagesWhereThereAreSome(t *testing.T) {
@@ -28,7 +29,7 @@ func TestARunLeadsToInngestsOwnPagesWhereThereAreSome(t *testing.T) {
 
 		// The server here: built from source, unless the reader of this test has a release.
 		ends := t.Stack.Endpoints()
-		i := slices.IndexFunc(t.Stack.Describe(), func(s harness.ServerInfo) bool { return s.Service == harness.Inngest })
+		i := slices.IndexFunc(t.Stack.Describe(), func(s harness.ServerInfo) bool { return s.Service == harness.ServiceInngest })
 		require.Equal(t, endpoint.HasPage(t.Context(), ends.Inngest), t.Stack.Describe()[i].HasUI)
 		if t.Stack.Describe()[i].HasUI {
 			require.Contains(t, r.get("/event/"+id).body, link(ends.Inngest))
@@ -49,7 +50,7 @@ func TestARunLeadsToInngestsOwnPagesWhereThereAreSome(t *testing.T) {
 		}))
 		t.Cleanup(paged.Close)
 		ends.Inngest = paged.URL
-		attached, err := harness.Start(t.Context(), attach.New(attach.Options{Endpoints: ends}), harness.Options{Dir: t.TempDir()})
+		attached, err := stack.Start(t.Context(), attach.New(attach.Options{Endpoints: ends}), stack.Options{Dir: t.TempDir()})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, attached.Close(context.WithoutCancel(t.Context()))) })
 		board, err := dashboard.New(attached, dashboard.Options{})

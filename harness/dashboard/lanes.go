@@ -76,7 +76,7 @@ func lanesOf(tr *harness.Trace) ([]lane, time.Duration) {
 			lanes = append(lanes, l)
 		}
 		for _, d := range tr.Deliveries {
-			if d.Run == r.ID {
+			if d.RunID == r.ID {
 				lanes = append(lanes, hop("smtp", "SMTP to "+cmp.Or(strings.Join(d.To, ", "), "nobody"), deliveryState(d), 1, d.Began, cmp.Or(d.AcceptedAt, d.Began)))
 			}
 		}

@@ -7,8 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
-	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 func ms(n int) time.Time { return noon.Add(time.Duration(n) * time.Millisecond) }
@@ -26,8 +24,8 @@ func TestTheTimelineShowsEveryHop(t *testing.T) {
 			}}},
 		}},
 		Deliveries: []harness.Delivery{
-			{Mail: tap.Mail{Run: "R1", To: []string{"kim@plant.test"}}, Began: ms(35)},
-			{Mail: tap.Mail{Run: "R1", To: []string{"kim@plant.test"}, Accepted: true, AcceptedAt: ms(88)}, Began: ms(85)},
+			{MailTransaction: harness.MailTransaction{RunID: "R1", To: []string{"kim@plant.test"}}, Began: ms(35)},
+			{MailTransaction: harness.MailTransaction{RunID: "R1", To: []string{"kim@plant.test"}, Accepted: true, AcceptedAt: ms(88)}, Began: ms(85)},
 		},
 		Mail:  []harness.TraceMail{{Message: m, RunID: "R1"}},
 		Quiet: true, Taken: ms(5000),
@@ -58,7 +56,7 @@ func TestTheTimelineOfWhatGoesOnEndsNow(t *testing.T) {
 
 func TestTheTimelineOfAnEventAlone(t *testing.T) {
 	t.Parallel()
-	lanes, span := lanesOf(&harness.Trace{Event: &harness.TraceEvent{Received: ms(0)}, Taken: ms(10), Mail: []harness.TraceMail{{Message: &inbox.Message{Received: ms(0)}}}})
+	lanes, span := lanesOf(&harness.Trace{Event: &harness.TraceEvent{Received: ms(0)}, Taken: ms(10), Mail: []harness.TraceMail{{Message: &harness.Message{Received: ms(0)}}}})
 	require.Len(t, lanes, 1)
 	require.Equal(t, time.Millisecond, span, "nothing is divided by nothing")
 }

@@ -144,7 +144,7 @@ func (d *Dashboard) getEvent(w http.ResponseWriter, r *http.Request) {
 	p.Lanes, p.Span = lanesOf(tr)
 	ui := ""
 	for _, info := range d.stack.Describe() {
-		if info.Service == harness.Inngest && info.HasUI {
+		if info.Service == harness.ServiceInngest && info.HasUI {
 			ui = d.stack.Endpoints().Inngest + "/run?runID="
 		}
 	}
@@ -206,7 +206,7 @@ func (d *Dashboard) getTrace(w http.ResponseWriter, r *http.Request) {
 	_ = e.Encode(tr)
 }
 
-func (d *Dashboard) mailSection(m *inbox.Message) (mailSection, error) {
+func (d *Dashboard) mailSection(m *harness.Message) (mailSection, error) {
 	id := "mail-" + strings.Map(func(c rune) rune {
 		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' {
 			return c
@@ -250,10 +250,10 @@ func (d *Dashboard) getDocument(w http.ResponseWriter, r *http.Request) {
 }
 
 // message finds the email that a request names, as a trace shows it, or answers that there is none.
-func (d *Dashboard) message(w http.ResponseWriter, r *http.Request) (*inbox.Message, bool) {
+func (d *Dashboard) message(w http.ResponseWriter, r *http.Request) (*harness.Message, bool) {
 	m, err := d.stack.Inbox().Get(r.Context(), r.PathValue("id"))
 	if err == nil {
-		m = d.stack.RedactMail(m)
+		m = d.stack.Redactor().Mail(m)
 	}
 	switch {
 	case errors.Is(err, inbox.ErrNotFound):
@@ -267,7 +267,7 @@ func (d *Dashboard) message(w http.ResponseWriter, r *http.Request) (*inbox.Mess
 // getLog gives out the end of a service's log.
 func (d *Dashboard) getLog(w http.ResponseWriter, r *http.Request) {
 	service := harness.Service(r.PathValue("service"))
-	if !slices.Contains([]harness.Service{harness.Mongo, harness.MailHog, harness.Inngest, harness.App}, service) {
+	if !slices.Contains([]harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest, harness.ServiceApp}, service) {
 		http.Error(w, "There is no such service.", http.StatusNotFound)
 		return
 	}

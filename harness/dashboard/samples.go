@@ -137,7 +137,7 @@ const maxAnswer = 64 << 10
 
 // sendFresh sends an event under an id that nobody has used: the server drops a second event of one id.
 func (d *Dashboard) sendFresh(ctx context.Context, e harness.Event) (string, error) {
-	e.ID = "dashboard-" + strings.ToLower(rand.Text())
+	e.IdempotencyKey = "dashboard-" + strings.ToLower(rand.Text())
 	ids, err := d.stack.Send(ctx, e)
 	if err != nil {
 		return "", err

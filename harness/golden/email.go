@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
@@ -43,7 +44,7 @@ type Attachment struct {
 }
 
 // Of returns what is compared of a message from an inbox.
-func Of(m *inbox.Message) Email {
+func Of(m *harness.Message) Email {
 	e := Email{
 		Subject: m.Subject, Text: m.Text, HTML: m.HTML,
 		From: deref(m.From), To: deref(m.To), Cc: deref(m.Cc), ReplyTo: deref(m.ReplyTo),

@@ -9,7 +9,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 // suiteWithGolden has one golden email, called welcome.
@@ -30,7 +29,7 @@ func TestAGoldenThatNobodyUsesIsReported(t *testing.T) {
 	require.NoError(t, s.unusedGoldens(false), "who knows, where some tests did not run")
 	require.EqualError(t, s.unusedGoldens(true), "golden emails that no test compares with: welcome: remove them, or, where a test of theirs skips itself, have it do so within Suite.Run")
 
-	email := &harness.TraceMail{Message: &inbox.Message{Subject: "Welcome", Text: "Hello.\n"}}
+	email := &harness.TraceMail{Message: &harness.Message{Subject: "Welcome", Text: "Hello.\n"}}
 	require.NoError(t, (&T{suite: s}).compareGolden("welcome", email, nil))
 	require.NoError(t, s.unusedGoldens(true))
 
@@ -63,7 +62,7 @@ func TestAGoldenOfASkippedTestIsNotUnused(t *testing.T) {
 func TestAnEmailThatIsNotLikeItsGolden(t *testing.T) {
 	t.Parallel()
 	s, _ := suiteWithGolden(t, false)
-	email := &harness.TraceMail{Message: &inbox.Message{Subject: "Welcome", Text: "Goodbye.\n"}}
+	email := &harness.TraceMail{Message: &harness.Message{Subject: "Welcome", Text: "Goodbye.\n"}}
 	err := (&T{suite: s}).compareGolden("welcome", email, nil)
 	require.ErrorContains(t, err, "Hello.")
 	require.ErrorContains(t, err, "Goodbye.")

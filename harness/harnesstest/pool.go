@@ -8,12 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // pool keeps stacks of one backend started, each with the app on it, for tests that want one of their own.
 type pool struct {
-	start   func(context.Context) (*harness.Stack, error)
+	start   func(context.Context) (*stack.Stack, error)
 	ready   chan started
 	waiting chan struct{} // holds whoever waits for the next one
 	cancel  context.CancelFunc
@@ -22,12 +22,12 @@ type pool struct {
 
 // started is what came of a start.
 type started struct {
-	stack *harness.Stack
+	stack *stack.Stack
 	err   error
 }
 
 // newPool keeps n stacks ready, as start makes them, until it is closed.
-func newPool(n int, start func(context.Context) (*harness.Stack, error)) *pool {
+func newPool(n int, start func(context.Context) (*stack.Stack, error)) *pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &pool{
 		start: start, cancel: cancel, waiting: make(chan struct{}, 1),
@@ -52,7 +52,7 @@ func newPool(n int, start func(context.Context) (*harness.Stack, error)) *pool {
 // lease returns a stack that works, at once where one waits. The first who finds none waits for the one that is being
 // started; others meanwhile start their own. A start that failed may have done so long ago, and a stack may have died
 // while it waited: then another is started. The caller closes the stack.
-func (p *pool) lease(ctx context.Context) (*harness.Stack, error) {
+func (p *pool) lease(ctx context.Context) (*stack.Stack, error) {
 	var s started
 	select {
 	case s = <-p.ready:
@@ -86,15 +86,17 @@ func (p *pool) lease(ctx context.Context) (*harness.Stack, error) {
 const checkTimeout = 5 * time.Second
 
 // check returns nil for a stack whose servers all answer and know the app.
-func check(ctx context.Context, st *harness.Stack) error {
+func check(ctx context.Context, st *stack.Stack) error {
 	select {
-	case err := <-st.Died():
-		return fmt.Errorf("a stack that waited in the pool has died: %w", err)
+	case <-st.Done():
+		return fmt.Errorf("a stack that waited in the pool has ended: %w", st.Err())
+	case <-st.App().Done():
+		return fmt.Errorf("the app of a stack that waited in the pool has ended: %w", st.App().Err())
 	default:
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	_, err := st.EnsureSynced(ctx)
+	_, err := st.App().EnsureSynced(ctx)
 	if err := errors.Join(err, st.Inbox().ReadToEnd(ctx)); err != nil {
 		return fmt.Errorf("a stack that waited in the pool does not work any more: %w", err)
 	}
@@ -119,7 +121,7 @@ func (p *pool) close() error {
 }
 
 // closeStack ends a stack and removes its directory.
-func closeStack(st *harness.Stack) error {
+func closeStack(st *stack.Stack) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	return errors.Join(st.Close(ctx), os.RemoveAll(st.Dir()))

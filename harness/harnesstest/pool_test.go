@@ -11,18 +11,19 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func TestThePoolKeepsStacksReadyAndEndsThoseThatNobodyTook(t *testing.T) {
 	t.Parallel()
 	var dirs atomic.Pointer[string]
-	p := newPool(1, func(ctx context.Context) (*harness.Stack, error) {
+	p := newPool(1, func(ctx context.Context) (*stack.Stack, error) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
 		if err != nil {
 			return nil, err
 		}
 		dirs.Store(&dir)
-		st, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{Dir: dir})
+		st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{Dir: dir})
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
@@ -41,7 +42,7 @@ func TestThePoolKeepsStacksReadyAndEndsThoseThatNobodyTook(t *testing.T) {
 
 func TestAPoolThatCannotStartSaysSoToEverybody(t *testing.T) {
 	t.Parallel()
-	p := newPool(1, func(context.Context) (*harness.Stack, error) { return nil, errors.New("no engine") })
+	p := newPool(1, func(context.Context) (*stack.Stack, error) { return nil, errors.New("no engine") })
 	for range 3 {
 		_, err := p.lease(t.Context())
 		require.EqualError(t, err, "no engine\nthe one before it could not be had either: no engine")
@@ -53,11 +54,11 @@ func TestAPoolThatCannotStartSaysSoToEverybody(t *testing.T) {
 func plainPool(t *testing.T, fails func(start int32) error) (*pool, *atomic.Int32) {
 	t.Helper()
 	var starts atomic.Int32
-	p := newPool(1, func(ctx context.Context) (*harness.Stack, error) {
+	p := newPool(1, func(ctx context.Context) (*stack.Stack, error) {
 		if err := fails(starts.Add(1)); err != nil {
 			return nil, err
 		}
-		return harness.Start(ctx, local.New(local.Options{}), harness.Options{})
+		return stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 	})
 	t.Cleanup(func() { require.NoError(t, p.close()) })
 	return p, &starts
@@ -83,7 +84,7 @@ func TestADeadStackIsNotLeased(t *testing.T) {
 	waiting := <-p.ready
 	require.NoError(t, waiting.err)
 	require.NoError(t, check(t.Context(), waiting.stack))
-	require.NoError(t, waiting.stack.Kill(t.Context(), harness.MailHog))
+	require.NoError(t, waiting.stack.Kill(t.Context(), harness.ServiceMailHog))
 	require.ErrorContains(t, check(t.Context(), waiting.stack), "a stack that waited in the pool does not work any more")
 
 	dead := &pool{start: p.start, ready: make(chan started, 1), waiting: make(chan struct{}, 1)}
@@ -97,8 +98,8 @@ func TestADeadStackIsNotLeased(t *testing.T) {
 
 func TestWhoeverFindsSomebodyWaitingStartsAStackOfItsOwn(t *testing.T) {
 	t.Parallel()
-	own := &harness.Stack{}
-	p := &pool{ready: make(chan started), waiting: make(chan struct{}, 1), start: func(context.Context) (*harness.Stack, error) { return own, nil }}
+	own := &stack.Stack{}
+	p := &pool{ready: make(chan started), waiting: make(chan struct{}, 1), start: func(context.Context) (*stack.Stack, error) { return own, nil }}
 	p.waiting <- struct{}{}
 	st, err := p.lease(t.Context())
 	require.NoError(t, err)

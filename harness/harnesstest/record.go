@@ -40,7 +40,7 @@ func (t *T) Fatalf(format string, args ...any) {
 // note remembers a failure and returns what is to be printed of it: all but secrets.
 func (t *T) note(failure string) string {
 	if t.Stack != nil {
-		failure = t.Stack.Redact(failure)
+		failure = t.Stack.Redactor().Text(failure)
 	}
 	failure = strings.TrimSuffix(failure, "\n")
 	t.mu.Lock()

@@ -8,12 +8,13 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func TestTheRecordOfATest(t *testing.T) {
 	t.Parallel()
 	v := &harness.Verdict{Outcome: harness.Holds, Trace: &harness.Trace{}}
-	h := &T{T: t, Stack: &harness.Stack{}, backend: "local", began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}
+	h := &T{T: t, Stack: &stack.Stack{}, backend: "local", began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}
 	h.note(" it broke\n")
 	h.Picture("a page", []byte("png"))
 	r := h.record("dir")

@@ -18,6 +18,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // BackendsVariable names the environment variable that chooses, by name and separated by commas, on which of a
@@ -49,12 +51,12 @@ type Options struct {
 	Unfit map[string]string
 
 	// Handler makes the app in the test's process, Command runs it as a program.
-	Handler harness.HandlerFunc
-	Command *harness.Command
+	Handler stack.HandlerFunc
+	Command *stack.Command
 
 	// Stack configures the stacks. Ports must be zero: tests use free ones. A RetryInterval of zero becomes 1 s, the
 	// least that the server knows.
-	Stack harness.Options
+	Stack stack.Options
 
 	// Golden is the directory of the golden emails, relative to the package's; empty where no test names one.
 	Golden string
@@ -90,7 +92,7 @@ type Suite struct {
 // shared is what the tests on one backend share: a stack, and a pool of stacks to be had for oneself.
 type shared struct {
 	once  sync.Once
-	stack *harness.Stack
+	stack *stack.Stack
 	err   error
 
 	pooling sync.Once
@@ -262,14 +264,14 @@ func (s *Suite) Run(t *testing.T, f func(t *T)) {
 
 // RunAlone runs f as a subtest on each chosen backend, named after it, on a stack of its own: for a test that breaks
 // things. change, where it is not nil, changes the stack's options, other than Dir.
-func (s *Suite) RunAlone(t *testing.T, change func(*harness.Options), f func(t *T)) {
+func (s *Suite) RunAlone(t *testing.T, change func(*stack.Options), f func(t *T)) {
 	t.Helper()
-	s.each(t, f, func(t testing.TB, b harness.Backend) (*harness.Stack, error) {
+	s.each(t, f, func(t testing.TB, b harness.Backend) (*stack.Stack, error) {
 		return s.ownStack(t, b, change)
 	})
 }
 
-func (s *Suite) each(t *testing.T, f func(*T), stack func(testing.TB, harness.Backend) (*harness.Stack, error)) {
+func (s *Suite) each(t *testing.T, f func(*T), st func(testing.TB, harness.Backend) (*stack.Stack, error)) {
 	t.Helper()
 	if s.broken != nil {
 		t.Fatal(s.broken)
@@ -282,7 +284,7 @@ func (s *Suite) each(t *testing.T, f func(*T), stack func(testing.TB, harness.Ba
 			tt.Parallel()
 			h := newT(tt, s, b.Name())
 			h.begin()
-			st, err := stack(tt, b)
+			st, err := st(tt, b)
 			tt.Cleanup(h.finish) // after this, the stack is closed where it is the test's own
 			if err != nil {
 				h.Fatal(err)
@@ -303,7 +305,7 @@ func (s *Suite) noteSkip(t testing.TB) {
 	}
 }
 
-func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*harness.Stack, error) {
+func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*stack.Stack, error) {
 	sh := s.shared[b.Name()]
 	sh.once.Do(func() {
 		o := s.o.Stack
@@ -314,12 +316,12 @@ func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*harness.Stack, er
 	return sh.stack, sh.err
 }
 
-func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*harness.Options)) (*harness.Stack, error) {
+func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*stack.Options)) (*stack.Stack, error) {
 	o := s.o.Stack
 	if change != nil {
 		change(&o)
 	}
-	start := func(ctx context.Context) (*harness.Stack, error) { return s.start(ctx, b, o, "harness-own-") }
+	start := func(ctx context.Context) (*stack.Stack, error) { return s.start(ctx, b, o, "harness-own-") }
 	lease := start
 	if s.o.Pool > 0 && reflect.DeepEqual(o, s.o.Stack) { // one that was changed is like no other
 		sh := s.shared[b.Name()]
@@ -339,7 +341,7 @@ func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*harness.O
 }
 
 // start starts a stack with the suite's app on it, in a temporary directory whose name begins with prefix.
-func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options, prefix string) (*harness.Stack, error) {
+func (s *Suite) start(ctx context.Context, b harness.Backend, o stack.Options, prefix string) (*stack.Stack, error) {
 	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for a stack's logs: %w", err)
@@ -358,13 +360,13 @@ func (s *Suite) start(ctx context.Context, b harness.Backend, o harness.Options,
 	}
 }
 
-func (s *Suite) startIn(ctx context.Context, b harness.Backend, o harness.Options) (*harness.Stack, error) {
+func (s *Suite) startIn(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
 	o.Progress = func(p harness.Progress) {
 		if p.Elapsed > 5*time.Second { // a build: say why nothing seems to happen
 			fmt.Fprintf(os.Stderr, "harnesstest: %s %s, %s\n", p.Subject, p.Doing, p.Elapsed.Round(time.Second))
 		}
 	}
-	st, err := harness.Start(ctx, b, o)
+	st, err := stack.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
 	}
@@ -399,5 +401,5 @@ func evidenceDir(pkg, test string) string {
 	if dir := os.Getenv(EvidenceVariable); dir != "" {
 		return filepath.Join(dir, filepath.FromSlash(pkg), name)
 	}
-	return filepath.Join(harness.StateDir, "evidence", name)
+	return filepath.Join(statefile.Dir, "evidence", name)
 }

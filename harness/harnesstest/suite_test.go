@@ -19,6 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 var suite = harnesstest.New(harnesstest.Options{
@@ -60,7 +61,7 @@ func newApp(_ context.Context, env harness.Env) (http.Handler, error) {
 	return client.Serve(), err
 }
 
-func pong(status string) harness.Expectation {
+func pong(status harness.Status) harness.Expectation {
 	return harness.Expectation{Runs: []harness.RunExpectation{{Function: "pong", Status: status}}, NoOtherRuns: true, NoOtherMail: true}
 }
 
@@ -79,7 +80,7 @@ func TestSaltsDiffer(t *testing.T) {
 }
 
 func TestAStackOfOnesOwn(t *testing.T) {
-	suite.RunAlone(t, func(o *harness.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
+	suite.RunAlone(t, func(o *stack.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		require.Nil(t, t.Stack.Taps())
 		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
 	})
@@ -87,7 +88,7 @@ func TestAStackOfOnesOwn(t *testing.T) {
 
 func TestAStackFromThePool(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		require.NoError(t, t.Stack.Stop(t.Context(), harness.MailHog), "nobody else is on it")
+		require.NoError(t, t.Stack.Stop(t.Context(), harness.ServiceMailHog), "nobody else is on it")
 	})
 }
 
@@ -120,7 +121,7 @@ func TestChildAlone(t *testing.T) {
 		return
 	}
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		t.Judge(t.Send(harness.Event{Name: "test/pinged", Data: ping{Fail: true}}), pong(harness.StatusCompleted), harness.JudgeOptions{})
+		t.Judge(t.Send(harness.Event{Name: "test/pinged", Data: ping{Fail: true}}), pong(harness.StatusCompleted), stack.JudgeOptions{})
 		t.Error("the key is", os.Getenv(keyVariable))
 	})
 }

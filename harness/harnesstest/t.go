@@ -20,13 +20,14 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // T is one test on one backend. Beside the methods of [testing.T] it has those of its stack.
 type T struct {
 	*testing.T
 	// Stack is where the test runs: shared with others, or its own ([Suite.RunAlone]).
-	Stack *harness.Stack
+	Stack *stack.Stack
 
 	suite   *Suite
 	backend string
@@ -83,7 +84,7 @@ func (t *T) Send(e harness.Event) string {
 // files; they come before the suite's.
 func (t *T) Expect(eventID string, e harness.Expectation, replace ...golden.Replacement) *harness.Verdict {
 	t.Helper()
-	v := t.Judge(eventID, e, harness.JudgeOptions{}, replace...)
+	v := t.Judge(eventID, e, stack.JudgeOptions{}, replace...)
 	if err := v.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func (t *T) SendAndExpect(event harness.Event, e harness.Expectation, replace ..
 
 // Judge returns the verdict and leaves what to do about it to the test. A Golden in o is replaced by the suite's, a
 // Timeout of zero too.
-func (t *T) Judge(eventID string, e harness.Expectation, o harness.JudgeOptions, replace ...golden.Replacement) *harness.Verdict {
+func (t *T) Judge(eventID string, e harness.Expectation, o stack.JudgeOptions, replace ...golden.Replacement) *harness.Verdict {
 	t.Helper()
 	o.Timeout = cmp.Or(o.Timeout, t.suite.o.Timeout)
 	o.Golden = func(name string, m *harness.TraceMail) error { return t.compareGolden(name, m, replace) }
@@ -212,12 +213,12 @@ func (t *T) keep(dir string) error {
 // keepLogs copies the log of each service: the whole of it where there is a file, else what is known of it. The files
 // of a test's own stack go with the stack.
 func (t *T) keepLogs(dir string) error {
-	files := map[harness.Service]string{harness.App: filepath.Join(t.Stack.Dir(), "app.log")}
+	files := map[harness.Service]string{harness.ServiceApp: filepath.Join(t.Stack.Dir(), "app.log")}
 	for _, info := range t.Stack.Describe() {
 		files[info.Service] = info.LogFile
 	}
 	var errs []error
-	for _, s := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest, harness.App} {
+	for _, s := range []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest, harness.ServiceApp} {
 		kept := filepath.Join(dir, string(s)+".log")
 		err := t.copyLog(kept, files[s])
 		if errors.Is(err, fs.ErrNotExist) { // there is no file
@@ -243,6 +244,6 @@ func (t *T) copyLog(to, from string) error {
 		return err
 	}
 	logins := (*secret.Set)(nil).Lines() // MailHog logs how the app logs in, in several lines
-	err = secret.Copy(out, in, func(line string) string { return logins(t.Stack.Redact(line)) })
+	err = secret.Copy(out, in, func(line string) string { return logins(t.Stack.Redactor().Text(line)) })
 	return errors.Join(err, out.Close())
 }

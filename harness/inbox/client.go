@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // DefaultRunHeader is the header that ties an email to the Inngest run that sent it.
@@ -91,11 +93,11 @@ func (c *Client) Close() {
 func (c *Client) ReadToEnd(ctx context.Context) error { return c.refresh(ctx) }
 
 // List returns all messages, in the order in which MailHog took them.
-func (c *Client) List(ctx context.Context) ([]*Message, error) { return c.Find(ctx, Filter{}) }
+func (c *Client) List(ctx context.Context) ([]*harness.Message, error) { return c.Find(ctx, Filter{}) }
 
 // Each calls fn with all messages that MailHog had at the moment of the call, in order, decoding them one by one, and
 // stops at the first error, which it returns.
-func (c *Client) Each(ctx context.Context, fn func(*Message) error) error {
+func (c *Client) Each(ctx context.Context, fn func(*harness.Message) error) error {
 	if err := c.refresh(ctx); err != nil {
 		return err
 	}
@@ -109,11 +111,11 @@ func (c *Client) Each(ctx context.Context, fn func(*Message) error) error {
 
 // Find returns the messages that match a filter, in order; none is not an error. It sees all that MailHog had accepted
 // at the moment of the call. A filter with a recipient or a run looks only at the messages that have it.
-func (c *Client) Find(ctx context.Context, f Filter) ([]*Message, error) {
+func (c *Client) Find(ctx context.Context, f Filter) ([]*harness.Message, error) {
 	if err := c.refresh(ctx); err != nil {
 		return nil, err
 	}
-	var found []*Message
+	var found []*harness.Message
 	for _, e := range c.entries(f.key(), 0) {
 		if m := c.decode(e); f.match(m, c.index.runHeader) {
 			found = append(found, m)
@@ -123,7 +125,7 @@ func (c *Client) Find(ctx context.Context, f Filter) ([]*Message, error) {
 }
 
 // Get returns the message with this id, or ErrNotFound.
-func (c *Client) Get(ctx context.Context, id string) (*Message, error) {
+func (c *Client) Get(ctx context.Context, id string) (*harness.Message, error) {
 	c.mu.Lock()
 	e := c.index.byID[id]
 	c.mu.Unlock()
@@ -189,12 +191,12 @@ func (c *Client) entries(key string, seq uint64) []*entry {
 }
 
 // decode returns the decoded message, which is made once.
-func (c *Client) decode(e *entry) *Message {
+func (c *Client) decode(e *entry) *harness.Message {
 	e.once.Do(func() {
 		raw, problem := c.raw(e)
 		m := Decode(raw)
 		m.ID, m.Received = e.ID, e.Created
-		m.Envelope = Envelope{From: e.stored.Raw.From, To: e.stored.Raw.To, Helo: e.stored.Raw.Helo}
+		m.Envelope = harness.Envelope{From: e.stored.Raw.From, To: e.stored.Raw.To, Helo: e.stored.Raw.Helo}
 		if problem != "" {
 			m.Problems = append(m.Problems, problem)
 		}

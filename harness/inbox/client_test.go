@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
@@ -67,8 +68,8 @@ func TestFindByHeaders(t *testing.T) {
 		"from is no envelope": {inbox.Filter{RunID: "run-of-" + kim, From: "bounce@plant.test"}, false},
 		"repeated header":     {inbox.Filter{To: kim, Header: map[string]string{"x-tag": "ö"}}, true},
 		"header not there":    {inbox.Filter{To: kim, Header: map[string]string{"X-None": "ö"}}, false},
-		"condition holds":     {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *inbox.Message) bool { return m.Text == "hello" }}, true},
-		"condition does not":  {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *inbox.Message) bool { return false }}, false},
+		"condition holds":     {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *harness.Message) bool { return m.Text == "hello" }}, true},
+		"condition does not":  {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *harness.Message) bool { return false }}, false},
 	} {
 		found, err := c.Find(limit(t), tc.filter)
 		require.NoError(t, err)
@@ -171,7 +172,7 @@ func TestEachStopsAtTheFirstError(t *testing.T) {
 	}
 	var seen []string
 	enough := errors.New("enough")
-	err := c.Each(limit(t), func(m *inbox.Message) error {
+	err := c.Each(limit(t), func(m *harness.Message) error {
 		if seen = append(seen, m.Subject); len(seen) == 2 {
 			return enough
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/jhillyerd/enmime/v2"
 	"github.com/jhillyerd/enmime/v2/mediatype"
 	"golang.org/x/net/html/charset"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // maxMultiparts is how many multiparts a message may hold. Each costs a pass over all that is inside it, so that a
@@ -20,21 +22,25 @@ const maxMultiparts = 100
 
 // Decode decodes one message. It takes any bytes: what is malformed is told in Problems, and what can be decoded is.
 // ID, Received and Envelope are empty, for they do not stand in a message.
-func Decode(raw []byte) *Message {
-	m := &Message{Raw: raw}
+func Decode(raw []byte) *harness.Message {
+	m := decoder{&harness.Message{Raw: raw}}
 	m.Headers, m.Problems = parseHeaders(raw)
 	m.readHeaders()
 	m.readBody()
-	return m
+	return m.Message
 }
 
-func (m *Message) problem(format string, args ...any) {
+// A decoder fills a message.
+type decoder struct{ *harness.Message }
+
+// problem adds a sentence to Problems.
+func (m decoder) problem(format string, args ...any) {
 	// Texts from the message may be in the sentence, and those can be anything.
 	m.Problems = append(m.Problems, strings.ToValidUTF8(fmt.Sprintf(format, args...), "\uFFFD"))
 }
 
 // readHeaders fills the fields that stand in the header.
-func (m *Message) readHeaders() {
+func (m decoder) readHeaders() {
 	// RFC 5322, 3.6, allows each of these once.
 	for _, name := range []string{"From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type", "MIME-Version"} {
 		if n := len(m.HeaderValues(name)); n > 1 {
@@ -63,7 +69,7 @@ func (m *Message) readHeaders() {
 }
 
 // readBody decodes the MIME parts and sorts them into texts and attachments.
-func (m *Message) readBody() {
+func (m decoder) readBody() {
 	root, err := parseParts(m.Raw)
 	if err != nil {
 		m.problem("the body cannot be decoded: %v", err)
@@ -88,7 +94,7 @@ func (m *Message) readBody() {
 }
 
 // addPart puts one leaf of the MIME tree where it belongs: the bodies are the text parts that are not offered as files.
-func (m *Message) addPart(p *enmime.Part) {
+func (m decoder) addPart(p *enmime.Part) {
 	if strings.HasPrefix(p.ContentType, "multipart/") {
 		m.problem("a %s has no parts", p.ContentType)
 		if p.Boundary != "" || len(p.Content) == 0 {
@@ -99,7 +105,7 @@ func (m *Message) addPart(p *enmime.Part) {
 	if p.ContentType == "" {
 		p.ContentType = "text/plain"
 	}
-	part := Part{
+	part := harness.Part{
 		Name:        p.FileName,
 		ContentType: p.ContentType,
 		ContentID:   p.ContentID,

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
@@ -353,11 +354,11 @@ func TestDecodeAttachments(t *testing.T) {
 	require.Empty(t, m.Problems)
 	require.Equal(t, "see picture", m.Text)
 	require.Equal(t, `<img src="cid:logo@plant.test">`, m.HTML)
-	require.Empty(t, cmp.Diff([]inbox.Part{
+	require.Empty(t, cmp.Diff([]harness.Part{
 		{Name: "logo.png", ContentType: "image/png", ContentID: "logo@plant.test", Disposition: "inline", Data: []byte("\x89PNG")},
 		{ContentType: "image/gif", ContentID: "dot@plant.test", Data: []byte("GIF")},
 	}, m.Inlines))
-	require.Empty(t, cmp.Diff([]inbox.Part{
+	require.Empty(t, cmp.Diff([]harness.Part{
 		{Name: "Prüfbericht 2026.pdf", ContentType: "application/pdf", Disposition: "attachment", Data: []byte("%PDF")},
 		{Name: "Gerät.csv", ContentType: "text/csv", Disposition: "attachment", Data: []byte("Gerät")},
 		{Name: "nöte.txt", ContentType: "text/plain", Disposition: "attachment", Data: []byte("a note, not the body")},

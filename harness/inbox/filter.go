@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // Filter says which messages are meant: those for which all its fields hold. The zero value means every message.
@@ -23,7 +25,7 @@ type Filter struct {
 	// Header holds decoded values by name. A message matches when one of its headers with the name has the value.
 	Header map[string]string
 	// Match is any further condition. It is called with messages that meet the others, and must not modify them.
-	Match func(*Message) bool
+	Match func(*harness.Message) bool
 }
 
 // String says what is looked for, as in `to kim@plant.test with subject "Pump"`.
@@ -59,12 +61,15 @@ func (f Filter) key() string {
 	}
 }
 
-func (f Filter) match(m *Message, runHeader string) bool {
+// Matches reports whether a message is looked for. runHeader names the header that holds the id of a run.
+func (f Filter) Matches(m *harness.Message, runHeader string) bool { return f.match(m, runHeader) }
+
+func (f Filter) match(m *harness.Message, runHeader string) bool {
 	return len(f.misses(m, runHeader)) == 0
 }
 
 // misses lists in what m is not what is looked for, as in "to lee@plant.test".
-func (f Filter) misses(m *Message, runHeader string) []string {
+func (f Filter) misses(m *harness.Message, runHeader string) []string {
 	var misses []string
 	if f.To != "" && !slices.ContainsFunc(m.Envelope.To, sameAddress(f.To)) {
 		misses = append(misses, "it went to "+orNobody(m.Envelope.To))

@@ -16,11 +16,13 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // parseHeaders reads the header block at the start of raw. It takes what it can: a line that is no header is a problem
 // and, as mail programs do, part of the header before it.
-func parseHeaders(raw []byte) (headers []Header, problems []string) {
+func parseHeaders(raw []byte) (headers []harness.Header, problems []string) {
 	for line := range headerLines(raw) {
 		name, value, found := bytes.Cut(line, []byte(":"))
 		switch {
@@ -32,7 +34,7 @@ func parseHeaders(raw []byte) (headers []Header, problems []string) {
 				headers[n-1].Raw += "\r\n" + string(line)
 			}
 		default:
-			headers = append(headers, Header{
+			headers = append(headers, harness.Header{
 				Name: string(bytes.TrimRight(name, " \t")),
 				Raw:  strings.TrimLeft(string(value), " \t"),
 			})
@@ -193,7 +195,7 @@ func charsetReader(charset string, input io.Reader) (io.Reader, error) {
 }
 
 // addresses reads all headers with this name as one list of addresses.
-func addresses(headers []Header, name string) (list []*mail.Address, problems []string) {
+func addresses(headers []harness.Header, name string) (list []*mail.Address, problems []string) {
 	for _, h := range headers {
 		if !strings.EqualFold(h.Name, name) {
 			continue

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // index is what the client knows of the inbox: every message once, in the order in which it was learnt, findable by
@@ -30,7 +32,7 @@ type entry struct {
 	keys []string
 
 	once    sync.Once
-	decoded *Message
+	decoded *harness.Message
 }
 
 // waiter is somebody who waits for a message with a key.

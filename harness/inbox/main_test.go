@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
 )
@@ -106,7 +107,7 @@ func note(subject string, headers ...string) string {
 	return strings.Join(append(lines, "", "hello", ""), "\r\n")
 }
 
-func subjects(ms []*inbox.Message) []string {
+func subjects(ms []*harness.Message) []string {
 	var s []string
 	for _, m := range ms {
 		s = append(s, m.Subject)

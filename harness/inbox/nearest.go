@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // lookBack is how many messages are compared when the nearest is sought: decoding more would make a failing test slow.
@@ -12,14 +14,14 @@ const lookBack = 1000
 // Nearest returns up to n messages that come closest to a filter without matching it, the closest first and of equals
 // the newest first: what to show when an email is missing. It looks at the newest 1,000 messages, those to the recipient
 // or of the run first.
-func (c *Client) Nearest(ctx context.Context, f Filter, n int) ([]*Message, error) {
+func (c *Client) Nearest(ctx context.Context, f Filter, n int) ([]*harness.Message, error) {
 	if err := c.refresh(ctx); err != nil {
 		return nil, err
 	}
 	return c.nearest(f, n), nil
 }
 
-func (c *Client) nearest(f Filter, n int) []*Message {
+func (c *Client) nearest(f Filter, n int) []*harness.Message {
 	candidates := c.entries("", 0)
 	candidates = candidates[max(0, len(candidates)-lookBack):]
 	if f.To != "" {
@@ -44,7 +46,7 @@ func (c *Client) nearest(f Filter, n int) []*Message {
 	slices.SortFunc(all, func(a, b scored) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.e.seq, a.e.seq))
 	})
-	var nearest []*Message
+	var nearest []*harness.Message
 	for _, s := range all[:min(n, len(all))] {
 		nearest = append(nearest, s.e.decoded)
 	}
@@ -52,7 +54,7 @@ func (c *Client) nearest(f Filter, n int) []*Message {
 }
 
 // score is higher the more of f a message meets. Its run and its recipient say most about what a message is.
-func (f Filter) score(m *Message, runHeader string) int {
+func (f Filter) score(m *harness.Message, runHeader string) int {
 	score := 0
 	for _, part := range []struct {
 		asked  bool

@@ -6,11 +6,13 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // Wait returns the first message that matches, at once when it is there, and else within a millisecond of its delivery.
 // It goes on waiting while MailHog is away and when it is restarted. When ctx ends first, the error is a *WaitError.
-func (c *Client) Wait(ctx context.Context, f Filter) (*Message, error) {
+func (c *Client) Wait(ctx context.Context, f Filter) (*harness.Message, error) {
 	start := time.Now()
 	for m, err := range c.Watch(ctx, f) {
 		if err == nil {
@@ -35,8 +37,8 @@ func (c *Client) Wait(ctx context.Context, f Filter) (*Message, error) {
 //		}
 //		…
 //	}
-func (c *Client) Watch(ctx context.Context, f Filter) iter.Seq2[*Message, error] {
-	return func(yield func(*Message, error) bool) {
+func (c *Client) Watch(ctx context.Context, f Filter) iter.Seq2[*harness.Message, error] {
+	return func(yield func(*harness.Message, error) bool) {
 		if !c.startFeed() {
 			yield(nil, ErrClosed)
 			return
@@ -80,7 +82,7 @@ type WaitError struct {
 	Count int
 	// Nearest is the message that comes closest, the newest of several, and Misses says in what it differs; nil when
 	// there is none.
-	Nearest *Message
+	Nearest *harness.Message
 	Misses  []string
 	// Disconnected says why MailHog could not be listened to in the end; nil when it could.
 	Disconnected error

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
@@ -159,7 +160,7 @@ func TestWaitErrorSaysWhatThereWasInstead(t *testing.T) {
 	s.deliver(note("Door"), "ann@plant.test")
 	ready(t, c)
 	_, err = c.Wait(short(t), inbox.Filter{To: "kim@plant.test", From: "other@plant.test", Subject: "Pump", RunID: "r1",
-		Header: map[string]string{"X-Tag": "a"}, Match: func(*inbox.Message) bool { return false }})
+		Header: map[string]string{"X-Tag": "a"}, Match: func(*harness.Message) bool { return false }})
 	require.Regexp(t, `^no email to kim@plant\.test from other@plant\.test with subject "Pump" of run r1 with X-Tag: "a" that meets a further condition in \S+s; `+
 		`the inbox holds 3 others, the nearest to kim@plant\.test, subject "Fan", received .*: it is from desk@plant\.test; its subject is "Fan"; `+
 		`it is of run r2; it has no X-Tag: context deadline exceeded$`, err)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // BenchmarkQuestions is what each question costs on a server with some history.
@@ -22,7 +22,7 @@ func BenchmarkQuestions(b *testing.B) {
 		return "done", nil
 	})
 	a.synced(api)
-	events := make([]inngestapi.Event, 300)
+	events := make([]harness.Event, 300)
 	for i := range events {
 		events[i].Name = a.event("three")
 	}
@@ -31,7 +31,7 @@ func BenchmarkQuestions(b *testing.B) {
 	for _, id := range ids {
 		eventually(b, "the history", func() bool {
 			runs, err := api.EventRuns(b.Context(), id)
-			return err == nil && len(runs) == 1 && inngestapi.Final(runs[0].Status)
+			return err == nil && len(runs) == 1 && runs[0].Status.Final()
 		})
 	}
 	r := a.ended(api, a.start(api, "three"))

@@ -4,7 +4,7 @@
 //	api := inngestapi.New("http://127.0.0.1:8288", inngestapi.Options{})
 //	err := api.Ready(ctx) // after a start, when the server answers and still loses events
 //	functions, err := api.Sync(ctx, inngestapi.App{URL: "http://127.0.0.1:3000/api/inngest"})
-//	ids, err := api.Send(ctx, inngestapi.Event{Name: "user/created", Data: data})
+//	ids, err := api.Send(ctx, harness.Event{Name: "user/created", Data: data})
 //	runs, err := api.EventRuns(ctx, ids[0])
 //	trace, err := api.Trace(ctx, runs[0].ID)
 //

@@ -9,28 +9,13 @@ import (
 	"net/url"
 	"slices"
 	"time"
-)
 
-// Event is an event to send.
-type Event struct {
-	// ID is the sender's own id: within 24 hours the server starts runs for the first event of an id only. Empty:
-	// none, every sending counts.
-	ID string `json:"id,omitempty"`
-	// Name is required.
-	Name string `json:"name"`
-	// Data is anything that is a JSON object, also as a json.RawMessage or []byte. Nil: an empty one.
-	Data any `json:"data"`
-	// User is anything that is a JSON object. Nil: none.
-	User any `json:"user,omitempty"`
-	// TS is when it happened, in milliseconds since 1970. Zero: when the server receives it. In the future: then.
-	TS int64 `json:"ts,omitempty"`
-	// V is the version of the event's form. Empty: none.
-	V string `json:"v,omitempty"`
-}
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
 
 // Send sends events in one request and returns the id, a ULID, that the server gave to each. When it refuses one of
 // several, it may have taken others: then there are ids beside the error.
-func (c *Client) Send(ctx context.Context, events ...Event) ([]string, error) {
+func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, error) {
 	if len(events) == 0 {
 		return nil, errors.New("send: no event given")
 	}
@@ -75,7 +60,7 @@ func (a sendAnswer) taken() []string {
 	return slices.DeleteFunc(slices.Clone(a.IDs), func(id string) bool { return id == "" })
 }
 
-func names(events []Event) string {
+func names(events []harness.Event) string {
 	if len(events) == 1 {
 		return fmt.Sprintf("event %q", events[0].Name)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
@@ -33,13 +34,13 @@ func TestSend(t *testing.T) {
 	api := newClient(t, server.URL)
 	own := ulid.Make().String()
 	ids, err := api.Send(limit(t),
-		inngestapi.Event{Name: "send/own", ID: own, Data: map[string]any{"n": 1}, User: map[string]any{"id": 7}, TS: 1_700_000_000_000, V: "2"},
-		inngestapi.Event{Name: "send/raw", Data: json.RawMessage(`{"n":2}`)},
-		inngestapi.Event{Name: "send/bytes", Data: []byte(`{"n":3}`)},
-		inngestapi.Event{Name: "send/struct", Data: struct {
+		harness.Event{Name: "send/own", IdempotencyKey: own, Data: map[string]any{"n": 1}, User: map[string]any{"id": 7}, TS: 1_700_000_000_000, V: "2"},
+		harness.Event{Name: "send/raw", Data: json.RawMessage(`{"n":2}`)},
+		harness.Event{Name: "send/bytes", Data: []byte(`{"n":3}`)},
+		harness.Event{Name: "send/struct", Data: struct {
 			N int `json:"n"`
 		}{4}},
-		inngestapi.Event{Name: "send/none"})
+		harness.Event{Name: "send/none"})
 	require.NoError(t, err)
 	require.Len(t, ids, 5)
 	for i, want := range []struct{ name, data string }{
@@ -64,16 +65,16 @@ func TestSendErrors(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	for name, tc := range map[string]struct {
-		events []inngestapi.Event
+		events []harness.Event
 		want   string
 	}{
 		"none":           {nil, "send: no event given"},
-		"no name":        {[]inngestapi.Event{{}}, `send event "": the server refused: the Inngest server at ` + server.URL + ": it answered 400 Bad Request: event name is empty"},
-		"reserved name":  {[]inngestapi.Event{{Name: "inngest/a"}}, "event name is reserved for internal use: inngest/a"},
-		"no object":      {[]inngestapi.Event{{Name: "a", Data: "text"}}, "400 Bad Request: json: cannot unmarshal string"},
-		"too large":      {[]inngestapi.Event{{Name: "a", Data: map[string]any{"a": strings.Repeat("a", 4<<20)}}}, "Event is over the max size"},
-		"no JSON":        {[]inngestapi.Event{{Name: "a", Data: func() {}}}, `send event "a": encode: json: unsupported type: func()`},
-		"one of several": {[]inngestapi.Event{{Name: "a", Data: 1}, {Name: "b"}}, `send 2 events, the first "a": the server refused: `},
+		"no name":        {[]harness.Event{{}}, `send event "": the server refused: the Inngest server at ` + server.URL + ": it answered 400 Bad Request: event name is empty"},
+		"reserved name":  {[]harness.Event{{Name: "inngest/a"}}, "event name is reserved for internal use: inngest/a"},
+		"no object":      {[]harness.Event{{Name: "a", Data: "text"}}, "400 Bad Request: json: cannot unmarshal string"},
+		"too large":      {[]harness.Event{{Name: "a", Data: map[string]any{"a": strings.Repeat("a", 4<<20)}}}, "Event is over the max size"},
+		"no JSON":        {[]harness.Event{{Name: "a", Data: func() {}}}, `send event "a": encode: json: unsupported type: func()`},
+		"one of several": {[]harness.Event{{Name: "a", Data: 1}, {Name: "b"}}, `send 2 events, the first "a": the server refused: `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +88,7 @@ func TestSendErrors(t *testing.T) {
 func TestSendTellsWhatWasTakenBeforeTheRefusal(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
-	ids, err := api.Send(limit(t), inngestapi.Event{Name: "partly/good"}, inngestapi.Event{Name: "inngest/bad"})
+	ids, err := api.Send(limit(t), harness.Event{Name: "partly/good"}, harness.Event{Name: "inngest/bad"})
 	require.ErrorContains(t, err, "event name is reserved for internal use: inngest/bad")
 	require.Len(t, ids, 1)
 	require.Equal(t, "partly/good", received(t, api, ids[0]).Name)
@@ -113,7 +114,7 @@ func TestSendErrorsOfOtherServers(t *testing.T) {
 				fmt.Fprint(w, tc.body)
 			}))
 			defer s.Close()
-			_, err := newClient(t, s.URL).Send(limit(t), inngestapi.Event{Name: "a"})
+			_, err := newClient(t, s.URL).Send(limit(t), harness.Event{Name: "a"})
 			require.EqualError(t, err, `send event "a": `+strings.ReplaceAll(tc.want, "BASE", s.URL))
 		})
 	}
@@ -135,11 +136,11 @@ func TestEventsReadsAllPages(t *testing.T) {
 	api := newClient(t, server.URL)
 	since := time.Now().Add(-time.Second)
 	const n = 120
-	var sent []inngestapi.Event
+	var sent []harness.Event
 	for i := range n {
-		sent = append(sent, inngestapi.Event{Name: "paged/a", Data: map[string]int{"i": i}})
+		sent = append(sent, harness.Event{Name: "paged/a", Data: map[string]int{"i": i}})
 	}
-	ids, err := api.Send(limit(t), append(sent, inngestapi.Event{Name: "paged/b"})...)
+	ids, err := api.Send(limit(t), append(sent, harness.Event{Name: "paged/b"})...)
 	require.NoError(t, err)
 	received(t, api, ids[n])
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
@@ -65,12 +66,12 @@ func TestTraceHasTheArgumentsOfAStep(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, api.RemoveApp(context.Background(), at)) })
 
-	ids, err := api.Send(limit(t), inngestapi.Event{Name: "arguments/greet"})
+	ids, err := api.Send(limit(t), harness.Event{Name: "arguments/greet"})
 	require.NoError(t, err)
 	var trace inngestapi.RunTrace
 	eventually(t, "both steps of the run", func() bool {
 		runs, err := api.EventRuns(limit(t), ids[0])
-		if err != nil || len(runs) == 0 || !inngestapi.Final(runs[0].Status) {
+		if err != nil || len(runs) == 0 || !runs[0].Status.Final() {
 			return false
 		}
 		trace, err = api.Trace(limit(t), runs[0].ID)

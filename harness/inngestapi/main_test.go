@@ -15,6 +15,7 @@ import (
 	"github.com/inngest/inngestgo/pkg/checkpoint"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
 )
@@ -119,7 +120,7 @@ func (a *app) synced(api *inngestapi.Client) *app {
 
 // start sends a function its event and returns its run.
 func (a *app) start(api *inngestapi.Client, function string) inngestapi.Run {
-	ids, err := api.Send(limit(a.t), inngestapi.Event{Name: a.event(function), Data: map[string]any{"n": 1}})
+	ids, err := api.Send(limit(a.t), harness.Event{Name: a.event(function), Data: map[string]any{"n": 1}})
 	require.NoError(a.t, err)
 	var runs []inngestapi.Run
 	eventually(a.t, "a run of "+function, func() bool {
@@ -135,7 +136,7 @@ func (a *app) ended(api *inngestapi.Client, run inngestapi.Run) inngestapi.Run {
 		r, err := api.Run(limit(a.t), run.ID)
 		require.NoError(a.t, err)
 		run = r
-		return inngestapi.Final(run.Status)
+		return run.Status.Final()
 	})
 	return run
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 const (
@@ -41,7 +43,7 @@ func (c *Client) takesEvents(ctx context.Context) (bool, error) {
 	if err := c.do(ctx, http.MethodGet, "/health", nil, nil); err != nil {
 		return false, err
 	}
-	ids, err := c.Send(ctx, Event{Name: readyEvent})
+	ids, err := c.Send(ctx, harness.Event{Name: readyEvent})
 	if err != nil {
 		return false, err
 	}

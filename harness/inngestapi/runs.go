@@ -8,16 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-)
 
-// Statuses of runs and steps. COMPLETED, FAILED, CANCELLED and SKIPPED are final for a run.
-const (
-	Queued    = "QUEUED"
-	Running   = "RUNNING"
-	Completed = "COMPLETED"
-	Failed    = "FAILED"
-	Cancelled = "CANCELLED"
-	Skipped   = "SKIPPED"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // Run is one execution of a function.
@@ -25,7 +17,7 @@ type Run struct {
 	ID       string // ULID
 	Function string // the function's id, without the app's
 	App      string // the app's id
-	Status   string
+	Status   harness.Status
 	// Output is what the function returned, nil for null and for nothing; the server rounds numbers beyond 2⁵³. Of a
 	// failed run there is Error instead.
 	Output json.RawMessage
@@ -60,33 +52,28 @@ func (r run) export() Run {
 		out.Started = *r.StartedAt
 	}
 	// A run that waits for its next attempt has an end too, that of the last one.
-	if r.EndedAt != nil && Final(out.Status) {
+	if r.EndedAt != nil && out.Status.Final() {
 		out.Ended = *r.EndedAt
 	}
-	if r.Output != nil && out.Status == Failed {
+	if r.Output != nil && out.Status == harness.StatusFailed {
 		out.Error = errorText([]byte(*r.Output))
-	} else if r.Output != nil && Final(out.Status) {
+	} else if r.Output != nil && out.Status.Final() {
 		out.Output = value([]byte(*r.Output))
 	}
 	return out
 }
 
-// Final says whether a run of this status has come to its end.
-func Final(status string) bool {
-	return status == Completed || status == Failed || status == Cancelled || status == Skipped
-}
-
 // status brings the server's several spellings to one.
-func status(s string) string {
+func status(s string) harness.Status {
 	switch s = strings.ToUpper(s); s {
 	case "CANCELED":
-		return Cancelled
+		return harness.StatusCancelled
 	case "SCHEDULED", "PENDING":
-		return Queued
+		return harness.StatusQueued
 	case "WAITING", "SLEEPING":
-		return Running
+		return harness.StatusRunning
 	default:
-		return s
+		return harness.Status(s)
 	}
 }
 
@@ -123,7 +110,7 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 			return Run{}, fmt.Errorf("read run %s: %w", id, err)
 		}
 		done := r.export()
-		if r.Output != nil || done.Status != Completed && done.Status != Failed {
+		if r.Output != nil || done.Status != harness.StatusCompleted && done.Status != harness.StatusFailed {
 			return done, nil
 		}
 		// The server shows an end first, writes the output down with it into the run's span, and some 100 ms later
@@ -161,10 +148,10 @@ func (c *Client) spanOutput(ctx context.Context, id string, r *Run) (known bool,
 	switch {
 	case err != nil:
 		return false, err
-	case r.Status == Failed && what.Output.Error != nil:
+	case r.Status == harness.StatusFailed && what.Output.Error != nil:
 		r.Error = cmp.Or(what.Output.Error.Message, what.Output.Error.Name)
 		return true, nil
-	case r.Status == Completed && what.Output.Data != nil && *what.Output.Data != "":
+	case r.Status == harness.StatusCompleted && what.Output.Data != nil && *what.Output.Data != "":
 		r.Output = value([]byte(*what.Output.Data))
 		return true, nil
 	default:

@@ -21,6 +21,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
@@ -45,15 +46,15 @@ func TestRuns(t *testing.T) {
 	a.synced(api)
 
 	for function, want := range map[string]inngestapi.Run{
-		"object":   {Status: inngestapi.Completed, Output: json.RawMessage(`{"data":1234567890123456}`)},
-		"text":     {Status: inngestapi.Completed, Output: json.RawMessage(`"done"`)},
-		"nothing":  {Status: inngestapi.Completed},
-		"fails":    {Status: inngestapi.Failed, Error: "out of paper"},
-		"gives-up": {Status: inngestapi.Failed, Error: "no such printer"},
+		"object":   {Status: harness.StatusCompleted, Output: json.RawMessage(`{"data":1234567890123456}`)},
+		"text":     {Status: harness.StatusCompleted, Output: json.RawMessage(`"done"`)},
+		"nothing":  {Status: harness.StatusCompleted},
+		"fails":    {Status: harness.StatusFailed, Error: "out of paper"},
+		"gives-up": {Status: harness.StatusFailed, Error: "no such printer"},
 	} {
 		t.Run(function, func(t *testing.T) {
 			t.Parallel()
-			ids, err := api.Send(limit(t), inngestapi.Event{Name: "runs/" + function})
+			ids, err := api.Send(limit(t), harness.Event{Name: "runs/" + function})
 			require.NoError(t, err)
 			want.Function, want.App, want.EventIDs = function, "runs", ids
 			times := cmpopts.IgnoreFields(inngestapi.Run{}, "ID", "Queued", "Started", "Ended")
@@ -63,7 +64,7 @@ func TestRuns(t *testing.T) {
 				if runs, err = api.EventRuns(limit(t), ids[0]); err == nil {
 					diff = cmp.Diff([]inngestapi.Run{want}, runs, times)
 				}
-				return err == nil && len(runs) == 1 && (diff == "" || inngestapi.Final(runs[0].Status))
+				return err == nil && len(runs) == 1 && diff == ""
 			})
 			require.Empty(t, diff)
 			require.False(t, runs[0].Started.Before(runs[0].Queued))
@@ -79,7 +80,7 @@ func TestRuns(t *testing.T) {
 func TestRunsOfAnEventThatNobodyListensFor(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
-	ids, err := api.Send(limit(t), inngestapi.Event{Name: "nobody/listens"})
+	ids, err := api.Send(limit(t), harness.Event{Name: "nobody/listens"})
 	require.NoError(t, err)
 	received(t, api, ids[0])
 	runs, err := api.EventRuns(limit(t), ids[0])
@@ -131,7 +132,7 @@ func TestARunThatIsTriedAgainIsNotOver(t *testing.T) {
 		trace, _ = api.Trace(limit(t), step.ID)
 		return len(trace.Steps) == 1 && trace.Steps[0].Attempts[0].Error == "jammed"
 	})
-	require.Equal(t, inngestapi.Running, trace.Steps[0].Status)
+	require.Equal(t, harness.StatusRunning, trace.Steps[0].Status)
 	require.Empty(t, trace.Steps[0].Error)
 	require.Zero(t, trace.Steps[0].Ended)
 	eventually(t, "the first attempt outside steps", func() bool {
@@ -141,14 +142,14 @@ func TestARunThatIsTriedAgainIsNotOver(t *testing.T) {
 	for _, r := range []inngestapi.Run{step, outside} {
 		got, err := api.Run(limit(t), r.ID)
 		require.NoError(t, err)
-		require.Equal(t, inngestapi.Running, got.Status)
+		require.Equal(t, harness.StatusRunning, got.Status)
 		require.Empty(t, got.Error)
 		require.Zero(t, got.Ended)
 	}
 	close(proceed)
 	for _, r := range []inngestapi.Run{step, outside} {
 		got := a.ended(api, r)
-		require.Equal(t, inngestapi.Completed, got.Status)
+		require.Equal(t, harness.StatusCompleted, got.Status)
 		require.JSONEq(t, `"printed"`, string(got.Output))
 	}
 }
@@ -172,10 +173,10 @@ func TestACancelledRun(t *testing.T) {
 		return err == nil && len(trace.Steps) == 2
 	}
 	eventually(t, "the nap", asleep)
-	_, err := api.Send(limit(t), inngestapi.Event{Name: "cancel/stop"})
+	_, err := api.Send(limit(t), harness.Event{Name: "cancel/stop"})
 	require.NoError(t, err)
 	r = a.ended(api, r)
-	require.Equal(t, inngestapi.Cancelled, r.Status)
+	require.Equal(t, harness.StatusCancelled, r.Status)
 	require.Empty(t, r.Error)
 	trace, err := api.Trace(limit(t), r.ID)
 	require.NoError(t, err)
@@ -193,7 +194,7 @@ func summary(trace inngestapi.RunTrace) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += s.ID + " " + s.Status
+		text += s.ID + " " + string(s.Status)
 		if s.Output != nil {
 			text += fmt.Sprintf("(%s)", s.Output)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/inngest/inngestgo"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
@@ -167,7 +168,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	api := inngestapi.New(closed.URL, inngestapi.Options{EventKey: "secret"})
 	_, err := api.Functions(limit(t))
 	require.EqualError(t, err, "list functions: the Inngest server at "+closed.URL+" cannot be reached (is it running?): connection refused")
-	_, err = api.Send(limit(t), inngestapi.Event{Name: "a"})
+	_, err = api.Send(limit(t), harness.Event{Name: "a"})
 	require.EqualError(t, err, `send event "a": the Inngest server at `+closed.URL+" cannot be reached (is it running?): connection refused")
 	require.NotContains(t, err.Error(), "secret")
 
@@ -195,7 +196,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	require.Equal(t, guarded.URL, api.BaseURL())
 	_, err = api.Apps(limit(t))
 	require.NoError(t, err)
-	_, err = api.Send(limit(t), inngestapi.Event{Name: "a"})
+	_, err = api.Send(limit(t), harness.Event{Name: "a"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"/v0/gql Bearer signkey-1", "/e/test "}, authorized)
 	api.Close()

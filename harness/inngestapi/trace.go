@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // RunTrace is what happened within a run.
@@ -28,7 +30,7 @@ type Step struct {
 	HashedID string // as on the wire; repeated ids have different ones
 	Op       string // RUN, SLEEP, WAIT_FOR_EVENT, INVOKE, …
 	// Status is RUNNING as long as there is another attempt to come.
-	Status string
+	Status harness.Status
 	// Input is what the code handed to the step, where the SDK tells: in JavaScript the arguments after the function of
 	// step.run, as an array. Nil where it does not, as in Go.
 	Input json.RawMessage
@@ -44,7 +46,7 @@ type Step struct {
 
 // Attempt is one try of a step, or of the function's code outside its steps.
 type Attempt struct {
-	Status         string
+	Status         harness.Status
 	Error          string
 	Started, Ended time.Time
 }
@@ -146,7 +148,7 @@ func inOrder(a, b Step) int {
 }
 
 // step is what the spans of one step amount to.
-func (o *observed) step(id, runStatus string) Step {
+func (o *observed) step(id string, runStatus harness.Status) Step {
 	s := Step{ID: o.name, HashedID: id, Op: "RUN"}
 	for _, span := range slices.Concat(o.calls, o.told) {
 		if span.StepOp != "" {
@@ -160,11 +162,11 @@ func (o *observed) step(id, runStatus string) Step {
 		o.calls = nil // a sleep or a wait is planned in a call and ends by itself
 	}
 	var tries []try
-	for _, outcome := range []string{Failed, Cancelled, Skipped, Queued, Running} {
+	for _, outcome := range []harness.Status{harness.StatusFailed, harness.StatusCancelled, harness.StatusSkipped, harness.StatusQueued, harness.StatusRunning} {
 		tries = append(tries, pair(having(o.calls, outcome), having(o.told, outcome))...)
 	}
 	slices.SortStableFunc(tries, func(a, b try) int { return a.Started.Compare(b.Started) })
-	if done := having(slices.Concat(o.told, o.calls), Completed); len(done) > 0 {
+	if done := having(slices.Concat(o.told, o.calls), harness.StatusCompleted); len(done) > 0 {
 		// Of a step that was planned earlier one span begins with the plan, and a call may hold more than the step.
 		tries = append(tries, newTry(done[0], done[len(done)-1]))
 	}
@@ -173,19 +175,19 @@ func (o *observed) step(id, runStatus string) Step {
 	}
 	last := tries[len(tries)-1]
 	s.Status, s.Error, s.Started, s.Ended = last.Status, last.Error, s.Attempts[0].Started, last.Ended
-	switch retried := s.Op == "RUN" && s.Status == Failed && !last.last; {
-	case s.Status == Completed:
+	switch retried := s.Op == "RUN" && s.Status == harness.StatusFailed && !last.last; {
+	case s.Status == harness.StatusCompleted:
 		s.Output = unwrap(last.output)
-	case retried && !Final(runStatus):
-		s.Status, s.Error, s.Ended = Running, "", time.Time{}
-	case retried && runStatus == Cancelled:
-		s.Status = Cancelled
+	case retried && !runStatus.Final():
+		s.Status, s.Error, s.Ended = harness.StatusRunning, "", time.Time{}
+	case retried && runStatus == harness.StatusCancelled:
+		s.Status = harness.StatusCancelled
 	}
 	return s
 }
 
 // having returns the spans with a status, in the order in which they began.
-func having(spans []span, wanted string) []span {
+func having(spans []span, wanted harness.Status) []span {
 	found := slices.DeleteFunc(slices.Clone(spans), func(s span) bool { return status(s.Status) != wanted })
 	slices.SortStableFunc(found, func(a, b span) int { return a.StartedAt.Compare(b.StartedAt) })
 	return found
@@ -220,10 +222,10 @@ func newTry(a, b span) try {
 	if t.Ended.Before(t.Started) {
 		t.Ended = later(a.EndedAt, b.EndedAt)
 	}
-	if t.Status == Failed {
+	if t.Status == harness.StatusFailed {
 		t.Error = errorText(t.output)
 	}
-	if !Final(t.Status) {
+	if !t.Status.Final() {
 		t.Ended = time.Time{}
 	}
 	return t

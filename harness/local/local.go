@@ -52,7 +52,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		died:    make(chan error, 1),
 	}
 	for _, spec := range specs {
-		if o.WithoutInngest && spec.service == harness.Inngest {
+		if o.WithoutInngest && spec.service == harness.ServiceInngest {
 			continue
 		}
 		s.all[spec.service] = &server{spec: spec, options: o, servers: s}

@@ -47,13 +47,13 @@ func TestMailHogsLogKeepsNoLoginOnceItHasStopped(t *testing.T) {
 	}
 
 	send("one")
-	require.NoError(t, servers.Stop(t.Context(), harness.MailHog))
+	require.NoError(t, servers.Stop(t.Context(), harness.ServiceMailHog))
 	require.Contains(t, log(), "AUTH PLAIN ***")
 	require.NotContains(t, log(), login)
 
-	require.NoError(t, servers.Run(t.Context(), harness.MailHog))
+	require.NoError(t, servers.Run(t.Context(), harness.ServiceMailHog))
 	send("two")
-	require.NoError(t, servers.Kill(t.Context(), harness.MailHog))
+	require.NoError(t, servers.Kill(t.Context(), harness.ServiceMailHog))
 	require.Contains(t, log(), "Subject: one", "the rest of it stays")
 	require.Contains(t, log(), "Subject: two")
 	require.NotContains(t, log(), login)

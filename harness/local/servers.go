@@ -108,7 +108,7 @@ func (srv *server) startOnce(ctx context.Context) error {
 		if err := srv.spec.probe(ctx, ports, dir); err != nil {
 			return err
 		}
-		if srv.spec.service != harness.Inngest || log.hasSubscribed() {
+		if srv.spec.service != harness.ServiceInngest || log.hasSubscribed() {
 			return nil
 		}
 		if time.Since(began) < subscribeTime {
@@ -141,7 +141,7 @@ func (srv *server) end(ctx context.Context, grace time.Duration) error {
 // redactLog takes from MailHog's log how apps have logged in, which it writes whole. It comes after MailHog has ended: a
 // filter between it and its log makes it too slow.
 func (srv *server) redactLog() error {
-	if srv.spec.service != harness.MailHog {
+	if srv.spec.service != harness.ServiceMailHog {
 		return nil
 	}
 	err := rewrite(srv.logFile(), (*secret.Set)(nil).Lines())
@@ -210,7 +210,7 @@ func (s *servers) Endpoints() harness.Endpoints {
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	var infos []harness.ServerInfo
-	for _, name := range []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest} {
+	for _, name := range []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest} {
 		srv, ok := s.all[name]
 		if !ok {
 			continue

@@ -30,7 +30,7 @@ type command struct{ args, env []string }
 
 var specs = []spec{
 	{
-		service: harness.Mongo,
+		service: harness.ServiceMongo,
 		tool:    toolchain.Mongo,
 		ports:   func(p harness.Ports) []int { return []int{p.Mongo} },
 		command: mongoCommand,
@@ -40,7 +40,7 @@ var specs = []spec{
 		},
 	},
 	{
-		service: harness.MailHog,
+		service: harness.ServiceMailHog,
 		tool:    toolchain.MailHog,
 		ports:   func(p harness.Ports) []int { return []int{p.MailHog, p.SMTP} },
 		command: func(_ toolchain.Binary, ports []int, _ string, _ harness.BackendOptions) command {
@@ -56,7 +56,7 @@ var specs = []spec{
 		},
 	},
 	{
-		service: harness.Inngest,
+		service: harness.ServiceInngest,
 		tool:    toolchain.Inngest,
 		// The last three serve Connect, which nothing here uses; they are moved out of the way of other servers.
 		ports:   func(p harness.Ports) []int { return []int{p.Inngest, 0, 0, 0} },

@@ -7,56 +7,16 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
-
-// A Check is one thing to look for.
-type Check string
-
-const (
-	// Text: there is a text part, and every word that the HTML shows is in it. Layout, case, punctuation and order
-	// do not count; nor do words that the text has beside them, such as the address behind a button.
-	Text Check = "text"
-	// Links: every link says where it leads from anywhere: it is absolute, of a scheme that mail clients open
-	// (https, http, mailto, tel, sms), or names a place in the same email.
-	Links Check = "links"
-	// Resolve: every page of the app that a link names is there. Links to anybody else are not followed.
-	Resolve Check = "resolve"
-	// Alt: every image has an alt attribute, and one that is all there is in a link has text in it.
-	Alt Check = "alt"
-	// Size: the HTML has less than ClipSize bytes.
-	Size Check = "size"
-	// External: nothing that the email shows is loaded from elsewhere; images that it refers to by cid: are in it.
-	External Check = "external"
-)
-
-// Every stands, in a list of checks, for all of them.
-const Every Check = "all"
 
 // ClipSize is the number of bytes of HTML from which Gmail clips an email and hides the rest behind a link.
 const ClipSize = 102 << 10
 
-// All returns all checks, in the order in which their findings are listed. The slice is the caller's.
-func All() []Check { return []Check{Text, Links, Resolve, Alt, Size, External} }
-
-// Validate returns an error unless every check of a list is known.
-func Validate(checks []Check) error {
-	for _, c := range checks {
-		if c != Every && !slices.Contains(All(), c) {
-			var known []string
-			for _, k := range All() {
-				known = append(known, string(k))
-			}
-			return fmt.Errorf("there is no check %q: it is one of %s, or %s for all of them", c, strings.Join(known, ", "), Every)
-		}
-	}
-	return nil
-}
-
 // A Finding is one defect.
 type Finding struct {
-	Check Check  `json:"check"`
-	Text  string `json:"text"`
+	Check harness.Check `json:"check"`
+	Text  string        `json:"text"`
 }
 
 // String is the check and what it found.
@@ -74,19 +34,20 @@ const maxFindings = 5
 
 // Run makes the checks and returns what they found, in the order of [All]; nothing where the email is in order. An
 // email without HTML has nothing that Links, Resolve, Alt, Size and External could object to.
-func Run(m *inbox.Message, checks []Check, o Options) []Finding {
+func Run(m *harness.Message, checks []harness.Check, o Options) []Finding {
 	p := parse(m.HTML)
-	run := map[Check]func() []string{
-		Text:     func() []string { return text(m, p) },
-		Links:    func() []string { return links(p) },
-		Resolve:  func() []string { return resolve(p, o.Resolve) },
-		Alt:      func() []string { return alt(p) },
-		Size:     func() []string { return size(m) },
-		External: func() []string { return external(m, p) },
+	run := map[harness.Check]func() []string{
+		harness.CheckText:     func() []string { return text(m, p) },
+		harness.CheckLinks:    func() []string { return links(p) },
+		harness.CheckResolve:  func() []string { return resolve(p, o.Resolve) },
+		harness.CheckAlt:      func() []string { return alt(p) },
+		harness.CheckSize:     func() []string { return size(m) },
+		harness.CheckExternal: func() []string { return external(m, p) },
 	}
 	var found []Finding
-	for _, c := range All() {
-		if !slices.Contains(checks, c) && !slices.Contains(checks, Every) {
+	for _, info := range harness.Checks() {
+		c := info.Check
+		if !slices.Contains(checks, c) && !slices.Contains(checks, harness.CheckAll) {
 			continue
 		}
 		texts := run[c]()
@@ -100,7 +61,7 @@ func Run(m *inbox.Message, checks []Check, o Options) []Finding {
 	return found
 }
 
-func size(m *inbox.Message) []string {
+func size(m *harness.Message) []string {
 	if len(m.HTML) < ClipSize {
 		return nil
 	}

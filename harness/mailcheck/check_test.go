@@ -8,68 +8,68 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // good is an email with which nothing is wrong.
-func good() *inbox.Message {
-	return &inbox.Message{
+func good() *harness.Message {
+	return &harness.Message{
 		Text: "Hello Kim,\nthe press leaks.\n\nEquipment: Press HP-200\n\nOpen the request: https://app.test/requests/7\n",
 		HTML: `<html><head><title>Not shown</title><style>td{background:url(data:image/png;base64,AA)}</style></head><body>
 			<div style="display:none">Preview only</div><h1>The press leaks</h1><p>Hello <b>Kim</b></p>
 			<table><tr><td>Equipment</td><td>Press <bdi>HP-200</bdi></td></tr></table>
 			<a href="https://app.test/requests/7">Open the request</a> <a href="mailto:desk@app.test"><img src="cid:logo" alt="desk"></a>
 			<img src="cid:logo" alt=""></body></html>`,
-		Inlines: []inbox.Part{{ContentID: "logo"}},
+		Inlines: []harness.Part{{ContentID: "logo"}},
 	}
 }
 
 func TestRun(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(*inbox.Message)
+		change func(*harness.Message)
 		want   []string
 	}{
-		"nothing wrong": {func(*inbox.Message) {}, nil},
-		"no HTML":       {func(m *inbox.Message) { m.HTML = "" }, nil},
-		"no text": {func(m *inbox.Message) { m.Text = " \n" },
+		"nothing wrong": {func(*harness.Message) {}, nil},
+		"no HTML":       {func(m *harness.Message) { m.HTML = "" }, nil},
+		"no text": {func(m *harness.Message) { m.Text = " \n" },
 			[]string{"text: there is no text part: clients that show no HTML, screen readers and spam filters look for one"}},
-		"text lacks a word": {func(m *inbox.Message) { m.Text = strings.ReplaceAll(m.Text, "leaks", "is fine") },
+		"text lacks a word": {func(m *harness.Message) { m.Text = strings.ReplaceAll(m.Text, "leaks", "is fine") },
 			[]string{`text: the text part lacks "leaks" of the HTML, which says "The press leaks"`}},
-		"case, wrapping and order do not count": {func(m *inbox.Message) {
+		"case, wrapping and order do not count": {func(m *harness.Message) {
 			m.Text = "REQUEST\nthe OPEN\n kim: hello; hp 200-Equipment of press “leaks” desk"
 		}, nil},
-		"soft hyphens and ligatures do not count": {func(m *inbox.Message) { m.HTML, m.Text = "<p>o\u00ADﬃce</p>", "office" }, nil},
-		"a line of Japanese breaks anywhere": {func(m *inbox.Message) {
+		"soft hyphens and ligatures do not count": {func(m *harness.Message) { m.HTML, m.Text = "<p>o\u00ADﬃce</p>", "office" }, nil},
+		"a line of Japanese breaks anywhere": {func(m *harness.Message) {
 			m.HTML, m.Text = "<p>油圧プレスの点検</p>", "油圧プレ\nスの点検"
 		}, nil},
-		"a word of Japanese is missing": {func(m *inbox.Message) { m.HTML, m.Text = "<p>油圧プレスの点検</p>", "油圧の点検" },
+		"a word of Japanese is missing": {func(m *harness.Message) { m.HTML, m.Text = "<p>油圧プレスの点検</p>", "油圧の点検" },
 			[]string{`text: the text part lacks "油圧プレスの点検" of the HTML, which says "油圧プレスの点検"`}},
-		"relative link": {func(m *inbox.Message) { m.HTML += `<a href="/requests/7">request</a>` },
+		"relative link": {func(m *harness.Message) { m.HTML += `<a href="/requests/7">request</a>` },
 			[]string{`links: the link "/requests/7" is not absolute: an email has no address that it could be relative to`}},
-		"link of a template": {func(m *inbox.Message) { m.HTML += `<a href="{{.URL}}/7">request</a>` },
+		"link of a template": {func(m *harness.Message) { m.HTML += `<a href="{{.URL}}/7">request</a>` },
 			[]string{`links: the link "{{.URL}}/7" is not absolute: an email has no address that it could be relative to`}},
-		"no protocol":       {func(m *inbox.Message) { m.HTML += `<a href="//app.test/">request</a>` }, []string{`links: the link "//app.test/" is not absolute: an email has no address that it could be relative to`}},
-		"no host":           {func(m *inbox.Message) { m.HTML += `<a href="https:///7">request</a>` }, []string{`links: the link "https:///7" names no host`}},
-		"nobody":            {func(m *inbox.Message) { m.HTML += `<a href="mailto:">request</a>` }, []string{`links: the link "mailto:" names nobody`}},
-		"script":            {func(m *inbox.Message) { m.HTML += `<a href="javascript:alert(1)">request</a>` }, []string{`links: the link "javascript:alert(1)" has the scheme "javascript", which mail clients do not open`}},
-		"empty link":        {func(m *inbox.Message) { m.HTML += `<a href="">request</a>` }, []string{`links: the link "" is empty`}},
-		"malformed link":    {func(m *inbox.Message) { m.HTML += `<a href="https://a b/">request</a>` }, []string{`links: the link "https://a b/" is not a URL: invalid character " " in host name`}},
-		"place in it":       {func(m *inbox.Message) { m.HTML += `<a href="#a">request</a><p id=a>` }, nil},
-		"place not in it":   {func(m *inbox.Message) { m.HTML += `<a href="#b">request</a>` }, []string{`links: the link "#b" names a place that the email does not have`}},
-		"no alt":            {func(m *inbox.Message) { m.HTML += `<img src="cid:logo">` }, []string{`alt: <img> "cid:logo" has no alt attribute: say what it shows, or alt="" where it is decoration`}},
-		"link of an image":  {func(m *inbox.Message) { m.HTML += `<a href="https://app.test/"><img src="cid:logo" alt=""></a>` }, []string{`alt: <img> "cid:logo" is all there is in the link to "https://app.test/" and its alt text is empty: say where the link leads`}},
-		"image beside text": {func(m *inbox.Message) { m.HTML += `<a href="https://app.test/"><img src="cid:logo" alt=""> Open</a>` }, nil},
-		"too big":           {func(m *inbox.Message) { m.HTML += strings.Repeat(" ", 102<<10) }, []string{`size: the HTML has 104903 bytes: Gmail clips an email at 104448 (102 KB) and hides the rest`}},
-		"image from elsewhere": {func(m *inbox.Message) {
+		"no protocol":       {func(m *harness.Message) { m.HTML += `<a href="//app.test/">request</a>` }, []string{`links: the link "//app.test/" is not absolute: an email has no address that it could be relative to`}},
+		"no host":           {func(m *harness.Message) { m.HTML += `<a href="https:///7">request</a>` }, []string{`links: the link "https:///7" names no host`}},
+		"nobody":            {func(m *harness.Message) { m.HTML += `<a href="mailto:">request</a>` }, []string{`links: the link "mailto:" names nobody`}},
+		"script":            {func(m *harness.Message) { m.HTML += `<a href="javascript:alert(1)">request</a>` }, []string{`links: the link "javascript:alert(1)" has the scheme "javascript", which mail clients do not open`}},
+		"empty link":        {func(m *harness.Message) { m.HTML += `<a href="">request</a>` }, []string{`links: the link "" is empty`}},
+		"malformed link":    {func(m *harness.Message) { m.HTML += `<a href="https://a b/">request</a>` }, []string{`links: the link "https://a b/" is not a URL: invalid character " " in host name`}},
+		"place in it":       {func(m *harness.Message) { m.HTML += `<a href="#a">request</a><p id=a>` }, nil},
+		"place not in it":   {func(m *harness.Message) { m.HTML += `<a href="#b">request</a>` }, []string{`links: the link "#b" names a place that the email does not have`}},
+		"no alt":            {func(m *harness.Message) { m.HTML += `<img src="cid:logo">` }, []string{`alt: <img> "cid:logo" has no alt attribute: say what it shows, or alt="" where it is decoration`}},
+		"link of an image":  {func(m *harness.Message) { m.HTML += `<a href="https://app.test/"><img src="cid:logo" alt=""></a>` }, []string{`alt: <img> "cid:logo" is all there is in the link to "https://app.test/" and its alt text is empty: say where the link leads`}},
+		"image beside text": {func(m *harness.Message) { m.HTML += `<a href="https://app.test/"><img src="cid:logo" alt=""> Open</a>` }, nil},
+		"too big":           {func(m *harness.Message) { m.HTML += strings.Repeat(" ", 102<<10) }, []string{`size: the HTML has 104903 bytes: Gmail clips an email at 104448 (102 KB) and hides the rest`}},
+		"image from elsewhere": {func(m *harness.Message) {
 			m.HTML += `<img alt="" src="https://cdn.test/a.png" srcset="data:,x 1x, b.png 2x,c.png">`
 		}, []string{
 			`external: <img src> loads "https://cdn.test/a.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
 			`external: <img srcset> loads "b.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
 			`external: <img srcset> loads "c.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
 		}},
-		"style from elsewhere": {func(m *inbox.Message) {
+		"style from elsewhere": {func(m *harness.Message) {
 			m.HTML += `<style>@import "x.css"; a{background:URL( 'https://cdn.test/b.png' )}</style><p style="background:url(//c.test/d)"><link rel=stylesheet href=e.css>`
 		}, []string{
 			`external: <style sheet> loads "x.css": attach it and refer to it by cid:, or allow it by leaving this check out`,
@@ -77,9 +77,9 @@ func TestRun(t *testing.T) {
 			`external: <p style> loads "//c.test/d": attach it and refer to it by cid:, or allow it by leaving this check out`,
 			`external: <link href> loads "e.css": attach it and refer to it by cid:, or allow it by leaving this check out`,
 		}},
-		"a part that is not there": {func(m *inbox.Message) { m.Inlines = nil; m.HTML = `<img alt="" src="cid:logo">` },
+		"a part that is not there": {func(m *harness.Message) { m.Inlines = nil; m.HTML = `<img alt="" src="cid:logo">` },
 			[]string{`external: <img src> shows "cid:logo", a part that the email does not have`}},
-		"many of one kind": {func(m *inbox.Message) { m.HTML = strings.Repeat(`<img alt src="a">`, 7); m.Text = "x" },
+		"many of one kind": {func(m *harness.Message) { m.HTML = strings.Repeat(`<img alt src="a">`, 7); m.Text = "x" },
 			append(repeat(5, `external: <img src> loads "a": attach it and refer to it by cid:, or allow it by leaving this check out`), "external: … and 2 more")},
 	}
 	for name, test := range tests {
@@ -87,21 +87,21 @@ func TestRun(t *testing.T) {
 			t.Parallel()
 			m := good()
 			test.change(m)
-			require.Equal(t, test.want, texts(mailcheck.Run(m, mailcheck.All(), mailcheck.Options{})))
+			require.Equal(t, test.want, texts(mailcheck.Run(m, []harness.Check{harness.CheckAll}, mailcheck.Options{})))
 		})
 	}
 }
 
 func TestRunMakesTheChecksItIsAskedFor(t *testing.T) {
 	t.Parallel()
-	m := &inbox.Message{HTML: `<a href="/a"><img src="/b"></a>`}
-	for _, test := range []struct{ ask, found []mailcheck.Check }{
+	m := &harness.Message{HTML: `<a href="/a"><img src="/b"></a>`}
+	for _, test := range []struct{ ask, found []harness.Check }{
 		{nil, nil},
-		{[]mailcheck.Check{mailcheck.Size}, nil},
-		{[]mailcheck.Check{mailcheck.External, mailcheck.Text}, []mailcheck.Check{mailcheck.Text, mailcheck.External}},
-		{[]mailcheck.Check{mailcheck.Every}, []mailcheck.Check{mailcheck.Text, mailcheck.Links, mailcheck.Alt, mailcheck.External}},
+		{[]harness.Check{harness.CheckSize}, nil},
+		{[]harness.Check{harness.CheckExternal, harness.CheckText}, []harness.Check{harness.CheckText, harness.CheckExternal}},
+		{[]harness.Check{harness.CheckAll}, []harness.Check{harness.CheckText, harness.CheckLinks, harness.CheckAlt, harness.CheckExternal}},
 	} {
-		var found []mailcheck.Check
+		var found []harness.Check
 		for _, f := range mailcheck.Run(m, test.ask, mailcheck.Options{}) {
 			found = append(found, f.Check)
 		}
@@ -111,8 +111,8 @@ func TestRunMakesTheChecksItIsAskedFor(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, mailcheck.Validate(append(mailcheck.All(), mailcheck.Every)))
-	require.EqualError(t, mailcheck.Validate([]mailcheck.Check{"txt"}),
+	require.NoError(t, harness.ValidateChecks([]harness.Check{harness.CheckText, harness.CheckAll}))
+	require.EqualError(t, harness.ValidateChecks([]harness.Check{"txt"}),
 		`there is no check "txt": it is one of text, links, resolve, alt, size, external, or all for all of them`)
 }
 
@@ -127,7 +127,7 @@ func TestHostileHTMLEndsTheChecksInTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range mailcheck.Run(&inbox.Message{HTML: source, Text: "x"}, mailcheck.All(), mailcheck.Options{}) {
+			for _, f := range mailcheck.Run(&harness.Message{HTML: source, Text: "x"}, []harness.Check{harness.CheckAll}, mailcheck.Options{}) {
 				require.Less(t, len(f.Text), 1000)
 			}
 		})
@@ -167,10 +167,10 @@ func TestResolve(t *testing.T) {
 		}
 	}
 
-	m := &inbox.Message{Text: "a", HTML: `<a href="` + server.URL + `/nowhere">a</a><a href="/relative">a</a>`}
+	m := &harness.Message{Text: "a", HTML: `<a href="` + server.URL + `/nowhere">a</a><a href="/relative">a</a>`}
 	ask := func(url string) error { return r.Resolve(t.Context(), url) }
 	require.Equal(t, []string{`resolve: the link "` + server.URL + `/nowhere" leads nowhere: the answer is 404 Not Found`},
-		texts(mailcheck.Run(m, []mailcheck.Check{mailcheck.Resolve}, mailcheck.Options{Resolve: ask})))
+		texts(mailcheck.Run(m, []harness.Check{harness.CheckResolve}, mailcheck.Options{Resolve: ask})))
 }
 
 func texts(found []mailcheck.Finding) []string {

@@ -1,6 +1,6 @@
 // Package mailcheck looks for the defects of an email that are certain to be defects, whatever the email is about.
 //
-//	for _, f := range mailcheck.Run(message, mailcheck.All(), mailcheck.Options{}) {
+//	for _, f := range mailcheck.Run(message, []harness.Check{harness.CheckAll}, mailcheck.Options{}) {
 //		fmt.Println(f) // text: the text part lacks "overdue" of the HTML, which says "This is overdue"
 //	}
 //

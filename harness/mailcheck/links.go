@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // hrefs are the links of an email, each once.
@@ -92,7 +92,7 @@ func resolve(p *page, ask func(string) error) []string {
 }
 
 // external lists what a mail client would have to load to show the email, and parts that it refers to and lacks.
-func external(m *inbox.Message, p *page) []string {
+func external(m *harness.Message, p *page) []string {
 	var found []string
 	look := func(n *html.Node, where, ref string) {
 		ref = strings.TrimSpace(ref)
@@ -145,11 +145,11 @@ func loads(n *html.Node, key string) bool {
 	return false
 }
 
-func hasPart(m *inbox.Message, id string) bool {
+func hasPart(m *harness.Message, id string) bool {
 	if unescaped, err := url.PathUnescape(id); err == nil {
 		id = unescaped
 	}
-	return slices.ContainsFunc(m.Files(), func(p inbox.Part) bool { return p.ContentID != "" && p.ContentID == id })
+	return slices.ContainsFunc(m.Files(), func(p harness.Part) bool { return p.ContentID != "" && p.ContentID == id })
 }
 
 // srcsetRefs returns the URLs of a srcset: a URL goes to the next space, and so may have commas in it.

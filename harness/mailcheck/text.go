@@ -8,12 +8,12 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // text compares the words of the two alternatives, HTML to text: what the HTML shows is what most people read, so
 // what the text lacks of it is lost to the others.
-func text(m *inbox.Message, p *page) []string {
+func text(m *harness.Message, p *page) []string {
 	if strings.TrimSpace(m.Text) == "" {
 		return []string{"there is no text part: clients that show no HTML, screen readers and spam filters look for one"}
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
 	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
@@ -104,7 +103,7 @@ func emailOf(t *test, m *harness.TraceMail) *email {
 		Test: t, Kind: ungolden, Subject: m.Subject, From: people(m.From), To: cmp.Or(strings.Join(m.Envelope.To, ", "), people(m.To)),
 		Received: m.Received.UTC().Format("15:04:05.000 UTC"), RunID: m.RunID, Inferred: m.Inferred,
 		Problems: m.Problems, Text: clip(m.Text, maxText), Size: mailview.Size(len(m.HTML)),
-		Findings: mailcheck.Run(m.Message, mailcheck.All(), mailcheck.Options{}),
+		Findings: mailcheck.Run(m.Message, []harness.Check{harness.CheckAll}, mailcheck.Options{}),
 	}
 	for _, p := range m.Files() {
 		e.Parts = append(e.Parts, fmt.Sprintf("%s (%s, %s)", cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, mailview.Size(len(p.Data))))
@@ -137,13 +136,13 @@ func emailOf(t *test, m *harness.TraceMail) *email {
 	return e
 }
 
-func withHTML(m *inbox.Message, html string) *inbox.Message {
+func withHTML(m *harness.Message, html string) *harness.Message {
 	with := *m
 	with.HTML = html
 	return &with
 }
 
-func document(m *inbox.Message, html string) mailview.Doc {
+func document(m *harness.Message, html string) mailview.Doc {
 	if html == "" {
 		return mailview.Doc{}
 	}

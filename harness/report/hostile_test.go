@@ -44,7 +44,7 @@ func hostile(attack string) *report.Report {
 	r.Test, r.Failures, r.Evidence = "TestX/"+attack, []string{attack}, attack
 	full := record(2, func(r *report.Record) {
 		v := r.Verdicts[0]
-		v.Why, v.Hops[0].Text, v.Hops[0].Detail, v.Findings = attack, attack, []string{attack}, []string{attack}
+		v.Why, v.Hops[0].Text, v.Hops[0].Detail, v.Differences = attack, attack, []string{attack}, []string{attack}
 		t := v.Trace
 		t.Event.Name, t.Event.Data, t.Log, t.Evidence, t.Unquiet = attack, data, []string{attack}, []string{attack}, attack
 		t.Runs[0].Function, t.Runs[0].ID, t.Runs[0].Error, t.Runs[0].Output = attack, attack, attack, data

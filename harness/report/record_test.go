@@ -14,7 +14,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -144,7 +143,7 @@ func TestClear(t *testing.T) {
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	email := func(text string) *harness.TraceMail {
-		return &harness.TraceMail{Message: &inbox.Message{ID: "m1", Subject: "Welcome", Text: text, HTML: "<p>Hello  Kim</p>", Received: time.Now()}}
+		return &harness.TraceMail{Message: &harness.Message{ID: "m1", Subject: "Welcome", Text: text, HTML: "<p>Hello  Kim</p>", Received: time.Now()}}
 	}
 	dir := t.TempDir()
 	open := func(update bool) *golden.Set {

@@ -13,9 +13,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
-	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -51,12 +49,12 @@ func record(n int, change func(*report.Record)) report.Record {
 						},
 					}},
 				}},
-				Mail: []harness.TraceMail{{RunID: "01RUN", Message: &inbox.Message{
+				Mail: []harness.TraceMail{{RunID: "01RUN", Message: &harness.Message{
 					ID: fmt.Sprintf("m%d", n), Subject: fmt.Sprintf("Press %d leaks", n), Text: text, HTML: page, Received: after(380),
-					From: []*mail.Address{{Name: "Desk", Address: "desk@plant.test"}}, Envelope: inbox.Envelope{From: "desk@plant.test", To: []string{to}},
+					From: []*mail.Address{{Name: "Desk", Address: "desk@plant.test"}}, Envelope: harness.Envelope{From: "desk@plant.test", To: []string{to}},
 				}}},
-				Deliveries: []harness.Delivery{{Began: after(310), Mail: tap.Mail{
-					To: []string{to}, Accepted: true, AcceptedAt: after(370), Dialogue: []tap.Line{{At: after(311), By: "server", Text: "220 ready"}},
+				Deliveries: []harness.Delivery{{Began: after(310), MailTransaction: harness.MailTransaction{
+					To: []string{to}, Accepted: true, AcceptedAt: after(370), Dialogue: []harness.SMTPLine{{At: after(311), By: "server", Text: "220 ready"}},
 				}}},
 			},
 		}},
@@ -74,7 +72,7 @@ func failed(r *report.Record) {
 	r.Evidence = "/src/.harness/evidence/TestPress"
 	v := r.Verdicts[0]
 	v.Outcome, v.Why = harness.Broken, "technician 66f has no email address"
-	v.Findings = []string{"there is no email to kim@plant.test"}
+	v.Differences = []string{"there is no email to kim@plant.test"}
 	v.Hops[2] = harness.Hop{Depth: 2, State: harness.HopBroken, First: true, Text: "step look-up FAILED", Detail: []string{"attempt 1: no address"}}
 	v.Trace.Mail = nil
 }

@@ -83,8 +83,8 @@ func (s *scale) run(t *harness.Trace, r *harness.TraceRun) []row {
 		bars = append(bars, s.span(r.Queued, r.Started, "wait", "queued for "+short(r.Started.Sub(r.Queued))))
 	}
 	from := cmp.Or(r.Started, r.Queued)
-	bars = append(bars, s.span(from, cmp.Or(r.Ended, t.Taken, from), state, r.Status))
-	note := strings.ToLower(r.Status)
+	bars = append(bars, s.span(from, cmp.Or(r.Ended, t.Taken, from), state, string(r.Status)))
+	note := strings.ToLower(string(r.Status))
 	if !r.Ended.IsZero() && !from.IsZero() {
 		note += " in " + short(r.Ended.Sub(from))
 	}
@@ -107,9 +107,9 @@ func (s *scale) step(step harness.TraceStep) row {
 		bars = append(bars, s.span(a.Started, last, stateOf(a.Status), strings.TrimSpace(fmt.Sprintf("attempt %d %s %s", i+1, a.Status, a.Error))))
 	}
 	if len(bars) == 0 {
-		bars = append(bars, s.span(step.Started, cmp.Or(step.Ended, step.Started), state, step.Status))
+		bars = append(bars, s.span(step.Started, cmp.Or(step.Ended, step.Started), state, string(step.Status)))
 	}
-	note := strings.ToLower(step.Status)
+	note := strings.ToLower(string(step.Status))
 	if !step.Started.IsZero() && !step.Ended.IsZero() {
 		note = short(step.Ended.Sub(step.Started))
 	}
@@ -119,7 +119,7 @@ func (s *scale) step(step harness.TraceStep) row {
 	return row{Depth: 2, Kind: "step", Label: step.ID, State: state, Bars: bars, Note: note}
 }
 
-func stateOf(status string) string {
+func stateOf(status harness.Status) string {
 	switch status {
 	case harness.StatusCompleted:
 		return "ok"

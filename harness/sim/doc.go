@@ -26,7 +26,7 @@
 // By default nothing happens until the test says so: [Sim.Run] works until nothing is left, [Sim.Settle] does what is
 // due at this instant, [Sim.Advance] and [Sim.RunUntil] move the clock. One thing is done at a time, in an order that
 // depends on nothing but the inputs and [Options.Seed]. As a stand-in for the dev server, over HTTP, it can drive itself:
-// see [Sim.Drive] and [Sim.Handler]. Package simstack puts it into a harness.Stack, and has a workbench on which a
+// see [Sim.Drive] and [Sim.Handler]. Package simstack puts it into a stack.Stack, and has a workbench on which a
 // harness.Expectation is judged in process.
 //
 // # What it speaks

@@ -15,6 +15,13 @@ func (s *Sim) Run(ctx context.Context) error {
 	return s.drive(ctx, func(next *item) bool { return !s.queue.idle() })
 }
 
+// Idle reports whether nothing is left to do but cron schedules.
+func (s *Sim) Idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.idle()
+}
+
 // Settle does all that is due at this instant and lets no time pass.
 func (s *Sim) Settle(ctx context.Context) error { return s.RunUntil(ctx, s.clock()) }
 

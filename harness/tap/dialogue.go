@@ -9,6 +9,8 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // This file reads the SMTP dialogue (RFC 5321).
@@ -250,8 +252,8 @@ func (h *headerReader) Write(text []byte) (int, error) {
 }
 
 // into records what the header says. A malformed header yields what comes before the malformed line.
-func (h *headerReader) into(m *Mail, runHeader string) {
+func (h *headerReader) into(m *harness.MailTransaction, runHeader string) {
 	header, _ := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(h.buf), strings.NewReader("\r\n\r\n")))).ReadMIMEHeader()
 	m.MessageID = strings.Trim(strings.TrimSpace(header.Get("Message-Id")), "<>")
-	m.Run = strings.TrimSpace(header.Get(runHeader))
+	m.RunID = strings.TrimSpace(header.Get(runHeader))
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 func TestReadReply(t *testing.T) {
@@ -68,20 +70,20 @@ func TestPath(t *testing.T) {
 
 func TestHeaderOfAMessage(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]Mail{
-		"Message-ID: <1@x>\r\nX-Run: 01\r\n\r\nX-Run: 02":         {MessageID: "1@x", Run: "01"},
-		"message-id:\r\n <1@x>\r\nx-run:01\r\nX-Run: 02\r\n\r\n":  {MessageID: "1@x", Run: "01"},
-		"X-Run: 01\r\nno colon here\r\nMessage-ID: <1@x>\r\n\r\n": {Run: "01"},
-		"X-Run: 01":             {Run: "01"},
+	for in, want := range map[string]harness.MailTransaction{
+		"Message-ID: <1@x>\r\nX-Run: 01\r\n\r\nX-Run: 02":         {MessageID: "1@x", RunID: "01"},
+		"message-id:\r\n <1@x>\r\nx-run:01\r\nX-Run: 02\r\n\r\n":  {MessageID: "1@x", RunID: "01"},
+		"X-Run: 01\r\nno colon here\r\nMessage-ID: <1@x>\r\n\r\n": {RunID: "01"},
+		"X-Run: 01":             {RunID: "01"},
 		"\r\nX-Run: 01\r\n\r\n": {},
-		"":                      {},
+		"":                        {},
 	} {
 		for size := 1; size <= len(in)+1; size++ { // in pieces of every size
 			var h headerReader
 			for rest := in; rest != ""; rest = rest[min(size, len(rest)):] {
 				_, _ = h.Write([]byte(rest[:min(size, len(rest))]))
 			}
-			var got Mail
+			var got harness.MailTransaction
 			h.into(&got, "X-Run")
 			require.Equal(t, want, got, "%q in pieces of %d", in, size)
 		}
@@ -155,6 +157,6 @@ func FuzzDialogue(f *testing.F) {
 		_ = offerSTARTTLS(r)
 		var h headerReader
 		_, _ = h.Write(line)
-		h.into(&Mail{}, "X-Run")
+		h.into(&harness.MailTransaction{}, "X-Run")
 	})
 }

@@ -26,8 +26,8 @@ func TestMessagesInChunks(t *testing.T) {
 	c.hear(250)
 	c.hear(250)
 	got := await(t, s, "the delivery", overMail).Mail
-	require.True(t, got.Accepted && got.Told)
-	require.Equal(t, []any{int64(len(message)), "42@plant.test", "01RUN"}, []any{got.Size, got.MessageID, got.Run})
+	require.True(t, got.Accepted && got.Reported)
+	require.Equal(t, []any{int64(len(message)), "42@plant.test", "01RUN"}, []any{got.Size, got.MessageID, got.RunID})
 	require.Equal(t, message, server.letters()[0].text)
 	c.say(501, "BDAT lots")
 	c.say(221, "QUIT")

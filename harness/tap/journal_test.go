@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 func record(s *Set, over bool) *crossing {
 	x := s.begin(AppToMail)
-	x.publish(func(c *Crossing) { c.Mail = &Mail{From: strconv.FormatUint(c.ID, 10)} })
+	x.publish(func(c *Crossing) { c.Mail = &harness.MailTransaction{From: strconv.FormatUint(c.ID, 10)} })
 	if over {
 		x.end(nil)
 	}

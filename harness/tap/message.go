@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 func (s *session) data(line []byte) error {
@@ -52,12 +54,12 @@ func (s *session) dot() error {
 // accepted passes on what the mail server says to a whole message.
 func (s *session) accepted(r reply) error {
 	if r.positive() {
-		s.record(func(m *Mail) { m.Accepted, m.AcceptedAt = true, time.Now() })
+		s.record(func(m *harness.MailTransaction) { m.Accepted, m.AcceptedAt = true, time.Now() })
 	}
 	if err := s.hold(AtDot, s.to...); err != nil {
 		return err
 	}
-	s.record(func(m *Mail) { m.Told = m.Accepted })
+	s.record(func(m *harness.MailTransaction) { m.Reported = m.Accepted })
 	return s.sayLast("server", r.raw)
 }
 
@@ -77,7 +79,7 @@ func (s *session) chunk(line []byte) error {
 	if _, err := io.CopyN(s.up.conn, io.TeeReader(s.in, &s.header), size); err != nil {
 		return fmt.Errorf("pass a message on: %w", err)
 	}
-	s.record(func(m *Mail) {
+	s.record(func(m *harness.MailTransaction) {
 		m.Size += size
 		s.header.into(m, s.tap.set.options.RunHeader)
 	})
@@ -137,7 +139,7 @@ func (m *message) pass() error {
 		_, _ = s.in.Discard(used)
 	}
 	s.note("app", fmt.Sprintf("(message of %d bytes)", m.size))
-	s.record(func(r *Mail) {
+	s.record(func(r *harness.MailTransaction) {
 		r.Size = m.size
 		s.header.into(r, s.tap.set.options.RunHeader)
 	})

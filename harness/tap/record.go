@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // A Side names a wire by who speaks to whom.
@@ -38,12 +40,12 @@ type Crossing struct {
 	// Err says why it did not come to a regular end.
 	Err string `json:"err,omitempty"`
 
-	HTTP       *HTTP       `json:"http,omitempty"`
-	Call       *Call       `json:"call,omitempty"`
-	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
-	Dispatch   *Dispatch   `json:"dispatch,omitempty"`
-	Sync       *Sync       `json:"sync,omitempty"`
-	Mail       *Mail       `json:"mail,omitempty"`
+	HTTP       *HTTP                    `json:"http,omitempty"`
+	Call       *Call                    `json:"call,omitempty"`
+	Checkpoint *Checkpoint              `json:"checkpoint,omitempty"`
+	Dispatch   *Dispatch                `json:"dispatch,omitempty"`
+	Sync       *Sync                    `json:"sync,omitempty"`
+	Mail       *harness.MailTransaction `json:"mail,omitempty"`
 }
 
 // Over says that nothing more will be recorded of this crossing.
@@ -158,36 +160,4 @@ type Sync struct {
 	Functions []string `json:"functions,omitempty"`
 	// Message is what the answer says, where it says something.
 	Message string `json:"message,omitempty"`
-}
-
-// Mail is one attempt to deliver an email, or a mail connection on which none was begun.
-type Mail struct {
-	// Connection tells mail connections apart; several deliveries can share one.
-	Connection uint64 `json:"connection"`
-	From       string `json:"from,omitempty"`
-	// To are the recipients that the mail server accepted, Refused those that it or a fault did not.
-	To      []string `json:"to,omitempty"`
-	Refused []string `json:"refused,omitempty"`
-	// MessageID is without its angle brackets. Run is the value of the header that [Options].RunHeader names.
-	MessageID string `json:"messageId,omitempty"`
-	Run       string `json:"run,omitempty"`
-	// Size is the message's, in bytes as it crossed.
-	Size int64 `json:"size,omitempty"`
-	// Accepted says that the mail server took responsibility for the message, at AcceptedAt.
-	Accepted   bool      `json:"accepted"`
-	AcceptedAt time.Time `json:"acceptedAt,omitzero"`
-	// Told says that this was passed on to the app.
-	Told bool `json:"told"`
-	// TLS says that the connection was encrypted, so that no more is known of it.
-	TLS bool `json:"tls,omitempty"`
-	// Dialogue is what was said, up to 200 lines. Credentials and the message's text are left out.
-	Dialogue []Line `json:"dialogue,omitempty"`
-}
-
-// Line is one line of an SMTP dialogue.
-type Line struct {
-	At time.Time `json:"at"`
-	// By is who said it: "app", "server", or "tap" when a fault answered in the server's place.
-	By   string `json:"by"`
-	Text string `json:"text"`
 }

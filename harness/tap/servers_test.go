@@ -12,6 +12,7 @@ import (
 	"github.com/inngest/inngestgo"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
@@ -55,7 +56,7 @@ func TestRealServers(t *testing.T) {
 				letters := p.deliveries(t, run, 1)
 				require.Equal(t, []string{"kim@plant.test"}, letters[0].To)
 				require.Equal(t, run+"@plant.test", letters[0].MessageID)
-				require.True(t, letters[0].Accepted && letters[0].Told)
+				require.True(t, letters[0].Accepted && letters[0].Reported)
 				last := p.lastCall(t, run)
 				require.Equal(t, mode == "checkpoints", last.Checkpointed)
 				require.Equal(t, mode+"-notify", last.Function)
@@ -73,7 +74,7 @@ func TestRealServers(t *testing.T) {
 				inject(t, p.set, tap.Fault{At: tap.AtDot, To: "kim@plant.test", Do: tap.DropAnswer})
 				run := p.runOf(t, p.dispatch(t))
 				letters := p.deliveries(t, run, 2)
-				require.Equal(t, []bool{true, false, true, true}, []bool{letters[0].Accepted, letters[0].Told, letters[1].Accepted, letters[1].Told})
+				require.Equal(t, []bool{true, false, true, true}, []bool{letters[0].Accepted, letters[0].Reported, letters[1].Accepted, letters[1].Reported})
 			})
 			t.Run("the mail server is replaced before a step", func(t *testing.T) {
 				hold := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "send", After: "look-up", Do: tap.Hold})
@@ -83,7 +84,7 @@ func TestRealServers(t *testing.T) {
 				require.NoError(t, mailHog.Run(ctx))
 				hold.Release()
 				run := p.runOf(t, event)
-				require.True(t, p.deliveries(t, run, 1)[0].Told)
+				require.True(t, p.deliveries(t, run, 1)[0].Reported)
 				p.lastCall(t, run)
 			})
 			t.Run("a call is delivered twice", func(t *testing.T) {
@@ -155,10 +156,10 @@ func (p *plant) lastCall(t *testing.T, run string) *tap.Call {
 	}).Call
 }
 
-func (p *plant) deliveries(t *testing.T, run string, n int) (all []*tap.Mail) {
+func (p *plant) deliveries(t *testing.T, run string, n int) (all []*harness.MailTransaction) {
 	t.Helper()
 	p.follow(t, fmt.Sprintf("delivery %d", n), func(c tap.Crossing) bool {
-		if overMail(c) && c.Mail.Run == run {
+		if overMail(c) && c.Mail.RunID == run {
 			all = append(all, c.Mail)
 		}
 		return len(all) == n

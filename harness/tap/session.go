@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // A session is one mail connection through the tap.
@@ -88,7 +90,7 @@ func (s *session) cutOff() {
 // begin starts the record of a delivery.
 func (s *session) begin() {
 	s.x = s.tap.set.begin(AppToMail)
-	s.x.publish(func(c *Crossing) { c.Mail = &Mail{Connection: s.number} })
+	s.x.publish(func(c *Crossing) { c.Mail = &harness.MailTransaction{Connection: s.number} })
 }
 
 // next starts the record of another delivery, unless the one under way has no sender yet.
@@ -111,7 +113,7 @@ func (s *session) end(err error) {
 }
 
 // record changes the record of the delivery under way.
-func (s *session) record(change func(*Mail)) {
+func (s *session) record(change func(*harness.MailTransaction)) {
 	if s.x != nil {
 		s.x.update(func(c *Crossing) { change(c.Mail) })
 	}
@@ -123,10 +125,10 @@ const (
 )
 
 func (s *session) note(by string, lines ...string) {
-	s.record(func(m *Mail) {
+	s.record(func(m *harness.MailTransaction) {
 		for _, text := range lines {
 			if len(m.Dialogue) < maxDialogue {
-				m.Dialogue = append(m.Dialogue, Line{time.Now(), by, strings.ToValidUTF8(text[:min(len(text), maxDialogueLine)], "?")})
+				m.Dialogue = append(m.Dialogue, harness.SMTPLine{At: time.Now(), By: by, Text: strings.ToValidUTF8(text[:min(len(text), maxDialogueLine)], "?")})
 			}
 		}
 	})
@@ -424,7 +426,7 @@ func (s *session) ignore() error {
 }
 
 func (s *session) mail(line []byte) error {
-	s.record(func(m *Mail) { m.From = path(line) })
+	s.record(func(m *harness.MailTransaction) { m.From = path(line) })
 	r, passed, err := s.command(AtMAIL, line)
 	if passed && r.positive() {
 		s.inMail = true
@@ -439,7 +441,7 @@ func (s *session) rcpt(line []byte) error {
 	if accepted {
 		s.to = append(s.to, to)
 	}
-	s.record(func(m *Mail) {
+	s.record(func(m *harness.MailTransaction) {
 		if accepted {
 			m.To = append(m.To, to)
 		} else {

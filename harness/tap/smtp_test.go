@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -47,9 +48,9 @@ func TestDelivery(t *testing.T) {
 		dialogue[i] = l.By + ": " + l.Text
 	}
 	m.Dialogue, m.AcceptedAt = nil, time.Time{}
-	require.Equal(t, tap.Mail{
+	require.Equal(t, harness.MailTransaction{
 		Connection: 1, From: "app@plant.test", To: []string{"kim@plant.test"}, Refused: []string{"nobody@plant.test"},
-		MessageID: "42@plant.test", Run: "01RUN", Size: int64(len(message + "\r\n..dot\r\n")), Accepted: true, Told: true,
+		MessageID: "42@plant.test", RunID: "01RUN", Size: int64(len(message + "\r\n..dot\r\n")), Accepted: true, Reported: true,
 	}, m)
 	require.Equal(t, "app: EHLO app.test", dialogue[1])
 	require.Equal(t, []string{
@@ -238,7 +239,7 @@ func TestMailFaults(t *testing.T) {
 				delivered := n > 6 || f.For > 0 || at == tap.AtDot && do == tap.DropAnswer
 				got := await(t, s, "the delivery", overMail)
 				require.Equal(t, delivered, got.Mail.Accepted)
-				require.Equal(t, delivered && !(at == tap.AtDot && do == tap.DropAnswer), got.Mail.Told)
+				require.Equal(t, delivered && !(at == tap.AtDot && do == tap.DropAnswer), got.Mail.Reported)
 				if delivered {
 					require.Len(t, server.letters(), 1)
 				} else {
@@ -479,7 +480,7 @@ func TestHoldAtDot(t *testing.T) {
 			got := await(t, s, "the end", overMail)
 			require.Equal(t, test.wantError, got.Err)
 			require.Equal(t, test.accepted, got.Mail.Accepted)
-			require.Equal(t, test.code == 250, got.Mail.Told)
+			require.Equal(t, test.code == 250, got.Mail.Reported)
 			require.Len(t, server.letters(), map[bool]int{true: 1}[test.accepted])
 			hold.Release() // again is harmless
 			send(t, w.Addr(), "kim@plant.test", message, 250)

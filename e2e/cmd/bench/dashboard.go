@@ -16,6 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // What the dashboard is to keep to.
@@ -36,12 +37,12 @@ func benchDashboard(ctx context.Context, n int) (figures []figure, err error) {
 		fmt.Println("the dashboard is not measured:", err)
 		return nil, nil
 	}
-	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{})
+	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	board, err := dashboard.New(stack, dashboard.Options{})
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
+	board, err := dashboard.New(st, dashboard.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +57,11 @@ func benchDashboard(ctx context.Context, n int) (figures []figure, err error) {
 		return nil, err
 	}
 
-	shown, err := emailsShown(ctx, stack, tab, n)
+	shown, err := emailsShown(ctx, st, tab, n)
 	if err != nil {
 		return nil, fmt.Errorf("emails on the dashboard: %w", err)
 	}
-	smooth, err := manyShown(ctx, stack, tab)
+	smooth, err := manyShown(ctx, st, tab)
 	if err != nil {
 		return nil, fmt.Errorf("%d events on the dashboard: %w", manyEvents, err)
 	}
@@ -69,8 +70,8 @@ func benchDashboard(ctx context.Context, n int) (figures []figure, err error) {
 
 // emailsShown measures the time from MailHog's 250 to the frame in which the page shows the email, and, of the same
 // emails, to MailHog's own push.
-func emailsShown(ctx context.Context, stack *harness.Stack, tab context.Context, n int) ([]figure, error) {
-	push, err := listen(ctx, stack.Endpoints().MailHog)
+func emailsShown(ctx context.Context, st *stack.Stack, tab context.Context, n int) ([]figure, error) {
+	push, err := listen(ctx, st.Endpoints().MailHog)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func emailsShown(ctx context.Context, stack *harness.Stack, tab context.Context,
 			return nil, err
 		}
 		message := []byte("Subject: " + subject + "\r\n\r\nx\r\n")
-		if err := smtp.SendMail(stack.Endpoints().SMTP, nil, "a@a.test", []string{"kim@plant.test"}, message); err != nil {
+		if err := smtp.SendMail(st.Endpoints().SMTP, nil, "a@a.test", []string{"kim@plant.test"}, message); err != nil {
 			return nil, err
 		}
 		had := time.Now() // MailHog has said 250
@@ -111,7 +112,7 @@ func emailsShown(ctx context.Context, stack *harness.Stack, tab context.Context,
 }
 
 // manyShown measures the work of the page when it has many events.
-func manyShown(ctx context.Context, stack *harness.Stack, tab context.Context) ([]figure, error) {
+func manyShown(ctx context.Context, st *stack.Stack, tab context.Context) ([]figure, error) {
 	const batch = 500
 	for sent := 0; sent < manyEvents; sent += batch {
 		var events []harness.Event
@@ -122,7 +123,7 @@ func manyShown(ctx context.Context, stack *harness.Stack, tab context.Context) (
 			}
 			events = append(events, harness.Event{Name: "plant/measured", Data: json.RawMessage(data)})
 		}
-		if _, err := stack.Send(ctx, events...); err != nil {
+		if _, err := st.Send(ctx, events...); err != nil {
 			return nil, err
 		}
 	}

@@ -18,32 +18,32 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
-	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // bed is a stack with the app and requests whose events nobody but the measurement sends.
 type bed struct {
-	stack *harness.Stack
+	stack *stack.Stack
 	store app.Store
 	plant fixtures.Plant
 	draft app.Request
 }
 
-func newBed(ctx context.Context, b harness.Backend, o harness.Options) (*bed, error) {
-	stack, err := harness.Start(ctx, b, o)
+func newBed(ctx context.Context, b harness.Backend, o stack.Options) (*bed, error) {
+	st, err := stack.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := stack.RunHandler(ctx, rig.App); err != nil {
-		return nil, errors.Join(err, stack.Close(ctx))
+	if err := st.RunHandler(ctx, rig.App); err != nil {
+		return nil, errors.Join(err, st.Close(ctx))
 	}
-	env, _ := stack.Env()
+	env, _ := st.Env()
 	plant, store, err := rig.Seed(ctx, env.MongoURI, fixtures.World(), "bench")
 	if err != nil {
-		return nil, errors.Join(err, stack.Close(ctx))
+		return nil, errors.Join(err, st.Close(ctx))
 	}
-	on := &bed{stack: stack, store: store, plant: plant}
+	on := &bed{stack: st, store: store, plant: plant}
 	return on, json.Unmarshal(fixtures.Requests()[0].In(plant).Body, &on.draft)
 }
 
@@ -62,10 +62,10 @@ func (b *bed) request(ctx context.Context) (app.Request, error) {
 
 // newPair starts one stack with taps and one without, which done closes.
 func newPair(ctx context.Context) (tapped, plain *bed, done func(), err error) {
-	if tapped, err = newBed(ctx, local.New(local.Options{}), harness.Options{}); err != nil {
+	if tapped, err = newBed(ctx, local.New(local.Options{}), stack.Options{}); err != nil {
 		return nil, nil, nil, err
 	}
-	if plain, err = newBed(ctx, local.New(local.Options{}), harness.Options{WithoutTaps: true}); err != nil {
+	if plain, err = newBed(ctx, local.New(local.Options{}), stack.Options{WithoutTaps: true}); err != nil {
 		return nil, nil, nil, errors.Join(err, tapped.close(context.WithoutCancel(ctx)))
 	}
 	return tapped, plain, func() {
@@ -121,7 +121,7 @@ func benchEvents(ctx context.Context, n int) ([]figure, error) {
 func benchBackends(ctx context.Context, backends []harness.Backend, n int) ([]figure, error) {
 	beds := make([]*bed, len(backends))
 	for i, b := range backends {
-		on, err := newBed(ctx, b, harness.Options{})
+		on, err := newBed(ctx, b, stack.Options{})
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +179,7 @@ func (b *bed) event(ctx context.Context) (time.Duration, error) {
 
 func eventOf(r app.Request) harness.Event {
 	e := r.Event()
-	return harness.Event{ID: e.ID, Name: e.Name, Data: e.Data}
+	return harness.Event{IdempotencyKey: e.ID, Name: e.Name, Data: e.Data}
 }
 
 // verdict measures how long after both the email is in MailHog and the end of the run is saved the verdict is there.
@@ -200,7 +200,7 @@ func (b *bed) verdict(ctx context.Context) (time.Duration, error) {
 		Runs:        []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}},
 		Mail:        []harness.MailExpectation{{To: to.Email, Copies: 1}},
 		NoOtherRuns: true, NoOtherMail: true,
-	}, harness.JudgeOptions{})
+	}, stack.JudgeOptions{})
 	if err != nil {
 		return 0, err
 	}
@@ -219,7 +219,7 @@ func (b *bed) verdict(ctx context.Context) (time.Duration, error) {
 func (b *bed) savedAt(ctx context.Context, eventID string) time.Time {
 	for ctx.Err() == nil {
 		runs, err := b.stack.API().EventRuns(ctx, eventID)
-		if err == nil && len(runs) > 0 && inngestapi.Final(runs[0].Status) {
+		if err == nil && len(runs) > 0 && runs[0].Status.Final() {
 			break
 		}
 		select {

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // inboxSize is how many emails one is looked for among, and emailSize about how long each is: a notification's length.
@@ -26,18 +26,18 @@ const (
 // benchFind measures how long it takes to find one email in a full inbox: at the first look, which reads it all, and at
 // each later one, in turns with MailHog's own search for the same recipient, which decodes nothing.
 func benchFind(ctx context.Context, n int) (_ []figure, err error) {
-	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{WithoutTaps: true})
+	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{WithoutTaps: true})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	ends := stack.Endpoints()
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
+	ends := st.Endpoints()
 	if err := fill(ends.SMTP, inboxSize); err != nil {
 		return nil, fmt.Errorf("fill the inbox: %w", err)
 	}
 
 	began := time.Now()
-	if err := stack.Inbox().ReadToEnd(ctx); err != nil {
+	if err := st.Inbox().ReadToEnd(ctx); err != nil {
 		return nil, err
 	}
 	first := []time.Duration{time.Since(began)}
@@ -45,7 +45,7 @@ func benchFind(ctx context.Context, n int) (_ []figure, err error) {
 	for range n {
 		to := recipient(rand.IntN(inboxSize))
 		began := time.Now()
-		found, err := stack.Inbox().Find(ctx, inbox.Filter{To: to})
+		found, err := st.Inbox().Find(ctx, inbox.Filter{To: to})
 		if err != nil || len(found) != 1 {
 			return nil, fmt.Errorf("find the email to %s: %d found: %w", to, len(found), err)
 		}

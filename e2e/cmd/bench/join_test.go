@@ -16,6 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // synced is told of each sync of an app: soon after it the stack is ready.
@@ -72,14 +73,14 @@ func TestJoin(t *testing.T) {
 		require.NoError(t, store.Close(t.Context()))
 	})
 
-	leases := func(name string, change func(*harness.Options), into, alone *[]time.Duration) {
+	leases := func(name string, change func(*stack.Options), into, alone *[]time.Duration) {
 		began := time.Now()
 		group(t, name, func(t *testing.T) {
 			suite.RunAlone(t, change, func(t *harnesstest.T) {
 				*into = append(*into, time.Since(began))
-				require.NoError(t, t.Stack.Stop(t.Context(), harness.Inngest))
+				require.NoError(t, t.Stack.Stop(t.Context(), harness.ServiceInngest))
 				began := time.Now()
-				require.NoError(t, t.Stack.Run(t.Context(), harness.Inngest))
+				require.NoError(t, t.Stack.Start(t.Context(), harness.ServiceInngest))
 				*alone = append(*alone, time.Since(began))
 			})
 		})
@@ -90,7 +91,7 @@ func TestJoin(t *testing.T) {
 			leases("first", nil, &first, &other) // fills the pool
 			settle(t)
 		}
-		leases("own", func(o *harness.Options) { o.AppGrace = time.Second }, &s.Own, &s.Alone)
+		leases("own", func(o *stack.Options) { o.AppGrace = time.Second }, &s.Own, &s.Alone)
 		settle(t)
 		leases("pooled", nil, &s.Pooled, &other)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // idleTime is how long a stack is left alone before its memory is looked at.
@@ -22,12 +23,12 @@ const idleTime = 5 * time.Second
 // benchMemory prints how much memory the servers of an idle stack hold, the app's own not counted since it runs in this
 // process: resident sets, as ps has them, in containers too.
 func benchMemory(ctx context.Context, b harness.Backend) (err error) {
-	stack, err := harness.Start(ctx, b, harness.Options{})
+	st, err := stack.Start(ctx, b, stack.Options{})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	if err := stack.RunHandler(ctx, rig.App); err != nil {
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
+	if err := st.RunHandler(ctx, rig.App); err != nil {
 		return err
 	}
 	select {

@@ -13,9 +13,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // What a report of many emails is to keep to.
@@ -75,15 +75,15 @@ func recordMany(ctx context.Context, dir string) error {
 
 // reviewed are the records of the typical requests' emails, as after a change of the template.
 func reviewed(ctx context.Context) (few []report.Record, err error) {
-	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{})
+	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	if err := stack.RunHandler(ctx, rig.App); err != nil {
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
+	if err := st.RunHandler(ctx, rig.App); err != nil {
 		return nil, err
 	}
-	env, _ := stack.Env()
+	env, _ := st.Env()
 	if err := errors.Join(rig.SeedWorld(ctx, env.MongoURI, fixtures.World()), rig.SeedWorld(ctx, env.MongoURI, fixtures.HostileWorld())); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func reviewed(ctx context.Context) (few []report.Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	rep, err := review.Write(ctx, io.Discard, stack, dir, "")
+	rep, err := review.Write(ctx, io.Discard, st, dir, "")
 	if err != nil {
 		return nil, err
 	}

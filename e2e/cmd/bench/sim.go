@@ -15,10 +15,10 @@ import (
 	"github.com/inngest/inngestgo/pkg/checkpoint"
 	"github.com/inngest/inngestgo/step"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // benchSim measures what sim adds to an app's own time, beside the app's handler called alone with the same requests, in
@@ -252,12 +252,12 @@ func benchSimTime(ctx context.Context, n int) ([]figure, error) {
 
 // benchSimEmails measures event → email with MailHog, on stacks with taps and without.
 func benchSimEmails(ctx context.Context, n int) ([]figure, error) {
-	tapped, err := newBed(ctx, simstack.New(local.New(local.Options{}), simstack.Options{}), harness.Options{})
+	tapped, err := newBed(ctx, simstack.New(local.New(local.Options{}), simstack.Options{}), stack.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer tapped.close(context.WithoutCancel(ctx))
-	plain, err := newBed(ctx, simstack.New(local.New(local.Options{}), simstack.Options{}), harness.Options{WithoutTaps: true})
+	plain, err := newBed(ctx, simstack.New(local.New(local.Options{}), simstack.Options{}), stack.Options{WithoutTaps: true})
 	if err != nil {
 		return nil, err
 	}

@@ -9,9 +9,10 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-var services = []harness.Service{harness.Mongo, harness.MailHog, harness.Inngest}
+var services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest}
 
 // aloneStarter is a backend that can start one server by itself, in the way in which it starts them all.
 type aloneStarter interface {
@@ -36,10 +37,10 @@ func benchStart(ctx context.Context, b harness.Backend, n int) ([]figure, error)
 		}
 		slowest = append(slowest, most)
 	}
-	stack := measured(b.Name()+": stack ready", ready)
+	st := measured(b.Name()+": stack ready", ready)
 	median, low, high := ratios(ready, slowest)
-	stack.Note = fmt.Sprintf("%.2f × the slowest server's own start [%.2f, %.2f]", median, low, high)
-	figures := []figure{stack, measured("  then its app synced", synced)}
+	st.Note = fmt.Sprintf("%.2f × the slowest server's own start [%.2f, %.2f]", median, low, high)
+	figures := []figure{st, measured("  then its app synced", synced)}
 	for i, s := range services {
 		figures = append(figures, measured(fmt.Sprintf("  %s alone", s), alone[i]))
 	}
@@ -49,21 +50,21 @@ func benchStart(ctx context.Context, b harness.Backend, n int) ([]figure, error)
 // startOnce starts one stack, and each of its servers alone.
 func startOnce(ctx context.Context, b harness.Backend) (ready, synced time.Duration, alone []time.Duration, err error) {
 	began := time.Now()
-	stack, err := harness.Start(ctx, b, harness.Options{})
+	st, err := stack.Start(ctx, b, stack.Options{})
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
 	ready = time.Since(began)
 	for _, s := range services {
-		took, err := startAlone(ctx, b, stack, s)
+		took, err := startAlone(ctx, b, st, s)
 		if err != nil {
 			return 0, 0, nil, fmt.Errorf("start %s alone: %w", s, err)
 		}
 		alone = append(alone, took)
 	}
 	began = time.Now()
-	if err := stack.RunHandler(ctx, rig.App); err != nil {
+	if err := st.RunHandler(ctx, rig.App); err != nil {
 		return 0, 0, nil, err
 	}
 	return ready, time.Since(began), alone, nil
@@ -71,7 +72,7 @@ func startOnce(ctx context.Context, b harness.Backend) (ready, synced time.Durat
 
 // startAlone measures the start of one server: of a new one where the backend can do that, else of the stack's own,
 // started again. The stack has no app yet, which would be synced too.
-func startAlone(ctx context.Context, b harness.Backend, stack *harness.Stack, s harness.Service) (time.Duration, error) {
+func startAlone(ctx context.Context, b harness.Backend, st *stack.Stack, s harness.Service) (time.Duration, error) {
 	if a, ok := b.(aloneStarter); ok {
 		dir, err := os.MkdirTemp("", "bench-")
 		if err != nil {
@@ -80,10 +81,10 @@ func startAlone(ctx context.Context, b harness.Backend, stack *harness.Stack, s 
 		took, err := a.StartAlone(ctx, s, harness.BackendOptions{Dir: dir})
 		return took, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err := stack.Stop(ctx, s); err != nil {
+	if err := st.Stop(ctx, s); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	err := stack.Run(ctx, s)
+	err := st.Start(ctx, s)
 	return time.Since(began), err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
@@ -36,11 +37,11 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := findStack(ctx, dir)
+	appURL, mailURL, err := findStack(ctx, dir)
 	if err != nil {
 		return err
 	}
-	box := inbox.New(s.MailHog.URL, inbox.Options{})
+	box := inbox.New(mailURL, inbox.Options{})
 	defer box.Close()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -48,7 +49,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	began := time.Now()
 	var created []app.Request
 	for _, f := range fixtures.Requests() {
-		r, err := requests.Create(ctx, s.App.URL, f)
+		r, err := requests.Create(ctx, appURL, f)
 		if err != nil {
 			return err
 		}
@@ -57,35 +58,34 @@ func demo(ctx context.Context, out io.Writer) error {
 	for i, r := range created {
 		m, err := box.Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}})
 		if err != nil {
-			return fmt.Errorf("wait for the email of %s (%s/api/requests/%s says how far it is): %w", fixtures.Requests()[i].Name, s.App.URL, r.ID, err)
+			return fmt.Errorf("wait for the email of %s (%s/api/requests/%s says how far it is): %w", fixtures.Requests()[i].Name, appURL, r.ID, err)
 		}
 		fmt.Fprintf(out, "  %-22s → %-18s %s\n", fixtures.Requests()[i].Name, m.Envelope.To[0], m.Subject)
 	}
 	fmt.Fprintf(out, "%d requests, %d emails, in %s. Look at them: %s\n",
-		len(created), len(created), time.Since(began).Round(10*time.Millisecond), s.MailHog.URL)
+		len(created), len(created), time.Since(began).Round(10*time.Millisecond), mailURL)
 	return nil
 }
 
-// findStack returns the stack of the `make dev` that is up here, else what answers on the ports that everybody knows,
-// as the compose project does.
-func findStack(ctx context.Context, dir string) (harness.State, error) {
-	s, _, err := harness.FindState(dir)
+// findStack returns the pages of the app and of MailHog: those of the `make dev` that is up here, else those on the
+// default ports, as of the compose project.
+func findStack(ctx context.Context, dir string) (appURL, mailURL string, err error) {
+	ends, env, err := attach.Find(dir)
 	switch {
-	case err == nil && s.App.URL == "":
-		return s, errors.New("the stack that is up here runs no app: start it with `make dev`")
-	case !errors.Is(err, harness.ErrNoStack):
-		return s, err
+	case err == nil && env.AppURL == "":
+		return "", "", errors.New("the stack that is up here runs no app: start it with `make dev`")
+	case !errors.Is(err, attach.ErrNoStack):
+		return env.AppURL, ends.MailHog, err
 	}
 	known := harness.KnownPorts()
-	s.App.URL = fmt.Sprintf("http://127.0.0.1:%d", known.App)
-	s.MailHog.URL = fmt.Sprintf("http://127.0.0.1:%d", known.MailHog)
-	req, reqErr := http.NewRequestWithContext(ctx, http.MethodGet, s.App.URL+"/readyz", nil)
+	appURL, mailURL = fmt.Sprintf("http://127.0.0.1:%d", known.App), fmt.Sprintf("http://127.0.0.1:%d", known.MailHog)
+	req, reqErr := http.NewRequestWithContext(ctx, http.MethodGet, appURL+"/readyz", nil)
 	if reqErr != nil {
-		return s, reqErr
+		return "", "", reqErr
 	}
 	res, getErr := http.DefaultClient.Do(req)
 	if getErr != nil {
-		return s, fmt.Errorf("%w, or with `make compose-up`", err)
+		return "", "", fmt.Errorf("%w, or with `make compose-up`", err)
 	}
-	return s, res.Body.Close()
+	return appURL, mailURL, res.Body.Close()
 }

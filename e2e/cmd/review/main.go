@@ -27,6 +27,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // appGrace is how long the app may take to end: nobody is in a hurry, and a machine may be busy.
@@ -34,7 +35,7 @@ const appGrace = 15 * time.Second
 
 func main() {
 	var o options
-	flag.StringVar(&o.dir, "dir", filepath.Join(harness.StateDir, "review"), "the directory of the report")
+	flag.StringVar(&o.dir, "dir", filepath.Join(".harness", "review"), "the directory of the report")
 	flag.StringVar(&o.golden, "golden", "", "the directory of the goldens to compare with, the fixtures' own where it is not given")
 	flag.BoolVar(&o.once, "once", false, "end when the report is written")
 	flag.Parse()
@@ -59,16 +60,16 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := report.Clear(dir); err != nil {
 		return err
 	}
-	stack, err := start(ctx, out)
+	st, err := start(ctx, out)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	rep, wrong := review.Write(ctx, out, stack, dir, o.golden)
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
+	rep, wrong := review.Write(ctx, out, st, dir, o.golden)
 	if rep == nil {
 		return wrong
 	}
-	fmt.Fprintf(out, "\n%s\n  report   %s\n  MailHog  %s\n", rep.Headline(), filepath.Join(dir, report.PageFile), stack.Endpoints().MailHog)
+	fmt.Fprintf(out, "\n%s\n  report   %s\n  MailHog  %s\n", rep.Headline(), filepath.Join(dir, report.PageFile), st.Endpoints().MailHog)
 	if o.once {
 		return wrong
 	}
@@ -76,25 +77,27 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	select {
 	case <-ctx.Done():
 		return wrong
-	case err := <-stack.Died():
-		return errors.Join(wrong, err)
+	case <-st.Done():
+		return errors.Join(wrong, st.Err())
+	case <-st.App().Done():
+		return errors.Join(wrong, st.App().Err())
 	}
 }
 
 // start starts a stack with the app and the fixtures' plants as they are: the goldens name their addresses.
-func start(ctx context.Context, out io.Writer) (*harness.Stack, error) {
-	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
+func start(ctx context.Context, out io.Writer) (*stack.Stack, error) {
+	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
 		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
 	}})
 	if err != nil {
 		return nil, err
 	}
-	err = stack.RunHandler(ctx, rig.App)
-	if env, ok := stack.Env(); ok && err == nil {
+	err = st.RunHandler(ctx, rig.App)
+	if env, ok := st.Env(); ok && err == nil {
 		err = errors.Join(rig.SeedWorld(ctx, env.MongoURI, fixtures.World()), rig.SeedWorld(ctx, env.MongoURI, fixtures.HostileWorld()))
 	}
 	if err != nil {
-		return nil, errors.Join(err, stack.Close(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
 	}
-	return stack, nil
+	return st, nil
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -81,7 +80,7 @@ func TestAHostileEmailInTheReportIsDrawnAndNoMore(t *testing.T) {
 	s := newServer(t)
 	rep := &report.Report{Records: []report.Record{{Package: "p", Test: "TestHostile", Outcome: report.Passed, Verdicts: []*harness.Verdict{{
 		Outcome: harness.Holds,
-		Trace: &harness.Trace{Mail: []harness.TraceMail{{Message: &inbox.Message{
+		Trace: &harness.Trace{Mail: []harness.TraceMail{{Message: &harness.Message{
 			ID: "m1", Subject: attack(s.URL), Text: attack(s.URL), HTML: attack(s.URL), From: []*mail.Address{{Name: attack(s.URL)}},
 		}}}},
 	}}}}}

@@ -25,6 +25,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func main() {
@@ -41,25 +42,25 @@ func main() {
 }
 
 func run(ctx context.Context, dir string) (err error) {
-	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{})
+	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
-	if err := stack.RunHandler(ctx, rig.App); err != nil {
+	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
+	if err := st.RunHandler(ctx, rig.App); err != nil {
 		return err
 	}
-	env, _ := stack.Env()
+	env, _ := st.Env()
 	// The world as it is, so that the pictures show the addresses that the documents speak of.
 	if err := errors.Join(rig.SeedWorld(ctx, env.MongoURI, fixtures.World()), rig.SeedWorld(ctx, env.MongoURI, fixtures.HostileWorld())); err != nil {
 		return err
 	}
-	s, err := newStudio(ctx, stack)
+	s, err := newStudio(ctx, st)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if s.shown, err = create(ctx, stack, env.AppURL); err != nil {
+	if s.shown, err = create(ctx, st, env.AppURL); err != nil {
 		return err
 	}
 
@@ -71,7 +72,7 @@ func run(ctx context.Context, dir string) (err error) {
 		{"dashboard.png", s.board},
 		{"dashboard-event.png", s.event},
 		{"report.png", func(ctx context.Context) ([]byte, error) {
-			page, cleanUp, err := changed(ctx, stack)
+			page, cleanUp, err := changed(ctx, st)
 			if err != nil {
 				return nil, err
 			}
@@ -101,10 +102,10 @@ const shownRequest = "preventive-scheduled"
 
 // create posts the typical requests and waits for their emails, and sends two events of which no email comes. It returns
 // the request to show.
-func create(ctx context.Context, stack *harness.Stack, url string) (shown app.Request, err error) {
+func create(ctx context.Context, st *stack.Stack, url string) (shown app.Request, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	_, err = stack.Send(ctx,
+	_, err = st.Send(ctx,
 		harness.Event{Name: "equipment/audited", Data: map[string]any{"by": "Noor", "equipment": "Conveyor C-12"}},
 		harness.Event{Name: "maintenance/request.created", Data: map[string]any{"requestId": "nonsense"}})
 	if err != nil {
@@ -115,7 +116,7 @@ func create(ctx context.Context, stack *harness.Stack, url string) (shown app.Re
 		if err != nil {
 			return shown, err
 		}
-		if _, err := stack.Inbox().Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}}); err != nil {
+		if _, err := st.Inbox().Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}}); err != nil {
 			return shown, err
 		}
 		if f.Name == shownRequest {
@@ -127,7 +128,7 @@ func create(ctx context.Context, stack *harness.Stack, url string) (shown app.Re
 
 // changed writes the report that a reviewer would have of a change to the template: compared with goldens that are as
 // they might have been before.
-func changed(ctx context.Context, stack *harness.Stack) (page string, cleanUp func(), err error) {
+func changed(ctx context.Context, st *stack.Stack) (page string, cleanUp func(), err error) {
 	dir, err := os.MkdirTemp("", "screenshots-")
 	if err != nil {
 		return "", nil, err
@@ -142,7 +143,7 @@ func changed(ctx context.Context, stack *harness.Stack) (page string, cleanUp fu
 		err = replaceInFile(filepath.Join(goldens, shownRequest, name), "This maintenance request is assigned to you.", "You have a new maintenance request.")
 	}
 	if err == nil {
-		_, err = review.Write(ctx, io.Discard, stack, dir, goldens)
+		_, err = review.Write(ctx, io.Discard, st, dir, goldens)
 	}
 	if err != nil {
 		cleanUp()

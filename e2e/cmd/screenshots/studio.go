@@ -11,8 +11,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // studio is a browser before the pages of a stack.
@@ -24,12 +24,12 @@ type studio struct {
 	close   func()
 }
 
-func newStudio(ctx context.Context, stack *harness.Stack) (*studio, error) {
+func newStudio(ctx context.Context, st *stack.Stack) (*studio, error) {
 	var samples []dashboard.Sample
 	for _, r := range fixtures.Requests() {
 		samples = append(samples, dashboard.Sample{Name: r.Name, Path: "/api/requests", Body: r.Body})
 	}
-	board, err := dashboard.New(stack, dashboard.Options{Samples: samples})
+	board, err := dashboard.New(st, dashboard.Options{Samples: samples})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func newStudio(ctx context.Context, stack *harness.Stack) (*studio, error) {
 		return nil, err
 	}
 	server := httptest.NewServer(board)
-	return &studio{tab: tab, mailURL: stack.Endpoints().MailHog, url: server.URL, close: func() { cancel(); board.Close(); server.Close() }}, nil
+	return &studio{tab: tab, mailURL: st.Endpoints().MailHog, url: server.URL, close: func() { cancel(); board.Close(); server.Close() }}, nil
 }
 
 // mailhog photographs the email in MailHog.

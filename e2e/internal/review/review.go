@@ -1,7 +1,7 @@
 // Package review has every request of the fixtures created on a stack and writes a report of what became of each, with
 // the emails beside their goldens.
 //
-//	stack, err := harness.Start(…)           with the app, and both of the fixtures' plants seeded
+//	stack, err := stack.Start(…)           with the app, and both of the fixtures' plants seeded
 //	rep, err := review.Write(ctx, os.Stdout, stack, dir, "")
 package review
 
@@ -17,8 +17,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // patience is how long one request may take to end.
@@ -37,8 +37,8 @@ type reviewed struct {
 // Write creates all requests, judges each, saying so on out, and writes the report into dir. It returns the report also
 // where the error says that some did not end as their fixtures say. goldens is the directory of the goldens to compare
 // with, the fixtures' own where it is empty.
-func Write(ctx context.Context, out io.Writer, stack *harness.Stack, dir, goldens string) (*report.Report, error) {
-	env, _ := stack.Env()
+func Write(ctx context.Context, out io.Writer, st *stack.Stack, dir, goldens string) (*report.Report, error) {
+	env, _ := st.Env()
 	if goldens == "" {
 		var err error
 		if goldens, err = fixtures.GoldenDir(); err != nil {
@@ -60,13 +60,13 @@ func Write(ctx context.Context, out io.Writer, stack *harness.Stack, dir, golden
 	// Each event is asked for before the first is judged: they are all there because of a request, and not because of a
 	// run that goes on while they are sent.
 	for i := range all {
-		if all[i].event, err = awaitEvent(ctx, stack, all[i].created); err != nil {
+		if all[i].event, err = awaitEvent(ctx, st, all[i].created); err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", all[i].group, all[i].Name, err)
 		}
 	}
 	var wrong []error
 	for _, r := range all {
-		record, err := r.judge(ctx, stack, set)
+		record, err := r.judge(ctx, st, set)
 		if err != nil {
 			return nil, err
 		}
@@ -101,20 +101,20 @@ func accepted() []reviewed {
 	return all
 }
 
-func awaitEvent(ctx context.Context, stack *harness.Stack, r app.Request) (id string, err error) {
+func awaitEvent(ctx context.Context, st *stack.Stack, r app.Request) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return stack.AwaitEvent(ctx, app.EventID(r.ID, 1))
+	return st.AwaitEvent(ctx, app.EventID(r.ID, 1))
 }
 
 // judge waits for what becomes of a request and returns the record of it.
-func (r reviewed) judge(ctx context.Context, stack *harness.Stack, set *golden.Set) (report.Record, error) {
+func (r reviewed) judge(ctx context.Context, st *stack.Stack, set *golden.Set) (report.Record, error) {
 	record := report.Record{
-		Package: "fixtures/requests/" + r.group, Test: r.group + "/" + r.Name, Backend: stack.Backend(), Began: r.began, Outcome: report.Passed,
+		Package: "fixtures/requests/" + r.group, Test: r.group + "/" + r.Name, Backend: st.Backend(), Began: r.began, Outcome: report.Passed,
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	v, err := stack.Judge(ctx, r.event, r.expectation(), harness.JudgeOptions{})
+	v, err := st.Judge(ctx, r.event, r.expectation(), stack.JudgeOptions{})
 	if err != nil {
 		return record, fmt.Errorf("%s: %w", record.Test, err)
 	}
@@ -126,7 +126,7 @@ func (r reviewed) judge(ctx context.Context, stack *harness.Stack, set *golden.S
 	if r.group != "typical" {
 		return record, nil
 	}
-	env, _ := stack.Env()
+	env, _ := st.Env()
 	for i := range v.Trace.Mail {
 		var mismatch *golden.Mismatch
 		g, err := report.Compare(set, r.Name, &v.Trace.Mail[i], r.normalise(env.AppURL)...)
@@ -152,7 +152,7 @@ func (r reviewed) expectation() harness.Expectation {
 	}
 	return harness.Expectation{
 		Runs:        []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}},
-		Mail:        []harness.MailExpectation{{To: to, Copies: 1, Checks: []mailcheck.Check{mailcheck.Every}}},
+		Mail:        []harness.MailExpectation{{To: to, Copies: 1, Checks: []harness.Check{harness.CheckAll}}},
 		NoOtherMail: true,
 	}
 }

@@ -1,6 +1,6 @@
 // Package rig puts the notification app on a stack, for tests and for the commands of this module.
 //
-//	stack, err := harness.Start(ctx, local.New(local.Options{}), harness.Options{})
+//	stack, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 //	err = stack.RunHandler(ctx, rig.App)
 //	plant, store, err := rig.Seed(ctx, env.MongoURI, salt)
 package rig
@@ -34,7 +34,7 @@ func Backends() []harness.Backend {
 }
 
 // App makes the notification app in this process, from the variables that a program of its own would read. It is a
-// [harness.HandlerFunc].
+// [stack.HandlerFunc].
 func App(ctx context.Context, env harness.Env) (http.Handler, error) {
 	vars := map[string]string{}
 	for _, v := range env.Environ() {

@@ -12,6 +12,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
@@ -123,7 +124,7 @@ func examineStack() finding {
 	switch {
 	case err == nil:
 		return finding{"stack", levelOK, fmt.Sprintf("up on the %s backend (process %d)", s.Backend, s.PID), ""}
-	case isNoStack(err) && err.Error() == harness.ErrNoStack.Error():
+	case isNoStack(err) && err.Error() == statefile.ErrNoStack.Error():
 		return finding{"stack", levelOK, "none is up here", ""}
 	default:
 		return finding{"stack", levelNote, firstLine(err.Error()), "nothing: the next `harness up` replaces the file"}

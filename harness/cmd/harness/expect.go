@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Exit statuses of expect.
@@ -85,8 +86,8 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	if err != nil {
 		return err
 	}
-	judge := harness.JudgeOptions{Timeout: o.timeout}
-	if judge.Golden, err = goldens(o.golden, o.runHeader); err != nil {
+	options := stack.JudgeOptions{Timeout: o.timeout}
+	if options.Golden, err = goldens(o.golden, o.runHeader); err != nil {
 		return err
 	}
 	var events []harness.Event
@@ -99,21 +100,21 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		}
 	}
 
-	stack, err := attached(ctx, o.runHeader)
+	st, err := attached(ctx, o.runHeader)
 	if err != nil {
 		return err
 	}
-	defer stack.Close(ctx)
+	defer st.Close(ctx)
 	eventID := o.eventID
 	if o.send != "" {
-		ids, err := stack.Send(ctx, events...)
+		ids, err := st.Send(ctx, events...)
 		if err != nil {
 			return err
 		}
 		eventID = ids[0]
 	}
 	done := newPrinter(io).waiting("expect", "waiting for what follows from the event")
-	verdict, err := stack.Judge(ctx, eventID, expectation, judge)
+	verdict, err := st.Judge(ctx, eventID, expectation, options)
 	done()
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
@@ -48,7 +49,7 @@ func mailCommand(io stdio) *cobra.Command {
 		Use:        "mail",
 		SuggestFor: []string{"mails", "email", "emails", "inbox"},
 		Short:      "look at the emails that were sent",
-		Long: `mail reads the inbox of the stack that is up here, with every email decoded: transfer encodings, charsets,
+		Long: `mail reads the inbox of the st that is up here, with every email decoded: transfer encodings, charsets,
 encoded headers. What an email contains is shown so that it cannot steer the terminal.`,
 		Example: `  harness mail ls
   harness mail show
@@ -73,11 +74,11 @@ func filterFlags(cmd *cobra.Command) *inbox.Filter {
 
 // openInbox connects to the inbox of the stack that is up here.
 func openInbox(ctx context.Context) (box *inbox.Client, done func(), err error) {
-	stack, err := attached(ctx, "")
+	st, err := attached(ctx, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	return stack.Inbox(), func() { _ = stack.Close(ctx) }, nil // closing frees only what is this process's
+	return st.Inbox(), func() { _ = st.Close(ctx) }, nil // closing frees only what is this process's
 }
 
 func mailLsCommand(io stdio) *cobra.Command {
@@ -181,7 +182,7 @@ message as it crossed the wire, unchanged: it may hold what steers a terminal.`,
 }
 
 // pick returns the email of an id, or the latest.
-func pick(ctx context.Context, box *inbox.Client, args []string) (*inbox.Message, error) {
+func pick(ctx context.Context, box *inbox.Client, args []string) (*harness.Message, error) {
 	if len(args) == 1 {
 		m, err := box.Get(ctx, args[0])
 		if errors.Is(err, inbox.ErrNotFound) {
@@ -303,7 +304,7 @@ func clearMail(ctx context.Context, box *inbox.Client, f inbox.Filter) (removed 
 }
 
 // printMail shows an email to a person: main headers, text, attachments, problems.
-func printMail(io stdio, m *inbox.Message) {
+func printMail(io stdio, m *harness.Message) {
 	paint := io.paint(io.out)
 	line := func(name, value string) {
 		if value != "" {
@@ -332,7 +333,7 @@ func printMail(io stdio, m *inbox.Message) {
 	}
 }
 
-func viewMail(m *inbox.Message) mailView {
+func viewMail(m *harness.Message) mailView {
 	v := mailView{
 		ID: m.ID, Received: m.Received, From: addresses(m.From), To: m.Envelope.To, Subject: m.Subject, Date: m.Date,
 		MessageID: m.MessageID, Text: m.Text, HTML: m.HTML, Problems: m.Problems,

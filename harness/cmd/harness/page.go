@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // page is the dashboard of a stack, served on loopback.
@@ -22,7 +22,7 @@ type page struct {
 }
 
 // openPage serves the dashboard on a port, a free one where that is zero.
-func openPage(stack *harness.Stack, port int, o upOptions) (*page, error) {
+func openPage(st *stack.Stack, port int, o upOptions) (*page, error) {
 	options := dashboard.Options{RunHeader: o.runHeader}
 	if o.samples != "" {
 		samples, err := dashboard.ReadSamples(o.samples, o.samplesTo)
@@ -35,7 +35,7 @@ func openPage(stack *harness.Stack, port int, o upOptions) (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the dashboard (--dashboard=false does without it): %w", err)
 	}
-	board, err := dashboard.New(stack, options)
+	board, err := dashboard.New(st, options)
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

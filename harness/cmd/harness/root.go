@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 )
 
 // Exit statuses, the same for every command but expect, which has a finer notion of what could not be done.
@@ -154,12 +154,12 @@ func describeDefaults(root *cobra.Command) {
 }
 
 // findState returns the stack that is up here.
-func findState() (harness.State, string, error) {
+func findState() (statefile.State, string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return harness.State{}, "", fmt.Errorf("find the working directory: %w", err)
+		return statefile.State{}, "", fmt.Errorf("find the working directory: %w", err)
 	}
-	return harness.FindState(dir)
+	return statefile.Find(dir)
 }
 
-func isNoStack(err error) bool { return errors.Is(err, harness.ErrNoStack) }
+func isNoStack(err error) bool { return errors.Is(err, statefile.ErrNoStack) }

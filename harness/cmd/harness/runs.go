@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
@@ -27,7 +28,7 @@ type runView struct {
 	ID       string          `json:"id"`
 	Function string          `json:"function"`
 	App      string          `json:"app,omitempty"`
-	Status   string          `json:"status"`
+	Status   harness.Status  `json:"status"`
 	Output   json.RawMessage `json:"output,omitempty"`
 	Error    string          `json:"error,omitempty"`
 	Queued   time.Time       `json:"queued,omitzero"`
@@ -39,7 +40,7 @@ type runView struct {
 type stepView struct {
 	ID       string          `json:"id"`
 	Op       string          `json:"op,omitempty"`
-	Status   string          `json:"status"`
+	Status   harness.Status  `json:"status"`
 	Attempts int             `json:"attempts"`
 	Output   json.RawMessage `json:"output,omitempty"`
 	Error    string          `json:"error,omitempty"`
@@ -67,16 +68,16 @@ sending the event returned, it shows the runs of that event alone, with their st
 		if limit < 1 {
 			return usagef("--limit %d: it is a number of events, 1 at least", limit)
 		}
-		stack, err := attached(cmd.Context(), "")
+		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
 		}
-		defer stack.Close(cmd.Context())
+		defer st.Close(cmd.Context())
 		var events []eventView
 		if len(args) == 1 {
-			events, err = oneEvent(cmd.Context(), stack.API(), args[0])
+			events, err = oneEvent(cmd.Context(), st.API(), args[0])
 		} else {
-			events, err = latestEvents(cmd.Context(), stack.API(), limit)
+			events, err = latestEvents(cmd.Context(), st.API(), limit)
 		}
 		if err != nil {
 			return err
@@ -215,11 +216,11 @@ func (e eventView) print(b *strings.Builder) {
 const timeOfDay = "15:04:05.000"
 
 // mark is how a status stands in a tree.
-func mark(status string) string {
+func mark(status harness.Status) string {
 	switch status {
-	case inngestapi.Completed:
+	case harness.StatusCompleted:
 		return "✓"
-	case inngestapi.Failed, inngestapi.Cancelled:
+	case harness.StatusFailed, harness.StatusCancelled:
 		return "✗"
 	default:
 		return "…"
@@ -253,13 +254,13 @@ func completeEvents(ctx context.Context, args []string) []string {
 	if len(args) > 0 {
 		return nil
 	}
-	stack, err := attached(ctx, "")
+	st, err := attached(ctx, "")
 	if err != nil {
 		return nil
 	}
-	defer stack.Close(ctx)
+	defer st.Close(ctx)
 	const enough = 10
-	events, err := stack.API().Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: enough})
+	events, err := st.API().Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: enough})
 	if err != nil {
 		return nil
 	}

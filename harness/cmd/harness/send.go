@@ -48,18 +48,18 @@ The server starts nothing for an event whose own id it has seen in the last 24 h
 			}
 			events = append(events, more...)
 		}
-		stack, err := attached(cmd.Context(), "")
+		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
 		}
-		defer stack.Close(cmd.Context())
-		ids, err := stack.Send(cmd.Context(), events...)
+		defer st.Close(cmd.Context())
+		ids, err := st.Send(cmd.Context(), events...)
 		if err != nil {
 			return err
 		}
 		sent := make([]sentEvent, len(ids))
 		for i, id := range ids {
-			sent[i] = sentEvent{EventID: id, ID: events[i].ID, Name: events[i].Name}
+			sent[i] = sentEvent{EventID: id, ID: events[i].IdempotencyKey, Name: events[i].Name}
 		}
 		if *asJSON {
 			return writeJSON(std.out, sent)

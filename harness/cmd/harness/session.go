@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // stopTimeout bounds an orderly stop.
@@ -17,7 +19,7 @@ const stopTimeout = 10 * time.Second
 
 // session is a stack from the moment its servers are up.
 type session struct {
-	stack   *harness.Stack
+	stack   *stack.Stack
 	dir     string // where the state file stands
 	options upOptions
 	command []string // the app's; empty for a stack without one
@@ -63,7 +65,7 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) startApp(ctx context.Context) error {
 	began := time.Now()
 	s.printer.progress(harness.Progress{Subject: "app", Doing: "starting"})
-	err := s.stack.RunCommand(ctx, harness.Command{
+	err := s.stack.RunCommand(ctx, stack.Command{
 		Args:         s.command,
 		StartTimeout: s.options.appWait,
 		OnLine:       s.output,
@@ -85,10 +87,23 @@ func (s *session) output(line string) {
 	}
 }
 
-func (s *session) writeState() error { return harness.WriteState(s.dir, s.state()) }
+func (s *session) writeState() error { return statefile.Write(s.dir, s.state()) }
 
-func (s *session) state() harness.State {
-	state := s.stack.State()
+func (s *session) state() statefile.State {
+	ends, options := s.stack.Endpoints(), s.stack.Options()
+	state := statefile.State{
+		Backend: s.stack.Backend(),
+		Inngest: statefile.URL{URL: ends.Inngest},
+		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
+		Mongo:   statefile.Mongo{URI: ends.Mongo},
+	}
+	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil { // without an app nothing has parsed it yet
+		state.Mongo.URI = uri
+	}
+	if env, ok := s.stack.Env(); ok {
+		state.App = statefile.App{URL: env.AppURL, Path: options.AppPath}
+		state.Mongo.URI = env.MongoURI
+	}
 	if s.page != nil {
 		state.Dashboard.URL = s.page.url
 	}
@@ -101,7 +116,7 @@ func (s *session) announce() error {
 	p.say("up", "on the %s backend after %s; Ctrl-C or `harness down` stops it", s.stack.Backend(), elapsed(time.Since(s.began)))
 	if s.options.json {
 		// As in the file, which names this process.
-		state, _, err := harness.FindState(s.dir)
+		state, _, err := statefile.Find(s.dir)
 		if err != nil {
 			return err
 		}
@@ -121,24 +136,41 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	defer cancel()
 	background.Go(func() { s.keepSynced(ctx) })
 
+	app := s.stack.App().Done() // of the incarnation whose end has not been handled
+	appDone := app              // nil once it has been
 	reload := newReload()
+	var reloaded <-chan struct{} // nil while no reload is in progress
+	fail := func(err error) error {
+		reload.callOff()
+		s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			reload.callOff()
 			return nil
-		case err := <-s.stack.Died():
-			if s.watching() && ofApp(err) {
+		case <-s.stack.Done():
+			return fail(s.stack.Err())
+		case <-appDone:
+			appDone = nil
+			switch err := s.stack.App().Err(); {
+			case err == nil: // a reload has stopped it
+			case s.watching():
 				s.printer.say("app", "has ended by itself, the next change starts it again: %s", brief(err))
-				continue
+			default:
+				return fail(err)
 			}
-			reload.callOff()
-			s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
-			return err
+		case <-reloaded:
+			reloaded = nil
+			if now := s.stack.App().Done(); now != app {
+				app, appDone = now, now
+			}
 		case file := <-changes:
-			// A change during a reload makes what is being started old.
+			// A change during a reload makes what is being started outdated.
 			reload.callOff()
 			reload = s.reload(ctx, file)
+			reloaded = reload.done
 		}
 	}
 }
@@ -153,12 +185,6 @@ func brief(err error) string {
 		return e.Brief()
 	}
 	return err.Error()
-}
-
-// ofApp says whether a death is the app's and not a server's.
-func ofApp(err error) bool {
-	var exit *proc.ExitError
-	return errors.As(err, &exit) && exit.Name == string(harness.App)
 }
 
 // reloading is a start of the app's next incarnation under way.
@@ -204,7 +230,7 @@ func (s *session) reload(ctx context.Context, file string) *reloading {
 
 func (s *session) nextApp(ctx context.Context) error {
 	if _, ok := s.stack.Env(); ok {
-		return s.stack.Reload(ctx)
+		return s.stack.App().Reload(ctx)
 	}
 	if err := s.startApp(ctx); err != nil {
 		return err
@@ -234,7 +260,7 @@ func (s *session) keepSynced(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		again, err := s.stack.EnsureSynced(ctx)
+		again, err := s.stack.App().EnsureSynced(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -258,7 +284,7 @@ func (s *session) stop() error {
 	if s.page != nil {
 		err = s.page.close(ctx)
 	}
-	err = errors.Join(err, s.stack.Close(ctx), harness.RemoveState(s.dir))
+	err = errors.Join(err, s.stack.Close(ctx), statefile.Remove(s.dir))
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
@@ -54,7 +55,7 @@ it waits for one to be up, as a script wants to that has started it in the backg
 const lookInterval = 20 * time.Millisecond
 
 // awaitState returns the stack that is up here, or comes up within a time.
-func awaitState(ctx context.Context, wait time.Duration) (harness.State, error) {
+func awaitState(ctx context.Context, wait time.Duration) (statefile.State, error) {
 	deadline := time.After(wait)
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
@@ -74,14 +75,14 @@ func awaitState(ctx context.Context, wait time.Duration) (harness.State, error) 
 }
 
 // stateRows are what there is to open. infos, where they are known, say what the servers are.
-func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
-	about := map[harness.Service]string{harness.Inngest: "dev server"}
+func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
+	about := map[harness.Service]string{harness.ServiceInngest: "dev server"}
 	if strings.HasSuffix(s.Backend, onSim) {
-		about[harness.Inngest] = "sim: harness skip puts its clock forward"
+		about[harness.ServiceInngest] = "sim: harness skip puts its clock forward"
 	}
 	for _, i := range infos {
 		about[i.Service] = i.Version
-		if i.Service != harness.Inngest {
+		if i.Service != harness.ServiceInngest {
 			continue
 		}
 		if strings.HasPrefix(i.Version, "v") { // attached servers are told by where they were found
@@ -100,9 +101,9 @@ func stateRows(s harness.State, infos []harness.ServerInfo) [][]string {
 	}
 	return append(rows,
 		[]string{"mail", s.MailHog.URL, "MailHog: every email the app sends"},
-		[]string{"inngest", s.Inngest.URL, about[harness.Inngest]},
+		[]string{"inngest", s.Inngest.URL, about[harness.ServiceInngest]},
 		[]string{"smtp", s.MailHog.SMTP, "where mail is caught"},
-		[]string{"mongodb", s.Mongo.URI, about[harness.Mongo]},
+		[]string{"mongodb", s.Mongo.URI, about[harness.ServiceMongo]},
 	)
 }
 
@@ -205,7 +206,7 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 }
 
 // endStack asks the stack's process to end, and waits until it has.
-func endStack(ctx context.Context, s harness.State, dir string) (took time.Duration, err error) {
+func endStack(ctx context.Context, s statefile.State, dir string) (took time.Duration, err error) {
 	began := time.Now()
 	if err := interrupt(s.PID); errors.Is(err, errors.ErrUnsupported) {
 		return 0, fmt.Errorf("%s has no way to interrupt process %d from here: press Ctrl-C in its window", runtime.GOOS, s.PID)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 type upOptions struct {
@@ -180,7 +182,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	runDir := filepath.Join(dir, harness.StateDir, "run")
+	runDir := filepath.Join(dir, statefile.Dir, "run")
 	if err := os.RemoveAll(runDir); err != nil {
 		return fmt.Errorf("clear what the last stack left: %w", err)
 	}
@@ -192,17 +194,17 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 		return interrupted(ctx, p, err)
 	}
 	backend = withInngest(backend, o.inngest)
-	stack, err := harness.Start(ctx, backend, harness.Options{
+	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Progress: p.progress,
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
-	s := &session{stack: stack, dir: dir, options: o, command: args, printer: p, out: io.out, began: began}
+	s := &session{stack: st, dir: dir, options: o, command: args, printer: p, out: io.out, began: began}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if o.dashboard {
-		if s.page, err = openPage(stack, ports.Dashboard, o); err != nil {
+		if s.page, err = openPage(st, ports.Dashboard, o); err != nil {
 			return err
 		}
 	}
@@ -214,7 +216,7 @@ const claimTime = 500 * time.Millisecond
 
 // claim makes this process the one whose stack is up in dir, until unlock or its end, however it ends.
 func claim(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Join(dir, harness.StateDir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, statefile.Dir), 0o755); err != nil {
 		return nil, fmt.Errorf("make a directory for the stack's state: %w", err)
 	}
 	type result struct {
@@ -224,7 +226,7 @@ func claim(dir string) (unlock func(), err error) {
 	// There is no asking for the lock without waiting for it. Whoever gives up ends with the process.
 	locked := make(chan result, 1)
 	go func() {
-		unlock, err := lockedfile.MutexAt(filepath.Join(dir, harness.StateDir, "lock")).Lock()
+		unlock, err := lockedfile.MutexAt(filepath.Join(dir, statefile.Dir, "lock")).Lock()
 		locked <- result{unlock, err}
 	}()
 	select {
@@ -235,7 +237,7 @@ func claim(dir string) (unlock func(), err error) {
 		return r.unlock, nil
 	case <-time.After(claimTime):
 	}
-	if s, at, err := harness.FindState(dir); err == nil && at == dir {
+	if s, at, err := statefile.Find(dir); err == nil && at == dir {
 		return nil, fmt.Errorf("a stack is up here already (process %d): stop it with `harness down`, or use it: `harness status`", s.PID)
 	}
 	return nil, errors.New("another `harness up` is starting or stopping in this directory: wait for it, or interrupt it")

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // Policy is the content security policy of an email's document. A page that serves [Document] by itself sends it as a
@@ -40,7 +40,7 @@ type Link struct {
 
 // Document makes an email's HTML safe to draw. inert is what its links lead to: a place in the document itself, which
 // is "#" in a document that is served and "about:srcdoc#" in one that stands in a frame's srcdoc.
-func Document(m *inbox.Message, inert string) Doc {
+func Document(m *harness.Message, inert string) Doc {
 	// As in a mail program, which runs no scripts either: what stands in <noscript> is shown.
 	root, err := html.ParseWithOptions(strings.NewReader(m.HTML), html.ParseOptionEnableScripting(false))
 	if err != nil {
@@ -66,7 +66,7 @@ func Document(m *inbox.Message, inert string) Doc {
 
 // rebuilder takes out of a document what could run, load or lead away, and keeps account of it.
 type rebuilder struct {
-	message  *inbox.Message
+	message  *harness.Message
 	inert    string
 	links    []Link
 	external []string

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
@@ -47,7 +47,7 @@ const maxSource = 256 << 10
 
 // Render returns the fragment of a page that shows an email. It is made of trusted markup; all that comes from the
 // email is escaped or in the frame.
-func Render(m *inbox.Message, o Options) (template.HTML, error) {
+func Render(m *harness.Message, o Options) (template.HTML, error) {
 	inert := "about:srcdoc#"
 	if o.Frame != "" {
 		inert = "#"
@@ -57,7 +57,7 @@ func Render(m *inbox.Message, o Options) (template.HTML, error) {
 	text, textCut := clip(m.Text)
 	data := struct {
 		Options
-		Message                 *inbox.Message
+		Message                 *harness.Message
 		Doc                     Doc
 		From, ReplyTo, To, Copy string
 		Received, Source, Text  string
@@ -74,7 +74,7 @@ func Render(m *inbox.Message, o Options) (template.HTML, error) {
 		Size:        Size(len(m.Raw)),
 		HasHTML:     m.HTML != "",
 		Parts:       parts(m),
-		Findings:    mailcheck.Run(m, mailcheck.All(), mailcheck.Options{}),
+		Findings:    mailcheck.Run(m, []harness.Check{harness.CheckAll}, mailcheck.Options{}),
 		DeliveredTo: strings.Join(m.Envelope.To, ", "),
 	}
 	var out strings.Builder
@@ -87,7 +87,7 @@ func Render(m *inbox.Message, o Options) (template.HTML, error) {
 // part is an attachment or an inline part in one line.
 type part struct{ Name, Type, Size string }
 
-func parts(m *inbox.Message) []part {
+func parts(m *harness.Message) []part {
 	var all []part
 	for _, p := range m.Files() {
 		all = append(all, part{cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, Size(len(p.Data))})

@@ -8,11 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
 )
 
-func message(body string) *inbox.Message {
+func message(body string) *harness.Message {
 	return inbox.Decode([]byte("From: Shop <shop@shop.test>\r\nTo: kim@plant.test\r\nSubject: Your <order>\r\n" +
 		"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + body))
 }
@@ -86,7 +87,7 @@ func TestADocumentLooksAsTheEmailDoes(t *testing.T) {
 func TestADocumentBringsItsOwnPictures(t *testing.T) {
 	t.Parallel()
 	m := message(`<img src="cid:Logo@shop"><img src="cid:drawing@shop">`)
-	m.Inlines = []inbox.Part{
+	m.Inlines = []harness.Part{
 		{ContentType: "image/png", ContentID: "logo@shop", Data: []byte("png")},
 		{ContentType: "image/svg+xml", ContentID: "drawing@shop", Data: []byte("<svg/>")},
 	}
@@ -96,8 +97,8 @@ func TestADocumentBringsItsOwnPictures(t *testing.T) {
 func TestAFragmentListsWhatIsAttachedAndWhatIsInline(t *testing.T) {
 	t.Parallel()
 	m := message("<p>x")
-	m.Inlines = []inbox.Part{{ContentType: "image/png", ContentID: "logo@shop", Data: []byte("png")}}
-	m.Attachments = []inbox.Part{{Name: "order.pdf", ContentType: "application/pdf", Data: []byte("%PDF")}}
+	m.Inlines = []harness.Part{{ContentType: "image/png", ContentID: "logo@shop", Data: []byte("png")}}
+	m.Attachments = []harness.Part{{Name: "order.pdf", ContentType: "application/pdf", Data: []byte("%PDF")}}
 	fragment, err := mailview.Render(m, mailview.Options{ID: "m"})
 	require.NoError(t, err)
 	require.Contains(t, string(fragment), `<li><span dir="auto">logo@shop</span> <small>image/png, 3 B</small></li>`+

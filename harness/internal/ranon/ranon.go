@@ -15,14 +15,14 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Variable names the environment variable with the file's absolute path.
 const Variable = "HARNESS_RAN"
 
 // Note writes down that tests of this program run on a stack.
-func Note(s *harness.Stack) error {
+func Note(s *stack.Stack) error {
 	return note(os.Getenv(Variable), s.Backend(), s.Describe()[0].Version)
 }
 

@@ -4,7 +4,7 @@
 //		upkeep.State
 //		…
 //	}
-//	err := srv.Start(harness.Mongo, startOnce, onOtherPorts)
+//	err := srv.Start(harness.ServiceMongo, startOnce, onOtherPorts)
 package upkeep
 
 import (
@@ -93,9 +93,9 @@ func Ports(fixed []int) ([]int, error) {
 // Endpoints returns where servers answer that listen on these ports of this machine: MailHog on two, its API's and
 // SMTP. Without ports of Inngest's there is none.
 func Endpoints(ports func(harness.Service) []int) harness.Endpoints {
-	mailhog := ports(harness.MailHog)
-	ends := harness.Endpoints{MailHog: URL(mailhog[0]), SMTP: Loopback(mailhog[1]), Mongo: MongoURI(ports(harness.Mongo)[0])}
-	if inngest := ports(harness.Inngest); inngest != nil {
+	mailhog := ports(harness.ServiceMailHog)
+	ends := harness.Endpoints{MailHog: URL(mailhog[0]), SMTP: Loopback(mailhog[1]), Mongo: MongoURI(ports(harness.ServiceMongo)[0])}
+	if inngest := ports(harness.ServiceInngest); inngest != nil {
 		ends.Inngest = URL(inngest[0])
 	}
 	return ends

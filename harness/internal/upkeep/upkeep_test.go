@@ -40,7 +40,7 @@ func TestStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			starts := 0
-			err := c.state.Start(harness.Mongo, func() error {
+			err := c.state.Start(harness.ServiceMongo, func() error {
 				if starts++; starts <= c.fails {
 					return errTaken
 				}
@@ -79,11 +79,11 @@ func TestOnlyAServerThatIsWantedIsMourned(t *testing.T) {
 
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
-	ports := map[harness.Service][]int{harness.MailHog: {1, 2}, harness.Mongo: {3}}
+	ports := map[harness.Service][]int{harness.ServiceMailHog: {1, 2}, harness.ServiceMongo: {3}}
 	of := func(s harness.Service) []int { return ports[s] }
 	want := harness.Endpoints{MailHog: "http://127.0.0.1:1", SMTP: "127.0.0.1:2", Mongo: "mongodb://127.0.0.1:3/?directConnection=true"}
 	require.Equal(t, want, upkeep.Endpoints(of))
-	ports[harness.Inngest] = []int{4, 5}
+	ports[harness.ServiceInngest] = []int{4, 5}
 	want.Inngest = "http://127.0.0.1:4"
 	require.Equal(t, want, upkeep.Endpoints(of))
 }

@@ -192,7 +192,7 @@ func (w *realWorld) wait(r *recorder, n, calls int) {
 		// Too few calls are found when the accounts are compared.
 		if quiet >= calm && time.Since(began) >= calm && (seen >= calls || quiet >= patience) {
 			for _, id := range runs {
-				if run, err := w.api.Run(w.t.Context(), id); err == nil && inngestapi.Final(run.Status) {
+				if run, err := w.api.Run(w.t.Context(), id); err == nil && run.Status.Final() {
 					over++
 				}
 			}
@@ -212,7 +212,7 @@ func (w *realWorld) wait(r *recorder, n, calls int) {
 func readRun(t testing.TB, api *inngestapi.Client, id string) runAccount {
 	run, err := api.Run(t.Context(), id)
 	require.NoError(t, err)
-	out := runAccount{Status: run.Status, Error: scrubText(run.Error)}
+	out := runAccount{Status: string(run.Status), Error: scrubText(run.Error)}
 	if len(run.Output) > 0 {
 		out.Output = scrub(decode(run.Output))
 	}
@@ -220,14 +220,14 @@ func readRun(t testing.TB, api *inngestapi.Client, id string) runAccount {
 	require.NoError(t, err)
 	for _, s := range trace.Steps {
 		step := stepAccount{
-			ID: s.ID, Op: s.Op, Status: s.Status, Error: scrubText(s.Error),
+			ID: s.ID, Op: s.Op, Status: string(s.Status), Error: scrubText(s.Error),
 			began: s.Started.Truncate(time.Millisecond), ended: s.Ended.Truncate(time.Millisecond),
 		}
 		if len(s.Output) > 0 {
 			step.Output = scrub(decode(s.Output))
 		}
 		for _, a := range s.Attempts {
-			step.Attempts = append(step.Attempts, a.Status+" "+scrubText(a.Error))
+			step.Attempts = append(step.Attempts, string(a.Status)+" "+scrubText(a.Error))
 		}
 		out.Steps = append(out.Steps, step)
 	}

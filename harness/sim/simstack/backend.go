@@ -13,6 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Options configures the backend. The zero value is ready to use.
@@ -65,7 +66,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		return nil, err
 	}
 	began := time.Now()
-	s.log = logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(harness.Inngest)+".log")})
+	s.log = logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(harness.ServiceInngest)+".log")})
 	if err = s.log.Open(); err != nil {
 		err = fmt.Errorf("open the log of inngest (sim): %w", err)
 	} else {
@@ -75,7 +76,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	if base.Progress != nil {
-		base.Progress(harness.Progress{Subject: string(harness.Inngest), Doing: "ready", Elapsed: time.Since(began), Done: true})
+		base.Progress(harness.Progress{Subject: string(harness.ServiceInngest), Doing: "ready", Elapsed: time.Since(began), Done: true})
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start inngest (sim): %w", err), s.Close(context.WithoutCancel(ctx)))
@@ -101,9 +102,9 @@ func serialised(progress func(harness.Progress)) func(harness.Progress) {
 
 // Sim returns what runs in the place of a stack's Inngest server: another one after that has been stopped and run again.
 // It is nil while it is stopped, and for a stack that is not on this backend. The stack closes it.
-func (b *Backend) Sim(stack *harness.Stack) *sim.Sim {
+func (b *Backend) Sim(st *stack.Stack) *sim.Sim {
 	b.mu.Lock()
-	s := b.all[stack.Endpoints().Inngest]
+	s := b.all[st.Endpoints().Inngest]
 	b.mu.Unlock()
 	if s == nil {
 		return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func TestMain(m *testing.M) { backendtest.Main(m) }
@@ -69,23 +70,23 @@ func reminded() harness.Expectation {
 	}
 }
 
-func start(t *testing.T, o simstack.Options) (*simstack.Backend, *harness.Stack) {
+func start(t *testing.T, o simstack.Options) (*simstack.Backend, *stack.Stack) {
 	t.Helper()
 	b := simstack.New(local.New(local.Options{}), o)
-	stack, err := harness.Start(t.Context(), b, harness.Options{Dir: t.TempDir()})
+	st, err := stack.Start(t.Context(), b, stack.Options{Dir: t.TempDir()})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stack.Close(context.Background())) })
-	require.NoError(t, stack.RunHandler(t.Context(), reminder))
-	return b, stack
+	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
+	require.NoError(t, st.RunHandler(t.Context(), reminder))
+	return b, st
 }
 
 func TestAClockThatJumpsLeavesNoTraceInTimes(t *testing.T) {
-	_, stack := start(t, simstack.Options{Pace: sim.Free})
+	_, st := start(t, simstack.Options{Pace: sim.Free})
 	for range 2 { // the second event comes a day later by the virtual clock: its times must still be those of the emails
 		began := time.Now()
-		ids, err := stack.Send(t.Context(), harness.Event{Name: "visit/planned"})
+		ids, err := st.Send(t.Context(), harness.Event{Name: "visit/planned"})
 		require.NoError(t, err)
-		v, err := stack.Judge(t.Context(), ids[0], reminded(), harness.JudgeOptions{})
+		v, err := st.Judge(t.Context(), ids[0], reminded(), stack.JudgeOptions{})
 		require.NoError(t, err)
 		require.NoError(t, v.Err())
 		run := v.Trace.Runs[0]
@@ -96,33 +97,33 @@ func TestAClockThatJumpsLeavesNoTraceInTimes(t *testing.T) {
 }
 
 func TestAClockIsPutForward(t *testing.T) {
-	b, stack := start(t, simstack.Options{})
-	ids, err := stack.Send(t.Context(), harness.Event{Name: "visit/planned"})
+	b, st := start(t, simstack.Options{})
+	ids, err := st.Send(t.Context(), harness.Event{Name: "visit/planned"})
 	require.NoError(t, err)
-	s := b.Sim(stack)
+	s := b.Sim(st)
 	require.NoError(t, s.Settle(t.Context()))
 	require.Equal(t, sim.Running, s.RunsOf(ids[0])[0].Status, "a day takes a day")
 	before := s.Now()
 	require.NoError(t, s.Advance(t.Context(), 25*time.Hour))
 	require.WithinDuration(t, before.Add(25*time.Hour), s.Now(), time.Minute)
-	v, err := stack.Judge(t.Context(), ids[0], reminded(), harness.JudgeOptions{})
+	v, err := st.Judge(t.Context(), ids[0], reminded(), stack.JudgeOptions{})
 	require.NoError(t, err)
 	require.NoError(t, v.Err())
 }
 
 func TestAStoppedSimIsNone(t *testing.T) {
-	b, stack := start(t, simstack.Options{})
-	first := b.Sim(stack)
-	require.NoError(t, stack.Stop(t.Context(), harness.Inngest))
-	require.Nil(t, b.Sim(stack))
-	require.ErrorContains(t, stack.Pause(t.Context(), harness.Inngest), "inngest is not running")
-	require.NoError(t, stack.Run(t.Context(), harness.Inngest))
-	require.NotSame(t, first, b.Sim(stack))
+	b, st := start(t, simstack.Options{})
+	first := b.Sim(st)
+	require.NoError(t, st.Stop(t.Context(), harness.ServiceInngest))
+	require.Nil(t, b.Sim(st))
+	require.ErrorContains(t, st.Pause(t.Context(), harness.ServiceInngest), "inngest is not running")
+	require.NoError(t, st.Start(t.Context(), harness.ServiceInngest))
+	require.NotSame(t, first, b.Sim(st))
 }
 
 func TestItTakesNoPlaceOfAServerThatIsUp(t *testing.T) {
 	t.Parallel()
-	_, err := harness.Start(t.Context(), simstack.New(attach.New(attach.Options{}), simstack.Options{}), harness.Options{Dir: t.TempDir()})
+	_, err := stack.Start(t.Context(), simstack.New(attach.New(attach.Options{}), simstack.Options{}), stack.Options{Dir: t.TempDir()})
 	require.ErrorIs(t, err, harness.ErrUnsupported)
 	require.ErrorContains(t, err, "use the local or the containers backend")
 }
@@ -130,6 +131,6 @@ func TestItTakesNoPlaceOfAServerThatIsUp(t *testing.T) {
 func TestAFeatureThatThereIsNot(t *testing.T) {
 	t.Parallel()
 	b := simstack.New(local.New(local.Options{}), simstack.Options{Ignore: []sim.Feature{"gravity"}})
-	_, err := harness.Start(t.Context(), b, harness.Options{Dir: t.TempDir()})
+	_, err := stack.Start(t.Context(), b, stack.Options{Dir: t.TempDir()})
 	require.ErrorContains(t, err, `start inngest (sim): Options.Ignore names "gravity", which is no feature of Inngest's`)
 }

@@ -1,9 +1,9 @@
 // Package simstack is the backend that puts a [sim.Sim] where another backend would start the Inngest server. Database
-// and MailHog are that backend's, so a [harness.Stack] on it is like any other: the same taps, expectations, dashboard
+// and MailHog are that backend's, so a [stack.Stack] on it is like any other: the same taps, expectations, dashboard
 // and reports.
 //
 //	backend := simstack.New(local.New(local.Options{}), simstack.Options{})
-//	stack, err := harness.Start(ctx, backend, harness.Options{})
+//	stack, err := stack.Start(ctx, backend, stack.Options{})
 //
 // By default the clock goes with the wall clock, which suits a person who watches. A test puts it forward:
 //

@@ -14,11 +14,12 @@ import (
 	"github.com/inngest/inngestgo/step"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/judge"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
-// newShop is the app under test, as a harness.HandlerFunc.
+// newShop is the app under test, as a stack.HandlerFunc.
 func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 		AppID: "shop", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL,
@@ -61,7 +62,7 @@ func ExampleWorkbench() {
 		Runs:        []harness.RunExpectation{{Function: "remind", Status: harness.StatusCompleted}},
 		Mail:        []harness.MailExpectation{{To: "kim@shop.test", Subject: "Your cart", Copies: 1}},
 		NoOtherMail: true,
-	}, harness.JudgeOptions{})
+	}, judge.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

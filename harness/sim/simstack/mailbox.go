@@ -1,37 +1,40 @@
 package simstack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
-// mailbox is a mail server that takes everything and keeps it.
+// mailbox is a mail server that accepts everything and keeps it. It implements [follow.Inbox].
 type mailbox struct {
-	addr   string
-	now    func() time.Time
-	server *smtp.Server
-	served chan error
+	addr      string
+	now       func() time.Time
+	runHeader string
+	server    *smtp.Server
+	served    chan error
 
 	mu       sync.Mutex
-	messages []*inbox.Message
+	messages []*harness.Message
 }
 
 // openMailbox listens on loopback. Messages are received at the time that now tells.
-func openMailbox(now func() time.Time) (*mailbox, error) {
+func openMailbox(now func() time.Time, runHeader string) (*mailbox, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("open a mailbox: %w", err)
 	}
-	m := &mailbox{addr: l.Addr().String(), now: now, served: make(chan error, 1)}
+	m := &mailbox{addr: l.Addr().String(), now: now, runHeader: runHeader, served: make(chan error, 1)}
 	m.server = smtp.NewServer(m)
 	m.server.Domain = "localhost"
 	m.server.ErrorLog = silent{}
@@ -44,12 +47,26 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 func (silent) Println(...any)        {}
 
-// all returns the messages in the order of their arrival.
-func (m *mailbox) all() []*inbox.Message {
+// Find returns the messages that match a filter, in the order of their arrival.
+func (m *mailbox) Find(_ context.Context, f inbox.Filter) ([]*harness.Message, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.messages)
+	var found []*harness.Message
+	for _, msg := range m.messages {
+		if f.Matches(msg, m.runHeader) {
+			found = append(found, msg)
+		}
+	}
+	return found, nil
 }
+
+// Watch yields nothing: a Workbench reads its mailbox when the Sim has nothing left to do.
+func (m *mailbox) Watch(context.Context, inbox.Filter) iter.Seq2[*harness.Message, error] {
+	return func(func(*harness.Message, error) bool) {}
+}
+
+// ReadToEnd returns at once: an accepted message is known.
+func (m *mailbox) ReadToEnd(context.Context) error { return nil }
 
 func (m *mailbox) close() error {
 	err := m.server.Close()
@@ -61,12 +78,12 @@ func (m *mailbox) close() error {
 
 // NewSession implements [smtp.Backend].
 func (m *mailbox) NewSession(c *smtp.Conn) (smtp.Session, error) {
-	return &session{mailbox: m, envelope: inbox.Envelope{Helo: c.Hostname()}}, nil
+	return &session{mailbox: m, envelope: harness.Envelope{Helo: c.Hostname()}}, nil
 }
 
 type session struct {
 	mailbox  *mailbox
-	envelope inbox.Envelope
+	envelope harness.Envelope
 }
 
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {

@@ -30,7 +30,7 @@ func Recording(t *harness.Trace, runID string) (sim.Recording, error) {
 		data = json.RawMessage("{}")
 	}
 	event, err := json.Marshal(map[string]any{
-		"id": t.Event.ID, "name": t.Event.Name, "data": data, "ts": t.Event.Received.UnixMilli(), "user": map[string]any{},
+		"id": t.Event.IdempotencyKey, "name": t.Event.Name, "data": data, "ts": t.Event.Received.UnixMilli(), "user": map[string]any{},
 	})
 	if err != nil {
 		return sim.Recording{}, fmt.Errorf("record run %s: its event: %w", r.ID, err)

@@ -40,7 +40,7 @@ func (s *servers) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.freed {
-		return fmt.Errorf("%s cannot be started: its stack is closed", harness.Inngest)
+		return fmt.Errorf("%s cannot be started: its stack is closed", harness.ServiceInngest)
 	}
 	if s.sim != nil {
 		return nil
@@ -119,7 +119,7 @@ func (s *servers) Endpoints() harness.Endpoints {
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
 	return append(s.base.Describe(), harness.ServerInfo{
-		Service: harness.Inngest, Version: "sim, like Inngest v" + sim.Version, Source: Source, LogFile: s.log.File(),
+		Service: harness.ServiceInngest, Version: "sim, like Inngest v" + sim.Version, Source: Source, LogFile: s.log.File(),
 	})
 }
 
@@ -128,7 +128,7 @@ func (s *servers) Reach(_ context.Context, addr string) (string, error) { return
 
 // Stop implements [harness.Servers].
 func (s *servers) Stop(ctx context.Context, name harness.Service) error {
-	if name != harness.Inngest {
+	if name != harness.ServiceInngest {
 		return s.base.Stop(ctx, name)
 	}
 	return s.stop(ctx, grace)
@@ -136,7 +136,7 @@ func (s *servers) Stop(ctx context.Context, name harness.Service) error {
 
 // Kill implements [harness.Servers].
 func (s *servers) Kill(ctx context.Context, name harness.Service) error {
-	if name != harness.Inngest {
+	if name != harness.ServiceInngest {
 		return s.base.Kill(ctx, name)
 	}
 	return s.stop(ctx, 0)
@@ -144,7 +144,7 @@ func (s *servers) Kill(ctx context.Context, name harness.Service) error {
 
 // Run implements [harness.Servers].
 func (s *servers) Run(ctx context.Context, name harness.Service) error {
-	if name != harness.Inngest {
+	if name != harness.ServiceInngest {
 		return s.base.Run(ctx, name)
 	}
 	return s.start()
@@ -152,7 +152,7 @@ func (s *servers) Run(ctx context.Context, name harness.Service) error {
 
 // Pause implements [harness.Servers].
 func (s *servers) Pause(ctx context.Context, name harness.Service) error {
-	if name != harness.Inngest {
+	if name != harness.ServiceInngest {
 		return s.base.Pause(ctx, name)
 	}
 	return s.running(func() {
@@ -163,7 +163,7 @@ func (s *servers) Pause(ctx context.Context, name harness.Service) error {
 
 // Resume implements [harness.Servers].
 func (s *servers) Resume(ctx context.Context, name harness.Service) error {
-	if name != harness.Inngest {
+	if name != harness.ServiceInngest {
 		return s.base.Resume(ctx, name)
 	}
 	return s.running(func() {
@@ -176,7 +176,7 @@ func (s *servers) running(f func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sim == nil {
-		return fmt.Errorf("%s is not running", harness.Inngest)
+		return fmt.Errorf("%s is not running", harness.ServiceInngest)
 	}
 	f()
 	return nil
@@ -184,7 +184,7 @@ func (s *servers) running(f func()) error {
 
 // Tail implements [harness.Servers].
 func (s *servers) Tail(name harness.Service) []string {
-	if name != harness.Inngest {
+	if name != harness.ServiceInngest {
 		return s.base.Tail(name)
 	}
 	return s.log.Tail()

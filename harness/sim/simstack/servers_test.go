@@ -45,13 +45,13 @@ func TestItIsDescribedWhileItRestarts(t *testing.T) {
 			default:
 			}
 			assert.Equal(t, address, s.Endpoints().Inngest)
-			assert.Equal(t, harness.Inngest, s.Describe()[0].Service)
-			assert.NotEmpty(t, s.Tail(harness.Inngest))
+			assert.Equal(t, harness.ServiceInngest, s.Describe()[0].Service)
+			assert.NotEmpty(t, s.Tail(harness.ServiceInngest))
 		}
 	})
 	for range 20 {
-		require.NoError(t, s.Stop(t.Context(), harness.Inngest))
-		require.NoError(t, s.Run(t.Context(), harness.Inngest))
+		require.NoError(t, s.Stop(t.Context(), harness.ServiceInngest))
+		require.NoError(t, s.Run(t.Context(), harness.ServiceInngest))
 	}
 	close(done)
 	wait.Wait()
@@ -66,7 +66,7 @@ func TestNothingIsStartedThatNobodyStops(t *testing.T) {
 		for range 4 {
 			wait.Go(func() {
 				<-ready
-				for s.Run(t.Context(), harness.Inngest) == nil {
+				for s.Run(t.Context(), harness.ServiceInngest) == nil {
 				}
 			})
 		}
@@ -79,5 +79,5 @@ func TestNothingIsStartedThatNobodyStops(t *testing.T) {
 	}
 	s := startBare(t)
 	require.NoError(t, s.Close(t.Context()))
-	require.EqualError(t, s.Run(t.Context(), harness.Inngest), "inngest cannot be started: its stack is closed")
+	require.EqualError(t, s.Run(t.Context(), harness.ServiceInngest), "inngest cannot be started: its stack is closed")
 }

@@ -11,7 +11,10 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/follow"
+	"github.com/odoo-maintenance/inngest-harness/harness/judge"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -27,7 +30,7 @@ type WorkbenchOptions struct {
 
 // A Workbench is what a test of an app's functions needs, all of it in the test's process: a [sim.Sim] that is driven by
 // hand, a mail server that keeps what it gets, and the same taps on the wires between them and the app that a
-// [harness.Stack] has. There is no database: an app under such a test has a store in memory. All but Close may be called
+// [stack.Stack] has. There is no database: an app under such a test has a store in memory. All but Close may be called
 // from several goroutines. Close frees it.
 type Workbench struct {
 	o      WorkbenchOptions
@@ -35,20 +38,19 @@ type Workbench struct {
 	front  *http.Server // of the Sim
 	mail   *mailbox
 	taps   *tap.Set
+	ledger *follow.Ledger
 	app    *http.Server
 	closer interface{ Close(context.Context) error } // of the app; may be nil
 	env    harness.Env
 	api    *inngestapi.Client
 }
 
-// eventKey is what the app sends events with. A Sim takes any key.
-const eventKey = "harness"
-
 // NewWorkbench starts the app and registers its functions. The app's Env has no MongoURI. ctx bounds the start only.
-func NewWorkbench(ctx context.Context, app harness.HandlerFunc, o WorkbenchOptions) (_ *Workbench, err error) {
+func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions) (_ *Workbench, err error) {
 	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
 	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
 	w := &Workbench{o: o, sim: sim.New(o.Sim), taps: tap.New(tap.Options{AppPath: o.AppPath, RunHeader: o.RunHeader})}
+	w.ledger = follow.NewLedger(w.taps)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close(context.WithoutCancel(ctx)))
@@ -60,7 +62,7 @@ func NewWorkbench(ctx context.Context, app harness.HandlerFunc, o WorkbenchOptio
 		return nil, err
 	}
 	w.front = front
-	if w.mail, err = openMailbox(w.sim.Now); err != nil {
+	if w.mail, err = openMailbox(w.sim.Now, o.RunHeader); err != nil {
 		return nil, err
 	}
 	toSim, err := w.taps.API(loopback, "http://"+frontAddr)
@@ -80,7 +82,7 @@ func NewWorkbench(ctx context.Context, app harness.HandlerFunc, o WorkbenchOptio
 		return nil, fmt.Errorf("listen for the app: %w", err)
 	}
 	w.env = harness.Env{
-		Addr: l.Addr().String(), AppURL: "http://" + toApp.Addr(), InngestURL: toSim.URL(), EventKey: eventKey, SMTPAddr: toMail.Addr(),
+		Addr: l.Addr().String(), AppURL: "http://" + toApp.Addr(), InngestURL: toSim.URL(), EventKey: harness.DevEventKey, SMTPAddr: toMail.Addr(),
 	}
 	handler, err := app(ctx, w.env)
 	if err != nil {
@@ -119,21 +121,28 @@ func (w *Workbench) Taps() *tap.Set { return w.taps }
 // Env is what the app was told.
 func (w *Workbench) Env() harness.Env { return w.env }
 
-// Judge lets the Sim run until nothing is left to do, over sleeps and retries, and judges what followed from an event: its
-// id is the one that sending it returned. The error says that the question was wrong, or that ctx ended.
-func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expectation, o harness.JudgeOptions) (*harness.Verdict, error) {
+// Judge lets the Sim run until nothing is left to do, over sleeps and retries, and judges what followed from an event.
+// eventID is the ULID that sending it returned. The error says that the expectation is not valid, or that ctx ended.
+func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expectation, o judge.Options) (*harness.Verdict, error) {
 	if err := w.sim.Run(ctx); err != nil {
 		return nil, fmt.Errorf("judge event %s: %w", eventID, err)
 	}
-	var recipients []string
-	for _, m := range e.Mail {
-		recipients = append(recipients, m.To)
-	}
-	trace, err := w.Trace(ctx, eventID, recipients...)
+	w.ledger.AwaitRoot(eventID)
+	trace, err := w.Trace(ctx, eventID, e.Recipients()...)
 	if err != nil {
 		return nil, err
 	}
-	return e.Check(trace, o)
+	return judge.Judge(e, trace, o)
+}
+
+// Trace returns what is known now of what followed from an event. Emails to the recipients that arrived since the event
+// and name no run belong to it. All times are virtual.
+func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
+	f := follow.New(follow.Sources{
+		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, RunHeader: w.o.RunHeader, Now: w.sim.Now, Idle: w.sim.Idle,
+	}, eventID, recipients)
+	defer f.Close()
+	return f.Look(ctx)
 }
 
 // Close ends the app and frees everything. It may be called more than once.
@@ -150,6 +159,7 @@ func (w *Workbench) Close(ctx context.Context) error {
 		w.closer = nil
 	}
 	errs = append(errs, w.sim.Close(), w.taps.Close(ctx))
+	w.ledger.Close()
 	if w.front != nil {
 		errs = append(errs, w.front.Close())
 	}

@@ -17,15 +17,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/judge"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 type in = inngestgo.Input[map[string]any]
 
 // define makes an app of functions, each for one event.
-func define(functions func(c inngestgo.Client, env harness.Env) error) harness.HandlerFunc {
+func define(functions func(c inngestgo.Client, env harness.Env) error) stack.HandlerFunc {
 	return func(_ context.Context, env harness.Env) (http.Handler, error) {
 		client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 			AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
@@ -52,7 +54,7 @@ func send(env harness.Env, to, header string) error {
 	return smtp.SendMail(env.SMTPAddr, nil, "app@plant.test", []string{to}, []byte(text))
 }
 
-func bench(t *testing.T, app harness.HandlerFunc) *simstack.Workbench {
+func bench(t *testing.T, app stack.HandlerFunc) *simstack.Workbench {
 	t.Helper()
 	w, err := simstack.NewWorkbench(t.Context(), app, simstack.WorkbenchOptions{})
 	require.NoError(t, err)
@@ -72,7 +74,7 @@ func sent(t *testing.T, w *simstack.Workbench, e sim.Event) string {
 
 func judged(t *testing.T, w *simstack.Workbench, id string, e harness.Expectation) *harness.Verdict {
 	t.Helper()
-	v, err := w.Judge(t.Context(), id, e, harness.JudgeOptions{})
+	v, err := w.Judge(t.Context(), id, e, judge.Options{})
 	require.NoError(t, err)
 	return v
 }
@@ -124,7 +126,7 @@ func TestATraceHoldsAllThatFollowed(t *testing.T) {
 	require.True(t, v.Trace.Quiet)
 	require.Len(t, v.Trace.Runs, 4)
 	require.True(t, v.Trace.Mail[0].Inferred)
-	require.Equal(t, 2, v.Trace.StrayMail, "stranger's, and lee's, which names a run that is not there")
+	require.Equal(t, 2, v.Trace.UnattributedMail, "stranger's, and lee's, which names a run that is not there")
 	require.Zero(t, v.Trace.OtherMailCount)
 	require.Equal(t, []harness.TraceFunction{{ID: "parent", App: "plant"}}, v.Trace.Functions)
 
@@ -132,11 +134,11 @@ func TestATraceHoldsAllThatFollowed(t *testing.T) {
 		Runs: []harness.RunExpectation{{Function: "parent"}}, Mail: []harness.MailExpectation{{To: "kim@plant.test"}}, NoOtherMail: true,
 	})
 	require.Equal(t, harness.CannotBeJudged, v.Outcome)
-	require.Contains(t, v.Why, "2 emails have come since the event without a header that names a run")
+	require.Contains(t, v.Why, "2 emails have arrived since the event without a header that names a run")
 
 	v = judged(t, w, id, harness.Expectation{Mail: []harness.MailExpectation{{To: "lee@plant.test"}}})
 	require.Equal(t, harness.Broken, v.Outcome)
-	require.Contains(t, v.Why, `the run that its header names, "another", is none that the Inngest server knows`)
+	require.Contains(t, v.Why, `its header names the run "another", which the Inngest server does not know`)
 }
 
 func TestWhatDoesNotHold(t *testing.T) {
@@ -149,11 +151,11 @@ func TestWhatDoesNotHold(t *testing.T) {
 	require.Equal(t, harness.Broken, v.Outcome)
 	require.Contains(t, v.Why, "no function is registered for nobody/called")
 
-	_, err := w.Judge(t.Context(), sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{}, harness.JudgeOptions{})
+	_, err := w.Judge(t.Context(), sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{}, judge.Options{})
 	require.ErrorContains(t, err, "it asserts nothing")
 	v = judged(t, w, "01M83HXF1EP9YMMEX4S4643WCB", harness.Expectation{NoOtherRuns: true})
 	require.Equal(t, harness.CannotBeJudged, v.Outcome)
-	require.Contains(t, v.Why, "sim does not know the event, or no longer")
+	require.Contains(t, v.Why, "the Inngest server knows no event")
 }
 
 func TestASecondEventOfOneIDIsToldFromOneThatNobodyHears(t *testing.T) {
@@ -178,8 +180,8 @@ func TestARunThatNeverEndsCannotBeJudged(t *testing.T) {
 	trace, err := w.Trace(t.Context(), id)
 	require.NoError(t, err)
 	require.False(t, trace.Quiet)
-	require.Equal(t, fmt.Sprintf("the run %s of stuck is RUNNING", trace.Runs[0].ID), trace.Unquiet)
-	v, err := harness.Expectation{Runs: []harness.RunExpectation{{Function: "stuck"}}, NoOtherRuns: true}.Check(trace, harness.JudgeOptions{})
+	require.Equal(t, fmt.Sprintf("the run %s of stuck is RUNNING, in step long (SLEEP)", trace.Runs[0].ID), trace.Unquiet)
+	v, err := judge.Judge(harness.Expectation{Runs: []harness.RunExpectation{{Function: "stuck"}}, NoOtherRuns: true}, trace, judge.Options{})
 	require.NoError(t, err)
 	require.Equal(t, harness.CannotBeJudged, v.Outcome)
 	require.Equal(t, "nothing contradicts it, but more may still happen: "+trace.Unquiet, v.Why)

@@ -1,0 +1,143 @@
+package follow
+
+import (
+	"slices"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// A flow is what the taps saw of calls, events and emails, in the order in which they began.
+type flow struct {
+	calls      []*call
+	dispatches []*dispatch
+	mails      []sentMail             // those that were accepted
+	openCalls  map[uint64]*call       // calls in progress, by the id of their exchange
+	openSends  map[uint64][]*dispatch // events in progress, by the id of their exchange
+	// missed is the time up to which the flow may be incomplete; zero where nothing is missing.
+	missed time.Time
+}
+
+// A call is one call of a run.
+type call struct {
+	run          string
+	began, ended time.Time // ended is zero while it is in progress
+}
+
+// A dispatch is one event on its way to the server.
+type dispatch struct {
+	tap.Event
+	began time.Time
+	over  bool
+}
+
+// A sentMail is one email on its way to the mail server.
+type sentMail struct {
+	to    []string
+	run   string // the run that it names; may be empty
+	began time.Time
+}
+
+// maxFlow bounds each list of a flow. When a list is full, its oldest quarter is dropped.
+const maxFlow = 50_000
+
+func newFlow() flow {
+	return flow{openCalls: map[uint64]*call{}, openSends: map[uint64][]*dispatch{}}
+}
+
+// add enters a record. The first record of an exchange may have been dropped in favour of its last.
+func (f *flow) add(c tap.Crossing) {
+	switch {
+	case c.Call != nil:
+		f.addCall(c)
+	case c.Dispatch != nil:
+		f.addDispatches(c)
+	case c.Mail != nil && c.Over() && c.Mail.Accepted:
+		f.mails = append(f.mails, sentMail{c.Mail.To, c.Mail.RunID, c.Began})
+		if len(f.mails) > maxFlow {
+			f.missed = f.mails[maxFlow/4-1].began
+			f.mails = slices.Delete(f.mails, 0, maxFlow/4)
+		}
+	}
+}
+
+func (f *flow) addCall(c tap.Crossing) {
+	open, ok := f.openCalls[c.ID]
+	if !ok {
+		open = &call{run: c.Call.Run, began: c.Began}
+		f.openCalls[c.ID], f.calls = open, append(f.calls, open)
+		if len(f.calls) > maxFlow {
+			f.missed = f.calls[maxFlow/4-1].began
+			f.calls = slices.Delete(f.calls, 0, maxFlow/4)
+		}
+	}
+	if c.Over() {
+		open.ended = c.Ended
+		delete(f.openCalls, c.ID)
+	}
+}
+
+func (f *flow) addDispatches(c tap.Crossing) {
+	events, ok := f.openSends[c.ID]
+	if !ok {
+		for range c.Dispatch.Events {
+			events = append(events, &dispatch{began: c.Began})
+		}
+		f.openSends[c.ID], f.dispatches = events, append(f.dispatches, events...)
+		if len(f.dispatches) > maxFlow {
+			f.missed = f.dispatches[maxFlow/4-1].began
+			f.dispatches = slices.Delete(f.dispatches, 0, maxFlow/4)
+		}
+	}
+	for i, e := range events {
+		e.Event, e.over = c.Dispatch.Events[i], c.Over()
+	}
+	if c.Over() {
+		delete(f.openSends, c.ID)
+	}
+}
+
+// during returns the events whose sending began while one of these runs was being called. alone says of each whether no
+// other run was being called then.
+func (f *flow) during(runs map[string]bool) (found []dispatch, alone []bool) {
+	mine := f.callsOf(runs)
+	for _, d := range f.dispatches {
+		covers := func(c *call) bool { return c.covers(d.began) }
+		if !slices.ContainsFunc(mine, covers) {
+			continue
+		}
+		found = append(found, *d)
+		alone = append(alone, !slices.ContainsFunc(f.calls, func(c *call) bool { return !runs[c.run] && covers(c) }))
+	}
+	return found, alone
+}
+
+func (f *flow) callsOf(runs map[string]bool) []*call {
+	var calls []*call
+	for _, c := range f.calls {
+		if runs[c.run] {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+// covers reports whether a call was in progress at a time.
+func (c *call) covers(at time.Time) bool {
+	return !at.Before(c.began) && (c.ended.IsZero() || !at.After(c.ended))
+}
+
+// mailDuring returns the emails whose delivery began while one of these runs was being called, without those that name
+// one of these runs and those to known recipients.
+func (f *flow) mailDuring(runs map[string]bool, known []string) []sentMail {
+	mine := f.callsOf(runs)
+	var found []sentMail
+	for _, m := range f.mails {
+		toKnown := slices.ContainsFunc(m.to, func(to string) bool { return address.In(to, known) })
+		if !runs[m.run] && !toKnown && slices.ContainsFunc(mine, func(c *call) bool { return c.covers(m.began) }) {
+			found = append(found, m)
+		}
+	}
+	return found
+}

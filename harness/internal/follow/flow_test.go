@@ -1,0 +1,72 @@
+package follow
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	call := func(id uint64, run string, began, ended int) tap.Crossing {
+		c := tap.Crossing{ID: id, Began: at(began), Call: &tap.Call{Run: run}}
+		if ended != 0 {
+			c.Ended = at(ended)
+		}
+		return c
+	}
+	send := func(id uint64, began, ended int, name string) tap.Crossing {
+		c := tap.Crossing{ID: id, Began: at(began), Dispatch: &tap.Dispatch{Events: []tap.Event{{Name: name}}}}
+		if ended != 0 {
+			c.Ended = at(ended)
+			c.Dispatch.Events[0].ServerID = "id of " + name
+		}
+		return c
+	}
+	f := newFlow()
+	for _, c := range []tap.Crossing{
+		call(1, "mine", 10, 0), send(2, 5, 12, "before"), send(3, 15, 0, "during"), send(3, 15, 16, "during"), call(1, "mine", 10, 20),
+		send(4, 25, 26, "between"), call(5, "other", 30, 50), call(6, "mine", 40, 60), send(7, 45, 46, "with another"),
+		send(8, 55, 0, "under way"), call(9, "mine", 70, 0), send(10, 75, 76, "in a call under way"),
+	} {
+		f.add(c)
+	}
+	found, alone := f.during(map[string]bool{"mine": true})
+	var names []string
+	for _, s := range found {
+		names = append(names, s.Name)
+	}
+	require.Equal(t, []string{"during", "with another", "under way", "in a call under way"}, names)
+	require.Equal(t, []bool{true, false, true, true}, alone)
+	require.True(t, found[0].over)
+	require.Equal(t, "id of during", found[0].ServerID)
+	require.False(t, found[2].over)
+
+	mail := func(began int, run string, to ...string) tap.Crossing {
+		return tap.Crossing{Began: at(began), Ended: at(began + 1), Mail: &harness.MailTransaction{To: to, RunID: run, Accepted: true}}
+	}
+	for _, c := range []tap.Crossing{
+		mail(5, "", "before@shop.test"), mail(15, "", "during@shop.test"), mail(15, "other", "signed@shop.test"), mail(15, "mine", "mine@shop.test"), mail(16, "", "Known@shop.test"),
+		mail(35, "", "other@shop.test"), mail(80, "", "under-way@shop.test"),
+	} {
+		f.add(c)
+	}
+	var to []string
+	for _, m := range f.mailDuring(map[string]bool{"mine": true}, []string{"known@shop.test"}) {
+		to = append(to, m.run+" "+m.to[0])
+	}
+	require.Equal(t, []string{" during@shop.test", "other signed@shop.test", " under-way@shop.test"}, to)
+	require.Empty(t, f.mailDuring(nil, nil))
+
+	require.Zero(t, f.missed)
+	for i := range maxFlow {
+		f.add(send(uint64(100+i), 100+i, 101+i, "more"))
+	}
+	require.Less(t, len(f.dispatches), maxFlow)
+	require.Equal(t, f.dispatches[0].began.Add(-time.Millisecond), f.missed)
+}

@@ -1,0 +1,305 @@
+// Package follow builds the trace of one event from what the taps record and what the APIs of the servers tell.
+package follow
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// An Inbox gives access to the captured emails.
+type Inbox interface {
+	// Find returns the emails that match a filter, as far as they are known.
+	Find(ctx context.Context, f inbox.Filter) ([]*harness.Message, error)
+	// Watch yields matching emails as they arrive, until ctx ends.
+	Watch(ctx context.Context, f inbox.Filter) iter.Seq2[*harness.Message, error]
+	// ReadToEnd returns when everything that has arrived by now is known.
+	ReadToEnd(ctx context.Context) error
+}
+
+// Sources are where a trace comes from. API, Inbox and Ledger are required.
+type Sources struct {
+	API    *inngestapi.Client
+	Inbox  Inbox
+	Ledger *Ledger
+	// Taps are the recording proxies that Ledger reads; nil on a stack without them.
+	Taps *tap.Set
+
+	// Shared says that tests run concurrently against the same app. Events sent outside steps then cannot be attributed
+	// to a run.
+	Shared bool
+	// RunHeader names the header of an email that holds the id of the run that sent it.
+	RunHeader string
+
+	// AppLog returns what the app printed since a time; nil where that is not known.
+	AppLog func(since time.Time) []string
+	// SyncError returns why the app's last sync failed; nil where that is not known.
+	SyncError func() error
+
+	// Now is the clock of the server and of the inbox. Nil: time.Now.
+	Now func() time.Time
+	// Idle reports whether the server has nothing left to do, so that what has not started will not start. Nil: not
+	// known.
+	Idle func() bool
+	// VisibleWithin is how long the server may take to show what it has accepted.
+	VisibleWithin time.Duration
+}
+
+func (s *Sources) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+func (s *Sources) idle() bool { return s.Idle != nil && s.Idle() }
+
+// A Follower builds the trace of one event, again and again as more becomes known. It asks the servers only for what may
+// have changed: when a tap or the inbox reports news, and, less often, when the poll interval has elapsed. It is used by
+// one goroutine.
+type Follower struct {
+	src        Sources
+	eventID    string
+	recipients []string // addresses that the expectation names
+	since      time.Time
+
+	waiter   *waiter
+	watching context.Context
+	cancel   context.CancelFunc
+	watchers sync.WaitGroup
+	watched  map[string]bool
+
+	event      *harness.TraceEvent
+	registered []inngestapi.Function // all functions that the server knows
+	events     []*tracedEvent        // events whose runs belong to the trace, the event itself first
+	runs       []*tracedRun
+
+	interval time.Duration
+	due      bool // the poll interval has elapsed since the last look
+	settled  bool
+	took     time.Duration // by the last look
+
+	done  map[string]bool // unattributed events from which nothing more can come
+	exist map[string]bool // runs that emails name, and whether the server knows them
+}
+
+// A tracedEvent is an event and the functions that it starts.
+type tracedEvent struct {
+	id         string
+	key        string // the idempotency key, or the id where there is none; calls of the app carry it
+	subscribed []harness.TraceFunction
+	inferred   bool // only the time at which it was sent connects it to the trace
+}
+
+// A tracedRun is a run and what is known of it for good.
+type tracedRun struct {
+	harness.TraceRun
+	over bool // its end and its steps have been read
+	// awaited names an event that the run caused and that the server does not show yet.
+	awaited string
+}
+
+// A look is what one reading of the sources found.
+type look struct {
+	due bool // the poll interval has elapsed: ask also for what no news points to
+
+	mail             []harness.TraceMail
+	otherMail        []*harness.Message
+	unattributedMail int
+
+	outside outside
+}
+
+// The poll interval doubles from the first to the last. Without taps nothing announces a change, so it is shorter.
+const (
+	firstInterval, lastInterval               = 40 * time.Millisecond, 500 * time.Millisecond
+	firstIntervalTapless, lastIntervalTapless = 10 * time.Millisecond, 150 * time.Millisecond
+
+	// endingInterval is the poll interval while a run has given its last answer and the server has yet to save it,
+	// for at most endingTime.
+	endingInterval = 3 * time.Millisecond
+	endingTime     = time.Second
+
+	// settleTime is how long after the end of a run the server may still be saving what belongs to it. On a busy machine
+	// it is settleLooks times the duration of the last look, up to longestSettle.
+	settleTime, longestSettle = 150 * time.Millisecond, 2 * time.Second
+	settleLooks               = 20
+)
+
+// Intervals returns the first and the last poll interval.
+func Intervals(taps *tap.Set) (first, last time.Duration) {
+	if taps == nil {
+		return firstIntervalTapless, lastIntervalTapless
+	}
+	return firstInterval, lastInterval
+}
+
+// New returns a Follower of the event with a ULID. Emails to the recipients that name no run are attributed to the event.
+// The caller closes it.
+func New(src Sources, eventID string, recipients []string) *Follower {
+	ctx, cancel := context.WithCancel(context.Background())
+	first, _ := Intervals(src.Taps)
+	f := &Follower{
+		src: src, eventID: eventID, recipients: recipients, events: []*tracedEvent{{id: eventID}},
+		waiter: newWaiter(), watching: ctx, cancel: cancel, watched: map[string]bool{},
+		done: map[string]bool{}, exist: map[string]bool{}, interval: first, due: true,
+	}
+	if id, err := ulid.ParseStrict(eventID); err == nil {
+		f.since = id.Timestamp() // when the server received it
+	}
+	for _, to := range recipients {
+		f.watchInbox(inbox.Filter{To: to})
+		src.Ledger.subscribe(keyRecipient(to), f.waiter)
+	}
+	return f
+}
+
+// Close frees the Follower.
+func (f *Follower) Close() {
+	f.cancel()
+	f.src.Ledger.unsubscribe(f.waiter)
+	f.watchers.Wait()
+}
+
+// watchInbox notifies the Follower of matching emails.
+func (f *Follower) watchInbox(filter inbox.Filter) {
+	if f.watched[filter.String()] {
+		return
+	}
+	f.watched[filter.String()] = true
+	f.watchers.Go(func() {
+		for _, err := range f.src.Inbox.Watch(f.watching, filter) {
+			if err != nil {
+				return
+			}
+			f.waiter.notify()
+		}
+	})
+}
+
+// Wait returns nil when something may have changed, or the error of ctx when that ends.
+func (f *Follower) Wait(ctx context.Context) error {
+	interval, ending := f.interval, f.ending()
+	if ending {
+		interval = endingInterval
+	}
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.waiter.news:
+	case <-timer.C:
+		if !ending {
+			_, last := Intervals(f.src.Taps)
+			f.due, f.interval = true, min(2*f.interval, last)
+		}
+	}
+	return nil
+}
+
+// ending reports whether a tap has seen the last answer of a run that the server does not show as ended yet.
+func (f *Follower) ending() bool {
+	for _, e := range f.events {
+		for _, id := range f.src.Ledger.get(keyEvent(e.key)).runs {
+			r := f.run(id)
+			ended := f.src.Ledger.get(keyRun(id)).ended
+			if (r == nil || !r.over) && !ended.IsZero() && time.Since(ended) < endingTime {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Settle waits, once, until the server must have saved everything that belongs to the runs that it shows as ended, and
+// makes the next Look read them again, also when ctx has ended. It returns false when there is nothing to read again.
+func (f *Follower) Settle(ctx context.Context) bool {
+	if f.settled {
+		return false
+	}
+	f.settled = true
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(max(settleTime, settleLooks*f.took), longestSettle)):
+	}
+	for _, r := range f.runs {
+		r.over = false
+	}
+	f.due = true
+	return true
+}
+
+// Refresh makes the next Look ask for everything.
+func (f *Follower) Refresh() { f.due = true }
+
+// Since is when the server received the event.
+func (f *Follower) Since() time.Time { return f.since }
+
+// Look reads the sources and returns the trace as it is now known.
+func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
+	l, began := &look{due: f.due}, time.Now()
+	defer func() {
+		f.due = false
+		f.took = time.Since(began)
+	}()
+	if err := f.readEvent(ctx, l); err != nil {
+		return nil, err
+	}
+	if f.event == nil {
+		return f.trace(l, "the server has not received the event"), nil
+	}
+	if err := f.readRuns(ctx, l); err != nil {
+		return nil, err
+	}
+	unquiet := f.unquiet()
+	if unquiet == "" {
+		var err error
+		if unquiet, err = f.readOutside(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	if unquiet == "" {
+		// Only now that every run has ended, reading the inbox to its end proves that no more emails will arrive.
+		if err := f.src.Inbox.ReadToEnd(ctx); err != nil {
+			return nil, err
+		}
+	}
+	unshown, err := f.readMail(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	unquiet = cmp.Or(unquiet, unshown)
+	trace := f.trace(l, unquiet)
+	if unquiet == "" && acceptedOutsideInbox(trace) {
+		trace.Quiet, trace.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
+	}
+	return trace, nil
+}
+
+// run returns the run with an id, or nil.
+func (f *Follower) run(id string) *tracedRun {
+	for _, r := range f.runs {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+func (f *Follower) runIDs() map[string]bool {
+	ids := map[string]bool{}
+	for _, r := range f.runs {
+		ids[r.ID] = true
+	}
+	return ids
+}

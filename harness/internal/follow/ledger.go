@@ -1,0 +1,335 @@
+package follow
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// A Ledger indexes what the taps record by run, event and recipient, so that a Follower finds what it needs without
+// reading the whole log, and notifies those who wait for an entry. One ledger serves a stack. Its methods are safe for
+// concurrent use.
+type Ledger struct {
+	taps   *tap.Set // nil on a stack without taps
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	order   []string             // keys in the order of their first use, for dropping the oldest
+	entries map[string]*entry    // by key
+	waiters map[string][]*waiter // by key
+	flow    flow
+	read    uint64        // the sequence number of the last record
+	more    chan struct{} // closed by the next record
+}
+
+// An entry is what is known under one key.
+type entry struct {
+	deliveries []harness.Delivery
+	runs       []string  // runs that an event with this key started, or that reported it
+	accepted   []string  // ULIDs that the server gave to events with this key, in order
+	ended      time.Time // when the run's last answer passed; zero before
+	called     bool      // the server has called the run
+	awaited    bool      // the caller of the harness has asked for it
+	isEvent    bool      // the server has accepted an event with this ULID
+}
+
+// A waiter receives a signal when an entry changes. Sending never blocks.
+type waiter struct{ news chan struct{} }
+
+func newWaiter() *waiter { return &waiter{news: make(chan struct{}, 1)} }
+
+func (w *waiter) notify() {
+	select {
+	case w.news <- struct{}{}:
+	default: // there is a signal already
+	}
+}
+
+// maxEntries bounds the ledger. What it drops can still be read from the servers.
+const maxEntries = 50_000
+
+func keyRun(id string) string       { return "run " + id }
+func keyEvent(key string) string    { return "event " + key } // by idempotency key
+func keyRecipient(to string) string { return "to " + address.Key(to) }
+func keyRoot(id string) string      { return "root " + id }     // an event by its ULID
+func keyReported(id string) string  { return "reported " + id } // an event by its ULID
+
+// NewLedger reads the log of the taps until Close. Without taps it has only what [Ledger.Sent] adds.
+func NewLedger(taps *tap.Set) *Ledger {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &Ledger{
+		taps: taps, cancel: cancel, done: make(chan struct{}), entries: map[string]*entry{}, waiters: map[string][]*waiter{},
+		flow: newFlow(), more: make(chan struct{}),
+	}
+	go func() {
+		defer close(l.done)
+		if taps == nil {
+			return
+		}
+		for c, err := range taps.Watch(ctx, 0) {
+			if err != nil { // records were dropped; the servers' own accounts make up for most of them
+				l.miss()
+				continue
+			}
+			l.add(c)
+		}
+	}()
+	return l
+}
+
+// Close frees the ledger.
+func (l *Ledger) Close() {
+	l.cancel()
+	<-l.done
+}
+
+// add enters a record.
+func (l *Ledger) add(c tap.Crossing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer func() {
+		l.read = c.Seq
+		close(l.more)
+		l.more = make(chan struct{})
+	}()
+	l.flow.add(c)
+	switch {
+	case c.Checkpoint != nil:
+		l.addReported(c.Checkpoint.Run, c.Checkpoint.Steps)
+	case c.Call != nil:
+		l.addCall(c)
+	case c.Dispatch != nil && c.Over():
+		for _, e := range c.Dispatch.Events {
+			l.addAccepted(e.ID, e.ServerID)
+		}
+	case c.Mail != nil && c.Over():
+		d := harness.Delivery{MailTransaction: *c.Mail, Began: c.Began, Faults: c.Faults, Err: c.Err}
+		if d.RunID != "" {
+			l.addDelivery(keyRun(d.RunID), d)
+			return
+		}
+		for _, to := range slices.Concat(d.To, d.Refused) {
+			l.addDelivery(keyRecipient(to), d)
+		}
+	}
+}
+
+// addCall enters a record of a call of the app.
+func (l *Ledger) addCall(c tap.Crossing) {
+	run := l.entry(keyRun(c.Call.Run))
+	run.called = true
+	for _, e := range c.Call.Events {
+		if e.ID == "" {
+			continue
+		}
+		if event := l.entry(keyEvent(e.ID)); !slices.Contains(event.runs, c.Call.Run) {
+			event.runs = append(event.runs, c.Call.Run)
+			l.notify(keyEvent(e.ID))
+		}
+	}
+	if !c.Over() {
+		return
+	}
+	l.addReported(c.Call.Run, c.Call.Ops)
+	answered := c.HTTP.Status != 0 // an answer that was lost on its way ends nothing
+	if answered && endsRun(c.Call) {
+		run.ended = c.Ended
+	}
+	l.notify(keyRun(c.Call.Run))
+}
+
+// endsRun reports whether the answer of a call ends its run, as far as the wire tells.
+func endsRun(c *tap.Call) bool {
+	switch {
+	case c.Status == 200:
+		return true
+	case c.Status == 206:
+		return slices.ContainsFunc(c.Ops, func(o tap.Op) bool { return o.Op == "RunComplete" })
+	default:
+		return c.NoRetry || (c.MaxAttempts > 0 && c.Attempt >= c.MaxAttempts)
+	}
+}
+
+// eventIDPattern matches the id of an event in the output of a step.
+var eventIDPattern = regexp.MustCompile(`\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b`)
+
+// addReported enters the events that steps of a run report to have sent.
+func (l *Ledger) addReported(run string, ops []tap.Op) {
+	for _, o := range ops {
+		for _, id := range eventIDPattern.FindAllString(string(o.Data), -1) {
+			e := l.entry(keyReported(id))
+			e.runs = append(e.runs, run)
+		}
+	}
+}
+
+// miss notes that records were dropped.
+func (l *Ledger) miss() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flow.missed = time.Now()
+}
+
+// Sent enters an event that the harness sent by itself, past the taps. key may be empty.
+func (l *Ledger) Sent(key, eventID string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.addAccepted(key, eventID)
+}
+
+func (l *Ledger) addAccepted(key, eventID string) {
+	if eventID == "" {
+		return
+	}
+	l.entry(keyRoot(eventID)).isEvent = true
+	if key == "" {
+		return
+	}
+	e := l.entry(keyEvent(key))
+	e.accepted = append(e.accepted, eventID)
+	l.notify(keyEvent(key))
+}
+
+func (l *Ledger) addDelivery(key string, d harness.Delivery) {
+	e := l.entry(key)
+	e.deliveries = append(e.deliveries, d)
+	l.notify(key)
+}
+
+// AwaitRoot notes that the caller asks for the event with a ULID: it is then not attributed to any run.
+func (l *Ledger) AwaitRoot(eventID string) { l.setAwaited(keyRoot(eventID)) }
+
+func (l *Ledger) setAwaited(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entry(key).awaited = true
+}
+
+// AwaitKey waits until the server has accepted an event with an idempotency key and returns the ULID of the first one. It
+// calls find, where it is not nil, whenever interval has elapsed; find returns the ULID if the server shows the event.
+func (l *Ledger) AwaitKey(ctx context.Context, key string, find func(context.Context) (string, error)) (string, error) {
+	l.setAwaited(keyEvent(key))
+	w := newWaiter()
+	l.subscribe(keyEvent(key), w)
+	defer l.unsubscribe(w)
+	interval, last := Intervals(nil)
+	for {
+		if accepted := l.get(keyEvent(key)).accepted; len(accepted) > 0 {
+			return accepted[0], nil
+		}
+		var due <-chan time.Time
+		if find != nil {
+			if id, err := find(ctx); err != nil || id != "" {
+				return id, err
+			}
+			due, interval = time.After(interval), min(2*interval, last)
+		}
+		select {
+		case <-w.news:
+		case <-due:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// outsideDuring is flow.during, and the time up to which it may be incomplete.
+func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []bool, missed time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found, alone = l.flow.during(runs)
+	return found, alone, l.flow.missed
+}
+
+// mailDuring is flow.mailDuring.
+func (l *Ledger) mailDuring(runs map[string]bool, known []string) []sentMail {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flow.mailDuring(runs, known)
+}
+
+// catchUp waits until the ledger has everything that the taps have recorded by now.
+func (l *Ledger) catchUp(ctx context.Context) error {
+	if l.taps == nil {
+		return nil
+	}
+	until := l.taps.Last()
+	for {
+		l.mu.Lock()
+		read, more := l.read, l.more
+		l.mu.Unlock()
+		if read >= until {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-l.done: // closed: there will be no more
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// entry returns the entry of a key and adds it if need be. The caller holds l.mu.
+func (l *Ledger) entry(key string) *entry {
+	e, ok := l.entries[key]
+	if !ok {
+		if len(l.order) == maxEntries {
+			delete(l.entries, l.order[0])
+			l.order = l.order[1:]
+		}
+		e = &entry{}
+		l.entries[key] = e
+		l.order = append(l.order, key)
+	}
+	return e
+}
+
+// get returns a copy of the entry of a key.
+func (l *Ledger) get(key string) entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.entries[key]
+	if !ok {
+		return entry{}
+	}
+	c := *e
+	c.deliveries, c.runs, c.accepted = slices.Clone(e.deliveries), slices.Clone(e.runs), slices.Clone(e.accepted)
+	return c
+}
+
+// subscribe notifies w of changes under a key, until unsubscribe.
+func (l *Ledger) subscribe(key string, w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Contains(l.waiters[key], w) {
+		l.waiters[key] = append(l.waiters[key], w)
+	}
+}
+
+// unsubscribe ends all subscriptions of w.
+func (l *Ledger) unsubscribe(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, all := range l.waiters {
+		if all = slices.DeleteFunc(all, func(o *waiter) bool { return o == w }); len(all) == 0 {
+			delete(l.waiters, key)
+		} else {
+			l.waiters[key] = all
+		}
+	}
+}
+
+func (l *Ledger) notify(key string) {
+	for _, w := range l.waiters[key] {
+		w.notify()
+	}
+}

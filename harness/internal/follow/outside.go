@@ -1,0 +1,156 @@
+package follow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+)
+
+// An event that a function sends outside its steps, by a plain call of its client, carries no run id. Only the time
+// connects it to a run: the run was being called when it was sent. This file draws the conclusions:
+//
+//   - On a stack that tests share, none. The evidence says so.
+//   - On a stack of one's own where nothing else can have made the app send it, it belongs to the run, and its runs
+//     belong to the trace as inferred ones.
+//   - On a stack of one's own where something else may have, it is unattributed, and a denial cannot be judged.
+//
+// An event that the caller asks for, by its idempotency key or its ULID, needs no other explanation.
+
+// outside is what a look found about events that were sent outside steps.
+type outside struct {
+	unattributed []harness.UnattributedEvent
+	unknown      int  // how many there are on a shared stack
+	missed       bool // some may have been missed
+}
+
+// readOutside looks for events that the app sent while it was being called for runs of the trace. It is called when
+// everything else is quiet, and returns why it is not any more.
+func (f *Follower) readOutside(ctx context.Context, l *look) (unquiet string, err error) {
+	if f.src.Taps == nil {
+		return "", nil
+	}
+	for {
+		if err := f.src.Ledger.catchUp(ctx); err != nil {
+			return "", err
+		}
+		added, unquiet := f.attributeOutside(l)
+		if unquiet != "" {
+			return unquiet, nil
+		}
+		if !added {
+			return f.awaitUnattributed(ctx, l)
+		}
+		if err := f.readRuns(ctx, l); err != nil {
+			return "", err
+		}
+		if unquiet := f.unquiet(); unquiet != "" {
+			return unquiet, nil
+		}
+	}
+}
+
+// attributeOutside adds the events that belong to the trace, and collects those that may. added reports whether there are
+// some of the former.
+func (f *Follower) attributeOutside(l *look) (added bool, unquiet string) {
+	runs := f.runIDs()
+	found, alone, missed := f.src.Ledger.outsideDuring(runs)
+	l.outside = outside{missed: !missed.IsZero() && !missed.Before(f.since)}
+	if l.outside.missed && !f.src.Shared {
+		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps is incomplete"
+	}
+	for i, d := range found {
+		subscribed := f.subscribed(d.Name, "")
+		if len(subscribed) == 0 || f.explained(d, runs) {
+			continue
+		}
+		switch {
+		case !d.over:
+			return false, fmt.Sprintf("the app is sending an event %s, and began to while a run was being called", d.Name)
+		case d.ServerID == "": // the server has not accepted it
+		case f.src.Shared:
+			l.outside.unknown++
+		case alone[i] && !f.src.Taps.Asked(d.began):
+			f.add(inngestapi.ReceivedEvent{ID: d.ServerID, OwnID: cmp.Or(d.ID, d.ServerID), Name: d.Name}, subscribed)
+			f.events[len(f.events)-1].inferred = true
+			added = true
+		default:
+			l.outside.unattributed = append(l.outside.unattributed, harness.UnattributedEvent{EventID: d.ServerID, Name: d.Name, Sent: d.began})
+		}
+	}
+	return added, ""
+}
+
+// explained reports whether it is known why the app sent an event, or that the event starts nothing.
+func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
+	ledger := f.src.Ledger
+	if d.ServerID != "" {
+		byOther := slices.ContainsFunc(ledger.get(keyReported(d.ServerID)).runs, func(run string) bool { return !runs[run] })
+		if byOther || f.has(d.ServerID) || ledger.get(keyRoot(d.ServerID)).awaited {
+			return true
+		}
+	}
+	if d.ID == "" {
+		return false
+	}
+	sameKey := ledger.get(keyEvent(d.ID))
+	duplicate := len(sameKey.accepted) > 0 && d.ServerID != "" && sameKey.accepted[0] != d.ServerID
+	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.key == d.ID })
+}
+
+// unattributedPatience is how long an unattributed event may take to start a run.
+const unattributedPatience = 5 * time.Second
+
+// awaitUnattributed says which run of an unattributed event has not ended: it may yet send an email to a recipient that
+// the expectation names.
+func (f *Follower) awaitUnattributed(ctx context.Context, l *look) (unquiet string, err error) {
+	for _, e := range l.outside.unattributed {
+		if f.done[e.EventID] {
+			continue
+		}
+		runs, err := f.src.API.EventRuns(ctx, e.EventID)
+		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
+			return "", err
+		}
+		what := fmt.Sprintf("the event %s (%s), which the app sent while a run was being called", e.Name, e.EventID)
+		if len(runs) == 0 && time.Since(e.Sent) < unattributedPatience && !f.src.idle() {
+			return what + ", may start a run", nil
+		}
+		for _, r := range runs {
+			if !r.Status.Final() {
+				return fmt.Sprintf("%s, has started the run %s of %s, which is %s", what, r.ID, r.Function, r.Status), nil
+			}
+		}
+		f.done[e.EventID] = true
+	}
+	return "", nil
+}
+
+// outsideEvidence says what is known about events that were sent outside steps, and what cannot be known.
+func (f *Follower) outsideEvidence(o outside) []string {
+	var lines []string
+	for _, e := range f.events {
+		if e.inferred {
+			lines = append(lines, fmt.Sprintf("the app sent the event %s while one of these runs, and nothing else, was being called: it is attributed to that run", e.id))
+		}
+	}
+	for _, e := range o.unattributed {
+		lines = append(lines, fmt.Sprintf("the app sent the event %s (%s) while one of these runs was being called: it cannot be known whether that run sent it", e.Name, e.EventID))
+	}
+	switch {
+	case f.src.Taps == nil && len(f.runs) > 0:
+		lines = append(lines, "events that these runs may have sent outside their steps cannot be known without taps")
+	case o.unknown > 0:
+		lines = append(lines, fmt.Sprintf("the app sent %s outside its steps while these runs were being called: on a shared stack they cannot be attributed to a run",
+			text.Count(o.unknown, "event", "events")))
+	case o.missed:
+		lines = append(lines, "so many exchanges passed since the event that the record of what these runs sent outside their steps is incomplete")
+	}
+	return lines
+}

@@ -1,0 +1,196 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+)
+
+// readEvent reads the event and the functions that are subscribed to it.
+func (f *Follower) readEvent(ctx context.Context, l *look) error {
+	if f.event == nil {
+		e, err := f.src.API.Event(ctx, f.eventID)
+		if errors.Is(err, inngestapi.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f.event = &harness.TraceEvent{Name: e.Name, IdempotencyKey: e.OwnID, Data: e.Data, Received: e.Received}
+		if e.OwnID == f.eventID {
+			f.event.IdempotencyKey = "" // the sender chose none
+		}
+		f.events[0].key = e.OwnID
+		f.src.Ledger.subscribe(keyEvent(e.OwnID), f.waiter)
+	}
+	if len(f.runs) > 0 && f.registered != nil {
+		return nil // the functions that were subscribed have started
+	}
+	registered, err := f.src.API.Functions(ctx)
+	if err != nil {
+		return err
+	}
+	f.registered = registered
+	f.events[0].subscribed = f.subscribed(f.event.Name, "")
+	if l.due {
+		return f.findDuplicate(ctx)
+	}
+	return nil
+}
+
+// keyLifetime is how long the server drops events with an idempotency key that it has seen.
+const keyLifetime = 24 * time.Hour
+
+// findDuplicate finds out whether another event with the same idempotency key started the runs. Of two that are sent at
+// nearly the same time either may have, whatever their order.
+func (f *Follower) findDuplicate(ctx context.Context) error {
+	if f.event.IdempotencyKey == "" || f.event.DuplicateOf != "" {
+		return nil
+	}
+	// The ledger knows the events that were sent through the harness; ask the server for others.
+	err := f.firstWithRuns(ctx, f.src.Ledger.get(keyEvent(f.event.IdempotencyKey)).accepted)
+	if err != nil || f.event.DuplicateOf != "" || f.src.now().Sub(f.event.Received) < f.src.VisibleWithin {
+		return err
+	}
+	same, err := f.src.API.Events(ctx, inngestapi.EventFilter{
+		Since: f.event.Received.Add(-keyLifetime), Until: f.event.Received.Add(inngestapi.VisibleWithin), Names: []string{f.event.Name},
+	})
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, e := range same {
+		if e.OwnID == f.event.IdempotencyKey {
+			others = append(others, e.ID)
+		}
+	}
+	return f.firstWithRuns(ctx, others)
+}
+
+// firstWithRuns sets DuplicateOf to the first other event that started runs.
+func (f *Follower) firstWithRuns(ctx context.Context, others []string) error {
+	for _, id := range others {
+		if id == f.eventID {
+			continue
+		}
+		runs, err := f.src.API.EventRuns(ctx, id)
+		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
+			return err
+		}
+		if len(runs) > 0 {
+			f.event.DuplicateOf = id
+			return nil
+		}
+	}
+	return nil
+}
+
+// readRuns reads what is new about the runs, and about the events that they caused.
+func (f *Follower) readRuns(ctx context.Context, l *look) error {
+	for i := 0; i < len(f.events); i++ { // the loop appends events
+		e := f.events[i]
+		if err := f.findRuns(ctx, e, l.due); err != nil {
+			return err
+		}
+		for _, r := range f.runs {
+			if r.EventID != e.id {
+				continue
+			}
+			if r.over && r.awaited != "" {
+				if err := f.followRun(ctx, r); err != nil {
+					return err
+				}
+			}
+			unchanged := !l.due && f.src.Taps != nil && f.src.Ledger.get(keyRun(r.ID)).ended.IsZero()
+			if r.over || unchanged {
+				continue
+			}
+			if err := f.readRun(ctx, r, l.due); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// findRuns looks for new runs of an event.
+func (f *Follower) findRuns(ctx context.Context, e *tracedEvent, due bool) error {
+	if _, waiting := f.unstarted(e); !due && !waiting {
+		return nil
+	}
+	runs, err := f.src.API.EventRuns(ctx, e.id)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, now := range runs {
+		if f.run(now.ID) != nil {
+			continue
+		}
+		r := &tracedRun{TraceRun: harness.TraceRun{ID: now.ID, EventID: e.id, Inferred: e.inferred, Steps: []harness.TraceStep{}}}
+		r.update(now)
+		f.runs = append(f.runs, r)
+		f.src.Ledger.subscribe(keyRun(r.ID), f.waiter)
+		f.watchInbox(inbox.Filter{RunID: r.ID})
+	}
+	return nil
+}
+
+// unstarted returns a function that is subscribed to an event and has not started because of it.
+func (f *Follower) unstarted(e *tracedEvent) (harness.TraceFunction, bool) {
+	for _, fn := range e.subscribed {
+		if !slices.ContainsFunc(f.runs, func(r *tracedRun) bool { return r.EventID == e.id && r.Function == fn.ID && r.App == fn.App }) {
+			return fn, true
+		}
+	}
+	return harness.TraceFunction{}, false
+}
+
+func (r *tracedRun) update(now inngestapi.Run) {
+	r.Function, r.App, r.Status, r.Output, r.Error = now.Function, now.App, now.Status, now.Output, now.Error
+	r.Queued, r.Started, r.Ended = now.Queued, now.Started, now.Ended
+}
+
+// readRun reads a run, and its steps when it has ended or the poll interval has elapsed.
+func (f *Follower) readRun(ctx context.Context, r *tracedRun, due bool) error {
+	now, err := f.src.API.Run(ctx, r.ID)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.update(now)
+	if !r.Status.Final() && !due {
+		return nil
+	}
+	trace, err := f.src.API.Trace(ctx, r.ID)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Steps = steps(trace)
+	r.over = r.Status.Final()
+	return f.followRun(ctx, r)
+}
+
+func steps(trace inngestapi.RunTrace) []harness.TraceStep {
+	all := make([]harness.TraceStep, 0, len(trace.Steps))
+	for _, s := range trace.Steps {
+		step := harness.TraceStep{ID: s.ID, Op: s.Op, Status: s.Status, Input: s.Input, Output: s.Output, Error: s.Error, Started: s.Started, Ended: s.Ended}
+		for _, a := range s.Attempts {
+			step.Attempts = append(step.Attempts, harness.TraceAttempt(a))
+		}
+		all = append(all, step)
+	}
+	return all
+}

@@ -1,0 +1,107 @@
+package follow
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+)
+
+// unquiet says what may still happen; "" when nothing can but the arrival of emails.
+func (f *Follower) unquiet() string {
+	if f.event.DuplicateOf != "" && len(f.runs) == 0 {
+		return ""
+	}
+	if len(f.events[0].subscribed) == 0 && len(f.runs) == 0 {
+		// A misspelt name and an app that is not synced look the same as an event without subscribers.
+		return fmt.Sprintf("the server knows no function that is subscribed to %s, so nothing has picked it up", f.event.Name)
+	}
+	for _, e := range f.events {
+		switch fn, waiting := f.unstarted(e); {
+		case !waiting || f.src.idle():
+		case fn.Conditional:
+			return fmt.Sprintf("%s is subscribed on a condition or in batches, and the server does not tell whether it will start", fn.ID)
+		default:
+			return fmt.Sprintf("%s is subscribed and has not started", fn.ID)
+		}
+	}
+	for _, r := range f.runs {
+		if !r.over {
+			return fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.currentStep())
+		}
+		if r.awaited != "" && !f.src.idle() {
+			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
+		}
+	}
+	return ""
+}
+
+// currentStep describes the step at which a run is.
+func (r *tracedRun) currentStep() string {
+	for _, s := range slices.Backward(r.Steps) {
+		if !s.Status.Final() {
+			return fmt.Sprintf(", in step %s (%s)", s.ID, s.Op)
+		}
+	}
+	return ""
+}
+
+// maxOtherMail bounds the emails of other runs that a trace names.
+const maxOtherMail = 5
+
+// trace returns what is known.
+func (f *Follower) trace(l *look, unquiet string) *harness.Trace {
+	trace := &harness.Trace{
+		EventID: f.eventID, Event: f.event, Functions: f.events[0].subscribed, Mail: l.mail, Taken: f.src.now(),
+		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail, UnattributedEvents: l.outside.unattributed,
+	}
+	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
+		trace.OtherMail = append(trace.OtherMail, harness.MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
+	}
+	for _, r := range f.runs {
+		trace.Runs = append(trace.Runs, r.TraceRun)
+		trace.Deliveries = append(trace.Deliveries, f.src.Ledger.get(keyRun(r.ID)).deliveries...)
+	}
+	for _, to := range f.recipients {
+		for _, d := range f.src.Ledger.get(keyRecipient(to)).deliveries {
+			if !d.Began.Before(f.since) {
+				trace.Deliveries = append(trace.Deliveries, d)
+			}
+		}
+	}
+	slices.SortStableFunc(trace.Deliveries, func(a, b harness.Delivery) int { return a.Began.Compare(b.Began) })
+	slices.SortStableFunc(trace.Runs, func(a, b harness.TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
+	trace.Evidence = f.evidence(l, trace)
+	if f.src.AppLog != nil {
+		trace.Log = f.src.AppLog(f.since)
+	}
+	if f.src.SyncError != nil {
+		if err := f.src.SyncError(); err != nil {
+			trace.SyncError = err.Error()
+		}
+	}
+	return trace
+}
+
+// evidence says how it is known that nothing more can happen, or what may happen.
+func (f *Follower) evidence(l *look, trace *harness.Trace) []string {
+	if trace.Unquiet != "" {
+		return []string{trace.Unquiet}
+	}
+	var lines []string
+	switch {
+	case trace.Event.DuplicateOf != "" && len(trace.Runs) == 0:
+		lines = append(lines, "the server starts no run for an event whose id it has seen before")
+	case f.src.idle():
+		lines = append(lines, fmt.Sprintf("the server has nothing left to do: %s ended, those of events they sent included",
+			text.Count(len(trace.Runs), "run has", "runs have")))
+	default:
+		lines = append(lines, fmt.Sprintf("the event was picked up by %s, and %s ended, those of events they sent included",
+			text.Count(len(f.events[0].subscribed), "subscribed function", "subscribed functions"),
+			text.Count(len(trace.Runs), "run has", "runs have")))
+	}
+	lines = append(lines, "the inbox was read to its end after that")
+	return append(lines, f.outsideEvidence(l.outside)...)
+}

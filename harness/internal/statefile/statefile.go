@@ -1,0 +1,164 @@
+// Package statefile reads and writes the file by which commands find the stack of a `harness up`.
+package statefile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// Dir is the directory, in the working directory of `harness up`, that holds the state file, logs and evidence.
+const Dir = ".harness"
+
+const fileName = "stack.json"
+
+// ErrNoStack says that no stack is up here: there is no state file, or the process that wrote it has ended.
+var ErrNoStack = errors.New("no stack is up here: start one with `harness up` (in this repository: `make dev`)")
+
+// State is what `harness up` writes about its stack while it is up, for other commands and for the attach backend.
+type State struct {
+	// PID is the process that keeps the stack up, Started when the operating system started it. Together they distinguish
+	// a running stack from a file that a killed one left behind.
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Backend string    `json:"backend"`
+
+	App     App     `json:"app"`
+	Inngest URL     `json:"inngest"`
+	MailHog MailHog `json:"mailhog"`
+	Mongo   Mongo   `json:"mongo"`
+	// Dashboard is the page that shows what happens on the stack; empty where there is none.
+	Dashboard URL `json:"dashboard,omitzero"`
+}
+
+// App is the app's entry in a [State]. URL is empty where the stack runs no app.
+type App struct {
+	URL  string `json:"url,omitempty"`
+	Path string `json:"path,omitempty"`
+}
+
+// URL is a server's entry in a [State].
+type URL struct {
+	URL string `json:"url"`
+}
+
+// MailHog is MailHog's entry in a [State].
+type MailHog struct {
+	URL  string `json:"url"`
+	SMTP string `json:"smtp"`
+}
+
+// Mongo is the database's entry in a [State]. URI includes the name of the app's database.
+type Mongo struct {
+	URI string `json:"uri"`
+}
+
+// Write writes s to .harness/stack.json under dir, atomically, with the identity of this process. The caller removes it
+// with [Remove] when its stack is down.
+func Write(dir string, s State) error {
+	started, err := proc.StartTime(os.Getpid())
+	if err != nil {
+		return fmt.Errorf("find out when this process started: %w", err)
+	}
+	s.PID, s.Started = os.Getpid(), started
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the stack's state: %w", err)
+	}
+	file := path(dir)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return fmt.Errorf("make the directory of the stack's state file: %w", err)
+	}
+	tmp := fmt.Sprintf("%s.%d", file, os.Getpid())
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the stack's state file: %w", err)
+	}
+	if err := os.Rename(tmp, file); err != nil {
+		return errors.Join(fmt.Errorf("put the stack's state file in place: %w", err), os.Remove(tmp))
+	}
+	return nil
+}
+
+// Remove removes the state file under dir if this process wrote it. A missing file is not an error.
+func Remove(dir string) error {
+	s, err := read(path(dir))
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && s.PID != os.Getpid()) {
+		return nil
+	}
+	return os.Remove(path(dir))
+}
+
+// Find looks for a state file in dir and the directories above it, and returns the state and the directory of the file.
+// The error is [ErrNoStack] where there is none, or where its process has ended.
+func Find(dir string) (State, string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return State{}, "", err
+	}
+	for {
+		s, err := read(path(dir))
+		switch {
+		case err == nil:
+			return s, dir, s.alive(path(dir))
+		case !errors.Is(err, fs.ErrNotExist):
+			return State{}, "", err
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return State{}, "", ErrNoStack
+		}
+		dir = up
+	}
+}
+
+func read(file string) (State, error) {
+	var s State
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("%s cannot be read (%w): remove it and start the stack again", file, err)
+	}
+	return s, nil
+}
+
+// alive returns nil when the process that wrote s is still running: the same process, not a later one with its number.
+func (s State) alive(file string) error {
+	started, err := proc.StartTime(s.PID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s is stale, its process %d is gone: %w", file, s.PID, ErrNoStack)
+	case started.Sub(s.Started).Abs() > 2*time.Second:
+		return fmt.Errorf("%s is stale, process %d is another program now: %w", file, s.PID, ErrNoStack)
+	}
+	return nil
+}
+
+func path(dir string) string { return filepath.Join(dir, Dir, fileName) }
+
+// Endpoints are the addresses of the stack's servers. That of the database includes the name of the app's database.
+func (s State) Endpoints() harness.Endpoints {
+	return harness.Endpoints{Inngest: s.Inngest.URL, MailHog: s.MailHog.URL, SMTP: s.MailHog.SMTP, Mongo: s.Mongo.URI}
+}
+
+// Env is the configuration of an app on this stack. It has the addresses of the servers themselves, because the proxies
+// belong to the stack's app.
+func (s State) Env() harness.Env {
+	return harness.Env{
+		Addr:       strings.TrimPrefix(s.App.URL, "http://"),
+		AppURL:     s.App.URL,
+		InngestURL: s.Inngest.URL,
+		EventKey:   harness.DevEventKey,
+		MongoURI:   s.Mongo.URI,
+		SMTPAddr:   s.MailHog.SMTP,
+	}
+}

@@ -1,0 +1,77 @@
+package judge
+
+// A matching assigns items to entries: no item to two entries, and, whatever the order of the entries, to as many entries
+// as possible (Kuhn's augmenting paths).
+type matching[T comparable] struct {
+	items []T
+	fits  func(entry int, item T) bool
+	owner map[T]int // the entry that has the item, or taken
+}
+
+// taken is the owner of items that cannot be assigned to another entry.
+const taken = -1
+
+// newMatching returns a matching without assignments. It calls fits at most once for each pair, and only where the result
+// matters: comparing an email with a golden file may rewrite that file.
+func newMatching[T comparable](items []T, fits func(entry int, item T) bool) *matching[T] {
+	type pair struct {
+		entry int
+		item  T
+	}
+	known := map[pair]bool{}
+	return &matching[T]{items: items, owner: map[T]int{}, fits: func(entry int, item T) bool {
+		p := pair{entry, item}
+		if _, ok := known[p]; !ok {
+			known[p] = fits(entry, item)
+		}
+		return known[p]
+	}}
+}
+
+// assign assigns a fitting item to an entry: a free one, else one whose owner fits another item. An entry that has an
+// item never loses it without getting another.
+func (m *matching[T]) assign(entry int) { m.assignExcept(entry, map[T]bool{}) }
+
+// assignExcept is assign without the items that are being reassigned already.
+func (m *matching[T]) assignExcept(entry int, busy map[T]bool) bool {
+	for _, item := range m.items {
+		if _, owned := m.owner[item]; !owned && m.fits(entry, item) {
+			m.owner[item] = entry
+			return true
+		}
+	}
+	for _, item := range m.items {
+		owner, owned := m.owner[item]
+		if !owned || owner == taken || busy[item] || !m.fits(entry, item) {
+			continue
+		}
+		busy[item] = true
+		if m.assignExcept(owner, busy) {
+			m.owner[item] = entry
+			return true
+		}
+	}
+	return false
+}
+
+// takeRest takes all free items that fit an entry.
+func (m *matching[T]) takeRest(entry int) []T {
+	var all []T
+	for _, item := range m.items {
+		if _, owned := m.owner[item]; !owned && m.fits(entry, item) {
+			m.owner[item] = taken
+			all = append(all, item)
+		}
+	}
+	return all
+}
+
+// of returns what is assigned to an entry: one item or none.
+func (m *matching[T]) of(entry int) []T {
+	for _, item := range m.items {
+		if owner, owned := m.owner[item]; owned && owner == entry {
+			return []T{item}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package judge
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+)
+
+// compareEvent adds the hop of the event and returns its index.
+func (j *Judgement) compareEvent() int {
+	if j.trace.Event == nil {
+		return j.addHop(0, harness.HopPending, "event %s: the Inngest server does not know it", j.trace.EventID)
+	}
+	return j.addHop(0, harness.HopOK, "event %s accepted (%s)", j.trace.Event.Name, j.trace.EventID)
+}
+
+// showFunctions adds the subscribed functions, while no run has started. Their absence is a broken hop.
+func (j *Judgement) showFunctions(event int) {
+	if j.trace.Event == nil || len(j.trace.Runs) > 0 {
+		return
+	}
+	if len(j.trace.Functions) == 0 {
+		h := j.addHop(j.hops[event].Depth+1, harness.HopBroken, "no function is registered for %s", j.trace.Event.Name)
+		if j.trace.SyncError != "" {
+			j.addDetail(h, "the app is not synced; its last sync failed: "+j.trace.SyncError)
+		}
+		return
+	}
+	for _, f := range j.trace.Functions {
+		switch {
+		case j.trace.Event.DuplicateOf != "":
+			h := j.addHop(1, harness.HopBroken, "%s was not started: the event's id %q was used before", f.ID, j.trace.Event.IdempotencyKey)
+			j.addDetail(h, "the server drops an event whose id it has seen within 24 hours, and starts nothing for it;",
+				"the event that counts is "+j.trace.Event.DuplicateOf)
+		case f.Conditional:
+			j.addHop(1, harness.HopPending, "%s is subscribed, on a condition or in batches, and has not started", f.ID)
+		default:
+			j.addHop(1, harness.HopPending, "%s is subscribed and has not started", f.ID)
+		}
+	}
+}
+
+// compareRuns gives each expected run a run of its own: one that matches, else another one of its function.
+func (j *Judgement) compareRuns() {
+	runs := newMatching(pointers(j.trace.Runs), func(i int, r *harness.TraceRun) bool {
+		want := j.expectation.Runs[i]
+		return r.Is(want.Function) && len(j.runDiffs(want, r)) == 0
+	})
+	for i := range j.expectation.Runs {
+		runs.assign(i)
+	}
+	assigned := make([]*harness.TraceRun, len(j.expectation.Runs))
+	for i := range assigned {
+		if own := runs.of(i); len(own) > 0 {
+			assigned[i] = own[0]
+		}
+	}
+	for i, want := range j.expectation.Runs {
+		left := slices.DeleteFunc(j.runsOf(want.Function), func(r *harness.TraceRun) bool { return slices.Contains(assigned, r) })
+		if assigned[i] == nil && len(left) > 0 {
+			assigned[i] = left[0]
+		}
+	}
+	for i := range j.trace.Runs {
+		r := &j.trace.Runs[i]
+		if k := slices.Index(assigned, r); k >= 0 {
+			j.compareRun(&j.expectation.Runs[k], r)
+		} else {
+			j.compareRun(nil, r)
+		}
+	}
+	for i, want := range j.expectation.Runs {
+		if assigned[i] == nil {
+			j.missingRun(want)
+		}
+	}
+}
+
+func pointers[T any](list []T) []*T {
+	var all []*T
+	for i := range list {
+		all = append(all, &list[i])
+	}
+	return all
+}
+
+// missingRun adds the hop of an expected run that does not exist.
+func (j *Judgement) missingRun(want harness.RunExpectation) {
+	subscribed := slices.ContainsFunc(j.trace.Functions, func(f harness.TraceFunction) bool {
+		return f.ID == want.Function || f.App+"-"+f.ID == want.Function
+	})
+	h := j.addHop(1, harness.HopPending, "no run of %s", want.Function)
+	switch {
+	case j.trace.Event == nil:
+		j.fail(h, true, "there is no run of %s", want.Function)
+	case !subscribed && len(j.trace.Runs) == 0:
+		j.fail(h, !j.unsubscribed(), "there is no run of %s: no function of that id is subscribed to %s; %s", want.Function, j.trace.Event.Name, j.subscribed())
+	default:
+		j.fail(h, true, "there is no run of %s, or no further one", want.Function)
+	}
+}
+
+// unsubscribed reports whether no function is subscribed to the event, so that waiting makes no difference.
+func (j *Judgement) unsubscribed() bool {
+	return j.trace.Event != nil && j.trace.Event.DuplicateOf == "" && len(j.trace.Functions) == 0 && len(j.trace.Runs) == 0
+}
+
+// subscribed names the subscribed functions.
+func (j *Judgement) subscribed() string {
+	if len(j.trace.Functions) == 0 {
+		return "none is"
+	}
+	var ids []string
+	for _, f := range j.trace.Functions {
+		ids = append(ids, f.ID)
+	}
+	if len(ids) == 1 {
+		return ids[0] + " is"
+	}
+	return strings.Join(ids, ", ") + " are"
+}
+
+// compareRun adds a run with its steps, and its differences from want. A nil want means that no run was expected.
+func (j *Judgement) compareRun(want *harness.RunExpectation, r *harness.TraceRun) {
+	title := fmt.Sprintf("run of %s %s (%s)", r.Function, r.Status, r.ID)
+	if r.Inferred {
+		title += " (attributed to this event by time: the app sent the event that started it while an earlier run was being called)"
+	}
+	state := harness.HopOK
+	switch {
+	case !r.Status.Final():
+		state = harness.HopPending
+	case r.Status != harness.StatusCompleted && (want == nil || want.Status != r.Status):
+		state = harness.HopBroken
+	}
+	h := j.addHop(1, state, "%s", title)
+	if r.Error != "" && len(r.Steps) == 0 {
+		j.addDetail(h, "error: "+r.Error)
+	}
+	if want == nil && j.expectation.NoOtherRuns {
+		j.fail(h, false, "there is a run that was not expected: %s of %s", r.ID, r.Function)
+	}
+	steps := make(map[string]int)
+	for i := range r.Steps {
+		steps[r.Steps[i].ID] = j.addStep(want, &r.Steps[i])
+	}
+	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
+	if state == harness.HopBroken && r.Error != "" && len(r.Steps) > 0 && !failedInStep {
+		j.addDetail(j.addHop(2, harness.HopBroken, "the function failed outside its steps"), "error: "+r.Error)
+	}
+	if want == nil {
+		return
+	}
+	for _, d := range j.runDiffs(*want, r) {
+		at := h
+		if d.step != "" {
+			var ok bool
+			if at, ok = steps[d.step]; !ok {
+				at = j.addHop(2, harness.HopNotReached, "step %s was not reached", d.step)
+				steps[d.step] = at
+			}
+		}
+		j.fail(at, !r.Status.Final(), "%s", d.text)
+	}
+}
+
+// addStep adds the hop of a step and returns its index.
+func (j *Judgement) addStep(run *harness.RunExpectation, s *harness.TraceStep) int {
+	state := harness.HopOK
+	switch {
+	case s.Status == harness.StatusFailed && !allowsFailure(run, s.ID):
+		state = harness.HopBroken
+	case !s.Status.Final():
+		state = harness.HopPending
+	}
+	title := fmt.Sprintf("step %s %s", s.ID, s.Status)
+	if n := len(s.Attempts); n > 1 {
+		title += fmt.Sprintf(" after %d attempts", n)
+	}
+	h := j.addHop(2, state, "%s", title)
+	for i, a := range s.Attempts {
+		if a.Error != "" {
+			j.addDetail(h, fmt.Sprintf("attempt %d: %s", i+1, a.Error))
+		}
+	}
+	if s.Error != "" && !slices.ContainsFunc(s.Attempts, func(a harness.TraceAttempt) bool { return a.Error == s.Error }) {
+		j.addDetail(h, "error: "+s.Error)
+	}
+	return h
+}
+
+// allowsFailure reports whether a step is expected to fail. run may be nil.
+func allowsFailure(run *harness.RunExpectation, step string) bool {
+	return run != nil && slices.ContainsFunc(run.Steps, func(s harness.StepExpectation) bool { return s.ID == step && s.Status == harness.StatusFailed })
+}
+
+// A runDiff is one way in which a run, or one of its steps, is not as expected. step is empty for the run itself.
+type runDiff struct{ step, text string }
+
+// runDiffs lists how a run differs from want: first its steps, because they are why the run ended as it did.
+func (j *Judgement) runDiffs(want harness.RunExpectation, r *harness.TraceRun) []runDiff {
+	var diffs []runDiff
+	add := func(step, format string, args ...any) {
+		diffs = append(diffs, runDiff{step, fmt.Sprintf(format, args...)})
+	}
+	for _, ws := range want.Steps {
+		s := r.StepByID(ws.ID)
+		if s == nil {
+			add(ws.ID, "run of %s: step %s was not reached; its steps are %s", want.Function, ws.ID, stepIDs(r))
+			continue
+		}
+		what := fmt.Sprintf("step %s of %s", ws.ID, want.Function)
+		if ws.Status != "" && ws.Status != s.Status {
+			add(ws.ID, "%s: status is %s, want %s%s", what, s.Status, ws.Status, because(s.Error))
+		}
+		if ws.Attempts != 0 && !s.Status.Final() {
+			add(ws.ID, "%s: it is %s, so its attempts cannot be counted yet", what, s.Status)
+		} else if ws.Attempts != 0 && ws.Attempts != len(s.Attempts) {
+			add(ws.ID, "%s: it had %s, want %d", what, text.Count(len(s.Attempts), "attempt", "attempts"), ws.Attempts)
+		}
+		if diff := j.outputDiff(ws.Output, s.Output); diff != "" {
+			add(ws.ID, "%s: %s", what, diff)
+		}
+		if !strings.Contains(s.Error, ws.Error) {
+			add(ws.ID, "%s: error is %q, want one with %q", what, s.Error, ws.Error)
+		}
+	}
+	what := "run of " + want.Function
+	if want.Status != "" && want.Status != r.Status {
+		add("", "%s: status is %s, want %s%s", what, r.Status, want.Status, because(r.Error))
+	}
+	if diff := j.outputDiff(want.Output, r.Output); diff != "" {
+		add("", "%s: %s", what, diff)
+	}
+	if !strings.Contains(r.Error, want.Error) {
+		add("", "%s: error is %q, want one with %q", what, r.Error, want.Error)
+	}
+	return diffs
+}
+
+func because(err string) string {
+	if err == "" {
+		return ""
+	}
+	return ": " + err
+}
+
+func stepIDs(r *harness.TraceRun) string {
+	if len(r.Steps) == 0 {
+		return "none"
+	}
+	var ids []string
+	for _, s := range r.Steps {
+		ids = append(ids, s.ID)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// outputDiff says how got differs from want; "" where it matches. Of an object only the fields in want count.
+func (j *Judgement) outputDiff(want, got json.RawMessage) string {
+	if len(want) == 0 {
+		return ""
+	}
+	var w, g any
+	if err := json.Unmarshal(want, &w); err != nil {
+		return fmt.Sprintf("the expected output is not JSON: %v", err)
+	}
+	if len(got) > 0 {
+		if err := json.Unmarshal(got, &g); err != nil {
+			return fmt.Sprintf("the output is not JSON: %v", err)
+		}
+	}
+	return j.mismatch("output", w, g)
+}
+
+// mismatch describes the first place where got differs from want; "" where there is none.
+func (j *Judgement) mismatch(at string, want, got any) string {
+	w, ok := want.(map[string]any)
+	if !ok {
+		if reflect.DeepEqual(want, got) {
+			return ""
+		}
+		return fmt.Sprintf("%s is %s, want %s", at, j.compact(got), j.compact(want))
+	}
+	g, ok := got.(map[string]any)
+	if !ok {
+		return fmt.Sprintf("%s is %s, want an object with %s", at, j.compact(got), j.compact(want))
+	}
+	for _, key := range slices.Sorted(maps.Keys(w)) {
+		v, ok := g[key]
+		if !ok {
+			return fmt.Sprintf("%s has no field %q, want %s", at, key, j.compact(w[key]))
+		}
+		if diff := j.mismatch(at+"."+key, w[key], v); diff != "" {
+			return diff
+		}
+	}
+	return ""
+}
+
+func (j *Judgement) compact(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return text.Clip(j.redact(string(data)), 200)
+}
+
+// runsOf returns the runs of a function.
+func (j *Judgement) runsOf(function string) []*harness.TraceRun {
+	return slices.DeleteFunc(pointers(j.trace.Runs), func(r *harness.TraceRun) bool { return !r.Is(function) })
+}

@@ -1,0 +1,106 @@
+package harness
+
+import (
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Message is one decoded email, with its source. Package inbox decodes them. Messages that a trace or a client hands
+// out are shared: do not modify them.
+type Message struct {
+	// ID is the mail catcher's id of the message; empty for one that was not read from a mail catcher.
+	ID string
+	// Received is when the mail catcher accepted the message, by its clock.
+	Received time.Time
+	// Envelope holds the sender and recipients of the SMTP dialogue, which decide where the message is delivered.
+	Envelope Envelope
+
+	// Subject and the addresses are those of the headers, decoded. A header that occurs more than once is a Problem:
+	// Subject is then the first, and the address lists have all addresses.
+	Subject               string
+	From, To, Cc, ReplyTo []*mail.Address
+	// Date is the Date header; zero when there is none or it cannot be read.
+	Date time.Time
+	// MessageID is the Message-ID header without its angle brackets.
+	MessageID string
+	// Headers are all headers, in order, repeated ones repeated.
+	Headers []Header
+
+	// Text and HTML are the bodies in UTF-8, with lines ending in \n. One that the message does not have is empty;
+	// several of one kind are joined by a newline.
+	Text, HTML string
+	// Inlines are the parts that a body refers to or shows ([Part.Inline]), Attachments all other parts, both in the
+	// order of the message. Files returns both.
+	Attachments, Inlines []Part
+
+	// Raw is the message as it came over SMTP, without the final dot.
+	Raw []byte
+	// Problems lists what is malformed, one sentence each. Everything that could be decoded was decoded.
+	Problems []string
+}
+
+// An Envelope is the sender and the recipients of an SMTP dialogue.
+type Envelope struct {
+	From string
+	To   []string
+	// Helo is the argument of the client's HELO or EHLO.
+	Helo string
+}
+
+// A Header is one header field of a message.
+type Header struct {
+	// Name is as written.
+	Name string
+	// Value is unfolded and decoded (RFC 2047).
+	Value string
+	// Raw is the value as in the message, folded and encoded, without the final line break.
+	Raw string
+}
+
+// A Part is an attachment or an inline part.
+type Part struct {
+	// Name is the file name, decoded (RFC 2231 or 2047); empty when there is none.
+	Name string
+	// ContentType is the media type without parameters, as in "image/png".
+	ContentType string
+	// ContentID is without its angle brackets, as a "cid:" link in HTML names it.
+	ContentID string
+	// Disposition is "attachment", "inline" or empty.
+	Disposition string
+	// Data is decoded; text parts are in UTF-8.
+	Data []byte
+}
+
+// Header returns the decoded value of the first header with this name, or "". Case is ignored.
+func (m *Message) Header(name string) string {
+	for i := range m.Headers {
+		if strings.EqualFold(m.Headers[i].Name, name) {
+			return m.Headers[i].Value
+		}
+	}
+	return ""
+}
+
+// Files returns all parts other than the bodies: the inline ones, then the attachments. The slice is the caller's.
+func (m *Message) Files() []Part {
+	return slices.Concat(m.Inlines, m.Attachments)
+}
+
+// Inline reports whether a body refers to the part or shows it: its disposition is "inline", or it has none and a
+// Content-ID.
+func (p *Part) Inline() bool {
+	return p.Disposition == "inline" || p.Disposition == "" && p.ContentID != ""
+}
+
+// HeaderValues returns the decoded values of all headers with this name, in order. Case is ignored.
+func (m *Message) HeaderValues(name string) []string {
+	var values []string
+	for i := range m.Headers {
+		if strings.EqualFold(m.Headers[i].Name, name) {
+			values = append(values, m.Headers[i].Value)
+		}
+	}
+	return values
+}

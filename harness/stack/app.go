@@ -1,0 +1,416 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
+)
+
+// ErrNoApp is returned by operations on the app of a stack that runs none.
+var ErrNoApp = errors.New("the stack runs no app: start one with RunHandler or RunCommand")
+
+const (
+	// appGrace is the default of Options.AppGrace.
+	appGrace = 1500 * time.Millisecond
+
+	// portTries is how often an app is started on another port because another process took the one chosen for it.
+	portTries = 3
+
+	// exitTime is how long to wait for the end of an app whose sync has failed: the exit of one that crashed during the
+	// sync is reported a little later.
+	exitTime = 300 * time.Millisecond
+)
+
+// App controls the one app of a [Stack]. Each start, also that of a reload, makes a new incarnation of it. Its methods
+// are safe for concurrent use.
+type App struct {
+	stack    *Stack
+	attached bool // the servers keep running when the stack is closed
+
+	// changing holds a token while the app is being started, stopped or synced, which can take as long as the app does.
+	changing chan struct{}
+
+	mu       sync.Mutex // guards the fields below, for a moment
+	now      *incarnation
+	syncErr  error
+	noneDone chan struct{} // never closed: Done of a stack without an app
+}
+
+func newApp(s *Stack, attached bool) *App {
+	return &App{stack: s, attached: attached, changing: make(chan struct{}, 1), noneDone: make(chan struct{})}
+}
+
+// An incarnation is the app from one start to its end. It never changes.
+type incarnation struct {
+	env    harness.Env
+	make   func(harness.Env) runner // makes the next incarnation
+	runner runner
+}
+
+// A runner runs one incarnation.
+type runner interface {
+	// start returns when the app answers. ctx bounds the start only.
+	start(ctx context.Context) error
+	// stop stops it gracefully, with up to grace for requests in flight; with a grace of zero it kills it.
+	stop(ctx context.Context, grace time.Duration) error
+	pause() error
+	resume() error
+	tail() []string
+	// log returns what it printed since a time, as far as that is kept.
+	log(since time.Time) []string
+	// done is closed when it has ended; err then says why, nil for an end that was asked for.
+	done() <-chan struct{}
+	err() error
+}
+
+// RunHandler runs an app in this process and syncs it. A stack runs one app at a time. ctx bounds the start only.
+func (s *Stack) RunHandler(ctx context.Context, f HandlerFunc) error {
+	s.redactor.learn(s.options.AppEnv)
+	return s.app.run(ctx, func(env harness.Env) runner { return &handlerRunner{env: env, makeHandler: f} })
+}
+
+// RunCommand runs an app as a program, waits until it answers, and syncs it. A stack runs one app at a time. ctx bounds
+// the start only.
+func (s *Stack) RunCommand(ctx context.Context, c Command) error {
+	if len(c.Args) == 0 {
+		return errors.New("no command to run: name a program that serves Inngest functions on PORT")
+	}
+	if c.StartTimeout == 0 {
+		c.StartTimeout = appStartTimeout
+	}
+	c.Env = slices.Concat(c.Env, s.options.AppEnv)
+	s.redactor.learn(c.Env)
+	printed := &transcript{} // of all incarnations: what one printed before it was killed explains what the next one finds
+	return s.app.run(ctx, func(env harness.Env) runner {
+		return &commandRunner{
+			Command: c, env: env, path: s.options.AppPath, printed: printed, redact: s.redactor.Lines(),
+			logFile: filepath.Join(s.options.Dir, "app.log"),
+		}
+	})
+}
+
+// Env returns what the app was told about the stack; ok is false where the stack runs no app.
+func (a *App) Env() (env harness.Env, ok bool) {
+	now := a.current()
+	if now == nil {
+		return harness.Env{}, false
+	}
+	return now.env, true
+}
+
+// Done is closed when the app's current incarnation has ended. The next incarnation has another channel.
+func (a *App) Done() <-chan struct{} {
+	if now := a.current(); now != nil {
+		return now.runner.done()
+	}
+	return a.noneDone
+}
+
+// Err says why the app's current incarnation ended; nil while it runs, and for an end that was asked for. errors.As finds
+// an [ExitError].
+func (a *App) Err() error {
+	now := a.current()
+	if now == nil {
+		return nil
+	}
+	select {
+	case <-now.runner.done():
+		return a.stack.redactor.Error(now.runner.err())
+	default:
+		return nil
+	}
+}
+
+// Reload starts the next incarnation of an app that runs as a program beside the current one, and stops the current one
+// when the next one answers and is synced. When that fails the current one stays.
+func (a *App) Reload(ctx context.Context) error {
+	return a.changeRunning(ctx, func(ctx context.Context, old *incarnation) error {
+		next, err := a.begin(ctx, old.make)
+		if err != nil {
+			return err
+		}
+		if err := a.syncStarted(ctx, next); err != nil {
+			a.install(old)
+			return errors.Join(err, a.stack.routes.toApp(old.env.Addr), next.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace))
+		}
+		return old.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace)
+	})
+}
+
+// Sync registers the app's functions with the Inngest server and returns when the server lists them.
+func (a *App) Sync(ctx context.Context) error {
+	return a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return a.sync(ctx, now.env) })
+}
+
+// EnsureSynced syncs the app again when the Inngest server does not know it any more, for example because another program
+// has restarted the server. again reports whether it did.
+func (a *App) EnsureSynced(ctx context.Context) (again bool, err error) {
+	err = a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error {
+		served, err := a.endpoint(ctx, now.env)
+		if err != nil {
+			return err
+		}
+		if known, err := a.stack.api.Serves(ctx, served); err != nil || known {
+			return err
+		}
+		err = a.sync(ctx, now.env)
+		again = err == nil
+		return err
+	})
+	if errors.Is(err, ErrClosed) || errors.Is(err, ErrNoApp) {
+		err = nil // there is nothing to sync
+	}
+	return again, err
+}
+
+// SyncError is why the last sync failed; nil where it succeeded, or where there was none.
+func (a *App) SyncError() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.syncErr
+}
+
+// current is the current incarnation; nil where there is none.
+func (a *App) current() *incarnation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now
+}
+
+func (a *App) install(now *incarnation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = now
+}
+
+// run starts the first incarnation.
+func (a *App) run(ctx context.Context, make func(harness.Env) runner) error {
+	return a.change(ctx, func(ctx context.Context, running *incarnation) error {
+		if running != nil {
+			return errors.New("this stack runs an app already: stop that one, or start a stack of its own")
+		}
+		first, err := a.begin(ctx, make)
+		if err != nil {
+			return err
+		}
+		if err := a.syncStarted(ctx, first); err != nil {
+			a.install(nil)
+			return errors.Join(err, first.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace))
+		}
+		return nil
+	})
+}
+
+// stop stops the app; a stack without one has nothing to stop.
+func (a *App) stop(ctx context.Context, grace time.Duration) error {
+	return a.change(ctx, func(ctx context.Context, now *incarnation) error {
+		if now == nil {
+			return nil
+		}
+		return now.runner.stop(ctx, grace)
+	})
+}
+
+// restart starts the next incarnation of an app that has ended.
+func (a *App) restart(ctx context.Context) error {
+	return a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error {
+		select {
+		case <-now.runner.done():
+		default:
+			return nil // it is running
+		}
+		next, err := a.begin(ctx, now.make)
+		if err != nil {
+			return err
+		}
+		return a.syncStarted(ctx, next)
+	})
+}
+
+// withRunner calls f with the current incarnation, also while it is being started or stopped.
+func (a *App) withRunner(f func(runner) error) error {
+	now := a.current()
+	if now == nil {
+		return ErrNoApp
+	}
+	return f(now.runner)
+}
+
+func (a *App) tail() []string {
+	if now := a.current(); now != nil {
+		return now.runner.tail()
+	}
+	return nil
+}
+
+// log returns what the app printed since a time.
+func (a *App) log(since time.Time) []string {
+	if now := a.current(); now != nil {
+		return now.runner.log(since)
+	}
+	return nil
+}
+
+// change calls f with the current incarnation, nil where there is none, while no other change is in progress. Queries
+// are answered meanwhile. The context of f ends with ctx and when the stack is closed.
+func (a *App) change(ctx context.Context, f func(context.Context, *incarnation) error) error {
+	select {
+	case a.changing <- struct{}{}:
+	case <-a.stack.closing.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("wait until another call has started or stopped the app: %w", ctx.Err())
+	}
+	defer func() { <-a.changing }()
+	if a.stack.closing.Err() != nil {
+		return ErrClosed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(a.stack.closing, func() { cancel(ErrClosed) })()
+	return f(ctx, a.current())
+}
+
+// changeRunning is change for a stack that has an app.
+func (a *App) changeRunning(ctx context.Context, f func(context.Context, *incarnation) error) error {
+	return a.change(ctx, func(ctx context.Context, now *incarnation) error {
+		if now == nil {
+			return ErrNoApp
+		}
+		return f(ctx, now)
+	})
+}
+
+// begin starts an incarnation on an unused port, directs the proxies to it, and makes it the current one. The caller is
+// in a change.
+func (a *App) begin(ctx context.Context, make func(harness.Env) runner) (*incarnation, error) {
+	routes := a.stack.routes
+	next := &incarnation{make: make}
+	for try := 1; ; try++ {
+		var err error
+		if next.env, err = a.nextEnv(); err != nil {
+			return nil, err
+		}
+		next.runner = make(next.env)
+		if err = next.runner.start(ctx); err == nil {
+			break
+		}
+		err = fmt.Errorf("start the app: %w", a.stack.redactor.Error(errors.Join(err, next.runner.stop(context.WithoutCancel(ctx), 0))))
+		if try == portTries || ctx.Err() != nil || !routes.portTaken(next.env.Addr) {
+			return nil, err
+		}
+	}
+	if err := routes.toApp(next.env.Addr); err != nil {
+		return nil, errors.Join(err, next.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace))
+	}
+	a.install(next)
+	return next, nil
+}
+
+// nextEnv is the environment of the next incarnation.
+func (a *App) nextEnv() (harness.Env, error) {
+	routes := a.stack.routes
+	addr, err := routes.listenAddr(a.stack.options.Ports.App)
+	if err != nil {
+		return harness.Env{}, err
+	}
+	db, err := mongouri.WithDatabase(a.stack.servers.Endpoints().Mongo, a.stack.options.Database)
+	if err != nil {
+		return harness.Env{}, err
+	}
+	return harness.Env{
+		Addr:       addr,
+		AppURL:     "http://" + routes.appAddr(addr),
+		InngestURL: routes.inngestURL(),
+		EventKey:   harness.DevEventKey,
+		MongoURI:   db,
+		SMTPAddr:   routes.smtpAddr(),
+	}, nil
+}
+
+// syncStarted syncs an incarnation that has just answered. If it exits during the sync, its exit is reported first:
+// either the sync crashed it, or another process answered on its port.
+func (a *App) syncStarted(ctx context.Context, now *incarnation) error {
+	err := a.sync(ctx, now.env)
+	if err == nil {
+		return nil
+	}
+	timer := time.NewTimer(exitTime)
+	defer timer.Stop()
+	select {
+	case <-now.runner.done():
+		return errors.Join(a.stack.redactor.Error(now.runner.err()), err)
+	case <-timer.C:
+		return err
+	}
+}
+
+// sync is Sync for a caller that is in a change.
+func (a *App) sync(ctx context.Context, env harness.Env) (err error) {
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.syncErr = err
+	}()
+	served, err := a.endpoint(ctx, env)
+	if err != nil {
+		return err
+	}
+	_, err = a.stack.api.Sync(ctx, served)
+	return a.stack.redactor.Error(err)
+}
+
+// endpoint is where an app serves its functions, as this process and as the Inngest server reach it.
+func (a *App) endpoint(ctx context.Context, env harness.Env) (inngestapi.App, error) {
+	addr := a.stack.routes.appAddr(env.Addr)
+	host, err := a.stack.servers.Reach(ctx, addr)
+	if err != nil {
+		return inngestapi.App{}, fmt.Errorf("find an address under which Inngest reaches the app: %w", err)
+	}
+	return inngestapi.App{URL: "http://" + addr + a.stack.options.AppPath, Host: host}, nil
+}
+
+// close stops the app for good. Servers that keep running forget it, because they would go on calling it.
+func (a *App) close(ctx context.Context) error {
+	var errs []error
+	select {
+	case a.changing <- struct{}{}: // a change in progress has been cancelled; no other will begin
+	case <-ctx.Done():
+		errs = append(errs, fmt.Errorf("close the stack while its app is being started or stopped: %w", ctx.Err()))
+	}
+	now := a.current()
+	if now == nil {
+		return errors.Join(errs...)
+	}
+	if a.attached && now.runner != (hostedRunner{}) {
+		served, err := a.endpoint(ctx, now.env)
+		if err == nil {
+			err = a.stack.api.RemoveApp(ctx, served)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, now.runner.stop(ctx, a.stack.options.AppGrace))...)
+}
+
+// A hostedRunner stands for an app that another program keeps running.
+type hostedRunner struct{}
+
+func (hostedRunner) start(context.Context) error               { return nil }
+func (hostedRunner) stop(context.Context, time.Duration) error { return nil }
+func (hostedRunner) tail() []string                            { return nil }
+func (hostedRunner) log(time.Time) []string                    { return nil }
+func (hostedRunner) done() <-chan struct{}                     { return nil }
+func (hostedRunner) err() error                                { return nil }
+func (hostedRunner) pause() error                              { return hostedRunner{}.refuse() }
+func (hostedRunner) resume() error                             { return hostedRunner{}.refuse() }
+func (hostedRunner) refuse() error {
+	return fmt.Errorf("pause or resume an app that another program keeps running: %w", harness.ErrUnsupported)
+}

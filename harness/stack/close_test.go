@@ -1,0 +1,59 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+)
+
+// slowServers are a backend, and its servers, whose end lasts until the test lets it be over.
+type slowServers struct {
+	harness.Servers
+	closing chan struct{} // a value for each Close
+	over    chan struct{}
+}
+
+func (s slowServers) Name() string { return "slow" }
+func (s slowServers) Start(context.Context, harness.BackendOptions) (harness.Servers, error) {
+	return s, nil
+}
+func (s slowServers) Endpoints() harness.Endpoints {
+	return harness.Endpoints{Inngest: "http://127.0.0.1:1", MailHog: "http://127.0.0.1:1", SMTP: "127.0.0.1:1", Mongo: "mongodb://127.0.0.1:1"}
+}
+func (s slowServers) Died() <-chan error { return nil }
+
+var errWontEnd = errors.New("mongo does not end")
+
+func (s slowServers) Close(context.Context) error {
+	s.closing <- struct{}{}
+	<-s.over
+	return errWontEnd
+}
+
+func TestWhoeverClosesAStackThatIsBeingClosedWaits(t *testing.T) {
+	t.Parallel()
+	servers := slowServers{closing: make(chan struct{}, 2), over: make(chan struct{})}
+	st, err := stack.Start(t.Context(), servers, stack.Options{WithoutTaps: true})
+	require.NoError(t, err)
+
+	results := make(chan error, 2)
+	go func() { results <- st.Close(context.Background()) }()
+	<-servers.closing
+	hasty, cancel := context.WithCancel(context.Background())
+	cancel()
+	err = st.Close(hasty)
+	require.ErrorIs(t, err, context.Canceled)
+	require.EqualError(t, err, "wait for the stack, which another call is closing: context canceled")
+	go func() { results <- st.Close(context.Background()) }()
+	close(servers.over)
+	for range 2 {
+		require.ErrorIs(t, <-results, errWontEnd)
+	}
+	require.ErrorIs(t, st.Close(hasty), errWontEnd, "later on, too, and without a wait")
+	require.Empty(t, servers.closing, "the servers were closed once")
+}

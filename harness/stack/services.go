@@ -1,0 +1,81 @@
+package stack
+
+import (
+	"context"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+)
+
+// ExitError says that a server or an app that runs as a program ended by itself: before it was ready, or later. It has
+// the exit status, how long it ran, and the end of its output. errors.As finds it.
+type ExitError = proc.ExitError
+
+// Stop shuts a service down gracefully. A server keeps its address; [Stack.Start] starts it again.
+func (s *Stack) Stop(ctx context.Context, name harness.Service) error {
+	if name == harness.ServiceApp {
+		return s.app.stop(ctx, s.options.AppGrace)
+	}
+	return s.servers.Stop(ctx, name)
+}
+
+// Kill terminates a service immediately, like a crash. An app that runs as a handler in this process cannot be killed.
+func (s *Stack) Kill(ctx context.Context, name harness.Service) error {
+	if name == harness.ServiceApp {
+		return s.app.stop(ctx, 0)
+	}
+	return s.servers.Kill(ctx, name)
+}
+
+// Start starts a service that was stopped or killed and returns when it is usable. A restarted Inngest server has
+// forgotten its apps, and a restarted app may have changed: after either of them the app is synced again.
+func (s *Stack) Start(ctx context.Context, name harness.Service) error {
+	if name == harness.ServiceApp {
+		return s.app.restart(ctx)
+	}
+	if err := s.servers.Run(ctx, name); err != nil {
+		return err
+	}
+	if name != harness.ServiceInngest || s.app.current() == nil {
+		return nil
+	}
+	return s.app.Sync(ctx)
+}
+
+// Restart is Stop followed by Start.
+func (s *Stack) Restart(ctx context.Context, name harness.Service) error {
+	if err := s.Stop(ctx, name); err != nil {
+		return err
+	}
+	return s.Start(ctx, name)
+}
+
+// Pause freezes a service: its connections stay open, and it answers nothing. [Stack.Resume] continues it.
+func (s *Stack) Pause(ctx context.Context, name harness.Service) error {
+	if name == harness.ServiceApp {
+		return s.app.withRunner(runner.pause)
+	}
+	return s.servers.Pause(ctx, name)
+}
+
+// Resume continues a paused service.
+func (s *Stack) Resume(ctx context.Context, name harness.Service) error {
+	if name == harness.ServiceApp {
+		return s.app.withRunner(runner.resume)
+	}
+	return s.servers.Resume(ctx, name)
+}
+
+// Tail returns the last lines of a service's log, oldest first, without secrets. An app that runs as a handler in this
+// process has none: it logs where the test does.
+func (s *Stack) Tail(name harness.Service) []string {
+	if name == harness.ServiceApp {
+		return s.app.tail()
+	}
+	redact := s.redactor.Lines()
+	var tail []string
+	for _, line := range s.servers.Tail(name) {
+		tail = append(tail, redact(line))
+	}
+	return tail
+}
