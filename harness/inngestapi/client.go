@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Options configures a [Client]. The zero value is ready to use.
@@ -149,7 +151,7 @@ func roundTrip(client *http.Client, req *http.Request) (http.Header, []byte, err
 		return nil, nil, err
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, nil, &statusError{res.StatusCode, res.Status, res.Header.Get(sdkHeader) != "", body}
+		return nil, nil, &statusError{res.StatusCode, res.Status, res.Header.Get(sdk.HeaderSDK) != "", body}
 	}
 	return res.Header, body, nil
 }

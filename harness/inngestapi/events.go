@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Send sends events in one request and returns the id, a ULID, that the server gave to each. When it refuses one of
-// several, it may have taken others: then there are ids beside the error.
+// several, it may have accepted others: then there are ids beside the error.
 func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, error) {
 	if len(events) == 0 {
 		return nil, errors.New("send: no event given")
@@ -28,7 +29,7 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 			events[i].Data = json.RawMessage(data)
 		}
 	}
-	var answer sendAnswer
+	var answer sdk.SendAnswer
 	err := c.do(ctx, http.MethodPost, "/e/"+url.PathEscape(c.eventKey), events, &answer)
 	var s *statusError
 	switch {
@@ -38,26 +39,20 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 		return nil, fmt.Errorf("send %s: the server does not take this event key: %w", names(events), err)
 	case errors.As(err, &s) && s.code == http.StatusBadRequest:
 		_ = json.Unmarshal(s.body, &answer) // what it says instead is in err
-		return answer.taken(), fmt.Errorf("send %s: the server refused: %w", names(events), err)
+		return accepted(answer.IDs), fmt.Errorf("send %s: the server refused: %w", names(events), err)
 	case err != nil:
 		return nil, fmt.Errorf("send %s: %w", names(events), err)
 	case answer.Error != "" || answer.Status/100 != 2:
-		return answer.taken(), fmt.Errorf("send %s: the server refused: %s", names(events), answer.Error)
-	case len(answer.taken()) != len(events):
-		return answer.taken(), fmt.Errorf("send %s: the server answered with %d ids for %d events", names(events), len(answer.taken()), len(events))
+		return accepted(answer.IDs), fmt.Errorf("send %s: the server refused: %s", names(events), answer.Error)
+	case len(accepted(answer.IDs)) != len(events):
+		return accepted(answer.IDs), fmt.Errorf("send %s: the server answered with %d ids for %d events", names(events), len(accepted(answer.IDs)), len(events))
 	}
 	return answer.IDs, nil
 }
 
-type sendAnswer struct {
-	IDs    []string `json:"ids"`
-	Status int      `json:"status"`
-	Error  string   `json:"error"`
-}
-
-// taken are the ids of the events that the server took; for others it has empty ones.
-func (a sendAnswer) taken() []string {
-	return slices.DeleteFunc(slices.Clone(a.IDs), func(id string) bool { return id == "" })
+// accepted returns the ids of the events that the server accepted; it has empty ones for the others.
+func accepted(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
 }
 
 func names(events []harness.Event) string {

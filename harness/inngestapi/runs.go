@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Run is one execution of a function.
@@ -46,7 +47,7 @@ const runFields = "id status queuedAt startedAt endedAt output triggerIDs functi
 func (r run) export() Run {
 	out := Run{
 		ID: r.ID, Status: status(r.Status), App: r.App.ExternalID, EventIDs: r.TriggerIDs, Queued: r.QueuedAt,
-		Function: strings.TrimPrefix(r.Function.Slug, r.App.ExternalID+"-"),
+		Function: sdk.SplitFunctionID(r.Function.Slug, r.App.ExternalID),
 	}
 	if r.StartedAt != nil {
 		out.Started = *r.StartedAt

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // App says where an app serves its functions.
@@ -61,8 +63,7 @@ func (c *Client) Functions(ctx context.Context) ([]Function, error) {
 			return nil, fmt.Errorf("list functions: the configuration of %s: %w", f.Slug, err)
 		}
 		functions = append(functions, Function{
-			// The server joins the two with a hyphen, which both may contain.
-			ID: strings.TrimPrefix(f.Slug, f.App.ExternalID+"-"), App: f.App.ExternalID, URL: f.URL, Triggers: config.Triggers,
+			ID: sdk.SplitFunctionID(f.Slug, f.App.ExternalID), App: f.App.ExternalID, URL: f.URL, Triggers: config.Triggers,
 			Batched: config.BatchEvents != nil, Debounced: config.Debounce != nil,
 			RateLimited: config.RateLimit != nil, Singleton: config.Singleton != nil,
 		})
@@ -166,9 +167,6 @@ func (c *Client) known(ctx context.Context) string {
 	return "It knows " + strings.Join(list, ", ") + "."
 }
 
-// sdkHeader is set by every SDK on every answer.
-const sdkHeader = "X-Inngest-Sdk"
-
 // register sends the PUT that makes an app register itself.
 func (c *Client) register(ctx context.Context, app App, host string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, app.URL, nil)
@@ -179,8 +177,8 @@ func (c *Client) register(ctx context.Context, app App, host string) error {
 	header, _, err := roundTrip(c.http, req)
 	var s *statusError
 	switch {
-	case err == nil && header.Get(sdkHeader) == "":
-		return fmt.Errorf("sync: %s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdkHeader)
+	case err == nil && header.Get(sdk.HeaderSDK) == "":
+		return fmt.Errorf("sync: %s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdk.HeaderSDK)
 	case err == nil:
 		return nil
 	case errors.As(err, &s) && s.code == http.StatusNotFound:
@@ -190,7 +188,7 @@ func (c *Client) register(ctx context.Context, app App, host string) error {
 	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
 		return fmt.Errorf("sync: the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
 	case errors.As(err, &s) && !s.sdk:
-		return fmt.Errorf("sync: %s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, s.status, sdkHeader)
+		return fmt.Errorf("sync: %s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, s.status, sdk.HeaderSDK)
 	case errors.As(err, &s):
 		return fmt.Errorf("sync: the app at %s could not register its functions: %w", app.URL, err)
 	default:

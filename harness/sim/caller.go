@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // caller makes calls to apps, one after another, and keeps from one to the next what can be used again.
@@ -73,7 +75,7 @@ func (c *caller) serve(req *http.Request, handler http.Handler, cancel context.C
 	case err != nil:
 		return &answer{err: err}, true
 	}
-	return &answer{status: c.w.status, head: c.w.head, body: slices.Clone(c.w.body.Bytes())}, true
+	return &answer{Answer: sdk.Answer{Status: c.w.status, Header: c.w.sent, Body: slices.Clone(c.w.body.Bytes())}}, true
 }
 
 // guard watches over a call.
@@ -150,7 +152,7 @@ func (s *Sim) callAlone(ctx context.Context, one func(c *caller, instead func(*a
 // recorder is the least response writer that does what net/http's does.
 type recorder struct {
 	header http.Header
-	head   head // as it was when the status was written
+	sent   http.Header // as it was when the status was written
 	status int
 	body   bytes.Buffer
 }
@@ -161,10 +163,7 @@ func (w *recorder) reset() {
 		w.header = make(http.Header, 8)
 	}
 	clear(w.header)
-	w.head, w.status = head{}, 0
-	if w.body.Cap() > keptBuffer {
-		w.body = bytes.Buffer{}
-	}
+	w.sent, w.status = nil, 0
 	w.body.Reset()
 }
 
@@ -173,7 +172,7 @@ func (w *recorder) Flush()              { w.WriteHeader(http.StatusOK) }
 
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
-		w.status, w.head = status, readHead(w.header)
+		w.status, w.sent = status, w.header.Clone()
 	}
 }
 
@@ -211,7 +210,7 @@ func (s *Sim) post(req *http.Request, cancel context.CancelFunc) *answer {
 		var body []byte
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 		if err == nil {
-			return &answer{status: resp.StatusCode, head: readHead(resp.Header), body: body}
+			return &answer{Answer: sdk.Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}}
 		}
 	}
 	if expired := !stop(); expired && errors.Is(err, context.Canceled) {

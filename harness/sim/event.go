@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/oklog/ulid/v2"
 )
@@ -266,57 +265,6 @@ func (s *Sim) newEvent(name, id string, ts int64, data, user map[string]any, ver
 		internal: internal, id: id, name: name, ts: ts, at: now, seq: s.sequence, bare: data == nil, recurs: recurs,
 		fields: eventFields(name, id, ts, data, user, version),
 	}
-}
-
-// quickEvent makes the event that a plain Event comes to: the same that it would if it had crossed the event API as JSON, but
-// without being decoded and encoded again. ok is false for one that is not plain, or not right. The lock is held.
-func (s *Sim) quickEvent(e Event, data []byte) (_ *event, ok bool) {
-	w := wireEvent{Name: e.Name}
-	if !e.Time.IsZero() {
-		w.TS = e.Time.UnixMilli()
-	}
-	bare := string(data) == "null"
-	if e.User != nil || e.Version != "" || len(data) > MaxEventSize/2 || len(e.ID)+len(e.Name) > MaxEventSize/4 || !utf8.ValidString(e.ID) || !utf8.ValidString(e.Name) ||
-		w.check() != nil || !bare && data[0] != '{' || bytes.Contains(data, []byte(`"`+metadataKey+`"`)) || !exact(data) {
-		return nil, false
-	}
-	made := s.newInternalEvent(e.Name, e.ID, func() map[string]any {
-		var fields map[string]any
-		_ = json.Unmarshal(data, &fields) // it was encoded by us
-		return fields
-	})
-	made.bare, made.recurs = bare, e.ID != ""
-	if w.TS != 0 {
-		made.ts = w.TS
-	}
-	raw := make([]byte, 0, len(data)+len(made.id)+len(e.Name)+80)
-	raw = append(append(raw, `{"data":`...), data...)
-	raw = appendQuoted(append(raw, `,"id":`...), made.id)
-	raw = appendQuoted(append(raw, `,"name":`...), e.Name)
-	raw = strconv.AppendInt(append(raw, `,"ts":`...), made.ts, 10)
-	made.raw = append(raw, `,"user":{}}`...)
-	return made, true
-}
-
-// exact reports whether decoding data and encoding it again certainly changes nothing: texts hold no escapes that stand for
-// something else, and a double holds every number.
-func exact(data []byte) bool {
-	const held = 15 // digits
-	digits := 0
-	for i, c := range data {
-		switch {
-		case c >= '0' && c <= '9':
-			if digits++; digits > held {
-				return false
-			}
-		case c == '.':
-		case (c == 'e' || c == 'E') && digits > 0, c == '\\' && data[i+1] == 'u', c >= 0x80:
-			return false
-		default:
-			digits = 0
-		}
-	}
-	return true
 }
 
 // newInternalEvent makes one of the server's events, whose data is only built if somebody wants it.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 const (
@@ -97,10 +99,6 @@ func (s *Sim) attempt(it *item) *call {
 func (s *Sim) conclude(ctx context.Context, c *call, a *answer) {
 	it := c.item
 	delete(s.inflight, c.job)
-	if !a.lost {
-		s.recycle(c)
-	}
-
 	if ctx.Err() != nil && a.err != nil {
 		// Whoever drives the clock gave up, not the app: the attempt is made again when driving goes on.
 		it.at = s.clock()
@@ -146,10 +144,10 @@ func (s *Sim) handle(it *item, a *answer) {
 	}
 	switch {
 	case len(a.ops) == 0:
-		output, plain := a.output()
+		output, plain := a.Result()
 		r.plain = plain
 		s.complete(r, output)
-	case slices.ContainsFunc(a.ops, func(o opcode) bool { return o.Op != "None" || o.ID != "" }):
+	case slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.Op != sdk.OpNone || o.ID != "" }):
 		s.handleOps(it, a)
 	default:
 		// Nothing to do and no result: the app is asked again where it stands.
@@ -243,7 +241,7 @@ func (s *Sim) handleOps(it *item, a *answer) {
 		return
 	}
 	var p plan
-	if len(a.ops) > 1 && r.version >= 2 && slices.ContainsFunc(a.ops, planned) {
+	if len(a.ops) > 1 && r.version >= 2 && slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.Op.Plans() }) {
 		ids := make([]string, len(a.ops))
 		for i, o := range a.ops {
 			ids[i] = o.ID
@@ -262,7 +260,7 @@ func (s *Sim) handleOps(it *item, a *answer) {
 	// Waits first: another step of the same answer may send the very event that one waits for.
 	for _, first := range []bool{true, false} {
 		for i := range a.ops {
-			if o := &a.ops[i]; (o.Op == "WaitForEvent") == first && !r.status.Over() {
+			if o := &a.ops[i]; (o.Op == sdk.OpWaitForEvent) == first && !r.status.Over() {
 				if err := s.handleOp(it, a, o, p); err != nil {
 					s.opFailed(it, a, err)
 					return
@@ -272,21 +270,16 @@ func (s *Sim) handleOps(it *item, a *answer) {
 	}
 }
 
-// planned reports whether the opcode announces something that is still to come.
-func planned(o opcode) bool {
-	return slices.Contains([]string{"StepPlanned", "Sleep", "WaitForEvent", "InvokeFunction"}, o.Op)
-}
-
-func (s *Sim) handleOp(it *item, a *answer, o *opcode, p plan) error {
+func (s *Sim) handleOp(it *item, a *answer, o *sdk.Op, p plan) error {
 	r, now := it.run, s.clock()
 	switch o.Op {
-	case "None":
+	case sdk.OpNone:
 		return nil
-	case "Step", "StepRun":
+	case sdk.OpStep, sdk.OpStepRun:
 		return s.stepDone(it, o)
-	case "StepError":
-		step := r.step(o.ID, o.label(), OpRun, it.began)
-		tried := it.tried(now, o.Error)
+	case sdk.OpStepError:
+		step := r.step(o.ID, o.StepID(), OpRun, it.began)
+		tried := it.tried(now, errorFrom(o.Error))
 		if !o.Error.NoRetry && it.attempt+1 < r.function.attempts {
 			tried.RetryAt = s.retry(it, a)
 			step.Attempts = append(step.Attempts, tried)
@@ -294,31 +287,31 @@ func (s *Sim) handleOp(it *item, a *answer, o *opcode, p plan) error {
 		}
 		s.stepFailed(it, o)
 		return nil
-	case "StepFailed":
+	case sdk.OpStepFailed:
 		s.stepFailed(it, o)
 		return nil
-	case "StepPlanned":
-		r.step(o.ID, o.label(), OpRun, now)
+	case sdk.OpStepPlanned:
+		r.step(o.ID, o.StepID(), OpRun, now)
 		if r.once(o.ID + "-plan") {
-			s.queue.push(&item{at: now, kind: kindCall, run: r, from: it.from, target: o.ID, name: o.label(),
-				coalesce: p.coalesce, race: o.race()})
+			s.queue.push(&item{at: now, kind: kindCall, run: r, from: it.from, target: o.ID, name: o.StepID(),
+				coalesce: p.coalesce, race: race(o)})
 		}
 		return nil
-	case "Sleep":
+	case sdk.OpSleep:
 		return s.planSleep(it, o)
-	case "WaitForEvent":
+	case sdk.OpWaitForEvent:
 		return s.planWait(it, o, p)
-	case "InvokeFunction":
+	case sdk.OpInvokeFunction:
 		return s.planInvoke(it, o, p)
-	case "RunComplete":
-		s.complete(r, o.result())
+	case sdk.OpRunComplete:
+		s.complete(r, memoOf(o))
 		return nil
-	case "DiscoveryRequest":
-		s.discover(r, o.ID, o.ID, false, o.race())
+	case sdk.OpDiscovery:
+		s.discover(r, o.ID, o.ID, false, race(o))
 		return nil
 	}
 	s.fail(r, &Error{Name: "NotModelled", Message: fmt.Sprintf(
-		"step %s is of kind %s, which sim does not model: test this function on the real server, or give the step a result with Sim.Replace", o.label(), o.Op)})
+		"step %s is of kind %s, which sim does not model: test this function on the real server, or give the step a result with Sim.Replace", o.StepID(), o.Op)})
 	return nil
 }
 
@@ -353,26 +346,26 @@ func stepLimit() *Error {
 }
 
 // stepDone memoises a step that succeeded, and goes on with the run.
-func (s *Sim) stepDone(it *item, o *opcode) error {
+func (s *Sim) stepDone(it *item, o *sdk.Op) error {
 	r := it.run
-	raw := o.result()
+	raw := memoOf(o)
 	if r.stateSize+len(raw) > maxStateSize {
 		return &failEarly{&Error{Name: "InngestErrStateOverflowed", Message: "The function run exceeded the state size limit of 32 MiB."}}
 	}
 	s.finishStep(it, o)
 	othersOut := r.save(o.ID, raw)
-	s.discover(r, o.ID, s.jobAfter(it, o.ID), othersOut, it.race || o.race())
+	s.discover(r, o.ID, s.jobAfter(it, o.ID), othersOut, it.race || race(o))
 	return nil
 }
 
 // finishStep records a step that succeeded, unless it is memoised already.
-func (s *Sim) finishStep(it *item, o *opcode) {
+func (s *Sim) finishStep(it *item, o *sdk.Op) {
 	r := it.run
 	if r.saved(o.ID) != nil {
 		return
 	}
 	now := s.clock()
-	step := r.step(o.ID, o.label(), OpRun, it.began)
+	step := r.step(o.ID, o.StepID(), OpRun, it.began)
 	step.Output = o.Data
 	if len(o.Data) == 0 {
 		step.Output = []byte("null")
@@ -382,19 +375,19 @@ func (s *Sim) finishStep(it *item, o *opcode) {
 }
 
 // stepFailed memoises a step that failed for good: the function is given the error.
-func (s *Sim) stepFailed(it *item, o *opcode) {
+func (s *Sim) stepFailed(it *item, o *sdk.Op) {
 	r := it.run
 	if o.Error == nil {
-		o.Error = &Error{Name: "Error", Message: "Step execution error"}
+		o.Error = &sdk.Error{Name: "Error", Message: "Step execution error"}
 	}
 	if r.saved(o.ID) == nil {
-		step := r.step(o.ID, o.label(), OpRun, it.began)
-		step.Attempts = append(step.Attempts, it.tried(s.clock(), o.Error))
-		s.endStep(r, o.ID, StepFailed, o.Error)
+		step := r.step(o.ID, o.StepID(), OpRun, it.began)
+		step.Attempts = append(step.Attempts, it.tried(s.clock(), errorFrom(o.Error)))
+		s.endStep(r, o.ID, StepFailed, errorFrom(o.Error))
 	}
 	failed := *o
-	failed.Op = "StepFailed"
-	othersOut := r.save(o.ID, failed.result())
+	failed.Op = sdk.OpStepFailed
+	othersOut := r.save(o.ID, memoOf(&failed))
 	s.discover(r, o.ID, o.ID+"-failure", othersOut, it.race)
 }
 
@@ -435,13 +428,13 @@ func (r *run) planAgain() {
 }
 
 // planSleep puts the run to sleep.
-func (s *Sim) planSleep(it *item, o *opcode) error {
+func (s *Sim) planSleep(it *item, o *sdk.Op) error {
 	r, now := it.run, s.clock()
 	d, err := s.sleep(o)
 	if err != nil {
 		return err
 	}
-	step := r.step(o.ID, o.label(), OpSleep, now)
+	step := r.step(o.ID, o.StepID(), OpSleep, now)
 	if !r.once(o.ID) {
 		return nil
 	}
@@ -450,6 +443,6 @@ func (s *Sim) planSleep(it *item, o *opcode) error {
 		d = 0
 		step.Replaced = true
 	}
-	s.queue.push(&item{at: now.Add(d), kind: kindWake, run: r, from: o.ID, race: o.race()})
+	s.queue.push(&item{at: now.Add(d), kind: kindWake, run: r, from: o.ID, race: race(o)})
 	return nil
 }

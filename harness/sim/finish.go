@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"maps"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // match starts the functions that an event triggers and wakes the runs that wait for it.
@@ -19,7 +21,7 @@ func (s *Sim) match(e *event) {
 	default:
 		for _, f := range s.ordered {
 			for _, t := range f.triggers {
-				if t.schedule == nil && t.matches(e.name) && (t.when == nil || t.when.holds(e.materialise().fields, nil)) {
+				if sdk.TriggerMatches(t.event, e.name) && (t.when == nil || t.when.holds(e.materialise().fields, nil)) {
 					s.start(f, e)
 					break // several triggers of one function start it once
 				}

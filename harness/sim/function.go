@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"crypto/sha1"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/robfig/cron/v3"
 	"github.com/xhit/go-str2duration/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // A Feature is something an app may configure that a Sim does not model.
@@ -47,54 +48,6 @@ const (
 	longestWait     = 366 * 24 * time.Hour
 )
 
-// registration is the body of a sync, whichever way it came.
-type registration struct {
-	URL        string       `json:"url"`
-	SDK        string       `json:"sdk"`
-	Framework  string       `json:"framework"`
-	AppName    string       `json:"appName"`
-	AppID      string       `json:"app_id"` // in-band
-	SDKLang    string       `json:"sdk_language"`
-	SDKVersion string       `json:"sdk_version"`
-	Functions  []wireConfig `json:"functions"`
-}
-
-type wireConfig struct {
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	Triggers []struct {
-		Event      string  `json:"event"`
-		Expression *string `json:"expression"`
-		Cron       string  `json:"cron"`
-		Jitter     string  `json:"jitter"`
-	} `json:"triggers"`
-	Concurrency json.RawMessage `json:"concurrency"`
-	Priority    json.RawMessage `json:"priority"`
-	BatchEvents json.RawMessage `json:"batchEvents"`
-	RateLimit   json.RawMessage `json:"rateLimit"`
-	Throttle    json.RawMessage `json:"throttle"`
-	Debounce    json.RawMessage `json:"debounce"`
-	Singleton   json.RawMessage `json:"singleton"` // the Go SDK says "Singleton"; encoding/json takes either
-	Idempotency *string         `json:"idempotency"`
-	Timeouts    *struct {
-		Start  string `json:"start"`
-		Finish string `json:"finish"`
-	} `json:"timeouts"`
-	Cancel []struct {
-		Event   string  `json:"event"`
-		Timeout *string `json:"timeout"`
-		If      *string `json:"if"`
-	} `json:"cancel"`
-	Steps map[string]struct {
-		Runtime struct {
-			URL string `json:"url"`
-		} `json:"runtime"`
-		Retries *struct {
-			Attempts int `json:"attempts"`
-		} `json:"retries"`
-	} `json:"steps"`
-}
-
 // app is a registered app.
 type app struct {
 	name      string
@@ -110,10 +63,8 @@ type function struct {
 	id          string // with the app's prefix, as the server's events name it
 	name        string
 	uuid        uuid.UUID
-	uuidText    string
 	app         *app
 	url         *url.URL
-	query       string // of its calls, up to the name of the step
 	triggers    []trigger
 	attempts    int // the most attempts of a step
 	idempotency *expression
@@ -145,7 +96,7 @@ type tick struct {
 }
 
 // parse turns a registration into an app, or says everything that is wrong with it.
-func (s *Sim) parse(r registration) (*app, error) {
+func (s *Sim) parse(r sdk.Registration) (*app, error) {
 	a := &app{name: r.AppName, url: r.URL, sdk: r.SDK, synced: s.clock()}
 	if a.name == "" {
 		a.name = r.AppID
@@ -179,7 +130,7 @@ func (s *Sim) parse(r registration) (*app, error) {
 	return a, nil
 }
 
-func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
+func (s *Sim) parseFunction(a *app, c sdk.FunctionConfig) (*function, error) {
 	f := &function{id: c.ID, name: c.Name, app: a, attempts: defaultRetries + 1}
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -191,7 +142,6 @@ func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
 		wrong("a function name is required")
 	}
 	f.uuid = uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.name+"\x00"+c.ID))
-	f.uuidText = f.uuid.String()
 	s.refuse(c, wrong)
 
 	if len(c.Steps) != 1 {
@@ -203,9 +153,7 @@ func (s *Sim) parseFunction(a *app, c wireConfig) (*function, error) {
 			wrong("step URL %q is not an HTTP address", step.Runtime.URL)
 			continue
 		}
-		query := u.Query()
-		query.Del("stepId") // some SDKs put one there, which each call replaces
-		f.url, f.query = u, strings.TrimPrefix(query.Encode()+"&stepId=", "&")
+		f.url = u
 		if step.Retries != nil {
 			f.attempts = min(max(step.Retries.Attempts, 0), maxRetries) + 1
 		}
@@ -276,7 +224,7 @@ func timeout(which, text string, wrong func(string, ...any)) time.Duration {
 }
 
 // refuse says which of the configured features are not modelled and not ignored on purpose.
-func (s *Sim) refuse(c wireConfig, wrong func(string, ...any)) {
+func (s *Sim) refuse(c sdk.FunctionConfig, wrong func(string, ...any)) {
 	for _, f := range []struct {
 		feature Feature
 		config  json.RawMessage
@@ -342,15 +290,6 @@ func (t trigger) same(o trigger) bool {
 	return t.event == o.event && t.cron == o.cron && text(t.when) == text(o.when)
 }
 
-// matches reports whether the trigger names the event, exactly or by a pattern such as "order/*".
-func (t trigger) matches(name string) bool {
-	if t.event == name {
-		return true
-	}
-	prefix, ok := strings.CutSuffix(t.event, "*")
-	return ok && strings.HasPrefix(name, prefix) && (strings.HasSuffix(prefix, "/") || strings.HasSuffix(prefix, "."))
-}
-
 // install puts a parsed app in place of an earlier one of the same name. The lock is held.
 func (s *Sim) install(a *app) error {
 	for _, f := range a.functions {
@@ -409,13 +348,4 @@ func (s *Sim) current(f *function) *function { return s.functions[f.id] }
 // reorder brings the functions into a fixed order: that in which one event starts them.
 func (s *Sim) reorder() {
 	s.ordered = slices.SortedFunc(maps.Values(s.functions), func(a, b *function) int { return strings.Compare(a.id, b.id) })
-}
-
-// StepHash returns the id under which a step is memoised: the hash of its own id, and of how many times that id was used
-// before in the same run (0 for the first).
-func StepHash(id string, index int) string {
-	if index > 0 {
-		id = fmt.Sprintf("%s:%d", id, index)
-	}
-	return fmt.Sprintf("%x", sha1.Sum([]byte(id)))
 }

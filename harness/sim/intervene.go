@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Outcome is what a replaced step comes to, instead of what its code would do.
@@ -92,11 +94,13 @@ func (s *Sim) outcome(it *item) *answer {
 	if step := it.run.stepOf(it.target); step != nil {
 		step.Replaced = true
 	}
-	op := opcode{Op: "StepRun", ID: it.target, Name: it.name, Data: rep.raw}
+	op := sdk.Op{Op: sdk.OpStepRun, ID: it.target, Name: it.name, Data: rep.raw}
 	if failed := rep.failure(); failed != nil {
-		op.Op, op.Error, op.Data = "StepError", failed, nil
+		op.Op, op.Error, op.Data = sdk.OpStepError, &sdk.Error{Name: failed.Name, Message: failed.Message, Data: failed.Data, NoRetry: failed.NoRetry}, nil
 	}
-	a := &answer{status: http.StatusPartialContent, head: head{sdk: "sim"}, ops: []opcode{op}, noRetry: rep.NoRetry}
+	a := &answer{
+		Answer: sdk.Answer{Status: http.StatusPartialContent, Header: http.Header{sdk.HeaderSDK: {"sim"}}}, ops: []sdk.Op{op}, noRetry: rep.NoRetry,
+	}
 	if rep.RetryAfter > 0 {
 		a.retryAt = s.clock().Add(rep.RetryAfter)
 	}
@@ -154,7 +158,7 @@ func (s *Sim) faultFor(it *item, a *answer) *Answer {
 	}
 	ids := []string{it.name}
 	for i := range a.ops {
-		ids = append(ids, a.ops[i].label())
+		ids = append(ids, a.ops[i].StepID())
 	}
 	return s.takeFault(it.run.function.id, ids)
 }

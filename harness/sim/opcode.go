@@ -1,94 +1,46 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/xhit/go-str2duration/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 const maxStepBytes = 4 << 20 // of a step's input or output
 
-// opcode is one thing the app asks for or reports.
-type opcode struct {
-	Op          string          `json:"op"`
-	ID          string          `json:"id"`
-	Name        string          `json:"name"`
-	DisplayName *string         `json:"displayName"`
-	Opts        json.RawMessage `json:"opts"`
-	Data        json.RawMessage `json:"data"`
-	Error       *Error          `json:"error"`
-	Userland    *userland       `json:"userland"`
+// modelled are the opcodes that a Sim acts on. The others end a run with an error that names them.
+var modelled = []sdk.Opcode{
+	sdk.OpNone, sdk.OpStep, sdk.OpStepRun, sdk.OpStepError, sdk.OpStepFailed, sdk.OpStepPlanned, sdk.OpSleep, sdk.OpWaitForEvent,
+	sdk.OpInvokeFunction, sdk.OpRunComplete, sdk.OpDiscovery,
 }
 
-// userland is a step's id as the code has it, and how many times it was used before in the run.
-type userland struct {
-	ID    string `json:"id"`
-	Index int    `json:"index"`
-}
-
-// The opcodes of the protocol. Those that are not modelled end a run with an error that names them.
-var (
-	modelled   = []string{"None", "Step", "StepRun", "StepError", "StepFailed", "StepPlanned", "Sleep", "WaitForEvent", "InvokeFunction", "RunComplete", "DiscoveryRequest"}
-	unmodelled = []string{"WaitForSignal", "Gateway", "AIGateway", "SyncRunComplete", "DeferAdd", "DeferAbort"}
-)
-
-// parseOps reads the opcodes of a 206 answer.
-func parseOps(body []byte, noRetry bool) ([]opcode, error) {
-	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return nil, errors.New("no response data")
+// parseOps reads the opcodes of a 206 answer, or says what of them the server refuses.
+func parseOps(body []byte, noRetry bool) ([]sdk.Op, error) {
+	ops, err := sdk.ParseOps(body)
+	if err != nil {
+		return nil, err
 	}
-	if ops, ok := quickOps(body); ok && len(ops) > 0 {
-		return checkOps(ops, noRetry)
+	if len(ops) == 0 {
+		return []sdk.Op{{Op: sdk.OpNone}}, nil
 	}
-	var raws []*opcode
-	switch body[0] {
-	case '{':
-		raws = []*opcode{{}}
-		if err := json.Unmarshal(body, raws[0]); err != nil {
-			return nil, fmt.Errorf("error reading generator opcode response: %w", err)
-		}
-	case '[':
-		if err := json.Unmarshal(body, &raws); err != nil {
-			return nil, fmt.Errorf("error reading generator opcode response: %w", err)
-		}
-	default:
-		return nil, errors.New("error reading generator opcode response: expected JSON object or array")
-	}
-	if len(raws) == 0 {
-		return []opcode{{Op: "None"}}, nil
-	}
-	ops := make([]opcode, len(raws))
-	for i, op := range raws {
-		if op == nil {
-			return nil, fmt.Errorf("error validating generator opcode %d: opcode cannot be null", i)
-		}
-		ops[i] = *op
-	}
-	return checkOps(ops, noRetry)
-}
-
-// checkOps says what of the opcodes the server refuses.
-func checkOps(ops []opcode, noRetry bool) ([]opcode, error) {
 	for i := range ops {
 		op := &ops[i]
 		if op.Op == "" {
-			op.Op = "None"
+			op.Op = sdk.OpNone
 		}
-		if !slices.Contains(modelled, op.Op) && !slices.Contains(unmodelled, op.Op) {
+		if !op.Op.Known() {
 			return nil, fmt.Errorf("error reading generator opcode response: %s does not belong to Opcode values", op.Op)
 		}
-		if op.Op == "StepError" {
+		if op.Op == sdk.OpStepError {
 			if op.Error == nil {
-				return nil, fmt.Errorf("OpcodeStepError received without Error field set: %s", op.label())
+				return nil, fmt.Errorf("OpcodeStepError received without Error field set: %s", op.StepID())
 			}
 			op.Error.NoRetry = noRetry
 		}
@@ -99,61 +51,23 @@ func checkOps(ops []opcode, noRetry bool) ([]opcode, error) {
 	return ops, nil
 }
 
-// label is the step's id as the code has it.
-func (o *opcode) label() string {
-	switch {
-	case o.Userland != nil && o.Userland.ID != "":
-		if o.Userland.Index > 0 {
-			return o.Userland.ID + ":" + strconv.Itoa(o.Userland.Index)
-		}
-		return o.Userland.ID
-	case o.DisplayName != nil && *o.DisplayName != "":
-		return *o.DisplayName
-	case o.Name != "":
-		return o.Name
-	default:
-		return o.ID
-	}
-}
-
-// options reads the opcode's options into v. Absent ones leave v as it is.
-func (o *opcode) options(v any) error {
-	if len(o.Opts) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(o.Opts, v); err != nil {
-		return fmt.Errorf("options of step %s: %w", o.label(), err)
-	}
-	return nil
-}
-
 // race reports whether the plan goes on after each of its steps.
-func (o *opcode) race() bool {
-	if !bytes.Contains(o.Opts, []byte("arallel")) && !bytes.Contains(o.Opts, []byte(`\`)) {
-		return false // there is nothing like it, in whatever case the key begins
-	}
+func race(o *sdk.Op) bool {
 	var opts struct {
 		Mode string `json:"parallelMode"`
 	}
-	return o.options(&opts) == nil && strings.EqualFold(opts.Mode, "race")
+	return o.Options(&opts) == nil && strings.EqualFold(opts.Mode, "race")
 }
 
-// result is what is memoised for the step.
-func (o *opcode) result() json.RawMessage {
+// memoOf is what is memoised for the step.
+func memoOf(o *sdk.Op) json.RawMessage {
 	switch o.Op {
-	case "StepError", "StepFailed":
+	case sdk.OpStepError, sdk.OpStepFailed:
 		return wrap("error", o.Error)
-	case "StepRun":
-		data := o.Data
-		if len(data) == 0 {
-			data = json.RawMessage("null")
-		}
-		return slices.Concat(json.RawMessage(`{"data":`), data, json.RawMessage(`}`))
+	case sdk.OpStepRun:
+		return wrap("data", orNull(o.Data))
 	default:
-		if len(o.Data) == 0 {
-			return json.RawMessage("null")
-		}
-		return o.Data
+		return orNull(o.Data)
 	}
 }
 
@@ -172,11 +86,11 @@ type tooLong struct{ message string }
 func (e *tooLong) Error() string { return e.message }
 
 // sleep returns how long a Sleep lasts.
-func (s *Sim) sleep(o *opcode) (time.Duration, error) {
+func (s *Sim) sleep(o *sdk.Op) (time.Duration, error) {
 	var opts struct {
 		Duration string `json:"duration"`
 	}
-	if err := o.options(&opts); err != nil {
+	if err := o.Options(&opts); err != nil {
 		return 0, err
 	}
 	text := opts.Duration
@@ -190,7 +104,7 @@ func (s *Sim) sleep(o *opcode) (time.Duration, error) {
 	if err != nil {
 		at, dateErr := parseDate(text)
 		if dateErr != nil {
-			return 0, fmt.Errorf("sleep of step %s: %w", o.label(), err)
+			return 0, fmt.Errorf("sleep of step %s: %w", o.StepID(), err)
 		}
 		d = max(s.fromApp(at).Sub(s.clock()).Round(time.Second), 0)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Version is the version of the server whose behaviour a Sim follows.
@@ -364,7 +366,7 @@ func baseName(r *run, id string) string {
 	if i < 0 {
 		return id
 	}
-	if _, err := strconv.Atoi(id[i+1:]); err != nil || r.stepOf(StepHash(id[:i], 0)) == nil {
+	if _, err := strconv.Atoi(id[i+1:]); err != nil || r.stepOf(sdk.StepHash(id[:i])) == nil {
 		return id
 	}
 	return id[:i]

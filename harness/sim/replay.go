@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Recording is what a run did, as far as it is needed to see what changed code would do with it.
@@ -97,15 +99,15 @@ func (s *Sim) Replay(ctx context.Context, rec Recording) (*Replay, error) {
 		return nil, fmt.Errorf("replaying a run of %s: no such function is registered", rec.Function)
 	}
 	for _, step := range rec.Steps {
-		p.memo[hashOf(step.ID)] = step.memo()
-		p.order = append(p.order, hashOf(step.ID))
+		p.memo[sdk.StepHash(step.ID)] = step.memo()
+		p.order = append(p.order, sdk.StepHash(step.ID))
 	}
 	out := &Replay{}
 	if err := p.forward(ctx, out); err != nil {
 		return nil, fmt.Errorf("replaying a run of %s: %w", rec.Function, err)
 	}
 	for _, step := range rec.Steps {
-		reached, err := p.reaches(ctx, hashOf(step.ID))
+		reached, err := p.reaches(ctx, sdk.StepHash(step.ID))
 		if err != nil {
 			return nil, fmt.Errorf("replaying a run of %s: %w", rec.Function, err)
 		}
@@ -115,9 +117,6 @@ func (s *Sim) Replay(ctx context.Context, rec Recording) (*Replay, error) {
 	}
 	return out, nil
 }
-
-// hashOf is the hashed id of a step named as in a record.
-func hashOf(id string) string { return StepHash(id, 0) } // "id:1" is what the second use of one id hashes
 
 func (r RecordedStep) memo() json.RawMessage {
 	switch {
@@ -164,15 +163,15 @@ func (p *player) forward(ctx context.Context, out *Replay) error {
 		}
 		if len(a.ops) == 0 {
 			out.Finished = true
-			out.Output, _ = a.output()
+			out.Output, _ = a.Result()
 			return nil
 		}
 		for i := range a.ops {
 			o := &a.ops[i]
-			if _, known := p.memo[o.ID]; known || o.Op == "None" {
-				return fmt.Errorf("the app announces step %q although it has its result", o.label())
+			if _, known := p.memo[o.ID]; known || o.Op == sdk.OpNone {
+				return fmt.Errorf("the app announces step %q although it has its result", o.StepID())
 			}
-			out.New = append(out.New, o.label())
+			out.New = append(out.New, o.StepID())
 			stand, err := p.standIn(ctx)
 			if err != nil || stand == nil {
 				return err
@@ -187,7 +186,7 @@ func (p *player) forward(ctx context.Context, out *Replay) error {
 // standIn returns the result of the first recorded step that the code has passed over, or nil.
 func (p *player) standIn(ctx context.Context) (json.RawMessage, error) {
 	for _, step := range p.rec.Steps {
-		hash := hashOf(step.ID)
+		hash := sdk.StepHash(step.ID)
 		if p.used[hash] {
 			continue
 		}
@@ -209,7 +208,7 @@ func (p *player) reaches(ctx context.Context, hash string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(a.ops, func(o opcode) bool { return o.ID == hash }), nil
+	return slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.ID == hash }), nil
 }
 
 // ask calls the app with all results but one.
@@ -225,7 +224,7 @@ func (p *player) ask(ctx context.Context, without string) (*answer, error) {
 	c := p.s.prepare(&item{run: r})
 	p.s.mu.Unlock()
 	a := p.s.callAlone(ctx, func(one *caller, instead func(*answer)) (*answer, bool) { return one.do(c, instead) })
-	if a.status == 0 && a.err != nil {
+	if a.Status == 0 && a.err != nil {
 		return nil, a.err
 	}
 	return a, nil

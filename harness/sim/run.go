@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // Status is the state of a run.
@@ -23,14 +25,14 @@ const (
 func (s Status) Over() bool { return s != Running }
 
 // Op says what a step does.
-type Op string
+type Op = sdk.Opcode
 
 // What steps do, in the protocol's words.
 const (
-	OpRun          Op = "StepRun"
-	OpSleep        Op = "Sleep"
-	OpWaitForEvent Op = "WaitForEvent"
-	OpInvoke       Op = "InvokeFunction"
+	OpRun          = sdk.OpStepRun
+	OpSleep        = sdk.OpSleep
+	OpWaitForEvent = sdk.OpWaitForEvent
+	OpInvoke       = sdk.OpInvokeFunction
 )
 
 // StepStatus is the state of a step.
@@ -123,6 +125,14 @@ type Error struct {
 	reason  string // of the failure, as the server names it: "invalid status code: 500"
 	body    []byte // that the app answered
 	refused bool   // an invocation that started nothing
+}
+
+// errorFrom returns an error of the wire, or nil for nil.
+func errorFrom(e *sdk.Error) *Error {
+	if e == nil {
+		return nil
+	}
+	return &Error{Name: e.Name, Message: e.Message, Stack: e.Stack, Data: e.Data, NoRetry: e.NoRetry, Cause: e.Cause}
 }
 
 // Error returns the message.

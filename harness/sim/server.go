@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // maxBody is the most of a request's body that is read: a full batch of events, within reason.
@@ -80,17 +82,17 @@ func (s *Sim) receive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	ids, err := s.ingest(body, r.Header.Get(headerSeed))
+	ids, err := s.ingest(body, r.Header.Get(sdk.HeaderEventIDSeed))
 	s.mu.Unlock()
 	s.signal()
 	if len(ids) == 0 {
 		ids = []string{""} // the server always names one
 	}
 	if err != nil {
-		reply(w, http.StatusBadRequest, map[string]any{"ids": ids, "status": http.StatusBadRequest, "error": err.Error()})
+		reply(w, http.StatusBadRequest, sdk.SendAnswer{IDs: ids, Status: http.StatusBadRequest, Error: err.Error()})
 		return
 	}
-	reply(w, http.StatusOK, map[string]any{"ids": ids, "status": http.StatusOK})
+	reply(w, http.StatusOK, sdk.SendAnswer{IDs: ids, Status: http.StatusOK})
 }
 
 func (s *Sim) receiveInvocation(w http.ResponseWriter, r *http.Request) {
@@ -134,17 +136,13 @@ func (s *Sim) receiveRemoval(w http.ResponseWriter, r *http.Request) {
 
 // receiveCheckpoint memoises steps that an app has run and goes on from, while its call is still under way.
 func (s *Sim) receiveCheckpoint(w http.ResponseWriter, r *http.Request) {
-	var c struct {
-		RunID string   `json:"run_id"`
-		Job   string   `json:"qi_id"`
-		Steps []opcode `json:"steps"`
-	}
+	var c sdk.Checkpoint
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&c); err != nil {
 		refuse(w, http.StatusBadRequest, fmt.Errorf("invalid request body: %w", err))
 		return
 	}
 	s.mu.Lock()
-	status, err := s.checkpoint(c.RunID, c.Job, c.Steps)
+	status, err := s.checkpoint(c.RunID, c.QueueItem, c.Steps)
 	s.mu.Unlock()
 	if err != nil {
 		reply(w, status, map[string]any{"error": err.Error(), "status": status, "data": map[string]any{"run_id": c.RunID}})
@@ -153,14 +151,14 @@ func (s *Sim) receiveCheckpoint(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]any{})
 }
 
-func (s *Sim) checkpoint(runID, job string, steps []opcode) (status int, err error) {
+func (s *Sim) checkpoint(runID, job string, steps []sdk.Op) (status int, err error) {
 	run := s.runs.find(runID)
 	if run == nil || run.status.Over() {
 		return http.StatusBadRequest, fmt.Errorf("checkpointing run %s: the run is over or was never here", runID)
 	}
 	labels := make([]string, len(steps))
 	for i := range steps {
-		labels[i] = steps[i].label()
+		labels[i] = steps[i].StepID()
 	}
 	if f := s.takeFault(run.function.id, labels); f != nil && f.Lose {
 		return http.StatusServiceUnavailable, errors.New("the checkpoint was lost (sim.Answer.Lose)")
@@ -171,14 +169,14 @@ func (s *Sim) checkpoint(runID, job string, steps []opcode) (status int, err err
 	}
 	for i := range steps {
 		o := &steps[i]
-		if o.Op != "StepRun" && o.Op != "Step" && o.Op != "StepPlanned" {
+		if o.Op != sdk.OpStepRun && o.Op != sdk.OpStep && o.Op != sdk.OpStepPlanned {
 			return http.StatusBadRequest, fmt.Errorf("cannot checkpoint opcode: %s", o.Op)
 		}
-		if o.Op == "StepPlanned" {
-			run.step(o.ID, o.label(), OpRun, s.clock())
+		if o.Op == sdk.OpStepPlanned {
+			run.step(o.ID, o.StepID(), OpRun, s.clock())
 			continue
 		}
-		raw := o.result()
+		raw := memoOf(o)
 		if len(raw) > maxStepBytes {
 			return http.StatusRequestEntityTooLarge, fmt.Errorf("step %s output too large", o.ID)
 		}

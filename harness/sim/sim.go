@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // BaseURL is the address at which [Sim.HTTPClient] reaches the Sim. Nothing else does: it exists in this process only.
@@ -69,7 +71,6 @@ type Options struct {
 type Sim struct {
 	options Options
 	client  *http.Client
-	kinds   []string // what calls say of the kind of server
 	closed  chan struct{}
 	closing sync.Once
 	workers sync.WaitGroup
@@ -88,7 +89,6 @@ type Sim struct {
 	dedupe memory
 	seeds  seedCache
 	rng    *rand.Rand
-	spare  [][]byte // buffers to be used again
 }
 
 // virtualTime is what the clock shows.
@@ -169,12 +169,11 @@ func New(o Options) *Sim {
 		dedupe:        memory{until: map[string]time.Time{}},
 		seeds:         seedCache{ids: map[string]ulid.ULID{}},
 		rng:           rand.New(rand.NewPCG(o.Seed, 0x1b873593)),
-		spare:         make([][]byte, 0, 4),
 	}
 	if o.Seed != 0 {
 		s.queue.rng = rand.New(rand.NewPCG(o.Seed, 0xcc9e2d51))
 	}
-	s.kinds, s.inline = []string{s.kind()}, newWorker(s)
+	s.inline = newWorker(s)
 	start := o.Start
 	if start.IsZero() {
 		start = time.Now()
@@ -243,28 +242,28 @@ func (s *Sim) sync(address string, handler http.Handler, call func(*http.Request
 			return fmt.Errorf("registering the app at %s: %w", address, err)
 		}
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("X-Inngest-Server-Kind", s.kind())
+		req.Header.Set(sdk.HeaderServerKind, s.kind())
 		if signed {
-			req.Header.Set(headerSyncKind, "in_band")
-			req.Header.Set(headerSignature, sign(s.SigningKey(), body))
+			req.Header.Set(sdk.HeaderSyncKind, sdk.SyncInBand)
+			req.Header.Set(sdk.HeaderSignature, sdk.Sign(s.SigningKey(), body, time.Now()))
 		}
 		a := call(req)
 		switch {
 		case a.err != nil:
 			return fmt.Errorf("registering the app at %s: %w", address, a.err)
-		case a.status == http.StatusOK && a.head.syncKind == "in_band":
-			return s.register(a.body, address, handler)
-		case a.status == http.StatusOK:
+		case a.Status == http.StatusOK && a.Header.Get(sdk.HeaderSyncKind) == sdk.SyncInBand:
+			return s.register(a.Body, address, handler)
+		case a.Status == http.StatusOK:
 			return s.adopt(address, handler)
 		}
-		last = fmt.Errorf("%w: it answered %d: %s", ErrNotRegistered, a.status, strings.TrimSpace(string(a.body)))
+		last = fmt.Errorf("%w: it answered %d: %s", ErrNotRegistered, a.Status, strings.TrimSpace(string(a.Body)))
 	}
 	return fmt.Errorf("registering the app at %s: %w; give it the signing key that Sim.SigningKey returns, or make Sim.Handler reachable at its API address", address, last)
 }
 
 // register takes a registration's body.
 func (s *Sim) register(body []byte, address string, handler http.Handler) error {
-	var r registration
+	var r sdk.Registration
 	if err := json.Unmarshal(body, &r); err != nil {
 		return fmt.Errorf("registering the app at %s: reading what it told: %w", address, err)
 	}
@@ -325,15 +324,6 @@ func (s *Sim) SendAll(ctx context.Context, events ...Event) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(events) == 1 {
-		id, ok, err := s.sendQuickly(events[0])
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			return []string{id}, nil
-		}
-	}
 	wires := make([]map[string]any, len(events))
 	for i, e := range events {
 		w := map[string]any{"name": e.Name}
@@ -366,23 +356,6 @@ func (s *Sim) SendAll(ctx context.Context, events ...Event) ([]string, error) {
 		return ids, fmt.Errorf("sending events: %w", err)
 	}
 	return ids, nil
-}
-
-// sendQuickly accepts an event without the detour over its encoding as a request, if it is plain.
-func (s *Sim) sendQuickly(e Event) (id string, ok bool, err error) {
-	data, err := json.Marshal(e.Data)
-	if err != nil {
-		return "", false, fmt.Errorf("encoding events: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	made, ok := s.quickEvent(e, data)
-	if !ok {
-		return "", false, nil
-	}
-	s.publish(made)
-	s.signal()
-	return made.internal.String(), true, nil
 }
 
 // Call starts one function with an event, whatever triggers it, and returns the run's id. The event may bear any name;

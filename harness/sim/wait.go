@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // wait is a run waiting for an event: to go on, to be cancelled by it, or for the end of a function it invoked.
@@ -24,23 +26,23 @@ type wait struct {
 }
 
 // planWait lets the run wait for an event.
-func (s *Sim) planWait(it *item, o *opcode, p plan) error {
+func (s *Sim) planWait(it *item, o *sdk.Op, p plan) error {
 	r := it.run
 	var opts struct {
 		Timeout string  `json:"timeout"`
 		If      *string `json:"if"`
 		Event   string  `json:"event"`
 	}
-	if err := o.options(&opts); err != nil {
+	if err := o.Options(&opts); err != nil {
 		return err
 	}
 	if opts.Event == "" {
 		opts.Event = o.Name
 	}
 	if opts.Event == "" {
-		return fmt.Errorf("step %s: an event name must be provided when waiting for an event", o.label())
+		return fmt.Errorf("step %s: an event name must be provided when waiting for an event", o.StepID())
 	}
-	w := &wait{run: r, event: opts.Event, step: o.ID, coalesce: p.coalesce, race: o.race(), born: s.sequence, expires: s.clock()}
+	w := &wait{run: r, event: opts.Event, step: o.ID, coalesce: p.coalesce, race: race(o), born: s.sequence, expires: s.clock()}
 	if opts.If != nil {
 		e, err := compile(*opts.If)
 		if err != nil {
@@ -62,17 +64,17 @@ func (s *Sim) planWait(it *item, o *opcode, p plan) error {
 }
 
 // planInvoke calls another function and lets the run wait for its end.
-func (s *Sim) planInvoke(it *item, o *opcode, p plan) error {
+func (s *Sim) planInvoke(it *item, o *sdk.Op, p plan) error {
 	r := it.run
 	var opts struct {
 		FunctionID string     `json:"function_id"`
 		Payload    *wireEvent `json:"payload"`
 		Timeout    string     `json:"timeout"`
 	}
-	if err := o.options(&opts); err != nil {
+	if err := o.Options(&opts); err != nil {
 		return err
 	}
-	w := &wait{run: r, event: EventFunctionFinished, step: o.ID, coalesce: p.coalesce, race: o.race(), born: s.sequence,
+	w := &wait{run: r, event: EventFunctionFinished, step: o.ID, coalesce: p.coalesce, race: race(o), born: s.sequence,
 		correlation: r.text + "." + o.ID, expires: s.clock().Add(defaultExpiry)}
 	if opts.Timeout != "" {
 		at, err := s.deadline(opts.Timeout)
@@ -129,9 +131,9 @@ func (s *Sim) find(id string) *function {
 }
 
 // startWait registers a wait, or ends it at once if the step's result is replaced.
-func (s *Sim) startWait(o *opcode, w *wait, op Op) error {
+func (s *Sim) startWait(o *sdk.Op, w *wait, op Op) error {
 	r := w.run
-	step := r.step(o.ID, o.label(), op, s.clock())
+	step := r.step(o.ID, o.StepID(), op, s.clock())
 	if !r.once(o.ID) {
 		w.over = true
 		return nil

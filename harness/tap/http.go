@@ -16,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // httpTap is the tap on an HTTP wire: a reverse proxy whose transport records, and lets faults act.
@@ -153,7 +155,7 @@ func (t *httpTap) classify(req *http.Request) traffic {
 	path := req.URL.Path
 	if t.side == InngestToApp {
 		switch {
-		case req.Method == http.MethodPost && req.URL.Query().Get("fnId") != "":
+		case req.Method == http.MethodPost && req.URL.Query().Get(sdk.QueryFunction) != "":
 			return &callTraffic{set: t.set, query: req.URL.Query()}
 		case req.Method == http.MethodPut && path == t.set.options.AppPath:
 			return &syncTraffic{at: AtSync}
@@ -163,8 +165,8 @@ func (t *httpTap) classify(req *http.Request) traffic {
 	if req.Method != http.MethodPost {
 		return nil
 	}
-	if m := checkpointPath.FindStringSubmatch(path); m != nil {
-		return &checkpointTraffic{set: t.set, run: m[1]}
+	if run, ok := sdk.CheckpointPath(path); ok {
+		return &checkpointTraffic{set: t.set, run: run}
 	}
 	switch {
 	case strings.HasPrefix(path, "/e/"):

@@ -17,6 +17,7 @@ import (
 	"github.com/inngest/inngestgo"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -531,7 +532,7 @@ func TestPlannedSteps(t *testing.T) {
 	hold := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "left", Do: tap.Hold})
 	other := inject(t, p.set, tap.Fault{At: tap.AtCall, Step: "right", Do: tap.Reply, Code: 503})
 	post := func(step string) int {
-		resp, err := client.Post(p.calls.URL()+"/api/inngest?fnId="+function+"&stepId="+tap.HashStep(step), "application/json", strings.NewReader(string(p.callBody("01RUN", 0))))
+		resp, err := client.Post(p.calls.URL()+"/api/inngest?fnId="+function+"&stepId="+sdk.StepHash(step), "application/json", strings.NewReader(string(p.callBody("01RUN", 0))))
 		require.NoError(t, err)
 		_ = resp.Body.Close()
 		return resp.StatusCode
@@ -541,7 +542,7 @@ func TestPlannedSteps(t *testing.T) {
 	left := make(chan int)
 	go func() { left <- post("left") }()
 	reached(t, hold)
-	require.Equal(t, tap.HashStep("left"), p.set.Crossings()[1].Call.Step)
+	require.Equal(t, sdk.StepHash("left"), p.set.Crossings()[1].Call.Step)
 	hold.Release()
 	require.Equal(t, 200, <-left, "the function has no such step, and goes to its end")
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/inngest/inngestgo/step"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -260,7 +261,7 @@ func TestRunWithoutCheckpointing(t *testing.T) {
 
 	all := over(p.set, onCalls)
 	require.Len(t, all, 4)
-	ids := []string{"", tap.HashStep("fetch"), tap.HashStep("look-up"), tap.HashStep("send")}
+	ids := []string{"", sdk.StepHash("fetch"), sdk.StepHash("look-up"), sdk.StepHash("send")}
 	for i, c := range all {
 		call := *c.Call
 		require.Equal(t, tap.InngestToApp, c.Wire)
@@ -279,7 +280,7 @@ func TestRunWithoutCheckpointing(t *testing.T) {
 		require.Equal(t, 206, call.Status)
 		require.Len(t, call.Ops, 1)
 		op := call.Ops[0]
-		require.Equal(t, []string{"StepRun", ids[i+1]}, []string{op.Op, op.ID})
+		require.Equal(t, []any{sdk.OpStepRun, ids[i+1]}, []any{op.Op, op.ID})
 		require.JSONEq(t, fmt.Sprintf("%q", p.steps()[i]+" done"), string(op.Data))
 		require.False(t, op.Began.Before(c.Began.Add(-time.Second)) || op.Ended.After(c.Ended))
 	}
@@ -302,7 +303,7 @@ func TestRunWithCheckpointing(t *testing.T) {
 		cp := c.Checkpoint
 		require.Equal(t, []any{"01RUN", calls[0].ID, function, 1}, []any{cp.Run, cp.Call, cp.Function, cp.Attempt})
 		require.Len(t, cp.Steps, 1)
-		require.Equal(t, tap.HashStep(p.steps()[i]), cp.Steps[0].ID)
+		require.Equal(t, sdk.StepHash(p.steps()[i]), cp.Steps[0].ID)
 		require.Equal(t, p.steps()[i], cp.Steps[0].Name)
 		require.JSONEq(t, fmt.Sprintf("%q", p.steps()[i]+" done"), string(cp.Steps[0].Data))
 	}

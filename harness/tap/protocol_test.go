@@ -49,14 +49,16 @@ func TestParseAnswer(t *testing.T) {
 		"badly compressed": {answer{200, http.Header{"Content-Encoding": {"gzip"}}, "xx"}, Call{Status: 200, ResultSize: 2}},
 		"opcodes": {answer{206, nil, `[{"op":"StepRun","id":"h","displayName":"d","data":1},{"op":"Sleep","id":"s","name":"1h"}]`},
 			Call{Status: 206, Ops: []Op{{Op: "StepRun", ID: "h", Name: "d", Data: json.RawMessage("1"), Size: 1}, {Op: "Sleep", ID: "s", Name: "1h"}}}},
-		"one opcode":      {answer{206, nil, `{"op":"RunComplete","id":"h"}`}, Call{Status: 206, Ops: []Op{{Op: "RunComplete", ID: "h"}}}},
-		"no opcodes":      {answer{206, nil, `nonsense`}, Call{Status: 206}},
-		"error":           {answer{500, http.Header{"Retry-After": {"3"}}, `{"name":"E","message":"m","stack":"s"}`}, Call{Status: 500, RetryAfter: "3", Error: &Failure{"E", "m"}}},
-		"permanent error": {answer{400, http.Header{"X-Inngest-No-Retry": {"true"}}, `{"message":"m"}`}, Call{Status: 400, NoRetry: true, Error: &Failure{"", "m"}}},
-		"error in words":  {answer{502, nil, " gateway \n"}, Call{Status: 502, Error: &Failure{"", "gateway"}}},
-		"streamed result": {answer{201, nil, `  {"status":200,"body":{"a":1}}`}, Call{Status: 200, Result: json.RawMessage(`{"a":1}`), ResultSize: 7}},
-		"streamed error":  {answer{201, nil, `{"status":500,"body":"{\"message\":\"m\"}","noRetry":true}`}, Call{Status: 500, NoRetry: true, Error: &Failure{"", "m"}}},
-		"broken stream":   {answer{201, nil, `{"status":`}, Call{Status: 201, Error: &Failure{"", `{"status":`}}},
+		"one opcode":                {answer{206, nil, `{"op":"RunComplete","id":"h"}`}, Call{Status: 206, Ops: []Op{{Op: "RunComplete", ID: "h"}}}},
+		"no opcodes":                {answer{206, nil, `nonsense`}, Call{Status: 206}},
+		"error":                     {answer{500, http.Header{"Retry-After": {"3"}}, `{"name":"E","message":"m","stack":"s"}`}, Call{Status: 500, RetryAfter: "3", Error: &Failure{"E", "m"}}},
+		"permanent error":           {answer{400, http.Header{"X-Inngest-No-Retry": {"true"}}, `{"message":"m"}`}, Call{Status: 400, NoRetry: true, Error: &Failure{"", "m"}}},
+		"error in words":            {answer{502, nil, " gateway \n"}, Call{Status: 502, Error: &Failure{"", "gateway"}}},
+		"streamed result":           {answer{201, nil, `  {"status":200,"body":{"a":1}}`}, Call{Status: 200, Result: json.RawMessage(`{"a":1}`), ResultSize: 7}},
+		"streamed error":            {answer{201, nil, `{"status":500,"body":"{\"message\":\"m\"}","noRetry":true}`}, Call{Status: 500, NoRetry: true, Error: &Failure{"", "m"}}},
+		"streamed JSON in a string": {answer{201, nil, `{"status":200,"body":"{\"a\":1}"}`}, Call{Status: 200, Result: json.RawMessage(`{"a":1}`), ResultSize: 7}},
+		"streamed text":             {answer{201, nil, `{"status":200,"body":"hello"}`}, Call{Status: 200, Result: json.RawMessage(`"hello"`), ResultSize: 5}},
+		"broken stream":             {answer{201, nil, `{"status":`}, Call{Status: 201, Error: &Failure{"", `{"status":`}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -73,20 +75,6 @@ func TestParseEvents(t *testing.T) {
 	require.Equal(t, []Event{{Name: "a", ID: "1", Data: json.RawMessage("{}"), Size: 2}}, parseEvents([]byte(`{"name":"a","id":"1","data":{}}`), 10))
 	require.Len(t, parseEvents([]byte(`[{"name":"a"},{"name":"b"}]`), 10), 2)
 	require.Empty(t, parseEvents([]byte(`name=a`), 10))
-}
-
-func TestCheckpointPaths(t *testing.T) {
-	t.Parallel()
-	for path, run := range map[string]string{
-		"/v1/checkpoint/01RUN/async": "01RUN", "/v1/checkpoint/01RUN/steps": "01RUN", "/v1/http/runs/01RUN/async": "01RUN", "/v1/checkpoint": "",
-	} {
-		m := checkpointPath.FindStringSubmatch(path)
-		require.NotNil(t, m, path)
-		require.Equal(t, run, m[1])
-	}
-	for _, path := range []string{"/v1/checkpoint/01RUN/output", "/v1/checkpoint/a/b/async", "/v2/checkpoint", "/x/v1/checkpoint"} {
-		require.Nil(t, checkpointPath.FindStringSubmatch(path), path)
-	}
 }
 
 func FuzzParseFaults(f *testing.F) {

@@ -2,10 +2,10 @@ package tap
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // A Side names a wire by who speaks to whom.
@@ -111,8 +111,8 @@ type Checkpoint struct {
 // Op is what became of a step, or what the function asks for next, as the app reports it.
 type Op struct {
 	// Op is the opcode: "StepRun", "StepError", "StepFailed", "StepPlanned", "Sleep" …
-	Op string `json:"op"`
-	// ID is the hashed id ([HashStep]), Name the one a person knows.
+	Op sdk.Opcode `json:"op"`
+	// ID is the hashed id, Name the id in the code.
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`
 	// Data is the step's output. It is left out where it is larger than [Options].MaxPayload; Size tells.
@@ -122,11 +122,6 @@ type Op struct {
 	// Began and Ended are the step's own times, where the SDK sends them.
 	Began time.Time `json:"began,omitzero"`
 	Ended time.Time `json:"ended,omitzero"`
-}
-
-// ran says that the op reports the end of a step's own code.
-func (o Op) ran() bool {
-	return slices.Contains([]string{"Step", "StepRun", "StepError", "StepFailed"}, o.Op)
 }
 
 // Failure is an error as the app reports it, without its stack.

@@ -2,8 +2,6 @@ package tap
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // An Injection is a fault that has been armed. Its methods are safe for concurrent use.
@@ -84,7 +84,7 @@ func newScript(seed uint64) *script {
 
 func (s *script) add(f Fault) *Injection {
 	i := &Injection{
-		fault: f, step: HashStep(f.Step), after: HashStep(f.After),
+		fault: f, step: sdk.StepHash(f.Step), after: sdk.StepHash(f.After),
 		script: s, skip: f.Skip, left: f.Times,
 		reached: make(chan struct{}), freed: make(chan struct{}),
 	}
@@ -199,16 +199,6 @@ func (i *Injection) beginsAfter(m moment) bool {
 		return slices.Contains(m.steps, i.step)
 	}
 	return i.after == m.after
-}
-
-// HashStep returns the id under which a step crosses the wire; a step's second use of one id is "id:1". The hash of
-// no id is "".
-func HashStep(id string) string {
-	if id == "" {
-		return ""
-	}
-	sum := sha1.Sum([]byte(id))
-	return hex.EncodeToString(sum[:])
 }
 
 // Why a crossing comes to no regular end.

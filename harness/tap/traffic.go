@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // A liveCall is a call that the app has not answered yet.
@@ -125,7 +127,7 @@ func (t *callTraffic) answer(status int, header http.Header, body []byte, c *Cro
 	c.Call.Checkpointed = t.call.checkpointed.Load()
 	for _, o := range c.Call.Ops {
 		t.ops = append(t.ops, o.ID)
-		if o.ran() {
+		if o.Op.Ran() {
 			t.ran = append(t.ran, o.ID)
 		}
 	}
@@ -213,7 +215,7 @@ func (t *eventTraffic) after() []moment {
 }
 
 func (t *eventTraffic) answer(_ int, header http.Header, body []byte, c *Crossing) {
-	c.Dispatch.assign(parseEventIDs(decoded(header, body)))
+	c.Dispatch.assign(parseEventIDs(sdk.Decompress(header, body)))
 }
 
 // assign records the server's ids, in a slice of its own: earlier snapshots share the other one.
@@ -230,7 +232,7 @@ func (t *eventTraffic) swallowed(c *Crossing) []byte {
 		ids[i] = ulid.Make().String()
 	}
 	c.Dispatch.assign(ids)
-	body, _ := json.Marshal(map[string]any{"ids": ids, "status": http.StatusOK})
+	body, _ := json.Marshal(sdk.SendAnswer{IDs: ids, Status: http.StatusOK})
 	return body
 }
 

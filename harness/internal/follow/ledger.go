@@ -151,7 +151,7 @@ func endsRun(c *tap.Call) bool {
 	case c.Status == 200:
 		return true
 	case c.Status == 206:
-		return slices.ContainsFunc(c.Ops, func(o tap.Op) bool { return o.Op == "RunComplete" })
+		return slices.ContainsFunc(c.Ops, func(o tap.Op) bool { return o.Op == sdk.OpRunComplete })
 	default:
 		return c.NoRetry || (c.MaxAttempts > 0 && c.Attempt >= c.MaxAttempts)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // account is what happened, without what may differ: ids, times, and the order of things that happen side by side.
@@ -80,29 +81,6 @@ func newRecorder(app http.Handler) *recorder {
 	return &recorder{app: app, last: time.Now(), labels: map[string]string{}, runs: map[string][]callAccount{}, slugs: map[string]string{}}
 }
 
-type wireCall struct {
-	Event struct{ Name string }
-	Steps map[string]any
-	Ctx   struct {
-		RunID       string `json:"run_id"`
-		Attempt     int    `json:"attempt"`
-		MaxAttempts int    `json:"max_attempts"`
-		PlanFirst   bool   `json:"disable_immediate_execution"`
-		Stack       struct {
-			Stack   []string
-			Current int
-		}
-	}
-}
-
-type wireOp struct {
-	Op, ID, Name string
-	Userland     *struct {
-		ID    string
-		Index int
-	}
-}
-
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodPost {
 		r.app.ServeHTTP(w, req)
@@ -154,19 +132,22 @@ func (r *recorder) quiet() (quiet time.Duration, calls int, runs []string) {
 }
 
 func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRecorder) {
-	var c wireCall
+	var c sdk.Call
 	if json.Unmarshal(body, &c) != nil {
 		return
 	}
-	var ops []wireOp
+	ctx := c.Context
+	var event sdk.EventName
+	_ = json.Unmarshal(c.Event, &event)
+	var ops []sdk.Op
 	if rec.Code == http.StatusPartialContent {
 		_ = json.Unmarshal(rec.Body.Bytes(), &ops) // a garbage answer has none
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one := callAccount{
-		Event: c.Event.Name, Attempt: c.Ctx.Attempt, MaxAttempts: c.Ctx.MaxAttempts, PlanFirst: c.Ctx.PlanFirst,
-		Stack: len(c.Ctx.Stack.Stack), Current: c.Ctx.Stack.Current, Status: rec.Code, NoRetry: rec.Header().Get("X-Inngest-No-Retry") == "true",
+		Event: event.Name, Attempt: int(ctx.Attempt), MaxAttempts: ctx.MaxAttempts, PlanFirst: ctx.PlanFirst,
+		Stack: len(ctx.Stack.Stack), Current: ctx.Stack.Current, Status: rec.Code, NoRetry: rec.Header().Get(sdk.HeaderNoRetry) == "true",
 	}
 	for _, o := range ops {
 		label := o.Name
@@ -177,22 +158,22 @@ func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRe
 			}
 		}
 		r.labels[o.ID] = label
-		one.Answer = append(one.Answer, o.Op+" "+label)
+		one.Answer = append(one.Answer, string(o.Op)+" "+label)
 	}
 	slices.Sort(one.Answer)
 	for hash, value := range c.Steps {
 		if one.Steps == nil {
 			one.Steps = map[string]any{}
 		}
-		one.Steps[cmp.Or(r.labels[hash], hash)] = scrub(value)
+		one.Steps[cmp.Or(r.labels[hash], hash)] = scrub(decode(value))
 	}
-	if target := req.URL.Query().Get("stepId"); target != "step" {
+	if target := sdk.TargetStep(req.URL.Query()); target != "" {
 		one.Target = cmp.Or(r.labels[target], target)
 	}
-	id := c.Ctx.RunID
+	id := ctx.RunID
 	if _, known := r.runs[id]; !known {
 		r.order = append(r.order, id)
-		r.slugs[id] = req.URL.Query().Get("fnId")
+		r.slugs[id] = req.URL.Query().Get(sdk.QueryFunction)
 	}
 	r.runs[id] = append(r.runs[id], one)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // rawApp is an app that says what a scenario has it say, well-formed or not.
@@ -26,8 +28,8 @@ type rawApp struct {
 }
 
 func (a *rawApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Inngest-Sdk", "test:v0.0.1")
-	w.Header().Set("X-Inngest-Req-Version", "2")
+	w.Header().Set(sdk.HeaderSDK, "test:v0.0.1")
+	w.Header().Set(sdk.HeaderRequestVersion, "2")
 	if r.Method == http.MethodPut {
 		a.register(w, r)
 		return
