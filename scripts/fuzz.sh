@@ -2,7 +2,7 @@
 # Fuzzes every fuzz test of the workspace for a time each, one after the other.
 #
 #   scripts/fuzz.sh 20s                                   all of them
-#   scripts/fuzz.sh 20s ./harness/tap FuzzParseFaults …   pairs of package and test
+#   scripts/fuzz.sh 20s ./harness/tap FuzzFault …   pairs of package and test
 #
 # What is found is kept in the package's testdata/fuzz, and is from then on part of its ordinary tests.
 set -eu

@@ -94,8 +94,8 @@ func (s *scene) rejects(e harness.Event) {
 	}, stack.JudgeOptions{Timeout: patience})
 	require.NoError(s, err)
 	require.NoError(s, v.Err())
-	for _, c := range s.stack.Taps().Crossings() {
-		if c.Call != nil && c.Call.Run == v.Trace.Runs[0].ID {
+	for _, c := range s.stack.Taps().Exchanges() {
+		if c.Call != nil && c.Call.RunID == v.Trace.Runs[0].ID {
 			require.Equal(s, 1, c.Call.Attempt, "the event %s was tried again: %+v", e.IdempotencyKey, c.Call.Error)
 		}
 	}
@@ -119,8 +119,8 @@ var callRows = []row{
 		r := s.create(s.draft())
 		s.reached(hold)
 		s.send(s.event(r, r.ID+"-beside", nil))
-		s.sees("the second run's answer", s.began, func(c tap.Crossing) bool {
-			return c.Call != nil && c.Over() && len(c.Call.Events) > 0 && c.Call.Events[0].ID == r.ID+"-beside"
+		s.sees("the second run's answer", s.began, func(c tap.Exchange) bool {
+			return c.Call != nil && c.Over() && len(c.Call.Events) > 0 && c.Call.Events[0].IdempotencyKey == r.ID+"-beside"
 		})
 		hold.Release()
 	}},
@@ -148,11 +148,11 @@ var callRows = []row{
 		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 2})
 		s.create(s.draft())
 	}},
-	{fault: "the event swallowed: answered, never there", promise: sent(), happen: func(s *scene) {
-		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Swallow})
+	{fault: "the event discarded: answered, never passed on", promise: sent(), happen: func(s *scene) {
+		s.inject(tap.Fault{At: tap.AtEvent, Do: tap.Discard})
 		s.create(s.draft())
 		// The server does not know what it never had.
-		s.sees("the event swallowed", s.began, func(c tap.Crossing) bool { return c.Dispatch != nil && c.Over() })
+		s.sees("the discarded event", s.began, func(c tap.Exchange) bool { return c.Dispatch != nil && c.Over() })
 		s.lostAt = s.stack.Taps().Last()
 	}},
 }

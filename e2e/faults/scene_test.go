@@ -170,7 +170,7 @@ func (s *scene) reached(holds ...*tap.Injection) {
 }
 
 // sees waits for something that crosses a wire after a record.
-func (s *scene) sees(what string, after uint64, is func(tap.Crossing) bool) {
+func (s *scene) sees(what string, after uint64, is func(tap.Exchange) bool) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
@@ -294,7 +294,7 @@ func (s *scene) quiet() {
 	}
 	events := slices.Clone(s.events)
 	for _, e := range s.dispatched() {
-		events = append(events, e.ServerID)
+		events = append(events, e.EventID)
 	}
 	for _, id := range events {
 		v, err := s.stack.Judge(s.Context(), id, harness.Expectation{

@@ -32,7 +32,7 @@ func databaseAway(fault string, at tap.Fault) row {
 }
 
 // callFailed says that a call of the function was answered with a failure, of a step or of all of it.
-func callFailed(c tap.Crossing) bool {
+func callFailed(c tap.Exchange) bool {
 	if c.Call == nil || !c.Over() {
 		return false
 	}
@@ -63,7 +63,7 @@ var inngestRows = []row{
 	{fault: "Inngest down when a request is created, then back", promise: sent(), happen: func(s *scene) {
 		s.kill(harness.ServiceInngest)
 		s.create(s.draft())
-		s.sees("the app fail to send the event", s.began, func(c tap.Crossing) bool {
+		s.sees("the app fail to send the event", s.began, func(c tap.Exchange) bool {
 			return c.Dispatch != nil && c.Over() && c.Err != ""
 		})
 		s.run(harness.ServiceInngest)
@@ -78,7 +78,7 @@ var inngestRows = []row{
 		s.reached(hold)
 		s.freeze(harness.ServiceInngest)
 		hold.Release()
-		s.sees("the email, sent without Inngest", s.began, func(c tap.Crossing) bool { return c.Mail != nil && c.Mail.Accepted })
+		s.sees("the email, sent without Inngest", s.began, func(c tap.Exchange) bool { return c.Mail != nil && c.Mail.Accepted })
 		s.thaw(harness.ServiceInngest)
 	}},
 }

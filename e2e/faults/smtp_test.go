@@ -47,7 +47,7 @@ var mailServerRows = []row{
 		s.reached(hold)
 		s.kill(harness.ServiceMailHog)
 		hold.Release()
-		s.sees("a delivery that found no mail server", s.began, func(c tap.Crossing) bool {
+		s.sees("a delivery that found no mail server", s.began, func(c tap.Exchange) bool {
 			return c.Mail != nil && c.Over() && c.Err != "" && len(c.Mail.To) == 0
 		})
 		s.run(harness.ServiceMailHog)

@@ -28,8 +28,8 @@ type witness struct {
 	read       uint64                  // the last record that it has seen
 	gap        error                   // why it has not seen them all
 	news       chan struct{}           // closed by the next record
-	mails      map[uint64]tap.Crossing // by crossing, the latest record of each
-	dispatches map[uint64]tap.Crossing // likewise
+	mails      map[uint64]tap.Exchange // by exchange, the latest record of each
+	dispatches map[uint64]tap.Exchange // likewise
 	runs       map[string]string       // by an event's own id, the run that it started
 	final      int                     // how many calls have ended their runs
 	synced     uint64                  // the last record of the app registering
@@ -39,7 +39,7 @@ type witness struct {
 func newWitness(t *testing.T, taps *tap.Set, after uint64) *witness {
 	w := &witness{
 		taps: taps, read: after, news: make(chan struct{}),
-		mails: map[uint64]tap.Crossing{}, dispatches: map[uint64]tap.Crossing{}, runs: map[string]string{},
+		mails: map[uint64]tap.Exchange{}, dispatches: map[uint64]tap.Exchange{}, runs: map[string]string{},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
@@ -55,7 +55,7 @@ func newWitness(t *testing.T, taps *tap.Set, after uint64) *witness {
 	return w
 }
 
-func (w *witness) see(c tap.Crossing, gap error) {
+func (w *witness) see(c tap.Exchange, gap error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	close(w.news)
@@ -72,7 +72,7 @@ func (w *witness) see(c tap.Crossing, gap error) {
 		w.dispatches[c.ID] = c
 	case c.Call != nil:
 		for _, e := range c.Call.Events {
-			w.runs[e.ID] = c.Call.Run
+			w.runs[e.IdempotencyKey] = c.Call.RunID
 		}
 		if c.Over() && (c.Call.Status == http.StatusOK || c.Call.NoRetry) {
 			w.final++
@@ -115,9 +115,9 @@ func (w *witness) look(ctx context.Context, f func()) error {
 }
 
 // deliveries returns the attempts to deliver an email, in the order of their latest records.
-func (s *scene) deliveries() []tap.Crossing {
+func (s *scene) deliveries() []tap.Exchange {
 	s.Helper()
-	var all []tap.Crossing
+	var all []tap.Exchange
 	require.NoError(s, s.witness.look(s.Context(), func() { all = bySeq(s.witness.mails) }))
 	return all
 }
@@ -137,8 +137,8 @@ func (s *scene) dispatched() []tap.Event {
 				continue
 			}
 			for _, e := range c.Dispatch.Events {
-				request, _, _ := strings.Cut(e.ID, "-")
-				if mine[request] && e.ServerID != "" {
+				request, _, _ := strings.Cut(e.IdempotencyKey, "-")
+				if mine[request] && e.EventID != "" {
 					events = append(events, e)
 				}
 			}
@@ -147,8 +147,8 @@ func (s *scene) dispatched() []tap.Event {
 	return events
 }
 
-func bySeq(crossings map[uint64]tap.Crossing) []tap.Crossing {
-	return slices.SortedFunc(maps.Values(crossings), func(a, b tap.Crossing) int { return cmp.Compare(a.Seq, b.Seq) })
+func bySeq(exchanges map[uint64]tap.Exchange) []tap.Exchange {
+	return slices.SortedFunc(maps.Values(exchanges), func(a, b tap.Exchange) int { return cmp.Compare(a.Seq, b.Seq) })
 }
 
 // stackQuiet waits until the whole stack has nothing left to do, for a crowd, of which to judge each by itself would
@@ -160,20 +160,20 @@ func (s *scene) stackQuiet() {
 	over := map[string]bool{} // events
 	s.eventually(patience+time.Duration(len(s.requests))*time.Second/10, 50*time.Millisecond, func() error {
 		for _, e := range s.dispatched() {
-			if over[e.ID] {
+			if over[e.IdempotencyKey] {
 				continue
 			}
 			if err := s.ended(e); err != nil {
 				return err
 			}
-			over[e.ID] = true
+			over[e.IdempotencyKey] = true
 		}
 		if err := s.refresh(); err != nil {
 			return err
 		}
 		// Last, so that what those asked before had still to do would have been seen by now.
 		var err error
-		return cmp.Or(s.witness.look(s.Context(), func() { err = s.witness.crossing(len(over)) }), err)
+		return cmp.Or(s.witness.look(s.Context(), func() { err = s.witness.underWay(len(over)) }), err)
 	})
 
 	copies := map[string]int{}
@@ -193,23 +193,23 @@ func (s *scene) stackQuiet() {
 // ended returns an error as long as an event's run goes on.
 func (s *scene) ended(e tap.Event) error {
 	var run string
-	if err := s.witness.look(s.Context(), func() { run = s.witness.runs[e.ID] }); err != nil {
+	if err := s.witness.look(s.Context(), func() { run = s.witness.runs[e.IdempotencyKey] }); err != nil {
 		return err
 	}
 	if run == "" {
-		return fmt.Errorf("event %s has started no run yet", e.ID)
+		return fmt.Errorf("event %s has started no run yet", e.IdempotencyKey)
 	}
 	r, err := s.stack.API().Run(s.Context(), run)
 	if err == nil && !r.Status.Final() {
-		err = fmt.Errorf("run %s of event %s is still %s", run, e.ID, r.Status)
+		err = fmt.Errorf("run %s of event %s is still %s", run, e.IdempotencyKey, r.Status)
 	}
 	return err
 }
 
-// crossing returns an error as long as a delivery or a dispatch is on its way, or events have been dispatched beside
+// underWay returns an error as long as a delivery or a dispatch is on its way, or events have been dispatched beside
 // those that are known. It is for look.
-func (w *witness) crossing(known int) error {
-	for _, kind := range []map[uint64]tap.Crossing{w.mails, w.dispatches} {
+func (w *witness) underWay(known int) error {
+	for _, kind := range []map[uint64]tap.Exchange{w.mails, w.dispatches} {
 		for _, c := range kind {
 			if !c.Over() {
 				return fmt.Errorf("since %s something has been on its way on the wire %s", c.Began.Format(time.TimeOnly), c.Wire)
@@ -219,8 +219,8 @@ func (w *witness) crossing(known int) error {
 	events := map[string]bool{}
 	for _, c := range w.dispatches {
 		for _, e := range c.Dispatch.Events {
-			if e.ServerID != "" {
-				events[e.ID] = true
+			if e.EventID != "" {
+				events[e.IdempotencyKey] = true
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func TestAWitnessThatMissedSomethingSaysSo(t *testing.T) {
 	t.Parallel()
 	w := &witness{taps: tap.New(tap.Options{}), news: make(chan struct{})}
 	require.NoError(t, w.look(t.Context(), func() {}))
-	w.see(tap.Crossing{}, &tap.GapError{Missed: 3})
+	w.see(tap.Exchange{}, &tap.GapError{Missed: 3})
 	err := w.look(t.Context(), func() { t.Error("there is no use in looking") })
 	require.EqualError(t, err, "not all that happened is known: the taps' log has moved on: 3 records are gone before they were read; read faster, or raise tap.Options.Keep")
 	require.ErrorAs(t, err, new(*tap.GapError))
@@ -271,13 +271,13 @@ func TestAWitnessThatMissedSomethingSaysSo(t *testing.T) {
 func TestWhatIsOnItsWayIsSeen(t *testing.T) {
 	t.Parallel()
 	ended := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	w := &witness{taps: tap.New(tap.Options{}), news: make(chan struct{}), mails: map[uint64]tap.Crossing{}, dispatches: map[uint64]tap.Crossing{}}
-	events := &tap.Dispatch{Events: []tap.Event{{ID: "a-1", ServerID: "01A"}, {ID: "b-1"}}}
-	w.see(tap.Crossing{ID: 1, Wire: tap.AppToInngest, Ended: ended, Dispatch: events}, nil)
-	require.NoError(t, w.crossing(1), "the other was not taken")
-	require.EqualError(t, w.crossing(0), "1 events have been dispatched, not only the 0 that are known to be over")
-	w.see(tap.Crossing{ID: 2, Wire: tap.AppToMail, Began: ended, Mail: &harness.MailTransaction{}}, nil)
-	require.EqualError(t, w.crossing(1), "since 03:04:05 something has been on its way on the wire app→mail")
-	w.see(tap.Crossing{ID: 2, Wire: tap.AppToMail, Ended: ended, Mail: &harness.MailTransaction{}}, nil)
-	require.NoError(t, w.crossing(1))
+	w := &witness{taps: tap.New(tap.Options{}), news: make(chan struct{}), mails: map[uint64]tap.Exchange{}, dispatches: map[uint64]tap.Exchange{}}
+	events := &tap.Dispatch{Events: []tap.Event{{IdempotencyKey: "a-1", EventID: "01A"}, {IdempotencyKey: "b-1"}}}
+	w.see(tap.Exchange{ID: 1, Wire: tap.AppToInngest, Ended: ended, Dispatch: events}, nil)
+	require.NoError(t, w.underWay(1), "the other was not taken")
+	require.EqualError(t, w.underWay(0), "1 events have been dispatched, not only the 0 that are known to be over")
+	w.see(tap.Exchange{ID: 2, Wire: tap.AppToMail, Began: ended, Mail: &harness.MailTransaction{}}, nil)
+	require.EqualError(t, w.underWay(1), "since 03:04:05 something has been on its way on the wire app→mail")
+	w.see(tap.Exchange{ID: 2, Wire: tap.AppToMail, Ended: ended, Mail: &harness.MailTransaction{}}, nil)
+	require.NoError(t, w.underWay(1))
 }

@@ -101,23 +101,23 @@ func (f *follower) watchTaps(ctx context.Context) {
 	}
 }
 
-func (f *follower) crossed(c tap.Crossing) {
+func (f *follower) crossed(c tap.Exchange) {
 	run := ""
 	switch {
 	case c.Dispatch != nil && c.Over():
 		for _, e := range c.Dispatch.Events {
-			if e.ServerID != "" {
-				f.event(e.ServerID, e.ID, e.Name, e.Data, c.Ended)
+			if e.EventID != "" {
+				f.event(e.EventID, e.IdempotencyKey, e.Name, e.Data, c.Ended)
 			}
 		}
 		return
 	case c.Call != nil:
-		run = c.Call.Run
+		run = c.Call.RunID
 		for _, e := range c.Call.Events {
-			f.board.run(run, e.ID)
+			f.board.run(run, e.IdempotencyKey)
 		}
 	case c.Checkpoint != nil:
-		run = c.Checkpoint.Run
+		run = c.Checkpoint.RunID
 	case c.Mail != nil && c.Over():
 		run = c.Mail.RunID
 	}

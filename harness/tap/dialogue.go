@@ -100,7 +100,7 @@ func verb(line []byte) string {
 }
 
 // recordable is a command line as it may be kept.
-func recordable(line []byte) string {
+func redactCommand(line []byte) string {
 	text := strings.TrimRight(string(line), "\r\n")
 	v := verb(line)
 	if _, known := verbs[v]; !known {

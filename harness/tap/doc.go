@@ -5,7 +5,7 @@
 //	app → Inngest      [Set.API]     events, checkpoints, registration, the rest of the API
 //	app → mail server  [Set.SMTP]    deliveries
 //
-// A [Set] holds what the three have in common: one ordered, bounded log of [Crossing] values, read with [Set.Watch],
+// A [Set] holds what the three have in common: one ordered, bounded log of [Exchange] values, read with [Set.Watch],
 // and the faults that are armed, added with [Set.Inject].
 //
 //	taps := tap.New(tap.Options{})
@@ -20,7 +20,7 @@
 //
 // Nothing, unless a fault says so. Bodies pass byte by byte, so signatures hold; the Host header is kept, because
 // SDKs derive the URL that they register from it; no forwarding header is added, nothing is retried. When the far
-// side cannot be reached the near side's connection is closed without an answer, and the crossing says why: a tap
+// side cannot be reached the near side's connection is closed without an answer, and the exchange says why: a tap
 // that has accepted a connection can no longer refuse it. Credentials are never kept: not AUTH exchanges, not
 // headers, not the event key in an event's URL.
 //
@@ -32,27 +32,16 @@
 //
 // # Where a fault can act, and what it can match
 //
-// A [Fault] acts at a point, before what crosses is passed on, or (the actions that end in "-answer") after the far
-// side has answered and before the near side hears of it. What is known at each point is what can be matched there:
+// A [Fault] acts at a [Point]: before the request is passed on, or, with the actions that end in "-answer", after the
+// far side has answered and before the near side gets the answer. It can match only what is known at its point.
+// [Rules] lists, for each point, the actions and what can be matched.
 //
-//	at          crosses when                          match
-//	call        Inngest calls a function              function run attempt; after, step (a planned one);
-//	                                                  on the answer: step (in its opcodes)
-//	checkpoint  the app saves finished steps          function run attempt step
-//	step        one step begins, or ended unsaved     function run attempt step after
-//	event       the app sends events                  event
-//	sync        the app is told to register (PUT)
-//	register    the app registers its functions
-//	connect     a mail connection opens; the banner
-//	ehlo starttls auth mail quit                      (a fault at starttls makes the tap offer it)
-//	rcpt data body dot                                to; body: bytes
-//
-// "step" is the one point that is not a message. Before a step begins, Inngest calls the function with the step
-// before it as the last one saved, or, with checkpointing, answers the checkpoint of the step before it; nothing on
-// the wire names the step to come, so a fault there names the step before it in After. When a step ended it crosses
-// in a checkpoint or in the answer of a call. A fault at "step" acts on whichever of these comes, so the same fault
-// works with checkpointing and without. [DropAnswer] at a step means that the server never learns of it: the
-// checkpoint is cut, and so is whatever else the same call still has to say.
+// [AtStep] is the one point that is not a message of its own. Before a step begins, Inngest calls the function with the
+// step before it as the last one saved or, with checkpointing, answers the checkpoint of the step before it. No message
+// names the next step, so a fault there names the step before it in After. When a step has ended, its result is sent in
+// a checkpoint or in the answer to a call. A fault at a step acts on the first of these messages, so the same fault works
+// with checkpointing and without. [DropAnswer] at a step means that the server never gets the result: the connection of
+// the checkpoint is closed, and so is that of the call.
 //
 // The messages between server and SDK are specified in docs/SDK_SPEC.md of github.com/inngest/inngest.
 package tap

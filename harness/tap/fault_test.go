@@ -10,14 +10,15 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-func TestParseFaults(t *testing.T) {
+func TestFault_RoundTripsInJSON(t *testing.T) {
 	t.Parallel()
-	got, err := tap.ParseFaults([]byte(`[
+	text := `[
 		{"at": "rcpt", "to": "kim@plant.test", "do": "reply", "code": 451, "times": 2},
 		{"name": "crash", "at": "step", "step": "send-email", "function": "send-request-notification", "attempt": 1, "do": "drop-answer"},
 		{"at": "dot", "do": "delay-answer", "for": "1.5s", "chance": 0.1, "times": -1}
-	]`))
-	require.NoError(t, err)
+	]`
+	var got []tap.Fault
+	require.NoError(t, json.Unmarshal([]byte(text), &got))
 	require.Equal(t, []tap.Fault{
 		{At: tap.AtRCPT, To: "kim@plant.test", Do: tap.Reply, Code: 451, Times: 2},
 		{Name: "crash", At: tap.AtStep, Step: "send-email", Function: "send-request-notification", Attempt: 1, Do: tap.DropAnswer},
@@ -25,49 +26,40 @@ func TestParseFaults(t *testing.T) {
 	}, got)
 	written, err := json.Marshal(got)
 	require.NoError(t, err)
-	again, err := tap.ParseFaults(written)
-	require.NoError(t, err)
-	require.Equal(t, got, again)
+	require.JSONEq(t, text, string(written))
 
-	got, err = tap.ParseFaults([]byte(` {"at": "quit", "do": "drop"} `))
-	require.NoError(t, err)
-	require.Equal(t, []tap.Fault{{At: tap.AtQUIT, Do: tap.Drop}}, got)
+	for text, want := range map[string]string{
+		`"drop"`:                            `json: cannot unmarshal string into Go value of type tap.faultJSON`,
+		`{"at":"dot","dou":"x"}`:            `json: unknown field "dou"`,
+		`{"at":"dot","do":"hold","For":-1}`: `json: cannot unmarshal number into Go struct field faultJSON.for of type jsontime.Duration`,
+		`{"at":"dot","do":"delay","for":3}`: `json: cannot unmarshal number into Go struct field faultJSON.for of type jsontime.Duration`,
+		`{"at":"dot","for":"soon"}`:         `"soon" is not a duration such as "1.5s"`,
+	} {
+		require.EqualError(t, json.Unmarshal([]byte(text), new(tap.Fault)), want, text)
+	}
 }
 
-func TestFaultsThatAreRejected(t *testing.T) {
+func TestFault_ValidateRejectsWhatHasNoEffect(t *testing.T) {
 	t.Parallel()
-	for script, want := range map[string]string{
-		``:                                       `read fault script: EOF`,
-		`[]`:                                     `read fault script: it holds no fault`,
-		`{}`:                                     `read fault script: fault 1 of 1: an empty fault does nothing: say where with "at" and what with "do"`,
-		`[{}]`:                                   `read fault script: fault 1 of 1: an empty fault does nothing: say where with "at" and what with "do"`,
-		`null`:                                   `read fault script: it holds no fault`,
-		`"drop"`:                                 `read fault script: json: cannot unmarshal string into Go value of type []tap.Fault`,
-		`{"at":"call"} {}`:                       `read fault script: something follows it; write several faults as one array`,
-		`{"at":"dot","dou":"x"}`:                 `read fault script: json: unknown field "dou"`,
-		`{"at":"dot","do":"delay","for":3}`:      `read fault script: json: cannot unmarshal number into Go struct field faultJSON.for of type string`,
-		`{"at":"dot","do":"delay","for":"soon"}`: `read fault script: "for" must be a duration such as "1.5s": time: invalid duration "soon"`,
-		`[{"at":"dot","do":"drop"},{"at":"dor","do":"hold"}]`: `read fault script: fault 2 of 2: "at" is "dor": it must be one of call, step, checkpoint, event, sync, register, connect, ehlo, starttls, auth, mail, rcpt, data, body, dot, quit`,
-		`{"at":"call"}`: `read fault script: fault 1 of 1: "do" is "": at call it must be one of twice, drop, reply, lose, delay, hold, drop-answer, delay-answer, hold-answer`,
-	} {
-		_, err := tap.ParseFaults([]byte(script))
-		require.EqualError(t, err, want, script)
-	}
 	for want, f := range map[string]tap.Fault{
-		`"do" is "twice": at dot it must be one of drop, reply, lose, delay, hold, drop-answer, delay-answer, hold-answer`: {At: tap.AtDot, Do: tap.Twice},
-		`"to" cannot be matched at mail, where nothing can`:                                                                {At: tap.AtMAIL, Do: tap.Drop, To: "kim@plant.test"},
-		`"event" cannot be matched at checkpoint: it knows function, run, attempt, step`:                                   {At: tap.AtCheckpoint, Do: tap.Drop, Event: "x"},
-		`delay needs "for"`:                                {At: tap.AtDot, Do: tap.Delay},
-		`reply needs "code"`:                               {At: tap.AtDot, Do: tap.Reply},
-		`throttle needs "rate"`:                            {At: tap.AtBody, Do: tap.Throttle},
-		`"for" has no effect on hold`:                      {At: tap.AtDot, Do: tap.Hold, For: time.Second},
-		`"code" has no effect on drop`:                     {At: tap.AtDot, Do: tap.Drop, Code: 421},
-		`"rate" has no effect on drop`:                     {At: tap.AtDot, Do: tap.Drop, Rate: 1},
-		`"text" has no effect on drop`:                     {At: tap.AtDot, Do: tap.Drop, Text: "x"},
-		`"bytes" has no effect at dot`:                     {At: tap.AtDot, Do: tap.Drop, Bytes: 1},
-		`"bytes" has no effect on throttle`:                {At: tap.AtBody, Do: tap.Throttle, Rate: 1, Bytes: 1},
-		`"concurrent" and "second" have no effect on drop`: {At: tap.AtCall, Do: tap.Drop, Second: true},
-		`a fault at step needs "step"`:                     {At: tap.AtStep, Do: tap.Hold},
+		`an empty fault does nothing: say where with "at" and what with "do"`:                                                                              {},
+		`"at" is "dor": it must be one of call, step, checkpoint, event, sync, register, connect, ehlo, starttls, auth, mail, rcpt, data, body, dot, quit`: {At: "dor", Do: tap.Hold},
+		`"do" is "": at call it must be one of twice, drop, reply, lose, delay, hold, drop-answer, delay-answer, hold-answer`:                              {At: tap.AtCall},
+		`"do" is "twice": at dot it must be one of drop, reply, lose, delay, hold, drop-answer, delay-answer, hold-answer`:                                 {At: tap.AtDot, Do: tap.Twice},
+		`"to" cannot be matched at mail, where nothing can`:                                                                                                {At: tap.AtMAIL, Do: tap.Drop, To: "kim@plant.test"},
+		`"event" cannot be matched at checkpoint: it knows function, run, attempt, step`:                                                                   {At: tap.AtCheckpoint, Do: tap.Drop, Event: "x"},
+		`delay needs "for"`:                             {At: tap.AtDot, Do: tap.Delay},
+		`reply needs "code"`:                            {At: tap.AtDot, Do: tap.Reply},
+		`throttle needs "rate"`:                         {At: tap.AtBody, Do: tap.Throttle},
+		`"for" has no effect on hold`:                   {At: tap.AtDot, Do: tap.Hold, For: time.Second},
+		`"code" has no effect on drop`:                  {At: tap.AtDot, Do: tap.Drop, Code: 421},
+		`"rate" has no effect on drop`:                  {At: tap.AtDot, Do: tap.Drop, Rate: 1},
+		`"text" has no effect on drop`:                  {At: tap.AtDot, Do: tap.Drop, Text: "x"},
+		`"bytes" cannot be matched at dot: it knows to`: {At: tap.AtDot, Do: tap.Drop, Bytes: 1},
+		`"bytes" has no effect on throttle`:             {At: tap.AtBody, Do: tap.Throttle, Rate: 1, Bytes: 1},
+		`"concurrent" has no effect on drop`:            {At: tap.AtCall, Do: tap.Drop, Concurrent: true},
+		`"second" has no effect on drop`:                {At: tap.AtCall, Do: tap.Drop, Second: true},
+		`a fault at step needs "step"`:                  {At: tap.AtStep, Do: tap.Hold},
 		`"after" has no effect on drop-answer: an answer names its steps, match "step"`:      {At: tap.AtCall, Do: tap.DropAnswer, After: "x"},
 		`"for", "rate", "bytes", "skip" and "attempt" cannot be negative`:                    {At: tap.AtDot, Do: tap.Delay, For: -1},
 		`"chance" must be between 0 and 1`:                                                   {At: tap.AtDot, Do: tap.Drop, Chance: 1.1},
@@ -82,7 +74,7 @@ func TestFaultsThatAreRejected(t *testing.T) {
 	require.EqualError(t, err, `inject fault: an empty fault does nothing: say where with "at" and what with "do"`)
 }
 
-func TestFaultsDescribeThemselves(t *testing.T) {
+func TestFault_StringDescribesIt(t *testing.T) {
 	t.Parallel()
 	for want, f := range map[string]tap.Fault{
 		`crash`: {Name: "crash", At: tap.AtStep, Do: tap.DropAnswer},
@@ -95,13 +87,13 @@ func TestFaultsDescribeThemselves(t *testing.T) {
 		`reply 451 at rcpt to "kim@plant.test"`:       {At: tap.AtRCPT, Do: tap.Reply, Code: 451, To: "kim@plant.test"},
 		`delay 1.5s at dot`:                           {At: tap.AtDot, Do: tap.Delay, For: 1500 * time.Millisecond},
 		`throttle to 100 bytes/s at body`:             {At: tap.AtBody, Do: tap.Throttle, Rate: 100},
-		`swallow at event "maintenance/request.made"`: {At: tap.AtEvent, Do: tap.Swallow, Event: "maintenance/request.made"},
+		`discard at event "maintenance/request.made"`: {At: tap.AtEvent, Do: tap.Discard, Event: "maintenance/request.made"},
 	} {
 		require.Equal(t, want, f.String())
 	}
 }
 
-func TestFaultsActInTheOrderOfTheirInjection(t *testing.T) {
+func TestInjection_FaultsActInSequence(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	inject(t, s, tap.Fault{Name: "late", At: tap.AtDot, Do: tap.Delay, For: time.Millisecond})

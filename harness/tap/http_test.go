@@ -114,7 +114,7 @@ func TestOtherTrafficIsStreamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "echo hello\n", string(all))
 
-	other := over(s, func(c tap.Crossing) bool { return c.HTTP != nil })
+	other := over(s, func(c tap.Exchange) bool { return c.HTTP != nil })
 	require.Len(t, other, 2)
 	require.Equal(t, tap.HTTP{Method: "GET", Path: "/v1/stream", Status: 200}, *other[0].HTTP)
 }
@@ -293,7 +293,7 @@ func TestCheckpointFaults(t *testing.T) {
 	}{
 		"refused":     {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.Reply, Code: 503}, false, 503},
 		"dropped":     {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.Drop, Function: "notify", Attempt: 1}, false, 0},
-		"swallowed":   {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.Swallow}, false, 200},
+		"discarded":   {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.Discard}, false, 200},
 		"answer lost": {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.DropAnswer, Run: "01RUN"}, true, 0},
 		"answer late": {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.DelayAnswer, For: time.Millisecond}, true, 200},
 	}
@@ -312,7 +312,7 @@ func TestCheckpointFaults(t *testing.T) {
 			p.finish("01RUN")
 			require.Equal(t, 1, i.Applied())
 			require.Equal(t, test.saved, savedBySend)
-			hit := await(t, p.set, "the checkpoint", func(c tap.Crossing) bool { return c.Checkpoint != nil && c.Over() && len(c.Faults) > 0 })
+			hit := await(t, p.set, "the checkpoint", func(c tap.Exchange) bool { return c.Checkpoint != nil && c.Over() && len(c.Faults) > 0 })
 			require.Equal(t, test.told, hit.HTTP.Status)
 			require.Equal(t, []string{test.fault.String()}, hit.Faults)
 		})
@@ -328,7 +328,7 @@ func TestEventFaults(t *testing.T) {
 	}{
 		"refused, then taken": {tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 1}, 1, false},
 		"refused for good":    {tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 400}, 0, true},
-		"lost silently":       {tap.Fault{At: tap.AtEvent, Event: "plant/broken", Do: tap.Swallow}, 0, false},
+		"lost silently":       {tap.Fault{At: tap.AtEvent, Event: "plant/broken", Do: tap.Discard}, 0, false},
 		"connection closed":   {tap.Fault{At: tap.AtEvent, Do: tap.Drop}, 1, false},
 		"answer lost":         {tap.Fault{At: tap.AtEvent, Do: tap.DropAnswer}, 2, false},
 		"delayed":             {tap.Fault{At: tap.AtEvent, Do: tap.Delay, For: 10 * time.Millisecond}, 1, false},
@@ -344,9 +344,9 @@ func TestEventFaults(t *testing.T) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			require.Len(t, p.events, test.arrived)
-			if test.fault.Do == tap.Swallow {
+			if test.fault.Do == tap.Discard {
 				require.Len(t, id, 26, "a made-up id looks like a real one")
-				require.Equal(t, id, over(p.set, func(c tap.Crossing) bool { return c.Dispatch != nil })[0].Dispatch.Events[0].ServerID)
+				require.Equal(t, id, over(p.set, func(c tap.Exchange) bool { return c.Dispatch != nil })[0].Dispatch.Events[0].EventID)
 			}
 		})
 	}
@@ -402,7 +402,7 @@ func TestKeysAreNotKept(t *testing.T) {
 		_, err = client.Do(req)
 		require.Error(t, err)
 	}
-	all, err := json.Marshal(p.set.Crossings())
+	all, err := json.Marshal(p.set.Exchanges())
 	require.NoError(t, err)
 	require.Contains(t, string(all), "/e/***")
 	require.NotContains(t, string(all), eventKey)
@@ -448,10 +448,10 @@ func TestTwoCallsOfOneRunKeepTheirCheckpoints(t *testing.T) {
 	close(gate)
 	require.NoError(t, <-done)
 	require.NoError(t, <-done)
-	saves := over(s, func(c tap.Crossing) bool { return c.Checkpoint != nil })
+	saves := over(s, func(c tap.Exchange) bool { return c.Checkpoint != nil })
 	require.Equal(t, 2, saves[0].Checkpoint.Attempt, "the queue item tells")
 	require.Zero(t, saves[1].Checkpoint.Attempt, "without it there is no telling which")
-	require.Equal(t, "02RUN", saves[2].Checkpoint.Run)
+	require.Equal(t, "02RUN", saves[2].Checkpoint.RunID)
 }
 
 func TestCloseEndsUpgradedConnections(t *testing.T) {
@@ -516,7 +516,7 @@ func TestBodiesTooLargeToRead(t *testing.T) {
 	require.NoError(t, err)
 	_ = resp.Body.Close()
 	require.EqualValues(t, size, n)
-	all := s.Crossings()
+	all := s.Exchanges()
 	require.Len(t, all, 3)
 	require.Equal(t, []any{"/e/***", 200, "/e/***", 200, 200}, []any{all[0].HTTP.Path, all[0].HTTP.Status, all[1].HTTP.Path, all[1].HTTP.Status, all[2].HTTP.Status})
 }
@@ -542,7 +542,7 @@ func TestPlannedSteps(t *testing.T) {
 	left := make(chan int)
 	go func() { left <- post("left") }()
 	reached(t, hold)
-	require.Equal(t, sdk.StepHash("left"), p.set.Crossings()[1].Call.Step)
+	require.Equal(t, sdk.StepHash("left"), p.set.Exchanges()[1].Call.Step)
 	hold.Release()
 	require.Equal(t, 200, <-left, "the function has no such step, and goes to its end")
 }

@@ -241,10 +241,10 @@ func (p *plant) steps() []string {
 // client gives every request a connection of its own, as the Inngest server does, and never asks for compression.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 
-func onCalls(c tap.Crossing) bool { return c.Call != nil && c.Over() }
+func onCalls(c tap.Exchange) bool { return c.Call != nil && c.Over() }
 
-func over(s *tap.Set, kind func(tap.Crossing) bool) (found []tap.Crossing) {
-	for _, c := range s.Crossings() {
+func over(s *tap.Set, kind func(tap.Exchange) bool) (found []tap.Exchange) {
+	for _, c := range s.Exchanges() {
 		if c.Over() && kind(c) {
 			found = append(found, c)
 		}
@@ -266,8 +266,8 @@ func TestRunWithoutCheckpointing(t *testing.T) {
 		call := *c.Call
 		require.Equal(t, tap.InngestToApp, c.Wire)
 		require.Equal(t, []any{function, "01RUN", 1, 4, "", i, ids[i], false, inngestgo.HeaderValueSDK},
-			[]any{call.Function, call.Run, call.Attempt, call.MaxAttempts, call.Step, call.Memoised, call.After, call.Checkpointed, call.SDK})
-		require.Equal(t, []tap.Event{{Name: "plant/broken", ID: "event-01RUN"}}, call.Events)
+			[]any{call.FunctionID, call.RunID, call.Attempt, call.MaxAttempts, call.Step, call.Memoised, call.After, call.Checkpointed, call.SDK})
+		require.Equal(t, []tap.Event{{Name: "plant/broken", IdempotencyKey: "event-01RUN"}}, call.Events)
 		require.Equal(t, "/api/inngest", c.HTTP.Path)
 		require.Equal(t, call.Status, c.HTTP.Status)
 		require.Positive(t, c.HTTP.RequestBytes)
@@ -294,14 +294,14 @@ func TestRunWithCheckpointing(t *testing.T) {
 	calls := over(p.set, onCalls)
 	require.Len(t, calls, 1)
 	require.True(t, calls[0].Call.Checkpointed)
-	saves := over(p.set, func(c tap.Crossing) bool { return c.Checkpoint != nil })
+	saves := over(p.set, func(c tap.Exchange) bool { return c.Checkpoint != nil })
 	require.Len(t, saves, 3)
 	for i, c := range saves {
 		require.Equal(t, tap.AppToInngest, c.Wire)
 		require.Equal(t, "/v1/checkpoint/01RUN/async", c.HTTP.Path)
 		require.Equal(t, 200, c.HTTP.Status)
 		cp := c.Checkpoint
-		require.Equal(t, []any{"01RUN", calls[0].ID, function, 1}, []any{cp.Run, cp.Call, cp.Function, cp.Attempt})
+		require.Equal(t, []any{"01RUN", calls[0].ID, function, 1}, []any{cp.RunID, cp.Call, cp.FunctionID, cp.Attempt})
 		require.Len(t, cp.Steps, 1)
 		require.Equal(t, sdk.StepHash(p.steps()[i]), cp.Steps[0].ID)
 		require.Equal(t, p.steps()[i], cp.Steps[0].Name)
@@ -345,7 +345,7 @@ func TestFailedStepsAreRecorded(t *testing.T) {
 	} {
 		_, err := p.call(t.Context(), run, 0)
 		require.NoError(t, err)
-		got := await(t, p.set, "the call", func(c tap.Crossing) bool { return onCalls(c) && c.Call.Run == run })
+		got := await(t, p.set, "the call", func(c tap.Exchange) bool { return onCalls(c) && c.Call.RunID == run })
 		require.Equal(t, run == "permanent", got.Call.NoRetry)
 		require.Len(t, got.Call.Ops, 1)
 		require.Equal(t, []any{want.Op, *want.Error}, []any{got.Call.Ops[0].Op, *got.Call.Ops[0].Error})
@@ -364,7 +364,7 @@ func TestSync(t *testing.T) {
 		return resp.StatusCode
 	}
 	require.Equal(t, 200, put())
-	all := over(p.set, func(c tap.Crossing) bool { return c.Sync != nil })
+	all := over(p.set, func(c tap.Exchange) bool { return c.Sync != nil })
 	require.Len(t, all, 2)
 	register, sync := all[0], all[1]
 	require.Equal(t, tap.AppToInngest, register.Wire)
@@ -375,7 +375,7 @@ func TestSync(t *testing.T) {
 
 	inject(t, p.set, tap.Fault{At: tap.AtRegister, Do: tap.Reply, Code: 503, Text: `{"error":"not now"}`})
 	require.Equal(t, 500, put())
-	failed := await(t, p.set, "the failed sync", func(c tap.Crossing) bool { return c.Sync != nil && c.HTTP.Status == 500 })
+	failed := await(t, p.set, "the failed sync", func(c tap.Exchange) bool { return c.Sync != nil && c.HTTP.Status == 500 })
 	require.Equal(t, "error registering functions: not now", failed.Sync.Message)
 	require.Equal(t, 1, p.registered)
 	inject(t, p.set, tap.Fault{At: tap.AtSync, Do: tap.Reply, Code: 502})
@@ -391,9 +391,9 @@ func TestEvents(t *testing.T) {
 	require.Equal(t, "01EVENT", id)
 	_, err = p.client.Send(t.Context(), inngestgo.Event{Name: "plant/large", Data: map[string]any{"text": strings.Repeat("x", 100)}})
 	require.NoError(t, err)
-	all := over(p.set, func(c tap.Crossing) bool { return c.Dispatch != nil })
+	all := over(p.set, func(c tap.Exchange) bool { return c.Dispatch != nil })
 	require.Len(t, all, 2)
-	require.Equal(t, []tap.Event{{Name: "plant/broken", ID: "req-1", ServerID: "01EVENT", Data: json.RawMessage(`{"n":1}`), Size: 7}}, all[0].Dispatch.Events)
-	require.Equal(t, []tap.Event{{Name: "plant/large", ServerID: "01EVENT", Size: 111}}, all[1].Dispatch.Events)
+	require.Equal(t, []tap.Event{{Name: "plant/broken", IdempotencyKey: "req-1", EventID: "01EVENT", Data: json.RawMessage(`{"n":1}`), Size: 7}}, all[0].Dispatch.Events)
+	require.Equal(t, []tap.Event{{Name: "plant/large", EventID: "01EVENT", Size: 111}}, all[1].Dispatch.Events)
 	require.Equal(t, tap.HTTP{Method: "POST", Path: "/e/***", Status: 200, RequestBytes: all[0].HTTP.RequestBytes, AnswerBytes: 32}, *all[0].HTTP)
 }

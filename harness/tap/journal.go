@@ -21,9 +21,9 @@ func (e *GapError) Error() string {
 type journal struct {
 	mu     sync.Mutex
 	keep   int
-	kept   []*Crossing       // nil where a later record of the same crossing has taken its place
+	kept   []*Exchange       // nil where a later record of the same exchange has taken its place
 	first  uint64            // Seq of kept[0]
-	open   map[uint64]uint64 // ID of a crossing that is not over → Seq of its last record
+	open   map[uint64]uint64 // ID of an exchange that is not over → Seq of its last record
 	wake   chan struct{}     // closed by the next append; nil while nobody waits
 	closed bool
 }
@@ -33,7 +33,7 @@ func newJournal(keep int) *journal {
 }
 
 // append takes ownership of c.
-func (j *journal) append(c *Crossing) {
+func (j *journal) append(c *Exchange) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
@@ -84,7 +84,7 @@ const batch = 256
 // read appends up to batch records after the position to buf, and returns the position reached. missed counts those
 // that were dropped before they could be read. With nothing to read it returns a channel that closes when there is,
 // or nil at the end of a closed log.
-func (j *journal) read(after uint64, buf []*Crossing) (_ []*Crossing, position, missed uint64, wait <-chan struct{}) {
+func (j *journal) read(after uint64, buf []*Exchange) (_ []*Exchange, position, missed uint64, wait <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if after+1 < j.first {
@@ -106,8 +106,8 @@ func (j *journal) read(after uint64, buf []*Crossing) (_ []*Crossing, position, 
 	return buf, after, 0, j.wake
 }
 
-func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Crossing, error] {
-	return func(yield func(Crossing, error) bool) {
+func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Exchange, error] {
+	return func(yield func(Exchange, error) bool) {
 		position := after
 		if position == 0 {
 			// Whoever asks for what there is does not miss what there no longer is.
@@ -115,12 +115,12 @@ func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Crossing, e
 			position = j.first - 1
 			j.mu.Unlock()
 		}
-		var buf []*Crossing
+		var buf []*Exchange
 		for {
 			var missed uint64
 			var wait <-chan struct{}
 			buf, position, missed, wait = j.read(position, buf[:0])
-			if missed > 0 && !yield(Crossing{}, &GapError{missed}) {
+			if missed > 0 && !yield(Exchange{}, &GapError{missed}) {
 				return
 			}
 			for _, c := range buf {
@@ -143,10 +143,10 @@ func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Crossing, e
 	}
 }
 
-func (j *journal) snapshot() []Crossing {
+func (j *journal) snapshot() []Exchange {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	all := make([]Crossing, 0, len(j.kept))
+	all := make([]Exchange, 0, len(j.kept))
 	for _, c := range j.kept {
 		if c != nil {
 			all = append(all, *c)

@@ -12,9 +12,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-func record(s *Set, over bool) *crossing {
+func record(s *Set, over bool) *recorder {
 	x := s.begin(AppToMail)
-	x.publish(func(c *Crossing) { c.Mail = &harness.MailTransaction{From: strconv.FormatUint(c.ID, 10)} })
+	x.publish(func(c *Exchange) { c.Mail = &harness.MailTransaction{From: strconv.FormatUint(c.ID, 10)} })
 	if over {
 		x.end(nil)
 	}
@@ -144,5 +144,5 @@ func TestConcurrentRecordsKeepTheirOrder(t *testing.T) {
 	writing.Wait()
 	require.NoError(t, s.Close(t.Context()))
 	readers.Wait()
-	require.Len(t, s.Crossings(), 32, "of 64 records half are superseded")
+	require.Len(t, s.Exchanges(), 32, "of 64 records half are superseded")
 }

@@ -78,7 +78,7 @@ func reached(t testing.TB, i *tap.Injection) {
 }
 
 // await returns the first record, old or new, that is as wanted.
-func await(t testing.TB, s *tap.Set, what string, wanted func(tap.Crossing) bool) tap.Crossing {
+func await(t testing.TB, s *tap.Set, what string, wanted func(tap.Exchange) bool) tap.Exchange {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -89,10 +89,10 @@ func await(t testing.TB, s *tap.Set, what string, wanted func(tap.Crossing) bool
 		}
 	}
 	require.FailNow(t, "never recorded: "+what)
-	return tap.Crossing{}
+	return tap.Exchange{}
 }
 
-func overMail(c tap.Crossing) bool { return c.Mail != nil && c.Over() }
+func overMail(c tap.Exchange) bool { return c.Mail != nil && c.Over() }
 
 // mailServer is a mail server in process that keeps what it accepts.
 type mailServer struct {

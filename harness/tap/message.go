@@ -14,7 +14,7 @@ import (
 )
 
 func (s *session) data(line []byte) error {
-	r, passed, err := s.command(AtDATA, line, s.to...)
+	r, passed, err := s.relay(AtDATA, line, s.to...)
 	if err != nil || !passed || r.code != 354 {
 		return err
 	}
@@ -36,15 +36,15 @@ func (s *session) dot() error {
 			if err := s.redial(); err != nil {
 				return err
 			}
-			return s.reply(i.fault, s.sayLast)
+			return s.sendFaultReply(i.fault, s.writeLast)
 		}
-		return s.instead(i)
+		return s.perform(i)
 	}
 	if _, err := s.up.conn.Write([]byte(terminator)); err != nil {
 		return fmt.Errorf("speak to the mail server: %w", err)
 	}
 	// Whether it takes the message counts also when the app has hung up.
-	r, err := s.up.hear(s.tap.context, nil, nil)
+	r, err := s.up.awaitReply(s.tap.context, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -56,11 +56,11 @@ func (s *session) accepted(r reply) error {
 	if r.positive() {
 		s.record(func(m *harness.MailTransaction) { m.Accepted, m.AcceptedAt = true, time.Now() })
 	}
-	if err := s.hold(AtDot, s.to...); err != nil {
+	if err := s.applyToReply(AtDot, s.to...); err != nil {
 		return err
 	}
 	s.record(func(m *harness.MailTransaction) { m.Reported = m.Accepted })
-	return s.sayLast("server", r.raw)
+	return s.writeLast("server", r.raw)
 }
 
 // chunk passes on a piece of a message whose size the command tells (RFC 3030). There is no dot at which to hold it:
@@ -69,7 +69,7 @@ func (s *session) chunk(line []byte) error {
 	var size int64
 	var last string
 	if n, _ := fmt.Sscanf(strings.ToUpper(string(line)), "BDAT %d %s", &size, &last); n == 0 || size < 0 {
-		_, _, err := s.command("", line)
+		_, _, err := s.relay("", line)
 		return err
 	}
 	_ = s.app.SetReadDeadline(time.Time{})
@@ -83,14 +83,14 @@ func (s *session) chunk(line []byte) error {
 		m.Size += size
 		s.header.into(m, s.tap.set.options.RunHeader)
 	})
-	r, err := s.up.hear(s.tap.context, nil, nil)
+	r, err := s.up.awaitReply(s.tap.context, nil, nil)
 	if err != nil {
 		return err
 	}
 	if last == "LAST" {
 		return s.accepted(r)
 	}
-	return s.say("server", r.raw)
+	return s.write("server", r.raw)
 }
 
 // A message is a message while it passes through a session.
@@ -105,16 +105,16 @@ type message struct {
 // pass passes the message on, up to but not including the line that ends it.
 func (m *message) pass() error {
 	s := m.session
-	for _, i := range s.tap.set.script.claim(moment{at: AtBody, to: s.to}) {
+	for _, i := range s.tap.set.faults.take(moment{at: AtBody, to: s.to}) {
 		if i.fault.Do == Throttle {
-			s.tap.set.acts(s.x, i)
+			s.x.act(i)
 			m.pace = i.fault.Rate
 			continue
 		}
 		m.faults = append(m.faults, i)
 	}
 	slices.SortStableFunc(m.faults, func(a, b *Injection) int { return int(a.fault.Bytes - b.fault.Bytes) })
-	defer func() { s.tap.set.script.giveBack(m.faults) }()
+	defer func() { s.tap.set.faults.putBack(m.faults) }()
 
 	for ended := false; !ended; {
 		piece, err := m.piece()
@@ -150,8 +150,8 @@ func (m *message) pass() error {
 func (m *message) piece() ([]byte, error) {
 	s := m.session
 	for {
-		if err := s.listen(); errors.Is(err, errSpoke) {
-			return nil, errors.Join(s.unasked(), errors.New("the mail server answered before it had the whole message"))
+		if err := s.listen(); errors.Is(err, errUnsolicited) {
+			return nil, errors.Join(s.relayUnsolicited(), errors.New("the mail server answered before it had the whole message"))
 		}
 		_, err := s.in.Peek(1)
 		if err == nil {
@@ -200,11 +200,11 @@ func (m *message) fault() error {
 	i := m.faults[0]
 	m.faults = m.faults[1:]
 	s := m.session
-	s.tap.set.acts(s.x, i)
+	s.x.act(i)
 	if !i.fault.Do.pauses() {
-		return s.instead(i)
+		return s.perform(i)
 	}
-	return s.tap.set.pause(s.tap.context, i)
+	return s.x.pause(s.tap.context, i)
 }
 
 func (m *message) wait(d time.Duration) error {

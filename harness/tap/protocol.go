@@ -17,8 +17,8 @@ import (
 func parseCall(query url.Values, body []byte) (_ *Call, queueItem string) {
 	ctx, events := sdk.ReadCall(body)
 	c := &Call{
-		Function:    query.Get(sdk.QueryFunction),
-		Run:         ctx.RunID,
+		FunctionID:  query.Get(sdk.QueryFunction),
+		RunID:       ctx.RunID,
 		Attempt:     int(ctx.Attempt),
 		MaxAttempts: ctx.MaxAttempts,
 		Memoised:    len(ctx.Stack.Stack),
@@ -28,7 +28,7 @@ func parseCall(query url.Values, body []byte) (_ *Call, queueItem string) {
 		c.After = ctx.Stack.Stack[n-1]
 	}
 	for _, e := range events {
-		c.Events = append(c.Events, Event{Name: e.Name, ID: e.ID})
+		c.Events = append(c.Events, Event{Name: e.Name, IdempotencyKey: e.ID})
 	}
 	return c, ctx.QueueItem
 }
@@ -94,7 +94,7 @@ func parseCheckpoint(run string, body []byte, maxPayload int) (_ *Checkpoint, qu
 	if run == "" {
 		run = b.RunID
 	}
-	return &Checkpoint{Run: run, Steps: ops(b.Steps, maxPayload)}, b.QueueItem
+	return &Checkpoint{RunID: run, Steps: ops(b.Steps, maxPayload)}, b.QueueItem
 }
 
 // parseEvents reads the events that an app sends: an array, or a single one.
@@ -114,7 +114,7 @@ func parseEvents(body []byte, maxPayload int) []Event {
 	}
 	var events []Event
 	for _, e := range many {
-		event := Event{Name: e.Name, ID: e.ID, Size: len(e.Data)}
+		event := Event{Name: e.Name, IdempotencyKey: e.ID, Size: len(e.Data)}
 		if len(e.Data) <= maxPayload {
 			event.Data = e.Data
 		}

@@ -18,21 +18,21 @@ const (
 	AppToMail    Side = "app→mail"
 )
 
-// A Crossing is one thing that crossed a wire: an HTTP exchange, or one attempt to deliver an email. It is recorded
-// when it begins, again whenever a fault acts on it, and once more when it is over; these records share an ID, and
-// each is a snapshot that nobody changes any more.
+// An Exchange is one request and its answer on an HTTP wire, or one attempt to deliver an email on the SMTP wire. It is
+// recorded when it begins, again whenever a fault acts on it, and once more when it is over. These records share an
+// ID; each is a snapshot that does not change any more.
 //
 // HTTP is set for every exchange on the two HTTP wires, together with at most one of Call, Checkpoint, Dispatch and
-// Sync, which say what it meant. Mail is set for everything on the SMTP wire.
-type Crossing struct {
-	// ID tells crossings apart, and grows in the order in which they began.
+// Sync, which say what it meant. Mail is set for every exchange on the SMTP wire.
+type Exchange struct {
+	// ID identifies the exchange. IDs grow in the sequence in which exchanges began.
 	ID uint64 `json:"id"`
 	// Seq is the record's place in the log.
 	Seq  uint64 `json:"seq"`
 	Wire Side   `json:"wire"`
 	// Began is when the tap had the request, or the connection. Ended is when the answer was handed to the near side,
-	// or the connection was gone; zero while it is crossing. The last record is made before the near side has the
-	// answer: whoever sees the effect of an answer finds it recorded.
+	// or the connection was gone; zero while the exchange is under way. The last record is made before the near side
+	// has the answer, so the effect of an answer is never visible before its record.
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended,omitzero"`
 	// Faults are the faults that acted on it, in order.
@@ -48,8 +48,8 @@ type Crossing struct {
 	Mail       *harness.MailTransaction `json:"mail,omitempty"`
 }
 
-// Over says that nothing more will be recorded of this crossing.
-func (c Crossing) Over() bool { return !c.Ended.IsZero() }
+// Over reports whether the exchange has ended, so that no more records of it follow.
+func (c Exchange) Over() bool { return !c.Ended.IsZero() }
 
 // HTTP is the outside of an exchange.
 type HTTP struct {
@@ -66,9 +66,9 @@ type HTTP struct {
 // Call is one call of a function by the Inngest server. What the app answered is recorded also when the answer was
 // then lost; [HTTP].Status tells whether Inngest heard it.
 type Call struct {
-	// Function is the function's id with its app's before it, as the URL has it.
-	Function string `json:"function"`
-	Run      string `json:"run"`
+	// FunctionID is the function's id with its app's before it, as the URL has it.
+	FunctionID string `json:"functionId"`
+	RunID      string `json:"runId"`
 	// Attempt counts from 1. MaxAttempts is 0 where the server does not say.
 	Attempt     int `json:"attempt"`
 	MaxAttempts int `json:"maxAttempts,omitempty"`
@@ -78,7 +78,7 @@ type Call struct {
 	// Memoised is the number of steps saved so far, After the hashed id of the last of them.
 	Memoised int    `json:"memoised"`
 	After    string `json:"after,omitempty"`
-	// Events are those that triggered the run, without their data; their ServerID is unknown here.
+	// Events are those that triggered the run, without their data; their EventID is unknown here.
 	Events []Event `json:"events,omitempty"`
 	// Checkpointed says that steps of this call crossed as checkpoints.
 	Checkpointed bool `json:"checkpointed,omitempty"`
@@ -99,13 +99,13 @@ type Call struct {
 
 // Checkpoint is one saving of finished steps by the app while its call goes on.
 type Checkpoint struct {
-	Run string `json:"run"`
-	// Call is the ID of the crossing of the call that runs these steps, Function and Attempt are that call's; zero
+	RunID string `json:"runId"`
+	// Call is the ID of the exchange of the call that runs these steps, FunctionID and Attempt are that call's; zero
 	// where the tap does not know of it.
-	Call     uint64 `json:"call,omitempty"`
-	Function string `json:"function,omitempty"`
-	Attempt  int    `json:"attempt,omitempty"`
-	Steps    []Op   `json:"steps"`
+	Call       uint64 `json:"call,omitempty"`
+	FunctionID string `json:"functionId,omitempty"`
+	Attempt    int    `json:"attempt,omitempty"`
+	Steps      []Op   `json:"steps"`
 }
 
 // Op is what became of a step, or what the function asks for next, as the app reports it.
@@ -138,9 +138,9 @@ type Dispatch struct {
 // Event is one event.
 type Event struct {
 	Name string `json:"name"`
-	// ID is the sender's own id, ServerID the one that Inngest answered with.
-	ID       string `json:"id,omitempty"`
-	ServerID string `json:"serverId,omitempty"`
+	// IdempotencyKey is the sender's id, EventID the one that Inngest answered with.
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	EventID        string `json:"eventId,omitempty"`
 	// Data is left out where it is larger than [Options].MaxPayload; Size tells.
 	Data json.RawMessage `json:"data,omitempty"`
 	Size int             `json:"size,omitempty"`

@@ -59,7 +59,7 @@ func TestRealServers(t *testing.T) {
 				require.True(t, letters[0].Accepted && letters[0].Reported)
 				last := p.lastCall(t, run)
 				require.Equal(t, mode == "checkpoints", last.Checkpointed)
-				require.Equal(t, mode+"-notify", last.Function)
+				require.Equal(t, mode+"-notify", last.FunctionID)
 				require.JSONEq(t, `{"sent":"yes"}`, string(last.Result))
 			})
 			t.Run("the result of a step is lost", func(t *testing.T) {
@@ -94,13 +94,13 @@ func TestRealServers(t *testing.T) {
 				require.Equal(t, 1, twice.Applied())
 			})
 			t.Run("an event is lost, and one is refused", func(t *testing.T) {
-				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Swallow})
+				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Discard})
 				swallowed := p.dispatch(t)
 				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 503})
 				kept := p.dispatch(t) // the SDK sends it again
 				p.lastCall(t, p.runOf(t, kept))
-				for _, c := range p.set.Crossings() {
-					require.False(t, c.Call != nil && c.Call.Events[0].ID == swallowed)
+				for _, c := range p.set.Exchanges() {
+					require.False(t, c.Call != nil && c.Call.Events[0].IdempotencyKey == swallowed)
 				}
 			})
 		})
@@ -115,7 +115,7 @@ func (p *plant) register(ctx context.Context) {
 	require.NoError(p.t, err)
 	_ = resp.Body.Close()
 	require.Equal(p.t, http.StatusOK, resp.StatusCode)
-	registered := await(p.t, p.set, "the registration", func(c tap.Crossing) bool { return c.Sync != nil && c.Sync.URL != "" && c.Over() })
+	registered := await(p.t, p.set, "the registration", func(c tap.Exchange) bool { return c.Sync != nil && c.Sync.URL != "" && c.Over() })
 	require.True(p.t, strings.HasPrefix(registered.Sync.URL, p.calls.URL()))
 	require.Equal(p.t, http.StatusOK, registered.HTTP.Status)
 }
@@ -130,7 +130,7 @@ func (p *plant) dispatch(t *testing.T) string {
 }
 
 // follow returns the first record, old or new, that is as wanted.
-func (p *plant) follow(t *testing.T, what string, wanted func(tap.Crossing) bool) tap.Crossing {
+func (p *plant) follow(t *testing.T, what string, wanted func(tap.Exchange) bool) tap.Exchange {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), slow)
 	defer cancel()
@@ -141,24 +141,24 @@ func (p *plant) follow(t *testing.T, what string, wanted func(tap.Crossing) bool
 		}
 	}
 	require.FailNow(t, "never recorded: "+what)
-	return tap.Crossing{}
+	return tap.Exchange{}
 }
 
 func (p *plant) runOf(t *testing.T, event string) string {
 	t.Helper()
-	return p.follow(t, "the call", func(c tap.Crossing) bool { return c.Call != nil && c.Call.Events[0].ID == event }).Call.Run
+	return p.follow(t, "the call", func(c tap.Exchange) bool { return c.Call != nil && c.Call.Events[0].IdempotencyKey == event }).Call.RunID
 }
 
 func (p *plant) lastCall(t *testing.T, run string) *tap.Call {
 	t.Helper()
-	return p.follow(t, "the result", func(c tap.Crossing) bool {
-		return onCalls(c) && c.Call.Run == run && c.HTTP.Status == 200
+	return p.follow(t, "the result", func(c tap.Exchange) bool {
+		return onCalls(c) && c.Call.RunID == run && c.HTTP.Status == 200
 	}).Call
 }
 
 func (p *plant) deliveries(t *testing.T, run string, n int) (all []*harness.MailTransaction) {
 	t.Helper()
-	p.follow(t, fmt.Sprintf("delivery %d", n), func(c tap.Crossing) bool {
+	p.follow(t, fmt.Sprintf("delivery %d", n), func(c tap.Exchange) bool {
 		if overMail(c) && c.Mail.RunID == run {
 			all = append(all, c.Mail)
 		}

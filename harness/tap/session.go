@@ -28,7 +28,7 @@ type session struct {
 	up *upstream // nil until connected
 
 	// The delivery under way. x is nil between the end of one and the MAIL of the next.
-	x      *crossing
+	x      *recorder
 	mailed bool // MAIL has been said
 	inMail bool // and accepted
 	to     []string
@@ -36,9 +36,9 @@ type session struct {
 }
 
 var (
-	errSpoke   = errors.New("the mail server spoke")
-	errQuit    = errors.New("the session is over")
-	errTooLong = errors.New("a command line that does not end")
+	errUnsolicited = errors.New("the mail server spoke")
+	errQuit        = errors.New("the session is over")
+	errTooLong     = errors.New("a command line that does not end")
 )
 
 // messageBuffer is the size of the pieces in which a message passes.
@@ -56,10 +56,10 @@ func (s *session) run() {
 	s.begin()
 	err := s.connect()
 	for err == nil {
-		err = s.step()
+		err = s.handleCommand()
 	}
-	if errors.Is(err, errSpoke) {
-		err = s.unasked()
+	if errors.Is(err, errUnsolicited) {
+		err = s.relayUnsolicited()
 	}
 	_ = s.app.Close()
 	if s.up != nil {
@@ -78,7 +78,7 @@ func (s *session) run() {
 func (s *session) kick() { _ = s.app.SetReadDeadline(time.Unix(1, 0)) }
 
 // cutOff ends the session from outside.
-func (s *session) cutOff() {
+func (s *session) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.app.Close()
@@ -90,7 +90,7 @@ func (s *session) cutOff() {
 // begin starts the record of a delivery.
 func (s *session) begin() {
 	s.x = s.tap.set.begin(AppToMail)
-	s.x.publish(func(c *Crossing) { c.Mail = &harness.MailTransaction{Connection: s.number} })
+	s.x.publish(func(c *Exchange) { c.Mail = &harness.MailTransaction{Connection: s.number} })
 }
 
 // next starts the record of another delivery, unless the one under way has no sender yet.
@@ -115,7 +115,7 @@ func (s *session) end(err error) {
 // record changes the record of the delivery under way.
 func (s *session) record(change func(*harness.MailTransaction)) {
 	if s.x != nil {
-		s.x.update(func(c *Crossing) { change(c.Mail) })
+		s.x.update(func(c *Exchange) { change(c.Mail) })
 	}
 }
 
@@ -138,9 +138,9 @@ func (s *session) note(by string, lines ...string) {
 func (s *session) apply(m moment) (*Injection, error) {
 	x := s.x
 	if x == nil { // between two deliveries: what acts here belongs to no record
-		x = &crossing{set: s.tap.set, c: Crossing{Ended: time.Now()}}
+		x = &recorder{set: s.tap.set, exchange: Exchange{Ended: time.Now()}}
 	}
-	return s.tap.set.apply(s.tap.context, x, s.gone, m)
+	return x.apply(s.tap.context, s.gone, m)
 }
 
 // gone looks whether the app has hung up.
@@ -164,20 +164,20 @@ func (s *session) connect() error {
 		if i.fault.Do == Drop {
 			s.reset()
 		}
-		if err := s.instead(i); err != nil {
+		if err := s.perform(i); err != nil {
 			return err
 		}
-		return s.refuse()
+		return s.serveRefusal()
 	}
 	if err := s.dial(); err != nil {
 		s.reset()
 		return err
 	}
-	banner, err := s.up.hear(s.tap.context, nil, s.gone)
+	banner, err := s.up.awaitReply(s.tap.context, nil, s.gone)
 	if err != nil {
 		return err
 	}
-	return s.answer(AtConnect, banner)
+	return s.relayReply(AtConnect, banner)
 }
 
 // reset makes the end of the connection look like a refusal rather than like a farewell.
@@ -188,17 +188,17 @@ func (s *session) reset() {
 }
 
 // refuse is what a server does whose banner was not a welcome: it waits for QUIT.
-func (s *session) refuse() error {
+func (s *session) serveRefusal() error {
 	for {
 		line, err := s.readLine()
 		if err != nil {
 			return err
 		}
-		s.note("app", recordable(line))
+		s.note("app", redactCommand(line))
 		if verb(line) == "QUIT" {
-			return errors.Join(s.say("tap", []byte("221 Bye\r\n")), errQuit)
+			return errors.Join(s.write("tap", []byte("221 Bye\r\n")), errQuit)
 		}
-		if err := s.say("tap", []byte("503 No service here\r\n")); err != nil {
+		if err := s.write("tap", []byte("503 No service here\r\n")); err != nil {
 			return err
 		}
 	}
@@ -222,21 +222,21 @@ func (s *session) redial() error {
 	if err := s.dial(); err != nil {
 		return err
 	}
-	if _, err := s.up.hear(s.tap.context, nil, nil); err != nil {
+	if _, err := s.up.awaitReply(s.tap.context, nil, nil); err != nil {
 		return err
 	}
 	if s.ehlo == nil {
 		return nil
 	}
-	_, err := s.ask(s.ehlo)
+	_, err := s.request(s.ehlo)
 	return err
 }
 
 // step passes on one command and its reply.
-func (s *session) step() error {
+func (s *session) handleCommand() error {
 	line, err := s.readLine()
-	if errors.Is(err, errSpoke) {
-		return s.unasked()
+	if errors.Is(err, errUnsolicited) {
+		return s.relayUnsolicited()
 	}
 	if err != nil {
 		return err
@@ -245,7 +245,7 @@ func (s *session) step() error {
 	if v == "MAIL" {
 		s.next()
 	}
-	s.note("app", recordable(line))
+	s.note("app", redactCommand(line))
 	switch v {
 	case "MAIL":
 		return s.mail(line)
@@ -260,7 +260,7 @@ func (s *session) step() error {
 	case "EHLO", "HELO":
 		s.ehlo = line
 	}
-	r, passed, err := s.command(verbs[v], line)
+	r, passed, err := s.relay(verbs[v], line)
 	if err == nil && passed && v == "RSET" && r.positive() && s.mailed {
 		s.end(nil)
 	}
@@ -292,8 +292,8 @@ func (s *session) readLine() ([]byte, error) {
 // deadline has been cleared, so none is missed.
 func (s *session) listen() error {
 	_ = s.app.SetReadDeadline(time.Time{})
-	if s.up != nil && s.up.spoke() {
-		return errSpoke
+	if s.up != nil && s.up.hasReply() {
+		return errUnsolicited
 	}
 	if !s.inMail && s.tap.isClosing() {
 		return errClosed
@@ -302,16 +302,16 @@ func (s *session) listen() error {
 }
 
 // unasked passes on what the mail server says without having been asked, such as that it shuts down.
-func (s *session) unasked() error {
-	r, err := s.up.hear(s.tap.context, nil, nil)
+func (s *session) relayUnsolicited() error {
+	r, err := s.up.awaitReply(s.tap.context, nil, nil)
 	if err != nil {
 		return err
 	}
-	return s.say("server", r.raw)
+	return s.write("server", r.raw)
 }
 
 // say tells the app something.
-func (s *session) say(by string, raw []byte) error {
+func (s *session) write(by string, raw []byte) error {
 	s.note(by, reply{raw: raw}.lines()...)
 	_, err := s.app.Write(raw)
 	return err
@@ -319,7 +319,7 @@ func (s *session) say(by string, raw []byte) error {
 
 // sayLast tells the app what ends its delivery. The record comes first, so that whoever has seen the effect of a reply
 // finds it recorded.
-func (s *session) sayLast(by string, raw []byte) error {
+func (s *session) writeLast(by string, raw []byte) error {
 	s.note(by, reply{raw: raw}.lines()...)
 	s.end(nil)
 	_, err := s.app.Write(raw)
@@ -328,38 +328,38 @@ func (s *session) sayLast(by string, raw []byte) error {
 
 // ask passes a line on and waits for the reply, as long as the app does: with no message on its way it is of no
 // consequence once the app has hung up.
-func (s *session) ask(line []byte) (reply, error) {
+func (s *session) request(line []byte) (reply, error) {
 	if _, err := s.up.conn.Write(line); err != nil {
 		return reply{}, fmt.Errorf("speak to the mail server: %w", err)
 	}
-	return s.up.hear(s.tap.context, nil, s.gone)
+	return s.up.awaitReply(s.tap.context, nil, s.gone)
 }
 
 // command passes a command on, and the reply back, with the faults on either side. passed is false when a fault
 // answered in the mail server's place.
-func (s *session) command(at Point, line []byte, to ...string) (_ reply, passed bool, err error) {
+func (s *session) relay(at Point, line []byte, to ...string) (_ reply, passed bool, err error) {
 	i, err := s.apply(moment{at: at, to: to})
 	if err != nil {
 		return reply{}, false, err
 	}
 	if i != nil {
-		return reply{}, false, s.instead(i)
+		return reply{}, false, s.perform(i)
 	}
-	r, err := s.ask(line)
+	r, err := s.request(line)
 	for err == nil && at == AtAUTH && r.code == 334 {
-		r, err = s.credentials(r)
+		r, err = s.relayCredentials(r)
 	}
 	if err != nil {
 		return r, true, err
 	}
-	if at == AtEHLO && r.positive() && s.tap.set.script.armedAt(AtSTARTTLS) {
+	if at == AtEHLO && r.positive() && s.tap.set.faults.armedAt(AtSTARTTLS) {
 		r = offerSTARTTLS(r)
 	}
-	return r, true, s.answer(at, r, to...)
+	return r, true, s.relayReply(at, r, to...)
 }
 
 // credentials passes a challenge on and its response back, and keeps neither.
-func (s *session) credentials(challenge reply) (reply, error) {
+func (s *session) relayCredentials(challenge reply) (reply, error) {
 	s.note("server", "334 ***")
 	if _, err := s.app.Write(challenge.raw); err != nil {
 		return reply{}, err
@@ -369,19 +369,19 @@ func (s *session) credentials(challenge reply) (reply, error) {
 		return reply{}, err
 	}
 	s.note("app", "***")
-	return s.ask(line)
+	return s.request(line)
 }
 
 // answer passes a reply back, unless a fault is against it.
-func (s *session) answer(at Point, r reply, to ...string) error {
-	if err := s.hold(at, to...); err != nil {
+func (s *session) relayReply(at Point, r reply, to ...string) error {
+	if err := s.applyToReply(at, to...); err != nil {
 		return err
 	}
-	return s.say("server", r.raw)
+	return s.write("server", r.raw)
 }
 
 // hold lets faults act on a reply before it is passed back.
-func (s *session) hold(at Point, to ...string) error {
+func (s *session) applyToReply(at Point, to ...string) error {
 	i, err := s.apply(moment{at: at, answer: true, to: to})
 	if err == nil && i != nil {
 		err = cut(i)
@@ -390,10 +390,10 @@ func (s *session) hold(at Point, to ...string) error {
 }
 
 // instead does what a fault does in the place of passing something on.
-func (s *session) instead(i *Injection) error {
+func (s *session) perform(i *Injection) error {
 	switch i.fault.Do {
 	case Reply:
-		return s.reply(i.fault, s.say)
+		return s.sendFaultReply(i.fault, s.write)
 	case Lose:
 		return errors.Join(cut(i), s.ignore())
 	}
@@ -401,7 +401,7 @@ func (s *session) instead(i *Injection) error {
 }
 
 // reply answers in the mail server's place.
-func (s *session) reply(f Fault, say func(by string, raw []byte) error) error {
+func (s *session) sendFaultReply(f Fault, say func(by string, raw []byte) error) error {
 	text := cmp.Or(f.Text, "Scripted fault")
 	if err := say("tap", fmt.Appendf(nil, "%d %s\r\n", f.Code, text)); err != nil {
 		return err
@@ -427,7 +427,7 @@ func (s *session) ignore() error {
 
 func (s *session) mail(line []byte) error {
 	s.record(func(m *harness.MailTransaction) { m.From = path(line) })
-	r, passed, err := s.command(AtMAIL, line)
+	r, passed, err := s.relay(AtMAIL, line)
 	if passed && r.positive() {
 		s.inMail = true
 	}
@@ -436,7 +436,7 @@ func (s *session) mail(line []byte) error {
 
 func (s *session) rcpt(line []byte) error {
 	to := path(line)
-	r, passed, err := s.command(AtRCPT, line, to)
+	r, passed, err := s.relay(AtRCPT, line, to)
 	accepted := passed && r.positive()
 	if accepted {
 		s.to = append(s.to, to)
@@ -458,21 +458,21 @@ func (s *session) startTLS(line []byte) error {
 		return err
 	}
 	if i != nil {
-		return s.instead(i)
+		return s.perform(i)
 	}
 	if _, err := s.up.conn.Write(line); err != nil {
 		return fmt.Errorf("speak to the mail server: %w", err)
 	}
 	granted := func(r reply) bool { return r.code == 220 }
-	r, err := s.up.hear(s.tap.context, granted, s.gone)
+	r, err := s.up.awaitReply(s.tap.context, granted, s.gone)
 	if err != nil {
 		return err
 	}
-	if err := s.say("server", r.raw); err != nil || !granted(r) {
+	if err := s.write("server", r.raw); err != nil || !granted(r) {
 		return err
 	}
 	if s.x != nil {
-		s.x.publish(func(c *Crossing) { c.Mail.TLS = true })
+		s.x.publish(func(c *Exchange) { c.Mail.TLS = true })
 	}
 	_ = s.app.SetReadDeadline(time.Time{})
 	var back sync.WaitGroup

@@ -98,7 +98,7 @@ func (t *smtpTap) shutdown(ctx context.Context) {
 		t.cancel()
 		t.mu.Lock()
 		for s := range t.sessions {
-			s.cutOff()
+			s.abort()
 		}
 		t.mu.Unlock()
 		<-t.idle

@@ -73,7 +73,7 @@ func TestSeveralDeliveriesOnOneConnection(t *testing.T) {
 	c.envelope("lee@plant.test").say(250, "RSET")
 	c.say(221, "QUIT")
 	var to []string
-	for _, x := range s.Crossings() {
+	for _, x := range s.Exchanges() {
 		require.True(t, x.Over())
 		require.EqualValues(t, 1, x.Mail.Connection)
 		to = append(to, fmt.Sprint(x.Mail.To, x.Mail.Accepted))
@@ -164,7 +164,7 @@ func TestMailServerIsNotThere(t *testing.T) {
 	require.NoError(t, gone.Close())
 	require.NoError(t, w.SetTarget(gone.Addr().String()))
 	dialRefused(t, w.Addr())
-	await(t, s, "why", func(c tap.Crossing) bool { return strings.HasPrefix(c.Err, "reach the mail server: dial tcp") })
+	await(t, s, "why", func(c tap.Exchange) bool { return strings.HasPrefix(c.Err, "reach the mail server: dial tcp") })
 
 	require.NoError(t, w.SetTarget(server.addr))
 	send(t, w.Addr(), "kim@plant.test", message, 250)
@@ -188,7 +188,7 @@ func TestMailFaults(t *testing.T) {
 	t.Parallel()
 	const all = 10
 	commands := [all]string{
-		"", "EHLO app.test", "AUTH PLAIN " + plain("app", secretPassword), "MAIL FROM:<app@plant.test>",
+		"", "EHLO app.test", "AUTH PLAIN " + baseTraffic("app", secretPassword), "MAIL FROM:<app@plant.test>",
 		"RCPT TO:<kim@plant.test>", "DATA", message + "\r\n.", "NOOP", "QUIT", "",
 	}
 	fine := [all]int{220, 250, 235, 250, 250, 354, 250, 250, 221, 0}
@@ -255,7 +255,7 @@ func TestMailFaults(t *testing.T) {
 	}
 }
 
-func plain(user, password string) string {
+func baseTraffic(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
 }
 
@@ -287,7 +287,7 @@ func TestReplyGoesOnWithTheSession(t *testing.T) {
 			}
 			require.Len(t, server.letters(), 1, "refused twice, then accepted, on one connection")
 			var accepted []bool
-			for _, x := range s.Crossings() {
+			for _, x := range s.Exchanges() {
 				if x.Over() {
 					accepted = append(accepted, x.Mail.Accepted)
 				}
@@ -409,7 +409,7 @@ func TestThrottleAndFaultsInsideAMessage(t *testing.T) {
 	hold.Release()
 	c.hear(0)
 	require.Equal(t, []string{"hold at body", "drop at body"},
-		await(t, s, "the end", func(c tap.Crossing) bool { return overMail(c) && len(c.Faults) == 2 }).Faults)
+		await(t, s, "the end", func(c tap.Exchange) bool { return overMail(c) && len(c.Faults) == 2 }).Faults)
 
 	// A fault that lies beyond the end of one message waits for a longer one.
 	beyond := inject(t, s, tap.Fault{At: tap.AtBody, Do: tap.Drop, Bytes: 1000})
@@ -458,7 +458,7 @@ func TestHoldAtDot(t *testing.T) {
 			_, err := io.WriteString(c.conn, message+"\r\n.\r\n")
 			require.NoError(t, err)
 			reached(t, hold)
-			held := s.Crossings()[0]
+			held := s.Exchanges()[0]
 			require.False(t, held.Over())
 			require.Equal(t, []string{holdName(test.do)}, held.Faults, "who waits for the fault finds it in the record")
 			require.Equal(t, test.do == tap.HoldAnswer, held.Mail.Accepted)
@@ -496,7 +496,7 @@ func TestCredentialsAreNotKept(t *testing.T) {
 	login := []string{"AUTH LOGIN", base64.StdEncoding.EncodeToString([]byte("app")), base64.StdEncoding.EncodeToString([]byte(secretPassword))}
 
 	c := dialMail(t, w.Addr()).greet()
-	c.say(235, "AUTH PLAIN "+plain("app", secretPassword))
+	c.say(235, "AUTH PLAIN "+baseTraffic("app", secretPassword))
 	c.envelope("kim@plant.test").say(354, "DATA")
 	c.say(250, message+"\r\n.")
 
@@ -518,12 +518,12 @@ func TestCredentialsAreNotKept(t *testing.T) {
 		require.NoError(t, err)
 	}
 	_ = c.conn.Close()
-	await(t, s, "the third connection", func(x tap.Crossing) bool { return overMail(x) && x.Mail.Connection == 3 })
+	await(t, s, "the third connection", func(x tap.Exchange) bool { return overMail(x) && x.Mail.Connection == 3 })
 
 	require.Len(t, server.letters(), 2)
-	all, err := json.Marshal(s.Crossings())
+	all, err := json.Marshal(s.Exchanges())
 	require.NoError(t, err)
-	for _, secret := range []string{secretPassword, plain("app", secretPassword), login[1], login[2]} {
+	for _, secret := range []string{secretPassword, baseTraffic("app", secretPassword), login[1], login[2]} {
 		require.NotContains(t, string(all), secret)
 	}
 	require.Contains(t, string(all), `"text":"AUTH PLAIN ***"`)

@@ -32,10 +32,10 @@ type Options struct {
 type Set struct {
 	options Options
 	journal *journal
-	script  *script
+	faults  *faultSet
 	calls   *callTable
 	nextID  atomic.Uint64
-	asked   atomic.Pointer[time.Time] // when somebody else than Inngest first asked something of the app
+	asked   atomic.Pointer[time.Time] // when a client other than Inngest first sent a request to the app
 	done    chan struct{}             // closed when the set closes: nothing may wait any longer
 
 	mu     sync.Mutex
@@ -52,7 +52,7 @@ func New(o Options) *Set {
 	return &Set{
 		options: o,
 		journal: newJournal(o.Keep),
-		script:  newScript(o.Seed),
+		faults:  newFaultSet(o.Seed),
 		calls:   newCallTable(),
 		done:    make(chan struct{}),
 	}
@@ -76,14 +76,14 @@ func (s *Set) SMTP(listen, target string) (*Wire, error) {
 
 // Watch returns the records after one with the given Seq: those that the log holds already, and then each as it is
 // made. With 0 it begins at the oldest one held. It ends when ctx does, and after the last record when the set is
-// closed. A reader that is slow never slows the wire: it sees only the latest record of each crossing, and when the
+// closed. A reader that is slow never slows the wire: it sees only the latest record of each exchange, and when the
 // log has dropped records that it had not seen yet, it gets a [GapError] and then what there is.
-func (s *Set) Watch(ctx context.Context, after uint64) iter.Seq2[Crossing, error] {
+func (s *Set) Watch(ctx context.Context, after uint64) iter.Seq2[Exchange, error] {
 	return s.journal.watch(ctx, after)
 }
 
-// Crossings returns the latest record of every crossing that the log holds, in the order of Seq.
-func (s *Set) Crossings() []Crossing { return s.journal.snapshot() }
+// Exchanges returns the latest record of every exchange that the log holds, in the sequence of Seq.
+func (s *Set) Exchanges() []Exchange { return s.journal.snapshot() }
 
 // Last returns the Seq of the newest record: Watch(ctx, s.Last()) sees only what is still to come.
 func (s *Set) Last() uint64 { return s.journal.last() }
@@ -96,16 +96,16 @@ func (s *Set) Asked(by time.Time) bool {
 }
 
 // Inject arms a fault: from now on it acts on what it matches, until it has done so as often as it says, or is
-// released. When several faults match one crossing they act in the order in which they were injected, up to the
+// released. When several faults match one exchange they act in the order in which they were injected, up to the
 // first that does not let it go on.
 func (s *Set) Inject(f Fault) (*Injection, error) {
 	if err := f.Validate(); err != nil {
 		return nil, fmt.Errorf("inject fault: %w", err)
 	}
-	return s.script.add(f), nil
+	return s.faults.arm(f), nil
 }
 
-// Close closes every wire: no new connections at once; what is crossing may finish until ctx ends, and is then cut
+// Close closes every wire: no new connections at once; exchanges under way may finish until ctx ends, and are then cut
 // off. Whatever a fault delays or holds is dropped at once. The log can still be read. Close may be called more than
 // once.
 func (s *Set) Close(ctx context.Context) error {
@@ -132,7 +132,7 @@ type tapper interface {
 	serve(ln net.Listener)
 	// retarget is called before the first connection, and at any time after.
 	retarget(target string) error
-	// shutdown frees everything; what is crossing may finish until ctx ends. It is called once.
+	// shutdown frees everything; exchanges under way may finish until ctx ends. It is called once.
 	shutdown(ctx context.Context)
 }
 
@@ -183,7 +183,7 @@ func (w *Wire) SetTarget(target string) error {
 	return nil
 }
 
-// Close closes this wire alone: no new connections at once; what is crossing may finish until ctx ends, and is then
+// Close closes this wire alone: no new connections at once; exchanges under way may finish until ctx ends, and are then
 // cut off. It may be called more than once.
 func (w *Wire) Close(ctx context.Context) error {
 	w.closing.Do(func() {
@@ -192,65 +192,4 @@ func (w *Wire) Close(ctx context.Context) error {
 	})
 	<-w.serving
 	return nil
-}
-
-// A crossing is the record of a Crossing while it is made.
-type crossing struct {
-	set *Set
-	mu  sync.Mutex
-	c   Crossing
-}
-
-// begin makes the record; the caller fills it in by its first update.
-func (s *Set) begin(side Side) *crossing {
-	return &crossing{set: s, c: Crossing{ID: s.nextID.Add(1), Wire: side, Began: time.Now()}}
-}
-
-// update changes the record without publishing it.
-func (x *crossing) update(change func(*Crossing)) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.c.Over() {
-		change(&x.c)
-	}
-}
-
-// publish appends a snapshot to the log, after a last change.
-func (x *crossing) publish(change func(*Crossing)) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.c.Over() {
-		return
-	}
-	change(&x.c)
-	x.set.journal.append(snapshot(x.c))
-}
-
-// end publishes the last record; err, if any, is why there was no regular end. Only the first call counts.
-func (x *crossing) end(err error) {
-	x.publish(func(c *Crossing) {
-		c.Ended = time.Now()
-		if err != nil {
-			c.Err = err.Error()
-		}
-	})
-}
-
-// snapshot copies what a later update could change. Slices only ever grow, so sharing their start is safe.
-func snapshot(c Crossing) *Crossing {
-	c.HTTP = clone(c.HTTP)
-	c.Call = clone(c.Call)
-	c.Checkpoint = clone(c.Checkpoint)
-	c.Dispatch = clone(c.Dispatch)
-	c.Sync = clone(c.Sync)
-	c.Mail = clone(c.Mail)
-	return &c
-}
-
-func clone[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
 }

@@ -15,117 +15,136 @@ import (
 
 // A liveCall is a call that the app has not answered yet.
 type liveCall struct {
-	id       uint64
-	function string
-	run      string
-	attempt  int
-	// checkpointed: steps of this call crossed as checkpoints.
+	id         uint64 // of the exchange
+	functionID string
+	runID      string
+	attempt    int
+	// checkpointed: steps of this call were sent as checkpoints.
 	checkpointed atomic.Bool
-	// doomed: the server must not learn anything more from this call.
-	doomed atomic.Bool
+	// cutOff: nothing more of this call may reach the server.
+	cutOff atomic.Bool
 }
 
-// callTable finds the call that a checkpoint belongs to. Calls and checkpoints name the queue item that they work on;
-// where an SDK leaves it out, the run decides, provided that just one of its calls is under way.
+// callTable finds the call that a checkpoint belongs to. Calls and checkpoints name their queue item; where an SDK leaves
+// it out, the run decides if exactly one of its calls is under way.
 type callTable struct {
-	mu   sync.Mutex
-	item map[string]*liveCall
-	run  map[string][]*liveCall
+	mu     sync.Mutex
+	byItem map[string]*liveCall
+	byRun  map[string][]*liveCall
 }
 
 func newCallTable() *callTable {
-	return &callTable{item: map[string]*liveCall{}, run: map[string][]*liveCall{}}
+	return &callTable{byItem: map[string]*liveCall{}, byRun: map[string][]*liveCall{}}
 }
 
 func (t *callTable) add(item string, c *liveCall) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if item != "" {
-		t.item[item] = c
+		t.byItem[item] = c
 	}
-	t.run[c.run] = append(t.run[c.run], c)
+	t.byRun[c.runID] = append(t.byRun[c.runID], c)
 }
 
 func (t *callTable) remove(item string, c *liveCall) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.item[item] == c {
-		delete(t.item, item)
+	if t.byItem[item] == c {
+		delete(t.byItem, item)
 	}
-	t.run[c.run] = slices.DeleteFunc(t.run[c.run], func(other *liveCall) bool { return other == c })
-	if len(t.run[c.run]) == 0 {
-		delete(t.run, c.run)
+	t.byRun[c.runID] = slices.DeleteFunc(t.byRun[c.runID], func(other *liveCall) bool { return other == c })
+	if len(t.byRun[c.runID]) == 0 {
+		delete(t.byRun, c.runID)
 	}
 }
 
-// find returns nil where there is no such call, or no telling which.
+// find returns nil if there is no such call, or more than one.
 func (t *callTable) find(item, run string) *liveCall {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c, ok := t.item[item]; ok && c.run == run {
+	if c, ok := t.byItem[item]; ok && c.runID == run {
 		return c
 	}
-	if calls := t.run[run]; len(calls) == 1 {
+	if calls := t.byRun[run]; len(calls) == 1 {
 		return calls[0]
 	}
 	return nil
 }
 
-// plain is what most traffic has in common: it stands for itself, and nothing is left to do when it is over.
-type plain struct{}
+// traffic is one kind of message of the protocol. A value is used for one request and its answer.
+type traffic interface {
+	// request reads the request into the record.
+	request(body []byte, x *Exchange)
+	// cutOff reports whether an earlier fault has cut this exchange off too.
+	cutOff() bool
+	// before and after are the moments before and after the far side has acted.
+	before() []moment
+	after() []moment
+	// onCut is called when a fault has cut the exchange at before or after.
+	onCut(*Injection)
+	// answer reads the answer into the record.
+	answer(status int, header http.Header, body []byte, x *Exchange)
+	// fakeAnswer returns the answer to a request that [Discard] does not pass on.
+	fakeAnswer(x *Exchange) []byte
+	// done is called when the exchange is over, however it ended.
+	done()
+}
 
-func (plain) doomed() bool               { return false }
-func (plain) dropped(*Injection)         {}
-func (plain) swallowed(*Crossing) []byte { return nil }
-func (plain) done()                      {}
+// baseTraffic implements the methods that most kinds do not need.
+type baseTraffic struct{}
+
+func (baseTraffic) cutOff() bool                { return false }
+func (baseTraffic) onCut(*Injection)            {}
+func (baseTraffic) fakeAnswer(*Exchange) []byte { return nil }
+func (baseTraffic) done()                       {}
 
 // callTraffic is a call of a function.
 type callTraffic struct {
-	plain
+	baseTraffic
 	set   *Set
 	query url.Values
 
-	item string
-	call *liveCall
-	seen moment   // what the request tells
-	ran  []string // hashed ids of the steps whose end the answer reports
-	ops  []string // and of everything else in it
+	item  string // the queue item
+	call  *liveCall
+	known moment   // what the request says
+	ran   []string // hashed ids of the steps whose end the answer reports
+	ops   []string // hashed ids of all its opcodes
 }
 
-func (t *callTraffic) request(body []byte, c *Crossing) {
+func (t *callTraffic) request(body []byte, x *Exchange) {
 	var parsed *Call
 	parsed, t.item = parseCall(t.query, body)
-	c.Call = parsed
-	t.call = &liveCall{id: c.ID, function: parsed.Function, run: parsed.Run, attempt: parsed.Attempt}
+	x.Call = parsed
+	t.call = &liveCall{id: x.ID, functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt}
 	t.set.calls.add(t.item, t.call)
-	t.seen = moment{function: parsed.Function, run: parsed.Run, attempt: parsed.Attempt, after: parsed.After}
+	t.known = moment{functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt, after: parsed.After}
 	if parsed.Step != "" {
-		t.seen.steps = []string{parsed.Step}
+		t.known.steps = []string{parsed.Step}
 	}
 }
 
-func (t *callTraffic) doomed() bool { return t.call.doomed.Load() }
+func (t *callTraffic) cutOff() bool { return t.call.cutOff.Load() }
 
 func (t *callTraffic) before() []moment {
-	call, step := t.seen, t.seen
+	call, step := t.known, t.known
 	call.at, step.at = AtCall, AtStep
 	return []moment{call, step}
 }
 
 func (t *callTraffic) after() []moment {
-	call, step := t.seen, t.seen
+	call, step := t.known, t.known
 	call.at, step.at = AtCall, AtStep
 	call.answer, step.answer = true, true
 	call.steps, step.steps = t.ops, t.ran
 	return []moment{call, step}
 }
 
-func (t *callTraffic) dropped(*Injection) { t.call.doomed.Store(true) }
+func (t *callTraffic) onCut(*Injection) { t.call.cutOff.Store(true) }
 
-func (t *callTraffic) answer(status int, header http.Header, body []byte, c *Crossing) {
-	parseAnswer(c.Call, status, header, body, t.set.options.MaxPayload)
-	c.Call.Checkpointed = t.call.checkpointed.Load()
-	for _, o := range c.Call.Ops {
+func (t *callTraffic) answer(status int, header http.Header, body []byte, x *Exchange) {
+	parseAnswer(x.Call, status, header, body, t.set.options.MaxPayload)
+	x.Call.Checkpointed = t.call.checkpointed.Load()
+	for _, o := range x.Call.Ops {
 		t.ops = append(t.ops, o.ID)
 		if o.Op.Ran() {
 			t.ran = append(t.ran, o.ID)
@@ -135,24 +154,24 @@ func (t *callTraffic) answer(status int, header http.Header, body []byte, c *Cro
 
 func (t *callTraffic) done() { t.set.calls.remove(t.item, t.call) }
 
-// checkpointTraffic is the saving of steps while their call goes on.
+// checkpointTraffic is a checkpoint: the app saves steps while their call goes on.
 type checkpointTraffic struct {
-	plain
+	baseTraffic
 	set *Set
 	run string
 
 	call  *liveCall // nil where unknown
-	seen  moment
+	known moment
 	steps []string
 }
 
-func (t *checkpointTraffic) request(body []byte, c *Crossing) {
+func (t *checkpointTraffic) request(body []byte, x *Exchange) {
 	parsed, item := parseCheckpoint(t.run, body, t.set.options.MaxPayload)
-	c.Checkpoint = parsed
-	t.seen = moment{run: parsed.Run}
-	if t.call = t.set.calls.find(item, parsed.Run); t.call != nil {
-		parsed.Call, parsed.Function, parsed.Attempt = t.call.id, t.call.function, t.call.attempt
-		t.seen.function, t.seen.attempt = t.call.function, t.call.attempt
+	x.Checkpoint = parsed
+	t.known = moment{runID: parsed.RunID}
+	if t.call = t.set.calls.find(item, parsed.RunID); t.call != nil {
+		parsed.Call, parsed.FunctionID, parsed.Attempt = t.call.id, t.call.functionID, t.call.attempt
+		t.known.functionID, t.known.attempt = t.call.functionID, t.call.attempt
 		t.call.checkpointed.Store(true)
 	}
 	for _, o := range parsed.Steps {
@@ -160,19 +179,19 @@ func (t *checkpointTraffic) request(body []byte, c *Crossing) {
 	}
 }
 
-func (t *checkpointTraffic) doomed() bool { return t.call != nil && t.call.doomed.Load() }
+func (t *checkpointTraffic) cutOff() bool { return t.call != nil && t.call.cutOff.Load() }
 
-// before is also the moment after the steps ended: they ran in the app.
+// before is also the moment after the steps ended, since they ran in the app.
 func (t *checkpointTraffic) before() []moment {
-	save, step := t.seen, t.seen
+	save, step := t.known, t.known
 	save.at, step.at, step.answer = AtCheckpoint, AtStep, true
 	save.steps, step.steps = t.steps, t.steps
 	return []moment{save, step}
 }
 
-// after is also the moment before the next step begins: the app waits for this answer.
+// after is also the moment before the next step begins, since the app waits for this answer.
 func (t *checkpointTraffic) after() []moment {
-	save, next := t.seen, t.seen
+	save, next := t.known, t.known
 	save.at, save.answer, next.at = AtCheckpoint, true, AtStep
 	save.steps = t.steps
 	if len(t.steps) == 0 {
@@ -182,28 +201,28 @@ func (t *checkpointTraffic) after() []moment {
 	return []moment{save, next}
 }
 
-// dropped makes sure that a step's result does not reach the server by another way: an SDK that cannot save a step
-// reports it with the answer to the call.
-func (t *checkpointTraffic) dropped(i *Injection) {
+// onCut keeps the step's result from reaching the server in another message: an SDK that cannot save a step reports it
+// with the answer to the call.
+func (t *checkpointTraffic) onCut(i *Injection) {
 	if i.fault.At == AtStep && t.call != nil {
-		t.call.doomed.Store(true)
+		t.call.cutOff.Store(true)
 	}
 }
 
-func (t *checkpointTraffic) answer(int, http.Header, []byte, *Crossing) {}
+func (t *checkpointTraffic) answer(int, http.Header, []byte, *Exchange) {}
 
-func (t *checkpointTraffic) swallowed(*Crossing) []byte { return []byte("{}") }
+func (t *checkpointTraffic) fakeAnswer(*Exchange) []byte { return []byte("{}") }
 
-// eventTraffic is a sending of events.
+// eventTraffic is a request by which the app sends events.
 type eventTraffic struct {
-	plain
+	baseTraffic
 	set   *Set
 	names []string
 }
 
-func (t *eventTraffic) request(body []byte, c *Crossing) {
-	c.Dispatch = &Dispatch{Events: parseEvents(body, t.set.options.MaxPayload)}
-	for _, e := range c.Dispatch.Events {
+func (t *eventTraffic) request(body []byte, x *Exchange) {
+	x.Dispatch = &Dispatch{Events: parseEvents(body, t.set.options.MaxPayload)}
+	for _, e := range x.Dispatch.Events {
 		t.names = append(t.names, e.Name)
 	}
 }
@@ -214,43 +233,43 @@ func (t *eventTraffic) after() []moment {
 	return []moment{{at: AtEvent, events: t.names, answer: true}}
 }
 
-func (t *eventTraffic) answer(_ int, header http.Header, body []byte, c *Crossing) {
-	c.Dispatch.assign(parseEventIDs(sdk.Decompress(header, body)))
+func (t *eventTraffic) answer(_ int, header http.Header, body []byte, x *Exchange) {
+	x.Dispatch.assign(parseEventIDs(sdk.Decompress(header, body)))
 }
 
-// assign records the server's ids, in a slice of its own: earlier snapshots share the other one.
+// assign records the server's ids. It copies the events, which earlier snapshots share.
 func (d *Dispatch) assign(ids []string) {
 	d.Events = slices.Clone(d.Events)
 	for i := range min(len(ids), len(d.Events)) {
-		d.Events[i].ServerID = ids[i]
+		d.Events[i].EventID = ids[i]
 	}
 }
 
-func (t *eventTraffic) swallowed(c *Crossing) []byte {
+func (t *eventTraffic) fakeAnswer(x *Exchange) []byte {
 	ids := make([]string, len(t.names))
 	for i := range ids {
 		ids[i] = ulid.Make().String()
 	}
-	c.Dispatch.assign(ids)
+	x.Dispatch.assign(ids)
 	body, _ := json.Marshal(sdk.SendAnswer{IDs: ids, Status: http.StatusOK})
 	return body
 }
 
 // syncTraffic is one half of a sync.
 type syncTraffic struct {
-	plain
+	baseTraffic
 	at Point
 }
 
-func (t *syncTraffic) request(body []byte, c *Crossing) {
-	c.Sync = &Sync{}
+func (t *syncTraffic) request(body []byte, x *Exchange) {
+	x.Sync = &Sync{}
 	if t.at == AtRegister {
-		c.Sync = parseRegister(body)
+		x.Sync = parseRegister(body)
 	}
 }
 
 func (t *syncTraffic) before() []moment { return []moment{{at: t.at}} }
 func (t *syncTraffic) after() []moment  { return []moment{{at: t.at, answer: true}} }
-func (t *syncTraffic) answer(_ int, header http.Header, body []byte, c *Crossing) {
-	c.Sync.Message = parseSyncAnswer(header, body)
+func (t *syncTraffic) answer(_ int, header http.Header, body []byte, x *Exchange) {
+	x.Sync.Message = parseSyncAnswer(header, body)
 }

@@ -16,11 +16,11 @@ type upstream struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	next    chan struct{} // asks for the next reply
-	replies chan heard    // holds one
+	replies chan received // holds one
 	ended   chan struct{}
 }
 
-type heard struct {
+type received struct {
 	reply
 	err error
 }
@@ -37,14 +37,14 @@ func dialMail(ctx context.Context, target string, kick func()) (*upstream, error
 	}
 	u := &upstream{
 		conn: conn, in: bufio.NewReader(conn),
-		next: make(chan struct{}, 1), replies: make(chan heard, 1), ended: make(chan struct{}),
+		next: make(chan struct{}, 1), replies: make(chan received, 1), ended: make(chan struct{}),
 	}
 	u.next <- struct{}{}
 	go func() {
 		defer close(u.ended)
 		for range u.next {
 			r, err := readReply(u.in)
-			u.replies <- heard{r, err}
+			u.replies <- received{r, err}
 			kick()
 			if err != nil {
 				return
@@ -55,15 +55,15 @@ func dialMail(ctx context.Context, target string, kick func()) (*upstream, error
 }
 
 // silence is after how long without a word of the mail server it is looked whether anybody still waits for one.
-const silence = 100 * time.Millisecond
+const goneInterval = 100 * time.Millisecond
 
 // hear waits for the next reply. Once it has one, the reading of another begins, unless last is set: then what
 // follows on the connection is the caller's to read. It fails with io.EOF when gone, where it is not nil, says that
 // nobody waits any more.
-func (u *upstream) hear(ctx context.Context, last func(reply) bool, gone func() bool) (reply, error) {
+func (u *upstream) awaitReply(ctx context.Context, last func(reply) bool, gone func() bool) (reply, error) {
 	var look <-chan time.Time
 	if gone != nil {
-		ticker := time.NewTicker(silence)
+		ticker := time.NewTicker(goneInterval)
 		defer ticker.Stop()
 		look = ticker.C
 	}
@@ -91,7 +91,7 @@ func (u *upstream) hear(ctx context.Context, last func(reply) bool, gone func() 
 }
 
 // spoke says that there is something to hear.
-func (u *upstream) spoke() bool { return len(u.replies) > 0 }
+func (u *upstream) hasReply() bool { return len(u.replies) > 0 }
 
 func (u *upstream) close() {
 	_ = u.conn.Close()

@@ -35,7 +35,7 @@ func TestFollowRun_AwaitsEventThatTapSawAccepted(t *testing.T) {
 	f := newForgetful(t)
 	anHourAgo := time.Now().Add(-time.Hour)
 	sent, other := ulid.MustNew(ulid.Timestamp(anHourAgo), ulid.DefaultEntropy()), ulid.MustNew(ulid.Timestamp(anHourAgo), ulid.DefaultEntropy())
-	f.src.Ledger.add(tap.Crossing{Seq: 1, Began: anHourAgo, Ended: anHourAgo, Dispatch: &tap.Dispatch{Events: []tap.Event{{ServerID: sent.String()}}}})
+	f.src.Ledger.add(tap.Exchange{Seq: 1, Began: anHourAgo, Ended: anHourAgo, Dispatch: &tap.Dispatch{Events: []tap.Event{{EventID: sent.String()}}}})
 	run := func(id ulid.ULID) *tracedRun {
 		output, err := json.Marshal([]string{id.String()})
 		require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestHeaderRuns_AttributesEmails(t *testing.T) {
 	f.exist = map[string]bool{}
 	run := func() string { return ulid.Make().String() }
 	called := run()
-	f.src.Ledger.add(tap.Crossing{Seq: 1, Call: &tap.Call{Run: called}})
+	f.src.Ledger.add(tap.Exchange{Seq: 1, Call: &tap.Call{RunID: called}})
 
 	now := time.Now()
 	for name, test := range map[string]struct {

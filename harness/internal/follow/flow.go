@@ -47,7 +47,7 @@ func newFlow() flow {
 }
 
 // add enters a record. The first record of an exchange may have been dropped in favour of its last.
-func (f *flow) add(c tap.Crossing) {
+func (f *flow) add(c tap.Exchange) {
 	switch {
 	case c.Call != nil:
 		f.addCall(c)
@@ -62,10 +62,10 @@ func (f *flow) add(c tap.Crossing) {
 	}
 }
 
-func (f *flow) addCall(c tap.Crossing) {
+func (f *flow) addCall(c tap.Exchange) {
 	open, ok := f.openCalls[c.ID]
 	if !ok {
-		open = &call{run: c.Call.Run, began: c.Began}
+		open = &call{run: c.Call.RunID, began: c.Began}
 		f.openCalls[c.ID], f.calls = open, append(f.calls, open)
 		if len(f.calls) > maxFlow {
 			f.missed = f.calls[maxFlow/4-1].began
@@ -78,7 +78,7 @@ func (f *flow) addCall(c tap.Crossing) {
 	}
 }
 
-func (f *flow) addDispatches(c tap.Crossing) {
+func (f *flow) addDispatches(c tap.Exchange) {
 	events, ok := f.openSends[c.ID]
 	if !ok {
 		for range c.Dispatch.Events {

@@ -13,23 +13,23 @@ import (
 func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
 	t.Parallel()
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
-	call := func(id uint64, run string, began, ended int) tap.Crossing {
-		c := tap.Crossing{ID: id, Began: at(began), Call: &tap.Call{Run: run}}
+	call := func(id uint64, run string, began, ended int) tap.Exchange {
+		c := tap.Exchange{ID: id, Began: at(began), Call: &tap.Call{RunID: run}}
 		if ended != 0 {
 			c.Ended = at(ended)
 		}
 		return c
 	}
-	send := func(id uint64, began, ended int, name string) tap.Crossing {
-		c := tap.Crossing{ID: id, Began: at(began), Dispatch: &tap.Dispatch{Events: []tap.Event{{Name: name}}}}
+	send := func(id uint64, began, ended int, name string) tap.Exchange {
+		c := tap.Exchange{ID: id, Began: at(began), Dispatch: &tap.Dispatch{Events: []tap.Event{{Name: name}}}}
 		if ended != 0 {
 			c.Ended = at(ended)
-			c.Dispatch.Events[0].ServerID = "id of " + name
+			c.Dispatch.Events[0].EventID = "id of " + name
 		}
 		return c
 	}
 	f := newFlow()
-	for _, c := range []tap.Crossing{
+	for _, c := range []tap.Exchange{
 		call(1, "mine", 10, 0), send(2, 5, 12, "before"), send(3, 15, 0, "during"), send(3, 15, 16, "during"), call(1, "mine", 10, 20),
 		send(4, 25, 26, "between"), call(5, "other", 30, 50), call(6, "mine", 40, 60), send(7, 45, 46, "with another"),
 		send(8, 55, 0, "under way"), call(9, "mine", 70, 0), send(10, 75, 76, "in a call under way"),
@@ -44,13 +44,13 @@ func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
 	require.Equal(t, []string{"during", "with another", "under way", "in a call under way"}, names)
 	require.Equal(t, []bool{true, false, true, true}, alone)
 	require.True(t, found[0].over)
-	require.Equal(t, "id of during", found[0].ServerID)
+	require.Equal(t, "id of during", found[0].EventID)
 	require.False(t, found[2].over)
 
-	mail := func(began int, run string, to ...string) tap.Crossing {
-		return tap.Crossing{Began: at(began), Ended: at(began + 1), Mail: &harness.MailTransaction{To: to, RunID: run, Accepted: true}}
+	mail := func(began int, run string, to ...string) tap.Exchange {
+		return tap.Exchange{Began: at(began), Ended: at(began + 1), Mail: &harness.MailTransaction{To: to, RunID: run, Accepted: true}}
 	}
-	for _, c := range []tap.Crossing{
+	for _, c := range []tap.Exchange{
 		mail(5, "", "before@shop.test"), mail(15, "", "during@shop.test"), mail(15, "other", "signed@shop.test"), mail(15, "mine", "mine@shop.test"), mail(16, "", "Known@shop.test"),
 		mail(35, "", "other@shop.test"), mail(80, "", "under-way@shop.test"),
 	} {

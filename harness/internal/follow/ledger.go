@@ -9,6 +9,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -91,7 +92,7 @@ func (l *Ledger) Close() {
 }
 
 // add enters a record.
-func (l *Ledger) add(c tap.Crossing) {
+func (l *Ledger) add(c tap.Exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer func() {
@@ -102,12 +103,12 @@ func (l *Ledger) add(c tap.Crossing) {
 	l.flow.add(c)
 	switch {
 	case c.Checkpoint != nil:
-		l.addReported(c.Checkpoint.Run, c.Checkpoint.Steps)
+		l.addReported(c.Checkpoint.RunID, c.Checkpoint.Steps)
 	case c.Call != nil:
 		l.addCall(c)
 	case c.Dispatch != nil && c.Over():
 		for _, e := range c.Dispatch.Events {
-			l.addAccepted(e.ID, e.ServerID)
+			l.addAccepted(e.IdempotencyKey, e.EventID)
 		}
 	case c.Mail != nil && c.Over():
 		d := harness.Delivery{MailTransaction: *c.Mail, Began: c.Began, Faults: c.Faults, Err: c.Err}
@@ -122,27 +123,27 @@ func (l *Ledger) add(c tap.Crossing) {
 }
 
 // addCall enters a record of a call of the app.
-func (l *Ledger) addCall(c tap.Crossing) {
-	run := l.entry(keyRun(c.Call.Run))
+func (l *Ledger) addCall(c tap.Exchange) {
+	run := l.entry(keyRun(c.Call.RunID))
 	run.called = true
 	for _, e := range c.Call.Events {
-		if e.ID == "" {
+		if e.IdempotencyKey == "" {
 			continue
 		}
-		if event := l.entry(keyEvent(e.ID)); !slices.Contains(event.runs, c.Call.Run) {
-			event.runs = append(event.runs, c.Call.Run)
-			l.notify(keyEvent(e.ID))
+		if event := l.entry(keyEvent(e.IdempotencyKey)); !slices.Contains(event.runs, c.Call.RunID) {
+			event.runs = append(event.runs, c.Call.RunID)
+			l.notify(keyEvent(e.IdempotencyKey))
 		}
 	}
 	if !c.Over() {
 		return
 	}
-	l.addReported(c.Call.Run, c.Call.Ops)
+	l.addReported(c.Call.RunID, c.Call.Ops)
 	answered := c.HTTP.Status != 0 // an answer that was lost on its way ends nothing
 	if answered && endsRun(c.Call) {
 		run.ended = c.Ended
 	}
-	l.notify(keyRun(c.Call.Run))
+	l.notify(keyRun(c.Call.RunID))
 }
 
 // endsRun reports whether the answer of a call ends its run, as far as the wire tells.

@@ -73,15 +73,15 @@ func (f *Follower) attributeOutside(l *look) (added bool, unquiet string) {
 		switch {
 		case !d.over:
 			return false, fmt.Sprintf("the app is sending an event %s, and began to while a run was being called", d.Name)
-		case d.ServerID == "": // the server has not accepted it
+		case d.EventID == "": // the server has not accepted it
 		case f.src.Shared:
 			l.outside.unknown++
 		case alone[i] && !f.src.Taps.Asked(d.began):
-			f.add(inngestapi.ReceivedEvent{ID: d.ServerID, OwnID: cmp.Or(d.ID, d.ServerID), Name: d.Name}, subscribed)
+			f.add(inngestapi.ReceivedEvent{ID: d.EventID, OwnID: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name}, subscribed)
 			f.events[len(f.events)-1].inferred = true
 			added = true
 		default:
-			l.outside.unattributed = append(l.outside.unattributed, harness.UnattributedEvent{EventID: d.ServerID, Name: d.Name, Sent: d.began})
+			l.outside.unattributed = append(l.outside.unattributed, harness.UnattributedEvent{EventID: d.EventID, Name: d.Name, Sent: d.began})
 		}
 	}
 	return added, ""
@@ -90,18 +90,18 @@ func (f *Follower) attributeOutside(l *look) (added bool, unquiet string) {
 // explained reports whether it is known why the app sent an event, or that the event starts nothing.
 func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
 	ledger := f.src.Ledger
-	if d.ServerID != "" {
-		byOther := slices.ContainsFunc(ledger.get(keyReported(d.ServerID)).runs, func(run string) bool { return !runs[run] })
-		if byOther || f.has(d.ServerID) || ledger.get(keyRoot(d.ServerID)).awaited {
+	if d.EventID != "" {
+		byOther := slices.ContainsFunc(ledger.get(keyReported(d.EventID)).runs, func(run string) bool { return !runs[run] })
+		if byOther || f.has(d.EventID) || ledger.get(keyRoot(d.EventID)).awaited {
 			return true
 		}
 	}
-	if d.ID == "" {
+	if d.IdempotencyKey == "" {
 		return false
 	}
-	sameKey := ledger.get(keyEvent(d.ID))
-	duplicate := len(sameKey.accepted) > 0 && d.ServerID != "" && sameKey.accepted[0] != d.ServerID
-	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.key == d.ID })
+	sameKey := ledger.get(keyEvent(d.IdempotencyKey))
+	duplicate := len(sameKey.accepted) > 0 && d.EventID != "" && sameKey.accepted[0] != d.EventID
+	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.key == d.IdempotencyKey })
 }
 
 // unattributedPatience is how long an unattributed event may take to start a run.

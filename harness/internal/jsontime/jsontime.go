@@ -1,0 +1,24 @@
+// Package jsontime writes durations in JSON as texts such as "1.5s", so that every duration of the harness reads the
+// same.
+package jsontime
+
+import (
+	"fmt"
+	"time"
+)
+
+// Duration is a [time.Duration] that JSON holds as a text, in the form of [time.Duration.String].
+type Duration time.Duration
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler]. It reads what [time.ParseDuration] reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf(`%q is not a duration such as "1.5s"`, text)
+	}
+	*d = Duration(parsed)
+	return nil
+}
