@@ -235,8 +235,8 @@ func TestEventSentStraightToInngest(t *testing.T) {
 		request := s.create(fixtures.Requests()[0].In(s.plant))
 		s.Expect(s.dispatched(request, 1), harness.Expectation{Runs: []harness.RunExpectation{completed()}})
 
-		t.Run("a second event of the same request sends no second email", func(*testing.T) {
-			v := s.SendAndExpect(event(s, request, "again"), harness.Expectation{
+		t.Run("a second event of the same request sends no second email", func(t *harnesstest.T) {
+			v := t.SendAndExpect(event(s, request, "again"), harness.Expectation{
 				Runs: []harness.RunExpectation{{
 					Function: notify, Status: harness.StatusCompleted,
 					Steps: []harness.StepExpectation{{ID: "send-email", Output: json.RawMessage(`{"skipped":"already sent"}`)}},
@@ -244,7 +244,7 @@ func TestEventSentStraightToInngest(t *testing.T) {
 				Mail:        []harness.MailExpectation{{To: s.technician(request.TechnicianID).Email, Absent: true}},
 				NoOtherRuns: true,
 			})
-			require.True(s, v.Trace.Quiet)
+			require.True(t, v.Trace.Quiet)
 		})
 	})
 }

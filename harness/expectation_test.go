@@ -20,7 +20,7 @@ func TestParseExpectation(t *testing.T) {
 	require.True(t, e.NoOtherRuns && e.NoOtherMail)
 }
 
-func TestAWrongExpectationIsAnError(t *testing.T) {
+func TestParseExpectation_Invalid(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ json, want string }{
 		"asserts nothing":    {`{}`, "it asserts nothing, so it would hold whatever happened"},

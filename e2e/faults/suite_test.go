@@ -40,10 +40,10 @@ var program = &stack.Command{
 }
 
 var suite = harnesstest.New(harnesstest.Options{
-	Backends: rig.Backends(),
-	Default:  []string{"local"},
-	Unfit:    map[string]string{"attach": "they stop and kill servers and the app, which nobody may do to a stack that somebody else keeps up"},
-	Command:  program,
+	Backends:    rig.Backends(),
+	Default:     []string{"local"},
+	Unsupported: map[string]string{"attach": "they stop and kill servers and the app, which a stack that another program keeps up does not allow"},
+	Command:     program,
 })
 
 // matrix is filled by the rows.
@@ -166,11 +166,11 @@ func TestFaultMatrix(t *testing.T) {
 		place += len(g.rows)
 		rows := func(t *harnesstest.T) {
 			for i, r := range g.rows {
-				t.Run(r.fault, func(tt *testing.T) {
+				t.Run(r.fault, func(t *harnesstest.T) {
 					if !g.alone {
-						tt.Parallel()
+						t.Parallel()
 					}
-					r.run(tt, t.Stack, first+i)
+					r.run(t.T, t.Stack, first+i)
 				})
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -73,7 +73,7 @@ func (s *suite) start(t *testing.T, o stack.Options) *env {
 	st, err := stack.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
-	require.NoError(t, ranon.Note(st))
+	require.NoError(t, ranlog.Note(st))
 	require.NoError(t, st.RunHandler(ctx, newApp))
 	return &env{st}
 }

@@ -15,36 +15,33 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
-func TestWhichBackends(t *testing.T) {
+func TestChoose(t *testing.T) {
 	t.Parallel()
 	o := Options{
 		Backends: []harness.Backend{local.New(local.Options{}), attach.New(attach.Options{})},
 		Handler:  func(context.Context, harness.Env) (http.Handler, error) { return nil, nil },
 	}
 	tests := map[string]struct {
-		byDefault    []string
-		several, one string
-		want         []string
-		err          string
+		byDefault []string
+		variable  string
+		want      []string
+		err       string
 	}{
 		"the first":               {want: []string{"local"}},
 		"by default":              {byDefault: []string{"attach"}, want: []string{"attach"}},
-		"several":                 {several: "attach, local", want: []string{"attach", "local"}},
-		"one":                     {one: "attach", want: []string{"attach"}},
-		"twice is once":           {several: "local,local,attach,local", want: []string{"local", "attach"}},
+		"several":                 {variable: "attach, local", want: []string{"attach", "local"}},
+		"one":                     {variable: "attach", want: []string{"attach"}},
+		"twice is once":           {variable: "local,local,attach,local", want: []string{"local", "attach"}},
 		"unknown, by default":     {byDefault: []string{"cloud"}, err: `harnesstest: Options.Default names the backend "cloud", which this suite does not have; it has local, attach`},
-		"unknown, of several":     {several: "local, cloud", err: `harnesstest: HARNESS_BACKENDS names the backend "cloud", which this suite does not have; it has local, attach`},
-		"unknown, of one":         {one: "cloud", err: `harnesstest: HARNESS_BACKEND names the backend "cloud", which this suite does not have; it has local, attach`},
-		"the variables disagree":  {several: "local", one: "attach", err: "harnesstest: HARNESS_BACKENDS=local and HARNESS_BACKEND=attach disagree: set one of them"},
-		"the variables agree":     {several: "local", one: "local", want: []string{"local"}},
-		"a variable over default": {byDefault: []string{"local"}, one: "attach", want: []string{"attach"}},
+		"unknown, of several":     {variable: "local, cloud", err: `harnesstest: HARNESS_BACKENDS names the backend "cloud", which this suite does not have; it has local, attach`},
+		"a variable over default": {byDefault: []string{"local"}, variable: "attach", want: []string{"attach"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := o
 			o.Default = test.byDefault
-			chosen, err := choose(o, test.several, test.one)
+			chosen, err := choose(o, test.variable)
 			if test.err != "" {
 				require.EqualError(t, err, test.err)
 				return
@@ -73,7 +70,7 @@ func (b broken) Start(_ context.Context, o harness.BackendOptions) (harness.Serv
 	return nil, context.DeadlineExceeded
 }
 
-func TestAStartThatFailsNamesItsLogs(t *testing.T) {
+func TestSharedStack_NamesLogsOfFailedStart(t *testing.T) {
 	t.Parallel()
 	s := &Suite{shared: map[string]*shared{"broken": {}}}
 	_, err := s.sharedStack(t, broken{log: "out of files"})
@@ -84,7 +81,7 @@ func TestAStartThatFailsNamesItsLogs(t *testing.T) {
 	require.NoError(t, os.RemoveAll(dir))
 }
 
-func TestAStartThatFailsBeforeItHasLogsNamesNone(t *testing.T) {
+func TestSharedStack_NamesNoLogsWhereThereAreNone(t *testing.T) {
 	t.Parallel()
 	s := &Suite{shared: map[string]*shared{"broken": {}}}
 	_, err := s.sharedStack(t, broken{})

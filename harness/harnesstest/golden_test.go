@@ -23,7 +23,7 @@ func suiteWithGolden(t *testing.T, update bool) (*Suite, string) {
 	return &Suite{o: Options{Golden: dir}, update: &update, golden: func() (*golden.Set, error) { return set, nil }}, dir
 }
 
-func TestAGoldenThatNobodyUsesIsReported(t *testing.T) {
+func TestMain_ReportsUnusedGolden(t *testing.T) {
 	t.Parallel()
 	s, _ := suiteWithGolden(t, false)
 	require.NoError(t, s.unusedGoldens(false), "who knows, where some tests did not run")
@@ -46,7 +46,7 @@ type skippable struct {
 
 func (s skippable) Skipped() bool { return s.skipped }
 
-func TestAGoldenOfASkippedTestIsNotUnused(t *testing.T) {
+func TestMain_KeepsGoldenOfSkippedTest(t *testing.T) {
 	t.Parallel()
 	for _, update := range []bool{false, true} {
 		s, dir := suiteWithGolden(t, update)
@@ -59,7 +59,7 @@ func TestAGoldenOfASkippedTestIsNotUnused(t *testing.T) {
 	}
 }
 
-func TestAnEmailThatIsNotLikeItsGolden(t *testing.T) {
+func TestExpect_FailsWhereEmailDiffersFromGolden(t *testing.T) {
 	t.Parallel()
 	s, _ := suiteWithGolden(t, false)
 	email := &harness.TraceMail{Message: &harness.Message{Subject: "Welcome", Text: "Goodbye.\n"}}

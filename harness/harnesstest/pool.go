@@ -15,32 +15,32 @@ import (
 type pool struct {
 	start   func(context.Context) (*stack.Stack, error)
 	ready   chan started
-	waiting chan struct{} // holds whoever waits for the next one
+	waiting chan struct{} // holds a token while a test waits for the next one
 	cancel  context.CancelFunc
 	filler  sync.WaitGroup
 }
 
-// started is what came of a start.
+// started is the result of a start.
 type started struct {
 	stack *stack.Stack
 	err   error
 }
 
-// newPool keeps n stacks ready, as start makes them, until it is closed.
+// newPool keeps n stacks ready until it is closed.
 func newPool(n int, start func(context.Context) (*stack.Stack, error)) *pool {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &pool{
 		start: start, cancel: cancel, waiting: make(chan struct{}, 1),
-		ready: make(chan started, n-1), // one more is in the filler's hand
+		ready: make(chan started, n-1), // the filler holds one more
 	}
 	p.filler.Go(func() {
 		for {
 			st, err := start(ctx)
 			select {
-			case p.ready <- started{st, err}: // a failure too waits for somebody, so that it is not repeated endlessly
+			case p.ready <- started{st, err}: // a failure waits as well, so that it is not repeated endlessly
 			case <-ctx.Done():
 				if st != nil {
-					_ = closeStack(st) // nobody is left to hear of it
+					_ = closeStack(st) // no test waits for it any more
 				}
 				return
 			}
@@ -49,9 +49,9 @@ func newPool(n int, start func(context.Context) (*stack.Stack, error)) *pool {
 	return p
 }
 
-// lease returns a stack that works, at once where one waits. The first who finds none waits for the one that is being
-// started; others meanwhile start their own. A start that failed may have done so long ago, and a stack may have died
-// while it waited: then another is started. The caller closes the stack.
+// lease returns a working stack, at once where one is ready. The first test that finds none waits for the one that is being
+// started; further ones start their own. If the start of the ready stack failed, or the stack has ended since, lease starts
+// another. The caller closes the stack.
 func (p *pool) lease(ctx context.Context) (*stack.Stack, error) {
 	var s started
 	select {
@@ -70,23 +70,23 @@ func (p *pool) lease(ctx context.Context) (*stack.Stack, error) {
 		}
 	}
 	if s.err == nil {
-		if s.err = check(ctx, s.stack); s.err == nil {
+		if s.err = usable(ctx, s.stack); s.err == nil {
 			return s.stack, nil
 		}
 		s.err = errors.Join(s.err, closeStack(s.stack))
 	}
 	st, err := p.start(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w\nthe one before it could not be had either: %w", err, s.err)
+		return nil, fmt.Errorf("%w\nthe one from the pool could not be used either: %w", err, s.err)
 	}
 	return st, nil
 }
 
-// checkTimeout is for servers on this machine that have nothing to do.
-const checkTimeout = 5 * time.Second
+// readyTimeout bounds the look at a stack from the pool.
+const readyTimeout = 5 * time.Second
 
-// check returns nil for a stack whose servers all answer and know the app.
-func check(ctx context.Context, st *stack.Stack) error {
+// usable returns nil for a stack whose servers all answer and know the app.
+func usable(ctx context.Context, st *stack.Stack) error {
 	select {
 	case <-st.Done():
 		return fmt.Errorf("a stack that waited in the pool has ended: %w", st.Err())
@@ -94,7 +94,7 @@ func check(ctx context.Context, st *stack.Stack) error {
 		return fmt.Errorf("the app of a stack that waited in the pool has ended: %w", st.App().Err())
 	default:
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	_, err := st.App().EnsureSynced(ctx)
 	if err := errors.Join(err, st.Inbox().ReadToEnd(ctx)); err != nil {
@@ -103,7 +103,7 @@ func check(ctx context.Context, st *stack.Stack) error {
 	return nil
 }
 
-// close ends the stacks that nobody took.
+// close stops the stacks that no test took.
 func (p *pool) close() error {
 	p.cancel()
 	p.filler.Wait()
@@ -120,7 +120,7 @@ func (p *pool) close() error {
 	}
 }
 
-// closeStack ends a stack and removes its directory.
+// closeStack stops a stack and removes its directory.
 func closeStack(st *stack.Stack) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-func TestThePoolKeepsStacksReadyAndEndsThoseThatNobodyTook(t *testing.T) {
+func TestPool_KeepsStacksReadyAndClosesRest(t *testing.T) {
 	t.Parallel()
 	var dirs atomic.Pointer[string]
 	p := newPool(1, func(ctx context.Context) (*stack.Stack, error) {
@@ -40,12 +40,12 @@ func TestThePoolKeepsStacksReadyAndEndsThoseThatNobodyTook(t *testing.T) {
 	require.NoDirExists(t, *dirs.Load(), "the last one, which nobody took, is gone too")
 }
 
-func TestAPoolThatCannotStartSaysSoToEverybody(t *testing.T) {
+func TestPool_ReportsFailedStartToEveryTest(t *testing.T) {
 	t.Parallel()
 	p := newPool(1, func(context.Context) (*stack.Stack, error) { return nil, errors.New("no engine") })
 	for range 3 {
 		_, err := p.lease(t.Context())
-		require.EqualError(t, err, "no engine\nthe one before it could not be had either: no engine")
+		require.EqualError(t, err, "no engine\nthe one from the pool could not be used either: no engine")
 	}
 	require.NoError(t, p.close())
 }
@@ -64,7 +64,7 @@ func plainPool(t *testing.T, fails func(start int32) error) (*pool, *atomic.Int3
 	return p, &starts
 }
 
-func TestAStartThatFailedOnceIsTriedAgain(t *testing.T) {
+func TestPool_RetriesFailedStart(t *testing.T) {
 	t.Parallel()
 	p, starts := plainPool(t, func(start int32) error {
 		if start == 1 {
@@ -78,14 +78,14 @@ func TestAStartThatFailedOnceIsTriedAgain(t *testing.T) {
 	require.GreaterOrEqual(t, starts.Load(), int32(2))
 }
 
-func TestADeadStackIsNotLeased(t *testing.T) {
+func TestPool_LeasesNoEndedStack(t *testing.T) {
 	t.Parallel()
 	p, _ := plainPool(t, func(int32) error { return nil })
 	waiting := <-p.ready
 	require.NoError(t, waiting.err)
-	require.NoError(t, check(t.Context(), waiting.stack))
+	require.NoError(t, usable(t.Context(), waiting.stack))
 	require.NoError(t, waiting.stack.Kill(t.Context(), harness.ServiceMailHog))
-	require.ErrorContains(t, check(t.Context(), waiting.stack), "a stack that waited in the pool does not work any more")
+	require.ErrorContains(t, usable(t.Context(), waiting.stack), "a stack that waited in the pool does not work any more")
 
 	dead := &pool{start: p.start, ready: make(chan started, 1), waiting: make(chan struct{}, 1)}
 	dead.ready <- waiting
@@ -96,7 +96,7 @@ func TestADeadStackIsNotLeased(t *testing.T) {
 	require.NoError(t, closeStack(st))
 }
 
-func TestWhoeverFindsSomebodyWaitingStartsAStackOfItsOwn(t *testing.T) {
+func TestPool_StartsOwnStackWhenContended(t *testing.T) {
 	t.Parallel()
 	own := &stack.Stack{}
 	p := &pool{ready: make(chan started), waiting: make(chan struct{}, 1), start: func(context.Context) (*stack.Stack, error) { return own, nil }}

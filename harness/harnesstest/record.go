@@ -6,12 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// The methods below are those of testing.T that say why a test fails. They remember it for the report, and
-// leave the app's secrets out.
+// The methods below replace those of testing.T that fail a test with a message. They keep the message for the report and
+// remove the app's secrets from it.
 
 // Error is Log followed by Fail, as of [testing.T].
 func (t *T) Error(args ...any) {
@@ -37,7 +37,7 @@ func (t *T) Fatalf(format string, args ...any) {
 	t.T.Fatal(t.note(fmt.Sprintf(format, args...)))
 }
 
-// note remembers a failure and returns what is to be printed of it: all but secrets.
+// note keeps the message of a failure and returns it without secrets.
 func (t *T) note(failure string) string {
 	if t.Stack != nil {
 		failure = t.Stack.Redactor().Text(failure)
@@ -49,12 +49,12 @@ func (t *T) note(failure string) string {
 	return failure
 }
 
-// record is what the test saw, for the report.
+// record is the test's record for the report.
 func (t *T) record(evidence string) report.Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := report.Record{
-		Package: ranon.Package(), Test: t.Name(), Backend: t.backend, Outcome: report.Passed,
+		Package: ranlog.Package(), Test: t.Name(), Backend: t.backend, Outcome: report.Passed,
 		Began: t.began, Took: time.Since(t.began), Failures: t.failures, Verdicts: t.verdicts, Goldens: t.compared, Pictures: t.pictures, Evidence: evidence,
 	}
 	switch {
@@ -66,7 +66,7 @@ func (t *T) record(evidence string) report.Record {
 	return r
 }
 
-// beginReport notes, where a report is wanted, that the package's tests begin. The function that it returns notes how
+// beginReport writes, where a report is written, that the package's tests begin. The function that it returns writes how
 // they ended.
 func (s *Suite) beginReport() (end func(failed bool) error, err error) {
 	dir := os.Getenv(report.Variable)
@@ -77,7 +77,7 @@ func (s *Suite) beginReport() (end func(failed bool) error, err error) {
 	for _, b := range s.chosen {
 		backends = append(backends, b.Name())
 	}
-	run, err := report.Begin(dir, ranon.Package(), backends...)
+	run, err := report.Begin(dir, ranlog.Package(), backends...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-func TestTheRecordOfATest(t *testing.T) {
+func TestT_Record(t *testing.T) {
 	t.Parallel()
 	v := &harness.Verdict{Outcome: harness.Holds, Trace: &harness.Trace{}}
 	h := &T{T: t, Stack: &stack.Stack{}, backend: "local", began: time.Now().Add(-time.Second), verdicts: []*harness.Verdict{v}, compared: []report.Golden{{Name: "g"}}}

@@ -17,61 +17,60 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// BackendsVariable names the environment variable that chooses, by name and separated by commas, on which of a
-// suite's backends its tests run. One that the suite does not have is an error: nothing is left out silently.
+// BackendsVariable names the environment variable that lists, separated by commas, the names of the backends on which
+// tests run: HARNESS_BACKENDS=local,containers, or HARNESS_BACKENDS=attach beside a running `harness up`. A name that the
+// suite does not have is an error, so that nothing is left out silently.
 const BackendsVariable = "HARNESS_BACKENDS"
-
-// BackendVariable is the same for one backend, as in HARNESS_BACKEND=attach beside a running `harness up`.
-const BackendVariable = "HARNESS_BACKEND"
 
 // UpdateVariable names the environment variable that, like the flag -update, makes tests rewrite golden emails.
 const UpdateVariable = "HARNESS_UPDATE"
 
-// EvidenceVariable names the environment variable that says where failed tests keep their evidence: in directories named
-// after their package's import path, their name and the backend. Unset: .harness/evidence in the package's directory.
+// EvidenceVariable names the environment variable with the directory in which failed tests keep their evidence, each in a
+// directory named after its package's import path, its name and the backend. Unset: .harness/evidence in the package's
+// directory.
 const EvidenceVariable = "HARNESS_EVIDENCE"
 
 // Options configures a [Suite]. One of Handler and Command is required.
 type Options struct {
 	// Backends are those that the tests can run on. Required.
 	Backends []harness.Backend
-	// Default names the backends that tests run on when HARNESS_BACKENDS is not set. Empty: the first.
+	// Default names the backends on which tests run when HARNESS_BACKENDS is not set. Empty: the first.
 	Default []string
-	// Fixed makes the tests run on the first backend whatever the variables say: for tests of something that does not
+	// Fixed makes the tests run on the first backend whatever HARNESS_BACKENDS says: for tests of something that does not
 	// depend on where the servers run.
 	Fixed bool
 
-	// Unfit says of backends by name why the tests cannot run on them, a clause, for whoever names one: "attach" has
-	// servers that nobody here may stop, say. They need not be among Backends. Nil: nothing is known of others.
-	Unfit map[string]string
+	// Unsupported maps the name of a backend to the reason, a clause, why these tests cannot run on it. It is shown when
+	// HARNESS_BACKENDS selects that backend, which need not be among Backends.
+	Unsupported map[string]string
 
-	// Handler makes the app in the test's process, Command runs it as a program.
+	// Handler makes the app in the test's process. Command runs it as a program.
 	Handler stack.HandlerFunc
 	Command *stack.Command
 
 	// Stack configures the stacks. Ports must be zero: tests use free ones. A RetryInterval of zero becomes 1 s, the
-	// least that the server knows.
+	// shortest that the server accepts.
 	Stack stack.Options
 
-	// Golden is the directory of the golden emails, relative to the package's; empty where no test names one.
+	// Golden is the directory of the golden emails, relative to that of the package. Empty where no test names one.
 	Golden string
-	// Replace are values in emails that differ from run to run and stand for a placeholder in the golden files.
+	// Replace are values in emails that differ from run to run. Golden files have placeholders for them.
 	Replace []golden.Replacement
 
-	// Pool is how many stacks are kept started for [Suite.RunAlone], from its first use on; one that a test takes is
-	// replaced while the test runs. A test that changes the stack's options gets none of them. Zero: none, each test
-	// waits for its own to start.
+	// Pool is the number of stacks that are kept started for [Suite.RunAlone], from its first use on. One that a test takes
+	// is replaced while the test runs. A test that changes the stack's options starts its own. Zero: each test starts its
+	// own.
 	Pool int
 
-	// Timeout is how long a verdict waits for what has not happened yet, unless a test says otherwise. It is long, since
-	// a machine may be busy, and only a failure takes it: what is settled earlier is told earlier. Zero: 30 s.
+	// Timeout is how long a verdict waits for what has not happened yet, unless a test says otherwise. Only a failure takes
+	// that long. Zero: 30 s.
 	Timeout time.Duration
-	// StartTimeout bounds the start of a stack with its app, the building of servers not included. Zero: 2 min.
+	// StartTimeout bounds the start of a stack with its app, without the time for building servers. Zero: 2 min.
 	StartTimeout time.Duration
 }
 
@@ -89,7 +88,7 @@ type Suite struct {
 	skipped bool // some test was
 }
 
-// shared is what the tests on one backend share: a stack, and a pool of stacks to be had for oneself.
+// shared is what the tests on one backend share: a stack, and a pool of stacks for tests that need their own.
 type shared struct {
 	once  sync.Once
 	stack *stack.Stack
@@ -99,16 +98,16 @@ type shared struct {
 	pool    *pool
 }
 
-// New returns a suite. It starts nothing, and it registers the flag -update, so it is called once per package, in a
-// variable of that package. What is wrong with the options fails the tests.
+// New returns a suite. It starts nothing. It registers the flag -update, so call it once per package, in a variable of that
+// package. Invalid options fail the tests.
 func New(o Options) *Suite {
 	s := &Suite{o: o, shared: map[string]*shared{}}
 	s.o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
 	s.o.StartTimeout = cmp.Or(o.StartTimeout, 2*time.Minute)
 	s.o.Stack.RetryInterval = cmp.Or(o.Stack.RetryInterval, time.Second)
-	s.o.Stack.AppGrace = cmp.Or(o.Stack.AppGrace, closeTimeout) // nobody is in a hurry, and a machine may be busy
+	s.o.Stack.AppGrace = cmp.Or(o.Stack.AppGrace, closeTimeout) // a machine may be busy
 	s.update = flag.Bool("update", false, "rewrite the golden emails that tests compare with")
-	s.chosen, s.broken = choose(o, os.Getenv(BackendsVariable), os.Getenv(BackendVariable))
+	s.chosen, s.broken = choose(o, os.Getenv(BackendsVariable))
 	for _, b := range s.chosen {
 		s.shared[b.Name()] = &shared{}
 	}
@@ -118,12 +117,8 @@ func New(o Options) *Suite {
 	return s
 }
 
-// choose returns the backends to run on, of those that the two variables name.
-func choose(o Options, several, one string) ([]harness.Backend, error) {
-	if several != "" && one != "" && several != one {
-		return nil, fmt.Errorf("harnesstest: %s=%s and %s=%s disagree: set one of them", BackendsVariable, several, BackendVariable, one)
-	}
-	variable := cmp.Or(several, one)
+// choose returns the backends to run on. variable is the value of HARNESS_BACKENDS.
+func choose(o Options, variable string) ([]harness.Backend, error) {
 	if o.Fixed {
 		variable = ""
 	}
@@ -139,24 +134,21 @@ func choose(o Options, several, one string) ([]harness.Backend, error) {
 	names, source := o.Default, "Options.Default"
 	if variable != "" {
 		names, source = strings.Split(variable, ","), BackendsVariable
-		if several == "" {
-			source = BackendVariable
-		}
 	}
 	if len(names) == 0 {
 		return o.Backends[:1], nil
 	}
 	var known []string
 	for _, b := range o.Backends {
-		if o.Unfit[b.Name()] == "" {
+		if o.Unsupported[b.Name()] == "" {
 			known = append(known, b.Name())
 		}
 	}
 	var chosen []harness.Backend
 	for _, name := range names {
 		name = strings.TrimSpace(name)
-		if why := o.Unfit[name]; why != "" {
-			return nil, fmt.Errorf("harnesstest: these tests do not run on the backend %q, since %s: run them on %s", name, why, strings.Join(known, " or "))
+		if why := o.Unsupported[name]; why != "" {
+			return nil, fmt.Errorf("harnesstest: these tests do not run on the backend %q, because %s: run them on %s", name, why, strings.Join(known, " or "))
 		}
 		same := func(b harness.Backend) bool { return b.Name() == name }
 		i := slices.IndexFunc(o.Backends, same)
@@ -172,7 +164,7 @@ func choose(o Options, several, one string) ([]harness.Backend, error) {
 
 func (s *Suite) updating() bool { return *s.update || os.Getenv(UpdateVariable) != "" }
 
-// closeTimeout bounds the end of a stack.
+// closeTimeout bounds the stop of a stack.
 const closeTimeout = 15 * time.Second
 
 // Main runs the package's tests and frees what they shared. It is for TestMain:
@@ -238,9 +230,8 @@ func (s *Suite) close() error {
 	return errors.Join(errs...)
 }
 
-// unusedGoldens reports golden emails that no test asked for, which only a run of all tests can tell. It leaves them
-// where they are, also where goldens are rewritten: of a test that skips itself before it comes to the suite nobody here
-// knows.
+// unusedGoldens returns an error for golden emails that no test compared with, after a run of all tests. It does not remove
+// them, not even where goldens are rewritten: a test may have skipped itself before the suite heard of it.
 func (s *Suite) unusedGoldens(allRan bool) error {
 	if !allRan || s.skipped || s.o.Golden == "" {
 		return nil
@@ -280,12 +271,12 @@ func (s *Suite) each(t *testing.T, f func(*T), st func(testing.TB, harness.Backe
 	t.Cleanup(func() { s.noteSkip(t) })
 	for _, b := range s.chosen {
 		t.Run(b.Name(), func(tt *testing.T) {
-			tt.Helper() // what is said in the end is said of the line in the test that runs it
+			tt.Helper() // failures are reported for the line in the test that calls Run
 			tt.Parallel()
 			h := newT(tt, s, b.Name())
 			h.begin()
 			st, err := st(tt, b)
-			tt.Cleanup(h.finish) // after this, the stack is closed where it is the test's own
+			tt.Cleanup(h.finish) // runs before the test's own stack is closed
 			if err != nil {
 				h.Fatal(err)
 			}
@@ -296,7 +287,7 @@ func (s *Suite) each(t *testing.T, f func(*T), st func(testing.TB, harness.Backe
 	}
 }
 
-// noteSkip remembers that a test was skipped: what it would have compared with is not unused.
+// noteSkip notes that a test was skipped, so that the goldens that it would have compared with do not count as unused.
 func (s *Suite) noteSkip(t testing.TB) {
 	if t.Skipped() {
 		s.mu.Lock()
@@ -310,7 +301,7 @@ func (s *Suite) sharedStack(_ testing.TB, b harness.Backend) (*stack.Stack, erro
 	sh.once.Do(func() {
 		o := s.o.Stack
 		o.Shared = true
-		// Not the test's context: the stack outlives the test that happens to need it first.
+		// Not the test's context: the stack outlives the test that needs it first.
 		sh.stack, sh.err = s.start(context.Background(), b, o, "harness-"+b.Name()+"-")
 	})
 	return sh.stack, sh.err
@@ -323,7 +314,7 @@ func (s *Suite) ownStack(t testing.TB, b harness.Backend, change func(*stack.Opt
 	}
 	start := func(ctx context.Context) (*stack.Stack, error) { return s.start(ctx, b, o, "harness-own-") }
 	lease := start
-	if s.o.Pool > 0 && reflect.DeepEqual(o, s.o.Stack) { // one that was changed is like no other
+	if s.o.Pool > 0 && reflect.DeepEqual(o, s.o.Stack) { // changed options: the pool has no such stack
 		sh := s.shared[b.Name()]
 		sh.pooling.Do(func() { sh.pool = newPool(s.o.Pool, start) })
 		lease = sh.pool.lease
@@ -351,9 +342,9 @@ func (s *Suite) start(ctx context.Context, b harness.Backend, o stack.Options, p
 	switch {
 	case err == nil:
 		return st, nil
-	case ctx.Err() != nil: // nobody is left to read why
+	case ctx.Err() != nil: // the caller does not wait any more
 		return nil, errors.Join(err, os.RemoveAll(dir))
-	case os.Remove(dir) == nil: // which only removes one that holds nothing: the start failed before there was a log
+	case os.Remove(dir) == nil: // it was empty: the start failed before there was a log
 		return nil, err
 	default:
 		return nil, fmt.Errorf("%w\nthe logs of this start are kept in %s", err, dir)
@@ -362,7 +353,7 @@ func (s *Suite) start(ctx context.Context, b harness.Backend, o stack.Options, p
 
 func (s *Suite) startIn(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
 	o.Progress = func(p harness.Progress) {
-		if p.Elapsed > 5*time.Second { // a build: say why nothing seems to happen
+		if p.Elapsed > 5*time.Second { // a build: say why the tests wait
 			fmt.Fprintf(os.Stderr, "harnesstest: %s %s, %s\n", p.Subject, p.Doing, p.Elapsed.Round(time.Second))
 		}
 	}
@@ -370,7 +361,7 @@ func (s *Suite) startIn(ctx context.Context, b harness.Backend, o stack.Options)
 	if err != nil {
 		return nil, err
 	}
-	if err := ranon.Note(st); err != nil {
+	if err := ranlog.Note(st); err != nil {
 		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
 	}
 	if _, hosted := st.Env(); hosted {
@@ -389,8 +380,8 @@ func (s *Suite) startIn(ctx context.Context, b harness.Backend, o stack.Options)
 	return st, nil
 }
 
-// evidenceDir is where a failed test of a package keeps what it saw. Where many packages keep it in one place, each has
-// a directory of its own there.
+// evidenceDir is the directory of a failed test's evidence. Where EvidenceVariable is set, each package has its own
+// directory there.
 func evidenceDir(pkg, test string) string {
 	name := strings.Map(func(r rune) rune {
 		if r == '/' || r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {

@@ -23,11 +23,11 @@ import (
 )
 
 var suite = harnesstest.New(harnesstest.Options{
-	Backends: []harness.Backend{local.New(local.Options{})},
-	Fixed:    !isChild(), // the children show how the variables choose
-	Unfit:    map[string]string{"attach": "they end servers"},
-	Handler:  newApp,
-	Pool:     1,
+	Backends:    []harness.Backend{local.New(local.Options{})},
+	Fixed:       !isChild(), // the children show how the variables choose
+	Unsupported: map[string]string{"attach": "they end servers"},
+	Handler:     newApp,
+	Pool:        1,
 })
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
@@ -65,30 +65,37 @@ func pong(status harness.Status) harness.Expectation {
 	return harness.Expectation{Runs: []harness.RunExpectation{{Function: "pong", Status: status}}, NoOtherRuns: true, NoOtherMail: true}
 }
 
-func TestAnExpectationThatHolds(t *testing.T) {
+func TestExpect_PassesWhereItHolds(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		v := t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
 		require.Equal(t, harness.Holds, v.Outcome)
 	})
 }
 
-func TestSaltsDiffer(t *testing.T) {
+func TestSalt_DiffersBetweenTests(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		require.Regexp(t, `^[a-z0-9]{10}$`, t.Salt())
-		t.Run("within one test it stays", func(*testing.T) { require.Equal(t, t.Salt(), t.Salt()) })
+		require.Equal(t, t.Salt(), t.Salt())
 	})
 }
 
-func TestAStackOfOnesOwn(t *testing.T) {
+func TestRun_SubtestHasItsOwnSalt(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		parent := t.Salt()
+		t.Run("inner", func(t *harnesstest.T) { require.NotEqual(t, parent, t.Salt()) })
+	})
+}
+
+func TestRunAlone_HasOwnStack(t *testing.T) {
 	suite.RunAlone(t, func(o *stack.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		require.Nil(t, t.Stack.Taps())
 		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
 	})
 }
 
-func TestAStackFromThePool(t *testing.T) {
+func TestRunAlone_TakesStackFromPool(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		require.NoError(t, t.Stack.Stop(t.Context(), harness.ServiceMailHog), "nobody else is on it")
+		require.NoError(t, t.Stack.Stop(t.Context(), harness.ServiceMailHog), "no other test uses it")
 	})
 }
 
@@ -116,6 +123,18 @@ func TestChildExpectationBroken(t *testing.T) {
 	})
 }
 
+func TestChildSubtest(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.Run(t, func(t *harnesstest.T) {
+		t.Run("inner", func(t *harnesstest.T) {
+			t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{Fail: true}}, pong(harness.StatusCompleted))
+		})
+		t.Log("the parent goes on")
+	})
+}
+
 func TestChildAlone(t *testing.T) {
 	if !isChild() {
 		return
@@ -126,7 +145,7 @@ func TestChildAlone(t *testing.T) {
 	})
 }
 
-func TestChildWrongQuestion(t *testing.T) {
+func TestChildInvalidExpectation(t *testing.T) {
 	if !isChild() {
 		return
 	}
@@ -161,12 +180,12 @@ func TestChildFailsOutsideTheSuite(t *testing.T) {
 func child(t *testing.T, test string, env ...string) (output string, passed bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	cmd.Env = append(append(os.Environ(), childVariable+"=1", harnesstest.BackendsVariable+"=", harnesstest.BackendVariable+"=", report.Variable+"="), env...)
+	cmd.Env = append(append(os.Environ(), childVariable+"=1", harnesstest.BackendsVariable+"=", report.Variable+"="), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err == nil
 }
 
-func TestABrokenExpectationFailsWithTheVerdictAndKeepsTheEvidence(t *testing.T) {
+func TestExpect_FailsWithVerdictAndKeepsEvidence(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	out, passed := child(t, "TestChildExpectationBroken", harnesstest.EvidenceVariable+"="+dir)
@@ -184,7 +203,7 @@ func TestABrokenExpectationFailsWithTheVerdictAndKeepsTheEvidence(t *testing.T) 
 	require.FileExists(t, filepath.Join(kept, "inngest.log"))
 }
 
-func TestTheEvidenceOfAStackOfOnesOwnHasItsWholeLogsAndNoSecrets(t *testing.T) {
+func TestEvidence_HasWholeLogsWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	dir, records := t.TempDir(), t.TempDir()
 	const key = "correct-horse"
@@ -219,47 +238,54 @@ func TestTheEvidenceOfAStackOfOnesOwnHasItsWholeLogsAndNoSecrets(t *testing.T) {
 	require.Greater(t, files, 5)
 }
 
-func TestAWrongQuestionFailsTheTest(t *testing.T) {
+func TestRun_SubtestKeepsItsOwnEvidence(t *testing.T) {
 	t.Parallel()
-	out, passed := child(t, "TestChildWrongQuestion", harnesstest.EvidenceVariable+"="+t.TempDir())
+	dir := t.TempDir()
+	out, passed := child(t, "TestChildSubtest", harnesstest.EvidenceVariable+"="+dir)
+	require.False(t, passed)
+	require.Contains(t, out, "the parent goes on", "a failed subtest does not end its parent")
+	verdict, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(thisPackage), "TestChildSubtest/local/inner", "1-verdict.txt"))
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(verdict), "step answer FAILED")
+}
+
+func TestExpect_FailsWhereExpectationIsInvalid(t *testing.T) {
+	t.Parallel()
+	out, passed := child(t, "TestChildInvalidExpectation", harnesstest.EvidenceVariable+"="+t.TempDir())
 	require.False(t, passed)
 	require.Contains(t, out, "it asserts nothing, so it would hold whatever happened")
 }
 
-func TestBackendsAreChosenByNameAndNeverLeftOut(t *testing.T) {
+func TestBackends_AreChosenByNameAndNeverLeftOut(t *testing.T) {
 	t.Parallel()
-	out, passed := child(t, "TestAnExpectationThatHolds", harnesstest.BackendsVariable+"=local,containers")
+	out, passed := child(t, "TestExpect_PassesWhereItHolds", harnesstest.BackendsVariable+"=local,containers")
 	require.False(t, passed)
 	require.Contains(t, out, `HARNESS_BACKENDS names the backend "containers", which this suite does not have; it has local`)
 
-	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendsVariable+"=local", harnesstest.BackendVariable+"=attach")
+	out, passed = child(t, "TestExpect_PassesWhereItHolds", harnesstest.BackendsVariable+"=attach")
 	require.False(t, passed)
-	require.Contains(t, out, "disagree: set one of them")
+	require.Equal(t, "harnesstest: these tests do not run on the backend \"attach\", because they end servers: run them on local\n", out)
 
-	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=attach")
+	out, passed = child(t, "TestExpect_PassesWhereItHolds", harnesstest.BackendsVariable+"=podman")
 	require.False(t, passed)
-	require.Equal(t, "harnesstest: these tests do not run on the backend \"attach\", since they end servers: run them on local\n", out)
+	require.Contains(t, out, `HARNESS_BACKENDS names the backend "podman"`)
 
-	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=podman")
-	require.False(t, passed)
-	require.Contains(t, out, `HARNESS_BACKEND names the backend "podman"`)
-
-	out, passed = child(t, "TestAnExpectationThatHolds", harnesstest.BackendVariable+"=local")
+	out, passed = child(t, "TestExpect_PassesWhereItHolds", harnesstest.BackendsVariable+"=local")
 	require.True(t, passed, "%s", out)
 }
 
-func TestWhatFailsIsInTheReportHoweverItFails(t *testing.T) {
+func TestReport_HasEveryKindOfFailure(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		test, env string
 		want      []string // in the summary
 	}{
-		"a shared stack that does not start": {"TestSaltsDiffer", brokenVariable + "=1", []string{"1 of 1 test failed", "TestSaltsDiffer", "the pinger is broken"}},
-		"a stack of one's own":               {"TestAStackOfOnesOwn", brokenVariable + "=1", []string{"1 of 1 test failed", "TestAStackOfOnesOwn", "the pinger is broken"}},
+		"a shared stack that does not start": {"TestSalt_DiffersBetweenTests", brokenVariable + "=1", []string{"1 of 1 test failed", "TestSalt&#95;DiffersBetweenTests", "the pinger is broken"}},
+		"a stack of one's own":               {"TestRunAlone_HasOwnStack", brokenVariable + "=1", []string{"1 of 1 test failed", "TestRunAlone&#95;HasOwnStack", "the pinger is broken"}},
 		"a panic":                            {"TestChildPanics", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
 		"the end of the program":             {"TestChildExits", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
 		"a test outside the suite":           {"TestChildFailsOutsideTheSuite", "", []string{"1 of 2 tests failed", "the package failed, and none of the tests that leave records"}},
-		"a backend that nobody knows":        {"TestSaltsDiffer", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
+		"a backend that nobody knows":        {"TestSalt_DiffersBetweenTests", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -289,11 +315,11 @@ func TestWhatFailsIsInTheReportHoweverItFails(t *testing.T) {
 	}
 }
 
-func TestAReportIsOfTheLastRun(t *testing.T) {
+func TestReport_IsOfLastRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, report.Save(dir, report.Record{Package: thisPackage, Test: "TestGone/local", Backend: "local", Outcome: report.Failed}))
-	out, passed := child(t, "TestSaltsDiffer", report.Variable+"="+dir)
+	out, passed := child(t, "TestSalt_DiffersBetweenTests", report.Variable+"="+dir)
 	require.True(t, passed, "%s", out)
 	summary, err := os.ReadFile(filepath.Join(dir, report.SummaryFile))
 	require.NoError(t, err)
@@ -305,6 +331,6 @@ func TestAReportIsOfTheLastRun(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, entries, "no test ran, so there is nothing to report")
 
-	_, passed = child(t, "TestSaltsDiffer", report.Variable+"=report")
+	_, passed = child(t, "TestSalt_DiffersBetweenTests", report.Variable+"=report")
 	require.False(t, passed, "the path is not absolute")
 }

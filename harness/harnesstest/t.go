@@ -17,16 +17,16 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// T is one test on one backend. Beside the methods of [testing.T] it has those of its stack.
+// T is one test on one backend. It has the methods of [testing.T], and others to send events and judge what follows.
 type T struct {
 	*testing.T
-	// Stack is where the test runs: shared with others, or its own ([Suite.RunAlone]).
+	// Stack is where the test runs. It is shared with other tests, or the test's own ([Suite.RunAlone]).
 	Stack *stack.Stack
 
 	suite   *Suite
@@ -34,12 +34,12 @@ type T struct {
 	salt    string
 	began   time.Time
 
-	returned bool // whether the test's function did
+	returned bool // the test's function has returned
 
-	mu       sync.Mutex // a test may judge several events at once
+	mu       sync.Mutex // a test may judge several events concurrently
 	verdicts []*harness.Verdict
 	compared []report.Golden // the last comparison of each email
-	failures []string        // what the test failed with
+	failures []string        // the messages of Error and Fatal
 	pictures []report.Picture
 }
 
@@ -48,11 +48,25 @@ func newT(t *testing.T, s *Suite, backend string) *T {
 	return &T{T: t, suite: s, backend: backend, salt: strings.ToLower(rand.Text()[:10]), began: time.Now()}
 }
 
-// Salt returns letters and digits that no other test has, in this run or another: for names and addresses that are
-// this test's alone, and for event ids, which the server remembers for a day.
+// Salt returns letters and digits that no other test has, in this run or another. Use it in names and addresses, and in
+// idempotency keys, which the server remembers for a day.
 func (t *T) Salt() string { return t.salt }
 
-// Picture keeps a picture, a PNG file, in the report where one is wanted: for a person to judge what no assertion can.
+// Run runs f as a subtest on the same stack. The subtest has a salt, evidence and a record of its own.
+func (t *T) Run(name string, f func(t *T)) bool {
+	t.Helper()
+	return t.T.Run(name, func(tt *testing.T) {
+		tt.Helper()
+		sub := newT(tt, t.suite, t.backend)
+		sub.Stack = t.Stack
+		sub.begin()
+		tt.Cleanup(sub.finish)
+		f(sub)
+		sub.returned = true
+	})
+}
+
+// Picture adds a picture, a PNG file, to the report where one is written, for a person to look at.
 func (t *T) Picture(name string, png []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,7 +83,7 @@ func (t *T) Env() harness.Env {
 	return env
 }
 
-// Send sends an event and returns the id that the server gave it.
+// Send sends an event and returns the ULID that the server gave it.
 func (t *T) Send(e harness.Event) string {
 	t.Helper()
 	ids, err := t.Stack.Send(t.Context(), e)
@@ -79,9 +93,9 @@ func (t *T) Send(e harness.Event) string {
 	return ids[0]
 }
 
-// Expect waits until the expectation of what follows from an event is settled, and fails the test, at once, with the
-// whole verdict unless it holds. replace are values in this test's emails that stand for a placeholder in its golden
-// files; they come before the suite's.
+// Expect waits until the expectation of what follows from an event is settled, and fails the test immediately with the whole
+// verdict unless it holds. replace are values in this test's emails for which golden files have placeholders; they come
+// before the suite's.
 func (t *T) Expect(eventID string, e harness.Expectation, replace ...golden.Replacement) *harness.Verdict {
 	t.Helper()
 	v := t.Judge(eventID, e, stack.JudgeOptions{}, replace...)
@@ -97,8 +111,8 @@ func (t *T) SendAndExpect(event harness.Event, e harness.Expectation, replace ..
 	return t.Expect(t.Send(event), e, replace...)
 }
 
-// Judge returns the verdict and leaves what to do about it to the test. A Golden in o is replaced by the suite's, a
-// Timeout of zero too.
+// Judge returns the verdict without failing the test. The suite's goldens replace o.Golden, and its timeout a Timeout of
+// zero.
 func (t *T) Judge(eventID string, e harness.Expectation, o stack.JudgeOptions, replace ...golden.Replacement) *harness.Verdict {
 	t.Helper()
 	o.Timeout = cmp.Or(o.Timeout, t.suite.o.Timeout)
@@ -128,24 +142,29 @@ func (t *T) compareGolden(name string, m *harness.TraceMail, replace []golden.Re
 	return err
 }
 
-// begin leaves a record, where a report is wanted, of a test that did not finish. It stays where the test panics or
-// hangs, since then nothing else is written.
+// begin removes the evidence of an earlier run, and writes a record of a test that did not finish, where a report is written. It is what remains of a test that panics
+// or hangs.
 func (t *T) begin() {
 	t.Helper()
+	if err := os.RemoveAll(t.evidenceDir()); err != nil {
+		t.T.Error("remove the evidence of an earlier run:", err)
+	}
 	r := t.record("")
 	r.Outcome, r.Failures = report.Failed, []string{"the test did not finish: see the end of the package's output"}
 	t.save(r)
 }
 
-// finish keeps the evidence of a failed test, and the record of every test where a report is wanted.
+// finish keeps the evidence of a failed test, and writes the record of every test where a report is written.
 func (t *T) finish() {
 	t.Helper()
 	t.suite.noteSkip(t.T)
 	if !t.returned && !t.Failed() && !t.Skipped() {
-		return // it panics: what is known is that it did not finish
+		return // it panics: the record of begin remains
 	}
 	t.save(t.record(t.keepEvidence()))
 }
+
+func (t *T) evidenceDir() string { return evidenceDir(ranlog.Package(), t.Name()) }
 
 func (t *T) save(r report.Record) {
 	t.Helper()
@@ -156,7 +175,7 @@ func (t *T) save(r report.Record) {
 	}
 }
 
-// keepEvidence returns the directory of a failed test's evidence.
+// keepEvidence writes the evidence of a failed test and returns its directory; "" for a test that has not failed.
 func (t *T) keepEvidence() string {
 	t.Helper()
 	if !t.Failed() {
@@ -166,9 +185,9 @@ func (t *T) keepEvidence() string {
 	t.suite.failed = true
 	t.suite.mu.Unlock()
 	if t.Stack == nil {
-		return "" // why it did not start, the failure says, and where its logs are
+		return "" // the failure says why it did not start, and where its logs are
 	}
-	dir := evidenceDir(ranon.Package(), t.Name())
+	dir := t.evidenceDir()
 	if err := t.keep(dir); err != nil {
 		t.Logf("the evidence could not be kept: %v", err)
 		return ""
@@ -181,9 +200,6 @@ func (t *T) keepEvidence() string {
 }
 
 func (t *T) keep(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -210,8 +226,8 @@ func (t *T) keep(dir string) error {
 	return t.keepLogs(dir)
 }
 
-// keepLogs copies the log of each service: the whole of it where there is a file, else what is known of it. The files
-// of a test's own stack go with the stack.
+// keepLogs copies the log of each service: the whole file where there is one, else its last lines. The files of a test's
+// own stack are removed with the stack.
 func (t *T) keepLogs(dir string) error {
 	files := map[harness.Service]string{harness.ServiceApp: filepath.Join(t.Stack.Dir(), "app.log")}
 	for _, info := range t.Stack.Describe() {
@@ -221,7 +237,7 @@ func (t *T) keepLogs(dir string) error {
 	for _, s := range []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest, harness.ServiceApp} {
 		kept := filepath.Join(dir, string(s)+".log")
 		err := t.copyLog(kept, files[s])
-		if errors.Is(err, fs.ErrNotExist) { // there is no file
+		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 			if tail := t.Stack.Tail(s); len(tail) > 0 {
 				err = os.WriteFile(kept, []byte(strings.Join(tail, "\n")+"\n"), 0o644)
@@ -243,7 +259,7 @@ func (t *T) copyLog(to, from string) error {
 	if err != nil {
 		return err
 	}
-	logins := (*secret.Set)(nil).Lines() // MailHog logs how the app logs in, in several lines
+	logins := (*secret.Set)(nil).Lines() // MailHog logs the app's credentials, over several lines
 	err = secret.Copy(out, in, func(line string) string { return logins(t.Stack.Redactor().Text(line)) })
 	return errors.Join(err, out.Close())
 }

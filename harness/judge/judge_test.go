@@ -73,7 +73,7 @@ func judged(e harness.Expectation, t *harness.Trace, golden func(string, *harnes
 	return c.Verdict(harness.Broken, time.Second)
 }
 
-func TestAGoodTraceHolds(t *testing.T) {
+func TestJudge_Holds(t *testing.T) {
 	t.Parallel()
 	v := judged(confirmed(nil), good(nil), nil)
 	require.NoError(t, v.Err())
@@ -89,7 +89,7 @@ holds: 1 run, 1 email
     - the inbox was read to its end after that`), v.String())
 }
 
-func TestAFailureThatNobodyAskedAboutIsNoneOfTheVerdict(t *testing.T) {
+func TestVerdict_MarksUnexpectedFailureAsFailed(t *testing.T) {
 	t.Parallel()
 	failed := func(t *harness.Trace) {
 		t.Runs[0].Status, t.Runs[0].Error = harness.StatusFailed, "550 no such mailbox"
@@ -113,8 +113,8 @@ func TestAFailureThatNobodyAskedAboutIsNoneOfTheVerdict(t *testing.T) {
 	require.NotContains(t, v.String(), "✗", "nothing contradicts it")
 }
 
-// TestEveryKindOfFailure shows the text of each: the first broken hop in the first line and marked in the tree.
-func TestEveryKindOfFailure(t *testing.T) {
+// TestVerdict_EveryKindOfFailure shows the text of each: the first broken hop in the first line and marked in the tree.
+func TestVerdict_EveryKindOfFailure(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		expect func(*harness.Expectation)
@@ -443,14 +443,14 @@ broken: email to kim@shop.test: golden "order" cannot be compared: the judge has
 	}
 }
 
-func TestAllDifferencesAreListed(t *testing.T) {
+func TestVerdict_ListsAllDifferences(t *testing.T) {
 	t.Parallel()
 	v := judged(confirmed(func(e *harness.Expectation) { e.Runs[0].Steps[0].Attempts, e.Mail[0].Subject = 3, "Other" }), good(nil), nil)
 	require.Len(t, v.Differences, 2)
 	require.Contains(t, v.String(), "all differences:\n    - step load-order of confirm: it had 1 attempt, want 3\n    - email to Kim@shop.test: its subject differs")
 }
 
-func TestTwoRunsOfOneFunctionNeedTwo(t *testing.T) {
+func TestCompare_TwoEntriesNeedTwoRuns(t *testing.T) {
 	t.Parallel()
 	e := harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusFailed}, {Function: "shop-confirm", Status: harness.StatusCompleted}}}
 	require.ErrorContains(t, judged(e, good(nil), nil).Err(), "there is no run of confirm, or no further one")
@@ -460,7 +460,7 @@ func TestTwoRunsOfOneFunctionNeedTwo(t *testing.T) {
 	require.NoError(t, judged(e, both, nil).Err(), "whichever order they come in")
 }
 
-func TestWhatMayStillComeIsNotToBlame(t *testing.T) {
+func TestVerdict_BlamesNoPendingHop(t *testing.T) {
 	t.Parallel()
 	v := judged(confirmed(nil), good(func(t *harness.Trace) {
 		t.Runs[0].Status, t.Runs[0].Output, t.Quiet = harness.StatusRunning, nil, false
@@ -469,7 +469,7 @@ func TestWhatMayStillComeIsNotToBlame(t *testing.T) {
 	require.Equal(t, "there is a run that was not expected: 01MORE of audit", v.Why)
 }
 
-func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
+func TestCompare_IgnoresOrderOfEntries(t *testing.T) {
 	t.Parallel()
 	tr := good(func(t *harness.Trace) {
 		t.Runs = append(t.Runs, harness.TraceRun{ID: "02RUN", Function: "confirm", App: "shop", Status: harness.StatusCompleted, Output: json.RawMessage(`"second"`)})
@@ -488,7 +488,7 @@ func TestTheOrderOfEntriesDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestHowManyEmailsAnEntryStandsFor(t *testing.T) {
+func TestCompare_CountsEmailsOfAnEntry(t *testing.T) {
 	t.Parallel()
 	const kim = "kim@shop.test"
 	mail := func(subjects ...string) func(*harness.Trace) {
@@ -535,7 +535,7 @@ func TestHowManyEmailsAnEntryStandsFor(t *testing.T) {
 	}
 }
 
-func TestWhatIsThereIsShownBeforeWhatIsNot(t *testing.T) {
+func TestVerdict_ShowsPresentBeforeMissing(t *testing.T) {
 	t.Parallel()
 	e := harness.Expectation{Mail: []harness.MailExpectation{{To: "lee@shop.test", Absent: true}, {To: "kim@shop.test", Copies: 1}}}
 	require.Contains(t, judged(e, good(nil), nil).String(), `
@@ -544,7 +544,7 @@ func TestWhatIsThereIsShownBeforeWhatIsNot(t *testing.T) {
 `)
 }
 
-func TestAnEmailIsComparedWithNoGoldenThatAnotherHas(t *testing.T) {
+func TestCompare_ComparesEachGoldenOnce(t *testing.T) {
 	t.Parallel()
 	tr := good(func(t *harness.Trace) {
 		second := *t.Mail[0].Message
@@ -564,7 +564,7 @@ func TestAnEmailIsComparedWithNoGoldenThatAnotherHas(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "m1", "b": "m2"}, written)
 }
 
-func TestRunsAreFoundForAsManyEntriesAsCanBe(t *testing.T) {
+func TestMatching_AssignsAsManyAsPossible(t *testing.T) {
 	t.Parallel()
 	tr := good(func(t *harness.Trace) {
 		for i, output := range []string{`{"a":1,"b":1}`, `{"a":1}`, `{"b":1}`} {
@@ -581,14 +581,14 @@ func TestRunsAreFoundForAsManyEntriesAsCanBe(t *testing.T) {
 	require.NoError(t, judged(e, tr, nil).Err())
 }
 
-func TestCannotBeJudgedIsNoPass(t *testing.T) {
+func TestVerdict_CannotBeJudgedIsAnError(t *testing.T) {
 	t.Parallel()
 	v := &harness.Verdict{Outcome: harness.CannotBeJudged, Why: "more may happen"}
 	require.ErrorIs(t, v.Err(), harness.ErrCannotBeJudged)
 	require.False(t, errors.Is(v.Err(), harness.ErrBroken))
 }
 
-func TestVerdictIsJSON(t *testing.T) {
+func TestVerdict_JSON(t *testing.T) {
 	t.Parallel()
 	data, err := json.Marshal(judged(confirmed(nil), good(nil), nil))
 	require.NoError(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-func TestChecksOfAnEmail(t *testing.T) {
+func TestCompare_ChecksEmails(t *testing.T) {
 	t.Parallel()
 	e := harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@shop.test", Checks: []harness.Check{harness.CheckAll}}}}
 	require.NoError(t, e.Validate())
@@ -35,7 +35,7 @@ func TestChecksOfAnEmail(t *testing.T) {
 	require.Empty(t, Compare(e, good(links), o).differences, "what is not asked for asserts nothing")
 }
 
-func TestARecordedTraceIsJudgedWithoutAStack(t *testing.T) {
+func TestJudge_RecordedTrace(t *testing.T) {
 	t.Parallel()
 	v, err := Judge(confirmed(nil), good(nil), Options{})
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatIsThereInstead(t *testing.T) {
+func TestLacks(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("<tr><td>Nothing of interest</td></tr>\n", 2000)
 	tests := map[string]struct{ body, piece, want string }{
@@ -65,7 +65,7 @@ its text lacks "7", and nothing in it is similar; it reads:
 	}
 }
 
-func TestTheNearestPassageOfALongTextIsFoundInTime(t *testing.T) {
+func TestNearestPassage_OfLongText(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("all work and no play makes kim a dull technician. ", 10_000)
 	passage, _ := nearestPassage(body+"the needle is here; "+body, "the needle was here")

@@ -35,7 +35,7 @@ func (s slowServers) Close(context.Context) error {
 	return errWontEnd
 }
 
-func TestWhoeverClosesAStackThatIsBeingClosedWaits(t *testing.T) {
+func TestClose_WaitsForAnotherClose(t *testing.T) {
 	t.Parallel()
 	servers := slowServers{closing: make(chan struct{}, 2), over: make(chan struct{})}
 	st, err := stack.Start(t.Context(), servers, stack.Options{WithoutTaps: true})

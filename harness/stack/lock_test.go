@@ -22,7 +22,7 @@ func startPlain(t *testing.T, o stack.Options) *stack.Stack {
 	return st
 }
 
-func TestAStackAnswersWhileItsAppStartsAndClosesInTheMiddleOfIt(t *testing.T) {
+func TestStack_AnswersAndClosesWhileAppStarts(t *testing.T) {
 	t.Parallel()
 	st := startPlain(t, stack.Options{})
 	starting, starts := make(chan struct{}), 0
@@ -64,7 +64,7 @@ func TestAStackAnswersWhileItsAppStartsAndClosesInTheMiddleOfIt(t *testing.T) {
 	require.EqualError(t, st.Start(t.Context(), harness.ServiceApp), "this stack is closed: start another")
 }
 
-func TestWhyTheLastSyncFailed(t *testing.T) {
+func TestSyncError(t *testing.T) {
 	t.Parallel()
 	st := startPlain(t, stack.Options{})
 	require.NoError(t, st.App().SyncError(), "there was none")

@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-func TestSecretsOfAnAppThatTellsThem(t *testing.T) {
+func TestRedactor_RemovesSecretsThatAppPrints(t *testing.T) {
 	t.Parallel()
 	const key, password = "k3y-of-the-shop", "pa55-of-the-db"
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func TestSecretsOfAnAppThatTellsThem(t *testing.T) {
 	require.Equal(t, "a word with ***", st.Redactor().Text("a word with "+key))
 }
 
-func TestAProgramThatEndsBeforeItIsReady(t *testing.T) {
+func TestRunCommand_ReportsExitBeforeReady(t *testing.T) {
 	t.Parallel()
 	st := startPlain(t, stack.Options{})
 	err := st.RunCommand(t.Context(), shopProgram("SHOP_FAIL=1", "SHOP_API_KEY=correct-horse"))
@@ -74,7 +74,7 @@ func TestAProgramThatEndsBeforeItIsReady(t *testing.T) {
 	require.NotContains(t, err.Error(), "correct-horse")
 }
 
-func TestAProgramThatEndsInItsSyncIsWhatWentWrong(t *testing.T) {
+func TestRunCommand_ReportsExitDuringSync(t *testing.T) {
 	t.Parallel()
 	st := startPlain(t, stack.Options{})
 	err := st.RunCommand(t.Context(), shopProgram("SHOP_DIES=1"))
@@ -85,7 +85,7 @@ func TestAProgramThatEndsInItsSyncIsWhatWentWrong(t *testing.T) {
 	require.ErrorContains(t, err, "sync: the app at ")
 }
 
-func TestVariablesOfTheStackWinOverTheCommands(t *testing.T) {
+func TestRunCommand_PrefersAppEnv(t *testing.T) {
 	t.Parallel()
 	st := startPlain(t, stack.Options{AppEnv: []string{"SHOP_DB=the stack's"}})
 	lines := make(chan string, 100)

@@ -31,7 +31,7 @@ func forward(t *testing.T, st *stack.Stack, o order, e harness.Expectation) *har
 	return v
 }
 
-func TestWhatARunSendsPastItsStepsIsItsOwnWhereNothingElseCanHaveSentIt(t *testing.T) {
+func TestJudge_AttributesEventSentOutsideSteps(t *testing.T) {
 	t.Parallel()
 	st := ownShop(t, stack.Options{})
 	v := forward(t, st, order{To: "kim@shop.test"}, harness.Expectation{Runs: []harness.RunExpectation{ran("forward")}, NoOtherRuns: true})
@@ -50,7 +50,7 @@ func TestWhatARunSendsPastItsStepsIsItsOwnWhereNothingElseCanHaveSentIt(t *testi
 	require.Regexp(t, `the app sent the event \S+ while one of these runs, and nothing else, was being called: it is attributed to that run`, v.String())
 }
 
-func TestWhatARunMayHaveSentPastItsStepsCannotBeDenied(t *testing.T) {
+func TestJudge_CannotDenyUnattributedEvent(t *testing.T) {
 	t.Parallel()
 	st := ownShop(t, stack.Options{})
 	env, _ := st.Env()
@@ -62,7 +62,7 @@ func TestWhatARunMayHaveSentPastItsStepsCannotBeDenied(t *testing.T) {
 	require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
 	require.Regexp(t, `^nothing contradicts it, but the app sent the event shop/ordered \(\S+\) while a run was being called, and that run may have sent it: `+
 		`send it through a step, or, where it has another cause, ask for it first \(Stack.AwaitEvent\)$`, v.Why)
-	require.Regexp(t, `the app sent the event shop/ordered \(\S+\) while one of these runs was being called: whether it is that run's cannot be known`, v.String())
+	require.Regexp(t, `the app sent the event shop/ordered \(\S+\) while one of these runs was being called: it cannot be known whether that run sent it`, v.String())
 
 	lee := harness.MailExpectation{To: "lee@shop.test", Absent: true}
 	v = forward(t, st, order{To: "lee@shop.test"}, harness.Expectation{Mail: []harness.MailExpectation{lee}})
@@ -80,14 +80,14 @@ func TestWhatARunMayHaveSentPastItsStepsCannotBeDenied(t *testing.T) {
 	require.NoError(t, v.Err(), "whoever asks for an event accounts for it")
 }
 
-func TestOnASharedStackNobodyKnowsWhoSentAnEvent(t *testing.T) {
+func TestJudge_AttributesNoOutsideEventOnSharedStack(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		v := t.SendAndExpect(ordered("shop/forwarded", address(t)), harness.Expectation{Runs: []harness.RunExpectation{ran("forward")}, NoOtherRuns: true})
 		require.Regexp(t, `the app sent \d events? outside its steps while these runs were being called: on a shared stack they cannot be attributed to a run`, v.String())
 	})
 }
 
-func TestOnASharedStackANeighboursMailIsNoneOfAnEventsBusiness(t *testing.T) {
+func TestJudge_IgnoresMailOfOtherTestsOnSharedStack(t *testing.T) {
 	t.Parallel()
 	st := ownShop(t, stack.Options{Shared: true})
 	judge := func(event harness.Event, e harness.Expectation) (id string, v *harness.Verdict) {
@@ -111,7 +111,7 @@ func TestOnASharedStackANeighboursMailIsNoneOfAnEventsBusiness(t *testing.T) {
 	require.NoError(t, v.Err(), "lee's email came later, while no run of this event was being called")
 }
 
-func TestWithoutTapsTheEvidenceSaysWhatCannotBeKnown(t *testing.T) {
+func TestJudge_SaysWhatIsUnknownWithoutTaps(t *testing.T) {
 	t.Parallel()
 	st := ownShop(t, stack.Options{WithoutTaps: true})
 	v := forward(t, st, order{To: "kim@shop.test"}, harness.Expectation{Runs: []harness.RunExpectation{ran("forward")}, NoOtherRuns: true})

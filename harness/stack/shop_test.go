@@ -144,10 +144,11 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	add("broken", "shop/broken", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return step.Run(ctx, "break", func(context.Context) (string, error) { return "", errors.New("it broke") })
 	})
-	add("mourn", "inngest/function.failed", inngestgo.StrPtr("event.data.function_id == 'shop-broken'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+	add("note-failure", "inngest/function.failed", inngestgo.StrPtr("event.data.function_id == 'shop-broken'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return "noted", nil
 	})
-	add("picky", "shop/picky", inngestgo.StrPtr("event.data.to == 'nobody'"), mail)
+	add("picky", "shop/picky", inngestgo.StrPtr("event.data.to == 'vip'"), mail)
+	add("audit", "audit/*", nil, mail)
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
 	return mux, err

@@ -24,7 +24,7 @@ func ordered(name, to string) harness.Event {
 
 func address(t *harnesstest.T) string { return t.Salt() + "@shop.test" }
 
-func TestAnEventLeadsToAnEmail(t *testing.T) {
+func TestJudge_FollowsEventToEmail(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		to := address(t)
 		v := t.SendAndExpect(ordered("shop/ordered", to), harness.Expectation{
@@ -39,7 +39,7 @@ func TestAnEventLeadsToAnEmail(t *testing.T) {
 	})
 }
 
-func TestWhatARunCausesBelongsToItsEvent(t *testing.T) {
+func TestJudge_FollowsSentAndInvokedRuns(t *testing.T) {
 	for event, first := range map[string]string{"shop/shipped": "ship", "shop/gifted": "gift"} {
 		t.Run(first, func(t *testing.T) {
 			suite.Run(t, func(t *harnesstest.T) {
@@ -58,19 +58,35 @@ func TestWhatARunCausesBelongsToItsEvent(t *testing.T) {
 	}
 }
 
-func TestTheHandlerOfAFailureBelongsToIt(t *testing.T) {
+func TestJudge_FollowsFailureHandler(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		t.SendAndExpect(ordered("shop/broken", "x"), harness.Expectation{
 			Runs: []harness.RunExpectation{
 				{Function: "broken", Status: harness.StatusFailed, Error: "it broke", Steps: []harness.StepExpectation{{ID: "break", Status: harness.StatusFailed, Attempts: 1, Error: "it broke"}}},
-				ran("mourn"),
+				ran("note-failure"),
 			},
 			NoOtherRuns: true, NoOtherMail: true,
 		})
 	})
 }
 
-func TestAnEmailWithoutARunIsInferred(t *testing.T) {
+func TestJudge_FollowsWildcardTrigger(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := address(t)
+		v := t.SendAndExpect(ordered("audit/requested", to), harness.Expectation{
+			Runs:        []harness.RunExpectation{ran("audit")},
+			Mail:        []harness.MailExpectation{{To: to, Copies: 1}},
+			NoOtherRuns: true, NoOtherMail: true,
+		})
+		require.Equal(t, []harness.TraceFunction{{ID: "audit", App: "shop"}}, v.Trace.Functions)
+
+		v = t.Judge(t.Send(ordered("audits/requested", to)), harness.Expectation{Runs: []harness.RunExpectation{ran("audit")}}, stack.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome)
+		require.Contains(t, v.Why, "no function is registered for audits/requested")
+	})
+}
+
+func TestJudge_InfersEmailWithoutRun(t *testing.T) {
 	// Alone, since nobody could tell such an email from one that a neighbour's run sent at that moment.
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		to := address(t)
@@ -82,7 +98,7 @@ func TestAnEmailWithoutARunIsInferred(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeKnownCannotBeJudged(t *testing.T) {
+func TestJudge_CannotBeJudged(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		short := stack.JudgeOptions{Timeout: 1500 * time.Millisecond}
 
@@ -103,15 +119,7 @@ func TestWhatCannotBeKnownCannotBeJudged(t *testing.T) {
 	})
 }
 
-func TestASleepingRunIsRunning(t *testing.T) {
-	suite.Run(t, func(t *harnesstest.T) {
-		t.SendAndExpect(ordered("shop/slept", "x"), harness.Expectation{Runs: []harness.RunExpectation{{
-			Function: "sleep", Status: harness.StatusRunning, Steps: []harness.StepExpectation{{ID: "a-day", Status: harness.StatusRunning}},
-		}}})
-	})
-}
-
-func TestNobodyListens(t *testing.T) {
+func TestJudge_EventWithoutSubscribedFunction(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		id := t.Send(ordered("shop/unheard-of", "x"))
 		for _, e := range []harness.Expectation{
@@ -129,7 +137,7 @@ func TestNobodyListens(t *testing.T) {
 	})
 }
 
-func TestMailThatIsNobodysCannotBeRuledOut(t *testing.T) {
+func TestJudge_CannotDenyUnattributedMail(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		v := t.Judge(t.Send(harness.Event{Name: "shop/ordered", Data: order{To: address(t), Unsigned: true}}),
 			harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}, NoOtherMail: true}, stack.JudgeOptions{})
@@ -138,7 +146,7 @@ func TestMailThatIsNobodysCannotBeRuledOut(t *testing.T) {
 	})
 }
 
-func TestAnEmailThatNamesAWrongRunIsNobodys(t *testing.T) {
+func TestJudge_EmailThatNamesUnknownRun(t *testing.T) {
 	check := func(t *harnesstest.T) {
 		wrong := func(to string) harness.Event {
 			return harness.Event{Name: "shop/ordered", Data: order{To: to, Run: "no-run"}}
@@ -166,7 +174,7 @@ func TestAnEmailThatNamesAWrongRunIsNobodys(t *testing.T) {
 	})
 }
 
-func TestAnAppThatRunsIsNotRunAgain(t *testing.T) {
+func TestStart_LeavesRunningAppAlone(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		before := t.Env()
 		require.NoError(t, t.Stack.Start(t.Context(), harness.ServiceApp))
@@ -176,7 +184,7 @@ func TestAnAppThatRunsIsNotRunAgain(t *testing.T) {
 	})
 }
 
-func TestAnEventWithAUsedID(t *testing.T) {
+func TestJudge_EventWithUsedKey(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		to := address(t)
 		e := ordered("shop/ordered", to)
@@ -190,7 +198,7 @@ func TestAnEventWithAUsedID(t *testing.T) {
 	})
 }
 
-func TestAMissingEmailIsNoticedWhenTheRunIsOver(t *testing.T) {
+func TestJudge_NoticesMissingEmailWhenRunEnds(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		v := t.Judge(t.Send(ordered("shop/ordered", address(t))), harness.Expectation{
 			Mail: []harness.MailExpectation{{To: "somebody-else-" + address(t)}},
@@ -201,7 +209,7 @@ func TestAMissingEmailIsNoticedWhenTheRunIsOver(t *testing.T) {
 	})
 }
 
-func TestAWrongQuestionIsAnError(t *testing.T) {
+func TestJudge_InvalidExpectation(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		_, err := t.Stack.Judge(t.Context(), "01M83FJ32YVN1RFT5Y9S8YK71W", harness.Expectation{}, stack.JudgeOptions{})
 		require.ErrorContains(t, err, "it asserts nothing")
@@ -212,7 +220,7 @@ func TestAWrongQuestionIsAnError(t *testing.T) {
 	})
 }
 
-func TestOfEventsWithOneIDEitherMayBeTheOneThatCounts(t *testing.T) {
+func TestJudge_EventsWithSameKey(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		to := address(t)
 		event := ordered("shop/ordered", to)
@@ -230,7 +238,7 @@ func TestOfEventsWithOneIDEitherMayBeTheOneThatCounts(t *testing.T) {
 	})
 }
 
-func TestWithoutTapsTheVerdictIsTheSame(t *testing.T) {
+func TestJudge_WithoutTaps(t *testing.T) {
 	suite.RunAlone(t, func(o *stack.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		to := address(t)
 		v := t.SendAndExpect(ordered("shop/shipped", to), harness.Expectation{
@@ -248,7 +256,7 @@ func TestWithoutTapsTheVerdictIsTheSame(t *testing.T) {
 	})
 }
 
-func TestARestartedInngestKnowsTheAppAgain(t *testing.T) {
+func TestRestart_SyncsAppWithInngest(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		require.NoError(t, t.Stack.Restart(t.Context(), harness.ServiceInngest))
 		to := address(t)
@@ -256,7 +264,7 @@ func TestARestartedInngestKnowsTheAppAgain(t *testing.T) {
 	})
 }
 
-func TestAnInngestRestartedByOthersIsSyncedAgain(t *testing.T) {
+func TestEnsureSynced(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		again, err := t.Stack.App().EnsureSynced(t.Context())
 		require.NoError(t, err)

@@ -106,7 +106,7 @@ var family = define(func(c inngestgo.Client, env harness.Env) error {
 	return errors.Join(err1, err2, err3)
 })
 
-func TestATraceHoldsAllThatFollowed(t *testing.T) {
+func TestWorkbench_FollowsEverythingThatEventCaused(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
 	id := sent(t, w, sim.Event{Name: "parent/called"})
@@ -141,7 +141,7 @@ func TestATraceHoldsAllThatFollowed(t *testing.T) {
 	require.Contains(t, v.Why, `its header names the run "another", which the Inngest server does not know`)
 }
 
-func TestWhatDoesNotHold(t *testing.T) {
+func TestWorkbench_Broken(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
 	v := judged(t, w, sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{Runs: []harness.RunExpectation{{Function: "cousin", Status: harness.StatusCompleted}}})
@@ -158,7 +158,7 @@ func TestWhatDoesNotHold(t *testing.T) {
 	require.Contains(t, v.Why, "the Inngest server knows no event")
 }
 
-func TestASecondEventOfOneIDIsToldFromOneThatNobodyHears(t *testing.T) {
+func TestWorkbench_EventWithUsedKey(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
 	first := sent(t, w, sim.Event{Name: "cousin/called", ID: "once"})
@@ -169,7 +169,7 @@ func TestASecondEventOfOneIDIsToldFromOneThatNobodyHears(t *testing.T) {
 	require.Equal(t, first, v.Trace.Event.DuplicateOf)
 }
 
-func TestARunThatNeverEndsCannotBeJudged(t *testing.T) {
+func TestWorkbench_SleepingRunCannotBeJudged(t *testing.T) {
 	t.Parallel()
 	w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
 		_, err := on(c, "go", "stuck", func(ctx context.Context, _ in) (any, error) { step.Sleep(ctx, "long", time.Hour); return nil, nil })
@@ -187,7 +187,7 @@ func TestARunThatNeverEndsCannotBeJudged(t *testing.T) {
 	require.Equal(t, "nothing contradicts it, but more may still happen: "+trace.Unquiet, v.Why)
 }
 
-func TestFaultsActOnAWorkbenchAsOnAStack(t *testing.T) {
+func TestWorkbench_ScriptedFault(t *testing.T) {
 	t.Parallel()
 	w := bench(t, reminder)
 	_, err := w.Taps().Inject(tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 550, Text: "no such user"})
@@ -201,7 +201,7 @@ func TestFaultsActOnAWorkbenchAsOnAStack(t *testing.T) {
 	require.False(t, v.Trace.Deliveries[0].Accepted)
 }
 
-func TestAnAppThatCannotBeMade(t *testing.T) {
+func TestNewWorkbench_FailsWhereAppCannotStart(t *testing.T) {
 	t.Parallel()
 	_, err := simstack.NewWorkbench(t.Context(), func(context.Context, harness.Env) (http.Handler, error) { return nil, errors.New("no plan") }, simstack.WorkbenchOptions{})
 	require.EqualError(t, err, "make the app: no plan")
@@ -209,7 +209,7 @@ func TestAnAppThatCannotBeMade(t *testing.T) {
 	require.ErrorIs(t, err, sim.ErrNotRegistered)
 }
 
-func TestARecordingOfARunThatUsesOneIDTwice(t *testing.T) {
+func TestRecording_RepeatedStepID(t *testing.T) {
 	t.Parallel()
 	twice := define(func(c inngestgo.Client, _ harness.Env) error {
 		_, err := on(c, "go", "twice", func(ctx context.Context, _ in) (any, error) {
@@ -246,7 +246,7 @@ func TestARecordingOfARunThatUsesOneIDTwice(t *testing.T) {
 	require.JSONEq(t, `"done"`, string(replay.Output))
 }
 
-func TestWhatCannotBeRecorded(t *testing.T) {
+func TestRecording_Refuses(t *testing.T) {
 	t.Parallel()
 	trace := &harness.Trace{EventID: "E1", Event: &harness.TraceEvent{Name: "go"}, Runs: []harness.TraceRun{
 		{ID: "R1", EventID: "E1", Steps: []harness.TraceStep{{ID: "ask", Op: "AI_GATEWAY"}}}, {ID: "R2", EventID: "E2"},

@@ -1,4 +1,4 @@
-package ranon
+package ranlog
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const here = "github.com/odoo-maintenance/inngest-harness/harness/internal/ranon"
+const here = "github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 
 func TestNote(t *testing.T) {
 	t.Parallel()

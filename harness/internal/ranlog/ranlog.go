@@ -1,12 +1,12 @@
-// Package ranon has test programs say on which backend and which database they really ran, for whoever started them to
-// sum up: what was asked for is not always what ran.
+// Package ranlog records on which backend and database the tests of a program really ran, because that is not always what
+// was asked for.
 //
-// Each stack that starts appends a line to the file that HARNESS_RAN names, three fields between tabs:
+// Each stack that starts appends a line to the file that HARNESS_RAN names, with three fields separated by tabs:
 //
 //	local	FerretDB v1.24.2 (stand-in for MongoDB)	github.com/odoo-maintenance/inngest-harness/e2e
 //
-// Many programs append to it at the same time. Unset, nothing is written.
-package ranon
+// Several programs may append to it at the same time. Where the variable is not set, nothing is written.
+package ranlog
 
 import (
 	"errors"
@@ -15,15 +15,22 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Variable names the environment variable with the file's absolute path.
 const Variable = "HARNESS_RAN"
 
-// Note writes down that tests of this program run on a stack.
+// Note records that tests of this program run on a stack.
 func Note(s *stack.Stack) error {
-	return note(os.Getenv(Variable), s.Backend(), s.Describe()[0].Version)
+	database := ""
+	for _, info := range s.Describe() {
+		if info.Service == harness.ServiceMongo {
+			database = info.Version
+		}
+	}
+	return note(os.Getenv(Variable), s.Backend(), database)
 }
 
 func note(path, backend, database string) (err error) {
@@ -34,7 +41,7 @@ func note(path, backend, database string) (err error) {
 	if err != nil {
 		return fmt.Errorf("note where the tests run, as %s asks: %w", Variable, err)
 	}
-	// One write: lines of several programs stay whole.
+	// A single write keeps the lines of several programs apart.
 	_, err = fmt.Fprintf(f, "%s\t%s\t%s\n", backend, database, Package())
 	return errors.Join(err, f.Close())
 }
