@@ -1,10 +1,13 @@
 package harness
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 )
 
 // An Outcome is the result of a verdict.
@@ -29,9 +32,30 @@ type Verdict struct {
 	Hops []Hop `json:"hops"`
 	// Differences lists every difference between the expectation and the trace.
 	Differences []string `json:"differences,omitempty"`
-	// Took is the time from the question to the verdict.
+	// Took is the time from the question to the verdict. In JSON it is a text such as "1.5s".
 	Took  time.Duration `json:"took"`
 	Trace *Trace        `json:"trace"`
+}
+
+// verdictJSON is a Verdict as JSON has it.
+type verdictJSON struct {
+	*plainVerdict
+	Took jsontime.Duration `json:"took"`
+}
+
+type plainVerdict Verdict // without methods
+
+// MarshalJSON implements [json.Marshaler].
+func (v Verdict) MarshalJSON() ([]byte, error) {
+	return json.Marshal(verdictJSON{(*plainVerdict)(&v), jsontime.Duration(v.Took)})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (v *Verdict) UnmarshalJSON(data []byte) error {
+	decoded := verdictJSON{plainVerdict: (*plainVerdict)(v)}
+	err := json.Unmarshal(data, &decoded)
+	v.Took = time.Duration(decoded.Took)
+	return err
 }
 
 // A Hop is one link of the chain from event to email.

@@ -590,11 +590,26 @@ func TestVerdict_CannotBeJudgedIsAnError(t *testing.T) {
 
 func TestVerdict_JSON(t *testing.T) {
 	t.Parallel()
-	data, err := json.Marshal(judged(confirmed(nil), good(nil), nil))
+	v := judged(confirmed(nil), good(nil), nil)
+	v.Took = 1500 * time.Millisecond
+	data, err := json.Marshal(v)
 	require.NoError(t, err)
-	var back map[string]any
+	require.Contains(t, string(data), `"took":"1.5s"`)
+	require.Contains(t, string(data), `"outcome":"holds"`)
+	var back harness.Verdict
 	require.NoError(t, json.Unmarshal(data, &back))
-	require.Equal(t, "holds", back["outcome"])
+	require.Empty(t, cmp.Diff(*v, back))
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"took":"soon"}`), &back), `"soon" is not a duration`)
+}
+
+func TestVerdictError_CarriesVerdict(t *testing.T) {
+	t.Parallel()
+	v := judged(confirmed(nil), good(func(t *harness.Trace) { t.Mail = nil }), nil)
+	err := fmt.Errorf("test the shop: %w", v.Err())
+	require.ErrorIs(t, err, harness.ErrBroken)
+	var carried *harness.VerdictError
+	require.ErrorAs(t, err, &carried)
+	require.Same(t, v, carried.Verdict)
 }
 
 func TestOutputDiff(t *testing.T) {
