@@ -8,7 +8,7 @@ import (
 // DevEventKey is the event key of apps on a stack. The dev server accepts any key.
 const DevEventKey = "harness"
 
-// Env is what an app is told about the stack it runs on. The addresses are those of the recording proxies where the
+// Env is the configuration of an app on a stack. The addresses are those of the recording proxies where the
 // stack has them.
 type Env struct {
 	// Addr is the loopback host:port on which the app listens.

@@ -31,7 +31,7 @@ func ExampleSuite_Run() {
 	t := new(testing.T) // the test's
 
 	suite.Run(t, func(t *harnesstest.T) {
-		kim := t.Salt() + "@plant.test" // nobody else's
+		kim := t.Salt() + "@plant.test" // an address of this test alone
 		t.SendAndExpect(
 			harness.Event{Name: "user/created", Data: map[string]any{"email": kim}},
 			harness.Expectation{

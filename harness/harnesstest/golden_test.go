@@ -26,7 +26,7 @@ func suiteWithGolden(t *testing.T, update bool) (*Suite, string) {
 func TestMain_ReportsUnusedGolden(t *testing.T) {
 	t.Parallel()
 	s, _ := suiteWithGolden(t, false)
-	require.NoError(t, s.unusedGoldens(false), "who knows, where some tests did not run")
+	require.NoError(t, s.unusedGoldens(false), "not known where some tests did not run")
 	require.EqualError(t, s.unusedGoldens(true), "golden emails that no test compares with: welcome: remove them, or, where a test of theirs skips itself, have it do so within Suite.Run")
 
 	email := &harness.TraceMail{Message: &harness.Message{Subject: "Welcome", Text: "Hello.\n"}}

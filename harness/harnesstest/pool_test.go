@@ -37,7 +37,7 @@ func TestPool_KeepsStacksReadyAndClosesRest(t *testing.T) {
 	require.NoError(t, closeStack(first))
 	require.NoError(t, closeStack(second))
 	require.NoError(t, p.close())
-	require.NoDirExists(t, *dirs.Load(), "the last one, which nobody took, is gone too")
+	require.NoDirExists(t, *dirs.Load(), "the last one, which no test took, is removed too")
 }
 
 func TestPool_ReportsFailedStartToEveryTest(t *testing.T) {

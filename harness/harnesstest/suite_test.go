@@ -36,7 +36,7 @@ type ping struct {
 	Fail bool `json:"fail"`
 }
 
-// newApp makes an app with one function, which does as it is told.
+// newApp makes an app with one function, which fails if its event says so.
 func newApp(_ context.Context, env harness.Env) (http.Handler, error) {
 	if os.Getenv(brokenVariable) != "" {
 		return nil, errors.New("the pinger is broken")
@@ -53,7 +53,7 @@ func newApp(_ context.Context, env harness.Env) (http.Handler, error) {
 		func(ctx context.Context, in inngestgo.Input[ping]) (any, error) {
 			return step.Run(ctx, "answer", func(context.Context) (string, error) {
 				if in.Event.Data.Fail {
-					return "", errors.New("it was told to fail" + os.Getenv(keyVariable))
+					return "", errors.New("it was asked to fail" + os.Getenv(keyVariable))
 				}
 				return "pong", nil
 			})
@@ -99,8 +99,8 @@ func TestRunAlone_TakesStackFromPool(t *testing.T) {
 	})
 }
 
-// The tests whose names begin with TestChild fail, or make the run fail, on purpose: they run in a process of their
-// own, started by the tests below, and do nothing in this one.
+// The tests whose names begin with TestChild fail, or make the run fail, on purpose: they run in a child process
+// that the tests below start, and do nothing in this one.
 const childVariable = "HARNESSTEST_CHILD"
 
 // thisPackage is the package that the children's evidence and records are of.
@@ -190,7 +190,7 @@ func TestExpect_FailsWithVerdictAndKeepsEvidence(t *testing.T) {
 	dir := t.TempDir()
 	out, passed := child(t, "TestChildExpectationBroken", harnesstest.EvidenceVariable+"="+dir)
 	require.False(t, passed, "%s", out)
-	require.Contains(t, out, "expectation broken: step answer FAILED: attempt 1: it was told to fail; so run of pong: status is FAILED, want COMPLETED")
+	require.Contains(t, out, "expectation broken: step answer FAILED: attempt 1: it was asked to fail; so run of pong: status is FAILED, want COMPLETED")
 	require.Contains(t, out, "✗ step answer FAILED   ← first broken hop")
 	require.Regexp(t, `suite_test.go:\d+: evidence: `+dir, out, "said of the test")
 	require.Contains(t, out, "logs of the shared local stack are in ")
@@ -214,7 +214,7 @@ func TestEvidence_HasWholeLogsWithoutSecrets(t *testing.T) {
 
 	kept := filepath.Join(dir, filepath.FromSlash(thisPackage), "TestChildAlone", "local")
 	for file, says := range map[string]string{
-		"1-verdict.txt": "it was told to fail***",
+		"1-verdict.txt": "it was asked to fail***",
 		"mailhog.log":   "[SMTP] Binding to address", // what it says first
 		"mongo.log":     "",
 		"inngest.log":   "",
@@ -285,7 +285,7 @@ func TestReport_HasEveryKindOfFailure(t *testing.T) {
 		"a panic":                            {"TestChildPanics", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
 		"the end of the program":             {"TestChildExits", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
 		"a test outside the suite":           {"TestChildFailsOutsideTheSuite", "", []string{"1 of 2 tests failed", "the package failed, and none of the tests that leave records"}},
-		"a backend that nobody knows":        {"TestSalt_DiffersBetweenTests", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
+		"an unknown backend":        {"TestSalt_DiffersBetweenTests", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -73,7 +73,7 @@ func (t *T) Picture(name string, png []byte) {
 	t.pictures = append(t.pictures, report.Picture{Name: name, PNG: png})
 }
 
-// Env is what the app was told about the stack.
+// Env is the configuration of the app.
 func (t *T) Env() harness.Env {
 	t.Helper()
 	env, ok := t.Stack.Env()

@@ -122,7 +122,7 @@ func TestVerdict_EveryKindOfFailure(t *testing.T) {
 		golden func(string, *harness.TraceMail) error
 		want   string
 	}{
-		"nobody listens, because the sync failed": {
+		"no subscribed function, because the sync failed": {
 			trace: func(t *harness.Trace) {
 				t.Functions, t.Runs, t.Mail = nil, nil, nil
 				t.SyncError = "sync: the app at http://127.0.0.1:3000/api/inngest cannot be reached: connection refused"
@@ -180,7 +180,7 @@ broken: step load-order of confirm: status is FAILED, want COMPLETED: kim has no
     ✗ no email to Kim@shop.test
         nothing has arrived in the inbox since the event`,
 		},
-		"an email is missing because a run failed that nobody asked about": {
+		"an email is missing because an unexpected run failed": {
 			expect: func(e *harness.Expectation) {
 				*e = harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@shop.test"}}}
 			},

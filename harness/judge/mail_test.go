@@ -44,7 +44,7 @@ func TestJudge_RecordedTrace(t *testing.T) {
 	v, err = Judge(confirmed(nil), good(func(tr *harness.Trace) { tr.Mail = nil; tr.Quiet, tr.Unquiet = false, "it was taken too early" }), Options{})
 	require.NoError(t, err)
 	require.Equal(t, harness.Broken, v.Outcome)
-	require.NotContains(t, v.Why, "within", "nobody has waited")
+	require.NotContains(t, v.Why, "within", "there was no wait")
 
 	_, err = Judge(harness.Expectation{}, good(nil), Options{})
 	require.ErrorContains(t, err, "it asserts nothing")

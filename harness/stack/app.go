@@ -97,7 +97,7 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	})
 }
 
-// Env returns what the app was told about the stack; ok is false where the stack runs no app.
+// Env returns the app's configuration; ok is false where the stack runs no app.
 func (a *App) Env() (env harness.Env, ok bool) {
 	now := a.current()
 	if now == nil {

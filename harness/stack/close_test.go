@@ -11,7 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// slowServers are a backend, and its servers, whose end lasts until the test lets it be over.
+// slowServers is a backend, and its servers, with a Close that lasts until the test releases it.
 type slowServers struct {
 	harness.Servers
 	closing chan struct{} // a value for each Close

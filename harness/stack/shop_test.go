@@ -56,7 +56,7 @@ func diesOfTheSync(h http.Handler) http.Handler {
 	})
 }
 
-// serveShop serves the shop as its environment says, and prints what nobody may see.
+// serveShop serves the shop as its environment says, and prints its secrets.
 func serveShop() error {
 	fmt.Println("the key is", os.Getenv("SHOP_API_KEY"), "and the database", os.Getenv("SHOP_DB"))
 	fmt.Println("AUTH PLAIN AGtpbQBzZWNyZXQ=")
@@ -79,7 +79,7 @@ func serveShop() error {
 	return http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), mux)
 }
 
-// order is the data of the events that the shop's functions listen for.
+// order is the data of the events that start the shop's functions.
 type order struct {
 	To string `json:"to"`
 	// Unsigned leaves the run's id out of the email.

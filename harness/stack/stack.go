@@ -146,7 +146,7 @@ func makeDir(dir string) (made string, temporary bool, err error) {
 	return dir, true, nil
 }
 
-// Done is closed when a server ended without being told to. For the app see [App.Done].
+// Done is closed when a server has ended by itself, not by Stop, Kill or Close. For the app see [App.Done].
 func (s *Stack) Done() <-chan struct{} { return s.died }
 
 // Err says how the first such server ended, with the end of its log; nil before. errors.As finds an [ExitError].
@@ -196,7 +196,7 @@ func (s *Stack) Taps() *tap.Set { return s.routes.taps }
 // App controls the stack's app.
 func (s *Stack) App() *App { return s.app }
 
-// Env returns what the app was told about the stack; ok is false where the stack runs no app.
+// Env returns the app's configuration; ok is false where the stack runs no app.
 func (s *Stack) Env() (env harness.Env, ok bool) { return s.app.Env() }
 
 // Redactor removes the secrets of the stack's app from texts. Verdicts, traces, logs and errors of the stack have passed

@@ -87,7 +87,7 @@ func TestJudge_FollowsWildcardTrigger(t *testing.T) {
 }
 
 func TestJudge_InfersEmailWithoutRun(t *testing.T) {
-	// Alone, since nobody could tell such an email from one that a neighbour's run sent at that moment.
+	// Alone: on a shared stack the email could be of a test that runs at the same time.
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		to := address(t)
 		v := t.SendAndExpect(harness.Event{Name: "shop/ordered", Data: order{To: to, Unsigned: true}}, harness.Expectation{
@@ -163,7 +163,7 @@ func TestJudge_EmailThatNamesUnknownRun(t *testing.T) {
 		require.Equal(t, "no-run", v.Trace.Mail[0].WrongRun)
 
 		v = t.Judge(id, harness.Expectation{Mail: []harness.MailExpectation{{To: to, Absent: true}}}, stack.JudgeOptions{})
-		require.Equal(t, harness.Broken, v.Outcome, "there is an email to it, whoever's: %s", v)
+		require.Equal(t, harness.Broken, v.Outcome, "there is an email to it, of whatever run: %s", v)
 	}
 	t.Run("alone", func(t *testing.T) { suite.RunAlone(t, nil, check) })
 	t.Run("shared", func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestJudge_EventWithUsedKey(t *testing.T) {
 func TestJudge_NoticesMissingEmailWhenRunEnds(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		v := t.Judge(t.Send(ordered("shop/ordered", address(t))), harness.Expectation{
-			Mail: []harness.MailExpectation{{To: "somebody-else-" + address(t)}},
+			Mail: []harness.MailExpectation{{To: "other-" + address(t)}},
 		}, stack.JudgeOptions{Timeout: time.Minute})
 		require.Equal(t, harness.Broken, v.Outcome)
 		require.Less(t, v.Took, 30*time.Second, "nothing more could happen, so it did not take the whole time")
@@ -229,7 +229,7 @@ func TestJudge_EventsWithSameKey(t *testing.T) {
 		require.NoError(t, err)
 		started := 0
 		for _, id := range ids {
-			v := t.Expect(id, harness.Expectation{Mail: []harness.MailExpectation{{To: "nobody-" + to, Absent: true}}})
+			v := t.Expect(id, harness.Expectation{Mail: []harness.MailExpectation{{To: "other-" + to, Absent: true}}})
 			require.True(t, v.Trace.Quiet)
 			started += len(v.Trace.Runs)
 			require.Equal(t, len(v.Trace.Runs) == 0, v.Trace.Event.DuplicateOf != "")

@@ -17,7 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-// aboutFunction is the condition of an SDK's failure handler. It is the only condition whose result is known here.
+// aboutFunction matches the condition of an SDK's failure handler, the only condition that is evaluated here.
 var aboutFunction = regexp.MustCompile(`^event\.data\.function_id == ['"]([^'"]+)['"]$`)
 
 // subscribed returns the functions that an event of this name starts. about is the id, with the app's prefix, of the

@@ -98,7 +98,7 @@ func (f *flow) addDispatches(c tap.Exchange) {
 	}
 }
 
-// during returns the events whose sending began while one of these runs was being called. alone says of each whether no
+// during returns the events that the app began to send while one of these runs was being called. alone says of each whether no
 // other run was being called then.
 func (f *flow) during(runs map[string]bool) (found []dispatch, alone []bool) {
 	mine := f.callsOf(runs)
@@ -128,7 +128,7 @@ func (c *call) covers(at time.Time) bool {
 	return !at.Before(c.began) && (c.ended.IsZero() || !at.After(c.ended))
 }
 
-// mailDuring returns the emails whose delivery began while one of these runs was being called, without those that name
+// mailDuring returns the emails that the app began to deliver while one of these runs was being called, without those that name
 // one of these runs and those to known recipients.
 func (f *flow) mailDuring(runs map[string]bool, known []string) []sentMail {
 	mine := f.callsOf(runs)

@@ -14,7 +14,7 @@ import (
 )
 
 // A Ledger indexes what the taps record by run, event and recipient, so that a Follower finds what it needs without
-// reading the whole log, and notifies those who wait for an entry. One ledger serves a stack. Its methods are safe for
+// reading the whole log, and notifies waiters of changes. One ledger serves a stack. Its methods are safe for
 // concurrent use.
 type Ledger struct {
 	taps   *tap.Set // nil on a stack without taps

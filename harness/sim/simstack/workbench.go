@@ -118,7 +118,7 @@ func (w *Workbench) Sim() *sim.Sim { return w.sim }
 // Taps are the recording proxies, which take scripted faults.
 func (w *Workbench) Taps() *tap.Set { return w.taps }
 
-// Env is what the app was told.
+// Env is the configuration of the app.
 func (w *Workbench) Env() harness.Env { return w.env }
 
 // Judge lets the Sim run until nothing is left to do, over sleeps and retries, and judges what followed from an event.

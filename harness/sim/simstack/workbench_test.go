@@ -100,7 +100,7 @@ var family = define(func(c inngestgo.Client, env harness.Env) error {
 		})
 	})
 	_, err2 := on(c, "cousin/called", "cousin", func(context.Context, in) (any, error) { return nil, errors.New("no luck") })
-	_, err3 := inngestgo.CreateFunction(c, inngestgo.FunctionOpts{ID: "mourner"}, inngestgo.EventTrigger(sim.EventFunctionFailed, nil),
+	_, err3 := inngestgo.CreateFunction(c, inngestgo.FunctionOpts{ID: "note-failure"}, inngestgo.EventTrigger(sim.EventFunctionFailed, nil),
 		func(context.Context, in) (any, error) { return "sad", nil })
 	_ = child
 	return errors.Join(err1, err2, err3)
@@ -117,7 +117,7 @@ func TestWorkbench_FollowsEverythingThatEventCaused(t *testing.T) {
 			}},
 			{Function: "child", Status: harness.StatusCompleted, Output: json.RawMessage(`"grown"`)},
 			{Function: "cousin", Status: harness.StatusFailed, Error: "no luck"},
-			{Function: "mourner", Status: harness.StatusCompleted},
+			{Function: "note-failure", Status: harness.StatusCompleted},
 		},
 		Mail:        []harness.MailExpectation{{To: "kim@plant.test", Copies: 1}, {To: "max@plant.test", Absent: true}},
 		NoOtherRuns: true,
@@ -147,9 +147,9 @@ func TestWorkbench_Broken(t *testing.T) {
 	v := judged(t, w, sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{Runs: []harness.RunExpectation{{Function: "cousin", Status: harness.StatusCompleted}}})
 	require.Equal(t, harness.Broken, v.Outcome)
 	require.Contains(t, v.Why, "no luck")
-	v = judged(t, w, sent(t, w, sim.Event{Name: "nobody/called"}), harness.Expectation{NoOtherRuns: true, Runs: []harness.RunExpectation{{Function: "cousin"}}})
+	v = judged(t, w, sent(t, w, sim.Event{Name: "unknown/called"}), harness.Expectation{NoOtherRuns: true, Runs: []harness.RunExpectation{{Function: "cousin"}}})
 	require.Equal(t, harness.Broken, v.Outcome)
-	require.Contains(t, v.Why, "no function is registered for nobody/called")
+	require.Contains(t, v.Why, "no function is registered for unknown/called")
 
 	_, err := w.Judge(t.Context(), sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{}, judge.Options{})
 	require.ErrorContains(t, err, "it asserts nothing")

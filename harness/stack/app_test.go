@@ -46,7 +46,7 @@ func TestStack_AnswersAndClosesWhileAppStarts(t *testing.T) {
 
 	during, ok := st.Env()
 	require.True(t, ok)
-	require.Equal(t, before, during, "what it was told when it last ran")
+	require.Equal(t, before, during, "that of the last incarnation")
 	require.Empty(t, st.Tail(harness.ServiceApp))
 	require.NoError(t, st.App().SyncError())
 	_, err = st.Trace(t.Context(), ids[0])
