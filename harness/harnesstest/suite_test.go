@@ -285,7 +285,7 @@ func TestReport_HasEveryKindOfFailure(t *testing.T) {
 		"a panic":                            {"TestChildPanics", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
 		"the end of the program":             {"TestChildExits", "", []string{"1 of 1 test failed", "the package's tests did not finish"}},
 		"a test outside the suite":           {"TestChildFailsOutsideTheSuite", "", []string{"1 of 2 tests failed", "the package failed, and none of the tests that leave records"}},
-		"an unknown backend":        {"TestSalt_DiffersBetweenTests", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
+		"an unknown backend":                 {"TestSalt_DiffersBetweenTests", harnesstest.BackendsVariable + "=podman", []string{"1 of 1 test failed", "the package failed"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
