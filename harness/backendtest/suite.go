@@ -73,7 +73,7 @@ func (s *suite) start(t *testing.T, o stack.Options) *env {
 	st, err := stack.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
-	require.NoError(t, ranlog.Note(st))
+	require.NoError(t, ranlog.Note(st.Backend(), st.Describe()))
 	require.NoError(t, st.RunHandler(ctx, newApp))
 	return &env{st}
 }

@@ -361,7 +361,7 @@ func (s *Suite) startIn(ctx context.Context, b harness.Backend, o stack.Options)
 	if err != nil {
 		return nil, err
 	}
-	if err := ranlog.Note(st); err != nil {
+	if err := ranlog.Note(st.Backend(), st.Describe()); err != nil {
 		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
 	}
 	if _, hosted := st.Env(); hosted {

@@ -16,21 +16,20 @@ import (
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // Variable names the environment variable with the file's absolute path.
 const Variable = "HARNESS_RAN"
 
-// Note records that tests of this program run on a stack.
-func Note(s *stack.Stack) error {
+// Note records that tests of this program run on a stack with these servers.
+func Note(backend string, servers []harness.ServerInfo) error {
 	database := ""
-	for _, info := range s.Describe() {
+	for _, info := range servers {
 		if info.Service == harness.ServiceMongo {
 			database = info.Version
 		}
 	}
-	return note(os.Getenv(Variable), s.Backend(), database)
+	return note(os.Getenv(Variable), backend, database)
 }
 
 func note(path, backend, database string) (err error) {
