@@ -7,24 +7,23 @@ import (
 	"strings"
 )
 
-// Kind sorts failures. Every failure on the way to an email is one of three kinds, and all that react to failures ask
-// Sort:
-//
-//   - BadEvent: the event itself is useless. The run ends without retries. The request that it names, if it names
-//     one, owes nothing to it, so its notification stays on its way, unless the event was the app's own.
-//   - Undeliverable: this request's notification cannot be sent as things are (no address, refused for good). The
-//     run ends without retries, the notification is marked failed with a reason, and a person can requeue it.
-//   - Transient: all the rest (network, database away, temporary refusals). Retried.
+// Kind is the class of a failure. It decides whether the run is retried and what happens to the notification. Classify
+// returns it.
 type Kind int
 
-// The kinds of failure, as explained above.
+// The kinds of failure.
 const (
+	// Transient: any other failure, such as a network error, an unreachable database or a temporary refusal. Retried.
 	Transient Kind = iota
+	// BadEvent: the event cannot be used. The run ends without retries. If the app sent the event, the notification is
+	// marked failed; an event from another sender leaves the notification as it is.
 	BadEvent
+	// Undeliverable: the email cannot be sent, for example for lack of an address. The run ends without retries, the
+	// notification is marked failed with a reason, and a person can requeue it.
 	Undeliverable
 )
 
-// failure is an error whose kind is known where it arises.
+// failure is an error with a permanent kind.
 type failure struct {
 	kind   Kind
 	reason string
@@ -40,14 +39,14 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// Permanent returns an error of the given kind. Reason is a sentence a person can act on and holds no secrets; err,
-// which may be nil, is the cause for the log.
+// Permanent returns an error of the given kind. Reason is shown to users: a sentence that says what to fix, without
+// secrets. Err is the cause for the log; it may be nil.
 func Permanent(kind Kind, reason string, err error) error {
 	return &failure{kind: kind, reason: reason, err: err}
 }
 
-// Sort tells the kind of err and, for the permanent kinds, the reason to show to people.
-func Sort(err error) (kind Kind, reason string) {
+// Classify returns the kind of err and, for the permanent kinds, the reason to show to users.
+func Classify(err error) (kind Kind, reason string) {
 	var f *failure
 	if errors.As(err, &f) {
 		return f.kind, f.reason
@@ -55,7 +54,7 @@ func Sort(err error) (kind Kind, reason string) {
 	return Transient, ""
 }
 
-// FieldErrors says for each bad field of an input what is wrong with it.
+// FieldErrors maps each invalid field of an input to its problem.
 type FieldErrors map[string]string
 
 // Error lists the problems in the order of the fields' names.
@@ -67,7 +66,7 @@ func (f FieldErrors) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// add notes a problem unless there is none, or the field has one already.
+// add records a problem of a field that has none yet. An empty problem is ignored.
 func (f FieldErrors) add(field, problem string) {
 	if _, has := f[field]; problem != "" && !has {
 		f[field] = problem

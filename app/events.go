@@ -20,8 +20,8 @@ type RequestCreated struct {
 	EquipmentID   string `json:"equipmentId"`
 }
 
-// Validate reports what makes e useless to the function: it needs to name a request and a technician. The rest is
-// for those who look at the event; what is written to the technician comes from the store.
+// Validate returns an error if e does not name a request and a technician. The function reads everything else from the
+// store; the other fields are only for display.
 func (e RequestCreated) Validate() error {
 	if !ValidID(e.RequestID) {
 		return errors.New("the event's data.requestId is not an id of 24 hexadecimal digits")
@@ -32,18 +32,19 @@ func (e RequestCreated) Validate() error {
 	return nil
 }
 
-// Event is an event as the Inngest event API takes it.
+// Event is an event in the format of the Inngest event API.
 type Event struct {
-	ID   string         `json:"id"`
-	Name string         `json:"name"`
-	Data RequestCreated `json:"data"`
+	// IdempotencyKey: the server accepts one event per key and drops the others.
+	IdempotencyKey string         `json:"id"`
+	Name           string         `json:"name"`
+	Data           RequestCreated `json:"data"`
 }
 
-// Event returns the event that announces r in its present generation.
+// Event returns the event of r for the notification's current generation.
 func (r Request) Event() Event {
 	return Event{
-		ID:   EventID(r.ID, r.Notification.Generation),
-		Name: EventRequestCreated,
+		IdempotencyKey: IdempotencyKey(r.ID, r.Notification.Generation),
+		Name:           EventRequestCreated,
 		Data: RequestCreated{
 			RequestID:     r.ID,
 			TechnicianID:  r.TechnicianID,
@@ -55,21 +56,21 @@ func (r Request) Event() Event {
 	}
 }
 
-// EventID is the id under which a generation of a request's event is sent. The server keeps one event per id, so
-// that sending a generation again is harmless.
-func EventID(requestID string, generation int) string {
+// IdempotencyKey returns the idempotency key of a request's event in a generation. The server accepts one event per
+// key, so sending a generation again is harmless.
+func IdempotencyKey(requestID string, generation int) string {
 	return fmt.Sprintf("%s-%d", requestID, generation)
 }
 
-// EventGeneration is the generation that an event id of this app names, 0 for an id from elsewhere: somebody may send
-// the event straight to Inngest, and it works as one sent by the app.
-func EventGeneration(eventID, requestID string) int {
-	number, ours := strings.CutPrefix(eventID, requestID+"-")
+// EventGeneration returns the generation in an idempotency key made by IdempotencyKey. For any other key it returns 0:
+// the event was sent to Inngest by another program, which is allowed.
+func EventGeneration(key, requestID string) int {
+	number, ours := strings.CutPrefix(key, requestID+"-")
 	if !ours {
 		return 0
 	}
 	generation, err := strconv.Atoi(number)
-	if err != nil || generation < 1 || EventID(requestID, generation) != eventID {
+	if err != nil || generation < 1 || IdempotencyKey(requestID, generation) != key {
 		return 0
 	}
 	return generation

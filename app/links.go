@@ -9,15 +9,15 @@ import (
 	"net/url"
 )
 
-// Links makes and checks the links to request pages that emails carry. A link opens the page of one request without
-// any other credential. The zero value makes unsigned links and accepts no signature.
+// Links makes and verifies the links to request pages in emails. A signed link opens the page of one request and needs
+// no other credential. The zero value makes unsigned links and accepts no signature.
 type Links struct {
 	base string
 	key  []byte
 }
 
-// NewLinks returns Links below base, an absolute URL. With linkKey it signs by that; otherwise by a key derived
-// from apiToken, so that one secret is enough; with neither, links carry no signature.
+// NewLinks returns Links below base, an absolute URL. It signs with linkKey, or, if that is empty, with a key derived
+// from apiToken. If both are empty, links are not signed.
 func NewLinks(base *url.URL, linkKey, apiToken string) (Links, error) {
 	l := Links{base: base.String()}
 	switch {
@@ -33,7 +33,7 @@ func NewLinks(base *url.URL, linkKey, apiToken string) (Links, error) {
 	return l, nil
 }
 
-// Page is the link to the page of a request.
+// Page returns the link to the page of a request.
 func (l Links) Page(requestID string) string {
 	link := l.base + "/requests/" + url.PathEscape(requestID)
 	if l.key == nil {
@@ -42,7 +42,7 @@ func (l Links) Page(requestID string) string {
 	return link + "?sig=" + l.sign(requestID)
 }
 
-// Valid reports, in constant time, whether sig is the signature of the link to that request.
+// Valid reports whether sig is the signature of the link to that request. It compares in constant time.
 func (l Links) Valid(requestID, sig string) bool {
 	return l.key != nil && hmac.Equal([]byte(sig), []byte(l.sign(requestID)))
 }

@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of the texts of a request, in characters.
+// Length limits of a request, in characters.
 const (
 	MaxSubject     = 200
 	MaxDescription = 10_000
 )
 
-// Type is the kind of maintenance asked for.
+// Type is the kind of maintenance requested.
 type Type string
 
 // The types of maintenance.
@@ -25,7 +25,7 @@ const (
 	Preventive Type = "preventive"
 )
 
-// Priority says how soon a request wants attention. The empty value in a Draft means Normal.
+// Priority is the urgency of a request. Empty in a Draft: Normal.
 type Priority string
 
 // The priorities.
@@ -35,18 +35,18 @@ const (
 	High   Priority = "high"
 )
 
-// RoleTechnician is the role a user must have to be assigned requests.
+// RoleTechnician is the role that a user must have to be assigned requests.
 const RoleTechnician = "technician"
 
-// User is a person the service knows.
+// User is a person known to the service.
 type User struct {
 	ID    string `json:"id"` // 24 hexadecimal digits
 	Name  string `json:"name"`
-	Email string `json:"email"` // empty: none known
+	Email string `json:"email"` // empty: unknown
 	Role  string `json:"role"`
 }
 
-// Address is where u is written to. The error, if there is one, is a sentence for people.
+// Address returns the address for emails to u. The text of its error can be shown to users.
 func (u User) Address() (mail.Address, error) {
 	if u.Email == "" {
 		return mail.Address{}, fmt.Errorf("technician %s has no email address", u.Name)
@@ -57,20 +57,20 @@ func (u User) Address() (mail.Address, error) {
 	return mail.Address{Name: u.Name, Address: u.Email}, nil
 }
 
-// plainAddress reports whether s is a bare local@domain, nothing that a header could read differently.
+// plainAddress reports whether s is a bare local@domain that a mail header reads the same way.
 func plainAddress(s string) bool {
 	a, err := mail.ParseAddress(s)
-	return err == nil && a.Address == s && oneLine(s) == ""
+	return err == nil && a.Address == s && lineProblem(s) == ""
 }
 
-// Equipment is a thing that is maintained.
+// Equipment is a machine or installation that needs maintenance.
 type Equipment struct {
 	ID       string `json:"id"` // 24 hexadecimal digits
 	Name     string `json:"name"`
 	Location string `json:"location"`
 }
 
-// Request asks a technician to do something to a piece of equipment. Times are UTC with millisecond precision.
+// Request asks a technician to maintain a piece of equipment. Times are UTC with millisecond precision.
 type Request struct {
 	ID            string       `json:"id"`
 	Subject       string       `json:"subject"`
@@ -85,7 +85,7 @@ type Request struct {
 	Notification  Notification `json:"notification"`
 }
 
-// Draft is what somebody asks to be stored, before anything is checked.
+// Draft is the unchecked input for a new request.
 type Draft struct {
 	Subject       string   `json:"subject"`
 	Type          Type     `json:"type"`
@@ -97,8 +97,8 @@ type Draft struct {
 	ScheduledFor  string   `json:"scheduledFor"` // RFC 3339
 }
 
-// Request checks d for all that can be known without the store and returns the request it asks for, without id,
-// creation time and notification. Problems are empty when there are none; every field has at most one.
+// Request validates d as far as possible without the store. It returns the request, without id, creation time and
+// notification, and the problems found, at most one per field.
 func (d Draft) Request() (Request, FieldErrors) {
 	problems := FieldErrors{}
 	r := Request{
@@ -140,8 +140,8 @@ func subjectProblem(typed string) string {
 	switch {
 	case s == "":
 		return "is required"
-	case oneLine(strings.Trim(typed, " ")) != "": // at an end, too, a line break is no blank
-		return oneLine(typed)
+	case lineProblem(strings.Trim(typed, " ")) != "": // a line break is not allowed at either end either
+		return lineProblem(typed)
 	case utf8.RuneCountInString(s) > MaxSubject:
 		return fmt.Sprintf("must not be longer than %d characters", MaxSubject)
 	case !strings.ContainsFunc(s, visible):
@@ -170,9 +170,9 @@ func idProblem(id string) string {
 	return ""
 }
 
-// oneLine says what keeps s from being a single line of text, or "" when nothing does. Direction overrides pass:
-// they are legitimate in some scripts, and every place that shows a text isolates it.
-func oneLine(s string) string {
+// lineProblem returns why s is not a single line of text, or "". Direction overrides are allowed: some scripts need
+// them, and all places that show a text isolate it.
+func lineProblem(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }) {
 		return "must be one line without control characters"
 	}
@@ -182,12 +182,12 @@ func oneLine(s string) string {
 	return ""
 }
 
-// visible reports whether r puts ink on a page, as far as Unicode's categories tell.
+// visible reports whether r is a visible character, judged by its Unicode category.
 func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r)
 }
 
-// ValidID reports whether id is 24 lower-case hexadecimal digits, the form of every id in the store.
+// ValidID reports whether id is 24 lower-case hexadecimal digits, the format of all ids in the store.
 func ValidID(id string) bool {
 	return len(id) == 24 && strings.Trim(id, "0123456789abcdef") == ""
 }

@@ -127,14 +127,14 @@ func TestEvent(t *testing.T) {
 	r.Notification.Generation = 12
 	e := r.Event()
 	require.Equal(t, app.Event{
-		ID: "65f0000000000000000000ff-12", Name: "maintenance/request.created",
+		IdempotencyKey: "65f0000000000000000000ff-12", Name: "maintenance/request.created",
 		Data: app.RequestCreated{
 			RequestID: r.ID, TechnicianID: technicianID, RequestedByID: requesterID,
 			Subject: "Belt torn", Type: app.Corrective, EquipmentID: equipmentID,
 		},
 	}, e)
 	require.NoError(t, e.Data.Validate())
-	require.Equal(t, 12, app.EventGeneration(e.ID, r.ID))
+	require.Equal(t, 12, app.EventGeneration(e.IdempotencyKey, r.ID))
 	for _, elsewhere := range []string{"", "x", r.ID, r.ID + "-", r.ID + "-0", r.ID + "-x", r.ID + "-+1", r.ID + "-01", technicianID + "-1", "01KAXYZ"} {
 		require.Zero(t, app.EventGeneration(elsewhere, r.ID), elsewhere)
 	}
@@ -143,15 +143,15 @@ func TestEvent(t *testing.T) {
 		"the event's data.technicianId is not an id of 24 hexadecimal digits")
 }
 
-func TestSort(t *testing.T) {
+func TestClassify(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("no route")
-	kind, reason := app.Sort(fmt.Errorf("read: %w", cause))
+	kind, reason := app.Classify(fmt.Errorf("read: %w", cause))
 	require.Equal(t, app.Transient, kind)
 	require.Empty(t, reason)
 
 	err := fmt.Errorf("step: %w", app.Permanent(app.Undeliverable, "there is no such mailbox", cause))
-	kind, reason = app.Sort(err)
+	kind, reason = app.Classify(err)
 	require.Equal(t, app.Undeliverable, kind)
 	require.Equal(t, "there is no such mailbox", reason)
 	require.ErrorIs(t, err, cause)

@@ -7,58 +7,60 @@ import (
 	"time"
 )
 
-// What a Store answers besides the error of its database, by errors.Is.
+// Errors of a Store, for errors.Is. A store may return other errors of its database.
 var (
-	// ErrNotFound: the store holds nothing under that id.
+	// ErrNotFound: the store has nothing with that id.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the notification was changed since it was read; read it again.
-	ErrConflict = errors.New("changed by somebody else meanwhile")
-	// ErrUnavailable: the database could not be reached, or did not answer in time. The same call may succeed later.
+	// ErrConflict: the notification has changed since it was read. Read it again.
+	ErrConflict = errors.New("changed since it was read")
+	// ErrUnavailable: the database could not be reached or did not answer in time. The same call may succeed later.
 	ErrUnavailable = errors.New("the database cannot be reached")
 )
 
-// Store keeps requests and the world they refer to. Every implementation passes the suite in package storetest and is
-// safe for concurrent use, also by several processes. Times are kept in UTC to the millisecond. An id that has not
-// the form of one is simply not found.
+// Store keeps requests and the users and equipment that they refer to. Every implementation passes the suite in package
+// storetest and is safe for concurrent use, also by several processes. Times are kept in UTC to the millisecond. A
+// malformed id is not found.
 type Store interface {
-	// NewID returns an id for a request. Ids of one process ascend in the order of the calls.
+	// NewID returns an id for a request. The ids of one process ascend.
 	NewID() string
 
 	// CreateRequest stores r with its notification in one atomic write, as version 1.
 	CreateRequest(ctx context.Context, r Request) error
-	// Request returns the request of that id, or ErrNotFound.
+	// Request returns the request with that id, or ErrNotFound.
 	Request(ctx context.Context, id string) (Request, error)
-	// Requests returns up to limit requests in the order of their ids, those after the given one ("": from the start).
+	// Requests returns up to limit requests whose id is greater than after, sorted by id. Empty after: from the start.
 	Requests(ctx context.Context, after string, limit int) ([]Request, error)
-	// SaveNotification replaces the notification of a request if its version is still n.Version, and counts the
-	// version up; otherwise it returns ErrConflict, or ErrNotFound when there is no such request.
+	// SaveNotification replaces the notification of a request if its version is n.Version, and increments the version.
+	// Otherwise it returns ErrConflict, or ErrNotFound if there is no such request.
 	SaveNotification(ctx context.Context, id string, n Notification) error
-	// DueRequests returns up to limit requests whose notification.NextDispatchAt is set and not after now, those due
-	// longest first.
+	// DueRequests returns up to limit requests whose Notification.NextDispatchAt is set and not after now, the earliest
+	// first.
 	DueRequests(ctx context.Context, now time.Time, limit int) ([]Request, error)
 
-	// User and Equipment return what has that id, or ErrNotFound.
+	// User and Equipment return the user or equipment with that id, or ErrNotFound.
 	User(ctx context.Context, id string) (User, error)
 	Equipment(ctx context.Context, id string) (Equipment, error)
-	// PutWorld stores all of w, replacing what has the same ids. It is not atomic as a whole.
+	// PutWorld stores all of w and replaces entries with the same ids. It is not atomic as a whole.
 	PutWorld(ctx context.Context, w World) error
 
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
-	// Close frees the store's connections. Nothing may be called after it.
+	// Close frees the store's connections. No other method may be called after it.
 	Close(ctx context.Context) error
 }
 
-// maxConflicts bounds how often Update tries again. Three parties at most write to one notification at a time (the
-// dispatcher, a run, a person who requeues), so that more than a few conflicts mean a broken store.
-const maxConflicts = 50
+// Change returns the next state of a notification, or false to leave it as it is. Update may call it several times.
+type Change func(Notification) (Notification, bool)
 
-// Update applies change to the notification of r and saves the result, again and again with the stored request as
-// long as somebody else changed it meanwhile. The first try trusts r as it is, which saves a read when the caller has
-// just read or written it. A change that returns false saves nothing. Update returns the request as it now is stored,
-// and whether this call changed it.
-func Update(ctx context.Context, s Store, r Request, change func(Notification) (Notification, bool)) (Request, bool, error) {
-	for range maxConflicts {
+// maxTries limits the tries of Update. At most the dispatcher, a run and a requeue write to one notification at a time,
+// so more than a few conflicts mean a broken store.
+const maxTries = 50
+
+// Update applies change to the notification of r and saves the result. On a conflict it reads the request again and
+// repeats. The first try uses r as given, which saves a read if the caller has just read or written it. Update returns
+// the request as stored, and whether this call changed it.
+func Update(ctx context.Context, s Store, r Request, change Change) (Request, bool, error) {
+	for range maxTries {
 		n, ok := change(r.Notification)
 		if !ok {
 			return r, false, nil
@@ -77,5 +79,5 @@ func Update(ctx context.Context, s Store, r Request, change func(Notification) (
 			return r, false, fmt.Errorf("read request %s again: %w", r.ID, err)
 		}
 	}
-	return r, false, fmt.Errorf("save the notification of request %s: gave up after %d tries: %w", r.ID, maxConflicts, ErrConflict)
+	return r, false, fmt.Errorf("save the notification of request %s: stopped after %d tries: %w", r.ID, maxTries, ErrConflict)
 }

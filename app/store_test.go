@@ -41,7 +41,7 @@ func TestUpdate(t *testing.T) {
 		store := &brokenStore{Memory: memory, err: app.ErrConflict}
 		_, _, err := app.Update(t.Context(), store, stored, requeue)
 		require.ErrorIs(t, err, app.ErrConflict)
-		require.ErrorContains(t, err, "gave up after 50 tries")
+		require.ErrorContains(t, err, "stopped after 50 tries")
 		require.Equal(t, 50, store.saves)
 	})
 	t.Run("decides again on what is stored", func(t *testing.T) {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// World is the people and things that requests refer to; `app seed` loads one from a JSON file.
+// World holds the users and equipment that requests refer to. `app seed` loads one from a JSON file.
 type World struct {
 	Users     []User      `json:"users"`
 	Equipment []Equipment `json:"equipment"`
 }
 
-// Validate reports all that is wrong with w in one error, each problem with its place.
+// Validate returns one error that lists all problems of w, each with its place.
 func (w World) Validate() error {
 	var problems []string
 	report := func(place, problem string) {
@@ -41,7 +41,7 @@ func (w World) Validate() error {
 		place := fmt.Sprintf("equipment[%d]", i)
 		id(place, e.ID)
 		report(place+".name", nameProblem(e.Name))
-		report(place+".location", oneLine(e.Location))
+		report(place+".location", lineProblem(e.Location))
 	}
 	if len(w.Users)+len(w.Equipment) == 0 {
 		problems = append(problems, `it holds no "users" and no "equipment"`)
@@ -59,5 +59,5 @@ func nameProblem(s string) string {
 	if len(s) > MaxSubject {
 		return fmt.Sprintf("must not be longer than %d bytes", MaxSubject)
 	}
-	return oneLine(s)
+	return lineProblem(s)
 }

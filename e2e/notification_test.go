@@ -159,7 +159,7 @@ func TestATechnicianDeletedLater(t *testing.T) {
 		s := newScene(t, fixtures.World())
 		request := s.storeQuietly(fixtures.Requests()[0].In(s.plant))
 		s.deleteUser(request.TechnicianID)
-		s.SendAndExpect(harness.Event{IdempotencyKey: app.EventID(request.ID, 1), Name: app.EventRequestCreated, Data: request.Event().Data}, undeliverable("does not exist"))
+		s.SendAndExpect(harness.Event{IdempotencyKey: app.IdempotencyKey(request.ID, 1), Name: app.EventRequestCreated, Data: request.Event().Data}, undeliverable("does not exist"))
 		after := s.stored(request.ID).Notification
 		require.Equal(t, app.Failed, after.State)
 		require.Contains(t, after.Reason, "does not exist")

@@ -119,7 +119,7 @@ func (s *scene) deleteUser(id string) {
 // dispatched waits until the app has sent the event of a request's generation and returns the server's id for it.
 func (s *scene) dispatched(request app.Request, generation int) string {
 	s.Helper()
-	id, err := s.Stack.AwaitEvent(s.Context(), app.EventID(request.ID, generation))
+	id, err := s.Stack.AwaitEvent(s.Context(), app.IdempotencyKey(request.ID, generation))
 	require.NoError(s, err)
 	return id
 }

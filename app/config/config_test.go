@@ -146,7 +146,7 @@ func TestInngestDevIsNotSwitchedOffByAZero(t *testing.T) {
 func TestRedispatchAfterLeavesTimeForAWholeRun(t *testing.T) {
 	t.Parallel()
 	c := parse(t, production())
-	require.GreaterOrEqual(t, c.RedispatchAfter, functions.LadderTime(c.MailTimeout))
+	require.GreaterOrEqual(t, c.RedispatchAfter, functions.RetrySchedule(c.MailTimeout))
 }
 
 // Load reads the working directory and the environment of the process, so its tests cannot run in parallel.

@@ -198,7 +198,7 @@ func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 	var change func(app.Notification) (app.Notification, bool)
 	if err == nil {
 		round.sent.Add(1)
-		d.o.Logger.Debug("event sent", "request", r.ID, "event", event.ID)
+		d.o.Logger.Debug("event sent", "request", r.ID, "event", event.IdempotencyKey)
 		change = func(n app.Notification) (app.Notification, bool) {
 			return n.Dispatch(r.Notification.Generation, time.Now(), d.o.Pace)
 		}

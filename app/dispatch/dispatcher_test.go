@@ -50,7 +50,7 @@ func (s *server) Send(_ context.Context, event any) (string, error) {
 	if s.err != nil {
 		return "", s.err
 	}
-	s.events = append(s.events, event.(app.Event).ID)
+	s.events = append(s.events, event.(app.Event).IdempotencyKey)
 	return "01K", nil
 }
 

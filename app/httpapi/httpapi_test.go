@@ -305,7 +305,7 @@ func TestRequeue(t *testing.T) {
 	answer := f.do(http.MethodPost, target, "")
 	require.Equal(t, http.StatusAccepted, answer.Code)
 	require.Len(t, f.offered, 1)
-	require.Equal(t, r.ID+"-2", f.offered[0].Event().ID)
+	require.Equal(t, r.ID+"-2", f.offered[0].Event().IdempotencyKey)
 	require.Contains(t, answer.Body.String(), `"state":"pending","generation":2`)
 	requireProblem(t, f.do(http.MethodPost, target, ""), http.StatusConflict)
 }

@@ -90,7 +90,7 @@ func TestEventsGoWhereTheyAreToldTo(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	client, _ := production(t, server.URL)
-	id, err := client.Send(t.Context(), app.Event{ID: "r-1", Name: "e", Data: app.RequestCreated{RequestID: "r"}})
+	id, err := client.Send(t.Context(), app.Event{IdempotencyKey: "r-1", Name: "e", Data: app.RequestCreated{RequestID: "r"}})
 	require.NoError(t, err)
 	require.Equal(t, "01K", id)
 	sent := <-got
@@ -114,7 +114,7 @@ func TestAStopEndsSendsThatTheServerStalls(t *testing.T) {
 
 	sent := make(chan error, 1)
 	go func() {
-		_, err := client.Send(ctx, app.Event{ID: "1", Name: "e"})
+		_, err := client.Send(ctx, app.Event{IdempotencyKey: "1", Name: "e"})
 		sent <- err
 	}()
 	<-arrived
@@ -125,7 +125,7 @@ func TestAStopEndsSendsThatTheServerStalls(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the send went on after the stop")
 	}
-	_, err = client.Send(ctx, app.Event{ID: "2", Name: "e"})
+	_, err = client.Send(ctx, app.Event{IdempotencyKey: "2", Name: "e"})
 	require.ErrorContains(t, err, "499")
 	require.Empty(t, arrived, "an event was sent after the stop")
 }

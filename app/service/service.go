@@ -135,9 +135,9 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	if err != nil {
 		return err
 	}
-	if ladder := functions.LadderTime(c.MailTimeout); c.RedispatchAfter < ladder && !c.Dev {
+	if longest := functions.RetrySchedule(c.MailTimeout); c.RedispatchAfter < longest && !c.Dev {
 		s.logger.Warn("REDISPATCH_AFTER is shorter than a run can take with all its retries; runs may overtake each other",
-			"redispatchAfter", c.RedispatchAfter, "longestRun", ladder)
+			"redispatchAfter", c.RedispatchAfter, "longestRun", longest)
 	}
 
 	dispatcher := dispatch.New(dispatch.Options{

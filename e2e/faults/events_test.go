@@ -31,7 +31,7 @@ var eventRows = []row{
 	{fault: "the same event three times", promise: sent(), happen: func(s *scene) {
 		r := s.create(s.draft())
 		for range 2 {
-			s.send(s.event(r, app.EventID(r.ID, 1), nil))
+			s.send(s.event(r, app.IdempotencyKey(r.ID, 1), nil))
 		}
 	}},
 	{fault: "malformed events straight to Inngest", promise: sent(), happen: func(s *scene) {

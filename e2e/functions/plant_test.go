@@ -208,7 +208,7 @@ func (s *scene) notification() app.Notification {
 // own is the app's own event for the request.
 func (s *scene) own() harness.Event {
 	e := s.request.Event()
-	return harness.Event{IdempotencyKey: e.ID, Name: e.Name, Data: e.Data}
+	return harness.Event{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}
 }
 
 // foreign is an event that somebody else sends, with the same data but for a change.

@@ -212,7 +212,7 @@ var rows = []row{
 				want: sends(1)(s),
 			}
 			requeued.event = s.own()
-			requeued.event.IdempotencyKey = app.EventID(s.request.ID, 2)
+			requeued.event.IdempotencyKey = app.IdempotencyKey(s.request.ID, 2)
 			return []act{first, again, requeued}
 		},
 		after: isSent(2),
@@ -280,7 +280,7 @@ var rows = []row{
 		},
 		acts: func(s *scene) []act {
 			old := s.own()
-			old.IdempotencyKey = app.EventID(s.request.ID, 1)
+			old.IdempotencyKey = app.IdempotencyKey(s.request.ID, 1)
 			return []act{{event: old, want: skips(app.Superseded)(s)}, {event: s.own(), want: sends(1)(s)}}
 		},
 		after: isSent(1),

@@ -1,8 +1,7 @@
-// Package functions holds the app's durable functions, one file each, and the registry that names them.
+// Package functions holds the app's durable functions, one file each, and the registry that lists them.
 //
-// To add a function, write a file with a Function in it and add its line to All; the example of this package shows
-// one. Two rules keep functions sound:
+// To add a function, write a file with a Function in it and add it to All; the package's example shows one. Two rules:
 //
-//   - A step ends a pass by a panic of the SDK's own (a ControlHijack). No code around steps may recover().
-//   - What a step returns is saved on the server and shown in traces: keep it small, and free of secrets.
+//   - The SDK ends a call with a panic of its own (ControlHijack). Code around steps must not call recover().
+//   - The server saves what a step returns and shows it in traces. Keep it small and free of secrets.
 package functions

@@ -287,7 +287,7 @@ func (w *world) run(run, eventID string, data any) result {
 // runOf plays a run of the app's own event for r.
 func (w *world) runOf(r app.Request) result {
 	event := r.Event()
-	return w.run("01RUN"+r.ID, event.ID, event.Data)
+	return w.run("01RUN"+r.ID, event.IdempotencyKey, event.Data)
 }
 
 // mailServer is a real SMTP server whose answers to a message are scripted.

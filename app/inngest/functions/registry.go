@@ -13,37 +13,37 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/email"
 )
 
-// Function creates one function on a client, which from then on serves it.
+// Function creates one function on a client, which serves it from then on.
 type Function func(inngestgo.Client, Deps) (inngestgo.ServableFunction, error)
 
-// All are the app's functions. Adding one is one file, and one line here.
+// All returns the app's functions. A new function is one file and one line here.
 func All() []Function {
 	return []Function{
 		SendRequestNotification,
 	}
 }
 
-// Deps is what functions work with. All of it is required.
+// Deps holds the dependencies of functions. All fields are required.
 type Deps struct {
 	Store  app.Store
 	Mailer Mailer
 	Links  app.Links
 	Logger *slog.Logger
-	// From is the sender of emails, TimeZone the one that schedules are written in.
+	// From is the sender of emails. TimeZone is the zone in which emails show schedules.
 	From     mail.Address
 	TimeZone *time.Location
-	// SendTimeout bounds one whole delivery; what is not accepted by then is tried again.
+	// SendTimeout limits one whole delivery. After that the delivery counts as failed and is retried.
 	SendTimeout time.Duration
 	Pace        app.Pace
 }
 
-// Mailer hands an email to a mail server, as *email.SMTP does: nil means that the server has accepted it. It must
-// return soon after ctx has ended.
+// Mailer sends emails; *email.SMTP is one.
 type Mailer interface {
+	// Send returns nil when the mail server has accepted the email. It returns soon after ctx has ended.
 	Send(ctx context.Context, m *email.Message) error
 }
 
-// Register creates functions on a client.
+// Register creates the functions on a client.
 func Register(c inngestgo.Client, d Deps, functions ...Function) error {
 	for _, create := range functions {
 		f, err := create(c, d)

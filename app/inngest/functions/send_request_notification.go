@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/mail"
 	"time"
 
 	"github.com/inngest/inngestgo"
@@ -14,19 +15,19 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/email"
 )
 
-// SendRequestNotificationID is the id of the function, without the app's.
+// SendRequestNotificationID is the id of the function, without the app's prefix.
 const SendRequestNotificationID = "send-request-notification"
 
-// The ids of its steps. The server keeps outputs under them: renaming one makes unfinished runs do it again.
+// The ids of its steps. The server saves outputs under them: a renamed step runs again in unfinished runs.
 const (
 	StepFetchRequestDetails = "fetch-request-details"
 	StepGetTechnicianEmail  = "get-technician-email"
 	StepSendEmail           = "send-email"
 )
 
-// retries is how often the server calls again after a failure, besides the first call. It is the server's default,
-// stated because the last attempt does what no other does: it gives the notification back to the dispatcher.
-const retries = 4
+// maxAttempts is how often a step is tried: the server's default, stated here because the last attempt returns the
+// notification to the dispatcher.
+const maxAttempts = 5
 
 // SendRequestNotification emails the assigned technician when a request is created.
 func SendRequestNotification(c inngestgo.Client, d Deps) (inngestgo.ServableFunction, error) {
@@ -34,7 +35,7 @@ func SendRequestNotification(c inngestgo.Client, d Deps) (inngestgo.ServableFunc
 		inngestgo.FunctionOpts{
 			ID:      SendRequestNotificationID,
 			Name:    "Send request notification",
-			Retries: inngestgo.IntPtr(retries),
+			Retries: inngestgo.IntPtr(maxAttempts - 1),
 		},
 		inngestgo.EventTrigger(app.EventRequestCreated, nil),
 		func(ctx context.Context, in inngestgo.Input[app.RequestCreated]) (any, error) {
@@ -43,7 +44,7 @@ func SendRequestNotification(c inngestgo.Client, d Deps) (inngestgo.ServableFunc
 	)
 }
 
-// RequestDetails is the output of fetch-request-details. The description stays in the store: it may be long.
+// RequestDetails is the output of fetch-request-details. It omits the description, which may be long.
 type RequestDetails struct {
 	RequestID    string       `json:"requestId"`
 	TechnicianID string       `json:"technicianId"`
@@ -65,58 +66,59 @@ type Delivery struct {
 	RequestID string `json:"requestId"`
 	MessageID string `json:"messageId"`
 	To        string `json:"to"`
-	// Skipped says why this run sent nothing. Empty: it sent the email.
+	// Skipped says why this run did not send the email. Empty: it sent the email.
 	Skipped string `json:"skipped,omitempty"`
 	// SentAt is when the mail server accepted the email.
 	SentAt time.Time `json:"sentAt,omitzero"`
-	// Unrecorded: the mail server accepted the email, but the store could not be told. The step has succeeded all the
-	// same, so that nothing sends a copy, and the store is told after it.
+	// Unrecorded: the mail server accepted the email, but this could not be stored. The step succeeds nevertheless, so
+	// that no attempt sends a copy. The run stores the acceptance after the step.
 	Unrecorded bool `json:"unrecorded,omitempty"`
 }
 
-// notifyRun is one call of the function: one attempt of one run.
+// notifyRun is one call of the function by the server.
 type notifyRun struct {
 	Deps
 	run     app.Run
 	event   app.RequestCreated
-	attempt int // from 0
+	attempt int // of the step that is tried, from 1
 	log     *slog.Logger
 }
 
 func newNotifyRun(d Deps, in inngestgo.Input[app.RequestCreated]) *notifyRun {
-	eventID := ""
+	key := "" // the server hands over the idempotency key as the event's id
 	if in.Event.ID != nil {
-		eventID = *in.Event.ID
+		key = *in.Event.ID
 	}
+	attempt := in.InputCtx.Attempt + 1
 	return &notifyRun{
 		Deps:    d,
-		run:     app.Run{ID: in.InputCtx.RunID, Generation: app.EventGeneration(eventID, in.Event.Data.RequestID)},
+		run:     app.Run{ID: in.InputCtx.RunID, Generation: app.EventGeneration(key, in.Event.Data.RequestID)},
 		event:   in.Event.Data,
-		attempt: in.InputCtx.Attempt,
-		log:     d.Logger.With("run", in.InputCtx.RunID, "request", in.Event.Data.RequestID, "attempt", in.InputCtx.Attempt+1),
+		attempt: attempt,
+		log:     d.Logger.With("run", in.InputCtx.RunID, "request", in.Event.Data.RequestID, "attempt", attempt),
 	}
 }
 
 func (r *notifyRun) do(ctx context.Context) (any, error) {
-	details, err := step.Run(ctx, StepFetchRequestDetails, settled(r, r.fetchDetails))
+	details, err := step.Run(ctx, StepFetchRequestDetails, recordingFailure(r, r.fetchDetails))
 	if err != nil {
 		return nil, err
 	}
-	technician, err := step.Run(ctx, StepGetTechnicianEmail, settled(r, func(ctx context.Context) (TechnicianEmail, error) {
+	technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {
 		return r.technician(ctx, details.TechnicianID)
 	}))
 	if err != nil {
 		return nil, err
 	}
-	delivery, err := step.Run(ctx, StepSendEmail, settled(r, func(ctx context.Context) (Delivery, error) {
+	delivery, err := step.Run(ctx, StepSendEmail, recordingFailure(r, func(ctx context.Context) (Delivery, error) {
 		return r.send(ctx, details, technician)
 	}))
 	if err != nil {
 		return nil, err
 	}
 	if delivery.Unrecorded {
-		// The step is saved, so this may be tried as often as the server calls, without sending a copy.
-		if err := r.record(ctx, delivery); err != nil {
+		// The step is saved, so retries of this code send no copy.
+		if err := r.recordAcceptance(ctx, delivery); err != nil {
 			return nil, err
 		}
 	}
@@ -157,8 +159,8 @@ func (r *notifyRun) fetchDetails(ctx context.Context) (RequestDetails, error) {
 	}, nil
 }
 
-// nameOr puts words in the place of a name that is no longer in the store: the technician should hear of the request
-// all the same.
+// nameOr returns name, or a placeholder if err is app.ErrNotFound: the technician is notified even when the equipment or
+// the requester has been deleted.
 func nameOr(name, instead, id string, err error) (string, error) {
 	if errors.Is(err, app.ErrNotFound) {
 		return fmt.Sprintf("%s (%s)", instead, id), nil
@@ -181,8 +183,8 @@ func (r *notifyRun) technician(ctx context.Context, id string) (TechnicianEmail,
 	return TechnicianEmail{Name: address.Name, Email: address.Address}, nil
 }
 
-// send claims the notification, sends the email and records that it was accepted, all in one step: an attempt that
-// finds the record sends nothing.
+// send claims the notification, sends the email and records its acceptance. An attempt that finds the record sends
+// nothing.
 func (r *notifyRun) send(ctx context.Context, details RequestDetails, technician TechnicianEmail) (Delivery, error) {
 	request, claim, err := r.claim(ctx)
 	if err != nil {
@@ -190,7 +192,7 @@ func (r *notifyRun) send(ctx context.Context, details RequestDetails, technician
 	}
 	delivery := Delivery{RequestID: request.ID, MessageID: request.Notification.MessageID, To: technician.Email}
 	if claim != app.Granted {
-		r.log.Info("nothing to send", "because", string(claim))
+		r.log.Info("not sending the email", "reason", string(claim))
 		delivery.Skipped = string(claim)
 		return delivery, nil
 	}
@@ -200,14 +202,14 @@ func (r *notifyRun) send(ctx context.Context, details RequestDetails, technician
 	}
 	delivery.SentAt = time.Now().UTC().Truncate(time.Millisecond)
 	r.log.Info("email accepted by the mail server", "messageId", delivery.MessageID)
-	if err := r.record(ctx, delivery); err != nil {
-		r.log.Error("email was accepted, but the store could not be told; trying again after the step", "error", err)
+	if err := r.recordAcceptance(ctx, delivery); err != nil {
+		r.log.Error("could not store that the email was accepted; trying again after the step", "error", err)
 		delivery.Unrecorded = true
 	}
 	return delivery, nil
 }
 
-// errInFlight is no failure of this attempt's own; the one it waits for records its outcome itself.
+// errInFlight: another attempt is sending the email. It is not recorded as a failure; that attempt records its outcome.
 var errInFlight = errors.New(string(app.InFlight))
 
 func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, error) {
@@ -224,9 +226,9 @@ func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, er
 		return app.Request{}, "", fmt.Errorf("claim the notification: %w", err)
 	}
 	if result == app.InFlight {
-		// The header that tells the server when to call has whole seconds.
-		free := request.Notification.Claim.Until.Add(time.Second)
-		return app.Request{}, "", inngestgo.RetryAtError(errInFlight, free)
+		// A second later, because the server waits in whole seconds.
+		retryAt := request.Notification.Claim.Until.Add(time.Second)
+		return app.Request{}, "", inngestgo.RetryAtError(errInFlight, retryAt)
 	}
 	if result == app.Granted {
 		r.run.ClaimedAt = request.Notification.Claim.At
@@ -234,11 +236,11 @@ func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, er
 	return request, result, nil
 }
 
-// deliver hands the email to the mail server. It goes on when the server that called has hung up, since half a
-// delivery helps nobody, but never beyond the time that the claim keeps others away.
+// deliver sends the email to the mail server. It continues if the Inngest server hangs up, since an interrupted delivery
+// may leave a copy, but stops early enough to record the outcome before the claim ends.
 func (r *notifyRun) deliver(ctx context.Context, request app.Request, details RequestDetails, technician TechnicianEmail) error {
 	message, err := email.Render(email.Notification{
-		To:           address(technician),
+		To:           mail.Address{Name: technician.Name, Address: technician.Email},
 		RequestID:    request.ID,
 		Subject:      request.Subject,
 		Type:         string(request.Type),
@@ -258,20 +260,20 @@ func (r *notifyRun) deliver(ctx context.Context, request app.Request, details Re
 	}
 
 	deadline := time.Now().Add(r.SendTimeout)
-	if latest := request.Notification.Claim.Until.Add(-RecordTimeout(r.SendTimeout)); deadline.After(latest) {
-		deadline = latest // the claim took long to be saved
+	if latest := request.Notification.Claim.Until.Add(-recordTimeout(r.SendTimeout)); deadline.After(latest) {
+		deadline = latest // saving the claim was slow
 	}
 	limit := fmt.Errorf("not delivered within %v", r.SendTimeout)
 	ctx, cancel := context.WithDeadlineCause(context.WithoutCancel(ctx), deadline, limit)
 	defer cancel()
-	return sortSendError(r.Mailer.Send(ctx, message))
+	return classifySendError(r.Mailer.Send(ctx, message))
 }
 
-// record tells the store that the email is out, for as long as the claim keeps others away.
-func (r *notifyRun) record(ctx context.Context, delivery Delivery) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RecordTimeout(r.SendTimeout))
+// recordAcceptance stores that the mail server accepted the email. It retries until the claim is about to end.
+func (r *notifyRun) recordAcceptance(ctx context.Context, delivery Delivery) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout(r.SendTimeout))
 	defer cancel()
-	return persist(ctx, func() error {
+	return retry(ctx, func() error {
 		request, err := r.Store.Request(ctx, delivery.RequestID)
 		if err != nil {
 			return fmt.Errorf("read request %s to record that its email was accepted: %w", delivery.RequestID, err)

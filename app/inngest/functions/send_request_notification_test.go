@@ -92,14 +92,14 @@ func TestAFinalRefusalFailsTheNotificationAtOnce(t *testing.T) {
 	require.Equal(t, "the mail server refused the email for good (accept): 550 no such user here", n.Reason)
 
 	// A second event of the same dispatch does not start it again; a person does.
-	again := w.run("01AGAIN", r.Event().ID, r.Event().Data)
+	again := w.run("01AGAIN", r.Event().IdempotencyKey, r.Event().Data)
 	require.Equal(t, string(app.HasFailed), again.delivery.Skipped)
 	require.Empty(t, w.mail.received())
 	r, err := w.memory.Request(t.Context(), r.ID)
 	require.NoError(t, err)
 	requeued, _, err := app.Update(t.Context(), w.memory, r, func(n app.Notification) (app.Notification, bool) { return n.Requeue(time.Now(), pace) })
 	require.NoError(t, err)
-	require.True(t, w.run("01REQUEUED", requeued.Event().ID, requeued.Event().Data).completed)
+	require.True(t, w.run("01REQUEUED", requeued.Event().IdempotencyKey, requeued.Event().Data).completed)
 	require.Equal(t, app.Sent, w.notification(r).State)
 	require.Len(t, w.mail.received(), 1)
 }
@@ -123,7 +123,7 @@ func TestWhenEveryAttemptFailsTheDispatcherGetsItBack(t *testing.T) {
 	require.True(t, taken)
 	r.Notification = n
 	require.NoError(t, w.memory.SaveNotification(t.Context(), r.ID, n))
-	require.True(t, w.run("01NEXT", r.Event().ID, r.Event().Data).completed)
+	require.True(t, w.run("01NEXT", r.Event().IdempotencyKey, r.Event().Data).completed)
 	require.Equal(t, app.Sent, w.notification(r).State)
 }
 
@@ -157,10 +157,10 @@ func TestACallDeliveredTwiceSendsOneEmail(t *testing.T) {
 	w.mail.answers(func() error { close(arrived); <-answer; return nil })
 
 	first := make(chan reply, 1)
-	go func() { first <- w.call(t.Context(), "01RUN", event.ID, event.Data, 0) }()
+	go func() { first <- w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0) }()
 	<-arrived
 	before := w.notification(r)
-	twin := w.call(t.Context(), "01RUN", event.ID, event.Data, 0)
+	twin := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
 	require.Equal(t, http.StatusPartialContent, twin.status)
 	require.Equal(t, "StepError", twin.ops[0].Op)
 	require.Contains(t, string(twin.ops[0].Error), string(app.InFlight))
@@ -171,7 +171,7 @@ func TestACallDeliveredTwiceSendsOneEmail(t *testing.T) {
 	close(answer)
 	require.Equal(t, http.StatusOK, (<-first).status)
 
-	late := w.call(t.Context(), "01RUN", event.ID, event.Data, 1)
+	late := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1)
 	require.Equal(t, http.StatusOK, late.status)
 	require.Len(t, w.mail.received(), 1)
 }
@@ -183,7 +183,7 @@ func TestAfterALostAnswerNothingIsSentAgain(t *testing.T) {
 	r := w.dispatched()
 	event := r.Event()
 	for attempt := range 3 {
-		w.call(t.Context(), "01RUN", event.ID, event.Data, attempt)
+		w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, attempt)
 	}
 	require.Equal(t, app.Sent, w.notification(r).State)
 	require.Len(t, w.mail.received(), 1)
@@ -193,7 +193,7 @@ func TestARunOfAnEarlierDispatchLeavesItToTheLaterOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.dispatched(func(r *app.Request) { r.Notification.Generation = 3 })
-	old := w.run("01OLD", app.EventID(r.ID, 2), r.Event().Data)
+	old := w.run("01OLD", app.IdempotencyKey(r.ID, 2), r.Event().Data)
 	require.True(t, old.completed, old.err)
 	require.Equal(t, string(app.Superseded), old.delivery.Skipped)
 	require.Empty(t, w.mail.received())
@@ -239,7 +239,7 @@ func TestTheAppsOwnEventForAnotherTechnicianFailsTheNotification(t *testing.T) {
 	r := w.dispatched()
 	data := r.Event().Data
 	data.TechnicianID = otherTechID // reassigned in the database since the event was sent
-	got := w.run("01RUN", r.Event().ID, data)
+	got := w.run("01RUN", r.Event().IdempotencyKey, data)
 	require.False(t, got.completed)
 	n := w.notification(r)
 	require.Equal(t, app.Failed, n.State)
@@ -291,12 +291,12 @@ func TestADatabaseThatIsAwayIsTriedAgain(t *testing.T) {
 	r := w.dispatched()
 	event := r.Event()
 	w.store.faults(errors.New("no server"), nil)
-	got := w.call(t.Context(), "01RUN", event.ID, event.Data, 0)
+	got := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
 	require.Equal(t, "StepError", got.ops[0].Op)
 	require.False(t, got.noRetry)
 	require.Contains(t, string(got.ops[0].Error), "read the request: no server")
 	w.store.faults(nil, nil)
-	require.Equal(t, http.StatusOK, w.call(t.Context(), "01RUN", event.ID, event.Data, 1).status)
+	require.Equal(t, http.StatusOK, w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1).status)
 	require.Len(t, w.mail.received(), 1)
 }
 
@@ -313,14 +313,14 @@ func TestAnAcceptedEmailIsNotSentAgainOnlyBecauseTheStoreWasAway(t *testing.T) {
 		}
 		return nil
 	})
-	first := w.call(t.Context(), "01RUN", event.ID, event.Data, 0)
+	first := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
 	require.Equal(t, http.StatusInternalServerError, first.status, "the code after the steps is called again")
 	require.False(t, first.noRetry)
 	require.Contains(t, w.saved.output("01RUN", functions.StepSendEmail), `"unrecorded":true`)
 	require.Equal(t, app.Dispatched, w.notification(r).State)
 
 	w.store.faults(nil, nil)
-	require.Equal(t, http.StatusOK, w.call(t.Context(), "01RUN", event.ID, event.Data, 1).status)
+	require.Equal(t, http.StatusOK, w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1).status)
 	require.Equal(t, app.Sent, w.notification(r).State)
 	require.Len(t, w.mail.received(), 1)
 }
@@ -337,12 +337,12 @@ func TestAFailureThatCannotBeRecordedIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	got := w.call(t.Context(), "01RUN", event.ID, event.Data, 0)
+	got := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
 	require.Equal(t, "StepError", got.ops[0].Op)
 	require.Contains(t, string(got.ops[0].Error), "(and this could not be recorded: ")
 	require.False(t, got.noRetry)
 	w.store.faults(nil, nil)
-	require.True(t, w.call(t.Context(), "01RUN", event.ID, event.Data, 1).noRetry)
+	require.True(t, w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1).noRetry)
 	require.Equal(t, app.Failed, w.notification(r).State)
 }
 
@@ -353,7 +353,7 @@ func TestADeliveryIsFinishedWhenTheServerHangsUp(t *testing.T) {
 	event := r.Event()
 	ctx, hangUp := context.WithCancel(t.Context())
 	w.mail.answers(func() error { hangUp(); return nil })
-	w.call(ctx, "01RUN", event.ID, event.Data, 0)
+	w.call(ctx, "01RUN", event.IdempotencyKey, event.Data, 0)
 	require.Equal(t, app.Sent, w.notification(r).State)
 	require.Len(t, w.mail.received(), 1)
 }
@@ -367,7 +367,7 @@ func TestAStalledMailServerIsLeftBeforeTheClaimEnds(t *testing.T) {
 	t.Cleanup(func() { close(stall) })
 	w.mail.answers(func() error { <-stall; return errors.New("too late") })
 	start := time.Now()
-	got := w.call(t.Context(), "01RUN", event.ID, event.Data, 0)
+	got := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
 	require.Less(t, time.Since(start), functions.SendLease(sendTimeout))
 	require.Equal(t, "StepError", got.ops[0].Op)
 	n := w.notification(r)
@@ -385,8 +385,8 @@ func TestNoSecretIsLogged(t *testing.T) {
 	require.NotContains(t, w.log.String(), "api token")
 }
 
-func TestLadderTime(t *testing.T) {
+func TestRetrySchedule(t *testing.T) {
 	t.Parallel()
 	// Per stage 225 s of waits, 120 s of jitter and five attempts of a claim's length, 42 s.
-	require.Equal(t, 4*(225+120+5*42)*time.Second, functions.LadderTime(30*time.Second))
+	require.Equal(t, 4*(225+120+5*42)*time.Second, functions.RetrySchedule(30*time.Second))
 }

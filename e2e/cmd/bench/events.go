@@ -179,7 +179,7 @@ func (b *bed) event(ctx context.Context) (time.Duration, error) {
 
 func eventOf(r app.Request) harness.Event {
 	e := r.Event()
-	return harness.Event{IdempotencyKey: e.ID, Name: e.Name, Data: e.Data}
+	return harness.Event{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}
 }
 
 // verdict measures how long after both the email is in MailHog and the end of the run is saved the verdict is there.

@@ -104,7 +104,7 @@ func accepted() []reviewed {
 func awaitEvent(ctx context.Context, st *stack.Stack, r app.Request) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return st.AwaitEvent(ctx, app.EventID(r.ID, 1))
+	return st.AwaitEvent(ctx, app.IdempotencyKey(r.ID, 1))
 }
 
 // judge waits for what becomes of a request and returns the record of it.
