@@ -13,37 +13,37 @@ import (
 	"github.com/inngest/inngestgo/pkg/checkpoint"
 )
 
-// AppID is the id under which the app registers.
+// AppID is the app's id on the Inngest server.
 const AppID = "odoo-maintenance"
 
-// Path is where the app serves its functions.
+// Path is the URL path of the handler.
 const Path = "/api/inngest"
 
-// maxCall bounds the body of one call from the server: it holds the event and the outputs of earlier steps.
+// maxCall is the largest body of a call, in bytes. It holds the event and the outputs of earlier steps.
 const maxCall = 32 << 20
 
-// sendTimeout bounds one try to send an event; the SDK makes five.
+// sendTimeout limits one try to send an event. The SDK makes five.
 const sendTimeout = 5 * time.Second
 
 // Options configure a client.
 type Options struct {
-	// Dev trusts unsigned calls, as the dev server's are. False: calls without a valid signature are rejected.
+	// Dev accepts unsigned calls, such as the dev server's. False: calls without a valid signature are rejected.
 	Dev bool
-	// EventURL and APIURL are the base URLs of the event API and of the API that takes registrations and checkpoints.
-	// Required: the SDK's own defaults are the cloud's.
+	// EventURL is the base URL of the event API, APIURL that of the API for registrations and checkpoints. Required: the
+	// SDK would use Inngest Cloud.
 	EventURL, APIURL string
-	// EventKey authorises sending events. Empty: the dev server's placeholder.
+	// EventKey authorizes sending events. Empty: a placeholder that the dev server accepts.
 	EventKey string
-	// SigningKey and SigningKeyFallback check calls and sign answers. Required unless Dev.
+	// SigningKey and SigningKeyFallback verify calls and sign responses. Outside Dev, SigningKey is required.
 	SigningKey, SigningKeyFallback string
-	// AllowUnsignedSync lets an unsigned PUT register the app outside Dev, which the poll of a self-hosted server needs.
+	// AllowUnsignedSync accepts an unsigned PUT that registers the app, outside Dev too. A self-hosted server needs it.
 	AllowUnsignedSync bool
-	// Logger gets the SDK's messages. Nil: none are logged.
+	// Logger receives the SDK's messages. Nil: they are dropped.
 	Logger *slog.Logger
 }
 
-// NewClient returns a client and the handler that serves the functions registered with it. When ctx ends, sends under
-// way fail within two seconds, and so do later ones at once.
+// NewClient returns a client and the handler that serves the functions created on it. When ctx ends, pending sends fail
+// within two seconds, and later ones at once.
 func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -60,7 +60,7 @@ func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, 
 		SigningKeyFallback: &o.SigningKeyFallback,
 		EventAPIBaseURL:    &eventURL,
 		APIBaseURL:         &apiURL,
-		// The zero configuration saves each step as soon as it is done and goes on, instead of being called once per step.
+		// The zero configuration saves each step when it is done and continues, instead of waiting for a call per step.
 		Checkpoint:  &checkpoint.Config{},
 		MaxBodySize: maxCall,
 		Logger:      o.Logger,
@@ -72,11 +72,8 @@ func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, 
 	return client, client.ServeWithOpts(inngestgo.ServeOpts{EnableUnauthedSync: &o.AllowUnsignedSync}), nil
 }
 
-// statusStopping is what a send is told once the app stops. The SDK takes a 4xx for the server's word and tries no
-// further; after a transport error it would go on trying for seconds.
-const statusStopping = 499
-
-// stoppable is the default transport, until ctx ends.
+// stoppable is the default transport until ctx ends. After that it answers 499: the SDK does not retry a 4xx, but retries
+// a transport error for seconds.
 type stoppable struct{ ctx context.Context }
 
 // RoundTrip implements http.RoundTripper.
@@ -84,7 +81,7 @@ func (s stoppable) RoundTrip(r *http.Request) (*http.Response, error) {
 	if s.ctx.Err() != nil {
 		return stopped(r), nil
 	}
-	// The request has a deadline from the client's timeout but no cancellation: give it both.
+	// The SDK's request has a deadline, but ignores the caller's cancellation.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer context.AfterFunc(s.ctx, cancel)()
 	resp, err := http.DefaultTransport.RoundTrip(r.WithContext(ctx))
@@ -102,7 +99,7 @@ func (s stoppable) RoundTrip(r *http.Request) (*http.Response, error) {
 func stopped(r *http.Request) *http.Response {
 	return &http.Response{
 		Status:     "499 the app is stopping",
-		StatusCode: statusStopping,
+		StatusCode: 499,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:  http.Header{},
 		Body:    http.NoBody,

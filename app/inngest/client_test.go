@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -36,7 +37,7 @@ func production(t *testing.T, url string) (inngestgo.Client, http.Handler) {
 	return client, handler
 }
 
-func TestProductionRejectsWhatIsNotSigned(t *testing.T) {
+func TestHandler_RejectsUnsignedCallsInProduction(t *testing.T) {
 	t.Parallel()
 	_, handler := production(t, "http://127.0.0.1:1")
 	body := []byte(`{"event":{"name":"e","data":{}},"events":[],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001"}}`)
@@ -51,15 +52,15 @@ func TestProductionRejectsWhatIsNotSigned(t *testing.T) {
 		method, signature string
 		want              int
 	}{
-		"call, signed":                  {http.MethodPost, sign(key, body, now), http.StatusOK},
-		"call, signed by the last key":  {http.MethodPost, sign(previous, body, now), http.StatusOK},
-		"call, unsigned":                {http.MethodPost, "", http.StatusUnauthorized},
-		"call, signed by another key":   {http.MethodPost, sign("signkey-test-00", body, now), http.StatusUnauthorized},
-		"call, signed for another body": {http.MethodPost, sign(key, []byte("{}"), now), http.StatusUnauthorized},
-		"call, signed long ago":         {http.MethodPost, sign(key, body, now.Add(-time.Hour)), http.StatusUnauthorized},
-		"call, not a signature":         {http.MethodPost, "t=1&s=1", http.StatusUnauthorized},
-		"registration, unsigned":        {http.MethodPut, "", http.StatusUnauthorized},
-		"inspection, unsigned":          {http.MethodGet, "", http.StatusUnauthorized},
+		"call, signed":                     {http.MethodPost, sign(key, body, now), http.StatusOK},
+		"call, signed by the previous key": {http.MethodPost, sign(previous, body, now), http.StatusOK},
+		"call, unsigned":                   {http.MethodPost, "", http.StatusUnauthorized},
+		"call, signed by another key":      {http.MethodPost, sign("signkey-test-00", body, now), http.StatusUnauthorized},
+		"call, signed for another body":    {http.MethodPost, sign(key, []byte("{}"), now), http.StatusUnauthorized},
+		"call, signed long ago":            {http.MethodPost, sign(key, body, now.Add(-time.Hour)), http.StatusUnauthorized},
+		"call, not a signature":            {http.MethodPost, "t=1&s=1", http.StatusUnauthorized},
+		"registration, unsigned":           {http.MethodPut, "", http.StatusUnauthorized},
+		"inspection, unsigned":             {http.MethodGet, "", http.StatusUnauthorized},
 	} {
 		r := httptest.NewRequest(c.method, "/api/inngest?fnId="+inngest.AppID+"-f&stepId=step", bytes.NewReader(body))
 		if c.signature != "" {
@@ -71,7 +72,7 @@ func TestProductionRejectsWhatIsNotSigned(t *testing.T) {
 	}
 }
 
-func TestDevTrustsUnsignedCalls(t *testing.T) {
+func TestHandler_AcceptsUnsignedCallsInDev(t *testing.T) {
 	t.Parallel()
 	_, handler, err := inngest.NewClient(t.Context(), inngest.Options{Dev: true})
 	require.NoError(t, err)
@@ -80,7 +81,7 @@ func TestDevTrustsUnsignedCalls(t *testing.T) {
 	require.Equal(t, http.StatusOK, answer.Code)
 }
 
-func TestEventsGoWhereTheyAreToldTo(t *testing.T) {
+func TestClient_SendsEventsToEventURL(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,11 +99,43 @@ func TestEventsGoWhereTheyAreToldTo(t *testing.T) {
 	require.Contains(t, sent, `[{"id":"r-1","name":"e","data":{"requestId":"r",`)
 }
 
-func TestAStopEndsSendsThatTheServerStalls(t *testing.T) {
+func TestHandler_RunsAllStepsInOneCall(t *testing.T) {
+	t.Parallel()
+	checkpoints := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		checkpoints <- r.URL.Path
+	}))
+	t.Cleanup(server.Close)
+	client, handler, err := inngest.NewClient(t.Context(), inngest.Options{Dev: true, EventURL: server.URL, APIURL: server.URL})
+	require.NoError(t, err)
+	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "f"}, inngestgo.EventTrigger("e", nil),
+		func(ctx context.Context, _ inngestgo.Input[map[string]any]) (any, error) {
+			for _, id := range []string{"one", "two"} {
+				if _, err := step.Run(ctx, id, func(context.Context) (string, error) { return id, nil }); err != nil {
+					return nil, err
+				}
+			}
+			return "done", nil
+		})
+	require.NoError(t, err)
+	body := `{"event":{"name":"e","data":{}},"events":[],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001",
+		"run_id":"01RUN","qi_id":"q","stack":{"stack":[],"current":0}}}`
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, inngest.Path+"?fnId="+inngest.AppID+"-f&stepId=step", strings.NewReader(body)))
+	require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+	require.JSONEq(t, `"done"`, answer.Body.String())
+	close(checkpoints)
+	for range 2 {
+		require.Equal(t, "/v1/checkpoint/01RUN/async", <-checkpoints)
+	}
+	require.Empty(t, <-checkpoints, "more than one checkpoint per step")
+}
+
+func TestClient_StopEndsStalledSend(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices a closed connection only after reading the body
 		arrived <- struct{}{}
 		<-r.Context().Done()
 	}))
@@ -123,7 +156,7 @@ func TestAStopEndsSendsThatTheServerStalls(t *testing.T) {
 	case err := <-sent:
 		require.ErrorContains(t, err, "499")
 	case <-time.After(time.Minute):
-		t.Fatal("the send went on after the stop")
+		t.Fatal("the send continued after the stop")
 	}
 	_, err = client.Send(ctx, app.Event{IdempotencyKey: "2", Name: "e"})
 	require.ErrorContains(t, err, "499")

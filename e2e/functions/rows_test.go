@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/email"
 	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
@@ -127,9 +128,14 @@ const attempts = 5
 var rows = []row{
 	{name: "the technician is written to", acts: once(sends(1, "Press 4", "Lee Park")), after: isSent(1)},
 	{
-		name:    "what is no longer listed is named by its id",
-		arrange: func(s *scene) { s.store.DeleteUser(s.requester.ID) },
-		acts:    once(sends(1, "unknown person")), after: isSent(1),
+		name: "what is no longer listed is named by its id",
+		arrange: func(s *scene) {
+			s.store.DeleteUser(s.requester.ID)
+			s.request.ID, s.request.EquipmentID = s.store.NewID(), s.store.NewID()
+			s.request.Notification.MessageID = email.MessageID(s.request.ID, "plant.example")
+			require.NoError(s.t, s.store.CreateRequest(s.t.Context(), s.request))
+		},
+		acts: once(sends(1, "unknown person", "unknown equipment")), after: isSent(1),
 	},
 	{
 		name:  "an event from elsewhere works as one of the app",
@@ -222,19 +228,32 @@ var rows = []row{
 	{
 		name:   "a mail server that is busy twice",
 		faults: []tap.Fault{{At: tap.AtDot, Do: tap.Reply, Code: 451, Text: "mailbox busy", Times: 2}},
-		acts:   once(sends(3)), after: isSent(3),
+		acts:   once(sends(3)),
+		after: func(s *scene, n app.Notification) {
+			isSent(3)(s, n)
+			require.Contains(s.t, n.LastError, "mailbox busy")
+		},
 	},
 	{
-		name:   "a mail server that is busy for as long as it is asked goes back to the dispatcher",
-		faults: []tap.Fault{{At: tap.AtConnect, Do: tap.Reply, Code: 421, Text: "too busy", Times: -1}},
-		acts:   once(failsAt(send, attempts, "too busy")),
-		after: func(s *scene, n app.Notification) {
-			require.Equal(s.t, app.Dispatched, n.State, "it is still on its way")
-			require.Equal(s.t, attempts, n.Attempts)
-			require.Contains(s.t, n.LastError, "too busy")
-			require.Nil(s.t, n.Claim)
-			require.WithinDuration(s.t, time.Now().Add(pace.RedispatchAfter/8), n.NextDispatchAt, time.Minute)
+		name:   "a mail server that is busy in every attempt: the dispatcher starts a new run",
+		faults: []tap.Fault{{At: tap.AtConnect, Do: tap.Reply, Code: 421, Text: "too busy", Times: attempts}},
+		acts: func(s *scene) []act {
+			redispatched := act{
+				before: func() {
+					n := s.notification()
+					require.Equal(s.t, app.Dispatched, n.State)
+					require.Equal(s.t, attempts, n.Attempts)
+					require.Contains(s.t, n.LastError, "too busy")
+					require.Nil(s.t, n.Claim)
+					require.WithinDuration(s.t, time.Now().Add(pace.RedispatchAfter/8), n.NextDispatchAt, time.Minute)
+					s.change(func(n app.Notification) (app.Notification, bool) { return n.TakeForDispatch(n.NextDispatchAt, pace) })
+				},
+				event: s.own(), want: sends(1)(s),
+			}
+			redispatched.event.IdempotencyKey = app.IdempotencyKey(s.request.ID, 2)
+			return []act{{event: s.own(), want: failsAt(send, attempts, "too busy")(s)}, redispatched}
 		},
+		after: isSent(attempts + 1),
 	},
 	{
 		name: "a store that is away once", arrange: func(s *scene) { s.fails(storeFault{reads: 2}) }, // the second is to note the first
@@ -320,7 +339,7 @@ var rows = []row{
 	},
 	{
 		name:    "an email that was accepted, of which the store could not be told",
-		arrange: func(s *scene) { s.fails(storeFault{recording: 6}) }, // as often as the step tries, in its 3 s by the app's own clock
+		arrange: func(s *scene) { s.fails(storeFault{recording: 12}) }, // 6 times in the step, 6 in the code after it, each in 3 s of real time
 		acts: func(s *scene) []act {
 			want := sends(1)(s)
 			want.Runs[0].Steps[2].Output = json.RawMessage(`{"unrecorded":true}`)

@@ -1,392 +1,369 @@
-package functions_test
+package functions
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
-	"net/http"
-	"strings"
+	"log/slog"
+	"net/mail"
+	"net/textproto"
+	"net/url"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	sdkerrors "github.com/inngest/inngestgo/errors"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/app/email"
+	"github.com/odoo-maintenance/inngest-harness/app/storetest"
 )
 
-func TestTheTechnicianGetsOneEmail(t *testing.T) {
+// These tests call the bodies of the steps. Whole runs, with the SDK and an executor, are in e2e/functions.
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	sendTimeout  = 6 * time.Second
+	technicianID = "65f000000000000000000a01"
+	requesterID  = "65f000000000000000000b01"
+	equipmentID  = "65f000000000000000000e01"
+)
+
+var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 8 * time.Minute, SendLease: SendLease(sendTimeout)}
+
+// env holds the dependencies of a run, and a dispatched request.
+type env struct {
+	*testing.T
+	store   *faultyStore
+	mailer  *mailer
+	log     bytes.Buffer
+	request app.Request
+}
+
+func newEnv(t *testing.T) *env {
+	e := &env{T: t, store: &faultyStore{Memory: storetest.NewMemory()}, mailer: &mailer{}}
+	require.NoError(t, e.store.PutWorld(t.Context(), app.World{
+		Users: []app.User{
+			{ID: technicianID, Name: "Kim Larsen", Email: "kim@plant.test", Role: app.RoleTechnician},
+			{ID: requesterID, Name: "Lee Park", Email: "lee@plant.test", Role: "requester"},
+		},
+		Equipment: []app.Equipment{{ID: equipmentID, Name: "Press 4", Location: "Hall 2"}},
+	}))
+	id := e.store.NewID()
+	e.request = app.Request{
+		ID: id, Subject: "Belt torn", Type: app.Corrective, Priority: app.High, Description: "Since Tuesday.",
+		EquipmentID: equipmentID, TechnicianID: technicianID, RequestedByID: requesterID, CreatedAt: time.Now(),
+		Notification: app.NewNotification(email.MessageID(id, "plant.example"), time.Now(), pace),
+	}
+	e.request.Notification, _ = e.request.Notification.Dispatch(1, time.Now(), pace)
+	require.NoError(t, e.store.CreateRequest(t.Context(), e.request))
+	return e
+}
+
+// run returns an attempt of a run of the app's own event.
+func (e *env) run(id string, attempt int) *notifyRun {
+	base, err := url.Parse("https://plant.example")
+	require.NoError(e, err)
+	links, err := app.NewLinks(base, "", "an api token of some length")
+	require.NoError(e, err)
+	logger := slog.New(slog.NewTextHandler(&e.log, nil))
+	return &notifyRun{
+		Deps: Deps{
+			Store: e.store, Mailer: e.mailer, Links: links, Logger: logger,
+			From: mail.Address{Name: "Maintenance", Address: "maintenance@plant.example"}, TimeZone: time.UTC,
+			SendTimeout: sendTimeout, Pace: pace,
+		},
+		run: app.Run{ID: id, Generation: 1}, event: e.request.Event().Data, attempt: attempt, log: logger,
+	}
+}
+
+// send executes the three steps of r.
+func (e *env) send(ctx context.Context, r *notifyRun) (Delivery, error) {
+	details, err := recordingFailure(r, r.fetchDetails)(ctx)
+	require.NoError(e, err)
+	technician, err := r.technician(ctx, details.TechnicianID)
+	require.NoError(e, err)
+	return recordingFailure(r, func(ctx context.Context) (Delivery, error) { return r.send(ctx, details, technician) })(ctx)
+}
+
+func (e *env) notification() app.Notification {
+	r, err := e.store.Memory.Request(context.WithoutCancel(e.Context()), e.request.ID)
+	require.NoError(e, err)
+	return r.Notification
+}
+
+// mailer accepts every message unless answer, if set, returns an error.
+type mailer struct {
+	answer   func(context.Context) error
+	accepted []*email.Message
+}
+
+func (m *mailer) Send(ctx context.Context, message *email.Message) error {
+	if m.answer != nil {
+		if err := m.answer(ctx); err != nil {
+			return err
+		}
+	}
+	m.accepted = append(m.accepted, message)
+	return nil
+}
+
+// faultyStore calls save, if set, before each write of a notification.
+type faultyStore struct {
+	*storetest.Memory
+	save func(app.Notification) error
+}
+
+func (s *faultyStore) SaveNotification(ctx context.Context, id string, n app.Notification) error {
+	if s.save != nil {
+		if err := s.save(n); err != nil {
+			return err
+		}
+	}
+	return s.Memory.SaveNotification(ctx, id, n)
+}
+
+// failsToSave returns a save that fails for one state.
+func failsToSave(state app.State) func(app.Notification) error {
+	return func(n app.Notification) error {
+		if n.State == state {
+			return errors.New("no primary")
+		}
+		return nil
+	}
+}
+
+func TestSend_SendsOneEmailAndRecordsIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	got := w.runOf(r)
+	e := newEnv(t)
+	delivery, err := e.send(t.Context(), e.run("A", 1))
+	require.NoError(t, err)
+	require.Equal(t, e.request.ID, delivery.RequestID)
+	require.Equal(t, e.request.Notification.MessageID, delivery.MessageID)
+	require.Equal(t, "kim@plant.test", delivery.To)
+	require.Empty(t, delivery.Skipped)
 
-	require.True(t, got.completed, got.err)
-	require.Equal(t, 1, got.calls, "with checkpoints a whole run is one call")
-	require.Equal(t, r.ID, got.delivery.RequestID)
-	require.Equal(t, r.Notification.MessageID, got.delivery.MessageID)
-	require.Equal(t, "kim@plant.test", got.delivery.To)
-	require.Empty(t, got.delivery.Skipped)
-
-	mails := w.mail.received()
-	require.Len(t, mails, 1)
-	require.Equal(t, "kim@plant.test", mails[0].to)
-	requireContains(t, mails[0].message,
-		"Message-ID: "+r.Notification.MessageID, "X-Inngest-Run-Id: 01RUN"+r.ID, "X-Maintenance-Request-Id: "+r.ID,
-		"Belt torn", "Press 4", "Lee Park", "plant.example/requests/"+r.ID)
-
-	n := w.notification(r)
+	require.Len(t, e.mailer.accepted, 1)
+	message := e.mailer.accepted[0]
+	require.Equal(t, "kim@plant.test", message.To.Address)
+	require.Equal(t, e.request.Notification.MessageID, message.MessageID)
+	require.Equal(t, "A", message.Headers["X-Inngest-Run-Id"])
+	for _, part := range []string{"Belt torn", "Press 4", "Lee Park", "Since Tuesday.", "plant.example/requests/" + e.request.ID + "?sig="} {
+		require.Contains(t, message.Text, part)
+	}
+	n := e.notification()
 	require.Equal(t, app.Sent, n.State)
-	require.Equal(t, 1, n.Attempts)
-	require.WithinDuration(t, got.delivery.SentAt, n.SentAt, 0)
-	require.Empty(t, n.LastError)
-}
+	require.Equal(t, delivery.SentAt, n.SentAt)
 
-func TestStepsSaveWhatTheyAreDocumentedTo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	w.runOf(r)
-	run := "01RUN" + r.ID
-	require.JSONEq(t, `{"data":{"requestId":"`+r.ID+`","technicianId":"`+technicianID+`","subject":"Belt torn",
-		"type":"corrective","priority":"high","equipment":"Press 4","requester":"Lee Park"}}`,
-		w.saved.output(run, functions.StepFetchRequestDetails))
-	require.JSONEq(t, `{"data":{"name":"Kim Larsen","email":"kim@plant.test"}}`, w.saved.output(run, functions.StepGetTechnicianEmail))
-	require.Contains(t, w.saved.output(run, functions.StepSendEmail), r.Notification.MessageID[1:20])
-}
-
-func TestAnEventFromElsewhereWorksAsOneOfTheApp(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	got := w.run("01X", "sent-by-hand", r.Event().Data)
-	require.True(t, got.completed, got.err)
-	require.Equal(t, app.Sent, w.notification(r).State)
-	require.Len(t, w.mail.received(), 1)
-}
-
-func TestATemporaryRefusalIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.mail.answers(says(451, "mailbox busy"), says(451, "mailbox busy"))
-	r := w.dispatched()
-	got := w.runOf(r)
-	require.True(t, got.completed, got.err)
-	n := w.notification(r)
-	require.Equal(t, app.Sent, n.State)
-	require.Equal(t, 3, n.Attempts)
-	require.Contains(t, n.LastError, "mailbox busy")
-	require.Len(t, w.mail.received(), 1)
-}
-
-func TestAFinalRefusalFailsTheNotificationAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.mail.answers(says(550, "no such user here"))
-	r := w.dispatched()
-	got := w.runOf(r)
-	require.False(t, got.completed)
-	require.Contains(t, got.err, "no such user here")
-	n := w.notification(r)
-	require.Equal(t, app.Failed, n.State)
-	require.Equal(t, 1, n.Attempts, "it was tried again")
-	require.Equal(t, "the mail server refused the email for good (accept): 550 no such user here", n.Reason)
-
-	// A second event of the same dispatch does not start it again; a person does.
-	again := w.run("01AGAIN", r.Event().IdempotencyKey, r.Event().Data)
-	require.Equal(t, string(app.HasFailed), again.delivery.Skipped)
-	require.Empty(t, w.mail.received())
-	r, err := w.memory.Request(t.Context(), r.ID)
+	again, err := e.send(t.Context(), e.run("B", 1))
 	require.NoError(t, err)
-	requeued, _, err := app.Update(t.Context(), w.memory, r, func(n app.Notification) (app.Notification, bool) { return n.Requeue(time.Now(), pace) })
+	require.Equal(t, string(app.AlreadySent), again.Skipped)
+	require.Len(t, e.mailer.accepted, 1)
+}
+
+func TestSend_DefersCallThatInngestDeliversTwice(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.mailer.answer = func(ctx context.Context) error {
+		e.mailer.answer = nil
+		before := e.notification()
+		_, err := e.send(ctx, e.run("A", 1))
+		require.ErrorIs(t, err, errInFlight)
+		require.False(t, sdkerrors.IsNoRetryError(err))
+		require.False(t, sdkerrors.GetRetryAtTime(err).Before(before.Claim.Until), "retried while the claim lasts")
+		require.Equal(t, before, e.notification(), "the second call changed the notification")
+		return nil
+	}
+	_, err := e.send(t.Context(), e.run("A", 1))
 	require.NoError(t, err)
-	require.True(t, w.run("01REQUEUED", requeued.Event().IdempotencyKey, requeued.Event().Data).completed)
-	require.Equal(t, app.Sent, w.notification(r).State)
-	require.Len(t, w.mail.received(), 1)
+	require.Len(t, e.mailer.accepted, 1)
+	require.Equal(t, app.Sent, e.notification().State)
 }
 
-func TestWhenEveryAttemptFailsTheDispatcherGetsItBack(t *testing.T) {
+func TestSend_FinishesDeliveryWhenInngestHangsUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	busy := says(421, "too busy")
-	w.mail.answers(busy, busy, busy, busy, busy)
-	r := w.dispatched()
-	got := w.runOf(r)
-	require.False(t, got.completed)
-	n := w.notification(r)
-	require.Equal(t, app.Dispatched, n.State, "it is still on its way")
-	require.Equal(t, 5, n.Attempts)
-	require.Contains(t, n.LastError, "too busy")
-	require.Nil(t, n.Claim)
-	require.WithinDuration(t, time.Now().Add(pace.RedispatchAfter/8), n.NextDispatchAt, 10*time.Second)
-
-	n, taken := n.TakeForDispatch(n.NextDispatchAt, pace)
-	require.True(t, taken)
-	r.Notification = n
-	require.NoError(t, w.memory.SaveNotification(t.Context(), r.ID, n))
-	require.True(t, w.run("01NEXT", r.Event().IdempotencyKey, r.Event().Data).completed)
-	require.Equal(t, app.Sent, w.notification(r).State)
-}
-
-func TestTwoEventsForOneRequestSendOneEmail(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	arrived, answer := make(chan struct{}), make(chan struct{})
-	w.mail.answers(func() error { close(arrived); <-answer; return nil })
-
-	first := make(chan result, 1)
-	go func() { first <- w.runOf(r) }()
-	<-arrived
-	second := w.run("01SECOND", "by-hand", r.Event().Data)
-	require.True(t, second.completed, second.err)
-	require.Equal(t, string(app.HeldByOther), second.delivery.Skipped)
-	close(answer)
-	require.Empty(t, (<-first).delivery.Skipped)
-
-	third := w.run("01THIRD", "by-hand-again", r.Event().Data)
-	require.Equal(t, string(app.AlreadySent), third.delivery.Skipped)
-	require.Len(t, w.mail.received(), 1)
-}
-
-func TestACallDeliveredTwiceSendsOneEmail(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	event := r.Event()
-	arrived, answer := make(chan struct{}), make(chan struct{})
-	w.mail.answers(func() error { close(arrived); <-answer; return nil })
-
-	first := make(chan reply, 1)
-	go func() { first <- w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0) }()
-	<-arrived
-	before := w.notification(r)
-	twin := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
-	require.Equal(t, http.StatusPartialContent, twin.status)
-	require.Equal(t, "StepError", twin.ops[0].Op)
-	require.Contains(t, string(twin.ops[0].Error), string(app.InFlight))
-	retryAt, err := time.Parse(time.RFC3339, twin.retryAt)
+	e := newEnv(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	e.mailer.answer = func(ctx context.Context) error {
+		hangUp()
+		return ctx.Err()
+	}
+	_, err := e.send(ctx, e.run("A", 1))
 	require.NoError(t, err)
-	require.False(t, retryAt.Before(before.Claim.Until), "told to come back while the claim lasts")
-	require.Equal(t, before, w.notification(r), "the twin touched the claim")
-	close(answer)
-	require.Equal(t, http.StatusOK, (<-first).status)
-
-	late := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1)
-	require.Equal(t, http.StatusOK, late.status)
-	require.Len(t, w.mail.received(), 1)
+	require.Equal(t, app.Sent, e.notification().State)
 }
 
-func TestAfterALostAnswerNothingIsSentAgain(t *testing.T) {
+func TestSend_LeavesStalledMailServerBeforeClaimEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.saved.refused = true // no checkpoint reaches the server, and the answer is thrown away
-	r := w.dispatched()
-	event := r.Event()
-	for attempt := range 3 {
-		w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, attempt)
-	}
-	require.Equal(t, app.Sent, w.notification(r).State)
-	require.Len(t, w.mail.received(), 1)
-}
-
-func TestARunOfAnEarlierDispatchLeavesItToTheLaterOne(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched(func(r *app.Request) { r.Notification.Generation = 3 })
-	old := w.run("01OLD", app.IdempotencyKey(r.ID, 2), r.Event().Data)
-	require.True(t, old.completed, old.err)
-	require.Equal(t, string(app.Superseded), old.delivery.Skipped)
-	require.Empty(t, w.mail.received())
-	require.True(t, w.runOf(r).completed)
-	require.Len(t, w.mail.received(), 1)
-}
-
-func TestBadEvents(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	data := func(change func(*app.RequestCreated)) app.RequestCreated {
-		d := r.Event().Data
-		change(&d)
-		return d
-	}
-	for name, c := range map[string]struct {
-		data any
-		want string
-	}{
-		"no request":         {data(func(d *app.RequestCreated) { d.RequestID = "" }), "data.requestId is not an id"},
-		"no id":              {data(func(d *app.RequestCreated) { d.RequestID = "{$ne:1}" }), "data.requestId is not an id"},
-		"no technician":      {data(func(d *app.RequestCreated) { d.TechnicianID = "" }), "data.technicianId is not an id"},
-		"unknown request":    {data(func(d *app.RequestCreated) { d.RequestID = requesterID }), "there is no request " + requesterID},
-		"another technician": {data(func(d *app.RequestCreated) { d.TechnicianID = otherTechID }), "is assigned to " + technicianID},
-		"wrong types":        {map[string]any{"requestId": 7}, "cannot unmarshal number"},
-		"nothing":            {map[string]any{}, "data.requestId is not an id"},
-		"null":               {nil, "data.requestId is not an id"},
-	} {
-		got := w.run("01"+name, "by-hand", c.data)
-		require.False(t, got.completed, name)
-		require.Contains(t, got.err, c.want, name)
-		require.LessOrEqual(t, got.calls, 2, "%s: it was tried again", name)
-	}
-	require.Empty(t, w.mail.received())
-	require.Equal(t, app.Dispatched, w.notification(r).State, "the request suffered from somebody else's event")
-	require.True(t, w.runOf(r).completed, "a later good event goes through")
-}
-
-func TestTheAppsOwnEventForAnotherTechnicianFailsTheNotification(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	data := r.Event().Data
-	data.TechnicianID = otherTechID // reassigned in the database since the event was sent
-	got := w.run("01RUN", r.Event().IdempotencyKey, data)
-	require.False(t, got.completed)
-	n := w.notification(r)
-	require.Equal(t, app.Failed, n.State)
-	require.Equal(t, "the event names technician "+otherTechID+", but request "+r.ID+" is assigned to "+technicianID, n.Reason)
-}
-
-func TestWhoCannotBeWrittenToFailsTheNotification(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		spoil func(*world)
-		want  string
-	}{
-		"deleted": {func(w *world) { w.memory.DeleteUser(technicianID) }, "technician " + technicianID + " does not exist"},
-		"no address": {func(w *world) {
-			require.NoError(w, w.memory.PutWorld(w.Context(), app.World{Users: []app.User{{ID: technicianID, Name: "Kim Larsen"}}}))
-		}, "technician Kim Larsen has no email address"},
-		"no such address": {func(w *world) {
-			require.NoError(w, w.memory.PutWorld(w.Context(), app.World{Users: []app.User{{ID: technicianID, Name: "Kim Larsen", Email: "kim@"}}}))
-		}, "the email address of technician Kim Larsen is not a valid one"},
-	} {
+	for name, saving := range map[string]time.Duration{"claim saved at once": 0, "claim saved slowly": 2 * leaseSlack} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			r := w.dispatched()
-			c.spoil(w)
-			got := w.runOf(r)
-			require.False(t, got.completed)
-			require.Contains(t, got.err, c.want)
-			n := w.notification(r)
-			require.Equal(t, app.Failed, n.State)
-			require.Equal(t, c.want, n.Reason)
-			require.Empty(t, w.mail.received())
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t)
+				e.store.save = func(app.Notification) error {
+					<-time.After(saving) // on the bubble's clock
+					e.store.save = nil
+					return nil
+				}
+				var until time.Time
+				e.mailer.answer = func(ctx context.Context) error {
+					until = e.notification().Claim.Until
+					<-ctx.Done()
+					return context.Cause(ctx)
+				}
+				_, err := e.send(t.Context(), e.run("A", 1))
+				require.ErrorContains(t, err, "not delivered within 6s")
+				require.False(t, sdkerrors.IsNoRetryError(err))
+				require.False(t, time.Now().Add(recordTimeout(sendTimeout)).After(until), "no time left to record the outcome")
+				n := e.notification()
+				require.Equal(t, "not delivered within 6s", n.LastError)
+				require.False(t, n.Claim.Until.After(time.Now()), "the claim outlasts the attempt")
+			})
 		})
 	}
 }
 
-func TestWhatIsNoLongerListedIsStillNotified(t *testing.T) {
+func TestSend_SucceedsWhenAcceptanceCannotBeStored(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched(func(r *app.Request) { r.EquipmentID = otherTechID })
-	w.memory.DeleteUser(requesterID)
-	require.True(t, w.runOf(r).completed)
-	requireContains(t, w.mail.received()[0].message, "unknown equipment", "unknown person")
-}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.store.save = failsToSave(app.Sent)
+		r := e.run("A", 1)
+		delivery, err := e.send(t.Context(), r)
+		require.NoError(t, err)
+		require.True(t, delivery.Unrecorded)
+		require.Equal(t, app.Dispatched, e.notification().State)
+		require.ErrorContains(t, r.recordAcceptance(t.Context(), delivery), "no primary")
 
-func TestADatabaseThatIsAwayIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	event := r.Event()
-	w.store.faults(errors.New("no server"), nil)
-	got := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
-	require.Equal(t, "StepError", got.ops[0].Op)
-	require.False(t, got.noRetry)
-	require.Contains(t, string(got.ops[0].Error), "read the request: no server")
-	w.store.faults(nil, nil)
-	require.Equal(t, http.StatusOK, w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1).status)
-	require.Len(t, w.mail.received(), 1)
-}
-
-// TestAnAcceptedEmailIsNotSentAgainOnlyBecauseTheStoreWasAway: the step is saved as done, so that the server knows of
-// the acceptance although the store does not.
-func TestAnAcceptedEmailIsNotSentAgainOnlyBecauseTheStoreWasAway(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	event := r.Event()
-	w.store.faults(nil, func(n app.Notification) error {
-		if n.State == app.Sent {
-			return errors.New("no primary")
-		}
-		return nil
+		e.store.save = nil
+		require.NoError(t, r.recordAcceptance(t.Context(), delivery))
+		require.Equal(t, app.Sent, e.notification().State)
+		require.Len(t, e.mailer.accepted, 1)
 	})
-	first := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
-	require.Equal(t, http.StatusInternalServerError, first.status, "the code after the steps is called again")
-	require.False(t, first.noRetry)
-	require.Contains(t, w.saved.output("01RUN", functions.StepSendEmail), `"unrecorded":true`)
-	require.Equal(t, app.Dispatched, w.notification(r).State)
-
-	w.store.faults(nil, nil)
-	require.Equal(t, http.StatusOK, w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1).status)
-	require.Equal(t, app.Sent, w.notification(r).State)
-	require.Len(t, w.mail.received(), 1)
 }
 
-func TestAFailureThatCannotBeRecordedIsTriedAgain(t *testing.T) {
+func TestSteps_SaveDocumentedOutput(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	event := r.Event()
-	w.memory.DeleteUser(technicianID)
-	w.store.faults(nil, func(n app.Notification) error {
-		if n.State == app.Failed {
-			return errors.New("no primary")
-		}
-		return nil
-	})
-	got := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
-	require.Equal(t, "StepError", got.ops[0].Op)
-	require.Contains(t, string(got.ops[0].Error), "(and this could not be recorded: ")
-	require.False(t, got.noRetry)
-	w.store.faults(nil, nil)
-	require.True(t, w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 1).noRetry)
-	require.Equal(t, app.Failed, w.notification(r).State)
+	e := newEnv(t)
+	r := e.run("A", 1)
+	details, err := r.fetchDetails(t.Context())
+	require.NoError(t, err)
+	technician, err := r.technician(t.Context(), details.TechnicianID)
+	require.NoError(t, err)
+	for want, output := range map[string]any{
+		`{"requestId":"` + e.request.ID + `","technicianId":"` + technicianID + `","subject":"Belt torn",
+			"type":"corrective","priority":"high","equipment":"Press 4","requester":"Lee Park"}`: details,
+		`{"name":"Kim Larsen","email":"kim@plant.test"}`:                                 technician,
+		`{"requestId":"1","messageId":"<m>","to":"k@p","sentAt":"2026-03-04T05:06:07Z"}`: Delivery{RequestID: "1", MessageID: "<m>", To: "k@p", SentAt: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)},
+		`{"requestId":"1","messageId":"<m>","to":"k@p","skipped":"already sent"}`:        Delivery{RequestID: "1", MessageID: "<m>", To: "k@p", Skipped: string(app.AlreadySent)},
+	} {
+		got, err := json.Marshal(output)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(got))
+	}
 }
 
-func TestADeliveryIsFinishedWhenTheServerHangsUp(t *testing.T) {
+func TestRecordFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	event := r.Event()
-	ctx, hangUp := context.WithCancel(t.Context())
-	w.mail.answers(func() error { hangUp(); return nil })
-	w.call(ctx, "01RUN", event.IdempotencyKey, event.Data, 0)
-	require.Equal(t, app.Sent, w.notification(r).State)
-	require.Len(t, w.mail.received(), 1)
+	transient := errors.New("connection refused")
+	undeliverable := app.Permanent(app.Undeliverable, "there is no such mailbox", transient)
+	badEvent := app.Permanent(app.BadEvent, "bad event", nil)
+	for name, c := range map[string]struct {
+		cause      error
+		attempt    int
+		foreign    bool // another program sent the event
+		unrecorded bool // the store fails
+		want       app.State
+		reason     string
+		nextIn     time.Duration // until NextDispatchAt
+		noRetry    bool
+	}{
+		"transient":                          {cause: transient, attempt: 4, want: app.Dispatched, nextIn: pace.RedispatchAfter},
+		"transient, last attempt":            {cause: transient, attempt: 5, want: app.Dispatched, nextIn: pace.RedispatchAfter / 8},
+		"transient, not recorded":            {cause: transient, attempt: 5, unrecorded: true, want: app.Dispatched, nextIn: pace.RedispatchAfter},
+		"undeliverable":                      {cause: undeliverable, attempt: 1, want: app.Failed, reason: "there is no such mailbox", noRetry: true},
+		"undeliverable, not recorded":        {cause: undeliverable, attempt: 1, unrecorded: true, want: app.Dispatched, nextIn: pace.RedispatchAfter},
+		"bad event":                          {cause: badEvent, attempt: 1, want: app.Failed, reason: "bad event", noRetry: true},
+		"bad event from another program":     {cause: badEvent, attempt: 1, foreign: true, want: app.Dispatched, nextIn: pace.RedispatchAfter, noRetry: true},
+		"undeliverable from another program": {cause: undeliverable, attempt: 1, foreign: true, want: app.Failed, reason: "there is no such mailbox", noRetry: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnv(t)
+				r := e.run("A", c.attempt)
+				if c.foreign {
+					r.run.Generation = 0
+				}
+				if c.unrecorded {
+					e.store.save = func(app.Notification) error { return errors.New("no primary") }
+				}
+				err := r.recordFailure(t.Context(), c.cause)
+				require.ErrorIs(t, err, c.cause)
+				require.Equal(t, c.noRetry, sdkerrors.IsNoRetryError(err))
+				n := e.notification()
+				require.Equal(t, c.want, n.State)
+				require.Equal(t, c.reason, n.Reason)
+				if c.nextIn == 0 {
+					require.True(t, n.NextDispatchAt.IsZero())
+				} else {
+					require.WithinDuration(t, time.Now().Add(c.nextIn), n.NextDispatchAt, 0)
+				}
+			})
+		})
+	}
 }
 
-func TestAStalledMailServerIsLeftBeforeTheClaimEnds(t *testing.T) {
+func TestRecordFailure_OfUnknownRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := w.dispatched()
-	event := r.Event()
-	stall := make(chan struct{})
-	t.Cleanup(func() { close(stall) })
-	w.mail.answers(func() error { <-stall; return errors.New("too late") })
-	start := time.Now()
-	got := w.call(t.Context(), "01RUN", event.IdempotencyKey, event.Data, 0)
-	require.Less(t, time.Since(start), functions.SendLease(sendTimeout))
-	require.Equal(t, "StepError", got.ops[0].Op)
-	n := w.notification(r)
-	require.False(t, n.Claim.Until.After(time.Now()), "the claim is over with the attempt")
-	require.True(t, strings.Contains(n.LastError, "no answer within") || strings.Contains(n.LastError, "not delivered within"), n.LastError)
+	e := newEnv(t)
+	r := e.run("A", 1)
+	r.event.RequestID = requesterID
+	require.True(t, sdkerrors.IsNoRetryError(r.recordFailure(t.Context(), app.Permanent(app.BadEvent, "unknown", nil))))
 }
 
-func TestNoSecretIsLogged(t *testing.T) {
+func TestClassifySendError(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.mail.answers(says(451, "busy"))
-	w.runOf(w.dispatched())
-	require.NotEmpty(t, w.log.String())
-	require.NotContains(t, w.log.String(), "sig=")
-	require.NotContains(t, w.log.String(), "api token")
+	refused := &textproto.Error{Code: 550, Msg: "no such user here"}
+	for name, c := range map[string]struct {
+		err    error
+		kind   app.Kind
+		reason string
+	}{
+		"none":               {nil, app.Transient, ""},
+		"not from SMTP":      {context.DeadlineExceeded, app.Transient, ""},
+		"temporary refusal":  {&email.SendError{Phase: email.PhaseRcpt, Err: &textproto.Error{Code: 451, Msg: "busy"}}, app.Transient, ""},
+		"permanent refusal":  {&email.SendError{Phase: email.PhaseRcpt, Permanent: true, Err: refused}, app.Undeliverable, "the mail server refused the email for good (rcpt): 550 no such user here"},
+		"message not usable": {&email.SendError{Phase: email.PhaseMessage, Permanent: true, Err: errors.New("no address")}, app.Undeliverable, "the email cannot be sent: no address"},
+	} {
+		err := classifySendError(c.err)
+		require.ErrorIs(t, err, c.err, name)
+		kind, reason := app.Classify(err)
+		require.Equal(t, c.kind, kind, name)
+		require.Equal(t, c.reason, reason, name)
+	}
+}
+
+func TestLog_HoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.mailer.answer = func(context.Context) error { e.mailer.answer = nil; return errors.New("451 busy") }
+	_, err := e.send(t.Context(), e.run("A", 1))
+	require.Error(t, err)
+	_, err = e.send(t.Context(), e.run("A", 2))
+	require.NoError(t, err)
+	require.Contains(t, e.log.String(), "451 busy")
+	require.Contains(t, e.log.String(), "email accepted")
+	require.NotContains(t, e.log.String(), "sig=")
+	require.NotContains(t, e.log.String(), "api token")
 }
 
 func TestRetrySchedule(t *testing.T) {
 	t.Parallel()
-	// Per stage 225 s of waits, 120 s of jitter and five attempts of a claim's length, 42 s.
-	require.Equal(t, 4*(225+120+5*42)*time.Second, functions.RetrySchedule(30*time.Second))
+	// Per stage 225 s of waits, 120 s of jitter and five attempts of 42 s each.
+	require.Equal(t, 4*(225+120+5*42)*time.Second, RetrySchedule(30*time.Second))
 }
