@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,10 +10,11 @@ import (
 	"net/mail"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
-	_ "time/tzdata" // time zones also where the system has no database of them, as in an image made from scratch
+	_ "time/tzdata" // time zones for systems without a time zone database, such as an image made from scratch
 
 	"github.com/caarlos0/env/v11"
 	"github.com/joho/godotenv"
@@ -20,71 +22,43 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 )
 
-// Environment is what the environment says, as strings and numbers, each field with its variable. Table documents them.
-type Environment struct {
+// Config is a valid configuration. Get one from Load or Parse.
+//
+// The tags name the variable of each field, its documentation (see Table) and its default: in both modes (default), in
+// development (dev) or in production (prod). The default "required" makes a missing variable an error.
+type Config struct {
 	InngestDev         string `env:"INNGEST_DEV" doc:"1 or the dev server's URL: development mode. Unset: production mode."`
-	InngestBaseURL     string `env:"INNGEST_BASE_URL" doc:"Inngest server that events, registrations and checkpoints go to." dev:"the URL in INNGEST_DEV, or http://127.0.0.1:8288" prod:"Inngest Cloud"`
-	InngestEventURL    string `env:"INNGEST_EVENT_API_BASE_URL" doc:"The same for events alone." dev:"INNGEST_BASE_URL" prod:"INNGEST_BASE_URL"`
-	InngestAPIURL      string `env:"INNGEST_API_BASE_URL" doc:"The same for registrations and checkpoints alone." dev:"INNGEST_BASE_URL" prod:"INNGEST_BASE_URL"`
-	InngestEventKey    string `env:"INNGEST_EVENT_KEY" doc:"Key that authorises sending events." prod:"required"`
-	SigningKey         string `env:"INNGEST_SIGNING_KEY" doc:"Key that calls from Inngest are signed with (hexadecimal, with or without signkey-…- in front)." prod:"required"`
+	InngestBaseURL     string `env:"INNGEST_BASE_URL" doc:"Inngest server for events, registrations and checkpoints. Unset: in development the URL in INNGEST_DEV or http://127.0.0.1:8288, in production Inngest Cloud."`
+	EventURL           string `env:"INNGEST_EVENT_API_BASE_URL" doc:"Inngest server for events. Unset: INNGEST_BASE_URL."`
+	APIURL             string `env:"INNGEST_API_BASE_URL" doc:"Inngest server for registrations and checkpoints. Unset: INNGEST_BASE_URL."`
+	EventKey           string `env:"INNGEST_EVENT_KEY" doc:"Key that authorizes sending events." dev:"dev" prod:"required"`
+	SigningKey         string `env:"INNGEST_SIGNING_KEY" doc:"Key that verifies calls from Inngest (hexadecimal, with or without signkey-…- in front)." prod:"required"`
 	SigningKeyFallback string `env:"INNGEST_SIGNING_KEY_FALLBACK" doc:"The previous key, while keys are rotated."`
-	UnsignedSync       bool   `env:"INNGEST_ENABLE_UNAUTHED_SYNC" doc:"true: an unsigned PUT may register the app, which the poll of a self-hosted server needs." dev:"true" prod:"false"`
+	AllowUnsignedSync  bool   `env:"INNGEST_ENABLE_UNAUTHED_SYNC" doc:"true: an unsigned PUT may register the app, which a self-hosted server needs. Always allowed in development." default:"false"`
 
-	MongoDBURI string `env:"MONGODB_URI" doc:"Database; the name in the path defaults to maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
+	MongoDBURI string `env:"MONGODB_URI" doc:"Database. If the path names none, the name is maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
 
 	MailHost    string        `env:"MAIL_HOST" doc:"SMTP server." dev:"127.0.0.1" prod:"required"`
 	MailPort    int           `env:"MAIL_PORT" doc:"Its port. 465 means implicit TLS; on others STARTTLS is used when offered." dev:"1025" prod:"587"`
 	MailUser    string        `env:"MAIL_USER" doc:"SMTP user. Unset: no AUTH."`
 	MailPass    string        `env:"MAIL_PASS" doc:"SMTP password."`
-	MailFrom    string        `env:"MAIL_FROM" doc:"Sender, with or without a display name." dev:"Maintenance <maintenance@localhost.test>" prod:"required"`
-	MailTimeout time.Duration `env:"MAIL_TIMEOUT" envDefault:"30s" doc:"Time one whole delivery may take; a phase of it may take a third."`
+	MailFrom    mail.Address  `env:"MAIL_FROM" doc:"Sender, with or without a display name." dev:"Maintenance <maintenance@localhost.test>" prod:"required"`
+	MailTimeout time.Duration `env:"MAIL_TIMEOUT" doc:"Longest time of a whole delivery. Each phase may take a third of it." default:"30s"`
 
-	Host     string `env:"HOST" doc:"Address to listen on." dev:"127.0.0.1" prod:"all"`
-	Port     int    `env:"PORT" envDefault:"3000" doc:"Port to listen on; 0: any free one."`
-	AppURL   string `env:"APP_URL" doc:"URL under which people reach the app; emails link to it." dev:"http://localhost:PORT" prod:"required"`
-	APIToken string `env:"API_TOKEN" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is asked for." prod:"required"`
-	LinkKey  string `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters." dev:"derived from API_TOKEN" prod:"derived from API_TOKEN"`
+	Host     string   `env:"HOST" doc:"Address to listen on. Unset in production: all addresses." dev:"127.0.0.1"`
+	Port     int      `env:"PORT" doc:"Port to listen on. 0: any free port." default:"3000"`
+	AppURL   *url.URL `env:"APP_URL" doc:"Public URL of the app. Emails link to it." dev:"http://localhost:PORT" prod:"required"`
+	APIToken string   `env:"API_TOKEN" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is needed." prod:"required"`
+	LinkKey  string   `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters. Unset: derived from API_TOKEN."`
 
-	TimeZone        string        `env:"TIME_ZONE" envDefault:"UTC" doc:"Zone that schedules are written in, an IANA name such as Europe/Berlin."`
-	RedispatchAfter time.Duration `env:"REDISPATCH_AFTER" envDefault:"40m" doc:"Time after which an unfinished notification is taken for lost and dispatched again. At least as long as a run can take with all its retries, or runs overtake each other, which is harmless but noisy."`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"8s" doc:"Time to finish what is in flight when told to stop; less than the 10 s that container runtimes grant."`
-	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	TimeZone        *time.Location `env:"TIME_ZONE" doc:"Time zone in which schedules are shown, an IANA name such as Europe/Berlin." default:"UTC"`
+	RedispatchAfter time.Duration  `env:"REDISPATCH_AFTER" doc:"Time after which an unfinished notification counts as lost and is dispatched again. Should be at least as long as a run can take with all its retries; otherwise runs overlap, which is harmless but adds load and log entries." default:"40m"`
+	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" doc:"Time to finish pending work on a stop. Less than the 10 s that container runtimes allow." default:"8s"`
+	LogLevel        slog.Level     `env:"LOG_LEVEL" doc:"debug, info, warn or error." default:"info"`
 }
 
-// Config is a valid configuration. Get one from Load or Parse.
-type Config struct {
-	// Dev is development mode.
-	Dev bool
-	// EventURL and APIURL are the base URLs of the Inngest server.
-	EventURL, APIURL string
-	EventKey         string
-	// SigningKey and SigningKeyFallback are empty or well-formed.
-	SigningKey, SigningKeyFallback string
-	AllowUnsignedSync              bool
-
-	MongoDBURI string
-
-	MailHost           string
-	MailPort           int
-	MailUser, MailPass string
-	MailFrom           mail.Address
-	MailTimeout        time.Duration
-
-	// Host to listen on; empty: all addresses. Port 0: a free one.
-	Host   string
-	Port   int
-	AppURL *url.URL
-
-	// APIToken is never empty in production.
-	APIToken string
-	LinkKey  string
-
-	TimeZone        *time.Location
-	RedispatchAfter time.Duration
-	ShutdownTimeout time.Duration
-	LogLevel        slog.Level
-}
+// Dev reports whether the app is in development mode.
+func (c Config) Dev() bool { return c.InngestDev != "" }
 
 // Load reads the process's environment and, in development mode, the .env file in the working directory.
 func Load() (Config, error) {
@@ -96,7 +70,7 @@ func Load() (Config, error) {
 		return Config{}, fmt.Errorf("read .env: %w", err)
 	default:
 		merged := maps.Clone(file)
-		maps.Copy(merged, environ) // what is set stays, also when it is set to nothing
+		maps.Copy(merged, environ) // the environment wins, also with an empty value
 		if merged["INNGEST_DEV"] != "" {
 			environ = merged
 		}
@@ -104,35 +78,17 @@ func Load() (Config, error) {
 	return Parse(environ)
 }
 
-// Parse makes a Config of variables. Its error lists every problem on a line of its own.
+// Parse makes a Config from variables. An empty variable counts as unset. The error lists every problem on a line of its
+// own.
 func Parse(environ map[string]string) (Config, error) {
-	p := parser{}
-	var e Environment
-	p.environment(environ, &e)
-
-	c := Config{
-		Dev:               e.InngestDev != "",
-		EventKey:          e.InngestEventKey,
-		AllowUnsignedSync: e.UnsignedSync,
-		MailUser:          e.MailUser,
-		MailPass:          e.MailPass,
-		MailTimeout:       e.MailTimeout,
-		Port:              e.Port,
-		APIToken:          e.APIToken,
-		LinkKey:           e.LinkKey,
-		RedispatchAfter:   e.RedispatchAfter,
-		ShutdownTimeout:   e.ShutdownTimeout,
-		LogLevel:          e.LogLevel,
-	}
-	p.dev = c.Dev
-	p.inngest(e, &c)
-	p.database(e, &c)
-	p.mail(e, &c)
-	p.web(e, &c)
-	p.times(e, &c)
+	c := Config{InngestDev: environ["INNGEST_DEV"]}
+	p := parser{dev: c.Dev()}
+	p.decode(p.withDefaults(environ), &c)
+	p.inngest(&c)
+	p.rest(&c)
 	if len(p.problems) > 0 {
 		mode := "development mode, since INNGEST_DEV is set"
-		if !c.Dev {
+		if !p.dev {
 			mode = "production mode, since INNGEST_DEV is not set; no .env file is read"
 		}
 		return Config{}, fmt.Errorf("the configuration is not valid (%s):\n  %s", mode, strings.Join(p.problems, "\n  "))
@@ -140,7 +96,7 @@ func Parse(environ map[string]string) (Config, error) {
 	return c, nil
 }
 
-// parser gathers problems.
+// parser collects problems.
 type parser struct {
 	dev      bool
 	problems []string
@@ -150,52 +106,83 @@ func (p *parser) problem(variable, format string, args ...any) {
 	p.problems = append(p.problems, variable+": "+fmt.Sprintf(format, args...))
 }
 
-// or returns value, or else the default for development; in production its absence is a problem.
-func (p *parser) or(variable, value, dev string) string {
-	if value == "" && p.dev {
-		return dev
+// withDefaults returns the variables that are set, and the defaults of the others.
+func (p *parser) withDefaults(environ map[string]string) map[string]string {
+	set := map[string]string{}
+	for _, v := range Table() {
+		value := environ[v.Name]
+		if value == "" && p.dev {
+			value = strings.Replace(v.Development, "PORT", set["PORT"], 1)
+		} else if value == "" {
+			value = v.Production
+		}
+		if value == required {
+			p.problem(v.Name, "is required")
+		} else if value != "" {
+			set[v.Name] = value
+		}
 	}
-	if value == "" {
-		p.problem(variable, "is required")
-	}
-	return value
+	return set
 }
 
-func (p *parser) environment(environ map[string]string, e *Environment) {
-	// A variable that is set to nothing is a variable that is not set.
-	environ = maps.Clone(environ)
-	maps.DeleteFunc(environ, func(_, value string) bool { return value == "" })
-	err := env.ParseWithOptions(e, env.Options{Environment: environ})
+// invalid is the error of a parser of this package. Unlike the errors of package env, it does not hold the value.
+type invalid string
+
+func (e invalid) Error() string { return string(e) }
+
+var parsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[mail.Address](): func(s string) (any, error) {
+		address, err := mail.ParseAddress(s)
+		if err != nil {
+			return nil, invalid("must be an email address, with or without a name: Maintenance <maintenance@plant.example>")
+		}
+		return *address, nil
+	},
+	reflect.TypeFor[url.URL](): func(s string) (any, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return nil, invalid("must be an http:// or https:// URL without user, query and fragment")
+		}
+		u.Path = strings.TrimRight(u.Path, "/")
+		return *u, nil
+	},
+	reflect.TypeFor[time.Location](): func(s string) (any, error) {
+		zone, err := time.LoadLocation(s)
+		if err != nil || s == "Local" {
+			return nil, invalid("must be an IANA time zone such as Europe/Berlin")
+		}
+		return *zone, nil
+	},
+}
+
+// typeNames describes the types whose parsers are not of this package.
+var typeNames = map[string]string{
+	"int":           "number",
+	"bool":          "true or false",
+	"time.Duration": "duration such as 30s or 5m",
+	"slog.Level":    "level (debug, info, warn, error)",
+}
+
+func (p *parser) decode(environ map[string]string, c *Config) {
+	err := env.ParseWithOptions(c, env.Options{Environment: environ, FuncMap: parsers})
 	if err == nil {
 		return
 	}
-	var all env.AggregateError
-	if !errors.As(err, &all) {
-		p.problems = append(p.problems, err.Error())
-		return
-	}
+	all, _ := errors.AsType[env.AggregateError](err)
 	for _, err := range all.Errors {
-		if field, ok := errors.AsType[env.ParseError](err); ok {
-			// The field's value is not repeated: somebody may have put a secret into the wrong variable.
-			p.problem(variableOf(field.Name), "is not a valid %s", typeName(field.Type.String()))
+		field, ok := errors.AsType[env.ParseError](err)
+		if !ok {
+			p.problems = append(p.problems, err.Error())
 			continue
 		}
-		p.problems = append(p.problems, err.Error())
+		variable := variableOf(field.Name)
+		if reason, ok := errors.AsType[invalid](field.Err); ok {
+			p.problem(variable, "%v", reason)
+		} else {
+			// Without the value, which may be a secret in the wrong variable.
+			p.problem(variable, "is not a valid %s", typeNames[field.Type.String()])
+		}
 	}
-}
-
-func typeName(goType string) string {
-	switch goType {
-	case "int":
-		return "number"
-	case "bool":
-		return "true or false"
-	case "time.Duration":
-		return "duration such as 30s or 5m"
-	case "slog.Level":
-		return "level (debug, info, warn, error)"
-	}
-	return goType
 }
 
 const (
@@ -204,31 +191,34 @@ const (
 	cloudAPI   = "https://api.inngest.com"
 )
 
-func (p *parser) inngest(e Environment, c *Config) {
-	base := e.InngestBaseURL
-	switch strings.ToLower(e.InngestDev) {
-	case "", "1", "true":
+func (p *parser) inngest(c *Config) {
+	p.url("INNGEST_BASE_URL", c.InngestBaseURL)
+	p.url("INNGEST_EVENT_API_BASE_URL", c.EventURL)
+	p.url("INNGEST_API_BASE_URL", c.APIURL)
+	eventServer, apiServer := cloudEvent, cloudAPI
+	switch strings.ToLower(c.InngestDev) {
+	case "":
+	case "1", "true":
+		eventServer, apiServer = devServer, devServer
 	case "0", "false", "no", "off":
-		p.problem("INNGEST_DEV", "is %q: unset it for production mode; the SDK takes any value for development mode", e.InngestDev)
+		p.problem("INNGEST_DEV", "is %q: unset it for production mode; the SDK takes any value for development mode", c.InngestDev)
 	default:
-		p.url("INNGEST_DEV", e.InngestDev)
-		base = firstOf(base, e.InngestDev)
+		p.url("INNGEST_DEV", c.InngestDev)
+		eventServer, apiServer = c.InngestDev, c.InngestDev
 	}
-	c.EventURL, c.APIURL = firstOf(e.InngestEventURL, base), firstOf(e.InngestAPIURL, base)
-	if c.Dev {
-		c.EventURL, c.APIURL = firstOf(c.EventURL, devServer), firstOf(c.APIURL, devServer)
-	} else {
-		c.EventURL, c.APIURL = firstOf(c.EventURL, cloudEvent), firstOf(c.APIURL, cloudAPI)
-	}
-	p.url("INNGEST_BASE_URL", e.InngestBaseURL)
-	p.url("INNGEST_EVENT_API_BASE_URL", e.InngestEventURL)
-	p.url("INNGEST_API_BASE_URL", e.InngestAPIURL)
-
-	c.EventKey = p.or("INNGEST_EVENT_KEY", e.InngestEventKey, "dev")
-	c.SigningKey = p.or("INNGEST_SIGNING_KEY", e.SigningKey, "")
-	c.SigningKeyFallback = e.SigningKeyFallback
+	c.EventURL = cmp.Or(c.EventURL, c.InngestBaseURL, eventServer)
+	c.APIURL = cmp.Or(c.APIURL, c.InngestBaseURL, apiServer)
 	p.signingKey("INNGEST_SIGNING_KEY", c.SigningKey)
 	p.signingKey("INNGEST_SIGNING_KEY_FALLBACK", c.SigningKeyFallback)
+}
+
+func (p *parser) url(variable, value string) {
+	if value == "" {
+		return
+	}
+	if _, err := parsers[reflect.TypeFor[url.URL]()](value); err != nil {
+		p.problem(variable, "%v", err)
+	}
 }
 
 var signingKeyForm = regexp.MustCompile(`^(signkey-\w+-)?([0-9a-fA-F]{2})+$`)
@@ -239,59 +229,31 @@ func (p *parser) signingKey(variable, key string) {
 	}
 }
 
-func (p *parser) database(e Environment, c *Config) {
-	c.MongoDBURI = p.or("MONGODB_URI", e.MongoDBURI, "mongodb://127.0.0.1:27017/"+mongostore.DefaultDatabase)
-	if c.MongoDBURI == "" {
-		return
+func (p *parser) rest(c *Config) {
+	if c.MongoDBURI != "" {
+		if _, err := mongostore.Parse(c.MongoDBURI); err != nil {
+			p.problem("MONGODB_URI", "%v", err)
+		}
 	}
-	if _, err := mongostore.Parse(c.MongoDBURI); err != nil {
-		p.problem("MONGODB_URI", "%v", err)
-	}
-}
-
-func (p *parser) mail(e Environment, c *Config) {
-	c.MailHost = p.or("MAIL_HOST", e.MailHost, "127.0.0.1")
-	c.MailPort = e.MailPort
-	if c.MailPort == 0 {
-		c.MailPort = map[bool]int{true: 1025, false: 587}[p.dev]
-	}
-	if c.MailPort < 1 || c.MailPort > 65535 {
-		p.problem("MAIL_PORT", "must be between 1 and 65535")
-	}
-	if e.MailPass != "" && e.MailUser == "" {
+	p.port("MAIL_PORT", c.MailPort, 1)
+	p.port("PORT", c.Port, 0)
+	if c.MailPass != "" && c.MailUser == "" {
 		p.problem("MAIL_USER", "is required when MAIL_PASS is set")
 	}
-	from := p.or("MAIL_FROM", e.MailFrom, "Maintenance <maintenance@localhost.test>")
-	if from == "" {
-		return
-	}
-	address, err := mail.ParseAddress(from)
-	if err != nil {
-		p.problem("MAIL_FROM", "must be an email address, with or without a name: Maintenance <maintenance@plant.example>")
-		return
-	}
-	c.MailFrom = *address
+	p.secret("API_TOKEN", c.APIToken)
+	p.secret("LINK_KEY", c.LinkKey)
+	p.positive("MAIL_TIMEOUT", c.MailTimeout)
+	p.positive("REDISPATCH_AFTER", c.RedispatchAfter)
+	p.positive("SHUTDOWN_TIMEOUT", c.ShutdownTimeout)
 }
 
-func (p *parser) web(e Environment, c *Config) {
-	c.Host = e.Host
-	if c.Host == "" && p.dev {
-		c.Host = "127.0.0.1"
+func (p *parser) port(variable string, port, least int) {
+	if port < least || port > 65535 {
+		p.problem(variable, "must be between %d and 65535", least)
 	}
-	if c.Port < 0 || c.Port > 65535 {
-		p.problem("PORT", "must be between 0 and 65535")
-	}
-	appURL := p.or("APP_URL", e.AppURL, fmt.Sprintf("http://localhost:%d", c.Port))
-	if u := p.url("APP_URL", appURL); u != nil {
-		u.Path = strings.TrimRight(u.Path, "/")
-		c.AppURL = u
-	}
-	p.or("API_TOKEN", e.APIToken, "")
-	p.secret("API_TOKEN", e.APIToken)
-	p.secret("LINK_KEY", e.LinkKey)
 }
 
-// minSecret keeps somebody from shipping "secret".
+// minSecret is the shortest accepted secret, in bytes.
 const minSecret = 16
 
 func (p *parser) secret(variable, value string) {
@@ -300,40 +262,8 @@ func (p *parser) secret(variable, value string) {
 	}
 }
 
-func (p *parser) url(variable, value string) *url.URL {
-	if value == "" {
-		return nil
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		p.problem(variable, "must be an http:// or https:// URL without user, query and fragment")
-		return nil
-	}
-	return u
-}
-
-func (p *parser) times(e Environment, c *Config) {
-	zone, err := time.LoadLocation(e.TimeZone)
-	if err != nil || e.TimeZone == "Local" {
-		p.problem("TIME_ZONE", "must be an IANA time zone such as Europe/Berlin")
-	}
-	c.TimeZone = zone
-	p.positive("MAIL_TIMEOUT", c.MailTimeout)
-	p.positive("REDISPATCH_AFTER", c.RedispatchAfter)
-	p.positive("SHUTDOWN_TIMEOUT", c.ShutdownTimeout)
-}
-
 func (p *parser) positive(variable string, d time.Duration) {
 	if d < 10*time.Millisecond {
 		p.problem(variable, "must be a positive duration such as 30s")
 	}
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

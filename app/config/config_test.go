@@ -37,7 +37,7 @@ func parse(t *testing.T, environ map[string]string) config.Config {
 func TestDevelopmentNeedsNothingMore(t *testing.T) {
 	t.Parallel()
 	c := parse(t, map[string]string{"INNGEST_DEV": "1"})
-	require.True(t, c.Dev)
+	require.True(t, c.Dev())
 	require.Equal(t, "http://127.0.0.1:8288", c.EventURL)
 	require.Equal(t, "http://127.0.0.1:8288", c.APIURL)
 	require.Equal(t, "mongodb://127.0.0.1:27017/maintenance", c.MongoDBURI)
@@ -56,7 +56,7 @@ func TestDevelopmentNeedsNothingMore(t *testing.T) {
 func TestProduction(t *testing.T) {
 	t.Parallel()
 	c := parse(t, production("TIME_ZONE", "Europe/Berlin", "PORT", "8080", "MAIL_PORT", "465", "LOG_LEVEL", "warn"))
-	require.False(t, c.Dev)
+	require.False(t, c.Dev())
 	require.Equal(t, "https://inn.gs", c.EventURL)
 	require.Equal(t, "https://api.inngest.com", c.APIURL)
 	require.False(t, c.AllowUnsignedSync)
@@ -163,7 +163,7 @@ func TestLoad(t *testing.T) {
 	write("INNGEST_DEV=1", "PORT=4000", "MAIL_USER=kim", "MAIL_PASS=secret")
 	c, err := config.Load()
 	require.NoError(t, err)
-	require.True(t, c.Dev)
+	require.True(t, c.Dev())
 	require.Equal(t, 4000, c.Port)
 	require.Equal(t, "kim", c.MailUser)
 

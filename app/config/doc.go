@@ -1,12 +1,14 @@
-// Package config turns the environment into a validated Config. All problems are reported at once, each with the name
-// of its variable; none repeats a secret.
+// Package config reads the environment into a validated Config. It reports all problems at once, each with the name of
+// its variable and without values that may be secret.
 //
-// INNGEST_DEV decides the mode. Set, to 1 or to the dev server's URL, it is development: everything has a default,
-// unsigned calls are trusted, and a .env file in the working directory fills in what the environment leaves unset.
-// Unset, it is production: keys, token and addresses must be given, and no .env file is read.
+// INNGEST_DEV selects the mode. If it is set, to 1 or to the dev server's URL, the app runs in development mode: every
+// variable has a default, unsigned calls are accepted, and a .env file in the working directory provides variables that
+// the environment leaves unset. Otherwise the app runs in production mode: keys, token and addresses are required, and
+// no .env file is read.
 //
-// The SDK reads three more by itself, all rarely needed: INNGEST_ENV (branch environments), INNGEST_SERVE_HOST and
-// INNGEST_SERVE_PATH (where Inngest reaches the functions, if not at the Host of the call that registers them).
+// The SDK itself reads three more variables, which are rarely needed: INNGEST_ENV (branch environments), and
+// INNGEST_SERVE_HOST and INNGEST_SERVE_PATH (where Inngest reaches the functions, if not at the Host of the call that
+// registers them).
 //
-// Table lists every other variable with its meaning; documentation is checked against it.
+// Table documents every other variable.
 package config

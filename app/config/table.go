@@ -11,20 +11,22 @@ import (
 type Variable struct {
 	Name string
 	Doc  string
-	// Development and Production say what holds when the variable is not set: a default, "required", or "" for nothing.
+	// Development and Production are the defaults in each mode, "required" or empty.
 	Development, Production string
 }
 
-// Table returns every variable that the app reads, in an order that makes sense to read.
+const required = "required"
+
+// Table returns every variable that the app reads, grouped by topic.
 func Table() []Variable {
 	var table []Variable
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[Environment]()) {
-		byDefault := f.Tag.Get("envDefault")
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		both := f.Tag.Get("default")
 		table = append(table, Variable{
 			Name:        f.Tag.Get("env"),
 			Doc:         f.Tag.Get("doc"),
-			Development: byDefault + f.Tag.Get("dev"),
-			Production:  byDefault + f.Tag.Get("prod"),
+			Development: both + f.Tag.Get("dev"),
+			Production:  both + f.Tag.Get("prod"),
 		})
 	}
 	return table
@@ -37,7 +39,7 @@ func Usage() string {
 	for _, v := range Table() {
 		fmt.Fprintf(w, "  %s\t%s%s\n", v.Name, v.Doc, v.defaults())
 	}
-	w.Flush() // into memory, which does not fail
+	w.Flush() // writes to memory, so it cannot fail
 	return text.String()
 }
 
@@ -53,8 +55,8 @@ func (v Variable) defaults() string {
 	return fmt.Sprintf(" [development: %s; production: %s]", v.Development, v.Production)
 }
 
-// variableOf is the variable of a field of Environment.
+// variableOf returns the variable of a field of Config.
 func variableOf(field string) string {
-	f, _ := reflect.TypeFor[Environment]().FieldByName(field)
+	f, _ := reflect.TypeFor[Config]().FieldByName(field)
 	return f.Tag.Get("env")
 }

@@ -84,7 +84,7 @@ func serve(ctx context.Context, log io.Writer) error {
 		return errors.Join(err, listener.Close())
 	}
 	mode := "production"
-	if c.Dev {
+	if c.Dev() {
 		mode = "development"
 	}
 	// The URL that people open may lead here by way of a proxy.
@@ -94,7 +94,7 @@ func serve(ctx context.Context, log io.Writer) error {
 
 func newLogger(c config.Config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
-	if c.Dev {
+	if c.Dev() {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))

@@ -106,7 +106,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		SendLease:       functions.SendLease(c.MailTimeout),
 	}
 	client, serve, err := inngest.NewClient(running, inngest.Options{
-		Dev:                c.Dev,
+		Dev:                c.Dev(),
 		EventURL:           c.EventURL,
 		APIURL:             c.APIURL,
 		EventKey:           c.EventKey,
@@ -135,7 +135,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	if err != nil {
 		return err
 	}
-	if longest := functions.RetrySchedule(c.MailTimeout); c.RedispatchAfter < longest && !c.Dev {
+	if longest := functions.RetrySchedule(c.MailTimeout); c.RedispatchAfter < longest && !c.Dev() {
 		s.logger.Warn("REDISPATCH_AFTER is shorter than a run can take with all its retries; runs may overtake each other",
 			"redispatchAfter", c.RedispatchAfter, "longestRun", longest)
 	}
@@ -161,7 +161,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Pace:      pace,
 		TimeZone:  c.TimeZone,
 		Token:     c.APIToken,
-		OpenPages: c.Dev,
+		OpenPages: c.Dev(),
 		Logger:    s.logger,
 	}))
 	return nil
