@@ -44,7 +44,7 @@ func sent() app.Notification {
 	return n
 }
 
-func TestNewNotificationIsItsCreatorsToDispatch(t *testing.T) {
+func TestNewNotification_IsLeasedToItsCreator(t *testing.T) {
 	t.Parallel()
 	n := created()
 	require.Equal(t, app.Pending, n.State)
@@ -72,7 +72,7 @@ func TestDispatch(t *testing.T) {
 	require.False(t, ok, "of another generation")
 }
 
-func TestDispatchKeepsALaterTurn(t *testing.T) {
+func TestDispatch_KeepsLaterNextDispatchAt(t *testing.T) {
 	t.Parallel()
 	p := pace
 	p.RedispatchAfter = time.Second // shorter than a claim
@@ -98,7 +98,7 @@ func TestDispatchFailed(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestTakeForDispatchStartsANewGenerationOfWhatIsLost(t *testing.T) {
+func TestTakeForDispatch_StartsNewGenerationOfLostNotification(t *testing.T) {
 	t.Parallel()
 	n, _ := claimed()
 	due := n.NextDispatchAt
@@ -116,7 +116,7 @@ func TestTakeForDispatchStartsANewGenerationOfWhatIsLost(t *testing.T) {
 	require.Equal(t, app.Granted, result)
 }
 
-func TestTakeForDispatchTakesAClaimForASignThatTheServerHadTheEvent(t *testing.T) {
+func TestTakeForDispatch_StartsNewGenerationAfterUnrecordedDispatch(t *testing.T) {
 	t.Parallel()
 	n, _ := created().ClaimFor(runA, t0, pace) // the dispatch was never recorded, then all was lost
 	n, taken := n.TakeForDispatch(n.NextDispatchAt, pace)
@@ -124,7 +124,7 @@ func TestTakeForDispatchTakesAClaimForASignThatTheServerHadTheEvent(t *testing.T
 	require.Equal(t, 2, n.Generation)
 }
 
-func TestTakeForDispatchLeavesWhatIsOver(t *testing.T) {
+func TestTakeForDispatch_IgnoresFinalNotification(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]app.Notification{"sent": sent(), "failed": failed()} {
 		require.True(t, n.NextDispatchAt.IsZero(), name)
@@ -133,7 +133,7 @@ func TestTakeForDispatchLeavesWhatIsOver(t *testing.T) {
 	}
 }
 
-func TestEachGenerationGetsMoreTime(t *testing.T) {
+func TestDispatch_DoublesTimeOfEachGeneration(t *testing.T) {
 	t.Parallel()
 	n := dispatched()
 	var waits []time.Duration
@@ -147,7 +147,7 @@ func TestEachGenerationGetsMoreTime(t *testing.T) {
 	require.Equal(t, []time.Duration{2 * after, 4 * after, 8 * after, 8 * after, 8 * after, 8 * after}, waits)
 }
 
-func TestClaim(t *testing.T) {
+func TestClaimFor(t *testing.T) {
 	t.Parallel()
 	held, _ := claimed()
 	rested, holder := claimed()
@@ -189,7 +189,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-func TestAcceptAlwaysWins(t *testing.T) {
+func TestAccept_SucceedsInEveryStateButSent(t *testing.T) {
 	t.Parallel()
 	held, _ := claimed()
 	redispatched, _ := dispatched().TakeForDispatch(t0.Add(time.Hour), pace)
@@ -208,7 +208,7 @@ func TestAcceptAlwaysWins(t *testing.T) {
 	require.False(t, ok, "the first acceptance stays")
 }
 
-func TestFailuresAreReportedByWhoMay(t *testing.T) {
+func TestRun_MayReportFailure(t *testing.T) {
 	t.Parallel()
 	held, holder := claimed()
 	redispatched, _ := held.TakeForDispatch(held.NextDispatchAt, pace)
@@ -236,7 +236,7 @@ func TestFailuresAreReportedByWhoMay(t *testing.T) {
 	}
 }
 
-func TestAttemptFailedLeavesTheClaimToTheRun(t *testing.T) {
+func TestAttemptFailed_KeepsClaimOfRun(t *testing.T) {
 	t.Parallel()
 	n, holder := claimed()
 	before := *n.Claim
@@ -251,7 +251,7 @@ func TestAttemptFailedLeavesTheClaimToTheRun(t *testing.T) {
 	require.Equal(t, before, *n.Claim, "the value it was called on has changed")
 }
 
-func TestRunOverMakesItDueAfterAGrowingPause(t *testing.T) {
+func TestRunOver_IsDueAfterGrowingPause(t *testing.T) {
 	t.Parallel()
 	var pauses []time.Duration
 	n := dispatched()
@@ -266,7 +266,7 @@ func TestRunOverMakesItDueAfterAGrowingPause(t *testing.T) {
 	require.Equal(t, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 8 * time.Minute}, pauses)
 }
 
-func TestFailSaysWhy(t *testing.T) {
+func TestFail_StoresReason(t *testing.T) {
 	t.Parallel()
 	n := failed()
 	require.Equal(t, app.Failed, n.State)
@@ -290,7 +290,7 @@ func TestRequeue(t *testing.T) {
 	}
 }
 
-func TestLongErrorsAreClippedBetweenCharacters(t *testing.T) {
+func TestLastError_IsClippedAtCharacterBoundary(t *testing.T) {
 	t.Parallel()
 	n, _ := created().DispatchFailed(1, strings.Repeat("é", 1000), t0)
 	require.Equal(t, strings.Repeat("é", 250)+"…", n.LastError)

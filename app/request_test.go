@@ -99,7 +99,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestWorldReportsAllProblems(t *testing.T) {
+func TestWorld_ValidateReportsAllProblems(t *testing.T) {
 	t.Parallel()
 	w := app.World{
 		Users: []app.User{

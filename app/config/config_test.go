@@ -34,7 +34,7 @@ func parse(t *testing.T, environ map[string]string) config.Config {
 	return c
 }
 
-func TestDevelopmentNeedsNothingMore(t *testing.T) {
+func TestParse_DevelopmentHasDefaults(t *testing.T) {
 	t.Parallel()
 	c := parse(t, map[string]string{"INNGEST_DEV": "1"})
 	require.True(t, c.Dev())
@@ -53,7 +53,7 @@ func TestDevelopmentNeedsNothingMore(t *testing.T) {
 	require.Equal(t, 8*time.Second, c.ShutdownTimeout)
 }
 
-func TestProduction(t *testing.T) {
+func TestParse_Production(t *testing.T) {
 	t.Parallel()
 	c := parse(t, production("TIME_ZONE", "Europe/Berlin", "PORT", "8080", "MAIL_PORT", "465", "LOG_LEVEL", "warn"))
 	require.False(t, c.Dev())
@@ -69,7 +69,7 @@ func TestProduction(t *testing.T) {
 	require.Equal(t, 587, parse(t, production()).MailPort)
 }
 
-func TestWhereInngestIs(t *testing.T) {
+func TestParse_InngestURLs(t *testing.T) {
 	t.Parallel()
 	const dev, base, api = "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"
 	for name, c := range map[string]struct {
@@ -87,7 +87,7 @@ func TestWhereInngestIs(t *testing.T) {
 	}
 }
 
-func TestAllProblemsAreReportedAtOnce(t *testing.T) {
+func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse(map[string]string{
 		"INNGEST_BASE_URL": "inngest:8288", "INNGEST_SIGNING_KEY": "hunter2", "INNGEST_SIGNING_KEY_FALLBACK": "0",
@@ -97,7 +97,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 		"INNGEST_ENABLE_UNAUTHED_SYNC": "perhaps", "MAIL_TIMEOUT": "30",
 	})
 	require.Error(t, err)
-	require.NotContains(t, err.Error(), "hunter2", "a value is repeated; it may be a secret")
+	require.NotContains(t, err.Error(), "hunter2", "the error holds a value, which may be a secret")
 	for _, line := range []string{
 		"the configuration is not valid (production mode, since INNGEST_DEV is not set; no .env file is read):",
 		"INNGEST_ENABLE_UNAUTHED_SYNC: is not a valid true or false",
@@ -124,7 +124,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestProductionAsksForWhatItNeeds(t *testing.T) {
+func TestParse_ProductionRequiresVariables(t *testing.T) {
 	t.Parallel()
 	for variable := range production() {
 		environ := production(variable, "")
@@ -133,7 +133,7 @@ func TestProductionAsksForWhatItNeeds(t *testing.T) {
 	}
 }
 
-func TestInngestDevIsNotSwitchedOffByAZero(t *testing.T) {
+func TestParse_RejectsInngestDevOff(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"0", "false", "no", "OFF"} {
 		_, err := config.Parse(production("INNGEST_DEV", value))
@@ -143,7 +143,7 @@ func TestInngestDevIsNotSwitchedOffByAZero(t *testing.T) {
 	require.ErrorContains(t, err, "INNGEST_DEV: must be an http:// or https:// URL")
 }
 
-func TestRedispatchAfterLeavesTimeForAWholeRun(t *testing.T) {
+func TestParse_RedispatchAfterExceedsRetrySchedule(t *testing.T) {
 	t.Parallel()
 	c := parse(t, production())
 	require.GreaterOrEqual(t, c.RedispatchAfter, functions.RetrySchedule(c.MailTimeout))
@@ -173,7 +173,7 @@ func TestLoad(t *testing.T) {
 	c, err = config.Load()
 	require.NoError(t, err)
 	require.Equal(t, 5000, c.Port, "the environment wins")
-	require.Empty(t, c.MailUser, "also with nothing")
+	require.Empty(t, c.MailUser, "also with an empty value")
 
 	write("PORT=4000")
 	for name, value := range production() {
@@ -195,7 +195,7 @@ func TestTable(t *testing.T) {
 	for _, v := range config.Table() {
 		require.NotEmpty(t, v.Name)
 		require.NotEmpty(t, v.Doc, v.Name)
-		require.False(t, names[v.Name], "%s stands twice", v.Name)
+		require.False(t, names[v.Name], "%s is listed twice", v.Name)
 		names[v.Name] = true
 		require.Contains(t, config.Usage(), v.Name)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// Sender sends an event, as inngestgo.Client does. Its own retries are welcome.
+// Sender sends an event; inngestgo.Client is one. It may retry.
 type Sender interface {
 	Send(ctx context.Context, event any) (id string, err error)
 }
@@ -23,24 +23,23 @@ type Options struct {
 	Store  app.Store
 	Sender Sender
 	Pace   app.Pace
-	// Logger gets what goes wrong, and a line for each dispatch at debug level. Nil: nothing is logged.
+	// Logger receives errors, and a line for each dispatch at debug level. Nil: nothing is logged.
 	Logger *slog.Logger
-	// ScanEvery is the pause after which the store is asked again for what is due, so that a slow one is asked more
-	// rarely. Zero: 1 s.
+	// ScanEvery is the pause between the end of one scan for due requests and the next. Zero: 1 s.
 	ScanEvery time.Duration
 	// Concurrency is the number of events sent at once. Zero: 8.
 	Concurrency int
-	// MaxPause bounds the growing pause between tries while sending fails. Zero: 30 s.
+	// MaxPause limits the growing pause between tries while sending fails. Zero: 30 s.
 	MaxPause time.Duration
 }
 
 // minPause is the pause after the first failure.
 const minPause = 500 * time.Millisecond
 
-// recordTimeout bounds the recording of what became of a dispatch, also while stopping.
+// recordTimeout limits the recording of a dispatch, also during a stop.
 const recordTimeout = 2 * time.Second
 
-// backlog is the number of offered requests kept in memory. What exceeds it is found by scanning.
+// backlog is the number of offered requests kept in memory. A scan finds the others.
 const backlog = 1000
 
 // batch is the number of due requests read at once.
@@ -64,8 +63,8 @@ func New(o Options) *Dispatcher {
 	return &Dispatcher{o: o, wake: make(chan struct{}, 1)}
 }
 
-// Offer has the event of r sent as soon as possible. The caller has just stored r and so holds its dispatch lease.
-// It never blocks; should the event not be sent, for whatever cause, a scan finds the request when the lease is over.
+// Offer requests that the event of r be sent as soon as possible. The caller has just stored r and holds its dispatch
+// lease. Offer never blocks. If the event is not sent, a scan finds the request when the lease has expired.
 func (d *Dispatcher) Offer(r app.Request) {
 	d.mu.Lock()
 	if len(d.offered) < backlog {
@@ -78,7 +77,7 @@ func (d *Dispatcher) Offer(r app.Request) {
 	}
 }
 
-// Run dispatches until ctx ends, then waits for sends under way. It returns when nothing of it is left running.
+// Run dispatches until ctx ends, then waits for pending sends. It leaves no goroutine behind.
 func (d *Dispatcher) Run(ctx context.Context) {
 	var (
 		failures int // rounds in a row in which nothing could be sent
@@ -89,7 +88,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		if failures == 0 {
 			d.each(d.takeOffered(), func(r app.Request) { d.send(ctx, r, &round) })
 		} else {
-			// One try tells whether the server is back. What was offered is found by a scan after its lease.
+			// The scan below tries one event. Offered requests are found by a scan after their lease.
 			d.takeOffered()
 		}
 		if !time.Now().Before(nextScan) {
@@ -125,10 +124,10 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	}
 }
 
-// round counts what became of the sends of one turn.
+// round counts the results of the sends of one turn.
 type round struct{ sent, failed atomic.Int32 }
 
-// scan sends what is due, up to limit, and reports whether there may be more.
+// scan sends the events of up to limit due requests, and reports whether there may be more.
 func (d *Dispatcher) scan(ctx context.Context, limit int, round *round) (full bool) {
 	due, err := d.o.Store.DueRequests(ctx, time.Now(), limit)
 	if err != nil {
@@ -149,7 +148,7 @@ func (d *Dispatcher) takeOffered() []app.Request {
 	return offered
 }
 
-// each calls f for all requests, a bounded number at once.
+// each calls f for all requests, at most Options.Concurrency at once.
 func (d *Dispatcher) each(requests []app.Request, f func(app.Request)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, d.o.Concurrency)
@@ -175,16 +174,16 @@ func (d *Dispatcher) takeAndSend(ctx context.Context, r app.Request, round *roun
 		return
 	}
 	if !taken {
-		return // somebody else did, or it has come to its end
+		return // another process has taken it, or it is final
 	}
 	if r.Notification.Generation > before {
-		d.o.Logger.Warn("notification was dispatched but did not come to its end; dispatching it again",
+		d.o.Logger.Warn("notification was dispatched but did not finish; dispatching it again",
 			"request", r.ID, "generation", r.Notification.Generation)
 	}
 	d.send(ctx, r, round)
 }
 
-// send sends the event of r, whose dispatch lease this process has, and records what became of it.
+// send sends the event of r, whose dispatch lease this process holds, and records the result.
 func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 	if ctx.Err() != nil {
 		return
@@ -192,10 +191,10 @@ func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 	event := r.Event()
 	_, err := d.o.Sender.Send(ctx, event)
 	if err != nil && ctx.Err() != nil {
-		return // stopping: the lease ends by itself
+		return // stopping: the lease expires
 	}
 
-	var change func(app.Notification) (app.Notification, bool)
+	var change app.Change
 	if err == nil {
 		round.sent.Add(1)
 		d.o.Logger.Debug("event sent", "request", r.ID, "event", event.IdempotencyKey)
@@ -215,12 +214,12 @@ func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if _, _, err := app.Update(ctx, d.o.Store, r, change); err != nil {
-		// Sent but not recorded, it will be sent again under the same id, which is harmless.
+		// An event that was sent will be sent again with the same idempotency key, which is harmless.
 		d.o.Logger.Warn("could not record a dispatch", "request", r.ID, "error", err)
 	}
 }
 
-// withoutURL drops the URL from an HTTP client's error: the event API's holds the event key.
+// withoutURL removes the URL from an HTTP client's error: that of the event API contains the event key.
 func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 30 * time.Minute, SendLease: time.Minute}
 
-// server takes events, or does not.
+// server accepts events, or fails with err.
 type server struct {
 	mu     sync.Mutex
 	events []string
@@ -74,7 +74,7 @@ func (s *server) took() []string {
 	return append([]string{}, s.events...)
 }
 
-// elapse lets d pass on the bubble's virtual clock, and all that is to happen by then happen.
+// elapse advances the bubble's virtual clock by d and waits until all goroutines are blocked.
 func elapse(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -122,7 +122,7 @@ func (f *fixture) notification(r app.Request) app.Notification {
 	return r.Notification
 }
 
-func TestAnOfferedRequestIsDispatchedAtOnce(t *testing.T) {
+func TestOffer_DispatchesAtOnce(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		d, _ := f.start()
@@ -139,10 +139,10 @@ func TestAnOfferedRequestIsDispatchedAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatADeadProcessLeftIsFoundAfterItsLease(t *testing.T) {
+func TestScan_FindsRequestOfDeadProcessAfterLease(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
-		r := f.create() // and its process died before it could offer it
+		r := f.create() // never offered, as if its process had died
 		f.start()
 		elapse(pace.DispatchLease - time.Millisecond)
 		require.Empty(f, f.server.took())
@@ -151,7 +151,7 @@ func TestWhatADeadProcessLeftIsFoundAfterItsLease(t *testing.T) {
 	})
 }
 
-func TestWhatIsDispatchedAndNeverFinishedIsDispatchedAgain(t *testing.T) {
+func TestScan_RedispatchesUnfinishedNotification(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		d, _ := f.start()
@@ -161,11 +161,11 @@ func TestWhatIsDispatchedAndNeverFinishedIsDispatchedAgain(t *testing.T) {
 		require.Equal(f, []string{r.ID + "-1"}, f.server.took())
 		elapse(2 * time.Second)
 		require.Equal(f, []string{r.ID + "-1", r.ID + "-2"}, f.server.took())
-		require.Contains(f, f.log.String(), "was dispatched but did not come to its end")
+		require.Contains(f, f.log.String(), "was dispatched but did not finish")
 	})
 }
 
-func TestWhatHasComeToItsEndIsLeftAlone(t *testing.T) {
+func TestScan_IgnoresFinalNotification(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		d, _ := f.start()
@@ -179,7 +179,7 @@ func TestWhatHasComeToItsEndIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestWhileTheServerIsAwayOneIsTriedAtGrowingIntervals(t *testing.T) {
+func TestRun_TriesOneEventAtGrowingIntervalsWhileServerIsAway(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		f.opts.MaxPause = 4 * time.Second
@@ -191,7 +191,7 @@ func TestWhileTheServerIsAwayOneIsTriedAtGrowingIntervals(t *testing.T) {
 			d.Offer(requests[len(requests)-1])
 		}
 		synctest.Wait()
-		f.server.tries() // the first round found it out
+		f.server.tries() // drop those of the first round
 		elapse(time.Minute)
 		tries := f.server.tries()
 		require.Less(f, len(tries), 20)
@@ -211,7 +211,7 @@ func TestWhileTheServerIsAwayOneIsTriedAtGrowingIntervals(t *testing.T) {
 	})
 }
 
-func TestOneRefusedEventDoesNotHoldUpTheOthers(t *testing.T) {
+func TestRun_SendsOtherEventsAfterRefusedOne(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		poison := f.create()
@@ -235,7 +235,7 @@ type senderFunc func(context.Context, any) (string, error)
 
 func (f senderFunc) Send(ctx context.Context, event any) (string, error) { return f(ctx, event) }
 
-func TestSendsAtOnceAreBounded(t *testing.T) {
+func TestRun_LimitsConcurrentSends(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		f.opts.Concurrency = 3
@@ -245,12 +245,12 @@ func TestSendsAtOnceAreBounded(t *testing.T) {
 		}
 		f.start()
 		elapse(pace.DispatchLease + 2*time.Second)
-		require.Len(f, f.server.took(), 250, "more than a batch of due requests is sent without waiting for the next scan")
+		require.Len(f, f.server.took(), 250, "a second batch waited for the next scan")
 		require.Equal(f, 3, f.server.most)
 	})
 }
 
-func TestSeveralProcessesShareTheWork(t *testing.T) {
+func TestRun_SharesWorkWithOtherProcesses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		for range 50 {
@@ -264,7 +264,7 @@ func TestSeveralProcessesShareTheWork(t *testing.T) {
 	})
 }
 
-func TestStopWaitsForWhatIsUnderWayAndRecordsIt(t *testing.T) {
+func TestStop_WaitsForPendingSendAndRecordsIt(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		f.server.delay = 3 * time.Second
@@ -278,7 +278,7 @@ func TestStopWaitsForWhatIsUnderWayAndRecordsIt(t *testing.T) {
 	})
 }
 
-func TestASendThatTheStopInterruptedIsNoFailure(t *testing.T) {
+func TestStop_RecordsNoFailureOfInterruptedSend(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		f.server.delay = 3 * time.Second
@@ -293,7 +293,7 @@ func TestASendThatTheStopInterruptedIsNoFailure(t *testing.T) {
 	})
 }
 
-// failingStore cannot say what is due, or not soon.
+// failingStore is slow to return due requests, or fails while err is set.
 type failingStore struct {
 	*storetest.Memory
 	takes time.Duration
@@ -314,7 +314,7 @@ func (s *failingStore) DueRequests(ctx context.Context, now time.Time, limit int
 	return s.Memory.DueRequests(ctx, now, limit)
 }
 
-func TestADatabaseThatIsAwayIsAskedAgain(t *testing.T) {
+func TestScan_RetriesUnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		store := &failingStore{Memory: f.store, err: errors.New("no server")}
@@ -332,7 +332,7 @@ func TestADatabaseThatIsAwayIsAskedAgain(t *testing.T) {
 	})
 }
 
-func TestASlowDatabaseGetsARest(t *testing.T) {
+func TestScan_PausesAfterSlowDatabase(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		store := &failingStore{Memory: f.store, takes: 3 * time.Second}

@@ -1,7 +1,8 @@
-// Package dispatch sends the events of notifications that owe one: those just created or requeued, which are offered
-// to it, and those that the store says are due, because a process died, the server was away, or a run was lost.
+// Package dispatch sends the events of pending notifications to Inngest. The API offers it new and requeued requests. It
+// scans the store for the others: those of a process that died, those that could not be sent, and those whose run is
+// lost.
 //
-// It works off the requests' path, since sending takes seconds when the server is away. While it is, the dispatcher
-// tries one event at a time, at growing intervals. Several processes may run one each: who takes a due notification is
-// decided by compare-and-set, and sending an event twice is harmless, since its id is the same.
+// It works in the background, since sending takes seconds when the server is away. After a failed round it tries one
+// event at a time, at growing intervals. Several processes may each run a dispatcher: compare-and-set gives a due
+// notification to one of them, and sending an event twice is harmless, since its idempotency key is the same.
 package dispatch

@@ -1,8 +1,7 @@
-// Package email renders the notification that tells a technician about a maintenance request, and
-// hands it to an SMTP server.
+// Package email renders the email that notifies a technician of a maintenance request, and sends it to an SMTP server.
 //
-// Rendering and sending are apart: Render is a pure function of the notification, so the same
-// notification gives the same email, and a Message can be looked at, written to a file or sent.
+// Rendering and sending are separate. Render is a pure function, so the same notification gives the same email, and a
+// Message can be inspected, written to a file or sent.
 //
 //	m, err := email.Render(email.Notification{
 //		To:        mail.Address{Name: "Kim Larsen", Address: "kim@plant.test"},
@@ -14,24 +13,24 @@
 //	err = smtp.Send(ctx, m)
 //	var failed *email.SendError
 //	if errors.As(err, &failed) && failed.Permanent {
-//		// Trying again will not help: the server has said no for good.
+//		// Permanent: sending it again will not help.
 //	}
 //
 // # The email
 //
-// Every email has a plain text part and an HTML part that say the same, made from the same data. Whatever people typed is
-// data: it is cleaned of control characters, bounded, isolated from the direction of the text around
-// it (Unicode UAX #9), and escaped, so that it can add no header, recipient or markup. Nothing is loaded from outside, links are
-// absolute, and the whole message stays under the 102 KB at which large webmailers clip.
+// Every email has a plain text part and an HTML part with the same content. Text from users is never trusted: Render
+// removes control characters, limits its length, isolates its writing direction from the surrounding text (Unicode
+// UAX #9) and escapes it, so it cannot add a header, a recipient or markup. The email loads nothing from outside, its
+// links are absolute, and the whole message is smaller than the 102 KB at which large webmail services clip.
 //
 // # Sending
 //
-// SMTP keeps no connection between messages. Each phase of the dialogue has a time limit, and a failure says in
-// which phase it happened, whether the server refused, and whether it refused for good.
-// Delivery is at least once: a connection lost after the message was handed over, before the server
-// confirmed it, is reported as a failure although the message may have arrived. The copy that a
-// retry then sends has the same Message-ID, which MessageID derives from the request.
+// SMTP opens one connection per message. Each phase of the dialogue has a time limit. A failure names its phase, the
+// server's reply if there was one, and whether it is permanent.
+// Delivery is at least once: if the connection is lost after the message was sent but before the server confirmed it,
+// Send returns an error although the message may have arrived. A retry then sends a copy with the same Message-ID, which
+// MessageID derives from the request.
 //
-// Specifications followed: RFC 5321 (SMTP), RFC 5322 (message format), RFC 2045-2047 (MIME), RFC 3207
+// Specifications: RFC 5321 (SMTP), RFC 5322 (message format), RFC 2045-2047 (MIME), RFC 3207
 // (STARTTLS), RFC 3834 (Auto-Submitted), RFC 4954 (AUTH), RFC 6531 (SMTPUTF8), RFC 8314 (implicit TLS).
 package email

@@ -135,7 +135,7 @@ var faultPoints = []struct {
 	{".", email.PhaseAccept, "wait for the server to accept the message"},
 }
 
-func TestRefusalsAtEveryPoint(t *testing.T) {
+func TestSend_RefusedInEveryPhase(t *testing.T) {
 	t.Parallel()
 	for _, p := range faultPoints {
 		for reply, permanent := range map[answer]bool{
@@ -158,7 +158,7 @@ func TestRefusalsAtEveryPoint(t *testing.T) {
 	}
 }
 
-func TestDropsAtEveryPoint(t *testing.T) {
+func TestSend_DroppedInEveryPhase(t *testing.T) {
 	t.Parallel()
 	for _, p := range faultPoints {
 		t.Run(string(p.at), func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestDropsAtEveryPoint(t *testing.T) {
 		"send email through 127.0.0.1:%d: name the sender (MAIL FROM): the server closed the connection: EOF", server.options.Port))
 }
 
-func TestStallsAtEveryPoint(t *testing.T) {
+func TestSend_StalledInEveryPhase(t *testing.T) {
 	t.Parallel()
 	for _, p := range faultPoints {
 		t.Run(string(p.at), func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestStallsAtEveryPoint(t *testing.T) {
 	}
 }
 
-func TestCancellationAtEveryPoint(t *testing.T) {
+func TestSend_CancelledInEveryPhase(t *testing.T) {
 	t.Parallel()
 	for _, p := range faultPoints {
 		t.Run(string(p.at), func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestCancellationAtEveryPoint(t *testing.T) {
 	}
 }
 
-func TestADeadlineOfTheContextHolds(t *testing.T) {
+func TestSend_ObeysContextDeadline(t *testing.T) {
 	t.Parallel()
 	server := startScripted(t, script{".": stall})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -229,7 +229,7 @@ func TestADeadlineOfTheContextHolds(t *testing.T) {
 }
 
 // Once the server has said that it has the message, nothing makes it not have it.
-func TestWhatComesAfterAcceptanceIsOfNoConsequence(t *testing.T) {
+func TestSend_SucceedsWhateverFollowsAcceptance(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]answer{
 		"drop": drop, "421": "421 going down", "550": "550 no", "garbage": "\x00\xff", "stall": stall,
@@ -254,7 +254,7 @@ func TestWhatComesAfterAcceptanceIsOfNoConsequence(t *testing.T) {
 	})
 }
 
-func TestAServerThatKnowsOnlyHELO(t *testing.T) {
+func TestSend_FallsBackToHELO(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		script    script
@@ -283,7 +283,7 @@ func TestAServerThatKnowsOnlyHELO(t *testing.T) {
 	}
 }
 
-func TestTLSFaults(t *testing.T) {
+func TestSend_TLSFailures(t *testing.T) {
 	t.Parallel()
 	const offer = "250-mail.plant.test\r\n250 STARTTLS"
 	for name, c := range map[string]struct {
@@ -324,7 +324,7 @@ func TestTLSFaults(t *testing.T) {
 }
 
 // Whoever sits on the wire can append replies of their own to the last one before encryption.
-func TestRepliesFromBeforeTLSAreForgotten(t *testing.T) {
+func TestSend_DiscardsRepliesInjectedBeforeTLS(t *testing.T) {
 	t.Parallel()
 	certificate, roots := selfSigned(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -363,7 +363,7 @@ func TestRepliesFromBeforeTLSAreForgotten(t *testing.T) {
 }
 
 // Some servers repeat what they did not understand.
-func TestErrorsHoldNoPassword(t *testing.T) {
+func TestSendError_HoldsNoPassword(t *testing.T) {
 	t.Parallel()
 	token := base64.StdEncoding.EncodeToString([]byte("\x00kim\x00hunter2"))
 	server := startScripted(t, script{"AUTH": answer("500-oh\r\n500 unknown command: AUTH PLAIN " + token + " (password hunter2)")})

@@ -122,7 +122,7 @@ func contrast(t *testing.T, s swatch) float64 {
 	return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 }
 
-func TestPort465IsEncryptedFromTheStart(t *testing.T) {
+func TestNewSMTP_Port465UsesImplicitTLS(t *testing.T) {
 	t.Parallel()
 	for port, want := range map[int]bool{465: true, 587: false, 25: false} {
 		s, err := NewSMTP(SMTPOptions{Host: "mail.plant.test", Port: port})
@@ -137,7 +137,7 @@ type elsewhere struct{ net.Conn }
 
 func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 25} }
 
-func TestThePasswordIsNotSentInTheClearToAnotherMachine(t *testing.T) {
+func TestAuth_SendsNoPasswordUnencryptedToAnotherMachine(t *testing.T) {
 	t.Parallel()
 	client, server := net.Pipe()
 	heard := make(chan string, 10)

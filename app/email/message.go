@@ -15,22 +15,22 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Message is an email ready to be sent. Render makes one; it is not changed by writing or sending
-// it, and may be written and sent from several goroutines at once.
+// Message is an email to be sent. Render makes one. Writing and sending do not change it, so several goroutines may do
+// both at once.
 type Message struct {
 	From, To  mail.Address
-	Subject   string            // as a person reads it: decoded, on one line
+	Subject   string            // decoded, on one line
 	MessageID string            // with angle brackets
 	Date      time.Time         // when it was made
 	Headers   map[string]string // the other headers, by name
 	Text      string            // the plain text part
-	HTML      string            // the HTML part, a whole document
+	HTML      string            // the HTML part, a complete document
 }
 
-// WriteTo writes the message as RFC 5322 text with CRLF line ends. What it writes varies in nothing
-// but the boundary between the parts, which is random so that no text can contain it.
+// WriteTo writes the message as RFC 5322 text with CRLF line ends. Two calls write the same text except for the boundary
+// between the parts, which is random so that no text can contain it.
 //
-// It fails when w does, or when an address or header is not one that can stand in a message.
+// It returns an error if w does, or if an address or a header is not valid in a message.
 func (m *Message) WriteTo(w io.Writer) (int64, error) {
 	msg, err := m.build()
 	if err != nil {
@@ -73,7 +73,7 @@ func (m *Message) build() (*gomail.Msg, error) {
 	return msg, nil
 }
 
-// addresses returns the sender and the recipient as they stand in the message and on its envelope.
+// addresses returns the sender and the recipient as they appear in the message and on its envelope.
 func (m *Message) addresses() (from, to mail.Address, err error) {
 	if from, err = wireAddress(m.From); err != nil {
 		return from, to, fmt.Errorf("sender: %w", err)
@@ -90,13 +90,13 @@ var (
 	atomForm       = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
-// wireText gives text its line ends in mail (RFC 2045, 6.8: also where base64 hides them).
+// wireText converts line ends to CRLF, which RFC 2045, 6.8 requires in base64 too.
 func wireText(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\n", "\r\n")
 }
 
-// shortestEncoding keeps text readable in the source where it is mostly ASCII, and short where it is
-// not: quoted-printable triples every byte of, say, Japanese.
+// shortestEncoding returns quoted-printable, which is readable, for mostly ASCII text, and base64 otherwise:
+// quoted-printable writes three bytes for every byte of, for example, Japanese.
 func shortestEncoding(s string) gomail.Encoding {
 	encoded := 0
 	for i := range len(s) {
@@ -110,9 +110,8 @@ func shortestEncoding(s string) gomail.Encoding {
 	return gomail.EncodingQP
 }
 
-// wireAddress is the one gate for addresses: what passes is a single mailbox that reads back the
-// same without quotes, since `kim@a.test, eve@b.test` in quotes is a mailbox of b.test. An
-// internationalised domain is written in its ASCII form.
+// wireAddress validates an address. It accepts only a single mailbox that parses to itself without quotes, because
+// `"kim@a.test, eve@b.test"` is one mailbox of b.test. It converts an internationalized domain to ASCII.
 func wireAddress(a mail.Address) (mail.Address, error) {
 	if a.Address == "" {
 		return mail.Address{}, errors.New("there is no email address")
@@ -129,7 +128,7 @@ func wireAddress(a mail.Address) (mail.Address, error) {
 		}
 		domain = ascii
 	}
-	// net/mail writes a backslash beside letters outside ASCII in a way that no parser reads.
+	// net/mail encodes a backslash next to non-ASCII letters in a way that no parser accepts.
 	name := strings.ReplaceAll(headerText(a.Name, displayNameLimit), `\`, "/")
 	wire := mail.Address{Name: name, Address: local + "@" + domain}
 	if len(wire.Address) > 254 {
@@ -146,17 +145,12 @@ func wireAddress(a mail.Address) (mail.Address, error) {
 }
 
 func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
 }
 
-// MessageID returns the Message-ID, with angle brackets, of the notification of one request: always
-// the same for the same request and domain, so that copies of one notification can be recognised as such.
-// A request id that cannot stand in a Message-ID is replaced by its hash; a domain that cannot, by "invalid".
+// MessageID returns the Message-ID, with angle brackets, of a request's notification. It is always the same for a request
+// and domain, so that mail programs recognize copies. A request id that is not allowed in a Message-ID is replaced by its
+// hash, a domain that is not allowed by "invalid".
 func MessageID(requestID, domain string) string {
 	left := requestID
 	if len(left) > 64 || !atomForm.MatchString(left) {

@@ -14,16 +14,15 @@ import (
 	"time"
 )
 
-// Notification is what a technician is told about one maintenance request. Texts may hold anything;
-// an empty one is left out of the email. Only To, RequestID and URL are required.
+// Notification is the content of the email about one maintenance request. Texts may contain anything; empty texts are
+// left out. Only To, RequestID and URL are required.
 type Notification struct {
 	To        mail.Address // the technician; the name is shown in the To header
 	RequestID string
-	Subject   string // the request's, one line
+	Subject   string // of the request, one line
 
-	// Type and Priority are the request's values or their labels: "corrective" and "Corrective" are
-	// both shown as "Corrective maintenance", "high" as "High priority". A value that is not known is
-	// shown as it is.
+	// Type and Priority are values of the request or their labels: "corrective" and "Corrective" are both shown as
+	// "Corrective maintenance", "high" as "High priority". An unknown value is shown unchanged.
 	Type, Priority string
 
 	Equipment, Requester, Technician string // names, never ids
@@ -32,15 +31,14 @@ type Notification struct {
 	TimeZone     *time.Location // the zone the schedule is shown in; nil: UTC
 
 	Description string // any number of lines
-	URL         string // the request's page: absolute, http or https
+	URL         string // of the request's page: absolute, http or https
 
 	MessageID string    // with angle brackets; empty: MessageID(RequestID, the sender's domain)
 	RunID     string    // the run that sends it, for the X-Inngest-Run-Id header; empty: no such header
 	Date      time.Time // of the email; zero: now
 }
 
-// The bounds below, in bytes, keep a message under the 102 KB at which large webmailers clip, whatever
-// it is about.
+// These limits, in bytes, keep every message under the 102 KB at which large webmail services clip.
 const (
 	headerSubjectLimit = 200
 	displayNameLimit   = 120
@@ -49,16 +47,15 @@ const (
 	badgeLimit         = 60
 	urlLimit           = 2000
 
-	// textBudget is for all texts in both parts together; what the others leave is the
-	// description's. 10,000 letters of most scripts fit: Japanese, say, takes 60,000.
+	// textBudget is shared by all texts in both parts. The description gets what the other texts leave. 10,000 letters of
+	// most scripts fit; in Japanese they take 60,000.
 	textBudget = 65_000
 )
 
-// Render makes the email of a notification. The message depends on nothing but its arguments, apart
-// from the date when n.Date is zero.
+// Render makes the email of a notification. The result depends only on the arguments and, if n.Date is zero, on the
+// current time.
 //
-// An error means that this notification cannot be sent as it is, now or later: an address or URL that
-// is missing or not valid. Its text says which, for a person to mend it.
+// An error is permanent: an address or URL is missing or not valid. Its text says which, so that a user can fix it.
 func Render(n Notification, from mail.Address) (*Message, error) {
 	sender, recipient, err := (&Message{From: from, To: n.To}).addresses()
 	if err != nil {
@@ -108,14 +105,15 @@ func absoluteURL(s string) (string, error) {
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return "", fmt.Errorf("link to the request's page: %q is not an absolute http or https URL", s)
 	}
-	link := u.String() // escapes what must not stand in a URL
+	link := u.String() // escapes characters that are not allowed in a URL
 	if len(link) > urlLimit {
 		return "", fmt.Errorf("link to the request's page: %d bytes long, at most %d are allowed", len(link), urlLimit)
 	}
 	return link, nil
 }
 
-// headerSubject puts first what decides whether to read on: an inbox on a phone shows some 40 letters.
+// headerSubject returns the Subject header. It begins with priority and type, because an inbox on a phone shows about 40
+// letters.
 func headerSubject(n Notification) string {
 	kind := cmp.Or(typeBadge(n.Type).Label, "Maintenance request")
 	what := cmp.Or(n.Subject, n.Equipment, n.RequestID)
@@ -130,7 +128,7 @@ func headers(n Notification) map[string]string {
 	h := map[string]string{
 		"X-Maintenance-Request-Id": headerText(n.RequestID, headerValueLimit),
 		"Auto-Submitted":           "auto-generated",
-		"X-Auto-Response-Suppress": "All", // what Exchange heeds instead of Auto-Submitted
+		"X-Auto-Response-Suppress": "All", // Exchange reads this instead of Auto-Submitted
 		"Content-Language":         "en",
 	}
 	if n.RunID != "" {
@@ -142,7 +140,7 @@ func headers(n Notification) map[string]string {
 	return h
 }
 
-// view is what both templates show.
+// view is the data of both templates.
 type view struct {
 	Title      string
 	Type       badge
@@ -161,11 +159,10 @@ type view struct {
 
 type detail struct {
 	Label, Value string
-	UserText     bool // Value was typed by a person: it needs a direction of its own
+	UserText     bool // Value was typed by a user: it needs a writing direction of its own
 }
 
-// newView prepares a notification for a template. Quote is what a text from outside goes through
-// to be put beside other text.
+// newView prepares a notification for a template. Quote prepares a user's text to be put next to other text.
 func newView(n Notification, link string, quote func(string) string) view {
 	line := func(s string) string { return quote(oneLine(s, lineLimit)) }
 	v := view{
@@ -189,19 +186,19 @@ func newView(n Notification, link string, quote func(string) string) view {
 	description := paragraphs(n.Description)
 	for _, lines := range description {
 		for i := range lines {
-			lines[i] = balance(lines[i]) // alone on its line: there is nothing to isolate it from
+			lines[i] = balance(lines[i]) // no other text is on its line, so it needs no isolation
 		}
 	}
 	v.Description, v.Whole = fit(description, textBudget-v.weight())
 	return v
 }
 
-// weight is what the texts besides the description take, in both parts together.
+// weight returns the size of all texts except the description, in both parts together.
 func (v *view) weight() int {
 	w := weight(v.Title) + weight(v.Type.Label) + weight(v.Priority.Label) + weight(v.Subject) +
-		weight(v.Technician) + weight(v.RequestID) + 3*weight(v.URL) // two of the links in HTML have it as their target
+		weight(v.Technician) + weight(v.RequestID) + 3*weight(v.URL) // the HTML part links to it twice
 	for _, d := range v.Details {
-		w += 2 * weight(d.Value) // once more in the preheader
+		w += 2 * weight(d.Value) // the preheader repeats it
 	}
 	return w
 }
@@ -212,8 +209,8 @@ func (v *view) add(label, value string, userText bool) {
 	}
 }
 
-// formatSchedule names the zone and its offset: a technician on call may be in another one. A zone
-// without an abbreviation of its own is called by its location.
+// formatSchedule formats t with the name and offset of the zone, since a technician on call may be in another one. A zone
+// without an abbreviation is named by its location.
 func formatSchedule(t time.Time, zone *time.Location) string {
 	if zone == nil {
 		zone = time.UTC
@@ -226,13 +223,13 @@ func formatSchedule(t time.Time, zone *time.Location) string {
 	return t.Format("Monday 2 January 2006, 15:04 ") + name + t.Format(" (-07:00)")
 }
 
-// badge is a short label on a coloured ground.
+// badge is a short label on a colored background.
 type badge struct {
 	Label       string
 	Light, Dark swatch
 }
 
-// swatch holds colours that must be readable together, as #rrggbb.
+// swatch holds two colors with sufficient contrast, as #rrggbb.
 type swatch struct{ Ink, Ground template.CSS }
 
 var (
@@ -267,8 +264,8 @@ func badgeFor(known map[string]badge, value, suffix string) badge {
 	return b
 }
 
-// outlook holds what only Outlook on Windows reads (it lays out with Word, which knows no max-width).
-// html/template drops comments from templates, so these constants pass through as values.
+// outlook holds conditional comments for Outlook on Windows, whose layout engine does not support max-width.
+// html/template removes comments from templates, so they are passed as values.
 type outlook struct{ Head, Open, Close template.HTML }
 
 var outlookOnly = outlook{

@@ -71,7 +71,7 @@ func parseMessage(t testing.TB, data []byte) *enmime.Envelope {
 	return e
 }
 
-func TestRenderWritesTheWholeEmail(t *testing.T) {
+func TestRender_WritesCompleteEmail(t *testing.T) {
 	t.Parallel()
 	m := render(t, notification())
 	e := received(t, m)
@@ -122,7 +122,7 @@ Request 66f1a0c2e4b0a1d2c3e4f501
 	require.Equal(t, m.HTML, strings.ReplaceAll(e.HTML, "\r\n", "\n"))
 }
 
-func TestRenderDependsOnItsArgumentsAlone(t *testing.T) {
+func TestRender_DependsOnlyOnArguments(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, render(t, notification()), render(t, notification()))
 
@@ -131,7 +131,7 @@ func TestRenderDependsOnItsArgumentsAlone(t *testing.T) {
 	require.WithinDuration(t, time.Now(), render(t, n).Date, time.Minute)
 }
 
-func TestWriteToUsesMailLineEnds(t *testing.T) {
+func TestWriteTo_UsesCRLF(t *testing.T) {
 	t.Parallel()
 	for name, description := range map[string]string{"quoted-printable": "a\nb\r\nc", "base64": strings.Repeat("圧\n", 2000)} {
 		n := notification()
@@ -147,7 +147,7 @@ func TestWriteToUsesMailLineEnds(t *testing.T) {
 	}
 }
 
-func TestSubjectLine(t *testing.T) {
+func TestRender_SubjectHeader(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("unterbrechungsfrei ", 40)
 	for name, c := range map[string]struct {
@@ -183,7 +183,7 @@ func TestSubjectLine(t *testing.T) {
 	}
 }
 
-func TestDisplayNamesStayNames(t *testing.T) {
+func TestRender_DisplayNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"Zoë Müller":                        "Zoë Müller",
@@ -204,7 +204,7 @@ func TestDisplayNamesStayNames(t *testing.T) {
 	}
 }
 
-func TestRenderRefusesWhatCannotBeSent(t *testing.T) {
+func TestRender_RejectsInvalidNotification(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*email.Notification)
@@ -241,7 +241,7 @@ func TestRenderRefusesWhatCannotBeSent(t *testing.T) {
 	require.EqualError(t, err, `render notification: sender: "nobody" is not an email address: it has no @`)
 }
 
-func TestAddressesThatLookOdd(t *testing.T) {
+func TestRender_AcceptsUnusualAddresses(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"kim@bücher.test":   "kim@xn--bcher-kva.test",
@@ -257,7 +257,7 @@ func TestAddressesThatLookOdd(t *testing.T) {
 	}
 }
 
-func TestScheduleNamesItsZone(t *testing.T) {
+func TestRender_ScheduleNamesZone(t *testing.T) {
 	t.Parallel()
 	for zone, want := range map[string]string{
 		"Europe/Berlin": "Monday 30 November 2026, 14:30 CET (+01:00)",
@@ -280,7 +280,7 @@ func TestScheduleNamesItsZone(t *testing.T) {
 	require.NotContains(t, m.HTML, "Scheduled")
 }
 
-func TestEmptyTextsLeaveNoTrace(t *testing.T) {
+func TestRender_OmitsEmptyTexts(t *testing.T) {
 	t.Parallel()
 	m := render(t, email.Notification{
 		To: mail.Address{Address: "kim@plant.test"}, RequestID: "r1", URL: "http://localhost:3000/requests/r1",
@@ -303,7 +303,7 @@ Request r1
 	require.Equal(t, strings.Fields(m.Text)[:11], strings.Fields(visibleText(t, m.HTML))[:11])
 }
 
-func TestTextOfAnotherDirectionIsIsolated(t *testing.T) {
+func TestRender_IsolatesWritingDirection(t *testing.T) {
 	t.Parallel()
 	const lri, rlo, pdf, fsi, pdi = "\u2066", "\u202e", "\u202c", "\u2068", "\u2069"
 	for name, want := range map[string]string{
@@ -325,7 +325,7 @@ func TestTextOfAnotherDirectionIsIsolated(t *testing.T) {
 	}
 }
 
-func TestDescriptionKeepsItsShape(t *testing.T) {
+func TestRender_KeepsLinesAndParagraphsOfDescription(t *testing.T) {
 	t.Parallel()
 	n := notification()
 	n.Description = "\r\n\r\none\r\n  two\tx\x00\x1b \n\n\n\n \nthree\u2028four\r\n"
@@ -336,7 +336,7 @@ func TestDescriptionKeepsItsShape(t *testing.T) {
 
 // Large webmailers clip a message at 102 KB. Whatever people typed, ours is shorter, and says so when
 // it had to cut.
-func TestSizeStaysUnderTheClippingLimit(t *testing.T) {
+func TestRender_StaysUnderClippingLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 102_000
 	for name, c := range map[string]struct {
@@ -381,7 +381,7 @@ func TestSizeStaysUnderTheClippingLimit(t *testing.T) {
 }
 
 // The plain text part says what the HTML part says, and in the same order.
-func TestBothPartsSayTheSame(t *testing.T) {
+func TestRender_BothPartsHaveSameContent(t *testing.T) {
 	t.Parallel()
 	for name, n := range samples(t) {
 		m := render(t, n)
@@ -434,7 +434,7 @@ func samples(t *testing.T) map[string]email.Notification {
 }
 
 // What mail programs and readers with a screen reader need of the HTML part.
-func TestHTMLIsSelfContainedAndAccessible(t *testing.T) {
+func TestRender_HTMLIsSelfContainedAndAccessible(t *testing.T) {
 	t.Parallel()
 	for name, n := range samples(t) {
 		m := render(t, n)
@@ -524,7 +524,7 @@ func visibleText(t testing.TB, s string) string {
 	return strings.Join(visibleTexts(t, s), " ")
 }
 
-func TestPreheaderSumsUp(t *testing.T) {
+func TestRender_PreheaderListsDetails(t *testing.T) {
 	t.Parallel()
 	for node := range parse(t, render(t, notification()).HTML).Descendants() {
 		if strings.Contains(attr(node, "style"), "display:none") {
@@ -553,7 +553,7 @@ func TestMessageID(t *testing.T) {
 	require.NotEqual(t, long, email.MessageID(strings.Repeat("a", 66), "plant.test"))
 }
 
-func TestWriteToRefusesAMessageThatWasTamperedWith(t *testing.T) {
+func TestWriteTo_RejectsInvalidMessage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*email.Message)

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// The phases of handing a message to a server, in their order. PhaseTLS comes before PhaseGreeting
-// with implicit TLS and after PhaseHello with STARTTLS.
+// The phases of sending a message, in sequence. PhaseTLS comes before PhaseGreeting with implicit TLS and after
+// PhaseHello with STARTTLS.
 const (
-	PhaseMessage  = "message" // writing the message, before any server is asked
+	PhaseMessage  = "message" // writing the message, before connecting
 	PhaseConnect  = "connect"
 	PhaseTLS      = "tls"
 	PhaseGreeting = "greeting"
@@ -24,27 +24,27 @@ const (
 	PhaseMail     = "mail"   // MAIL FROM: the sender
 	PhaseRcpt     = "rcpt"   // RCPT TO: the recipient
 	PhaseData     = "data"   // the DATA command and the text of the message
-	PhaseAccept   = "accept" // the server's word that it has taken the message over
+	PhaseAccept   = "accept" // the reply by which the server accepts the message
 )
 
 // SendError is the error of every failed Send.
 type SendError struct {
-	// Phase is where it failed, one of the Phase constants. After a failure in PhaseAccept with no Code the
-	// server may have the message nonetheless.
+	// Phase is the phase that failed, one of the Phase constants. After a failure in PhaseAccept without a Code, the
+	// server may have accepted the message.
 	Phase string
 
-	// Code is the server's reply code (RFC 5321, 4.2); 0: there was no reply.
+	// Code is the server's reply code (RFC 5321, 4.2). Zero: there was no reply.
 	Code int
 
-	// Permanent says that sending the same message again is of no use: the server refused it with a
-	// 5xx code, or it is not a message that can be sent. Everything else may pass with time.
+	// Permanent: sending the same message again will fail too. The server refused it with a 5xx code, or the message
+	// itself is not valid. All other failures may be temporary.
 	Permanent bool
 
-	// Server is the host:port that was tried.
+	// Server is the server's host:port.
 	Server string
 
-	// Err is the cause, never nil: a *textproto.Error when the server refused; the context's error when
-	// the context ended. It holds no password.
+	// Err is the cause, never nil: a *textproto.Error if the server refused, the context's cause if the context ended. It
+	// does not contain the password.
 	Err error
 }
 
@@ -52,47 +52,34 @@ func (e *SendError) Error() string {
 	why := e.Err.Error()
 	var reply *textproto.Error
 	if errors.As(e.Err, &reply) {
-		why = fmt.Sprintf("%d %s", reply.Code, oneLine(reply.Msg, lineLimit)) // as the server wrote it, on one line
+		why = fmt.Sprintf("%d %s", reply.Code, oneLine(reply.Msg, lineLimit))
 	}
-	return fmt.Sprintf("send email through %s: %s: %s", e.Server, phaseText(e.Phase), why)
+	return fmt.Sprintf("send email through %s: %s: %s", e.Server, phaseTexts[e.Phase], why)
 }
 
 func (e *SendError) Unwrap() error { return e.Err }
 
-func phaseText(phase string) string {
-	switch phase {
-	case PhaseMessage:
-		return "write the message"
-	case PhaseConnect:
-		return "connect"
-	case PhaseTLS:
-		return "encrypt the connection (TLS)"
-	case PhaseGreeting:
-		return "wait for the server's greeting"
-	case PhaseHello:
-		return "introduce ourselves (EHLO)"
-	case PhaseAuth:
-		return "log in (AUTH)"
-	case PhaseMail:
-		return "name the sender (MAIL FROM)"
-	case PhaseRcpt:
-		return "name the recipient (RCPT TO)"
-	case PhaseData:
-		return "hand over the message (DATA)"
-	case PhaseAccept:
-		return "wait for the server to accept the message"
-	}
-	return phase
+var phaseTexts = map[string]string{
+	PhaseMessage:  "write the message",
+	PhaseConnect:  "connect",
+	PhaseTLS:      "encrypt the connection (TLS)",
+	PhaseGreeting: "wait for the server's greeting",
+	PhaseHello:    "introduce ourselves (EHLO)",
+	PhaseAuth:     "log in (AUTH)",
+	PhaseMail:     "name the sender (MAIL FROM)",
+	PhaseRcpt:     "name the recipient (RCPT TO)",
+	PhaseData:     "hand over the message (DATA)",
+	PhaseAccept:   "wait for the server to accept the message",
 }
 
-// newSendError sorts an error that came up in a phase.
+// newSendError makes a SendError of an error in a phase.
 func newSendError(ctx context.Context, server, phase string, timeout time.Duration, err error) *SendError {
 	e := &SendError{Phase: phase, Server: server, Err: err}
 
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
 		e.Code = reply.Code
-		// A server that cannot do TLS now may do so later, and says nothing about the message.
+		// A refusal of TLS may be temporary and does not concern the message.
 		e.Permanent = reply.Code >= 500 && reply.Code <= 599 && phase != PhaseTLS
 		return e
 	}
@@ -108,8 +95,8 @@ func newSendError(ctx context.Context, server, phase string, timeout time.Durati
 	return e
 }
 
-// withoutSecrets replaces what must not be read in a log. Some servers repeat a command they do not
-// understand, and the command may hold the password.
+// withoutSecrets replaces secrets in the server's reply. Some servers repeat an unknown command, which may contain the
+// password.
 func withoutSecrets(err error, secrets ...string) error {
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {

@@ -20,28 +20,28 @@ import (
 	gosmtp "github.com/wneessen/go-mail/smtp"
 )
 
-// SMTPOptions says how to reach an SMTP server. Host and Port are required.
+// SMTPOptions configure an SMTP client. Host and Port are required.
 type SMTPOptions struct {
 	Host string
 	Port int
 
-	// User and Pass log in where User is set, with PLAIN or LOGIN. They are sent over an encrypted connection
-	// or to this machine's loopback interface, nowhere else.
+	// User and Pass are the credentials for AUTH with PLAIN or LOGIN. Empty User: no AUTH. They are sent only over an
+	// encrypted connection or to this machine's loopback interface.
 	User, Pass string
 
-	// Timeout bounds each phase of the dialogue, not the whole of it. Zero: 10 s.
+	// Timeout limits each phase of the dialogue, not the whole dialogue. Zero: 10 s.
 	Timeout time.Duration
 
-	// ImplicitTLS encrypts from the first byte. It is always on for port 465. Without it the
-	// connection is encrypted when the server offers STARTTLS; then the certificate must be valid.
+	// ImplicitTLS encrypts the connection from the first byte. It is always on for port 465. False: the connection is
+	// encrypted if the server offers STARTTLS. The server's certificate must be valid in both cases.
 	ImplicitTLS bool
 
-	// TLSConfig is used for both kinds of TLS. Nil: the system's roots, TLS 1.2 or newer, and a certificate for Host.
+	// TLSConfig is for both kinds of TLS. Nil: the system's root certificates, TLS 1.2 or newer. The default ServerName is
+	// Host.
 	TLSConfig *tls.Config
 }
 
-// SMTP hands messages to one SMTP server. It keeps no connection and holds nothing to be closed; it
-// is safe for concurrent use.
+// SMTP sends messages to one SMTP server. It keeps no connection, needs no closing and is safe for concurrent use.
 type SMTP struct {
 	options   SMTPOptions
 	address   string
@@ -52,12 +52,11 @@ const (
 	defaultTimeout = 10 * time.Second
 	implicitPort   = 465 // RFC 8314, 7.3
 
-	// quitTimeout is short: the message is delivered, and whoever waits has that to write down.
+	// quitTimeout is short: the message is delivered, and the caller has to record that.
 	quitTimeout = 500 * time.Millisecond
 )
 
-// NewSMTP makes an SMTP. It does not connect: a server that is down now may be up when there is
-// something to send. It fails when the options name no server.
+// NewSMTP returns an SMTP. It does not connect. It returns an error if the options are not valid.
 func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if o.Host == "" {
 		return nil, errors.New("SMTP server: the host is missing")
@@ -88,7 +87,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	}, nil
 }
 
-// localName is what EHLO says we are.
+// localName returns the name of this machine for EHLO.
 func localName() string {
 	if name, err := os.Hostname(); err == nil && atomForm.MatchString(name) {
 		return name
@@ -96,8 +95,8 @@ func localName() string {
 	return "localhost"
 }
 
-// Send delivers one message to the server: nil means that the server has said it accepts it. Every
-// error is a *SendError. When ctx ends first, Send gives up at once and the error wraps the context's cause.
+// Send sends one message. It returns nil if the server has accepted the message; every error is a *SendError. When ctx
+// ends, Send stops at once and the error wraps the context's cause.
 func (s *SMTP) Send(ctx context.Context, m *Message) error {
 	d := &dialogue{SMTP: s}
 	if err := d.prepare(m); err != nil {
@@ -116,13 +115,13 @@ func (s *SMTP) Send(ctx context.Context, m *Message) error {
 // dialogue is the sending of one message.
 type dialogue struct {
 	*SMTP
-	from, to string // addresses as the envelope has them
+	from, to string // addresses of the envelope, in angle brackets
 	raw      bytes.Buffer
 
-	plain  net.Conn // below any TLS: its deadlines hold for both
-	conn   net.Conn // what the client talks through
+	plain  net.Conn // the TCP connection, also under TLS
+	conn   net.Conn // the connection of the client: plain, or TLS over it
 	client *gosmtp.Client
-	text   io.WriteCloser // the text of the message on its way
+	text   io.WriteCloser // for the text of the message
 	forget func() bool    // stops watching the context
 }
 
@@ -191,7 +190,7 @@ func (d *dialogue) greeting(context.Context) (err error) {
 
 func (d *dialogue) hello(context.Context) error {
 	err := d.client.Hello(d.localName)
-	// The client tries HELO after a failed EHLO and returns both errors. The server's last word counts.
+	// The client tries HELO after a failed EHLO and returns both errors. Use the last reply.
 	var both interface{ Unwrap() []error }
 	if errors.As(err, &both) {
 		for _, e := range slices.Backward(both.Unwrap()) {
@@ -216,8 +215,7 @@ func (d *dialogue) auth(context.Context) error {
 	if user == "" {
 		return nil
 	}
-	// The client library asks the host's name whether it is this machine. A name can lie, the
-	// connection cannot.
+	// The client library decides by the host's name whether it is this machine. The connection's address is reliable.
 	if _, encrypted := d.client.TLSConnectionState(); !encrypted && !d.loopback() {
 		return errors.New("refusing to send the password: the server offers no encryption (STARTTLS) and is not on this machine")
 	}
@@ -269,7 +267,7 @@ func (d *dialogue) data(context.Context) error {
 
 func (d *dialogue) accept(context.Context) error { return d.text.Close() }
 
-// quit says goodbye. The message is delivered: whatever goes wrong now is of no consequence.
+// quit ends the session. Errors are ignored: the message is delivered.
 func (d *dialogue) quit() {
 	if err := d.plain.SetDeadline(time.Now().Add(min(quitTimeout, d.options.Timeout))); err == nil {
 		_ = d.client.Quit()

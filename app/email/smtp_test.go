@@ -187,7 +187,7 @@ func newSMTP(t *testing.T, o email.SMTPOptions) *email.SMTP {
 	return s
 }
 
-func TestSendDelivers(t *testing.T) {
+func TestSend_Delivers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		server    serverOptions
@@ -227,7 +227,7 @@ func TestSendDelivers(t *testing.T) {
 }
 
 // Texts that look like SMTP or MIME arrive as texts, in one message to one person.
-func TestSendDeliversHostileTextsAsTexts(t *testing.T) {
+func TestSend_DeliversHostileTextsUnchanged(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, serverOptions{})
 	client := newSMTP(t, server.options)
@@ -250,7 +250,7 @@ func TestSendDeliversHostileTextsAsTexts(t *testing.T) {
 	require.Empty(t, sent, "not delivered")
 }
 
-func TestSendIsSafeForConcurrentUse(t *testing.T) {
+func TestSend_IsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, serverOptions{startTLS: true})
 	client, m := newSMTP(t, server.options), render(t, notification())
@@ -266,7 +266,7 @@ func TestSendIsSafeForConcurrentUse(t *testing.T) {
 	require.Len(t, server.all(), cap(failed))
 }
 
-func TestAddressesOutsideASCIINeedAServerThatTakesThem(t *testing.T) {
+func TestSend_NonASCIIAddressNeedsSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	n := notification()
 	n.To.Address = "kïm@bücher.test"
@@ -283,7 +283,7 @@ func TestAddressesOutsideASCIINeedAServerThatTakesThem(t *testing.T) {
 	require.Empty(t, unable.all())
 }
 
-func TestSendDoesNotFallBackToAnUnencryptedConnection(t *testing.T) {
+func TestSend_NeverFallsBackToUnencryptedConnection(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]serverOptions{
 		"STARTTLS":     {startTLS: true, mechanisms: []string{"PLAIN"}},
@@ -308,7 +308,7 @@ func TestSendDoesNotFallBackToAnUnencryptedConnection(t *testing.T) {
 	require.False(t, failed.Permanent)
 }
 
-func TestLoginFailures(t *testing.T) {
+func TestSend_LoginFailures(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		mechanisms []string
@@ -335,7 +335,7 @@ func TestLoginFailures(t *testing.T) {
 	}
 }
 
-func TestNewSMTPRefusesWhatNamesNoServer(t *testing.T) {
+func TestNewSMTP_RejectsInvalidOptions(t *testing.T) {
 	t.Parallel()
 	for want, o := range map[string]email.SMTPOptions{
 		"SMTP server: the host is missing":                          {Port: 25},
@@ -361,7 +361,7 @@ func sendError(t *testing.T, err error) *email.SendError {
 	return failed
 }
 
-func TestSendOfAMessageThatCannotBeWritten(t *testing.T) {
+func TestSend_RejectsInvalidMessage(t *testing.T) {
 	t.Parallel()
 	m := render(t, notification())
 	m.To.Address = ""
@@ -370,7 +370,7 @@ func TestSendOfAMessageThatCannotBeWritten(t *testing.T) {
 	require.EqualError(t, failed, "send email through mail.plant.test:25: write the message: recipient: there is no email address")
 }
 
-func TestSendToNobody(t *testing.T) {
+func TestSend_NoServerListens(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

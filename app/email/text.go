@@ -10,7 +10,7 @@ import (
 	"golang.org/x/text/unicode/bidi"
 )
 
-// maxDirectionDepth is how deep direction controls may nest (UAX #9, BD2).
+// maxDirectionDepth is the deepest nesting of direction controls (UAX #9, BD2).
 const maxDirectionDepth = 125
 
 const (
@@ -19,8 +19,8 @@ const (
 	popEmbedding       = '\u202c'
 )
 
-// oneLine makes a text from outside fit for a header or a table cell: valid UTF-8 on one line, no
-// control characters, runs of white space made one, at most limit bytes.
+// oneLine cleans a user's text for a header or a table cell: valid UTF-8, one line, no control characters, no repeated
+// spaces, at most limit bytes.
 func oneLine(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -35,8 +35,8 @@ func oneLine(s string, limit int) string {
 	return clip(s, limit)
 }
 
-// paragraphs makes a longer text from outside fit for a body: valid UTF-8, no control characters
-// besides the tab, split into paragraphs of lines at blank lines.
+// paragraphs cleans a user's longer text for a body: valid UTF-8, no control characters except tabs. It splits the text at
+// blank lines into paragraphs of lines.
 func paragraphs(s string) [][]string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
 	s = strings.Map(func(r rune) rune {
@@ -75,8 +75,8 @@ func isLineBreak(r rune) bool {
 	return false
 }
 
-// headerText is oneLine for header values. Direction controls are of no use there and hide what a
-// header says; "=?" would be read as the start of an RFC 2047 encoded word.
+// headerText is oneLine for header values. It also removes direction controls, which can disguise a header, and splits
+// "=?", which starts an RFC 2047 encoded word.
 func headerText(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if opensDirection(r) || closesDirection(r) {
@@ -87,7 +87,7 @@ func headerText(s string, limit int) string {
 	return oneLine(strings.ReplaceAll(s, "=?", "= ?"), limit)
 }
 
-// clip cuts s to at most limit bytes, between characters as a reader sees them, and marks the cut.
+// clip cuts s to at most limit bytes at a grapheme boundary and marks the cut with an ellipsis.
 func clip(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -96,9 +96,8 @@ func clip(s string, limit int) string {
 	return strings.TrimRight(cut(s, limit-len(mark)), " ") + mark
 }
 
-// cut returns the longest start of s that has at most limit bytes and ends between characters as a
-// reader sees them. A single character longer than that (there are texts with thousands of accents on
-// one letter) is cut between code points.
+// cut returns the longest prefix of s that has at most limit bytes and ends at a grapheme boundary. If the first grapheme
+// is longer (some texts have thousands of accents on one letter), it is cut between code points.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -114,8 +113,8 @@ func cut(s string, limit int) string {
 	return s[:end]
 }
 
-// isolate keeps the direction of a text from outside from reordering the text around it, in plain
-// text, where there is no markup to do so. Text that cannot do that is returned as it is.
+// isolate wraps a user's text in isolate controls, so that its writing direction does not reorder the surrounding plain
+// text. Left-to-right text is returned unchanged.
 func isolate(s string) string {
 	if !hasDirection(s) {
 		return s
@@ -123,8 +122,8 @@ func isolate(s string) string {
 	return string(firstStrongIsolate) + balance(s) + string(popIsolate)
 }
 
-// balance closes the direction controls that a line leaves open and drops those that close what it
-// did not open, so that an isolate around the line ends where it should (UAX #9, 3.3.2).
+// balance closes the direction controls that a line leaves open and removes unmatched closing ones, so that they cannot
+// end an isolate around the line (UAX #9, 3.3.2).
 func balance(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return opensDirection(r) || closesDirection(r) }) {
 		return s
@@ -156,7 +155,7 @@ func balance(s string) string {
 	return b.String()
 }
 
-// opensDirection: LRE, RLE, LRO, RLO, LRI, RLI, FSI.
+// opensDirection reports whether r is LRE, RLE, LRO, RLO, LRI, RLI or FSI.
 func opensDirection(r rune) bool {
 	switch r {
 	case '\u202a', '\u202b', '\u202d', '\u202e', '\u2066', '\u2067', firstStrongIsolate:
@@ -167,7 +166,7 @@ func opensDirection(r rune) bool {
 
 func closesDirection(r rune) bool { return r == popEmbedding || r == popIsolate }
 
-// hasDirection says whether s holds anything that is not plain left-to-right text.
+// hasDirection reports whether s has anything but plain left-to-right text.
 func hasDirection(s string) bool {
 	for rest := s; rest != ""; {
 		p, size := bidi.LookupString(rest)
@@ -184,8 +183,8 @@ func hasDirection(s string) bool {
 	return false
 }
 
-// fit keeps as many paragraphs as cost no more than budget bytes in both parts together, and says
-// whether that was all of them.
+// fit returns the longest start of a text that takes at most budget bytes in both parts together, and whether that is the
+// whole text.
 func fit(all [][]string, budget int) (kept [][]string, whole bool) {
 	for _, lines := range all {
 		budget -= paragraphCost
@@ -218,7 +217,7 @@ const (
 	lineCost      = 16 // <br>, a line end, direction controls
 )
 
-// fitLine returns what fits of one line, and the budget left: nothing, when the line had to be cut.
+// fitLine returns the part of a line that fits, and the remaining budget, which is 0 if the line was cut.
 func fitLine(line string, budget int) (string, int) {
 	if w := weight(line); w < budget {
 		return line, budget - w
@@ -233,7 +232,7 @@ func fitLine(line string, budget int) (string, int) {
 	return balance(cut(line, end)), 0
 }
 
-// weight is the length of s in the text part and, escaped, in the HTML part.
+// weight returns the length of s in the text part plus its escaped length in the HTML part.
 func weight(s string) int {
 	return len(s) + len(html.EscapeString(s)) + 4*strings.Count(s, "+") // html/template escapes it too
 }

@@ -12,35 +12,35 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// Options configure the handler. All is required unless it says otherwise.
+// Options configure the handler. Fields are required unless documented otherwise.
 type Options struct {
 	Store app.Store
-	// Offer hands a request to the dispatcher once it is stored; it must not block.
+	// Offer passes a stored request to the dispatcher. It must not block.
 	Offer func(app.Request)
-	// MessageID derives the Message-ID of a request's email, angle brackets included.
+	// MessageID returns the Message-ID of a request's email, with angle brackets.
 	MessageID func(requestID string) string
 	// Inngest serves the functions.
 	Inngest http.Handler
 	Links   app.Links
 	Pace    app.Pace
-	// TimeZone is the one that the page shows times in.
+	// TimeZone is the zone in which the page shows times.
 	TimeZone *time.Location
-	// Token is asked for on the requests API. Empty: nothing is asked for.
+	// Token is the bearer token of the requests API. Empty: the API needs no token.
 	Token string
-	// OpenPages shows request pages to anybody, as in development.
+	// OpenPages shows request pages without a signature or token, for development.
 	OpenPages bool
 	Logger    *slog.Logger
 }
 
-// MaxBody is the size, in bytes, up to which the body of a request is read.
+// MaxBody is the largest accepted body, in bytes.
 const MaxBody = 64 << 10
 
-// readyTimeout is how long the database has to answer for readiness.
+// readyTimeout limits how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
 
 type api struct{ Options }
 
-// New returns the handler of all routes. It is safe for concurrent use, and holds nothing that needs closing.
+// New returns the handler of all routes. It is safe for concurrent use and needs no closing.
 func New(o Options) http.Handler {
 	a := &api{o}
 	mux := http.NewServeMux()
@@ -68,7 +68,7 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	plain(w, http.StatusOK, "ready")
 }
 
-// authorized asks for the token, if there is one to ask for.
+// authorized requires the token if one is configured.
 func (a *api) authorized(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.Token != "" && !a.hasToken(r) {
@@ -82,12 +82,12 @@ func (a *api) authorized(next http.HandlerFunc) http.Handler {
 
 func (a *api) hasToken(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	// Hashed, so that the comparison takes the same time for tokens of any length.
+	// Comparing hashes takes the same time for tokens of any length.
 	got, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(a.Token))
 	return a.Token != "" && strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// secured sets what every answer should carry.
+// secured sets the headers of every response.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -95,7 +95,7 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// logged writes one line per call. Queries are left out, since those of pages hold signatures.
+// logged logs one line per call, without the query, which may hold a signature.
 func (a *api) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -121,23 +121,23 @@ func (a *api) logged(next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers what was answered.
+// recorder records status and size of a response.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
-	begun  bool
+	wrote  bool
 }
 
 func (r *recorder) WriteHeader(status int) {
-	if !r.begun {
-		r.status, r.begun = status, true
+	if !r.wrote {
+		r.status, r.wrote = status, true
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
-	r.begun = true
+	r.wrote = true
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
 	return n, err
@@ -149,5 +149,5 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // a client that has gone needs no answer
+	_, _ = w.Write([]byte(text + "\n")) // fails only if the client has disconnected
 }

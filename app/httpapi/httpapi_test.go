@@ -197,7 +197,7 @@ func requireProblem(t testing.TB, answer *httptest.ResponseRecorder, status int)
 	return p
 }
 
-func TestBadInputIsRefusedWithAMessagePerField(t *testing.T) {
+func TestCreate_RejectsInvalidInputWithMessagePerField(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	unknown := "65f0000000000000000000ff"
@@ -244,7 +244,7 @@ func TestBadInputIsRefusedWithAMessagePerField(t *testing.T) {
 	require.Empty(t, f.offered)
 }
 
-func TestBodiesThatAreNotRead(t *testing.T) {
+func TestCreate_RejectsLargeAndNonJSONBodies(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	long := body(map[string]any{"description": strings.Repeat("x", httpapi.MaxBody)})
@@ -310,7 +310,7 @@ func TestRequeue(t *testing.T) {
 	requireProblem(t, f.do(http.MethodPost, target, ""), http.StatusConflict)
 }
 
-func TestWhatIsNotThere(t *testing.T) {
+func TestHandler_UnknownRequestsAndRoutes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for _, id := range []string{equipmentID, "x", "%00", "..%2f"} {
@@ -323,7 +323,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, f.do(http.MethodDelete, "/api/inngest", "").Code)
 }
 
-func TestTheTokenIsAskedFor(t *testing.T) {
+func TestHandler_RequiresToken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, asInProduction)
 	for _, credential := range []string{"", "Bearer", "Bearer ", "Bearer x", "Basic " + token, token, "Bearer " + token + "x"} {
@@ -342,7 +342,7 @@ func TestTheTokenIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatFails(t *testing.T) {
+func TestHandler_DatabaseErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
@@ -381,7 +381,7 @@ func TestADatabaseThatFails(t *testing.T) {
 	}
 }
 
-func TestFunctionsAreServed(t *testing.T) {
+func TestHandler_ServesInngest(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
@@ -389,7 +389,7 @@ func TestFunctionsAreServed(t *testing.T) {
 	}
 }
 
-func TestThePage(t *testing.T) {
+func TestPage(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	r := f.create(map[string]any{
@@ -419,7 +419,7 @@ func TestThePage(t *testing.T) {
 	require.Equal(t, "nosniff", answer.Header().Get("X-Content-Type-Options"))
 }
 
-func TestThePageSaysWhatBecameOfTheNotification(t *testing.T) {
+func TestPage_ShowsStateOfNotification(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for want, change := range map[string]func(app.Notification) (app.Notification, bool){
@@ -438,7 +438,7 @@ func TestThePageSaysWhatBecameOfTheNotification(t *testing.T) {
 	}
 }
 
-func TestInProductionThePageAsksForTheLinksSignatureOrTheToken(t *testing.T) {
+func TestPage_RequiresSignatureOrTokenInProduction(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	r, other := f.create(nil), f.create(nil)
@@ -462,7 +462,7 @@ func TestInProductionThePageAsksForTheLinksSignatureOrTheToken(t *testing.T) {
 	require.NotContains(t, production.log.String(), token)
 }
 
-func TestTheAccessLogTellsWhatHappened(t *testing.T) {
+func TestHandler_LogsCalls(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.do(http.MethodGet, "/api/requests/x?secret=1", "")
@@ -495,9 +495,9 @@ func FuzzCreate(f *testing.F) {
 	})
 }
 
-// TestATechnicianWithoutAnAddressIsTaken: the request is real; that nobody can be notified is for its notification to
+// TestCreate_AcceptsTechnicianWithoutAddress: the request is real; that nobody can be notified is for its notification to
 // say, and for a person to mend.
-func TestATechnicianWithoutAnAddressIsTaken(t *testing.T) {
+func TestCreate_AcceptsTechnicianWithoutAddress(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	require.Equal(t, http.StatusCreated, f.do(http.MethodPost, "/api/requests", body(map[string]any{"technicianId": mutedID})).Code)

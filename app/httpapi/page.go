@@ -22,7 +22,7 @@ var pageCSS string
 var (
 	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 
-	// pagePolicy allows the page's own style, by its hash, and nothing else: no script, no image, no frame.
+	// pagePolicy allows only the page's own style, by its hash: no scripts, no images, no frames.
 	pagePolicy = "default-src 'none'; style-src 'sha256-" + hash(pageCSS) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -31,12 +31,12 @@ func hash(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// pageView is what the page shows. Every text in it is untrusted; the template escapes it and keeps its direction
-// from spilling into what surrounds it.
+// pageView is the data of the page. Its texts are untrusted: the template escapes them and isolates their writing
+// direction.
 type pageView struct {
 	Style   template.CSS
 	Title   string
-	Message string // instead of a request
+	Message string // shown instead of a request
 	Request *pageRequest
 }
 
@@ -108,7 +108,7 @@ func (a *api) pageRequest(r *http.Request, request app.Request) (*pageRequest, e
 	return view, nil
 }
 
-// add notes a fact that is known.
+// add appends a fact unless its value is empty.
 func (p *pageRequest) add(name, value string) {
 	if value != "" {
 		p.Facts = append(p.Facts, fact{name, value})
@@ -143,9 +143,9 @@ func showPage(w http.ResponseWriter, status int, view pageView) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("Referrer-Policy", "no-referrer") // the URL holds the signature
+	h.Set("Referrer-Policy", "no-referrer") // the URL contains the signature
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("X-Robots-Tag", "noindex")
 	w.WriteHeader(status)
-	_, _ = w.Write(page.Bytes()) // a client that has gone needs no answer
+	_, _ = w.Write(page.Bytes()) // fails only if the client has disconnected
 }

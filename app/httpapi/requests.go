@@ -53,9 +53,9 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, request)
 }
 
-// checkReferences adds a problem for every reference that leads nowhere, or to somebody who is no technician. A
-// technician without an address is taken: the request is real, and its notification fails until the address is there.
-// Fields that have a problem already are left alone.
+// checkReferences adds a problem for each id that is unknown and for a technician without that role. It skips fields that
+// have a problem already. A technician without an email address is accepted: the notification fails, and a person can
+// requeue it when the address is known.
 func (a *api) checkReferences(ctx context.Context, request app.Request, problems app.FieldErrors) error {
 	check := func(field, missing string, find func() (problem string, err error)) error {
 		if _, bad := problems[field]; bad {
@@ -92,7 +92,7 @@ func (a *api) checkReferences(ctx context.Context, request app.Request, problems
 	)
 }
 
-// httpError is an error with an answer of its own.
+// httpError is an error with a status and a message for the client.
 type httpError struct {
 	status int
 	detail string
@@ -100,7 +100,7 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.detail }
 
-// readDraft returns what the body holds, and a problem for the field that has the wrong JSON type, if one has.
+// readDraft decodes the body. Mistyped holds a problem if a field has the wrong JSON type.
 func readDraft(w http.ResponseWriter, r *http.Request) (draft app.Draft, mistyped app.FieldErrors, err error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return draft, nil, &httpError{http.StatusUnsupportedMediaType, "Send JSON, with Content-Type: application/json."}
@@ -116,7 +116,7 @@ func readDraft(w http.ResponseWriter, r *http.Request) (draft app.Draft, mistype
 	decoder.DisallowUnknownFields()
 	err = decoder.Decode(&draft)
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		// The decoder has gone on to the end, so that the other fields can be checked too.
+		// The decoder has read the whole body, so the other fields can be checked too.
 		mistyped, err = app.FieldErrors{e.Field: "must be a string, not a JSON " + e.Value}, nil
 	}
 	if err != nil {
@@ -197,7 +197,7 @@ func (a *api) requeue(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusAccepted, request)
 }
 
-// fail answers with the problem that err is.
+// fail writes the response for an error.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if fields, ok := errors.AsType[app.FieldErrors](err); ok {
 		problem(w, http.StatusBadRequest, "Some fields are not valid.", fields)
@@ -212,7 +212,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	if r.Context().Err() != nil {
-		return // the client has gone
+		return // the client has disconnected
 	}
 	status := a.failed(w, r, err)
 	detail := "The request could not be handled; the app's log says why."
@@ -222,7 +222,8 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem(w, status, detail, nil)
 }
 
-// failed logs an error that is not the client's, and returns the status to answer with: whether it helps to try again.
+// failed logs an error that the client did not cause, and returns the status of the response. If a retry may help, that is
+// 503 and the response has a Retry-After header.
 func (a *api) failed(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	a.Logger.Error("a call failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	if !errors.Is(err, app.ErrUnavailable) {
@@ -232,7 +233,7 @@ func (a *api) failed(w http.ResponseWriter, r *http.Request, err error) (status 
 	return http.StatusServiceUnavailable
 }
 
-// problemDetails is the JSON of RFC 9457, with one message per bad field.
+// problemDetails is the JSON of RFC 9457, with one message per invalid field.
 type problemDetails struct {
 	Type   string          `json:"type"`
 	Title  string          `json:"title"`
@@ -257,6 +258,6 @@ func answer(w http.ResponseWriter, status int, v any) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false) // it is JSON, and says so; a Message-ID should be readable
-	_ = encoder.Encode(v)        // a client that has gone needs no answer
+	encoder.SetEscapeHTML(false) // keeps a Message-ID readable; the content type is JSON
+	_ = encoder.Encode(v)        // fails only if the client has disconnected
 }

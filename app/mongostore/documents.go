@@ -9,8 +9,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// The documents as they are stored. They are apart from the domain types so that neither a renamed Go field nor the
-// JSON of the API can change what is in a database.
+// The stored documents. They are separate from the domain types, so that a renamed Go field or a change of the API's JSON
+// does not change the database.
 
 type userDoc struct {
 	ID    bson.ObjectID `bson:"_id"`
@@ -142,8 +142,7 @@ func (d notificationDoc) notification() app.Notification {
 	return n
 }
 
-// utc keeps the zero time zero: the driver decodes an absent date to it, and UTC() of anything else is what the Store
-// promises.
+// utc converts t to UTC, as app.Store requires, and keeps the zero time, to which the driver decodes an absent date.
 func utc(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

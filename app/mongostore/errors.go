@@ -10,7 +10,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// failure says what was being done when err occurred, and is app.ErrUnavailable where the database had no part in it.
+// failure adds the operation to err. It wraps app.ErrUnavailable if the database could not be reached.
 func failure(doing string, err error) error {
 	if unreachable(err) {
 		return fmt.Errorf("%s: %w: %w", doing, app.ErrUnavailable, err)
@@ -18,7 +18,7 @@ func failure(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// unreachable reports whether err is about the way to the database, and not about what was asked of it.
+// unreachable reports whether err is about the connection to the database and not about the operation.
 func unreachable(err error) bool {
 	if mongo.IsNetworkError(err) || mongo.IsTimeout(err) || errors.Is(err, mongo.ErrClientDisconnected) {
 		return true
@@ -29,7 +29,7 @@ func unreachable(err error) bool {
 	if _, broken := errors.AsType[topology.ConnectionError](err); broken {
 		return true
 	}
-	// A server that steps down or stops says so.
+	// The label of a server that steps down or stops.
 	labeled, ok := errors.AsType[mongo.LabeledError](err)
 	return ok && labeled.HasErrorLabel("RetryableWriteError")
 }

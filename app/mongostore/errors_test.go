@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-func TestFailuresOfTheWayToTheDatabase(t *testing.T) {
+func TestFailure_IsErrUnavailableIfDatabaseIsUnreachable(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string

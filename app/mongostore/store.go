@@ -18,15 +18,15 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// DefaultDatabase is used when the URI names no database.
+// DefaultDatabase is the database if the URI names none.
 const DefaultDatabase = "maintenance"
 
-// serverSelection is how long an operation waits for a server before it reports the database away. Steps and API
-// calls are retried by their callers, so waiting longer would only hide the trouble.
+// serverSelection is how long an operation waits for a server before it returns app.ErrUnavailable. Callers retry steps
+// and API calls, so a longer wait would only delay the error.
 const serverSelection = 3 * time.Second
 
-// goodbyeTime bounds the end of the connections: the driver says goodbye, and a database that has frozen never answers.
-const goodbyeTime = time.Second
+// closeTimeout limits Close: the driver ends its sessions on the server, and a frozen database never answers.
+const closeTimeout = time.Second
 
 // Store is an app.Store on MongoDB. It is safe for concurrent use.
 type Store struct {
@@ -38,8 +38,8 @@ type Store struct {
 
 var _ app.Store = (*Store)(nil)
 
-// Open connects to the database that uri names (DefaultDatabase if it names none), checks that it answers and makes
-// the indexes. The caller closes the Store. Errors never hold the URI's credentials.
+// Open connects to the database that uri names (DefaultDatabase if it names none), checks that it answers and creates the
+// indexes. The caller closes the Store. Errors never contain the URI's credentials.
 func Open(ctx context.Context, uri string) (*Store, error) {
 	where, err := Parse(uri)
 	if err != nil {
@@ -49,7 +49,7 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 		SetAppName("odoo-maintenance").
 		SetServerSelectionTimeout(serverSelection).
 		SetWriteConcern(writeconcern.Majority()).
-		ApplyURI(uri)) // last: what the URI says wins
+		ApplyURI(uri)) // last: the URI overrides the above
 	if err != nil {
 		return nil, fmt.Errorf("database at %s: %w", where.Hosts, err)
 	}
@@ -61,7 +61,6 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 		equipment: db.Collection("equipment"),
 	}
 	if err := s.prepare(ctx); err != nil {
-		// The error at hand says more than one from closing could.
 		_ = s.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("database %s at %s does not answer (is it running, and MONGODB_URI right?): %w",
 			where.Database, where.Hosts, err)
@@ -83,15 +82,15 @@ func (s *Store) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Location says where a URI leads, without its credentials.
+// Location is a URI without its credentials.
 type Location struct {
 	Hosts    string // comma-separated host:port
 	Database string
 	Loopback bool // every host is this machine
 }
 
-// Parse reads a mongodb:// or mongodb+srv:// URI without touching the network. Errors do not repeat the URI, which may
-// hold a password.
+// Parse parses a mongodb:// or mongodb+srv:// URI without network access. Errors do not contain the URI, which may hold a
+// password.
 func Parse(uri string) (Location, error) {
 	srv := strings.HasPrefix(uri, "mongodb+srv://")
 	if !srv && !strings.HasPrefix(uri, "mongodb://") {
@@ -99,7 +98,7 @@ func Parse(uri string) (Location, error) {
 	}
 	parsable := uri
 	if srv {
-		// Parsed as srv it would be looked up in the DNS.
+		// The parser looks up the hosts of an srv URI in the DNS.
 		parsable = "mongodb://" + strings.TrimPrefix(uri, "mongodb+srv://")
 	}
 	cs, err := connstring.Parse(parsable)
@@ -257,7 +256,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close implements app.Store.
 func (s *Store) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, goodbyeTime)
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	return s.client.Disconnect(ctx)
 }

@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhatToDo(t *testing.T) {
+func TestOpen_NamesRemedyIfDatabaseDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	_, err := mongostore.Open(t.Context(), "mongodb://kim:secret@127.0.0.1:1/plant?connectTimeoutMS=100&serverSelectionTimeoutMS=100")
 	require.ErrorContains(t, err, "database plant at 127.0.0.1:1 does not answer (is it running, and MONGODB_URI right?)")

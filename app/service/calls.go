@@ -5,51 +5,43 @@ import (
 	"sync"
 )
 
-// calls counts the HTTP calls under way, so that a stop can wait for them also where no http.Server does.
+// calls tracks pending HTTP calls, so that Close can wait for them even without an http.Server.
 type calls struct {
-	mu      sync.Mutex
-	n       int
-	closing chan struct{} // not nil once close was called; closed when the last call is over
+	mu      sync.RWMutex
+	closed  bool
+	pending sync.WaitGroup
 }
 
-func (c *calls) counted(next http.Handler) http.Handler {
+func (c *calls) tracked(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !c.enter() {
+		if !c.begin() {
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "the app is stopping", http.StatusServiceUnavailable)
 			return
 		}
-		defer c.leave()
+		defer c.pending.Done()
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (c *calls) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing != nil {
-		return false
+func (c *calls) begin() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.closed {
+		c.pending.Add(1)
 	}
-	c.n++
-	return true
+	return !c.closed
 }
 
-func (c *calls) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n--
-	if c.n == 0 && c.closing != nil {
-		close(c.closing)
-	}
-}
-
-// close refuses further calls and returns a channel that is closed when those under way are over. It is called once.
+// close refuses further calls and returns a channel that is closed when no call is pending.
 func (c *calls) close() <-chan struct{} {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closing = make(chan struct{})
-	if c.n == 0 {
-		close(c.closing)
-	}
-	return c.closing
+	c.closed = true
+	c.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.pending.Wait()
+	}()
+	return done
 }

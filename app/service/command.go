@@ -19,7 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 )
 
-// usage is followed by the table of variables.
+// usage is printed before the table of variables.
 const usage = `The maintenance notification service.
 
   app                          serve until SIGINT or SIGTERM
@@ -87,7 +87,7 @@ func serve(ctx context.Context, log io.Writer) error {
 	if c.Dev() {
 		mode = "development"
 	}
-	// The URL that people open may lead here by way of a proxy.
+	// The URL and the address may differ, for example behind a proxy.
 	logger.Info("serving", "url", c.AppURL.String(), "listening", listener.Addr().String(), "mode", mode, "inngest", c.EventURL)
 	return s.Run(ctx, listener)
 }

@@ -1,7 +1,6 @@
-// Package service wires the app together: configuration in, HTTP handler out, with the dispatcher at work in the
-// background.
+// Package service assembles the app from its configuration: an HTTP handler, and the dispatcher in the background.
 //
-// A program calls Command, which is all that cmd/app does. A test runs the whole app in its own process:
+// The program in cmd/app only calls Command. A test runs the whole app in its own process:
 //
 //	app, err := service.New(ctx, cfg, service.Deps{})
 //	...

@@ -23,19 +23,19 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 )
 
-// openTimeout bounds the first contact with the database.
+// openTimeout limits connecting to the database.
 const openTimeout = 15 * time.Second
 
-// dispatchLease is how long one process has to send an event before another may.
+// dispatchLease is how long one process has to send an event before another may send it.
 const dispatchLease = 10 * time.Second
 
-// Deps replace what the configuration would lead to. The zero value replaces nothing.
+// Deps override parts of the configuration. The zero value overrides nothing.
 type Deps struct {
 	// Store is used instead of the configured database. The caller closes it, after the Service.
 	Store app.Store
 	// Mailer is used instead of the configured SMTP server.
 	Mailer functions.Mailer
-	// Logger gets the log. Nil: nothing is logged.
+	// Logger receives the log. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Functions are served instead of functions.All.
 	Functions []functions.Function
@@ -56,8 +56,8 @@ type Service struct {
 	closeErr   error
 }
 
-// New connects to the database, unless deps brings a Store, and starts the dispatcher. The caller calls Close. Ctx
-// bounds the start alone.
+// New connects to the database, unless deps has a Store, and starts the dispatcher. The caller calls Close. Ctx limits
+// only the start.
 func New(ctx context.Context, c config.Config, deps Deps) (*Service, error) {
 	s := &Service{
 		config:     c,
@@ -136,7 +136,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		return err
 	}
 	if longest := functions.RetrySchedule(c.MailTimeout); c.RedispatchAfter < longest && !c.Dev() {
-		s.logger.Warn("REDISPATCH_AFTER is shorter than a run can take with all its retries; runs may overtake each other",
+		s.logger.Warn("REDISPATCH_AFTER is shorter than a run can take with all its retries; runs may overlap",
 			"redispatchAfter", c.RedispatchAfter, "longestRun", longest)
 	}
 
@@ -152,7 +152,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		dispatcher.Run(running)
 	}()
 
-	s.handler = s.calls.counted(httpapi.New(httpapi.Options{
+	s.handler = s.calls.tracked(httpapi.New(httpapi.Options{
 		Store:     s.store,
 		Offer:     dispatcher.Offer,
 		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
@@ -170,16 +170,16 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 // Handler serves the whole app. After Close has begun it answers 503.
 func (s *Service) Handler() http.Handler { return s.handler }
 
-// Close ends the app in order: new calls are refused, the dispatcher stops, calls under way are waited for, a database
-// that New opened is closed. What is not over when ctx ends is left behind, and the error says so. It can be called
-// twice.
+// Close shuts the app down gracefully: it refuses new calls, stops the dispatcher, waits for pending calls and closes the
+// database that New opened. If ctx ends first, Close returns an error that names what it left unfinished. Later calls
+// return the same error.
 func (s *Service) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() {
 		over := s.calls.close()
 		s.stop()
 		s.closeErr = errors.Join(
 			wait(ctx, s.dispatched, "events being sent"),
-			wait(ctx, over, "calls under way"),
+			wait(ctx, over, "pending calls"),
 		)
 		if s.ownsStore {
 			if err := s.store.Close(ctx); err != nil {
@@ -199,14 +199,14 @@ func wait(ctx context.Context, over <-chan struct{}, what string) error {
 	}
 }
 
-// Run serves on l until ctx ends, then stops gracefully: no new connections, the calls under way finish, all within
-// the configured SHUTDOWN_TIMEOUT. It closes l and the Service. Nil means that everything was finished.
+// Run serves on l until ctx ends, then shuts down gracefully within the configured SHUTDOWN_TIMEOUT: it accepts no new
+// connections and finishes pending calls. It closes l and the Service. It returns nil if everything was finished.
 func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		// A call of a function may hold a whole delivery and its recording.
+		// A call of a function may take as long as a whole delivery and its recording.
 		WriteTimeout: time.Minute + functions.SendLease(s.config.MailTimeout),
 		IdleTimeout:  2 * time.Minute,
 		ErrorLog:     slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
@@ -217,7 +217,7 @@ func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.logger.Info("stopping: finishing what is in flight", "within", s.config.ShutdownTimeout)
+		s.logger.Info("stopping: finishing pending calls", "within", s.config.ShutdownTimeout)
 	case err = <-served:
 		err = fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	}

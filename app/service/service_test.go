@@ -37,7 +37,7 @@ const (
 	signingKey = "signkey-test-0123456789abcdef"
 )
 
-// server takes events as the Inngest server does.
+// server accepts events as the Inngest server does.
 type server struct {
 	*httptest.Server
 	events chan string
@@ -56,7 +56,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// mailer takes emails, each when it is let to.
+// mailer accepts an email for each value of accept.
 type mailer struct {
 	arrived, accept chan struct{}
 }
@@ -122,7 +122,7 @@ func post(t *testing.T, url, body string, header ...string) (int, string) {
 	return resp.StatusCode, string(answer)
 }
 
-// call is the server's call for an event that it was sent.
+// call makes the Inngest server's call for an event.
 func call(t *testing.T, url, events string, header ...string) (int, string) {
 	event := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(events), "["), "]")
 	body := `{"event":` + event + `,"events":[` + event + `],"steps":{},"ctx":{"fn_id":"7e8f9a00-0000-4000-8000-000000000001",` +
@@ -130,7 +130,7 @@ func call(t *testing.T, url, events string, header ...string) (int, string) {
 	return post(t, url+"/api/inngest?fnId="+inngest.AppID+"-"+functions.SendRequestNotificationID+"&stepId=step", body, header...)
 }
 
-func TestFromRequestToEmail(t *testing.T) {
+func TestService_RequestToEmail(t *testing.T) {
 	t.Parallel()
 	server, store := newServer(t), memory(t)
 	mail := mailer{make(chan struct{}, 1), make(chan struct{}, 1)}
@@ -150,7 +150,7 @@ func TestFromRequestToEmail(t *testing.T) {
 	require.Equal(t, app.Sent, all[0].Notification.State)
 }
 
-func TestAStopFinishesWhatIsInFlight(t *testing.T) {
+func TestRun_StopFinishesPendingWork(t *testing.T) {
 	t.Parallel()
 	server, store := newServer(t), memory(t)
 	mail := mailer{make(chan struct{}), make(chan struct{})}
@@ -167,10 +167,10 @@ func TestAStopFinishesWhatIsInFlight(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
 	require.Eventually(t, func() bool {
-		_, err := http.Get(url + "/healthz") //nolint:bodyclose // it is to fail
+		_, err := http.Get(url + "/healthz") //nolint:bodyclose // succeeds only until the stop
 		return err != nil
 	}, 5*time.Second, 10*time.Millisecond, "new connections are accepted after the stop")
-	require.Empty(t, stopped, "it stopped in the middle of a delivery")
+	require.Empty(t, stopped, "the stop interrupted a delivery")
 	close(mail.accept)
 	require.Equal(t, http.StatusOK, <-called)
 	require.NoError(t, <-stopped)
@@ -179,7 +179,7 @@ func TestAStopFinishesWhatIsInFlight(t *testing.T) {
 	require.Equal(t, app.Sent, all[0].Notification.State)
 }
 
-func TestAStopDoesNotWaitForEver(t *testing.T) {
+func TestRun_StopIsBoundedByShutdownTimeout(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
 	environ := development(server)
@@ -203,18 +203,18 @@ func TestAStopDoesNotWaitForEver(t *testing.T) {
 	<-mail.arrived
 	err := stop()
 	require.ErrorContains(t, err, "stopped with connections still open")
-	require.ErrorContains(t, err, "stopped without waiting longer for calls under way")
+	require.ErrorContains(t, err, "stopped without waiting longer for pending calls")
 	close(mail.accept)
 	<-called
 }
 
-func TestAStopWhileTheInngestServerIsAwayIsQuick(t *testing.T) {
+func TestRun_StopIsQuickWhileInngestIsAway(t *testing.T) {
 	t.Parallel()
 	server, store := newServer(t), memory(t)
 	server.Close()
 	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store})
 	status, _ := post(t, url+"/api/requests", draft)
-	require.Equal(t, http.StatusCreated, status, "a request is taken also when its event cannot be sent")
+	require.Equal(t, http.StatusCreated, status, "a request is accepted even if its event cannot be sent")
 	start := time.Now()
 	require.NoError(t, stop())
 	require.Less(t, time.Since(start), 5*time.Second)
@@ -223,7 +223,7 @@ func TestAStopWhileTheInngestServerIsAwayIsQuick(t *testing.T) {
 	require.Equal(t, app.Pending, all[0].Notification.State)
 }
 
-func TestProductionIsClosedToStrangers(t *testing.T) {
+func TestService_RequiresCredentialsInProduction(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
 	url, _ := run(t, configure(t, map[string]string{
@@ -251,7 +251,7 @@ func TestProductionIsClosedToStrangers(t *testing.T) {
 	require.Contains(t, answer, "data.requestId is not an id")
 }
 
-func TestInProcess(t *testing.T) {
+func TestService_HandlerAndClose(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
 	var log bytes.Buffer
@@ -270,7 +270,7 @@ func TestInProcess(t *testing.T) {
 	require.NoError(t, s.Close(t.Context()), "closed twice")
 }
 
-func TestAFailedStartLeavesNothingBehind(t *testing.T) {
+func TestNew_FailureLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	broken := func(inngestgo.Client, functions.Deps) (inngestgo.ServableFunction, error) {
 		return nil, errors.New("broken")
@@ -285,7 +285,7 @@ func TestAFailedStartLeavesNothingBehind(t *testing.T) {
 	require.ErrorContains(t, err, "database maintenance at 127.0.0.1:1 does not answer")
 }
 
-func TestAPortInUse(t *testing.T) {
+func TestListen_PortInUse(t *testing.T) {
 	t.Parallel()
 	c := configure(t, map[string]string{"INNGEST_DEV": "1", "PORT": "0"})
 	l, err := service.Listen(t.Context(), c)

@@ -1,4 +1,4 @@
-// Command app is the maintenance notification service. "app help" tells how to use it.
+// Command app is the maintenance notification service. "app help" prints its usage.
 package main
 
 import (
