@@ -1,5 +1,5 @@
-// Package storetest holds what every app.Store must do: Run is the conformance suite, Memory the reference Store
-// that passes it and that tests use where no database is needed.
+// Package storetest holds Run, the conformance suite of every app.Store, and Memory, a Store in memory that passes the
+// suite and that tests use where they need no database.
 //
 //	storetest.Run(t, func(t testing.TB) app.Store { return mongostoreOnEmptyDatabase(t) })
 package storetest

@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// Memory is the reference Store: the interface's documentation as plain maps behind one lock.
+// Memory is an app.Store in memory: maps behind one lock.
 type Memory struct {
 	mu        sync.Mutex
 	requests  map[string]app.Request
@@ -136,7 +136,7 @@ func (m *Memory) PutWorld(ctx context.Context, w app.World) error {
 	return nil
 }
 
-// DeleteUser forgets a user, as somebody with access to the database could.
+// DeleteUser deletes a user, as an administrator of the database could.
 func (m *Memory) DeleteUser(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,7 +166,7 @@ func find[T any](ctx context.Context, m *Memory, in map[string]T, id string) (T,
 	return v, nil
 }
 
-// clone keeps callers from sharing the claim with the store.
+// clone copies the claim, so that callers do not share it with the store.
 func clone(r app.Request) app.Request {
 	if r.Notification.Claim != nil {
 		claim := *r.Notification.Claim

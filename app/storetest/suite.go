@@ -15,28 +15,28 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// Run holds a Store to the documentation of app.Store. Open returns a Store over an empty database of the test's own
-// and leaves closing it to the test's cleanup. The tests run in parallel, each with a Store of its own.
+// Run tests that a Store does what app.Store documents. Open returns a Store on an empty database and closes it in the
+// test's cleanup. The tests run in parallel, each with its own Store.
 func Run(t *testing.T, open func(t testing.TB) app.Store) {
 	for name, test := range map[string]func(*testing.T, app.Store){
-		"ids ascend":                               idsAscend,
-		"a request comes back as it was stored":    requestRoundTrip,
-		"a bare request comes back too":            bareRoundTrip,
-		"an id is taken once":                      createTwice,
-		"requests are paged by id":                 paging,
-		"what is not there is not found":           notFound,
-		"a world is stored and replaced":           world,
-		"a notification is saved whole":            saveWhole,
-		"a stale notification conflicts":           saveStale,
-		"of concurrent writers one wins":           saveConcurrently,
-		"concurrent updates are all applied":       updateConcurrently,
-		"due requests come longest due first":      due,
-		"a notification at its end is never due":   endedIsNotDue,
-		"a cancelled context is an error":          cancelled,
-		"hostile text is only text":                hostileText,
-		"one claim is granted among many runs":     claimConcurrently,
-		"one process takes what is due":            takeConcurrently,
-		"a returned request is the caller's alone": noSharing,
+		"ids ascend":                            idsAscend,
+		"a request comes back as it was stored": requestRoundTrip,
+		"a bare request comes back too":         bareRoundTrip,
+		"an id is used once":                    createTwice,
+		"requests are paged by id":              paging,
+		"unknown ids are not found":             notFound,
+		"a world is stored and replaced":        world,
+		"a notification is saved whole":         saveWhole,
+		"a stale notification conflicts":        saveStale,
+		"of concurrent writers one wins":        saveConcurrently,
+		"concurrent updates are all applied":    updateConcurrently,
+		"due requests come longest due first":   due,
+		"a final notification is never due":     finalIsNotDue,
+		"a cancelled context is an error":       cancelled,
+		"hostile text is stored unchanged":      hostileText,
+		"one claim is granted among many runs":  claimConcurrently,
+		"one process takes a due request":       takeConcurrently,
+		"a returned request is a copy":          noSharing,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +50,7 @@ var (
 	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: time.Minute, SendLease: 30 * time.Second}
 )
 
-// request returns one with every field set.
+// request returns a request with every field set.
 func request(s app.Store) app.Request {
 	return app.Request{
 		ID:            s.NewID(),
@@ -119,7 +119,7 @@ func createTwice(t *testing.T, s app.Store) {
 	again.Subject = "Another one"
 	err := s.CreateRequest(t.Context(), again)
 	require.Error(t, err)
-	require.NotErrorIs(t, err, app.ErrUnavailable, "trying again would not help")
+	require.NotErrorIs(t, err, app.ErrUnavailable, "a retry would not help")
 	requireStored(t, s, r)
 }
 
@@ -177,8 +177,8 @@ func world(t *testing.T, s app.Store) {
 	require.NoError(t, err)
 	require.Equal(t, press, got)
 	_, err = s.User(t.Context(), press.ID)
-	require.ErrorIs(t, err, app.ErrNotFound, "a piece of equipment is no user")
-	require.NoError(t, s.PutWorld(t.Context(), app.World{}), "an empty world is none of the store's business")
+	require.ErrorIs(t, err, app.ErrNotFound, "equipment is not a user")
+	require.NoError(t, s.PutWorld(t.Context(), app.World{}), "an empty world")
 }
 
 func saveWhole(t *testing.T, s app.Store) {
@@ -188,7 +188,7 @@ func saveWhole(t *testing.T, s app.Store) {
 	}
 	require.NoError(t, s.SaveNotification(t.Context(), r.ID, r.Notification))
 	r.Notification.Version = 2
-	requireStored(t, s, r) // in particular, claim, reason and times are gone, and the request is as it was
+	requireStored(t, s, r) // claim, reason and times are removed; the request is unchanged
 }
 
 func saveStale(t *testing.T, s app.Store) {
@@ -219,7 +219,7 @@ func saveConcurrently(t *testing.T, s app.Store) {
 			}
 			return err == nil
 		})
-		require.EqualValues(t, 1, won, "writers who won round %d", round)
+		require.EqualValues(t, 1, won, "writers that won round %d", round)
 	}
 }
 
@@ -266,7 +266,7 @@ func due(t *testing.T, s app.Store) {
 	require.Equal(t, []string{first, second}, ids(2))
 }
 
-func endedIsNotDue(t *testing.T, s app.Store) {
+func finalIsNotDue(t *testing.T, s app.Store) {
 	r := request(s)
 	r.Notification.NextDispatchAt = time.Time{}
 	create(t, s, r)
@@ -302,9 +302,9 @@ func claimConcurrently(t *testing.T, s app.Store) {
 	var run atomic.Int32
 	granted := count(writers, func() bool {
 		result := app.ClaimResult("")
-		me := app.Run{ID: string(rune('a' + run.Add(1)))}
+		claimant := app.Run{ID: string(rune('a' + run.Add(1)))}
 		_, _, err := app.Update(t.Context(), s, r, func(n app.Notification) (app.Notification, bool) {
-			n, result = n.ClaimFor(me, now, pace)
+			n, result = n.ClaimFor(claimant, now, pace)
 			return n, result == app.Granted
 		})
 		if err != nil {
@@ -338,11 +338,11 @@ func noSharing(t *testing.T, s app.Store) {
 	r := create(t, s, request(s))
 	got, err := s.Request(t.Context(), r.ID)
 	require.NoError(t, err)
-	got.Notification.Claim.RunID = "somebody else"
+	got.Notification.Claim.RunID = "another run"
 	requireStored(t, s, r)
 }
 
-// count runs f n times at once and returns how many calls said true.
+// count runs f n times concurrently and returns how many calls returned true.
 func count(n int, f func() bool) int32 {
 	var yes atomic.Int32
 	var wg sync.WaitGroup
