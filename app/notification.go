@@ -21,37 +21,38 @@ const (
 )
 
 // Notification is the state of the email to a request's technician. It is a value: its methods return the next state,
-// and false if there is none. Update saves the next state by compare-and-set.
+// and false if there is none. Update saves the next state by compare-and-set. The API and the database have its fields
+// under the same names.
 type Notification struct {
-	State State `json:"state"`
+	State State `json:"state" bson:"state"`
 	// Generation is part of the event's idempotency key. It starts at 1.
-	Generation int `json:"generation"`
+	Generation int `json:"generation" bson:"generation"`
 	// MessageID is the same for every copy of this email.
-	MessageID string `json:"messageId"`
+	MessageID string `json:"messageId" bson:"messageId"`
 	// Attempts counts the claims granted: attempts to send the email.
-	Attempts int `json:"attempts"`
+	Attempts int `json:"attempts" bson:"attempts"`
 	// LastError is the most recent error. It stays after a later success.
-	LastError string `json:"lastError,omitempty"`
+	LastError string `json:"lastError,omitempty" bson:"lastError,omitempty"`
 	// Reason says why a failed notification failed.
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty" bson:"reason,omitempty"`
 	// Claim is held by the run that sends the email. Nil: no run has claimed it.
-	Claim *Claim `json:"claim,omitempty"`
+	Claim *Claim `json:"claim,omitempty" bson:"claim,omitempty"`
 	// DispatchedAt is when the server last accepted the event, SentAt when the mail server accepted the email.
-	DispatchedAt time.Time `json:"dispatchedAt,omitzero"`
-	SentAt       time.Time `json:"sentAt,omitzero"`
+	DispatchedAt time.Time `json:"dispatchedAt,omitzero" bson:"dispatchedAt,omitempty"`
+	SentAt       time.Time `json:"sentAt,omitzero" bson:"sentAt,omitempty"`
 	// NextDispatchAt is when the dispatcher looks at the notification again. Zero: never, its state is final.
-	NextDispatchAt time.Time `json:"nextDispatchAt,omitzero"`
+	NextDispatchAt time.Time `json:"nextDispatchAt,omitzero" bson:"nextDispatchAt,omitempty"`
 	// Version counts the writes; Store.SaveNotification compares it.
-	Version int64 `json:"-"`
+	Version int64 `json:"-" bson:"version"`
 }
 
 // Claim gives one run the exclusive right to send the email.
 type Claim struct {
-	RunID string    `json:"runId"`
-	At    time.Time `json:"at"`
+	RunID string    `json:"runId" bson:"runId"`
+	At    time.Time `json:"at" bson:"at"`
 	// Until is when the current attempt ends at the latest, or when the last one ended. Until then the notification
 	// cannot be claimed again, not even by the same run, since Inngest may deliver a call twice.
-	Until time.Time `json:"until"`
+	Until time.Time `json:"until" bson:"until"`
 }
 
 func (c *Claim) inFlight(now time.Time) bool { return c != nil && c.Until.After(now) }

@@ -172,7 +172,7 @@ func (s *Store) SaveNotification(ctx context.Context, id string, n app.Notificat
 	n.Version++
 	result, err := s.requests.UpdateOne(ctx,
 		bson.D{{Key: "_id", Value: oid}, {Key: "notification.version", Value: expected}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "notification", Value: fromNotification(n)}}}})
+		bson.D{{Key: "$set", Value: bson.D{{Key: "notification", Value: n}}}})
 	if err != nil {
 		return failure("update request "+id, err)
 	}
