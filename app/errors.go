@@ -66,8 +66,8 @@ func (f FieldErrors) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// add records a problem of a field that has none yet. An empty problem is ignored.
-func (f FieldErrors) add(field, problem string) {
+// Add records a problem of a field that has none yet. An empty problem is ignored.
+func (f FieldErrors) Add(field, problem string) {
 	if _, has := f[field]; problem != "" && !has {
 		f[field] = problem
 	}

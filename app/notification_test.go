@@ -25,7 +25,7 @@ func dispatched() app.Notification {
 	return n
 }
 
-// claimed returns a notification that run A claimed at t0, and A as its holder.
+// claimed returns a notification that run A claimed at t0, and run A with its claim.
 func claimed() (app.Notification, app.Run) {
 	n, _ := dispatched().ClaimFor(runA, t0, pace)
 	holder := runA
@@ -50,7 +50,7 @@ func TestNewNotification_IsLeasedToItsCreator(t *testing.T) {
 	require.Equal(t, app.Pending, n.State)
 	require.Equal(t, 1, n.Generation)
 	_, taken := n.TakeForDispatch(t0.Add(pace.DispatchLease-time.Millisecond), pace)
-	require.False(t, taken, "another process took it within the creator's lease")
+	require.False(t, taken, "taken within the creator's lease")
 	n, taken = n.TakeForDispatch(t0.Add(pace.DispatchLease), pace)
 	require.True(t, taken)
 	require.Equal(t, 1, n.Generation, "a pending notification keeps its generation: the server may have its event")
@@ -69,7 +69,7 @@ func TestDispatch(t *testing.T) {
 		require.False(t, ok, name)
 	}
 	_, ok = created().Dispatch(2, t0, pace)
-	require.False(t, ok, "of another generation")
+	require.False(t, ok, "another generation")
 }
 
 func TestDispatch_KeepsLaterNextDispatchAt(t *testing.T) {
@@ -80,7 +80,7 @@ func TestDispatch_KeepsLaterNextDispatchAt(t *testing.T) {
 	require.Equal(t, app.Granted, result)
 	n, ok := n.Dispatch(1, t0, p)
 	require.True(t, ok)
-	require.Equal(t, t0.Add(p.SendLease), n.NextDispatchAt, "nobody may redispatch while the claim lasts")
+	require.Equal(t, t0.Add(p.SendLease), n.NextDispatchAt, "redispatched while the claim lasts")
 }
 
 func TestDispatchFailed(t *testing.T) {
@@ -93,7 +93,7 @@ func TestDispatchFailed(t *testing.T) {
 
 	running, _ := created().ClaimFor(runA, t0, pace)
 	_, ok = running.DispatchFailed(1, "answer lost", t0.Add(time.Second))
-	require.False(t, ok, "a run has it, so the server had the event")
+	require.False(t, ok, "a run has claimed it, so the server has the event")
 	_, ok = dispatched().DispatchFailed(1, "x", t0)
 	require.False(t, ok)
 }
@@ -118,7 +118,7 @@ func TestTakeForDispatch_StartsNewGenerationOfLostNotification(t *testing.T) {
 
 func TestTakeForDispatch_StartsNewGenerationAfterUnrecordedDispatch(t *testing.T) {
 	t.Parallel()
-	n, _ := created().ClaimFor(runA, t0, pace) // the dispatch was never recorded, then all was lost
+	n, _ := created().ClaimFor(runA, t0, pace) // the dispatch was never recorded
 	n, taken := n.TakeForDispatch(n.NextDispatchAt, pace)
 	require.True(t, taken)
 	require.Equal(t, 2, n.Generation)
@@ -163,24 +163,24 @@ func TestClaimFor(t *testing.T) {
 	}{
 		"dispatched":                                  {dispatched(), runA, 0, app.Granted},
 		"pending, the dispatch not recorded yet":      {created(), runA, 0, app.Granted},
-		"an event from elsewhere":                     {dispatched(), foreign, 0, app.Granted},
+		"an event from another program":               {dispatched(), foreign, 0, app.Granted},
 		"sent":                                        {sent(), runA, 0, app.AlreadySent},
 		"failed":                                      {failed(), runA, 0, app.HasFailed},
-		"failed, an event from elsewhere":             {failed(), foreign, 0, app.HasFailed},
-		"another run has it":                          {held, runB, 0, app.HeldByOther},
-		"another run has it, its lease is over":       {held, runB, time.Hour, app.HeldByOther},
+		"failed, an event from another program":       {failed(), foreign, 0, app.HasFailed},
+		"claimed by another run":                      {held, runB, 0, app.HeldByOther},
+		"claimed by another run, its lease is over":   {held, runB, time.Hour, app.HeldByOther},
 		"the same call delivered twice":               {held, runA, 0, app.InFlight},
 		"the same run, just before the lease is over": {held, runA, pace.SendLease - 1, app.InFlight},
 		"the same run, the lease is over":             {held, runA, pace.SendLease, app.Granted},
 		"the same run, its attempt is over":           {rested, runA, time.Second, app.Granted},
-		"another run between the attempts of the one": {rested, runB, time.Hour, app.HeldByOther},
+		"another run, between attempts of the holder": {rested, runB, time.Hour, app.HeldByOther},
 		"a run of an earlier dispatch":                {requeued, runA, 0, app.Superseded},
 		"a run of the new dispatch":                   {requeued, app.Run{ID: "C", Generation: 2}, 0, app.Granted},
 	} {
 		n, got := c.n.ClaimFor(c.run, t0.Add(c.at), pace)
 		require.Equal(t, c.want, got, name)
 		if got != app.Granted {
-			require.Equal(t, c.n, n, "%s: changed without being granted", name)
+			require.Equal(t, c.n, n, "%s: changed without a grant", name)
 			continue
 		}
 		require.Equal(t, c.n.Attempts+1, n.Attempts, name)
@@ -205,7 +205,7 @@ func TestAccept_SucceedsInEveryStateButSent(t *testing.T) {
 		require.True(t, n.NextDispatchAt.IsZero(), name)
 	}
 	_, ok := sent().Accept(t0.Add(time.Hour))
-	require.False(t, ok, "the first acceptance stays")
+	require.False(t, ok, "accepted twice")
 }
 
 func TestRun_MayReportFailure(t *testing.T) {
@@ -248,7 +248,7 @@ func TestAttemptFailed_KeepsClaimOfRun(t *testing.T) {
 	require.Equal(t, "A", after.Claim.RunID)
 	require.Equal(t, at, after.Claim.Until)
 	require.Equal(t, at.Add(pace.RedispatchAfter), after.NextDispatchAt)
-	require.Equal(t, before, *n.Claim, "the value it was called on has changed")
+	require.Equal(t, before, *n.Claim, "the receiver has changed")
 }
 
 func TestRunOver_IsDueAfterGrowingPause(t *testing.T) {
@@ -282,7 +282,7 @@ func TestRequeue(t *testing.T) {
 	require.Equal(t, app.Pending, n.State)
 	require.Equal(t, 2, n.Generation)
 	require.Empty(t, n.Reason)
-	require.Equal(t, "550 no such user", n.LastError, "what went wrong last is still what went wrong last")
+	require.Equal(t, "550 no such user", n.LastError, "the last error stays")
 	require.Equal(t, 1, n.Attempts)
 	for _, n := range []app.Notification{created(), dispatched(), sent()} {
 		_, ok := n.Requeue(t0, pace)

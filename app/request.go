@@ -113,7 +113,7 @@ func (d Draft) Request() (Request, FieldErrors) {
 	if d.ScheduledFor != "" {
 		scheduled, err := time.Parse(time.RFC3339, d.ScheduledFor)
 		if err != nil || scheduled.IsZero() {
-			problems.add("scheduledFor", "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)")
+			problems.Add("scheduledFor", "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)")
 		}
 		r.ScheduledFor = millis(scheduled)
 	}
@@ -121,17 +121,17 @@ func (d Draft) Request() (Request, FieldErrors) {
 		r.Priority = Normal
 	}
 
-	problems.add("subject", subjectProblem(d.Subject))
-	problems.add("description", descriptionProblem(r.Description))
+	problems.Add("subject", subjectProblem(d.Subject))
+	problems.Add("description", descriptionProblem(r.Description))
 	if !slices.Contains([]Type{Corrective, Preventive}, r.Type) {
-		problems.add("type", "must be corrective or preventive")
+		problems.Add("type", "must be corrective or preventive")
 	}
 	if !slices.Contains([]Priority{Low, Normal, High}, r.Priority) {
-		problems.add("priority", "must be low, normal or high")
+		problems.Add("priority", "must be low, normal or high")
 	}
-	problems.add("equipmentId", idProblem(r.EquipmentID))
-	problems.add("technicianId", idProblem(r.TechnicianID))
-	problems.add("requestedById", idProblem(r.RequestedByID))
+	problems.Add("equipmentId", idProblem(r.EquipmentID))
+	problems.Add("technicianId", idProblem(r.TechnicianID))
+	problems.Add("requestedById", idProblem(r.RequestedByID))
 	return r, problems
 }
 

@@ -135,8 +135,8 @@ func TestEvent(t *testing.T) {
 	}, e)
 	require.NoError(t, e.Data.Validate())
 	require.Equal(t, 12, app.EventGeneration(e.IdempotencyKey, r.ID))
-	for _, elsewhere := range []string{"", "x", r.ID, r.ID + "-", r.ID + "-0", r.ID + "-x", r.ID + "-+1", r.ID + "-01", technicianID + "-1", "01KAXYZ"} {
-		require.Zero(t, app.EventGeneration(elsewhere, r.ID), elsewhere)
+	for _, foreign := range []string{"", "x", r.ID, r.ID + "-", r.ID + "-0", r.ID + "-x", r.ID + "-+1", r.ID + "-01", technicianID + "-1", "01KAXYZ"} {
+		require.Zero(t, app.EventGeneration(foreign, r.ID), foreign)
 	}
 	require.EqualError(t, app.RequestCreated{}.Validate(), "the event's data.requestId is not an id of 24 hexadecimal digits")
 	require.EqualError(t, app.RequestCreated{RequestID: r.ID, TechnicianID: "kim"}.Validate(),
@@ -178,7 +178,7 @@ func TestLinks(t *testing.T) {
 
 	byKey, byToken, none := links("a link key of some length", "token"), links("", "token"), links("", "")
 	require.Equal(t, "https://plant.example/maintenance/requests/1", none.Page("1"))
-	require.False(t, none.Valid("1", ""), "no signature is no valid signature")
+	require.False(t, none.Valid("1", ""), "an empty signature is accepted")
 	for _, l := range []app.Links{byKey, byToken} {
 		sig := signature(l, "1")
 		require.True(t, l.Valid("1", sig))
@@ -188,5 +188,5 @@ func TestLinks(t *testing.T) {
 	}
 	require.NotEqual(t, signature(byKey, "1"), signature(byToken, "1"))
 	require.False(t, links("", "another token").Valid("1", signature(byToken, "1")))
-	require.Equal(t, signature(byToken, "1"), signature(links("", "token"), "1"), "links outlive a restart")
+	require.Equal(t, signature(byToken, "1"), signature(links("", "token"), "1"), "links stay valid after a restart")
 }

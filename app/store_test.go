@@ -31,20 +31,20 @@ func TestUpdate(t *testing.T) {
 	stored.Notification.Version = 1
 	require.NoError(t, memory.CreateRequest(t.Context(), stored))
 
-	t.Run("tells what a failing store said", func(t *testing.T) {
+	t.Run("returns the error of the store", func(t *testing.T) {
 		store := &brokenStore{Memory: memory, err: errors.New("disk full")}
 		_, changed, err := app.Update(t.Context(), store, stored, requeue)
 		require.EqualError(t, err, "save the notification of request "+stored.ID+": disk full")
 		require.False(t, changed)
 	})
-	t.Run("gives up on endless conflicts", func(t *testing.T) {
+	t.Run("stops after many conflicts", func(t *testing.T) {
 		store := &brokenStore{Memory: memory, err: app.ErrConflict}
 		_, _, err := app.Update(t.Context(), store, stored, requeue)
 		require.ErrorIs(t, err, app.ErrConflict)
 		require.ErrorContains(t, err, "stopped after 50 tries")
 		require.Equal(t, 50, store.saves)
 	})
-	t.Run("decides again on what is stored", func(t *testing.T) {
+	t.Run("applies the change to the stored state after a conflict", func(t *testing.T) {
 		got, changed, err := app.Update(t.Context(), memory, stored, requeue)
 		require.NoError(t, err)
 		require.True(t, changed)

@@ -25,13 +25,14 @@ type Options struct {
 	Pace   app.Pace
 	// Logger receives errors, and a line for each dispatch at debug level. Nil: nothing is logged.
 	Logger *slog.Logger
-	// ScanEvery is the pause between the end of one scan for due requests and the next. Zero: 1 s.
-	ScanEvery time.Duration
 	// Concurrency is the number of events sent at once. Zero: 8.
 	Concurrency int
 	// MaxPause limits the growing pause between tries while sending fails. Zero: 30 s.
 	MaxPause time.Duration
 }
+
+// scanPause is the pause between the end of one scan for due requests and the next.
+const scanPause = time.Second
 
 // minPause is the pause after the first failure.
 const minPause = 500 * time.Millisecond
@@ -57,7 +58,6 @@ type Dispatcher struct {
 // New returns a Dispatcher that does nothing until Run is called.
 func New(o Options) *Dispatcher {
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	o.ScanEvery = cmp.Or(o.ScanEvery, time.Second)
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
 	return &Dispatcher{o: o, wake: make(chan struct{}, 1)}
@@ -99,7 +99,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			full := d.scan(ctx, limit, &round)
 			nextScan = time.Now()
 			if !full || round.failed.Load() > 0 {
-				nextScan = nextScan.Add(d.o.ScanEvery)
+				nextScan = nextScan.Add(scanPause)
 			}
 		}
 

@@ -19,19 +19,18 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/email"
 )
 
-// script says how a server answers at each point of the dialogue. What it does not name is answered
-// as by a server that is well.
+// script maps points of the dialogue to the server's answers. wellAnswers has those of the other points.
 type script map[point]answer
 
-// point is where the server has the word: "greeting", the verb of a command, or "." for the end of the message.
+// point is a moment at which the server replies: "greeting", the verb of a command, or "." for the end of the message.
 type point string
 
-// answer is the text of a reply without its line end, or one of these.
+// answer is the text of a reply without its line end, or one of the constants.
 type answer string
 
 const (
-	stall answer = "stall" // say nothing until the client hangs up
-	drop  answer = "drop"  // hang up
+	stall answer = "stall" // send nothing until the client closes the connection
+	drop  answer = "drop"  // close the connection
 )
 
 var wellAnswers = script{
@@ -42,9 +41,9 @@ var wellAnswers = script{
 
 // scripted is a server for one connection.
 type scripted struct {
-	options email.SMTPOptions
-	stalled chan struct{} // closed when it stalls
-	heard   chan string   // every line it heard; closed when the connection is over
+	options  email.SMTPOptions
+	stalled  chan struct{} // closed when it stalls
+	received chan string   // every line it received; closed when the connection is closed
 }
 
 func startScripted(t *testing.T, s script) *scripted {
@@ -55,13 +54,13 @@ func startScripted(t *testing.T, s script) *scripted {
 		options: email.SMTPOptions{
 			Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, User: "kim", Pass: "hunter2", Timeout: time.Minute,
 		},
-		stalled: make(chan struct{}),
-		heard:   make(chan string, 10_000),
+		stalled:  make(chan struct{}),
+		received: make(chan string, 10_000),
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer close(server.heard)
+		defer close(server.received)
 		conn, err := listener.Accept()
 		if err != nil {
 			return // the test ended without connecting
@@ -71,7 +70,7 @@ func startScripted(t *testing.T, s script) *scripted {
 	}()
 	t.Cleanup(func() {
 		listener.Close()
-		<-done // the client has hung up: had it not, this would wait for ever
+		<-done // waits until the client has closed the connection
 	})
 	return server
 }
@@ -99,7 +98,7 @@ func (server *scripted) serve(conn net.Conn, s script) {
 	}
 	for inMessage := false; lines.Scan(); {
 		line := lines.Text()
-		server.heard <- line
+		server.received <- line
 		at := point(strings.SplitN(line, " ", 2)[0])
 		switch {
 		case inMessage && line != ".":
@@ -120,7 +119,7 @@ func (server *scripted) send(ctx context.Context, t *testing.T) error {
 	return newSMTP(t, server.options).Send(ctx, render(t, notification()))
 }
 
-// faultPoints are all points of the dialogue, with the phase that a failure there is one of and the words for it.
+// faultPoints are all points of the dialogue, each with its phase and the phase's text in errors.
 var faultPoints = []struct {
 	at    point
 	phase string
@@ -145,7 +144,7 @@ func TestSend_RefusedInEveryPhase(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %s", p.at, reply), func(t *testing.T) {
 				t.Parallel()
 				if p.at == "RCPT" && reply[0] == '2' {
-					reply = "651 neither is this" // any 25x is a yes there, and the client asks for no more than 2
+					reply = "651 neither is this" // the client accepts any 2xx there
 				}
 				server := startScripted(t, script{p.at: reply, "HELO": reply})
 				failed := sendError(t, server.send(t.Context(), t))
@@ -168,7 +167,7 @@ func TestSend_DroppedInEveryPhase(t *testing.T) {
 			require.Equal(t, p.phase, failed.Phase)
 			require.Zero(t, failed.Code)
 			require.False(t, failed.Permanent)
-			// EOF or a reset, depending on what was still on its way.
+			// EOF or a reset, depending on unread data.
 			require.ErrorContains(t, failed, p.words+": ")
 		})
 	}
@@ -199,7 +198,7 @@ func TestSend_CancelledInEveryPhase(t *testing.T) {
 	for _, p := range faultPoints {
 		t.Run(string(p.at), func(t *testing.T) {
 			t.Parallel()
-			server := startScripted(t, script{p.at: stall}) // with a minute of patience
+			server := startScripted(t, script{p.at: stall}) // the timeout is a minute
 			cause := errors.New("shutting down")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go func() {
@@ -210,7 +209,7 @@ func TestSend_CancelledInEveryPhase(t *testing.T) {
 			require.False(t, failed.Permanent)
 			require.ErrorIs(t, failed, cause)
 			if p.at == "greeting" && failed.Phase == email.PhaseConnect {
-				return // the server's side of the connection was there first
+				return // the server stalled before the client knew that it was connected
 			}
 			require.Equal(t, p.phase, failed.Phase)
 			require.EqualError(t, failed, fmt.Sprintf("send email through 127.0.0.1:%d: %s: shutting down", server.options.Port, p.words))
@@ -228,7 +227,7 @@ func TestSend_ObeysContextDeadline(t *testing.T) {
 	require.False(t, failed.Permanent)
 }
 
-// Once the server has said that it has the message, nothing makes it not have it.
+// After the server has accepted the message, no error can undo that.
 func TestSend_SucceedsWhateverFollowsAcceptance(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]answer{
@@ -239,7 +238,7 @@ func TestSend_SucceedsWhateverFollowsAcceptance(t *testing.T) {
 			server := startScripted(t, script{"QUIT": last})
 			start := time.Now()
 			require.NoError(t, server.send(t.Context(), t))
-			require.Less(t, time.Since(start), 30*time.Second, "waits a moment for the goodbye, not the minute of a phase")
+			require.Less(t, time.Since(start), 30*time.Second, "QUIT waits as long as another phase")
 		})
 	}
 	t.Run("cancellation", func(t *testing.T) {
@@ -312,26 +311,26 @@ func TestSend_TLSFailures(t *testing.T) {
 			failed := sendError(t, server.send(t.Context(), t))
 			require.Equal(t, email.PhaseTLS, failed.Phase)
 			require.Equal(t, c.code, failed.Code)
-			require.False(t, failed.Permanent, "says nothing about the message")
+			require.False(t, failed.Permanent, "a TLS failure does not concern the message")
 			require.ErrorContains(t, failed, "encrypt the connection (TLS): ")
 			require.ErrorContains(t, failed, c.want)
-			for line := range server.heard {
+			for line := range server.received {
 				require.NotContains(t, line, "AUTH", "logged in without encryption")
-				require.NotContains(t, line, "MAIL", "went on without encryption")
+				require.NotContains(t, line, "MAIL", "continued without encryption")
 			}
 		})
 	}
 }
 
-// Whoever sits on the wire can append replies of their own to the last one before encryption.
+// An attacker on the network can append replies to the last one before encryption.
 func TestSend_DiscardsRepliesInjectedBeforeTLS(t *testing.T) {
 	t.Parallel()
 	certificate, roots := selfSigned(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	heard := make(chan string, 10)
+	received := make(chan string, 10)
 	go func() {
-		defer close(heard)
+		defer close(received)
 		conn, err := listener.Accept()
 		if err != nil {
 			return
@@ -346,7 +345,7 @@ func TestSend_DiscardsRepliesInjectedBeforeTLS(t *testing.T) {
 		encrypted := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}})
 		lines = bufio.NewScanner(encrypted)
 		for lines.Scan() {
-			heard <- lines.Text()
+			received <- lines.Text()
 			fmt.Fprint(encrypted, "250 mail\r\n")
 		}
 	}()
@@ -357,12 +356,12 @@ func TestSend_DiscardsRepliesInjectedBeforeTLS(t *testing.T) {
 	})
 	failed := sendError(t, client.Send(t.Context(), render(t, notification())))
 	require.Contains(t, []string{email.PhaseTLS, email.PhaseAuth}, failed.Phase)
-	for line := range heard {
+	for line := range received {
 		require.NotContains(t, line, "AUTH")
 	}
 }
 
-// Some servers repeat what they did not understand.
+// Some servers repeat an unknown command.
 func TestSendError_HoldsNoPassword(t *testing.T) {
 	t.Parallel()
 	token := base64.StdEncoding.EncodeToString([]byte("\x00kim\x00hunter2"))

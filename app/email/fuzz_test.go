@@ -20,7 +20,7 @@ import (
 // No text adds a header, a recipient, a part or markup, and no text makes the message too long.
 func FuzzRender(f *testing.F) {
 	for _, r := range append(fixtures.Requests(), fixtures.HostileRequests()...) {
-		if len(r.Body) < 1000 { // long seeds only slow the fuzzer down: it has times for that
+		if len(r.Body) < 1000 { // long seeds slow the fuzzer down; times makes texts long
 			f.Add(r.Field("subject"), r.Field("description"), r.Field("type"), r.Field("scheduledFor"), "kim@plant.test", uint16(1))
 		}
 	}
@@ -39,7 +39,7 @@ func FuzzRender(f *testing.F) {
 		n.To.Address = address
 		m, err := email.Render(n, sender)
 		if err != nil {
-			n.To.Address = "kim@plant.test" // an address is refused; a text never is
+			n.To.Address = "kim@plant.test" // only an address can be refused, never a text
 			m = render(t, n)
 		}
 		data := raw(t, m)
@@ -82,7 +82,7 @@ var headerNames = []string{
 // everything returns a notification that makes use of the whole template.
 func everything() email.Notification {
 	n := notification()
-	n.Type, n.Priority = "other", "other" // neutral, like what the fuzzer comes up with
+	n.Type, n.Priority = "other", "other" // neutral, like most inputs of the fuzzer
 	n.Date = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	n.Description = strings.Repeat("one\ntwo\n\n", 20_000)
 	return n

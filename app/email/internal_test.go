@@ -17,8 +17,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Every text of the email is readable on its ground, in light and in dark: WCAG 2.2, 1.4.3 asks for a contrast of
-// 4.5 to 1.
+// Every text has sufficient contrast in light and dark mode: WCAG 2.2, 1.4.3 requires 4.5 to 1.
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	checked := 0
@@ -86,7 +85,7 @@ func inlineSwatch(style string) (s swatch) {
 
 var rule = regexp.MustCompile(`(?m)^  \.(\w+).* \{ (.*) \}$`)
 
-// darkRules reads what the style sheet says of each class in dark mode.
+// darkRules returns the colors of each class in dark mode from the style sheet.
 func darkRules(t *testing.T, document string) map[string]swatch {
 	t.Helper()
 	_, sheet, found := strings.Cut(document, "@media (prefers-color-scheme: dark)")
@@ -132,7 +131,7 @@ func TestNewSMTP_Port465UsesImplicitTLS(t *testing.T) {
 	}
 }
 
-// elsewhere is a connection to another machine, as far as anybody can tell.
+// elsewhere is a connection whose remote address is that of another machine.
 type elsewhere struct{ net.Conn }
 
 func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 25} }
@@ -140,9 +139,9 @@ func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0
 func TestAuth_SendsNoPasswordUnencryptedToAnotherMachine(t *testing.T) {
 	t.Parallel()
 	client, server := net.Pipe()
-	heard := make(chan string, 10)
+	received := make(chan string, 10)
 	go func() {
-		defer close(heard)
+		defer close(received)
 		defer server.Close()
 		fmt.Fprint(server, "220 mail\r\n")
 		for buffer := make([]byte, 1024); ; {
@@ -150,12 +149,12 @@ func TestAuth_SendsNoPasswordUnencryptedToAnotherMachine(t *testing.T) {
 			if err != nil {
 				return
 			}
-			heard <- string(buffer[:n])
+			received <- string(buffer[:n])
 			fmt.Fprint(server, "250-mail\r\n250 AUTH PLAIN LOGIN\r\n")
 		}
 	}()
 
-	// The host's name says that it is this machine; the connection does not.
+	// The host's name is that of this machine, but the address of the connection is not.
 	s, err := NewSMTP(SMTPOptions{Host: "localhost", Port: 25, User: "kim", Pass: "hunter2"})
 	require.NoError(t, err)
 	d := &dialogue{SMTP: s, plain: elsewhere{client}, conn: elsewhere{client}, forget: func() bool { return true }}
@@ -164,7 +163,7 @@ func TestAuth_SendsNoPasswordUnencryptedToAnotherMachine(t *testing.T) {
 	require.EqualError(t, d.auth(context.Background()),
 		"refusing to send the password: the server offers no encryption (STARTTLS) and is not on this machine")
 	d.close()
-	for line := range heard {
+	for line := range received {
 		require.True(t, strings.HasPrefix(line, "EHLO "), line)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 var sender = mail.Address{Name: "Plant maintenance", Address: "maintenance@plant.test"}
 
-// notification returns a complete one, for a test to change.
+// notification returns a complete notification that a test may change.
 func notification() email.Notification {
 	return email.Notification{
 		To:           mail.Address{Name: "Kim Larsen", Address: "kim@plant.test"},
@@ -56,7 +56,7 @@ func raw(t testing.TB, m *email.Message) []byte {
 	return b.Bytes()
 }
 
-// received parses a message as its receiver would, and accepts no defect.
+// received parses a message as its receiver would. It fails the test on any defect.
 func received(t testing.TB, m *email.Message) *enmime.Envelope {
 	t.Helper()
 	return parseMessage(t, raw(t, m))
@@ -64,7 +64,7 @@ func received(t testing.TB, m *email.Message) *enmime.Envelope {
 
 func parseMessage(t testing.TB, data []byte) *enmime.Envelope {
 	t.Helper()
-	// Left to itself, enmime guesses a character set where a text declared as UTF-8 holds U+FFFD.
+	// By default enmime guesses a character set for UTF-8 text that contains U+FFFD.
 	e, err := enmime.NewParser(enmime.DisableCharacterDetection(true)).ReadEnvelope(bytes.NewReader(data))
 	require.NoError(t, err)
 	require.Empty(t, e.Errors)
@@ -334,8 +334,7 @@ func TestRender_KeepsLinesAndParagraphsOfDescription(t *testing.T) {
 	require.Contains(t, m.HTML, ">one<br>  two\tx</p><p dir=\"auto\" style=\"margin:0 0 12px\">three<br>four</p>")
 }
 
-// Large webmailers clip a message at 102 KB. Whatever people typed, ours is shorter, and says so when
-// it had to cut.
+// Large webmail services clip a message at 102 KB. A message stays below that for any text, and says if it was cut.
 func TestRender_StaysUnderClippingLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 102_000
@@ -365,8 +364,8 @@ func TestRender_StaysUnderClippingLimit(t *testing.T) {
 			n.Description = c.text
 			m := render(t, n)
 			require.Less(t, len(raw(t, m)), limit)
-			require.Equal(t, !c.whole, strings.Contains(m.Text, "[…] The description goes on."), "says that it was cut")
-			require.Equal(t, !c.whole, strings.Contains(m.HTML, "[…] The description goes on."), "says that it was cut")
+			require.Equal(t, !c.whole, strings.Contains(m.Text, "[…] The description goes on."), "must say whether it was cut")
+			require.Equal(t, !c.whole, strings.Contains(m.HTML, "[…] The description goes on."), "must say whether it was cut")
 			if c.whole {
 				require.Contains(t, m.Text, strings.TrimSpace(c.text))
 			}
@@ -380,7 +379,7 @@ func TestRender_StaysUnderClippingLimit(t *testing.T) {
 	}
 }
 
-// The plain text part says what the HTML part says, and in the same order.
+// Both parts have the same content in the same order.
 func TestRender_BothPartsHaveSameContent(t *testing.T) {
 	t.Parallel()
 	for name, n := range samples(t) {
@@ -388,7 +387,7 @@ func TestRender_BothPartsHaveSameContent(t *testing.T) {
 		rest := flat(m.Text)
 		for _, text := range visibleTexts(t, m.HTML) {
 			_, after, found := strings.Cut(rest, flat(text))
-			require.True(t, found, "%s: the HTML part says %q, the text part does not (any more)", name, text)
+			require.True(t, found, "%s: the text part lacks %q of the HTML part, or has it earlier", name, text)
 			rest = after
 		}
 		seen := flat(visibleText(t, m.HTML))
@@ -398,13 +397,13 @@ func TestRender_BothPartsHaveSameContent(t *testing.T) {
 	}
 }
 
-// flat removes what differs between the parts by their nature: white space and isolates.
+// flat removes white space and isolates, which differ between the parts.
 func flat(s string) string {
 	s = strings.NewReplacer("\u2068", "", "\u2069", "", "\n-- \n", "\n").Replace(s)
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// samples are the notifications of all requests of the fixtures that the API accepts.
+// samples returns the notifications of all fixture requests that lead to an email.
 func samples(t *testing.T) map[string]email.Notification {
 	t.Helper()
 	all := map[string]email.Notification{}
@@ -433,7 +432,7 @@ func samples(t *testing.T) map[string]email.Notification {
 	return all
 }
 
-// What mail programs and readers with a screen reader need of the HTML part.
+// What mail programs and screen readers need from the HTML part.
 func TestRender_HTMLIsSelfContainedAndAccessible(t *testing.T) {
 	t.Parallel()
 	for name, n := range samples(t) {
@@ -499,7 +498,7 @@ func textOf(n *html.Node) string {
 	return b.String()
 }
 
-// visibleTexts returns what a reader of the HTML sees, in order: no head, no preheader.
+// visibleTexts returns the visible texts in document order, without head and preheader.
 func visibleTexts(t testing.TB, s string) []string {
 	t.Helper()
 	var texts []string

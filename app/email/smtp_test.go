@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// delivery is a message as the server got it.
+// delivery is a message as the server received it.
 type delivery struct {
 	from, to   string
 	user, pass string
@@ -36,9 +36,9 @@ type delivery struct {
 	data       string
 }
 
-// mailServer is a real SMTP server that keeps what it is given.
+// mailServer is an SMTP server that keeps all messages.
 type mailServer struct {
-	options   email.SMTPOptions // to reach it
+	options   email.SMTPOptions // for a client of this server
 	mu        sync.Mutex
 	delivered []delivery
 }
@@ -117,7 +117,7 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 	return &loginServer{check: check}, nil
 }
 
-// loginServer is the server's side of LOGIN, which go-sasl leaves out.
+// loginServer is the server side of LOGIN, which go-sasl lacks.
 type loginServer struct {
 	check func(user, pass string) error
 	user  string
@@ -226,7 +226,7 @@ func TestSend_Delivers(t *testing.T) {
 	}
 }
 
-// Texts that look like SMTP or MIME arrive as texts, in one message to one person.
+// Texts that look like SMTP or MIME arrive unchanged, in one message to one recipient.
 func TestSend_DeliversHostileTextsUnchanged(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, serverOptions{})
@@ -290,17 +290,17 @@ func TestSend_NeverFallsBackToUnencryptedConnection(t *testing.T) {
 		"implicit TLS": {implicitTLS: true, mechanisms: []string{"PLAIN"}},
 	} {
 		server := startServer(t, o)
-		server.options.TLSConfig = nil // the system's roots do not know the server's certificate
+		server.options.TLSConfig = nil // the server's certificate is not in the system's roots
 		server.options.User, server.options.Pass = "kim", "hunter2"
 		failed := sendError(t, newSMTP(t, server.options).Send(t.Context(), render(t, notification())))
 		require.Equal(t, email.PhaseTLS, failed.Phase, name)
-		require.False(t, failed.Permanent, "a certificate can be mended")
+		require.False(t, failed.Permanent, "a certificate can be replaced")
 		require.ErrorContains(t, failed, "encrypt the connection (TLS): ")
 		require.ErrorContains(t, failed, "certificate")
 		require.Empty(t, server.all())
 	}
 
-	// The other way round: TLS expected, plain text found.
+	// TLS is configured, but the server does not use it.
 	server := startServer(t, serverOptions{})
 	server.options.ImplicitTLS = true
 	failed := sendError(t, newSMTP(t, server.options).Send(t.Context(), render(t, notification())))
@@ -350,7 +350,7 @@ func TestNewSMTP_RejectsInvalidOptions(t *testing.T) {
 	}
 }
 
-// sendError returns the *SendError that every failed Send is.
+// sendError returns err as the *SendError that it must be.
 func sendError(t *testing.T, err error) *email.SendError {
 	t.Helper()
 	var failed *email.SendError

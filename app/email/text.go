@@ -188,22 +188,17 @@ func hasDirection(s string) bool {
 func fit(all [][]string, budget int) (kept [][]string, whole bool) {
 	for _, lines := range all {
 		budget -= paragraphCost
-		var keptLines []string
+		var fitting []string
 		for _, line := range lines {
-			budget -= lineCost
+			if line, budget = fitLine(line, budget-lineCost); line != "" {
+				fitting = append(fitting, line)
+			}
 			if budget <= 0 {
 				break
 			}
-			line, left := fitLine(line, budget)
-			if line != "" {
-				keptLines = append(keptLines, line)
-			}
-			if budget = left; budget <= 0 {
-				break
-			}
 		}
-		if keptLines != nil {
-			kept = append(kept, keptLines)
+		if fitting != nil {
+			kept = append(kept, fitting)
 		}
 		if budget <= 0 {
 			return kept, false

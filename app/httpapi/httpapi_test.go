@@ -172,7 +172,7 @@ func TestCreate(t *testing.T) {
 
 	stored, err := f.store.Request(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, []app.Request{stored}, f.offered, "the dispatcher gets what is stored")
+	require.Equal(t, []app.Request{stored}, f.offered, "offered to the dispatcher")
 	shown := f.do(http.MethodGet, "/api/requests/"+id, "")
 	require.Equal(t, http.StatusOK, shown.Code)
 	require.JSONEq(t, answer.Body.String(), shown.Body.String())
@@ -455,7 +455,7 @@ func TestPage_RequiresSignatureOrTokenInProduction(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, get("/requests/"+r.ID))
 	require.Equal(t, http.StatusForbidden, get("/requests/"+other.ID+"?sig="+sig))
 	require.Equal(t, http.StatusForbidden, get("/requests/"+r.ID+"?sig=x"+sig[1:]+"x"))
-	require.Equal(t, http.StatusForbidden, get("/requests/"+equipmentID), "whether a request exists is nobody's business")
+	require.Equal(t, http.StatusForbidden, get("/requests/"+equipmentID), "tells that the request does not exist")
 	require.Equal(t, http.StatusUnauthorized, get("/api/requests/"+r.ID+"?sig="+sig), "the link opens the page, not the API")
 	require.Contains(t, production.do(http.MethodGet, "/requests/x", "").Body.String(), "Open the request from the button in the email")
 	require.NotContains(t, production.log.String(), sig[1:], "the log holds a signature")
@@ -472,7 +472,7 @@ func TestHandler_LogsCalls(t *testing.T) {
 	require.Contains(t, f.log.String(), "level=DEBUG msg=http method=GET path=/healthz status=200 bytes=3")
 }
 
-// FuzzCreate holds the API to: an answer of 201 or 4xx, nothing stored that breaks the rules, no crash.
+// FuzzCreate checks that the API answers with 201 or 4xx, stores only valid requests and does not panic.
 func FuzzCreate(f *testing.F) {
 	f.Add(body(nil))
 	f.Add(body(map[string]any{"subject": "\u0000", "scheduledFor": "9999-12-31T23:59:59Z"}))
@@ -495,8 +495,6 @@ func FuzzCreate(f *testing.F) {
 	})
 }
 
-// TestCreate_AcceptsTechnicianWithoutAddress: the request is real; that nobody can be notified is for its notification to
-// say, and for a person to mend.
 func TestCreate_AcceptsTechnicianWithoutAddress(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

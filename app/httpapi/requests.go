@@ -53,43 +53,30 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, request)
 }
 
-// checkReferences adds a problem for each id that is unknown and for a technician without that role. It skips fields that
-// have a problem already. A technician without an email address is accepted: the notification fails, and a person can
-// requeue it when the address is known.
+// checkReferences adds a problem for each id that is unknown and for a technician without that role. A technician without
+// an email address is accepted: the notification fails, and a person can requeue it when the address is known.
 func (a *api) checkReferences(ctx context.Context, request app.Request, problems app.FieldErrors) error {
-	check := func(field, missing string, find func() (problem string, err error)) error {
-		if _, bad := problems[field]; bad {
-			return nil
-		}
-		problem, err := find()
-		if errors.Is(err, app.ErrNotFound) {
-			problem, err = missing, nil
-		}
-		if problem != "" {
-			problems[field] = problem
-		}
-		return err
+	_, equipmentErr := a.Store.Equipment(ctx, request.EquipmentID)
+	technician, technicianErr := a.Store.User(ctx, request.TechnicianID)
+	_, requesterErr := a.Store.User(ctx, request.RequestedByID)
+	if technicianErr == nil && technician.Role != app.RoleTechnician {
+		problems.Add("technicianId", "is not a technician")
 	}
-	return errors.Join(
-		check("equipmentId", "there is no such equipment", func() (string, error) {
-			_, err := a.Store.Equipment(ctx, request.EquipmentID)
-			return "", err
-		}),
-		check("technicianId", "there is no such user", func() (string, error) {
-			user, err := a.Store.User(ctx, request.TechnicianID)
-			if err != nil {
-				return "", err
-			}
-			if user.Role != app.RoleTechnician {
-				return "is not a technician", nil
-			}
-			return "", nil
-		}),
-		check("requestedById", "there is no such user", func() (string, error) {
-			_, err := a.Store.User(ctx, request.RequestedByID)
-			return "", err
-		}),
-	)
+	for _, reference := range []struct {
+		field, unknown string
+		err            error
+	}{
+		{"equipmentId", "there is no such equipment", equipmentErr},
+		{"technicianId", "there is no such user", technicianErr},
+		{"requestedById", "there is no such user", requesterErr},
+	} {
+		if errors.Is(reference.err, app.ErrNotFound) {
+			problems.Add(reference.field, reference.unknown)
+		} else if reference.err != nil {
+			return reference.err
+		}
+	}
+	return nil
 }
 
 // httpError is an error with a status and a message for the client.

@@ -40,7 +40,7 @@ func TestConformance(t *testing.T) {
 func drop(t testing.TB, uri url.URL) {
 	client, err := mongo.Connect(options.Client().ApplyURI(uri.String()))
 	require.NoError(t, err)
-	ctx := context.WithoutCancel(t.Context()) // which is cancelled before a cleanup runs
+	ctx := context.WithoutCancel(t.Context()) // t.Context is cancelled before cleanups run
 	require.NoError(t, client.Database(uri.Path[1:]).Drop(ctx))
 	require.NoError(t, client.Disconnect(ctx))
 }
