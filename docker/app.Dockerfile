@@ -1,4 +1,4 @@
-# The app's image: one static program, made from nothing else, run as a user without rights.
+# The app's image: one static program on an empty base image, run as an unprivileged user.
 #
 #   docker build -f docker/app.Dockerfile -t maintenance-app .
 
@@ -10,7 +10,7 @@ RUN go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/usr/bin/ ./app/c
 RUN mkdir -m 1777 /out/tmp
 
 FROM scratch
-# For the certificates of the database, the mail server and Inngest. Time zones are in the program.
+# Root certificates for TLS to the database, the mail server and Inngest. Time zone data is in the program.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out /
 ENV PATH=/usr/bin

@@ -31,9 +31,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	technicianID = "65f000000000000000000a01"
+	requesterID  = "65f000000000000000000b01"
 	equipmentID  = "65f000000000000000000e01"
 	draft        = `{"subject":"Belt torn","type":"corrective","equipmentId":"` + equipmentID + `","technicianId":"` +
-		technicianID + `","requestedById":"` + technicianID + `"}`
+		technicianID + `","requestedById":"` + requesterID + `"}`
 	signingKey = "signkey-test-0123456789abcdef"
 )
 
@@ -58,11 +59,16 @@ func newServer(t *testing.T) *server {
 
 // mailer accepts an email for each value of accept.
 type mailer struct {
-	arrived, accept chan struct{}
+	arrived chan *email.Message
+	accept  chan struct{}
 }
 
-func (m mailer) Send(ctx context.Context, _ *email.Message) error {
-	m.arrived <- struct{}{}
+func newMailer(buffer int) mailer {
+	return mailer{make(chan *email.Message, buffer), make(chan struct{}, buffer)}
+}
+
+func (m mailer) Send(ctx context.Context, message *email.Message) error {
+	m.arrived <- message
 	select {
 	case <-m.accept:
 		return nil
@@ -74,7 +80,10 @@ func (m mailer) Send(ctx context.Context, _ *email.Message) error {
 func memory(t *testing.T) *storetest.Memory {
 	store := storetest.NewMemory()
 	require.NoError(t, store.PutWorld(t.Context(), app.World{
-		Users:     []app.User{{ID: technicianID, Name: "Kim", Email: "kim@plant.test", Role: app.RoleTechnician}},
+		Users: []app.User{
+			{ID: technicianID, Name: "Kim", Email: "kim@plant.test", Role: app.RoleTechnician},
+			{ID: requesterID, Name: "Lee", Email: "lee@plant.test", Role: "requester"},
+		},
 		Equipment: []app.Equipment{{ID: equipmentID, Name: "Press"}},
 	}))
 	return store
@@ -133,7 +142,7 @@ func call(t *testing.T, url, events string, header ...string) (int, string) {
 func TestService_RequestToEmail(t *testing.T) {
 	t.Parallel()
 	server, store := newServer(t), memory(t)
-	mail := mailer{make(chan struct{}, 1), make(chan struct{}, 1)}
+	mail := newMailer(1)
 	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store, Mailer: mail})
 
 	status, answer := post(t, url+"/api/requests", draft)
@@ -143,6 +152,7 @@ func TestService_RequestToEmail(t *testing.T) {
 	mail.accept <- struct{}{}
 	status, answer = call(t, url, event)
 	require.Equal(t, http.StatusOK, status, answer)
+	require.Equal(t, "kim@plant.test", (<-mail.arrived).To.Address)
 	require.NoError(t, stop())
 
 	all, err := store.Requests(t.Context(), "", 10)
@@ -153,7 +163,7 @@ func TestService_RequestToEmail(t *testing.T) {
 func TestRun_StopFinishesPendingWork(t *testing.T) {
 	t.Parallel()
 	server, store := newServer(t), memory(t)
-	mail := mailer{make(chan struct{}), make(chan struct{})}
+	mail := newMailer(0)
 	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store, Mailer: mail})
 	_, _ = post(t, url+"/api/requests", draft)
 	event := <-server.events
@@ -184,7 +194,7 @@ func TestRun_StopIsBoundedByShutdownTimeout(t *testing.T) {
 	server := newServer(t)
 	environ := development(server)
 	environ["SHUTDOWN_TIMEOUT"] = "50ms"
-	mail := mailer{make(chan struct{}), make(chan struct{})}
+	mail := newMailer(0)
 	url, stop := run(t, configure(t, environ), service.Deps{Store: memory(t), Mailer: mail})
 	_, _ = post(t, url+"/api/requests", draft)
 	event := <-server.events
@@ -230,7 +240,7 @@ func TestService_RequiresCredentialsInProduction(t *testing.T) {
 		"INNGEST_EVENT_KEY": "event-key", "INNGEST_SIGNING_KEY": signingKey, "INNGEST_BASE_URL": server.URL,
 		"API_TOKEN": "0123456789abcdef", "MONGODB_URI": "mongodb://unused", "MAIL_HOST": "unused",
 		"MAIL_FROM": "maintenance@plant.example", "APP_URL": "https://plant.example", "HOST": "127.0.0.1", "PORT": "0",
-	}), service.Deps{Store: memory(t), Mailer: mailer{make(chan struct{}, 9), make(chan struct{}, 9)}})
+	}), service.Deps{Store: memory(t), Mailer: newMailer(9)})
 
 	status, _ := post(t, url+"/api/requests", draft)
 	require.Equal(t, http.StatusUnauthorized, status)

@@ -267,6 +267,26 @@ func TestSteps_SaveDocumentedOutput(t *testing.T) {
 	}
 }
 
+func TestFetchDetails_RejectsBadEvents(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	for want, change := range map[string]func(*app.RequestCreated){
+		"the event's data.requestId is not an id of 24 hexadecimal digits":    func(d *app.RequestCreated) { d.RequestID = "{$ne:1}" },
+		"the event's data.technicianId is not an id of 24 hexadecimal digits": func(d *app.RequestCreated) { d.TechnicianID = "" },
+		"there is no request " + requesterID:                                  func(d *app.RequestCreated) { d.RequestID = requesterID },
+		"the event names technician " + requesterID + ", but request " + e.request.ID + " is assigned to " + technicianID: func(d *app.RequestCreated) {
+			d.TechnicianID = requesterID
+		},
+	} {
+		r := e.run("A", 1)
+		change(&r.event)
+		_, err := r.fetchDetails(t.Context())
+		kind, reason := app.Classify(err)
+		require.Equal(t, app.BadEvent, kind, want)
+		require.Equal(t, want, reason)
+	}
+}
+
 func TestRecordFailure(t *testing.T) {
 	t.Parallel()
 	transient := errors.New("connection refused")
