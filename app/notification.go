@@ -33,7 +33,7 @@ type Notification struct {
 	Attempts int `json:"attempts" bson:"attempts"`
 	// LastError is the most recent error. It stays after a later success.
 	LastError string `json:"lastError,omitempty" bson:"lastError,omitempty"`
-	// Reason says why a failed notification failed.
+	// Reason says why the email cannot be sent. Empty unless State is Failed.
 	Reason string `json:"reason,omitempty" bson:"reason,omitempty"`
 	// Claim is held by the run that sends the email. Nil: no run has claimed it.
 	Claim *Claim `json:"claim,omitempty" bson:"claim,omitempty"`
