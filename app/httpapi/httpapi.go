@@ -68,15 +68,17 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	plain(w, http.StatusOK, "ready")
 }
 
-// authorized requires the token if one is configured.
-func (a *api) authorized(next http.HandlerFunc) http.Handler {
+// authorized requires the token if one is configured. It writes the response for an error of next.
+func (a *api) authorized(next func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.Token != "" && !a.hasToken(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="maintenance requests"`)
 			problem(w, http.StatusUnauthorized, "This needs the API token: send it as Authorization: Bearer <API_TOKEN>.", nil)
 			return
 		}
-		next(w, r)
+		if err := next(w, r); err != nil {
+			a.fail(w, r, err)
+		}
 	})
 }
 

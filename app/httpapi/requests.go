@@ -23,21 +23,18 @@ const (
 	maxLimit     = 200
 )
 
-func (a *api) create(w http.ResponseWriter, r *http.Request) {
+func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	draft, mistyped, err := readDraft(w, r)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	request, problems := draft.Request()
 	maps.Copy(problems, mistyped)
 	if err := a.checkReferences(r.Context(), request, problems); err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	if len(problems) > 0 {
-		a.fail(w, r, problems)
-		return
+		return problems
 	}
 
 	now := time.Now().UTC().Truncate(time.Millisecond)
@@ -45,12 +42,12 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) {
 	request.CreatedAt = now
 	request.Notification = app.NewNotification(a.MessageID(request.ID), now, a.Pace)
 	if err := a.Store.CreateRequest(r.Context(), request); err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	a.Offer(request)
 	w.Header().Set("Location", "/api/requests/"+request.ID)
 	answer(w, http.StatusCreated, request)
+	return nil
 }
 
 // checkReferences adds a problem for each id that is unknown and for a technician without that role. A technician without
@@ -128,7 +125,7 @@ func jsonProblem(err error) error {
 	return &httpError{http.StatusBadRequest, "The body is not valid JSON."}
 }
 
-func (a *api) list(w http.ResponseWriter, r *http.Request) {
+func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	problems := app.FieldErrors{}
 	limit, after := defaultLimit, r.URL.Query().Get("after")
 	if s := r.URL.Query().Get("limit"); s != "" {
@@ -142,46 +139,43 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 		problems["after"] = "must be the id of a request"
 	}
 	if len(problems) > 0 {
-		a.fail(w, r, problems)
-		return
+		return problems
 	}
 	requests, err := a.Store.Requests(r.Context(), after, limit)
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	answer(w, http.StatusOK, requests)
+	return nil
 }
 
-func (a *api) show(w http.ResponseWriter, r *http.Request) {
+func (a *api) show(w http.ResponseWriter, r *http.Request) error {
 	request, err := a.Store.Request(r.Context(), r.PathValue("id"))
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	answer(w, http.StatusOK, request)
+	return nil
 }
 
-func (a *api) requeue(w http.ResponseWriter, r *http.Request) {
+func (a *api) requeue(w http.ResponseWriter, r *http.Request) error {
 	request, err := a.Store.Request(r.Context(), r.PathValue("id"))
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	request, requeued, err := app.Update(r.Context(), a.Store, request, func(n app.Notification) (app.Notification, bool) {
 		return n.Requeue(time.Now(), a.Pace)
 	})
 	if err != nil {
-		a.fail(w, r, err)
-		return
+		return err
 	}
 	if !requeued {
-		a.fail(w, r, &httpError{http.StatusConflict, fmt.Sprintf(
-			"Only a failed notification can be requeued; this one is %s.", request.Notification.State)})
-		return
+		return &httpError{http.StatusConflict, fmt.Sprintf(
+			"Only a failed notification can be requeued; this one is %s.", request.Notification.State)}
 	}
 	a.Offer(request)
 	answer(w, http.StatusAccepted, request)
+	return nil
 }
 
 // fail writes the response for an error.

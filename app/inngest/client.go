@@ -100,10 +100,9 @@ func stopped(r *http.Request) *http.Response {
 	return &http.Response{
 		Status:     "499 the app is stopping",
 		StatusCode: 499,
-		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:  http.Header{},
-		Body:    http.NoBody,
-		Request: r,
+		Header:     http.Header{},
+		Body:       http.NoBody,
+		Request:    r,
 	}
 }
 
