@@ -3,9 +3,13 @@ package functions
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/mail"
 	"net/textproto"
 	"net/url"
@@ -19,10 +23,11 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/app/email"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest"
 	"github.com/odoo-maintenance/inngest-harness/app/storetest"
 )
 
-// These tests call the bodies of the steps. Whole runs, with the SDK and an executor, are in e2e/functions.
+// Most of these tests call the bodies of the steps. Runs with retries and an executor are in e2e/functions.
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -244,6 +249,47 @@ func TestSend_SucceedsWhenAcceptanceCannotBeStored(t *testing.T) {
 		require.Equal(t, app.Sent, e.notification().State)
 		require.Len(t, e.mailer.accepted, 1)
 	})
+}
+
+func TestSendRequestNotification_RunsThreeStepsInOneCall(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	saved := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var checkpoint struct {
+			Steps []struct{ ID string }
+		}
+		_ = json.NewDecoder(r.Body).Decode(&checkpoint)
+		for _, s := range checkpoint.Steps {
+			saved <- s.ID
+		}
+	}))
+	t.Cleanup(server.Close)
+	client, handler, err := inngest.NewClient(t.Context(), inngest.Options{Dev: true, EventURL: server.URL, APIURL: server.URL})
+	require.NoError(t, err)
+	require.NoError(t, Register(client, e.run("", 1).Deps, All()...))
+	event := e.request.Event()
+	body, err := json.Marshal(map[string]any{
+		"event": event, "events": []any{event}, "steps": map[string]any{},
+		"ctx": map[string]any{
+			"fn_id": "7e8f9a00-0000-4000-8000-000000000001", "run_id": "01RUN", "qi_id": "q",
+			"stack": map[string]any{"stack": []string{}, "current": 0},
+		},
+	})
+	require.NoError(t, err)
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost,
+		inngest.Path+"?fnId="+inngest.AppID+"-"+SendRequestNotificationID+"&stepId=step", bytes.NewReader(body)))
+	require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+	var delivery Delivery
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &delivery))
+	require.Equal(t, "kim@plant.test", delivery.To)
+	require.Equal(t, delivery.SentAt, e.notification().SentAt)
+	close(saved)
+	for _, step := range []string{StepFetchRequestDetails, StepGetTechnicianEmail, StepSendEmail} {
+		require.Equal(t, fmt.Sprintf("%x", sha1.Sum([]byte(step))), <-saved, step)
+	}
+	require.Empty(t, <-saved, "more than three steps")
 }
 
 func TestSteps_SaveDocumentedOutput(t *testing.T) {
