@@ -1,8 +1,8 @@
 package main
 
-// mutants are plausible defects. At least one test must catch each of them.
+// mutants are plausible defects. A test must catch each.
 var mutants = []mutant{
-	// Recipient and content of the email.
+	// Recipient and content.
 	{"wrong recipient", "app/inngest/functions/send_request_notification.go",
 		"return r.technician(ctx, details.TechnicianID)", "return r.technician(ctx, r.event.RequestedByID)"},
 	{"technician taken from the event", "app/inngest/functions/send_request_notification.go",
@@ -12,14 +12,14 @@ var mutants = []mutant{
 	{"text part missing", "app/email/message.go",
 		"msg.SetBodyString(gomail.TypeTextPlain, text, gomail.WithPartEncoding(shortestEncoding(text)))\n\tmsg.AddAlternativeString(",
 		"_ = text\n\tmsg.SetBodyString("},
-	{"line break allowed in the subject", "app/request.go",
+	{"line break let into the subject", "app/request.go",
 		"lineProblem(strings.Trim(typed, \" \")) != \"\":", "false:"},
 	{"run not named in the email", "app/email/notification.go",
 		`h["X-Inngest-Run-Id"] =`, `h["X-Run-Id"] =`},
 	{"link without its signature", "app/links.go",
 		`return link + "?sig=" + l.sign(requestID)`, `return link`},
 
-	// The function as Inngest sees it.
+	// The function, as Inngest sees it.
 	{"missing step", "app/inngest/functions/send_request_notification.go",
 		"technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t}))",
 		"technician, err := recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t})(ctx)"},
@@ -27,7 +27,7 @@ var mutants = []mutant{
 		`= "send-email"`, `= "send-mail"`},
 	{"event field renamed", "app/events.go",
 		"TechnicianID  string `json:\"technicianId\"`", "TechnicianID  string `json:\"technician\"`"},
-	{"idempotency key without its generation", "app/events.go",
+	{"event id without its generation", "app/events.go",
 		`return fmt.Sprintf("%s-%d", requestID, generation)`, `return fmt.Sprintf("%s-%d", requestID, min(generation, 1))`},
 
 	// Failures.
@@ -35,14 +35,14 @@ var mutants = []mutant{
 		"return classifySendError(r.Mailer.Send(ctx, message))", "_ = r.Mailer.Send(ctx, message)\n\treturn nil"},
 	{"retry on a permanent error", "app/inngest/functions/outcome.go",
 		"\t}\n\treturn inngestgo.NoRetryError(cause)\n}\n\n// updateNotification", "\t}\n\treturn cause\n}\n\n// updateNotification"},
-	{"temporary refusal treated as permanent", "app/email/senderror.go",
+	{"temporary refusal taken for good", "app/email/senderror.go",
 		"e.Permanent = reply.Code >= 500", "e.Permanent = reply.Code >= 400"},
 	{"failure without a reason", "app/notification.go",
 		"\tn.Reason = causeText(reason)\n", ""},
-	{"last attempt does not return it to the dispatcher", "app/inngest/functions/outcome.go",
+	{"last attempt does not give back", "app/inngest/functions/outcome.go",
 		"last := r.attempt >= maxAttempts", "last := r.attempt > maxAttempts"},
 
-	// No notification is lost.
+	// Nothing is lost.
 	{"lost outbox entry", "app/notification.go",
 		"\t\tNextDispatchAt: millis(now.Add(p.DispatchLease)),\n", ""},
 	{"dispatched and forgotten", "app/notification.go",
@@ -56,7 +56,7 @@ var mutants = []mutant{
 	{"new request not offered to the dispatcher", "app/httpapi/requests.go",
 		"\ta.Offer(request)\n\tw.Header().Set(\"Location\"", "\tw.Header().Set(\"Location\""},
 
-	// No email is sent twice.
+	// Nothing happens twice.
 	{"doubled send", "app/inngest/functions/send_request_notification.go",
 		"return classifySendError(r.Mailer.Send(ctx, message))", "_ = r.Mailer.Send(ctx, message)\n\treturn classifySendError(r.Mailer.Send(ctx, message))"},
 	{"claim of another run ignored", "app/notification.go",
@@ -72,10 +72,10 @@ var mutants = []mutant{
 	{"saved without comparing versions", "app/mongostore/store.go",
 		`{Key: "notification.version", Value: expected}`, `{Key: "notification.version", Value: bson.D{{Key: "$lt", Value: expected + 1_000_000}}}`},
 
-	// Authorization.
-	{"unsigned calls accepted", "app/inngest/client.go",
+	// Permissions.
+	{"unsigned calls believed", "app/inngest/client.go",
 		"&o.Dev,", "func() *bool { dev := true; return &dev }(),"},
-	{"API without authorization", "app/httpapi/httpapi.go",
+	{"API open to everybody", "app/httpapi/httpapi.go",
 		`mux.Handle("POST /api/requests", a.authorized(a.create))`, `mux.HandleFunc("POST /api/requests", func(w http.ResponseWriter, r *http.Request) { _ = a.create(w, r) })`},
 	{"password sent in clear", "app/email/smtp.go",
 		"!encrypted && !d.loopback()", "!encrypted && false"},
