@@ -76,7 +76,11 @@ var mutants = []mutant{
 	{"unsigned calls believed", "app/inngest/client.go",
 		"&o.Dev,", "func() *bool { dev := true; return &dev }(),"},
 	{"API open to everybody", "app/httpapi/httpapi.go",
-		`mux.Handle("POST /api/requests", a.authorized(a.create))`, `mux.HandleFunc("POST /api/requests", func(w http.ResponseWriter, r *http.Request) { _ = a.create(w, r) })`},
+		`mux.Handle("POST /api/requests", a.authorized(a.create))`, `mux.HandleFunc("POST /api/requests", func(w http.ResponseWriter, r *http.Request) {
+		if err := a.create(w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	})`},
 	{"password sent in clear", "app/email/smtp.go",
 		"!encrypted && !d.loopback()", "!encrypted && false"},
 }
