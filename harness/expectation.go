@@ -41,8 +41,10 @@ type RunExpectation struct {
 
 // StepExpectation says what one step of a run should have been.
 type StepExpectation struct {
-	// ID is the step's id in the code. Required.
+	// ID is the step's id in the code. Required. Each entry needs a step of its own, also where several have one id.
 	ID string `json:"id"`
+	// Occurrence chooses among several steps with this id: 1 is the one that began first. Zero: any of them.
+	Occurrence int `json:"occurrence,omitempty"`
 	// Status is the step's status.
 	Status Status `json:"status,omitempty"`
 	// Attempts is the exact number of attempts. Zero asserts nothing.
@@ -98,6 +100,9 @@ func (e Expectation) Validate() error {
 			where := fmt.Sprintf("%s.steps[%d]", where, j)
 			if s.ID == "" {
 				bad("%s names no step id", where)
+			}
+			if s.Occurrence < 0 {
+				bad("%s: occurrence is %d: the first is 1", where, s.Occurrence)
 			}
 			if s.Attempts < 0 {
 				bad("%s: attempts is %d", where, s.Attempts)

@@ -629,3 +629,45 @@ func TestOutputDiff(t *testing.T) {
 		require.Equal(t, test.diff, (&Judgement{}).outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
 	}
 }
+
+func TestCompare_RepeatedSteps(t *testing.T) {
+	t.Parallel()
+	loop := func(statuses ...harness.Status) *harness.Trace {
+		return good(func(t *harness.Trace) {
+			t.Runs[0].Steps = nil
+			for i, status := range statuses {
+				t.Runs[0].Steps = append(t.Runs[0].Steps, harness.TraceStep{ID: "send", Status: status, Started: noon.Add(time.Duration(i) * time.Second)})
+			}
+		})
+	}
+	send := func(status harness.Status, occurrence int) harness.StepExpectation {
+		return harness.StepExpectation{ID: "send", Status: status, Occurrence: occurrence}
+	}
+	const ok, failed = harness.StatusCompleted, harness.StatusFailed
+	tests := map[string]struct {
+		trace *harness.Trace
+		want  []harness.StepExpectation
+		why   string // "" where it holds
+	}{
+		"each entry has its own":    {loop(ok, ok, failed), []harness.StepExpectation{send(failed, 0), send(ok, 0), send(ok, 0)}, ""},
+		"one that failed":           {loop(ok, ok, failed), []harness.StepExpectation{send(failed, 0)}, ""},
+		"the third":                 {loop(ok, ok, failed), []harness.StepExpectation{send(failed, 3), send(ok, 1)}, ""},
+		"the second did not fail":   {loop(ok, ok, failed), []harness.StepExpectation{send(failed, 2)}, "step send (occurrence 2) of confirm: status is COMPLETED, want FAILED"},
+		"four entries, three steps": {loop(ok, ok, ok), []harness.StepExpectation{send("", 0), send("", 0), send("", 0), send("", 0)}, "run of confirm: step send was not reached; its steps are send, send, send"},
+		"no fourth":                 {loop(ok, ok, ok), []harness.StepExpectation{send("", 4)}, "run of confirm: step send (occurrence 4) was not reached; its steps are send, send, send"},
+		"one too many failed":       {loop(ok, failed, failed), []harness.StepExpectation{send(ok, 0), send(ok, 0), send(failed, 0)}, "step send of confirm: status is FAILED, want COMPLETED"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Steps: test.want}}}
+			v := judged(e, test.trace, nil)
+			if test.why == "" {
+				require.NoError(t, v.Err())
+				return
+			}
+			require.Equal(t, harness.Broken, v.Outcome)
+			require.Equal(t, test.why, v.Differences[0])
+		})
+	}
+}

@@ -66,6 +66,17 @@ func (m *matching[T]) takeRest(entry int) []T {
 	return all
 }
 
+// takeOne takes the first free item that satisfies a condition, and returns nil where there is none.
+func (m *matching[T]) takeOne(satisfies func(T) bool) *T {
+	for _, item := range m.items {
+		if _, owned := m.owner[item]; !owned && satisfies(item) {
+			m.owner[item] = taken
+			return &item
+		}
+	}
+	return nil
+}
+
 // of returns what is assigned to an entry: one item or none.
 func (m *matching[T]) of(entry int) []T {
 	for _, item := range m.items {

@@ -146,9 +146,9 @@ func (j *Judgement) compareRun(want *harness.RunExpectation, r *harness.TraceRun
 	if want == nil && j.expectation.NoOtherRuns {
 		j.fail(h, false, "there is a run that was not expected: %s of %s", r.ID, r.Function)
 	}
-	steps := make(map[string]int)
+	steps := make([]int, len(r.Steps)) // the hop of each step
 	for i := range r.Steps {
-		steps[r.Steps[i].ID] = j.addStep(want, &r.Steps[i])
+		steps[i] = j.addStep(want, &r.Steps[i])
 	}
 	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
 	if state == harness.HopBroken && r.Error != "" && len(r.Steps) > 0 && !failedInStep {
@@ -157,13 +157,17 @@ func (j *Judgement) compareRun(want *harness.RunExpectation, r *harness.TraceRun
 	if want == nil {
 		return
 	}
+	missing := map[string]int{} // the hops of steps that were not reached
 	for _, d := range j.runDiffs(*want, r) {
 		at := h
-		if d.step != "" {
+		switch {
+		case d.step >= 0:
+			at = steps[d.step]
+		case d.missing != "":
 			var ok bool
-			if at, ok = steps[d.step]; !ok {
-				at = j.addHop(2, harness.HopNotReached, "step %s was not reached", d.step)
-				steps[d.step] = at
+			if at, ok = missing[d.missing]; !ok {
+				at = j.addHop(2, harness.HopNotReached, "step %s was not reached", d.missing)
+				missing[d.missing] = at
 			}
 		}
 		j.fail(at, !r.Status.Final(), "%s", d.text)
@@ -200,48 +204,104 @@ func allowsFailure(run *harness.RunExpectation, step string) bool {
 	return run != nil && slices.ContainsFunc(run.Steps, func(s harness.StepExpectation) bool { return s.ID == step && s.Status == harness.StatusFailed })
 }
 
-// A runDiff is one way in which a run, or one of its steps, is not as expected. step is empty for the run itself.
-type runDiff struct{ step, text string }
+// A runDiff is one way in which a run, or one of its steps, is not as expected.
+type runDiff struct {
+	step    int    // index into the run's steps; -1 for the run itself, or for a step that it lacks
+	missing string // the step that it lacks
+	text    string
+}
 
 // runDiffs lists how a run differs from want: first its steps, because they are why the run ended as it did.
 func (j *Judgement) runDiffs(want harness.RunExpectation, r *harness.TraceRun) []runDiff {
 	var diffs []runDiff
-	add := func(step, format string, args ...any) {
-		diffs = append(diffs, runDiff{step, fmt.Sprintf(format, args...)})
+	steps := newMatching(indexes(r.Steps), func(i, step int) bool {
+		return isStep(want.Steps[i], r, step) && len(j.stepDiffs(want, want.Steps[i], &r.Steps[step])) == 0
+	})
+	for i := range want.Steps {
+		steps.assign(i)
 	}
-	for _, ws := range want.Steps {
-		s := r.StepByID(ws.ID)
-		if s == nil {
-			add(ws.ID, "run of %s: step %s was not reached; its steps are %s", want.Function, ws.ID, stepIDs(r))
+	for i, ws := range want.Steps {
+		if len(steps.of(i)) > 0 {
 			continue
 		}
-		what := fmt.Sprintf("step %s of %s", ws.ID, want.Function)
-		if ws.Status != "" && ws.Status != s.Status {
-			add(ws.ID, "%s: status is %s, want %s%s", what, s.Status, ws.Status, because(s.Error))
+		step := steps.takeOne(func(step int) bool { return isStep(ws, r, step) })
+		if step == nil {
+			diffs = append(diffs, runDiff{-1, stepName(ws), fmt.Sprintf("run of %s: step %s was not reached; its steps are %s", want.Function, stepName(ws), stepIDs(r))})
+			continue
 		}
-		if ws.Attempts != 0 && !s.Status.Final() {
-			add(ws.ID, "%s: it is %s, so its attempts cannot be counted yet", what, s.Status)
-		} else if ws.Attempts != 0 && ws.Attempts != len(s.Attempts) {
-			add(ws.ID, "%s: it had %s, want %d", what, text.Count(len(s.Attempts), "attempt", "attempts"), ws.Attempts)
-		}
-		if diff := j.outputDiff(ws.Output, s.Output); diff != "" {
-			add(ws.ID, "%s: %s", what, diff)
-		}
-		if !strings.Contains(s.Error, ws.Error) {
-			add(ws.ID, "%s: error is %q, want one with %q", what, s.Error, ws.Error)
+		for _, text := range j.stepDiffs(want, ws, &r.Steps[*step]) {
+			diffs = append(diffs, runDiff{*step, "", text})
 		}
 	}
+	add := func(format string, args ...any) { diffs = append(diffs, runDiff{-1, "", fmt.Sprintf(format, args...)}) }
 	what := "run of " + want.Function
 	if want.Status != "" && want.Status != r.Status {
-		add("", "%s: status is %s, want %s%s", what, r.Status, want.Status, because(r.Error))
+		add("%s: status is %s, want %s%s", what, r.Status, want.Status, because(r.Error))
 	}
 	if diff := j.outputDiff(want.Output, r.Output); diff != "" {
-		add("", "%s: %s", what, diff)
+		add("%s: %s", what, diff)
 	}
 	if !strings.Contains(r.Error, want.Error) {
-		add("", "%s: error is %q, want one with %q", what, r.Error, want.Error)
+		add("%s: error is %q, want one with %q", what, r.Error, want.Error)
 	}
 	return diffs
+}
+
+// stepDiffs lists how a step differs from want.
+func (j *Judgement) stepDiffs(run harness.RunExpectation, want harness.StepExpectation, s *harness.TraceStep) []string {
+	var diffs []string
+	add := func(format string, args ...any) {
+		diffs = append(diffs, fmt.Sprintf("step %s of %s: ", stepName(want), run.Function)+fmt.Sprintf(format, args...))
+	}
+	if want.Status != "" && want.Status != s.Status {
+		add("status is %s, want %s%s", s.Status, want.Status, because(s.Error))
+	}
+	if want.Attempts != 0 && !s.Status.Final() {
+		add("it is %s, so its attempts cannot be counted yet", s.Status)
+	} else if want.Attempts != 0 && want.Attempts != len(s.Attempts) {
+		add("it had %s, want %d", text.Count(len(s.Attempts), "attempt", "attempts"), want.Attempts)
+	}
+	if diff := j.outputDiff(want.Output, s.Output); diff != "" {
+		add("%s", diff)
+	}
+	if !strings.Contains(s.Error, want.Error) {
+		add("error is %q, want one with %q", s.Error, want.Error)
+	}
+	return diffs
+}
+
+// isStep reports whether want can mean a step of a run.
+func isStep(want harness.StepExpectation, r *harness.TraceRun, step int) bool {
+	if r.Steps[step].ID != want.ID {
+		return false
+	}
+	if want.Occurrence == 0 {
+		return true
+	}
+	earlier := 0
+	for i, s := range r.Steps {
+		if s.ID == want.ID && (s.Started.Before(r.Steps[step].Started) || i < step && s.Started.Equal(r.Steps[step].Started)) {
+			earlier++
+		}
+	}
+	return earlier == want.Occurrence-1
+}
+
+// stepName names an expected step: "send", or "send (occurrence 3)" where the entry chooses among several.
+func stepName(s harness.StepExpectation) string {
+	if s.Occurrence == 0 {
+		return s.ID
+	}
+	return fmt.Sprintf("%s (occurrence %d)", s.ID, s.Occurrence)
+}
+
+// indexes returns the indexes of a list.
+func indexes[T any](list []T) []int {
+	all := make([]int, len(list))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 func because(err string) string {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/smtp"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,10 +150,49 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	})
 	add("picky", "shop/picky", inngestgo.StrPtr("event.data.to == 'vip'"), mail)
 	add("audit", "audit/*", nil, mail)
+	add("relay", "shop/relayed", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return step.Send(ctx, "report", inngestgo.Event{Name: "audit/order.relayed", Data: map[string]any{"to": in.Event.Data.To}})
+	})
+	cancelled := []inngestgo.ConfigCancel{{Event: "shop/withdrawn", If: inngestgo.StrPtr("event.data.to == async.data.to")}}
+	_, e := inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "slow", Retries: inngestgo.IntPtr(0), Cancel: cancelled}, inngestgo.EventTrigger("shop/slow", nil),
+		func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+			return step.Run(ctx, "send-late", func(context.Context) (string, error) {
+				slow.wait(in.Event.Data.To)
+				return in.Event.Data.To, send(env.SMTPAddr, in.Event.Data, in.InputCtx.RunID)
+			})
+		})
+	err = errors.Join(err, e)
+	add("note-cancelled", "inngest/function.cancelled", inngestgo.StrPtr("event.data.function_id == 'shop-slow'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return "noted", nil
+	})
+	add("survey", "shop/surveyed", nil, func(context.Context, inngestgo.Input[order]) (any, error) { return "asked", nil })
+	add("note-finished", "inngest/function.finished", inngestgo.StrPtr("event.data.function_id == 'shop-survey'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return "noted", nil
+	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
 	return mux, err
 }
+
+// slow lets tests decide when the function slow goes on.
+var slow = gates{open: map[string]chan struct{}{}}
+
+// gates are closed until they are opened, one for each recipient.
+type gates struct {
+	mu   sync.Mutex
+	open map[string]chan struct{}
+}
+
+func (g *gates) gate(to string) chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open[to] == nil {
+		g.open[to] = make(chan struct{})
+	}
+	return g.open[to]
+}
+
+func (g *gates) wait(to string) { <-g.gate(to) }
 
 func send(addr string, o order, run string) error {
 	header := fmt.Sprintf("X-Inngest-Run-Id: %s\r\n", cmp.Or(o.Run, run))

@@ -46,9 +46,10 @@ func (f *Follower) subscribed(name, about string) []harness.TraceFunction {
 
 // The events that the server sends because of a run.
 const (
-	eventInvoked  = "inngest/function.invoked"
-	eventFailed   = "inngest/function.failed"
-	eventFinished = "inngest/function.finished"
+	eventInvoked   = "inngest/function.invoked"
+	eventFailed    = "inngest/function.failed"
+	eventCancelled = "inngest/function.cancelled"
+	eventFinished  = "inngest/function.finished"
 )
 
 // endLag is how much later than the true end of a run the server may report it.
@@ -104,12 +105,21 @@ func (f *Follower) systemEvents(r *tracedRun) map[string]int {
 			awaited[eventInvoked]++
 		}
 	}
-	function := sdk.FunctionID(r.App, r.Function)
-	if r.Status == harness.StatusFailed && len(f.subscribed(eventFailed, function)) > 0 {
-		awaited[eventFailed] = 1
+	// The server sends none about a run that such an event started: it would never end.
+	if cause := f.eventName(r.EventID); !r.over || r.Status == harness.StatusSkipped || cause == eventFinished || cause == eventFailed {
+		return awaited
 	}
-	if r.over && len(f.subscribed(eventFinished, function)) > 0 {
-		awaited[eventFinished] = 1
+	ends := []string{eventFinished}
+	switch r.Status {
+	case harness.StatusFailed:
+		ends = append(ends, eventFailed)
+	case harness.StatusCancelled:
+		ends = append(ends, eventCancelled)
+	}
+	for _, name := range ends {
+		if len(f.subscribed(name, sdk.FunctionID(r.App, r.Function))) > 0 {
+			awaited[name] = 1
+		}
 	}
 	return awaited
 }
@@ -178,6 +188,16 @@ func (f *Follower) isNoEvent(ctx context.Context, id ulid.ULID, now time.Time) (
 	return !f.src.Ledger.get(keyRoot(id.String())).isEvent, nil
 }
 
+// eventName is the name of an event of the trace.
+func (f *Follower) eventName(id string) string {
+	for _, e := range f.events {
+		if e.id == id {
+			return e.name
+		}
+	}
+	return ""
+}
+
 func (f *Follower) has(id string) bool {
 	return slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.id == id })
 }
@@ -186,7 +206,7 @@ func (f *Follower) add(e inngestapi.ReceivedEvent, subscribed []harness.TraceFun
 	if f.has(e.ID) {
 		return
 	}
-	f.events = append(f.events, &tracedEvent{id: e.ID, key: e.OwnID, subscribed: subscribed})
+	f.events = append(f.events, &tracedEvent{id: e.ID, key: e.OwnID, name: e.Name, subscribed: subscribed})
 	f.src.Ledger.subscribe(keyEvent(e.OwnID), f.waiter)
 }
 

@@ -113,6 +113,16 @@ func (f *flow) during(runs map[string]bool) (found []dispatch, alone []bool) {
 	return found, alone
 }
 
+// calling reports whether a run is being called.
+func (f *flow) calling(run string) bool {
+	for _, c := range f.openCalls {
+		if c.run == run {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *flow) callsOf(runs map[string]bool) []*call {
 	var calls []*call
 	for _, c := range f.calls {

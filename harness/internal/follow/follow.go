@@ -95,6 +95,7 @@ type Follower struct {
 // A tracedEvent is an event and the functions that it starts.
 type tracedEvent struct {
 	id         string
+	name       string
 	key        string // the idempotency key, or the id where there is none; calls of the app carry it
 	subscribed []harness.TraceFunction
 	inferred   bool // only the time at which it was sent connects it to the trace

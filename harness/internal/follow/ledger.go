@@ -249,6 +249,13 @@ func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []
 	return found, alone, l.flow.missed
 }
 
+// calling is flow.calling.
+func (l *Ledger) calling(run string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flow.calling(run)
+}
+
 // mailDuring is flow.mailDuring.
 func (l *Ledger) mailDuring(runs map[string]bool, known []string) []sentMail {
 	l.mu.Lock()

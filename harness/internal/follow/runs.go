@@ -25,7 +25,7 @@ func (f *Follower) readEvent(ctx context.Context, l *look) error {
 		if e.OwnID == f.eventID {
 			f.event.IdempotencyKey = "" // the sender chose none
 		}
-		f.events[0].key = e.OwnID
+		f.events[0].key, f.events[0].name = e.OwnID, e.Name
 		f.src.Ledger.subscribe(keyEvent(e.OwnID), f.waiter)
 	}
 	if len(f.runs) > 0 && f.registered != nil {

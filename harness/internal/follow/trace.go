@@ -31,6 +31,9 @@ func (f *Follower) unquiet() string {
 		if !r.over {
 			return fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.currentStep())
 		}
+		if f.src.Ledger.calling(r.ID) {
+			return fmt.Sprintf("the run %s of %s is %s, but the app is still being called for it", r.ID, r.Function, r.Status)
+		}
 		if r.awaited != "" && !f.src.idle() {
 			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
 		}
@@ -101,6 +104,9 @@ func (f *Follower) evidence(l *look, trace *harness.Trace) []string {
 		lines = append(lines, fmt.Sprintf("the event was picked up by %s, and %s ended, those of events they sent included",
 			text.Count(len(f.events[0].subscribed), "subscribed function", "subscribed functions"),
 			text.Count(len(trace.Runs), "run has", "runs have")))
+	}
+	if f.src.Taps != nil {
+		lines = append(lines, "no call of these runs is open")
 	}
 	lines = append(lines, "the inbox was read to its end after that")
 	return append(lines, f.outsideEvidence(l.outside)...)
