@@ -2,8 +2,6 @@ package judge
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -37,39 +35,22 @@ func Judge(e harness.Expectation, t *harness.Trace, o Options) (*harness.Verdict
 // A Judgement is an expectation compared with a trace that may not be complete yet. It has no clock and does no I/O
 // beside the functions in its options: the same pair gives the same result.
 type Judgement struct {
+	chain
 	expectation harness.Expectation
 	trace       *harness.Trace
 	options     Options
-
-	hops        []harness.Hop
-	anomalies   []int // hops that went wrong by themselves, whether or not the expectation mentions them
-	differences []difference
-	matched     map[*harness.TraceMail]bool // emails that match an entry of expectation.Mail
-}
-
-// A difference is one way in which the trace is not as expected.
-type difference struct {
-	hop     int // index into Judgement.hops
-	text    string
-	pending bool // more time may remove it
 }
 
 // Compare compares an expectation with what is known so far.
 func Compare(e harness.Expectation, t *harness.Trace, o Options) *Judgement {
-	j := &Judgement{expectation: e, trace: t, options: o, matched: map[*harness.TraceMail]bool{}}
-	event := j.compareEvent()
-	j.showFunctions(event)
-	j.compareRuns()
-	j.compareMail()
+	j := &Judgement{chain: chain{redact: o.Redact, quiet: t.Quiet}, expectation: e, trace: t, options: o}
+	if j.redact == nil {
+		j.redact = func(s string) string { return s }
+	}
+	runComparison{j}.run()
+	mails := mailComparison{j, map[*harness.TraceMail]bool{}}
+	mails.run()
 	return j
-}
-
-// Matches reports whether there is no difference.
-func (j *Judgement) Matches() bool { return len(j.differences) == 0 }
-
-// Broken reports whether there is a difference that more time cannot remove.
-func (j *Judgement) Broken() bool {
-	return slices.ContainsFunc(j.differences, func(d difference) bool { return !d.pending })
 }
 
 // Holds reports whether the expectation holds, whatever happens from now on.
@@ -80,6 +61,11 @@ func (j *Judgement) Holds() bool {
 // Doubtful reports whether nothing more can happen and nothing contradicts the expectation, but what it denies is not
 // known to be absent.
 func (j *Judgement) Doubtful() bool { return j.Matches() && j.trace.Quiet && j.doubt() != "" }
+
+// unsubscribed reports whether no function is subscribed to the event, so that waiting makes no difference.
+func (j *Judgement) unsubscribed() bool {
+	return j.trace.Event != nil && j.trace.Event.DuplicateOf == "" && len(j.trace.Functions) == 0 && len(j.trace.Runs) == 0
+}
 
 // doubt says why what the expectation denies is not known to be absent; "" where it is known.
 func (j *Judgement) doubt() string {
@@ -151,93 +137,4 @@ func (j *Judgement) Verdict(o harness.Outcome, took time.Duration) *harness.Verd
 		v.Why = j.why(first)
 	}
 	return v
-}
-
-// firstBroken returns the earliest hop that went wrong: one that differs from the expectation, or an earlier one that
-// went wrong by itself and so explains the difference.
-func (j *Judgement) firstBroken() int {
-	// While there is a difference that is there for good, a pending one is not the cause.
-	differences := slices.DeleteFunc(slices.Clone(j.differences), func(d difference) bool { return d.pending && j.Broken() })
-	first := len(j.hops) - 1
-	for _, d := range differences {
-		first = min(first, d.hop)
-	}
-	if !slices.ContainsFunc(differences, func(d difference) bool { return j.hops[d.hop].State != harness.HopOK }) {
-		return first
-	}
-	for _, a := range j.anomalies {
-		first = min(first, a)
-	}
-	// A run comes before its steps in the tree, but where a step failed, the step is the hop.
-	for i := first + 1; i < len(j.hops) && j.hops[i].Depth > j.hops[first].Depth; i++ {
-		if j.hops[i].State == harness.HopBroken {
-			return i
-		}
-	}
-	return first
-}
-
-// why returns the sentence about the first broken hop.
-func (j *Judgement) why(first int) string {
-	for _, d := range j.differences {
-		if d.hop == first {
-			return sentence(d.text)
-		}
-	}
-	h := j.hops[first]
-	why := h.Text
-	if len(h.Detail) > 0 {
-		why += ": " + h.Detail[len(h.Detail)-1]
-	}
-	if len(j.differences) > 0 {
-		why += "; so " + j.differences[0].text
-	}
-	return sentence(why)
-}
-
-// maxSentence bounds a sentence, in bytes.
-const maxSentence = 300
-
-// sentence makes one line of a text: all of it where it is short, else its first line.
-func sentence(s string) string {
-	if joined := text.OneLine(s); len(joined) <= maxSentence {
-		return joined
-	}
-	first, _, _ := strings.Cut(s, "\n")
-	return text.Clip(strings.TrimSuffix(first, ":"), maxSentence)
-}
-
-// addHop appends a hop and returns its index.
-func (j *Judgement) addHop(depth int, state harness.HopState, format string, args ...any) int {
-	j.hops = append(j.hops, harness.Hop{Depth: depth, State: state, Text: j.redact(fmt.Sprintf(format, args...))})
-	if state == harness.HopBroken {
-		j.anomalies = append(j.anomalies, len(j.hops)-1)
-	}
-	return len(j.hops) - 1
-}
-
-// fail adds a difference at a hop. A mendable one is pending until nothing more can happen.
-func (j *Judgement) fail(hop int, mendable bool, format string, args ...any) {
-	pending := mendable && !j.trace.Quiet
-	j.differences = append(j.differences, difference{hop, j.redact(fmt.Sprintf(format, args...)), pending})
-	if pending {
-		j.hops[hop].State = harness.HopPending
-	} else {
-		j.hops[hop].State = harness.HopBroken
-	}
-}
-
-// addDetail appends lines of evidence to a hop.
-func (j *Judgement) addDetail(hop int, lines ...string) {
-	for _, line := range lines {
-		j.hops[hop].Detail = append(j.hops[hop].Detail, j.redact(line))
-	}
-}
-
-// redact removes secrets. It must come before anything that shortens the text: half a secret is not recognised.
-func (j *Judgement) redact(s string) string {
-	if j.options.Redact == nil {
-		return s
-	}
-	return j.options.Redact(s)
 }

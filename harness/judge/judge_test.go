@@ -626,7 +626,7 @@ func TestOutputDiff(t *testing.T) {
 		{``, `{"a":1}`, ""},
 	}
 	for _, test := range tests {
-		require.Equal(t, test.diff, (&Judgement{}).outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
+		require.Equal(t, test.diff, (&chain{redact: func(s string) string { return s }}).outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
 	}
 }
 

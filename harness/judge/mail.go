@@ -14,8 +14,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
-// compareMail compares the expected emails with those that were sent.
-func (j *Judgement) compareMail() {
+// A mailComparison compares the expected emails with those that were sent.
+type mailComparison struct {
+	*Judgement
+	matched map[*harness.TraceMail]bool // emails that match an entry
+}
+
+func (j mailComparison) run() {
 	// An entry that asserts more matches fewer emails, so it chooses first. Of two that assert equally much, the one for
 	// a single email comes before the one that counts copies.
 	wanted := slices.Clone(j.expectation.Mail)
@@ -51,7 +56,7 @@ func (j *Judgement) compareMail() {
 
 // assignMail assigns emails to each entry: one, or to an entry that counts copies all that are left. Where other emails
 // are allowed, an entry without a count also gets all matching emails that no other entry has.
-func (j *Judgement) assignMail(wanted []harness.MailExpectation, mails *matching[*harness.TraceMail]) [][]*harness.TraceMail {
+func (j mailComparison) assignMail(wanted []harness.MailExpectation, mails *matching[*harness.TraceMail]) [][]*harness.TraceMail {
 	assigned := make([][]*harness.TraceMail, len(wanted))
 	for i, want := range wanted {
 		if want.Copies > 0 {
@@ -75,7 +80,7 @@ func (j *Judgement) assignMail(wanted []harness.MailExpectation, mails *matching
 }
 
 // absent compares an entry that allows no email to an address.
-func (j *Judgement) absent(want harness.MailExpectation) {
+func (j mailComparison) absent(want harness.MailExpectation) {
 	found := j.trace.MailTo(want.To)
 	if len(found) == 0 {
 		j.addHop(1, harness.HopOK, "no email to %s", want.To)
@@ -89,7 +94,7 @@ func (j *Judgement) absent(want harness.MailExpectation) {
 }
 
 // present adds the emails that match an entry, and compares their number with its copies.
-func (j *Judgement) present(want harness.MailExpectation, emails []*harness.TraceMail) {
+func (j mailComparison) present(want harness.MailExpectation, emails []*harness.TraceMail) {
 	for _, m := range emails {
 		h := j.addHop(1, harness.HopOK, "%s", j.describe(m))
 		if want.Copies > 0 && len(emails) != want.Copies {
@@ -101,7 +106,7 @@ func (j *Judgement) present(want harness.MailExpectation, emails []*harness.Trac
 
 // missing describes how the most similar email to the entry's address differs from the entry, or adds that there is no
 // email left to compare.
-func (j *Judgement) missing(want harness.MailExpectation) {
+func (j mailComparison) missing(want harness.MailExpectation) {
 	var nearest *harness.TraceMail
 	var diffs []string
 	for _, m := range j.trace.MailTo(want.To) {
@@ -125,7 +130,7 @@ func (j *Judgement) missing(want harness.MailExpectation) {
 }
 
 // missingMail shows how far an email that did not arrive got.
-func (j *Judgement) missingMail(want harness.MailExpectation) {
+func (j mailComparison) missingMail(want harness.MailExpectation) {
 	refused := false
 	for _, d := range j.trace.Deliveries {
 		switch {
@@ -145,7 +150,7 @@ func (j *Judgement) missingMail(want harness.MailExpectation) {
 }
 
 // otherMail lists the emails that did arrive.
-func (j *Judgement) otherMail() []string {
+func (j mailComparison) otherMail() []string {
 	if len(j.trace.Mail) == 0 && j.trace.OtherMailCount == 0 {
 		return []string{"nothing has arrived in the inbox since the event"}
 	}
@@ -162,7 +167,7 @@ func (j *Judgement) otherMail() []string {
 	return lines
 }
 
-func (j *Judgement) describe(m *harness.TraceMail) string {
+func (j mailComparison) describe(m *harness.TraceMail) string {
 	line := fmt.Sprintf("email to %s: %q", strings.Join(m.Envelope.To, ", "), text.Clip(j.redact(m.Subject), 80))
 	if m.Inferred {
 		line += " (attributed to this event by recipient and time, not by a header)"
@@ -171,7 +176,7 @@ func (j *Judgement) describe(m *harness.TraceMail) string {
 }
 
 // mailDiffs lists how an email differs from want.
-func (j *Judgement) mailDiffs(want harness.MailExpectation, m *harness.TraceMail) []string {
+func (j mailComparison) mailDiffs(want harness.MailExpectation, m *harness.TraceMail) []string {
 	var diffs []string
 	add := func(format string, args ...any) { diffs = append(diffs, fmt.Sprintf(format, args...)) }
 	if m.WrongRun != "" {
@@ -212,7 +217,7 @@ func (j *Judgement) mailDiffs(want harness.MailExpectation, m *harness.TraceMail
 }
 
 // show returns an email without secrets.
-func (j *Judgement) show(m *harness.TraceMail) *harness.TraceMail {
+func (j mailComparison) show(m *harness.TraceMail) *harness.TraceMail {
 	if j.options.Show == nil {
 		return m
 	}

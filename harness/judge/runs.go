@@ -1,10 +1,7 @@
 package judge
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -12,8 +9,17 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// compareEvent adds the hop of the event and returns its index.
-func (j *Judgement) compareEvent() int {
+// A runComparison compares the event and its runs.
+type runComparison struct{ *Judgement }
+
+func (j runComparison) run() {
+	event := j.addEvent()
+	j.showFunctions(event)
+	j.compareRuns()
+}
+
+// addEvent adds the hop of the event and returns its index.
+func (j runComparison) addEvent() int {
 	if j.trace.Event == nil {
 		return j.addHop(0, harness.HopPending, "event %s: the Inngest server does not know it", j.trace.EventID)
 	}
@@ -21,7 +27,7 @@ func (j *Judgement) compareEvent() int {
 }
 
 // showFunctions adds the subscribed functions, while no run has started. Their absence is a broken hop.
-func (j *Judgement) showFunctions(event int) {
+func (j runComparison) showFunctions(event int) {
 	if j.trace.Event == nil || len(j.trace.Runs) > 0 {
 		return
 	}
@@ -47,7 +53,7 @@ func (j *Judgement) showFunctions(event int) {
 }
 
 // compareRuns gives each expected run a run of its own: one that matches, else another one of its function.
-func (j *Judgement) compareRuns() {
+func (j runComparison) compareRuns() {
 	runs := newMatching(pointers(j.trace.Runs), func(i int, r *harness.TraceRun) bool {
 		want := j.expectation.Runs[i]
 		return r.Is(want.Function) && len(j.runDiffs(want, r)) == 0
@@ -91,7 +97,7 @@ func pointers[T any](list []T) []*T {
 }
 
 // missingRun adds the hop of an expected run that does not exist.
-func (j *Judgement) missingRun(want harness.RunExpectation) {
+func (j runComparison) missingRun(want harness.RunExpectation) {
 	subscribed := slices.ContainsFunc(j.trace.Functions, func(f harness.TraceFunction) bool {
 		return f.ID == want.Function || f.App+"-"+f.ID == want.Function
 	})
@@ -106,13 +112,8 @@ func (j *Judgement) missingRun(want harness.RunExpectation) {
 	}
 }
 
-// unsubscribed reports whether no function is subscribed to the event, so that waiting makes no difference.
-func (j *Judgement) unsubscribed() bool {
-	return j.trace.Event != nil && j.trace.Event.DuplicateOf == "" && len(j.trace.Functions) == 0 && len(j.trace.Runs) == 0
-}
-
 // subscribed names the subscribed functions.
-func (j *Judgement) subscribed() string {
+func (j runComparison) subscribed() string {
 	if len(j.trace.Functions) == 0 {
 		return "none is"
 	}
@@ -127,7 +128,7 @@ func (j *Judgement) subscribed() string {
 }
 
 // compareRun adds a run with its steps, and its differences from want. A nil want means that no run was expected.
-func (j *Judgement) compareRun(want *harness.RunExpectation, r *harness.TraceRun) {
+func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.TraceRun) {
 	title := fmt.Sprintf("run of %s %s (%s)", r.Function, r.Status, r.ID)
 	if r.Inferred {
 		title += " (attributed to this event by time: the app sent the event that started it while an earlier run was being called)"
@@ -175,7 +176,7 @@ func (j *Judgement) compareRun(want *harness.RunExpectation, r *harness.TraceRun
 }
 
 // addStep adds the hop of a step and returns its index.
-func (j *Judgement) addStep(run *harness.RunExpectation, s *harness.TraceStep) int {
+func (j runComparison) addStep(run *harness.RunExpectation, s *harness.TraceStep) int {
 	state := harness.HopOK
 	switch {
 	case s.Status == harness.StatusFailed && !allowsFailure(run, s.ID):
@@ -212,7 +213,7 @@ type runDiff struct {
 }
 
 // runDiffs lists how a run differs from want: first its steps, because they are why the run ended as it did.
-func (j *Judgement) runDiffs(want harness.RunExpectation, r *harness.TraceRun) []runDiff {
+func (j runComparison) runDiffs(want harness.RunExpectation, r *harness.TraceRun) []runDiff {
 	var diffs []runDiff
 	steps := newMatching(indexes(r.Steps), func(i, step int) bool {
 		return isStep(want.Steps[i], r, step) && len(j.stepDiffs(want, want.Steps[i], &r.Steps[step])) == 0
@@ -248,7 +249,7 @@ func (j *Judgement) runDiffs(want harness.RunExpectation, r *harness.TraceRun) [
 }
 
 // stepDiffs lists how a step differs from want.
-func (j *Judgement) stepDiffs(run harness.RunExpectation, want harness.StepExpectation, s *harness.TraceStep) []string {
+func (j runComparison) stepDiffs(run harness.RunExpectation, want harness.StepExpectation, s *harness.TraceStep) []string {
 	var diffs []string
 	add := func(format string, args ...any) {
 		diffs = append(diffs, fmt.Sprintf("step %s of %s: ", stepName(want), run.Function)+fmt.Sprintf(format, args...))
@@ -322,57 +323,7 @@ func stepIDs(r *harness.TraceRun) string {
 	return strings.Join(ids, ", ")
 }
 
-// outputDiff says how got differs from want; "" where it matches. Of an object only the fields in want count.
-func (j *Judgement) outputDiff(want, got json.RawMessage) string {
-	if len(want) == 0 {
-		return ""
-	}
-	var w, g any
-	if err := json.Unmarshal(want, &w); err != nil {
-		return fmt.Sprintf("the expected output is not JSON: %v", err)
-	}
-	if len(got) > 0 {
-		if err := json.Unmarshal(got, &g); err != nil {
-			return fmt.Sprintf("the output is not JSON: %v", err)
-		}
-	}
-	return j.mismatch("output", w, g)
-}
-
-// mismatch describes the first place where got differs from want; "" where there is none.
-func (j *Judgement) mismatch(at string, want, got any) string {
-	w, ok := want.(map[string]any)
-	if !ok {
-		if reflect.DeepEqual(want, got) {
-			return ""
-		}
-		return fmt.Sprintf("%s is %s, want %s", at, j.compact(got), j.compact(want))
-	}
-	g, ok := got.(map[string]any)
-	if !ok {
-		return fmt.Sprintf("%s is %s, want an object with %s", at, j.compact(got), j.compact(want))
-	}
-	for _, key := range slices.Sorted(maps.Keys(w)) {
-		v, ok := g[key]
-		if !ok {
-			return fmt.Sprintf("%s has no field %q, want %s", at, key, j.compact(w[key]))
-		}
-		if diff := j.mismatch(at+"."+key, w[key], v); diff != "" {
-			return diff
-		}
-	}
-	return ""
-}
-
-func (j *Judgement) compact(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return text.Clip(j.redact(string(data)), 200)
-}
-
 // runsOf returns the runs of a function.
-func (j *Judgement) runsOf(function string) []*harness.TraceRun {
+func (j runComparison) runsOf(function string) []*harness.TraceRun {
 	return slices.DeleteFunc(pointers(j.trace.Runs), func(r *harness.TraceRun) bool { return !r.Is(function) })
 }

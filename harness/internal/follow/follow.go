@@ -109,8 +109,9 @@ type tracedRun struct {
 	awaited string
 }
 
-// A look is what one reading of the sources found.
+// A look is one reading of the sources, and what it found.
 type look struct {
+	*Follower
 	due bool // the poll interval has elapsed: ask also for what no news points to
 
 	mail             []harness.TraceMail
@@ -248,24 +249,24 @@ func (f *Follower) Since() time.Time { return f.since }
 
 // Look reads the sources and returns the trace as it is now known.
 func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
-	l, began := &look{due: f.due}, time.Now()
+	l, began := &look{Follower: f, due: f.due}, time.Now()
 	defer func() {
 		f.due = false
 		f.took = time.Since(began)
 	}()
-	if err := f.readEvent(ctx, l); err != nil {
+	if err := l.readEvent(ctx); err != nil {
 		return nil, err
 	}
 	if f.event == nil {
-		return f.trace(l, "the server has not received the event"), nil
+		return l.trace("the server has not received the event"), nil
 	}
-	if err := f.readRuns(ctx, l); err != nil {
+	if err := l.readRuns(ctx); err != nil {
 		return nil, err
 	}
 	unquiet := f.unquiet()
 	if unquiet == "" {
 		var err error
-		if unquiet, err = f.readOutside(ctx, l); err != nil {
+		if unquiet, err = l.readOutside(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -275,12 +276,12 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 			return nil, err
 		}
 	}
-	unshown, err := f.readMail(ctx, l)
+	unshown, err := l.readMail(ctx)
 	if err != nil {
 		return nil, err
 	}
 	unquiet = cmp.Or(unquiet, unshown)
-	trace := f.trace(l, unquiet)
+	trace := l.trace(unquiet)
 	if unquiet == "" && acceptedOutsideInbox(trace) {
 		trace.Quiet, trace.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
 	}

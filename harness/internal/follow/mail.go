@@ -15,10 +15,10 @@ import (
 )
 
 // readMail sorts the emails that arrived since the event. unshown says why an email cannot be attributed yet.
-func (f *Follower) readMail(ctx context.Context, l *look) (unshown string, err error) {
+func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 	mine := map[string]bool{}
-	for _, r := range f.runs {
-		found, err := f.src.Inbox.Find(ctx, inbox.Filter{RunID: r.ID})
+	for _, r := range l.runs {
+		found, err := l.src.Inbox.Find(ctx, inbox.Filter{RunID: r.ID})
 		if err != nil {
 			return "", err
 		}
@@ -26,18 +26,18 @@ func (f *Follower) readMail(ctx context.Context, l *look) (unshown string, err e
 			l.mail, mine[m.ID] = append(l.mail, harness.TraceMail{Message: m, RunID: r.ID}), true
 		}
 	}
-	runs := headerRuns{Follower: f}
-	for _, to := range f.recipients {
-		found, err := f.src.Inbox.Find(ctx, inbox.Filter{To: to})
+	runs := headerRuns{Follower: l.Follower}
+	for _, to := range l.recipients {
+		found, err := l.src.Inbox.Find(ctx, inbox.Filter{To: to})
 		if err != nil {
 			return "", err
 		}
 		for _, m := range found {
-			if mine[m.ID] || m.Received.Before(f.since) {
+			if mine[m.ID] || m.Received.Before(l.since) {
 				continue
 			}
 			mine[m.ID] = true
-			if run := m.Header(f.src.RunHeader); runs.unattributed(ctx, run, m.Received) {
+			if run := m.Header(l.src.RunHeader); runs.unattributed(ctx, run, m.Received) {
 				l.mail = append(l.mail, harness.TraceMail{Message: m, Inferred: true, WrongRun: run})
 			} else {
 				l.otherMail = append(l.otherMail, m)
@@ -45,18 +45,18 @@ func (f *Follower) readMail(ctx context.Context, l *look) (unshown string, err e
 		}
 	}
 	slices.SortStableFunc(l.mail, func(a, b harness.TraceMail) int { return a.Received.Compare(b.Received) })
-	if f.src.Shared && f.src.Taps != nil {
+	if l.src.Shared && l.src.Taps != nil {
 		// Emails of tests that run at the same time do not count, as far as they can be told apart.
-		for _, m := range f.src.Ledger.mailDuring(f.runIDs(), f.recipients) {
+		for _, m := range l.src.Ledger.mailDuring(l.runIDs(), l.recipients) {
 			if runs.unattributed(ctx, m.run, m.began) {
 				l.unattributedMail++
 			}
 		}
 		return runs.unshown, runs.err
 	}
-	rest, err := f.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool { return !mine[m.ID] && !m.Received.Before(f.since) }})
+	rest, err := l.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool { return !mine[m.ID] && !m.Received.Before(l.since) }})
 	for _, m := range rest {
-		if runs.unattributed(ctx, m.Header(f.src.RunHeader), m.Received) {
+		if runs.unattributed(ctx, m.Header(l.src.RunHeader), m.Received) {
 			l.unattributedMail++
 		}
 	}

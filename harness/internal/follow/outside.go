@@ -32,25 +32,25 @@ type outside struct {
 
 // readOutside looks for events that the app sent while it was being called for runs of the trace. It is called when
 // everything else is quiet, and returns why it is not any more.
-func (f *Follower) readOutside(ctx context.Context, l *look) (unquiet string, err error) {
-	if f.src.Taps == nil {
+func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
+	if l.src.Taps == nil {
 		return "", nil
 	}
 	for {
-		if err := f.src.Ledger.catchUp(ctx); err != nil {
+		if err := l.src.Ledger.catchUp(ctx); err != nil {
 			return "", err
 		}
-		added, unquiet := f.attributeOutside(l)
+		added, unquiet := l.attributeOutside()
 		if unquiet != "" {
 			return unquiet, nil
 		}
 		if !added {
-			return f.awaitUnattributed(ctx, l)
+			return l.awaitUnattributed(ctx)
 		}
-		if err := f.readRuns(ctx, l); err != nil {
+		if err := l.readRuns(ctx); err != nil {
 			return "", err
 		}
-		if unquiet := f.unquiet(); unquiet != "" {
+		if unquiet := l.unquiet(); unquiet != "" {
 			return unquiet, nil
 		}
 	}
@@ -58,27 +58,27 @@ func (f *Follower) readOutside(ctx context.Context, l *look) (unquiet string, er
 
 // attributeOutside adds the events that belong to the trace, and collects those that may. added reports whether there are
 // some of the former.
-func (f *Follower) attributeOutside(l *look) (added bool, unquiet string) {
-	runs := f.runIDs()
-	found, alone, missed := f.src.Ledger.outsideDuring(runs)
-	l.outside = outside{missed: !missed.IsZero() && !missed.Before(f.since)}
-	if l.outside.missed && !f.src.Shared {
+func (l *look) attributeOutside() (added bool, unquiet string) {
+	runs := l.runIDs()
+	found, alone, missed := l.src.Ledger.outsideDuring(runs)
+	l.outside = outside{missed: !missed.IsZero() && !missed.Before(l.since)}
+	if l.outside.missed && !l.src.Shared {
 		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps is incomplete"
 	}
 	for i, d := range found {
-		subscribed := f.subscribed(d.Name, "")
-		if len(subscribed) == 0 || f.explained(d, runs) {
+		subscribed := l.subscribed(d.Name, "")
+		if len(subscribed) == 0 || l.explained(d, runs) {
 			continue
 		}
 		switch {
 		case !d.over:
 			return false, fmt.Sprintf("the app is sending an event %s, and began to while a run was being called", d.Name)
 		case d.EventID == "": // the server has not accepted it
-		case f.src.Shared:
+		case l.src.Shared:
 			l.outside.unknown++
-		case alone[i] && !f.src.Taps.Asked(d.began):
-			f.add(inngestapi.ReceivedEvent{ID: d.EventID, OwnID: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name}, subscribed)
-			f.events[len(f.events)-1].inferred = true
+		case alone[i] && !l.src.Taps.Asked(d.began):
+			l.add(inngestapi.ReceivedEvent{ID: d.EventID, OwnID: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name}, subscribed)
+			l.events[len(l.events)-1].inferred = true
 			added = true
 		default:
 			l.outside.unattributed = append(l.outside.unattributed, harness.UnattributedEvent{EventID: d.EventID, Name: d.Name, Sent: d.began})
@@ -109,17 +109,17 @@ const unattributedPatience = 5 * time.Second
 
 // awaitUnattributed says which run of an unattributed event has not ended: it may yet send an email to a recipient that
 // the expectation names.
-func (f *Follower) awaitUnattributed(ctx context.Context, l *look) (unquiet string, err error) {
+func (l *look) awaitUnattributed(ctx context.Context) (unquiet string, err error) {
 	for _, e := range l.outside.unattributed {
-		if f.done[e.EventID] {
+		if l.done[e.EventID] {
 			continue
 		}
-		runs, err := f.src.API.EventRuns(ctx, e.EventID)
+		runs, err := l.src.API.EventRuns(ctx, e.EventID)
 		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
 			return "", err
 		}
 		what := fmt.Sprintf("the event %s (%s), which the app sent while a run was being called", e.Name, e.EventID)
-		if len(runs) == 0 && time.Since(e.Sent) < unattributedPatience && !f.src.idle() {
+		if len(runs) == 0 && time.Since(e.Sent) < unattributedPatience && !l.src.idle() {
 			return what + ", may start a run", nil
 		}
 		for _, r := range runs {
@@ -127,29 +127,29 @@ func (f *Follower) awaitUnattributed(ctx context.Context, l *look) (unquiet stri
 				return fmt.Sprintf("%s, has started the run %s of %s, which is %s", what, r.ID, r.Function, r.Status), nil
 			}
 		}
-		f.done[e.EventID] = true
+		l.done[e.EventID] = true
 	}
 	return "", nil
 }
 
 // outsideEvidence says what is known about events that were sent outside steps, and what cannot be known.
-func (f *Follower) outsideEvidence(o outside) []string {
+func (l *look) outsideEvidence() []string {
 	var lines []string
-	for _, e := range f.events {
+	for _, e := range l.events {
 		if e.inferred {
 			lines = append(lines, fmt.Sprintf("the app sent the event %s while one of these runs, and nothing else, was being called: it is attributed to that run", e.id))
 		}
 	}
-	for _, e := range o.unattributed {
+	for _, e := range l.outside.unattributed {
 		lines = append(lines, fmt.Sprintf("the app sent the event %s (%s) while one of these runs was being called: it cannot be known whether that run sent it", e.Name, e.EventID))
 	}
 	switch {
-	case f.src.Taps == nil && len(f.runs) > 0:
+	case l.src.Taps == nil && len(l.runs) > 0:
 		lines = append(lines, "events that these runs may have sent outside their steps cannot be known without taps")
-	case o.unknown > 0:
+	case l.outside.unknown > 0:
 		lines = append(lines, fmt.Sprintf("the app sent %s outside its steps while these runs were being called: on a shared stack they cannot be attributed to a run",
-			text.Count(o.unknown, "event", "events")))
-	case o.missed:
+			text.Count(l.outside.unknown, "event", "events")))
+	case l.outside.missed:
 		lines = append(lines, "so many exchanges passed since the event that the record of what these runs sent outside their steps is incomplete")
 	}
 	return lines

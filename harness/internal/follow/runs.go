@@ -12,33 +12,33 @@ import (
 )
 
 // readEvent reads the event and the functions that are subscribed to it.
-func (f *Follower) readEvent(ctx context.Context, l *look) error {
-	if f.event == nil {
-		e, err := f.src.API.Event(ctx, f.eventID)
+func (l *look) readEvent(ctx context.Context) error {
+	if l.event == nil {
+		e, err := l.src.API.Event(ctx, l.eventID)
 		if errors.Is(err, inngestapi.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		f.event = &harness.TraceEvent{Name: e.Name, IdempotencyKey: e.OwnID, Data: e.Data, Received: e.Received}
-		if e.OwnID == f.eventID {
-			f.event.IdempotencyKey = "" // the sender chose none
+		l.event = &harness.TraceEvent{Name: e.Name, IdempotencyKey: e.OwnID, Data: e.Data, Received: e.Received}
+		if e.OwnID == l.eventID {
+			l.event.IdempotencyKey = "" // the sender chose none
 		}
-		f.events[0].key, f.events[0].name = e.OwnID, e.Name
-		f.src.Ledger.subscribe(keyEvent(e.OwnID), f.waiter)
+		l.events[0].key, l.events[0].name = e.OwnID, e.Name
+		l.src.Ledger.subscribe(keyEvent(e.OwnID), l.waiter)
 	}
-	if len(f.runs) > 0 && f.registered != nil {
+	if len(l.runs) > 0 && l.registered != nil {
 		return nil // the functions that were subscribed have started
 	}
-	registered, err := f.src.API.Functions(ctx)
+	registered, err := l.src.API.Functions(ctx)
 	if err != nil {
 		return err
 	}
-	f.registered = registered
-	f.events[0].subscribed = f.subscribed(f.event.Name, "")
+	l.registered = registered
+	l.events[0].subscribed = l.subscribed(l.event.Name, "")
 	if l.due {
-		return f.findDuplicate(ctx)
+		return l.findDuplicate(ctx)
 	}
 	return nil
 }
@@ -91,26 +91,26 @@ func (f *Follower) firstWithRuns(ctx context.Context, others []string) error {
 }
 
 // readRuns reads what is new about the runs, and about the events that they caused.
-func (f *Follower) readRuns(ctx context.Context, l *look) error {
-	for i := 0; i < len(f.events); i++ { // the loop appends events
-		e := f.events[i]
-		if err := f.findRuns(ctx, e, l.due); err != nil {
+func (l *look) readRuns(ctx context.Context) error {
+	for i := 0; i < len(l.events); i++ { // the loop appends events
+		e := l.events[i]
+		if err := l.findRuns(ctx, e); err != nil {
 			return err
 		}
-		for _, r := range f.runs {
+		for _, r := range l.runs {
 			if r.EventID != e.id {
 				continue
 			}
 			if r.over && r.awaited != "" {
-				if err := f.followRun(ctx, r); err != nil {
+				if err := l.followRun(ctx, r); err != nil {
 					return err
 				}
 			}
-			unchanged := !l.due && f.src.Taps != nil && f.src.Ledger.get(keyRun(r.ID)).ended.IsZero()
+			unchanged := !l.due && l.src.Taps != nil && l.src.Ledger.get(keyRun(r.ID)).ended.IsZero()
 			if r.over || unchanged {
 				continue
 			}
-			if err := f.readRun(ctx, r, l.due); err != nil {
+			if err := l.readRun(ctx, r); err != nil {
 				return err
 			}
 		}
@@ -119,11 +119,11 @@ func (f *Follower) readRuns(ctx context.Context, l *look) error {
 }
 
 // findRuns looks for new runs of an event.
-func (f *Follower) findRuns(ctx context.Context, e *tracedEvent, due bool) error {
-	if _, waiting := f.unstarted(e); !due && !waiting {
+func (l *look) findRuns(ctx context.Context, e *tracedEvent) error {
+	if _, waiting := l.unstarted(e); !l.due && !waiting {
 		return nil
 	}
-	runs, err := f.src.API.EventRuns(ctx, e.id)
+	runs, err := l.src.API.EventRuns(ctx, e.id)
 	if errors.Is(err, inngestapi.ErrNotFound) {
 		return nil
 	}
@@ -131,14 +131,14 @@ func (f *Follower) findRuns(ctx context.Context, e *tracedEvent, due bool) error
 		return err
 	}
 	for _, now := range runs {
-		if f.run(now.ID) != nil {
+		if l.run(now.ID) != nil {
 			continue
 		}
 		r := &tracedRun{TraceRun: harness.TraceRun{ID: now.ID, EventID: e.id, Inferred: e.inferred, Steps: []harness.TraceStep{}}}
 		r.update(now)
-		f.runs = append(f.runs, r)
-		f.src.Ledger.subscribe(keyRun(r.ID), f.waiter)
-		f.watchInbox(inbox.Filter{RunID: r.ID})
+		l.runs = append(l.runs, r)
+		l.src.Ledger.subscribe(keyRun(r.ID), l.waiter)
+		l.watchInbox(inbox.Filter{RunID: r.ID})
 	}
 	return nil
 }
@@ -159,8 +159,8 @@ func (r *tracedRun) update(now inngestapi.Run) {
 }
 
 // readRun reads a run, and its steps when it has ended or the poll interval has elapsed.
-func (f *Follower) readRun(ctx context.Context, r *tracedRun, due bool) error {
-	now, err := f.src.API.Run(ctx, r.ID)
+func (l *look) readRun(ctx context.Context, r *tracedRun) error {
+	now, err := l.src.API.Run(ctx, r.ID)
 	if errors.Is(err, inngestapi.ErrNotFound) {
 		return nil
 	}
@@ -168,10 +168,10 @@ func (f *Follower) readRun(ctx context.Context, r *tracedRun, due bool) error {
 		return err
 	}
 	r.update(now)
-	if !r.Status.Final() && !due {
+	if !r.Status.Final() && !l.due {
 		return nil
 	}
-	trace, err := f.src.API.Trace(ctx, r.ID)
+	trace, err := l.src.API.Trace(ctx, r.ID)
 	if errors.Is(err, inngestapi.ErrNotFound) {
 		return nil
 	}
@@ -180,7 +180,7 @@ func (f *Follower) readRun(ctx context.Context, r *tracedRun, due bool) error {
 	}
 	r.Steps = steps(trace)
 	r.over = r.Status.Final()
-	return f.followRun(ctx, r)
+	return l.followRun(ctx, r)
 }
 
 func steps(trace inngestapi.RunTrace) []harness.TraceStep {

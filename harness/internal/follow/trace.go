@@ -55,33 +55,33 @@ func (r *tracedRun) currentStep() string {
 const maxOtherMail = 5
 
 // trace returns what is known.
-func (f *Follower) trace(l *look, unquiet string) *harness.Trace {
+func (l *look) trace(unquiet string) *harness.Trace {
 	trace := &harness.Trace{
-		EventID: f.eventID, Event: f.event, Functions: f.events[0].subscribed, Mail: l.mail, Taken: f.src.now(),
+		EventID: l.eventID, Event: l.event, Functions: l.events[0].subscribed, Mail: l.mail, Taken: l.src.now(),
 		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail, UnattributedEvents: l.outside.unattributed,
 	}
 	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
 		trace.OtherMail = append(trace.OtherMail, harness.MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
 	}
-	for _, r := range f.runs {
+	for _, r := range l.runs {
 		trace.Runs = append(trace.Runs, r.TraceRun)
-		trace.Deliveries = append(trace.Deliveries, f.src.Ledger.get(keyRun(r.ID)).deliveries...)
+		trace.Deliveries = append(trace.Deliveries, l.src.Ledger.get(keyRun(r.ID)).deliveries...)
 	}
-	for _, to := range f.recipients {
-		for _, d := range f.src.Ledger.get(keyRecipient(to)).deliveries {
-			if !d.Began.Before(f.since) {
+	for _, to := range l.recipients {
+		for _, d := range l.src.Ledger.get(keyRecipient(to)).deliveries {
+			if !d.Began.Before(l.since) {
 				trace.Deliveries = append(trace.Deliveries, d)
 			}
 		}
 	}
 	slices.SortStableFunc(trace.Deliveries, func(a, b harness.Delivery) int { return a.Began.Compare(b.Began) })
 	slices.SortStableFunc(trace.Runs, func(a, b harness.TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
-	trace.Evidence = f.evidence(l, trace)
-	if f.src.AppLog != nil {
-		trace.Log = f.src.AppLog(f.since)
+	trace.Evidence = l.evidence(trace)
+	if l.src.AppLog != nil {
+		trace.Log = l.src.AppLog(l.since)
 	}
-	if f.src.SyncError != nil {
-		if err := f.src.SyncError(); err != nil {
+	if l.src.SyncError != nil {
+		if err := l.src.SyncError(); err != nil {
 			trace.SyncError = err.Error()
 		}
 	}
@@ -89,7 +89,7 @@ func (f *Follower) trace(l *look, unquiet string) *harness.Trace {
 }
 
 // evidence says how it is known that nothing more can happen, or what may happen.
-func (f *Follower) evidence(l *look, trace *harness.Trace) []string {
+func (l *look) evidence(trace *harness.Trace) []string {
 	if trace.Unquiet != "" {
 		return []string{trace.Unquiet}
 	}
@@ -97,17 +97,17 @@ func (f *Follower) evidence(l *look, trace *harness.Trace) []string {
 	switch {
 	case trace.Event.DuplicateOf != "" && len(trace.Runs) == 0:
 		lines = append(lines, "the server starts no run for an event whose id it has seen before")
-	case f.src.idle():
+	case l.src.idle():
 		lines = append(lines, fmt.Sprintf("the server has nothing left to do: %s ended, those of events they sent included",
 			text.Count(len(trace.Runs), "run has", "runs have")))
 	default:
 		lines = append(lines, fmt.Sprintf("the event was picked up by %s, and %s ended, those of events they sent included",
-			text.Count(len(f.events[0].subscribed), "subscribed function", "subscribed functions"),
+			text.Count(len(l.events[0].subscribed), "subscribed function", "subscribed functions"),
 			text.Count(len(trace.Runs), "run has", "runs have")))
 	}
-	if f.src.Taps != nil {
+	if l.src.Taps != nil {
 		lines = append(lines, "no call of these runs is open")
 	}
 	lines = append(lines, "the inbox was read to its end after that")
-	return append(lines, f.outsideEvidence(l.outside)...)
+	return append(lines, l.outsideEvidence()...)
 }
