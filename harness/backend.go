@@ -9,7 +9,7 @@ import (
 // A Service is one of the programs of a stack.
 type Service string
 
-// The services of a stack, in the order in which a stop visits them last to first.
+// The services of a stack.
 const (
 	ServiceMongo   Service = "mongo"
 	ServiceMailHog Service = "mailhog"
@@ -18,7 +18,7 @@ const (
 )
 
 // ErrUnsupported is returned by a [Servers] for an operation that its backend cannot do, such as stopping a server
-// that somebody else started.
+// that it has not started.
 var ErrUnsupported = errors.New("not supported by this backend")
 
 // A Backend starts the three servers somewhere: as processes, in containers, or not at all because they already run.
@@ -27,13 +27,13 @@ type Backend interface {
 	// Name is the backend's name as commands and tests print it: "local", "containers", "attach".
 	Name() string
 
-	// Start starts the servers side by side and returns when all of them are usable. When it fails, for whatever
-	// reason, the end of ctx included, it has freed all that it had started, and the error says which server failed,
-	// why, and what to do. ctx bounds the start only: the servers run until Close.
+	// Start starts the servers concurrently and returns when all of them are usable. When it fails, also because ctx
+	// ended, it has freed all that it had started, and the error says which server failed, why, and what to do. ctx
+	// bounds the start only: the servers run until Close.
 	Start(ctx context.Context, o BackendOptions) (Servers, error)
 }
 
-// BackendOptions says how a backend starts its servers.
+// BackendOptions says which servers a backend starts, and how.
 type BackendOptions struct {
 	// Ports are the host ports to publish. A zero port means any free one.
 	Ports Ports
@@ -41,15 +41,15 @@ type BackendOptions struct {
 	// Dir holds the servers' logs and scratch data. It must exist. Required.
 	Dir string
 
-	// RetryInterval is the pause before Inngest retries a failed step, in whole seconds. Zero leaves it to the
-	// server: 15 s and up to 30 s of jitter for the first retry.
+	// RetryInterval is the pause before Inngest retries a failed step, in whole seconds. Zero: the server's default, 15 s
+	// and up to 30 s of jitter for the first retry.
 	RetryInterval time.Duration
 
-	// WithoutInngest leaves out the Inngest server: the caller, itself a backend, puts something else in its place. No
-	// method is called for that service then, and Endpoints and Describe do not have it.
-	WithoutInngest bool
+	// Services are the servers to start. Empty: all three. The others are in neither Endpoints nor Describe, and calls for
+	// them fail.
+	Services []Service
 
-	// Progress is told what takes long. Nil is silent. It is called from one goroutine at a time.
+	// Progress receives reports on what takes long. It is called by one goroutine at a time. Nil: no reports.
 	Progress func(Progress)
 }
 
@@ -60,12 +60,12 @@ type Ports struct {
 	Dashboard int
 }
 
-// KnownPorts returns the ports that people know these services by.
+// KnownPorts returns the default ports of these services.
 func KnownPorts() Ports {
 	return Ports{App: 3000, Inngest: 8288, MailHog: 8025, SMTP: 1025, Mongo: 27017, Dashboard: 8300}
 }
 
-// Progress is one line of news about something that takes time.
+// Progress is a report on something that takes time.
 type Progress struct {
 	// Subject is what is worked on: "inngest", "app".
 	Subject string
@@ -73,7 +73,7 @@ type Progress struct {
 	Doing string
 	// Elapsed is the time spent on it so far.
 	Elapsed time.Duration
-	// Done says that it is over.
+	// Done says that it has ended.
 	Done bool
 }
 
@@ -85,7 +85,7 @@ type Endpoints struct {
 	Mongo   string // URI without a database name
 }
 
-// ServerInfo describes one running server to a person.
+// ServerInfo describes one running server, for people.
 type ServerInfo struct {
 	Service Service
 	// Version says what runs, as in "FerretDB v1.24.2 (stand-in for MongoDB)".
@@ -98,23 +98,24 @@ type ServerInfo struct {
 	LogFile string
 }
 
-// Servers are three running servers. Its methods are safe for concurrent use.
+// Servers are the running servers of a stack. Its methods are safe for concurrent use.
 type Servers interface {
-	// Endpoints stay the same for the life of the servers, over restarts too.
+	// Endpoints returns where the servers answer. It stays the same for the life of the servers, over restarts too.
 	Endpoints() Endpoints
 
 	// Describe lists the servers in the order mongo, mailhog, inngest.
 	Describe() []ServerInfo
 
-	// Reach returns the address, host:port, under which the Inngest server reaches what listens on addr, a
-	// host:port on this machine's loopback interface.
+	// Reach returns the host:port at which the Inngest server reaches addr, a host:port on this machine's loopback
+	// interface.
 	Reach(ctx context.Context, addr string) (string, error)
 
-	// Stop ends a server in order, Kill at once; Run starts it again on its old address and returns when it is
-	// usable. Inngest forgets its apps and runs: [Stack.Restart] syncs the app again.
+	// Stop shuts a server down gracefully. Kill terminates it immediately. Start starts it again on its old address and
+	// returns when it is usable. None of them does anything to a server that is in that state already. Inngest forgets
+	// its apps and runs when it ends.
 	Stop(ctx context.Context, s Service) error
 	Kill(ctx context.Context, s Service) error
-	Run(ctx context.Context, s Service) error
+	Start(ctx context.Context, s Service) error
 
 	// Pause freezes a server: connections stay open, nothing answers. Resume lets it go on.
 	Pause(ctx context.Context, s Service) error
@@ -123,18 +124,20 @@ type Servers interface {
 	// Tail returns the last lines of a server's log, oldest first.
 	Tail(s Service) []string
 
-	// Died delivers at most one error: the exit, with the end of its log, of the first server that ended without
-	// being told to.
-	Died() <-chan error
+	// Done is closed when a server has ended without being told to: never by Stop, Kill or Close.
+	Done() <-chan struct{}
 
-	// Close stops the servers and frees all that Start made. It may be called more than once; ctx bounds how long
-	// a server is given to end by itself.
+	// Err returns nil until Done is closed. After that, the exit of the first such server, with the end of its log.
+	Err() error
+
+	// Close stops the servers and frees all that the backend's Start made. It may be called more than once; ctx bounds
+	// how long a server may take to shut down gracefully.
 	Close(ctx context.Context) error
 }
 
-// AppHost is implemented by [Servers] that somebody else keeps up, and that may have an app on them already, as those
-// of a `harness up` have. A stack on them uses that app, past any taps, and runs none of its own.
+// AppHost is implemented by [Servers] that were running before, and that may have an app already, as those of a `harness up`
+// have. A stack on them uses that app, without taps, and runs none of its own.
 type AppHost interface {
-	// HostedApp returns what that app was told; ok is false where there is none.
+	// HostedApp returns that app's configuration; ok is false where there is none.
 	HostedApp() (env Env, ok bool)
 }

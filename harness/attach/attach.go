@@ -61,8 +61,8 @@ func (*Backend) Name() string { return "attach" }
 // Start implements [harness.Backend]: it finds the servers and checks that each answers as what it should be. The
 // ports in o are of no account.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
-	if o.WithoutInngest {
-		return nil, fmt.Errorf("attach without the Inngest server that is up: %w: use the local or the containers backend", harness.ErrUnsupported)
+	if len(o.Services) > 0 {
+		return nil, fmt.Errorf("attach to some of the servers only: %w: use the local or the containers backend", harness.ErrUnsupported)
 	}
 	found, err := b.find(ctx)
 	if err != nil {
@@ -80,7 +80,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if b.o.OwnApp {
 		found.app = nil
 	}
-	s := &servers{target: found, died: make(chan error), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
+	s := &servers{target: found, hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
 	s.database = database.String()
 	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
 		s.bridge = bridge.New(gateway)

@@ -3,20 +3,17 @@ package attach
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 )
 
-// servers are somebody else's.
+// servers were running before and stay up.
 type servers struct {
 	target
 	database string
 	hasUI    bool
 	bridge   *bridge.Bridge // nil where Inngest runs in no container of this machine
-	died     chan error
-	closing  sync.Once
 }
 
 // Endpoints implements [harness.Servers].
@@ -53,8 +50,10 @@ func (s *servers) Stop(_ context.Context, name harness.Service) error { return s
 // Kill implements [harness.Servers]: it is not supported.
 func (s *servers) Kill(_ context.Context, name harness.Service) error { return s.refuse("kill", name) }
 
-// Run implements [harness.Servers]: it is not supported.
-func (s *servers) Run(_ context.Context, name harness.Service) error { return s.refuse("start", name) }
+// Start implements [harness.Servers]: it is not supported.
+func (s *servers) Start(_ context.Context, name harness.Service) error {
+	return s.refuse("start", name)
+}
 
 // Pause implements [harness.Servers]: it is not supported.
 func (s *servers) Pause(_ context.Context, name harness.Service) error {
@@ -71,19 +70,19 @@ func (s *servers) refuse(what string, name harness.Service) error {
 		what, name, harness.ErrUnsupported, s.source)
 }
 
-// Tail implements [harness.Servers]: the logs are with whoever started the servers.
+// Tail implements [harness.Servers]: the logs are where the servers were started.
 func (*servers) Tail(harness.Service) []string { return nil }
 
-// Died implements [harness.Servers]. Nobody tells of somebody else's servers: nothing comes until Close ends it.
-func (s *servers) Died() <-chan error { return s.died }
+// Done implements [harness.Servers]. The exit of an attached server is not noticed: it is never closed.
+func (*servers) Done() <-chan struct{} { return nil }
+
+// Err implements [harness.Servers].
+func (*servers) Err() error { return nil }
 
 // Close implements [harness.Servers]. The servers stay up.
 func (s *servers) Close(context.Context) error {
-	s.closing.Do(func() {
-		if s.bridge != nil {
-			s.bridge.Close()
-		}
-		close(s.died)
-	})
+	if s.bridge != nil {
+		s.bridge.Close()
+	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package backendtest is the suite that every [harness.Backend] passes. It holds them all to the same words, so that
-// no test that runs on one of them has to know which.
+// Package backendtest is the suite that every [harness.Backend] passes, so that a test that runs on one of them need not know
+// which.
 //
 //	func TestMain(m *testing.M) { backendtest.Main(m) }
 //
@@ -7,5 +7,5 @@
 //		backendtest.Run(t, func(testing.TB) harness.Backend { return local.New(local.Options{}) }, backendtest.Caps{…})
 //	}
 //
-// It works the backend through a [stack.Stack] with a small app of its own: event in, email out.
+// It tests the backend through a [stack.Stack] with a small app of its own: event in, email out.
 package backendtest

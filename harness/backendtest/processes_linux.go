@@ -15,8 +15,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// StrikeProcess is the [Caps].Strike of a backend whose servers are processes of this one, each in a directory of its name.
-func StrikeProcess(tb testing.TB, dir string, s harness.Service) {
+// CrashProcess is the [Caps].Crash of a backend whose servers are processes of this one, each in a directory of its name.
+func CrashProcess(tb testing.TB, dir string, s harness.Service) {
 	for _, p := range children(tb) {
 		if p.dir == filepath.Join(dir, string(s)) {
 			require.NoError(tb, syscall.Kill(p.pid, syscall.SIGKILL))

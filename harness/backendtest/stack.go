@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -43,13 +45,13 @@ func (s *env) checkUsable(t *testing.T) {
 }
 
 const (
-	// frozenTime is how long a server does nothing for the suite to take it for frozen.
+	// frozenTime is how long a server does not answer until the suite considers it frozen.
 	frozenTime = 300 * time.Millisecond
-	// freezeTime is how long it may take until it is: a signal to stop is not obeyed within the call.
+	// freezeTime bounds the wait for that: a process may go on for a moment after a signal to stop.
 	freezeTime = 10 * time.Second
 )
 
-// frozen says whether a server takes connections and then does nothing.
+// frozen reports whether a server accepts connections and then does nothing.
 func (s *env) frozen(t *testing.T, server harness.Service) bool {
 	t.Helper()
 	addr := s.address(server)
@@ -68,7 +70,7 @@ func (s *env) frozen(t *testing.T, server harness.Service) bool {
 	return false
 }
 
-// address is where a server takes connections.
+// address is where a server accepts connections.
 func (s *env) address(server harness.Service) string {
 	ends := s.Endpoints()
 	switch server {
@@ -105,6 +107,30 @@ func (s *env) eventToEmail(t *testing.T) {
 	m, err := s.Inbox().Wait(ctx, inbox.Filter{To: to})
 	require.NoError(t, err, "the end of Inngest's log:\n%s", strings.Join(s.Tail(harness.ServiceInngest), "\n"))
 	require.Equal(t, "Hello", m.Subject)
+}
+
+// checkConcurrentControl stops, kills, starts and looks at MailHog from several goroutines.
+func (s *env) checkConcurrentControl(t *testing.T) {
+	t.Helper()
+	before := s.Endpoints()
+	var all sync.WaitGroup
+	for _, do := range []func() error{
+		func() error { return s.Stop(t.Context(), harness.ServiceMailHog) },
+		func() error { return s.Kill(t.Context(), harness.ServiceMailHog) },
+		func() error { return s.Start(t.Context(), harness.ServiceMailHog) },
+		func() error { return s.Start(t.Context(), harness.ServiceMailHog) },
+		func() error { s.Tail(harness.ServiceMailHog); s.Describe(); return nil },
+	} {
+		all.Go(func() {
+			for range 3 {
+				assert.NoError(t, do())
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, s.Start(t.Context(), harness.ServiceMailHog))
+	require.Equal(t, before, s.Endpoints())
+	require.NoError(t, s.usable(t.Context(), harness.ServiceMailHog))
 }
 
 func (s *env) checkLogs(t *testing.T) {

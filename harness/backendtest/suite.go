@@ -11,11 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// Caps says what a backend can do, and lends the suite the means that differ from one to another.
+// Caps says what a backend can do, and gives the suite the means that differ between backends.
 type Caps struct {
 	// Attached says that the servers were there before and stay: they are neither started nor stopped. The tests
 	// of starting and stopping then check that this is refused.
@@ -24,8 +26,8 @@ type Caps struct {
 	// Broken makes a backend whose Inngest server does not come up while the others do. Required unless Attached.
 	Broken func(testing.TB) harness.Backend
 
-	// Strike ends a server of the stack in dir from outside, as a crash would. Required unless Attached.
-	Strike func(tb testing.TB, dir string, s harness.Service)
+	// Crash kills a server of the stack in dir from outside. Required unless Attached.
+	Crash func(tb testing.TB, dir string, s harness.Service)
 
 	// Leftovers lists what the backend's stacks have made on this machine and not yet removed, processes or
 	// containers, sorted. Required unless Attached.
@@ -50,12 +52,14 @@ func Run(t *testing.T, make func(testing.TB) harness.Backend, caps Caps) {
 		return
 	}
 	t.Run("a server is controlled", s.controlled)
+	t.Run("some services", s.someServices)
+	t.Run("an address of this machine is reached", s.reach)
 	t.Run("a death is reported", s.death)
 	t.Run("two start in parallel", s.parallel)
 	t.Run("fixed ports are used", s.fixedPorts)
 	t.Run("a port that is taken", s.portTaken)
 	t.Run("a start that fails half-way frees everything", s.halfWay)
-	t.Run("a start that is called off frees everything", s.calledOff)
+	t.Run("a start that is cancelled frees everything", s.cancelled)
 	t.Run("nothing is left", func(t *testing.T) { require.Empty(t, caps.Leftovers(t)) })
 }
 
@@ -93,7 +97,7 @@ func (s *suite) works(t *testing.T) {
 	})
 	t.Run("the app is synced", func(t *testing.T) { require.Contains(t, st.functions(t), functionID) })
 	t.Run("an event leads to an email", func(t *testing.T) { st.eventToEmail(t) })
-	t.Run("again known to the server, it is not synced again", func(t *testing.T) {
+	t.Run("an app that the server knows is not synced again", func(t *testing.T) {
 		again, err := st.App().EnsureSynced(t.Context())
 		require.NoError(t, err)
 		require.False(t, again)
@@ -116,6 +120,8 @@ func (s *suite) refuses(t *testing.T) {
 	}
 	require.NoError(t, st.Close(t.Context()))
 	st.checkUsable(t) // they outlive the stack
+	_, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: servers[:1]})
+	require.ErrorIs(t, err, harness.ErrUnsupported)
 }
 
 func (s *suite) controlled(t *testing.T) {
@@ -142,24 +148,18 @@ func (s *suite) controlled(t *testing.T) {
 			st.eventToEmail(t)
 		})
 	}
-	t.Run("what is told twice is done once", func(t *testing.T) {
+	t.Run("what is asked for twice is done once", func(t *testing.T) {
 		require.NoError(t, st.Start(t.Context(), harness.ServiceMailHog), "it is up already")
 		require.NoError(t, st.Stop(t.Context(), harness.ServiceMailHog))
 		require.NoError(t, st.Stop(t.Context(), harness.ServiceMailHog))
 		require.ErrorContains(t, st.Pause(t.Context(), harness.ServiceMailHog), "mailhog is not running")
 		require.NoError(t, st.Start(t.Context(), harness.ServiceMailHog))
 	})
+	t.Run("it may be started and stopped concurrently", func(t *testing.T) { st.checkConcurrentControl(t) })
 	t.Run("no such service", func(t *testing.T) {
 		require.ErrorContains(t, st.Stop(t.Context(), "postgres"), `runs no service "postgres"`)
 	})
-	t.Run("no wanted end is a death", func(t *testing.T) {
-		select {
-		case <-st.Done():
-			require.NoError(t, st.Err())
-		default:
-		}
-	})
-	t.Run("a stop is the end", func(t *testing.T) {
+	t.Run("Close is the end", func(t *testing.T) {
 		require.NoError(t, st.Close(t.Context()))
 		require.NoError(t, st.Close(t.Context()), "it may be called again")
 		for _, server := range servers {
@@ -169,16 +169,106 @@ func (s *suite) controlled(t *testing.T) {
 	})
 }
 
+// someServices starts a backend without a stack, with MailHog alone.
+func (s *suite) someServices(t *testing.T) {
+	before := s.caps.Leftovers(t)
+	_, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: []harness.Service{"postgres"}})
+	require.ErrorContains(t, err, `runs no service "postgres"`)
+
+	dir := t.TempDir()
+	up, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, up.Close(context.Background())) })
+	ends := up.Endpoints()
+	require.Equal(t, harness.Endpoints{MailHog: ends.MailHog, SMTP: ends.SMTP}, ends)
+	require.Len(t, up.Describe(), 1)
+	require.Equal(t, harness.ServiceMailHog, up.Describe()[0].Service)
+	require.ErrorContains(t, up.Stop(t.Context(), harness.ServiceMongo), `runs no service "mongo"`)
+
+	t.Run("an end that was asked for is no death", func(t *testing.T) {
+		require.NoError(t, up.Stop(t.Context(), harness.ServiceMailHog))
+		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog))
+		require.NoError(t, up.Kill(t.Context(), harness.ServiceMailHog))
+		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog))
+		require.NoError(t, up.Err())
+	})
+	t.Run("a death closes Done and is kept", func(t *testing.T) {
+		s.caps.Crash(t, dir, harness.ServiceMailHog)
+		select {
+		case <-up.Done(): // the first one: what Stop and Kill ended did not close it
+		case <-time.After(hopTime):
+			require.Fail(t, "Done is not closed after a crash")
+		}
+		checkDeath(t, up.Err())
+		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog), "it can be started again")
+		checkDeath(t, up.Err())
+	})
+	require.NoError(t, up.Close(t.Context()))
+	require.Equal(t, before, s.caps.Leftovers(t))
+
+	again, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: []harness.Service{harness.ServiceMailHog}})
+	require.NoError(t, err)
+	require.NoError(t, again.Close(t.Context()))
+	select {
+	case <-again.Done():
+		require.Fail(t, "Close is no death")
+	default: // after Close no exit is noticed any more
+	}
+	require.NoError(t, again.Err())
+}
+
+// reach leads the address that Inngest is given back to a listener of this machine.
+func (s *suite) reach(t *testing.T) {
+	up, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: []harness.Service{harness.ServiceInngest}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, up.Close(context.Background())) })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	addr, err := up.Reach(t.Context(), l.Addr().String())
+	require.NoError(t, err)
+	again, err := up.Reach(t.Context(), l.Addr().String())
+	require.NoError(t, err)
+	require.Equal(t, addr, again)
+	host, _, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	if host == bridge.Host { // a name that only containers resolve
+		return
+	}
+	accepted := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err == nil {
+			err = conn.Close()
+		}
+		accepted <- err
+	}()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, <-accepted)
+}
+
+// checkDeath checks that err tells how MailHog was killed, with the end of its log.
+func checkDeath(t *testing.T, err error) {
+	t.Helper()
+	exit := (*stack.ExitError)(nil)
+	require.ErrorAs(t, err, &exit)
+	require.Contains(t, exit.Error(), "mailhog was ended by a signal (killed)")
+	require.Contains(t, exit.Error(), "; its last lines:\n  ")
+	require.NotEmpty(t, exit.Tail)
+	require.FileExists(t, exit.LogFile)
+	require.Contains(t, exit.Error(), "whole log: "+exit.LogFile)
+}
+
 func (s *suite) death(t *testing.T) {
 	st := s.start(t, stack.Options{})
-	s.caps.Strike(t, st.Dir(), harness.ServiceMailHog)
+	s.caps.Crash(t, st.Dir(), harness.ServiceMailHog)
 	select {
 	case <-st.Done():
-		err := st.Err()
-		require.ErrorContains(t, err, "mailhog was ended by a signal (killed)")
-		require.ErrorContains(t, err, "whole log: ")
+		checkDeath(t, st.Err())
 	case <-time.After(hopTime):
-		require.Fail(t, "nobody said that MailHog died")
+		require.Fail(t, "the death of MailHog was not reported")
 	}
 }
 
@@ -203,8 +293,10 @@ func (s *suite) parallel(t *testing.T) {
 }
 
 func (s *suite) fixedPorts(t *testing.T) {
-	// Fixed, but not the known ones: somebody may be using those.
-	ports := harness.Ports{Inngest: freePort(t), MailHog: freePort(t), SMTP: freePort(t), Mongo: freePort(t)}
+	// Not the known ones: other programs may be using those.
+	free, err := port.Free(4)
+	require.NoError(t, err)
+	ports := harness.Ports{Inngest: free[0], MailHog: free[1], SMTP: free[2], Mongo: free[3]}
 	st := s.start(t, stack.Options{Ports: ports})
 	ends := st.Endpoints()
 	require.Equal(t, "http://127.0.0.1:"+strconv.Itoa(ports.Inngest), ends.Inngest)
@@ -234,10 +326,10 @@ func (s *suite) halfWay(t *testing.T) {
 	_, err := stack.Start(ctx, s.caps.Broken(t), stack.Options{Dir: dir})
 	require.ErrorContains(t, err, "inngest")
 	require.Equal(t, before, s.caps.Leftovers(t))
-	require.NoError(t, os.RemoveAll(dir), "nobody writes there any more")
+	require.NoError(t, os.RemoveAll(dir), "no server writes there any more")
 }
 
-func (s *suite) calledOff(t *testing.T) {
+func (s *suite) cancelled(t *testing.T) {
 	before := s.caps.Leftovers(t)
 	for name, when := range map[string]func(harness.Progress) bool{
 		"as the first server is ready": func(p harness.Progress) bool { return p.Doing == "ready" },
@@ -272,12 +364,4 @@ func (s *suite) calledOff(t *testing.T) {
 			require.Equal(t, before, s.caps.Leftovers(t))
 		})
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

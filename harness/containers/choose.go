@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -11,7 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
@@ -21,7 +22,7 @@ import (
 // Tests do not choose: they name their backends.
 func Choose(ctx context.Context, o Options, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
 	b := New(o)
-	err = b.usable(ctx, upkeep.Serialised(progress))
+	err = b.usable(ctx, fleet.Serialised(progress))
 	if ctx.Err() != nil {
 		return nil, "", context.Cause(ctx)
 	}
@@ -61,8 +62,7 @@ func (b *Backend) Engine(ctx context.Context) (Engine, error) {
 		return Engine{}, fmt.Errorf("ask the Docker engine for its version: %w", engine.Explain(err))
 	}
 	found := Engine{Host: docker.DaemonHost(), Version: version.Version}
-	for _, spec := range specs {
-		name := spec.image(b.o.Images)
+	for _, name := range []string{b.o.Images.Mongo, b.o.Images.MailHog, b.o.Images.Inngest} {
 		here, err := engine.HasImage(ctx, docker, name)
 		if err != nil {
 			return Engine{}, err
@@ -74,35 +74,56 @@ func (b *Backend) Engine(ctx context.Context) (Engine, error) {
 	return found, nil
 }
 
-func (b *Backend) usable(ctx context.Context, tell func(harness.Progress)) error {
+func (b *Backend) usable(ctx context.Context, progress func(harness.Progress)) error {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer docker.Close()
-	return b.images(ctx, docker, specs, tell, func(harness.Service, engine.Image) {})
+	all, err := fleet.Wanted(b.Name(), harness.BackendOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = b.ensureImages(ctx, docker, all, progress)
+	return err
 }
 
-// images makes sure that the images of some servers are here, side by side, and hands them over.
-func (b *Backend) images(ctx context.Context, docker *client.Client, of []spec, tell func(harness.Progress), have func(harness.Service, engine.Image)) error {
+// image is the name of a service's image.
+func (b *Backend) image(s harness.Service) string {
+	switch s {
+	case harness.ServiceMongo:
+		return b.o.Images.Mongo
+	case harness.ServiceMailHog:
+		return b.o.Images.MailHog
+	default:
+		return b.o.Images.Inngest
+	}
+}
+
+// ensureImages returns the images of some services, and pulls those that are not here, concurrently.
+func (b *Backend) ensureImages(ctx context.Context, docker *client.Client, services []harness.Service, progress func(harness.Progress)) (map[harness.Service]engine.Image, error) {
+	var mu sync.Mutex
+	images := make(map[harness.Service]engine.Image)
 	g, gctx := errgroup.WithContext(ctx)
-	for _, spec := range of {
+	for _, service := range services {
 		g.Go(func() error {
 			began, pulled := time.Now(), false
-			name, subject := spec.image(b.o.Images), string(spec.service)
+			name, subject := b.image(service), string(service)
 			image, err := engine.EnsureImage(gctx, docker, name, func(doing string) {
 				pulled = true
-				tell(harness.Progress{Subject: subject, Doing: doing, Elapsed: time.Since(began)})
+				progress(harness.Progress{Subject: subject, Doing: doing, Elapsed: time.Since(began)})
 			})
 			if err != nil {
 				return err
 			}
 			if pulled {
-				tell(harness.Progress{Subject: subject, Doing: fmt.Sprintf("pulled %s", name), Elapsed: time.Since(began), Done: true})
+				progress(harness.Progress{Subject: subject, Doing: fmt.Sprintf("pulled %s", name), Elapsed: time.Since(began), Done: true})
 			}
-			have(spec.service, image)
+			mu.Lock()
+			defer mu.Unlock()
+			images[service] = image
 			return nil
 		})
 	}
-	return g.Wait()
+	return images, g.Wait()
 }

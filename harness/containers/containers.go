@@ -7,20 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
 
 // The variables that name images.
@@ -75,107 +70,59 @@ func New(o Options) *Backend {
 // Name implements [harness.Backend].
 func (*Backend) Name() string { return "containers" }
 
-// Start implements [harness.Backend]. Images that are not here are pulled first; o.Progress tells how far it is.
+// grace is how long a server may take to shut down before the engine kills it.
+const grace = 2 * time.Second
+
+// Start implements [harness.Backend]. Images that are not here are pulled first; o.Progress receives how far it is.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
-	wanted := specs
-	if o.WithoutInngest {
-		wanted = slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service == harness.ServiceInngest })
-	}
-	s, err := b.prepare(ctx, wanted, o)
+	wanted, err := fleet.Wanted(b.Name(), o)
 	if err != nil {
 		return nil, err
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	for _, srv := range s.all {
-		g.Go(func() error { return srv.start(gctx) })
+	progress := fleet.Serialised(o.Progress)
+	s, err := b.prepare(ctx, wanted, o, progress)
+	if err != nil {
+		return nil, err
 	}
-	if err := g.Wait(); err != nil {
-		return nil, s.abandon(ctx, err)
+	s.Fleet, err = fleet.Start(ctx, fleet.Options{
+		Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress, EndAll: s.endAll,
+	}, s.units...)
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// StartAlone makes the container of one server as Start would, waits until it is usable, removes it, and returns how
-// long it took from making it until it was usable: what the start of a stack, with all its containers side by side, is
-// to be measured against. o is as for Start.
-func (b *Backend) StartAlone(ctx context.Context, name harness.Service, o harness.BackendOptions) (took time.Duration, err error) {
-	only := slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.service != name })
-	s, err := b.prepare(ctx, only, o)
-	if err != nil {
-		return 0, err
-	}
-	srv, err := s.of(name)
-	if err != nil {
-		return 0, s.abandon(ctx, err)
-	}
-	began := time.Now()
-	if err := srv.start(ctx); err != nil {
-		return 0, s.abandon(ctx, err)
-	}
-	took = time.Since(began)
-	return took, s.Close(ctx)
-}
-
-// prepare makes all that the containers of the wanted servers need to be started: images, a connection, a network.
-func (b *Backend) prepare(ctx context.Context, wanted []spec, o harness.BackendOptions) (_ *servers, err error) {
+// prepare makes what the containers need: their images, a connection to the engine, a network.
+func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harness.BackendOptions, progress func(harness.Progress)) (_ *stack, err error) {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &servers{
-		backend: b,
-		engine:  docker,
-		id:      strings.ToLower(rand.Text()[:10]),
-		tell:    upkeep.Serialised(o.Progress),
-		all:     make(map[harness.Service]*server),
-		died:    make(chan error, 1),
-	}
-	s.alive, s.bury = context.WithCancel(context.WithoutCancel(ctx))
-	for _, spec := range wanted {
-		printed := &watch{}
-		book := logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(spec.service)+".log"), OnLine: printed.line})
-		s.all[spec.service] = &server{spec: spec, options: o, servers: s, log: book, printed: printed}
-	}
+	s := &stack{backend: b, engine: docker, id: strings.ToLower(rand.Text()[:10])}
+	s.alive, s.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
-		if err != nil {
-			err = s.abandon(ctx, err)
+		if err != nil { // ctx may have ended; what was made has to go all the same
+			err = errors.Join(engine.Explain(err), s.endAll(context.WithoutCancel(ctx)))
 		}
 	}()
-
-	if err := b.images(ctx, docker, wanted, s.tell, func(name harness.Service, i engine.Image) { s.all[name].image = i }); err != nil {
+	images, err := b.ensureImages(ctx, docker, wanted, progress)
+	if err != nil {
 		return nil, err
 	}
-	if err := sweep(ctx, docker, s.tell); err != nil {
+	for _, service := range wanted {
+		s.units = append(s.units, &unit{service: service, o: o, stack: s, image: images[service]})
+	}
+	if err := sweep(ctx, docker, progress); err != nil {
 		return nil, err
 	}
 	// Not before: what a killed stack left behind may hold these ports.
 	if err := port.CheckAll(port.OfServers(o.Ports.Inngest, o.Ports.MailHog, o.Ports.SMTP, o.Ports.Mongo)...); err != nil {
 		return nil, err
 	}
-	if s.provider, err = newProvider(ctx, docker); err != nil {
-		return nil, err
-	}
-	if s.gateway, err = s.makeNetwork(ctx); err != nil {
-		return nil, err
+	if err := s.makeNetwork(ctx); err != nil {
+		return nil, fmt.Errorf("make a network for the containers: %w", err)
 	}
 	s.bridge = bridge.New(s.gateway)
 	return s, nil
-}
-
-// abandon removes all that a start which failed has made so far, and returns why it failed. The start's own context may
-// be over by now.
-func (s *servers) abandon(ctx context.Context, err error) error {
-	return errors.Join(engine.Explain(err), s.Close(context.WithoutCancel(ctx)))
-}
-
-// makeNetwork makes the stack's network and returns the address that this machine has in it.
-func (s *servers) makeNetwork(ctx context.Context) (gateway string, err error) {
-	// Called off half-way, the engine might make it all the same, after we have looked for what to remove.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
-	defer cancel()
-	n, err := s.provider.network(ctx, s.name(), s.labels(""))
-	if err != nil {
-		return "", fmt.Errorf("make a network for the containers: %w", err)
-	}
-	return n, nil
 }

@@ -30,25 +30,13 @@ func TestOnEngineBackend(t *testing.T) {
 			// The database does not know what it is told to do.
 			return containers.New(containers.Options{Images: containers.Images{Inngest: mongoImage()}})
 		},
-		Strike: func(tb testing.TB, dir string, s harness.Service) {
+		Crash: func(tb testing.TB, dir string, s harness.Service) {
 			id := one(tb, docker, "inngest-harness.service="+string(s))
 			_, err := docker.ContainerKill(tb.Context(), id, client.ContainerKillOptions{Signal: "SIGKILL"})
 			require.NoError(tb, err)
 		},
 		Leftovers: func(tb testing.TB) []string { return ours(tb, docker, os.Getpid()) },
 	})
-}
-
-func TestOnEngineStartAlone(t *testing.T) {
-	docker := connect(t)
-	began := time.Now()
-	took, err := containers.New(containers.Options{}).StartAlone(t.Context(), harness.ServiceMailHog, harness.BackendOptions{Dir: t.TempDir()})
-	require.NoError(t, err)
-	require.Positive(t, took)
-	require.Less(t, took, time.Since(began), "what is done before the container and after it does not count")
-	_, err = containers.New(containers.Options{}).StartAlone(t.Context(), "postgres", harness.BackendOptions{Dir: t.TempDir()})
-	require.EqualError(t, err, `the containers backend runs no service "postgres"`)
-	require.Empty(t, ours(t, docker, os.Getpid()))
 }
 
 func connect(t *testing.T) *client.Client {

@@ -5,11 +5,14 @@
 //
 // HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG and HARNESS_IMAGE_INNGEST, or [Options], name other images; the command in
 // cmd/images makes some from source. Each stack has a network of its own and publishes its ports on loopback alone. The
-// app stays on this machine's loopback; [bridge] tells how Inngest reaches it from its container.
+// app stays on this machine's loopback; [bridge] says how Inngest reaches it from its container.
 //
-// Nothing outlives a stack. What a killed process left behind is known by its labels, which name that process, and is
-// removed at the next start. testcontainers' own reaper does it at once where its image is here and the variable
-// TESTCONTAINERS_RYUK_DISABLED does not forbid it.
+// Nothing outlives a stack. What a killed process left behind is recognised by its labels, which name that process, and is
+// removed at the next start. testcontainers' own reaper removes it at once; TESTCONTAINERS_RYUK_DISABLED=true does without it,
+// which is needed where its image is not on the machine and cannot be pulled. The other settings of testcontainers
+// ([configuration]) apply too: a program that runs in a container itself, beside its engine, and that uses the reaper, needs
+// TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1.
 //
 // [bridge]: https://pkg.go.dev/github.com/odoo-maintenance/inngest-harness/harness/internal/bridge
+// [configuration]: https://golang.testcontainers.org/features/configuration/
 package containers

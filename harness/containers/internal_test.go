@@ -1,18 +1,17 @@
 package containers
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path"
 	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -21,11 +20,10 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-func TestOnlyADeadOwnerIsDead(t *testing.T) {
+func TestOwner_DeadOnlyWhenKnownToBe(t *testing.T) {
 	t.Parallel()
 	me := thisProcess()
 	change := func(f func(*owner)) owner { o := me; f(&o); return o }
@@ -48,9 +46,9 @@ func TestOnlyADeadOwnerIsDead(t *testing.T) {
 	}
 }
 
-func TestLabelsNameTheOwner(t *testing.T) {
+func TestLabels_NameTheOwner(t *testing.T) {
 	t.Parallel()
-	labels := (&servers{id: "abc"}).labels(harness.ServiceMongo)
+	labels := (&stack{id: "abc"}).labels(harness.ServiceMongo)
 	o, ok := ownerOf(labels)
 	require.True(t, ok)
 	require.Equal(t, os.Getpid(), o.pid)
@@ -58,52 +56,10 @@ func TestLabelsNameTheOwner(t *testing.T) {
 
 	delete(labels, labelStarted)
 	_, ok = ownerOf(labels)
-	require.False(t, ok, "whose it is cannot be told: it stays")
+	require.False(t, ok, "its owner is unknown: it stays")
 }
 
-func TestAWatchTellsWhenALineIsPrinted(t *testing.T) {
-	t.Parallel()
-	w := &watch{}
-	w.line("subscribing to events")
-	seen := w.await("subscribing to events")
-	w.line("something else")
-	select {
-	case <-seen:
-		require.Fail(t, "what was printed before, or is another line, is not it")
-	default:
-	}
-	w.line(`{"msg":"subscribing to events"}`)
-	<-seen
-	w.line("subscribing to events")
-}
-
-// A server that does not print its last line is asked whether it works.
-func TestAStartThatSaysNothingIsAsked(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := &life{name: "inngest", log: logbook.New(logbook.Options{}), last: make(chan struct{}), done: make(chan struct{})}
-		began, asked := time.Now(), 0
-		require.NoError(t, l.settle(t.Context(), func(context.Context) error {
-			if asked++; asked < 3 {
-				return errors.New("it loses events")
-			}
-			return nil
-		}))
-		require.Equal(t, 3, asked)
-		require.GreaterOrEqual(t, time.Since(began), lastTime)
-
-		printed := make(chan struct{})
-		close(printed)
-		l.last = printed
-		require.NoError(t, l.settle(t.Context(), func(context.Context) error { return errors.New("it is not asked") }))
-
-		l.last, l.err = nil, errors.New("it is gone")
-		close(l.done)
-		require.Equal(t, l.err, l.settle(t.Context(), nil))
-	})
-}
-
-func TestReasonsAreShort(t *testing.T) {
+func TestInShort(t *testing.T) {
 	t.Parallel()
 	raw := errors.New(`Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 127.0.0.53:53: server misbehaving`)
 	for want, err := range map[string]error{
@@ -115,9 +71,9 @@ func TestReasonsAreShort(t *testing.T) {
 	}
 }
 
-func TestALeftoverThatCannotBeRemovedIsToldAndInNobodysWay(t *testing.T) {
+func TestSweep_ReportsWhatItCannotRemoveAndGoesOn(t *testing.T) {
 	t.Parallel()
-	dead := (&servers{id: "killed"}).labels(harness.ServiceMongo)
+	dead := (&stack{id: "killed"}).labels(harness.ServiceMongo)
 	dead[labelPID] = strconv.Itoa(1 << 30)
 	var asked []string
 	docker := engineThat(t, func(w http.ResponseWriter, r *http.Request) {
@@ -133,9 +89,9 @@ func TestALeftoverThatCannotBeRemovedIsToldAndInNobodysWay(t *testing.T) {
 			_, _ = io.WriteString(w, "[]")
 		}
 	})
-	var told []string
-	require.NoError(t, sweep(t.Context(), docker, func(p harness.Progress) { told = append(told, p.Subject+": "+p.Doing) }))
-	require.Equal(t, []string{"docker: goes on, though a killed stack left something behind: remove the container stuck: Error response from daemon: device or resource busy"}, told)
+	var reported []string
+	require.NoError(t, sweep(t.Context(), docker, func(p harness.Progress) { reported = append(reported, p.Subject+": "+p.Doing) }))
+	require.Equal(t, []string{"docker: goes on, though a killed stack left something behind: remove the container stuck: Error response from daemon: device or resource busy"}, reported)
 	require.Equal(t, []string{"GET json", "DELETE stuck", "GET networks"}, asked)
 }
 
@@ -150,24 +106,39 @@ func engineThat(t *testing.T, answer http.HandlerFunc) *client.Client {
 	return docker
 }
 
-func TestAPortIsTakenWhenTheEngineSaysSo(t *testing.T) {
+func TestUnit_PortTakenOnlyWhenTheEngineSaysSo(t *testing.T) {
 	t.Parallel()
 	said := errors.New("driver failed programming external connectivity: Bind for 127.0.0.1:8025 failed: port is already allocated")
 	printed := &proc.ExitError{Name: "mongo", Code: 48, Tail: []string{"Failed to set up listener: Address already in use, address already in use"}}
-	for name, c := range map[string]struct {
-		err   error
-		taken bool
-	}{
-		"the engine, asked to start":    {fmt.Errorf("start the container of mailhog: %w", &refusal{said}), true},
-		"the engine, of something else": {&refusal{errors.New("no such image")}, false},
-		"the container, in its log":     {fmt.Errorf("mongo did not come up: %w", printed), false},
-		"nobody":                        {errors.New("context canceled"), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, c.taken, portTaken(c.err))
-		})
-	}
 	require.ErrorContains(t, printed, "address already in use")
-	require.ErrorIs(t, &refusal{said}, said)
+	u := &unit{service: harness.ServiceMongo}
+	require.True(t, portTaken(said.Error()))
+	require.False(t, portTaken("no such image"))
+	refused := u.explainPorts(said)
+	require.EqualError(t, refused, said.Error())
+	require.ErrorIs(t, refused, said)
+	require.True(t, u.PortTaken(refused))
+	require.False(t, u.PortTaken(fmt.Errorf("mongo did not come up: %w", printed)), "a container has ports of its own")
+	u.o.Ports.Mongo = 27017
+	require.False(t, u.PortTaken(refused), "the user named it")
+}
+
+func TestUnit_ExplainPortsNamesTheHolder(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	err = (&unit{service: harness.ServiceMongo, ports: []int{taken}}).explainPorts(errors.New("port is already allocated"))
+	require.ErrorContains(t, err, fmt.Sprintf("port %d, wanted for mongo, is in use by", taken))
+	require.ErrorIs(t, err, errPortTaken)
+}
+
+func TestReaperError(t *testing.T) {
+	t.Parallel()
+	other := errors.New("no space left on device")
+	require.Equal(t, other, reaperError(other))
+	require.EqualError(t, reaperError(errors.New("create container: reaper: pull: no such host")),
+		"testcontainers cannot start its reaper (create container: reaper: pull: no such host): "+
+			"set TESTCONTAINERS_RYUK_DISABLED=true, since the harness removes its containers without it, or use the local backend (--backend local), which needs no Docker")
 }

@@ -2,10 +2,12 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -14,12 +16,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 )
 
 // Reach implements [harness.Servers].
-func (s *servers) Reach(ctx context.Context, addr string) (string, error) {
+func (s *stack) Reach(ctx context.Context, addr string) (string, error) {
 	if !s.backend.reached.Load() {
-		if err := s.tryWay(ctx); err != nil {
+		if err := s.checkWay(ctx); err != nil {
 			return "", err
 		}
 		s.backend.reached.Store(true)
@@ -27,9 +30,9 @@ func (s *servers) Reach(ctx context.Context, addr string) (string, error) {
 	return s.bridge.Reach(ctx, addr)
 }
 
-// tryWay has the Inngest container call a server of ours once. Without it, a firewall between the two would show only
-// in runs that never begin: an app registers itself, the server does not call it for that.
-func (s *servers) tryWay(ctx context.Context) error {
+// checkWay has the Inngest container call a server of ours once. Without this check, a firewall between the two would show
+// only in runs that never begin: an app registers itself, and the server does not call it for that.
+func (s *stack) checkWay(ctx context.Context) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listen for a call of the Inngest container: %w", err)
@@ -48,16 +51,20 @@ func (s *servers) tryWay(ctx context.Context) error {
 		return err
 	}
 
-	srv := s.all[harness.ServiceInngest]
-	if _, err := srv.running(); err != nil {
-		return err
+	i := slices.IndexFunc(s.units, func(u fleet.Unit) bool { return u.Info().Service == harness.ServiceInngest })
+	if i < 0 {
+		return errors.New("there is no Inngest container that could reach it")
+	}
+	inngest := s.units[i].(*unit).last.Load()
+	if inngest.Err() != nil {
+		return fmt.Errorf("%s is not running", harness.ServiceInngest)
 	}
 	host, port, err := net.SplitHostPort(reach)
 	if err != nil {
 		return err
 	}
-	// The server's own health check will do for a client.
-	code, out, err := srv.container.Exec(ctx, []string{
+	// The server's own health check serves as the client.
+	code, out, err := inngest.container.Exec(ctx, []string{
 		"inngest", "alpha", "doctor", "healthcheck", "--host", host, "--port", port, "--timeout", "3s", "--skip-connect-gateway",
 	}, tcexec.Multiplexed())
 	if err != nil {

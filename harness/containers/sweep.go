@@ -25,7 +25,7 @@ const (
 )
 
 // labels are those of the stack's network, or of one of its containers.
-func (s *servers) labels(service harness.Service) map[string]string {
+func (s *stack) labels(service harness.Service) map[string]string {
 	o := thisProcess()
 	l := map[string]string{
 		labelStack: s.id, labelPID: strconv.Itoa(o.pid), labelStarted: o.started.Format(time.RFC3339Nano),
@@ -85,7 +85,7 @@ func (o owner) dead(me owner, running bool) bool {
 
 // sweep removes what killed processes left behind. What cannot be removed is told, and is in no start's way: it has
 // names of its own, and a port that it holds is named by who wants that.
-func sweep(ctx context.Context, docker *client.Client, tell func(harness.Progress)) error {
+func sweep(ctx context.Context, docker *client.Client, progress func(harness.Progress)) error {
 	ours := make(client.Filters).Add("label", labelStack)
 	me := thisProcess()
 	found, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
@@ -103,7 +103,7 @@ func sweep(ctx context.Context, docker *client.Client, tell func(harness.Progres
 		}
 	}
 	if err := removeContainers(ctx, docker, leftovers); err != nil {
-		tell(harness.Progress{Subject: "docker", Doing: fmt.Sprintf("goes on, though a killed stack left something behind: %v", err), Done: true})
+		progress(harness.Progress{Subject: "docker", Doing: fmt.Sprintf("goes on, though a killed stack left something behind: %v", err), Done: true})
 	}
 	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
 	if err != nil {

@@ -2,19 +2,18 @@ package local
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/upkeep"
 )
+
+// grace is how long a server may take to shut down before it is killed.
+const grace = 1500 * time.Millisecond
 
 // Options configures the backend. The zero value is ready to use.
 type Options struct {
@@ -40,57 +39,36 @@ func New(o Options) *Backend {
 func (*Backend) Name() string { return "local" }
 
 // Start implements [harness.Backend]. Servers that are not in the cache are built first, which takes minutes once;
-// o.Progress tells how far it is.
-func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
+// o.Progress receives how far it is.
+func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
+	wanted, err := fleet.Wanted(b.Name(), o)
+	if err != nil {
+		return nil, err
+	}
 	if err := port.CheckAll(port.OfServers(o.Ports.Inngest, o.Ports.MailHog, o.Ports.SMTP, o.Ports.Mongo)...); err != nil {
 		return nil, err
 	}
-	s := &servers{
-		timeout: b.o.StartTimeout,
-		tell:    upkeep.Serialised(o.Progress),
-		all:     make(map[harness.Service]*server),
-		died:    make(chan error, 1),
-	}
-	for _, spec := range specs {
-		if o.WithoutInngest && spec.service == harness.ServiceInngest {
-			continue
-		}
-		s.all[spec.service] = &server{spec: spec, options: o, servers: s}
-	}
-	defer func() {
-		if err != nil {
-			// The start's own context may be over by now; what has been started must go all the same.
-			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
-		}
-	}()
-
+	progress := fleet.Serialised(o.Progress)
+	units := make([]fleet.Unit, len(wanted))
 	g, gctx := errgroup.WithContext(ctx)
-	for _, srv := range s.all {
+	for i, service := range wanted {
 		g.Go(func() error {
-			bin, err := toolchain.Ensure(gctx, srv.spec.tool, toolchain.Options{
+			bin, err := toolchain.Ensure(gctx, tools[service], toolchain.Options{
 				CacheDir: b.o.CacheDir,
 				Progress: func(p toolchain.Progress) {
-					s.tell(harness.Progress{Subject: string(p.Tool), Doing: p.Doing, Elapsed: p.Elapsed, Done: p.Done})
+					progress(harness.Progress{Subject: string(p.Tool), Doing: p.Doing, Elapsed: p.Elapsed, Done: p.Done})
 				},
 			})
-			if err != nil {
-				return err
-			}
-			srv.bin = bin
-			return srv.start(gctx)
+			units[i] = &unit{service: service, bin: bin, o: o}
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return s, nil
-}
-
-// dir makes a directory for one server's data.
-func (srv *server) dir() (string, error) {
-	dir := filepath.Join(srv.options.Dir, string(srv.spec.service))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make a directory for %s's data: %w", srv.spec.service, err)
+	servers, err := fleet.Start(ctx, fleet.Options{Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress}, units...)
+	if err != nil {
+		return nil, err
 	}
-	return dir, nil
+	return servers, nil
 }

@@ -24,15 +24,15 @@ func TestBackend(t *testing.T) {
 			tb.Setenv("INNGEST_BIN", brokenInngest(tb))
 			return local.New(local.Options{})
 		},
-		Strike:    backendtest.StrikeProcess,
+		Crash:     backendtest.CrashProcess,
 		Leftovers: backendtest.LeftProcesses,
 	})
 }
 
-func TestMailHogsLogKeepsNoLoginOnceItHasStopped(t *testing.T) {
+func TestMailHogLog_KeepsNoLoginsOnceItHasEnded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, WithoutInngest: true})
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
 	login := base64.StdEncoding.EncodeToString([]byte("\x00kim\x00correct-horse"))
@@ -51,7 +51,7 @@ func TestMailHogsLogKeepsNoLoginOnceItHasStopped(t *testing.T) {
 	require.Contains(t, log(), "AUTH PLAIN ***")
 	require.NotContains(t, log(), login)
 
-	require.NoError(t, servers.Run(t.Context(), harness.ServiceMailHog))
+	require.NoError(t, servers.Start(t.Context(), harness.ServiceMailHog))
 	send("two")
 	require.NoError(t, servers.Kill(t.Context(), harness.ServiceMailHog))
 	require.Contains(t, log(), "Subject: one", "the rest of it stays")

@@ -18,14 +18,19 @@ type slowServers struct {
 	over    chan struct{}
 }
 
-func (s slowServers) Name() string { return "slow" }
-func (s slowServers) Start(context.Context, harness.BackendOptions) (harness.Servers, error) {
-	return s, nil
+// slowBackend is the backend of slowServers.
+type slowBackend struct{ servers slowServers }
+
+func (slowBackend) Name() string { return "slow" }
+func (b slowBackend) Start(context.Context, harness.BackendOptions) (harness.Servers, error) {
+	return b.servers, nil
 }
+
 func (s slowServers) Endpoints() harness.Endpoints {
 	return harness.Endpoints{Inngest: "http://127.0.0.1:1", MailHog: "http://127.0.0.1:1", SMTP: "127.0.0.1:1", Mongo: "mongodb://127.0.0.1:1"}
 }
-func (s slowServers) Died() <-chan error { return nil }
+func (s slowServers) Done() <-chan struct{} { return nil }
+func (s slowServers) Err() error            { return nil }
 
 var errWontEnd = errors.New("mongo does not end")
 
@@ -38,7 +43,7 @@ func (s slowServers) Close(context.Context) error {
 func TestClose_WaitsForAnotherClose(t *testing.T) {
 	t.Parallel()
 	servers := slowServers{closing: make(chan struct{}, 2), over: make(chan struct{})}
-	st, err := stack.Start(t.Context(), servers, stack.Options{WithoutTaps: true})
+	st, err := stack.Start(t.Context(), slowBackend{servers}, stack.Options{WithoutTaps: true})
 	require.NoError(t, err)
 
 	results := make(chan error, 2)

@@ -33,7 +33,7 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	if name == harness.ServiceApp {
 		return s.app.restart(ctx)
 	}
-	if err := s.servers.Run(ctx, name); err != nil {
+	if err := s.servers.Start(ctx, name); err != nil {
 		return err
 	}
 	if name != harness.ServiceInngest || s.app.current() == nil {

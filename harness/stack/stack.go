@@ -73,9 +73,6 @@ type Stack struct {
 	redactor *Redactor
 	ownsDir  bool
 
-	died     chan struct{}
-	deathErr error // read only after died
-
 	closing   context.Context // ends when Close begins
 	beginEnd  context.CancelFunc
 	firstEnd  chan struct{} // holds a token for the first call of Close
@@ -93,7 +90,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
 	}
-	s := &Stack{backend: b.Name(), redactor: &Redactor{}, firstEnd: make(chan struct{}, 1), died: make(chan struct{}), closed: make(chan struct{})}
+	s := &Stack{backend: b.Name(), redactor: &Redactor{}, firstEnd: make(chan struct{}, 1), closed: make(chan struct{})}
 	s.firstEnd <- struct{}{}
 	s.closing, s.beginEnd = context.WithCancel(context.Background())
 	defer func() {
@@ -111,7 +108,6 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}
-	go s.watchServers()
 	host, attached := s.servers.(harness.AppHost)
 	hosted, env := false, harness.Env{}
 	if attached {
@@ -146,28 +142,11 @@ func makeDir(dir string) (made string, temporary bool, err error) {
 	return dir, true, nil
 }
 
-// Done is closed when a server has ended by itself, not by Stop, Kill or Close. For the app see [App.Done].
-func (s *Stack) Done() <-chan struct{} { return s.died }
+// Done is closed when a server has ended without being told to. For the app see [App.Done].
+func (s *Stack) Done() <-chan struct{} { return s.servers.Done() }
 
-// Err says how the first such server ended, with the end of its log; nil before. errors.As finds an [ExitError].
-func (s *Stack) Err() error {
-	select {
-	case <-s.died:
-		return s.redactor.Error(s.deathErr)
-	default:
-		return nil
-	}
-}
-
-// watchServers notes the first server that ends by itself.
-func (s *Stack) watchServers() {
-	select {
-	case err := <-s.servers.Died():
-		s.deathErr = err
-		close(s.died)
-	case <-s.closing.Done():
-	}
-}
+// Err returns how the first such server ended, with the end of its log; nil before. errors.As finds an [ExitError].
+func (s *Stack) Err() error { return s.redactor.Error(s.servers.Err()) }
 
 // Options are the options of the stack, with defaults and the directory filled in.
 func (s *Stack) Options() Options { return s.options }

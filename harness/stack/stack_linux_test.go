@@ -20,7 +20,7 @@ func TestStack_ReportsServerThatEndsByItself(t *testing.T) {
 	}
 	require.NoError(t, st.Err())
 
-	backendtest.StrikeProcess(t, st.Dir(), harness.ServiceMailHog)
+	backendtest.CrashProcess(t, st.Dir(), harness.ServiceMailHog)
 	<-st.Done()
 	var exit *stack.ExitError
 	require.ErrorAs(t, st.Err(), &exit)

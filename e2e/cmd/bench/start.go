@@ -14,11 +14,6 @@ import (
 
 var services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest}
 
-// aloneStarter is a backend that can start one server by itself, in the way in which it starts them all.
-type aloneStarter interface {
-	StartAlone(ctx context.Context, name harness.Service, o harness.BackendOptions) (time.Duration, error)
-}
-
 // benchStart measures how long the servers of a stack take until all are usable, and its app until it is synced; in
 // turns with the servers, how long each takes to start when nothing else does. The slowest of these is the floor.
 func benchStart(ctx context.Context, b harness.Backend, n int) ([]figure, error) {
@@ -57,7 +52,7 @@ func startOnce(ctx context.Context, b harness.Backend) (ready, synced time.Durat
 	defer func() { err = errors.Join(err, st.Close(context.WithoutCancel(ctx))) }()
 	ready = time.Since(began)
 	for _, s := range services {
-		took, err := startAlone(ctx, b, st, s)
+		took, err := startAlone(ctx, b, s)
 		if err != nil {
 			return 0, 0, nil, fmt.Errorf("start %s alone: %w", s, err)
 		}
@@ -70,21 +65,20 @@ func startOnce(ctx context.Context, b harness.Backend) (ready, synced time.Durat
 	return ready, time.Since(began), alone, nil
 }
 
-// startAlone measures the start of one server: of a new one where the backend can do that, else of the stack's own,
-// started again. The stack has no app yet, which would be synced too.
-func startAlone(ctx context.Context, b harness.Backend, st *stack.Stack, s harness.Service) (time.Duration, error) {
-	if a, ok := b.(aloneStarter); ok {
-		dir, err := os.MkdirTemp("", "bench-")
-		if err != nil {
-			return 0, err
-		}
-		took, err := a.StartAlone(ctx, s, harness.BackendOptions{Dir: dir})
-		return took, errors.Join(err, os.RemoveAll(dir))
-	}
-	if err := st.Stop(ctx, s); err != nil {
+// startAlone measures the start of one server, from the moment when its program or container is made until it is usable.
+func startAlone(ctx context.Context, b harness.Backend, s harness.Service) (took time.Duration, err error) {
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
 		return 0, err
 	}
-	began := time.Now()
-	err := st.Start(ctx, s)
-	return time.Since(began), err
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	servers, err := b.Start(ctx, harness.BackendOptions{Dir: dir, Services: []harness.Service{s}, Progress: func(p harness.Progress) {
+		if p.Doing == "ready" {
+			took = p.Elapsed
+		}
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return took, servers.Close(ctx)
 }

@@ -16,9 +16,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	tclog "github.com/testcontainers/testcontainers-go/log"
 )
 
 func main() {
+	configureTestcontainers()
 	signals := make(chan os.Signal, 2)
 	// A terminal that is closed hangs up: that too is an order to end.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -32,4 +35,15 @@ func main() {
 		os.Exit(exitKilled)
 	}()
 	os.Exit(run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
+}
+
+// configureTestcontainers makes testcontainers, which reads its settings from the environment, suit a program for people. Its
+// reaper, a container whose image it would pull first, is not needed: the harness removes its containers itself. Its default
+// logger would print into the progress.
+func configureTestcontainers() {
+	const reaperOff = "TESTCONTAINERS_RYUK_DISABLED"
+	if os.Getenv(reaperOff) == "" {
+		os.Setenv(reaperOff, "true")
+	}
+	tclog.SetDefault(tclog.NewNoopLogger())
 }

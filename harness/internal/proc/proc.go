@@ -296,6 +296,9 @@ func (p *Process) Tail() []string { return p.output.book.Tail() }
 // PID returns the process id of the child, which is the id of its group too.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// Name returns Spec.Name.
+func (p *Process) Name() string { return p.spec.Name }
+
 // LogFile returns Spec.LogFile.
 func (p *Process) LogFile() string { return p.spec.LogFile }
 

@@ -390,7 +390,7 @@ func TestWaitReady(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		err := c.WaitReady(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
-		require.ErrorContains(t, err, "the first look has not come back")
+		require.ErrorContains(t, err, "the first probe has not returned")
 	})
 	t.Run("stopped meanwhile", func(t *testing.T) {
 		t.Parallel()

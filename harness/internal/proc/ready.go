@@ -12,41 +12,64 @@ const (
 	lastProbePause  = 50 * time.Millisecond
 )
 
-// WaitReady calls probe, at once and then at growing intervals (2 ms to 50 ms), until it returns nil. It returns early
-// when the child ends, with its *ExitError, and when ctx ends, with an error that wraps both the context's and the last
-// one of probe, and shows the end of the log. A child that is stopped meanwhile is an error too.
-//
-// The context that probe gets ends with the child and with ctx. A probe that ignores it may be left running.
+// A Program is something that runs until it ends, and that may be awaited: a [Process], or what runs in a container.
+type Program interface {
+	// Name is what messages call it.
+	Name() string
+	// Done is closed when it has ended and its output is complete.
+	Done() <-chan struct{}
+	// Err is nil until Done is closed, and afterwards where it was told to end.
+	Err() error
+	// Tail returns its last lines of output, oldest first.
+	Tail() []string
+	// LogFile is the file with all of its output; it may be empty.
+	LogFile() string
+}
+
+// WaitReady is [AwaitReady] for the process.
 func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) error) error {
+	return AwaitReady(ctx, p, probe)
+}
+
+// AwaitReady calls probe, at once and then at growing intervals (2 ms to 50 ms), until it returns nil. It returns early
+// when the program ends, with its error, and when ctx ends, with a [*NotReadyError]. A program that is told to end
+// meanwhile is an error too.
+//
+// The context that probe gets ends with the program and with ctx. A probe that ignores it may be left running.
+func AwaitReady(ctx context.Context, p Program, probe func(context.Context) error) error {
 	began := time.Now()
-	switch late, ended := Await(ctx, p.done, probe); {
+	switch late, ended := await(ctx, p.Done(), probe); {
+	case ended && p.Err() == nil:
+		return fmt.Errorf("%s was stopped before it was ready", p.Name())
 	case ended:
-		return p.endedEarly()
+		return p.Err()
 	case late != nil:
-		return p.notReady(ctx, began, late)
+		return &NotReadyError{
+			What:  fmt.Sprintf("%s was not ready after %v", p.Name(), rounded(time.Since(began))),
+			Cause: context.Cause(ctx), Last: late, Tail: p.Tail(), LogFile: p.LogFile(),
+		}
 	}
 	return nil
 }
 
-// Await is WaitReady for whatever has an end that closes a channel. It returns late, what probe said last, when ctx
-// ended first, and ended when the other did; neither when it is ready.
-func Await(ctx context.Context, done <-chan struct{}, probe func(context.Context) error) (late error, ended bool) {
+// await returns late, the last error of probe, when ctx ends first, and ended when done is closed first.
+func await(ctx context.Context, done <-chan struct{}, probe func(context.Context) error) (late error, ended bool) {
 	probeCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	late = errors.New("the first look has not come back")
+	late = errors.New("the first probe has not returned")
 	for pause := firstProbePause; ; pause = min(pause*3/2, lastProbePause) {
 		result := make(chan error, 1)
 		go func() { result <- probe(probeCtx) }()
 		select {
 		case err := <-result:
-			if over(done) { // another may have answered, in place of one that could not take its port
+			if over(done) { // another program may have answered, in place of one that could not take its port
 				return nil, true
 			}
 			if err == nil {
 				return nil, false
 			}
-			// Once ctx has ended a probe fails for that alone; what it said before is what went wrong.
+			// A probe fails when ctx ends; the error before is the one that explains why.
 			if ctx.Err() == nil {
 				late = err
 			}
@@ -56,14 +79,11 @@ func Await(ctx context.Context, done <-chan struct{}, probe func(context.Context
 			return late, false
 		}
 
-		timer := time.NewTimer(pause)
 		select {
-		case <-timer.C:
+		case <-time.After(pause):
 		case <-done:
-			timer.Stop()
 			return nil, true
 		case <-ctx.Done():
-			timer.Stop()
 			return late, false
 		}
 	}
@@ -78,32 +98,18 @@ func over(done <-chan struct{}) bool {
 	}
 }
 
-func (p *Process) endedEarly() error {
-	if p.err != nil {
-		return p.err
-	}
-	return fmt.Errorf("%s was stopped before it was ready", p.spec.Name)
-}
-
-func (p *Process) notReady(ctx context.Context, began time.Time, lastErr error) error {
-	return &NotReadyError{
-		What:  fmt.Sprintf("%s was not ready after %v", p.spec.Name, rounded(time.Since(began))),
-		Cause: context.Cause(ctx), Last: lastErr, Tail: p.Tail(), LogFile: p.spec.LogFile,
-	}
-}
-
 // NotReadyError says that a program runs and was not ready when the wait for it ended.
 type NotReadyError struct {
 	What    string   // as in "mongo was not ready after 30s"
 	Cause   error    // why the wait ended
-	Last    error    // what the last look saw
+	Last    error    // the last error of the probe
 	Tail    []string // the program's last lines of output
 	LogFile string   // the file that has all of them; may be empty
 }
 
-// Brief says it without the output. That time is up need not be said again.
+// Brief is the message without the output.
 func (e *NotReadyError) Brief() string {
-	if errors.Is(e.Cause, context.DeadlineExceeded) {
+	if errors.Is(e.Cause, context.DeadlineExceeded) { // the first part says so
 		return fmt.Sprintf("%s: %v", e.What, e.Last)
 	}
 	return fmt.Sprintf("%s (%v): %v", e.What, e.Cause, e.Last)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
@@ -28,23 +30,29 @@ type Options struct {
 	Keep int
 }
 
-// Backend is another backend with a Sim in the place of its Inngest server. It is safe for concurrent use.
+// Backend is another backend with a Sim in place of its Inngest server. It is safe for concurrent use.
 type Backend struct {
 	base harness.Backend
 	o    Options
 
 	mu  sync.Mutex
-	all map[string]*servers // by the Inngest server's address
+	all map[string]*unit // by the address of the Inngest server that each stands for
 }
 
 // New returns the backend on top of another one, which starts MongoDB and MailHog. It starts nothing.
 func New(base harness.Backend, o Options) *Backend {
 	o.Name = cmp.Or(o.Name, "sim")
-	return &Backend{base: base, o: o, all: map[string]*servers{}}
+	return &Backend{base: base, o: o, all: map[string]*unit{}}
 }
 
 // Name implements [harness.Backend].
 func (b *Backend) Name() string { return b.o.Name }
+
+// Limits of a start and of a graceful shutdown, which waits for requests in flight.
+const (
+	startTimeout = 10 * time.Second
+	grace        = time.Second
+)
 
 // Start implements [harness.Backend].
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
@@ -53,71 +61,137 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 			return nil, fmt.Errorf("start inngest (sim): Options.Ignore names %q, which is no feature of Inngest's", f)
 		}
 	}
-	if o.Ports.Inngest != 0 {
-		if err := port.Check(o.Ports.Inngest, "Inngest"); err != nil {
-			return nil, err
-		}
-	}
-	s := &servers{backend: b, options: o}
-	base := o
-	base.Ports.Inngest, base.WithoutInngest = 0, true
-	base.Progress = serialised(o.Progress)
-	if s.base, err = b.base.Start(ctx, base); err != nil {
+	wanted, err := fleet.Wanted(b.Name(), o)
+	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	s.log = logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(harness.ServiceInngest)+".log")})
-	if err = s.log.Open(); err != nil {
-		err = fmt.Errorf("open the log of inngest (sim): %w", err)
-	} else {
-		err = s.start()
+	if err := port.CheckAll(port.Wish{Port: o.Ports.Inngest, For: "Inngest"}); err != nil {
+		return nil, err
 	}
+	none, err := fleet.Start(ctx, fleet.Options{Backend: b.Name()})
 	if err != nil {
-		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		return nil, err
 	}
-	if base.Progress != nil {
-		base.Progress(harness.Progress{Subject: string(harness.ServiceInngest), Doing: "ready", Elapsed: time.Since(began), Done: true})
+	s := &servers{Servers: none, sim: none, unit: &unit{backend: b, options: o}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	base := o
+	base.Ports.Inngest, base.Progress = 0, fleet.Serialised(o.Progress)
+	base.Services = slices.DeleteFunc(wanted, func(s harness.Service) bool { return s == harness.ServiceInngest })
+	if len(base.Services) > 0 {
+		started, err := b.base.Start(ctx, base)
+		if err != nil {
+			return nil, err
+		}
+		s.Servers = started
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start inngest (sim): %w", err), s.Close(context.WithoutCancel(ctx)))
+	if len(o.Services) > 0 && !slices.Contains(o.Services, harness.ServiceInngest) {
+		return s, nil
 	}
+	s.unit.log = logbook.New(logbook.Options{File: filepath.Join(o.Dir, string(harness.ServiceInngest)+".log")})
+	if err := s.unit.log.Open(); err != nil {
+		return nil, fmt.Errorf("open the log of inngest (sim): %w", err)
+	}
+	started, err := fleet.Start(ctx, fleet.Options{Backend: b.Name(), StartTimeout: startTimeout, Grace: grace, Progress: base.Progress}, s.unit)
+	if err != nil {
+		return nil, err
+	}
+	s.sim = started
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.all[s.Endpoints().Inngest] = s
+	b.all[s.Endpoints().Inngest] = s.unit
 	return s, nil
 }
 
-// serialised makes progress safe to call from several goroutines.
-func serialised(progress func(harness.Progress)) func(harness.Progress) {
-	if progress == nil {
-		return nil
-	}
-	var mu sync.Mutex
-	return func(p harness.Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		progress(p)
-	}
-}
-
-// Sim returns what runs in the place of a stack's Inngest server: another one after that has been stopped and run again.
-// It is nil while it is stopped, and for a stack that is not on this backend. The stack closes it.
+// Sim returns what runs in place of a stack's Inngest server: another Sim after each restart. It is nil while it is
+// stopped, and for a stack that is not on this backend. The stack closes it.
 func (b *Backend) Sim(st *stack.Stack) *sim.Sim {
 	b.mu.Lock()
-	s := b.all[st.Endpoints().Inngest]
+	u := b.all[st.Endpoints().Inngest]
 	b.mu.Unlock()
-	if s == nil {
+	if u == nil {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sim
+	if i := u.current.Load(); i != nil && !i.ended() {
+		return i.sim
+	}
+	return nil
 }
 
-func (b *Backend) forget(s *servers) {
+// servers are those of the other backend, whose methods Done and Err serve since a Sim does not die, and a fleet of one Sim.
+type servers struct {
+	harness.Servers
+	sim  *fleet.Fleet
+	unit *unit
+}
+
+func (s *servers) of(name harness.Service) harness.Servers {
+	if name == harness.ServiceInngest {
+		return s.sim
+	}
+	return s.Servers
+}
+
+// Endpoints implements [harness.Servers].
+func (s *servers) Endpoints() harness.Endpoints {
+	ends := s.Servers.Endpoints()
+	ends.Inngest = s.sim.Endpoints().Inngest
+	return ends
+}
+
+// Describe implements [harness.Servers].
+func (s *servers) Describe() []harness.ServerInfo {
+	return append(s.Servers.Describe(), s.sim.Describe()...)
+}
+
+// Reach implements [harness.Servers]: a Sim is in this process, wherever the other servers are.
+func (s *servers) Reach(_ context.Context, addr string) (string, error) { return addr, nil }
+
+// Start implements [harness.Servers].
+func (s *servers) Start(ctx context.Context, name harness.Service) error {
+	return s.of(name).Start(ctx, name)
+}
+
+// Stop implements [harness.Servers].
+func (s *servers) Stop(ctx context.Context, name harness.Service) error {
+	return s.of(name).Stop(ctx, name)
+}
+
+// Kill implements [harness.Servers].
+func (s *servers) Kill(ctx context.Context, name harness.Service) error {
+	return s.of(name).Kill(ctx, name)
+}
+
+// Pause implements [harness.Servers].
+func (s *servers) Pause(ctx context.Context, name harness.Service) error {
+	return s.of(name).Pause(ctx, name)
+}
+
+// Resume implements [harness.Servers].
+func (s *servers) Resume(ctx context.Context, name harness.Service) error {
+	return s.of(name).Resume(ctx, name)
+}
+
+// Tail implements [harness.Servers].
+func (s *servers) Tail(name harness.Service) []string { return s.of(name).Tail(name) }
+
+// Close implements [harness.Servers].
+func (s *servers) Close(ctx context.Context) error {
+	err := errors.Join(s.sim.Close(ctx), s.Servers.Close(ctx))
+	s.unit.backend.forget(s.sim.Endpoints().Inngest, s.unit)
+	if s.unit.log != nil {
+		err = errors.Join(err, s.unit.log.Close())
+	}
+	return err
+}
+
+func (b *Backend) forget(url string, u *unit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.all[s.url()] == s {
-		delete(b.all, s.url())
+	if b.all[url] == u {
+		delete(b.all, url)
 	}
 }

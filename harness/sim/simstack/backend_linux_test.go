@@ -15,7 +15,7 @@ func TestBackend(t *testing.T) {
 		Broken: func(testing.TB) harness.Backend {
 			return simstack.New(local.New(local.Options{}), simstack.Options{Ignore: []sim.Feature{"gravity"}})
 		},
-		Strike:    backendtest.StrikeProcess,
+		Crash:     backendtest.CrashProcess,
 		Leftovers: backendtest.LeftProcesses,
 	})
 }

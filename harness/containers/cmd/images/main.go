@@ -5,7 +5,8 @@
 //
 // The images are inngest-harness/mongo:dev (FerretDB, which stands in for MongoDB), …/mailhog:dev, …/inngest:dev and,
 // with -app, …/app:dev. They are made from nothing, hold one program each, run as user 65532 and say whether they are
-// healthy. In the end the command prints the variables that make the containers backend use them.
+// healthy. In the end the command prints the variables that make the containers backend use them, and testcontainers do
+// without its reaper, whose image it would pull.
 package main
 
 import (
@@ -66,5 +67,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	} {
 		fmt.Fprintf(stdout, "export %s=%s\n", i.variable, i.image)
 	}
+	fmt.Fprintln(stdout, "export TESTCONTAINERS_RYUK_DISABLED=true")
 	return 0
 }

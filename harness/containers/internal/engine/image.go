@@ -12,7 +12,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/jsonstream"
-	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 )
@@ -119,11 +118,7 @@ func pull(ctx context.Context, c *client.Client, name string, tell func(string),
 
 // credentials are what `docker login` left for the image's registry, or nothing, as for a public image.
 func credentials(ctx context.Context, name string) string {
-	var auth registry.AuthConfig
-	err := Quietly(func() (err error) {
-		_, auth, err = testcontainers.DockerImageAuth(ctx, name)
-		return err
-	})
+	_, auth, err := testcontainers.DockerImageAuth(ctx, name)
 	if err != nil {
 		return ""
 	}

@@ -1,0 +1,149 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
+)
+
+var tools = map[harness.Service]toolchain.Tool{
+	harness.ServiceMongo: toolchain.Mongo, harness.ServiceMailHog: toolchain.MailHog, harness.ServiceInngest: toolchain.Inngest,
+}
+
+// unit is one server, run as a process.
+type unit struct {
+	service harness.Service
+	bin     toolchain.Binary
+	o       harness.BackendOptions
+}
+
+// Ports implements [fleet.Unit].
+func (u *unit) Ports() []int {
+	ports := fleet.Ports(u.service, u.o.Ports)
+	if u.service == harness.ServiceInngest {
+		ports = append(ports, 0, 0, 0) // for Connect: chosen, so that they do not collide with another server's
+	}
+	return ports
+}
+
+// PortTaken implements [fleet.Unit]. A process that ended may have found its port taken, even if nothing holds it now: an
+// outgoing connection, too, holds a port for a moment.
+func (u *unit) PortTaken(err error) bool {
+	if errors.As(err, new(*fleet.MovedError)) {
+		return u.o.Ports.Inngest == 0
+	}
+	return slices.Contains(u.Ports(), 0) && errors.As(err, new(*proc.ExitError))
+}
+
+// Info implements [fleet.Unit].
+func (u *unit) Info() harness.ServerInfo {
+	return harness.ServerInfo{
+		Service: u.service, Version: cmp.Or(u.bin.Database, u.bin.Version), Source: u.bin.Source, HasUI: u.bin.HasUI, LogFile: u.logFile(),
+	}
+}
+
+func (u *unit) logFile() string { return filepath.Join(u.o.Dir, string(u.service)+".log") }
+
+// Begin implements [fleet.Unit].
+func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
+	dir := filepath.Join(u.o.Dir, string(u.service))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make a directory for %s's data: %w", u.service, err)
+	}
+	probe := &fleet.Probe{Service: u.service, Ports: ports}
+	if u.service == harness.ServiceInngest {
+		probe.Dir = dir
+	}
+	args, env := u.command(ports, dir)
+	p, err := proc.Start(ctx, proc.Spec{
+		Name: string(u.service), Path: u.bin.Path, Args: args, Env: env, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &instance{p, probe}, nil
+}
+
+// command returns arguments and environment of the server's program.
+func (u *unit) command(ports []int, dir string) (args, env []string) {
+	switch {
+	case u.service == harness.ServiceMailHog:
+		web := fleet.Loopback(ports[0])
+		return []string{"-ui-bind-addr", web, "-api-bind-addr", web, "-smtp-bind-addr", fleet.Loopback(ports[1])}, nil
+	case u.service == harness.ServiceInngest:
+		args = append(fleet.InngestArgs("127.0.0.1", u.o),
+			"--port", strconv.Itoa(ports[0]),
+			"--connect-gateway-port", strconv.Itoa(ports[1]),
+			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]),
+			"--connect-executor-grpc-port", strconv.Itoa(ports[3]),
+			// It stores nothing there; /dev repeats the name, by which the probe recognises this server.
+			"--sqlite-dir", dir)
+		// An environment of its own: the command line also reads INNGEST_* variables, and DEBUG opens a port.
+		return args, []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	case u.bin.Source == "MONGOD_BIN":
+		return []string{"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket"}, nil
+	default:
+		return []string{"-listen", fleet.Loopback(ports[0]), "-dir", dir}, nil
+	}
+}
+
+// instance is a server's process.
+type instance struct {
+	*proc.Process
+	probe *fleet.Probe
+}
+
+// Look implements [fleet.Instance].
+func (i *instance) Look(ctx context.Context) error { return i.probe.Look(ctx) }
+
+// Pause implements [fleet.Instance].
+func (i *instance) Pause(context.Context) error { return i.Process.Pause() }
+
+// Resume implements [fleet.Instance].
+func (i *instance) Resume(context.Context) error { return i.Process.Resume() }
+
+// End implements [fleet.Instance]. MailHog writes the logins of apps to its log; they are removed once it has ended, since a
+// filter between it and its log would make it too slow.
+func (i *instance) End(ctx context.Context, grace time.Duration) error {
+	err := i.Stop(ctx, grace)
+	if i.probe.Service == harness.ServiceMailHog {
+		if redactErr := rewrite(i.LogFile(), (*secret.Set)(nil).Lines()); redactErr != nil && !errors.Is(redactErr, fs.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("remove logins from MailHog's log, which still has them: %w", redactErr))
+		}
+	}
+	return err
+}
+
+// rewrite replaces a file by one whose lines have gone through redact.
+func rewrite(name string, redact func(line string) string) error {
+	from, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // readable by its owner only, as the log is
+	if err != nil {
+		return err
+	}
+	err = errors.Join(secret.Copy(to, from, redact), to.Close(), from.Close())
+	if err == nil {
+		err = os.Rename(to.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(to.Name()))
+	}
+	return nil
+}
