@@ -85,7 +85,8 @@ var rules = []rule{
 		why: "Docker's client burdens only those who ask for containers",
 	},
 	{
-		of: "harness", never: "harness/local", but: []string{"harness/cmd/harness", "harness/local", "harness/containers"}, why: "backends are passed in, not registered",
+		of: "harness", never: "harness/local", but: []string{"harness/cmd/harness", "harness/local", "harness/containers", "harness/internal/servertest"},
+		why: "backends are passed in, not registered",
 	},
 	{
 		of: "harness", never: "harness/attach", but: []string{"harness/cmd/harness", "harness/attach"}, why: "backends are passed in, not registered",

@@ -103,7 +103,7 @@ func TestWaitOutlivesMailHog(t *testing.T) {
 	_, err := c.Wait(limit(t), inbox.Filter{Subject: "lost"})
 	require.NoError(t, err)
 
-	require.NoError(t, own.Kill())
+	require.NoError(t, own.Kill(t.Context()))
 	_, err = c.Wait(short(t), inbox.Filter{Subject: "new"})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "; MailHog's websocket at "+own.URL+" cannot be reached (is MailHog running?): ")
@@ -112,7 +112,7 @@ func TestWaitOutlivesMailHog(t *testing.T) {
 		_, err := c.Wait(limit(t), inbox.Filter{Subject: "new"})
 		got <- err
 	}()
-	require.NoError(t, own.Run(limit(t)))
+	require.NoError(t, own.Start(limit(t)))
 	newSender(t, own).deliver(note("new"), "kim@plant.test")
 	require.NoError(t, <-got)
 
@@ -124,14 +124,14 @@ func TestWaitOutlivesMailHog(t *testing.T) {
 func TestWaitBeforeMailHogIsThere(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
-	require.NoError(t, own.Kill())
+	require.NoError(t, own.Kill(t.Context()))
 	c := newClient(t, own.URL)
 	got := make(chan error, 1)
 	go func() {
 		_, err := c.Wait(limit(t), inbox.Filter{})
 		got <- err
 	}()
-	require.NoError(t, own.Run(limit(t)))
+	require.NoError(t, own.Start(limit(t)))
 	newSender(t, own).deliver(note("new"), "kim@plant.test")
 	require.NoError(t, <-got)
 }
