@@ -1,12 +1,12 @@
-// Command healthcheck tells a container engine whether what runs in a container is usable. It stands in for the shell
-// and curl that an image made from scratch lacks.
+// Command healthcheck tells a container engine whether the program of a container is usable, in an image FROM scratch, which
+// has no shell and no curl.
 //
 //	healthcheck http://127.0.0.1:8025/api/v2/messages?limit=1   answers with 200
-//	healthcheck 127.0.0.1:1025                                  takes connections
+//	healthcheck 127.0.0.1:1025                                  accepts connections
 //	healthcheck -inngest http://inngest:8288 -app http://app:3000/api/inngest http://127.0.0.1:3000/readyz
 //
-// All that is named has to be well; with -inngest and -app, that dev server has to list functions of that app. It
-// exits with 0 then, with 1 and a sentence otherwise, and with 2 when it was called wrongly.
+// All targets have to be usable; with -inngest and -app, that dev server has to list functions of that app. The exit status
+// is 0 then, 1 otherwise, with a sentence, and 2 for wrong arguments.
 package main
 
 import (
@@ -53,11 +53,13 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 
 func check(ctx context.Context, targets []string, inngest, app string) error {
 	for _, t := range targets {
-		look := connects
+		var err error
 		if strings.Contains(t, "://") {
-			look = answers
+			_, err = get(ctx, t)
+		} else {
+			err = connects(ctx, t)
 		}
-		if err := look(ctx, t); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -75,47 +77,45 @@ func connects(ctx context.Context, addr string) error {
 	return conn.Close()
 }
 
-func answers(ctx context.Context, url string) error {
-	return get(ctx, url, func(io.Reader) error { return nil })
-}
-
 // synced returns nil when the dev server lists a function that it calls at the app's URL.
 func synced(ctx context.Context, inngest, app string) error {
-	return get(ctx, strings.TrimRight(inngest, "/")+"/dev", func(body io.Reader) error {
-		var dev struct {
-			Functions []struct {
-				Steps []struct {
-					URI string `json:"uri"`
-				} `json:"steps"`
-			} `json:"functions"`
-		}
-		if err := json.NewDecoder(body).Decode(&dev); err != nil {
-			return fmt.Errorf("%s is not an Inngest dev server: %w", inngest, err)
-		}
-		for _, f := range dev.Functions {
-			for _, s := range f.Steps {
-				if url, _, _ := strings.Cut(s.URI, "?"); url == app {
-					return nil
-				}
-			}
-		}
-		return fmt.Errorf("the dev server knows no functions at %s yet", app)
-	})
-}
-
-func get(ctx context.Context, url string, read func(io.Reader) error) (err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	body, err := get(ctx, strings.TrimRight(inngest, "/")+"/dev")
 	if err != nil {
 		return err
+	}
+	var dev struct {
+		Functions []struct {
+			Steps []struct {
+				URI string `json:"uri"`
+			} `json:"steps"`
+		} `json:"functions"`
+	}
+	if err := json.Unmarshal(body, &dev); err != nil {
+		return fmt.Errorf("%s is not an Inngest dev server: %w", inngest, err)
+	}
+	for _, f := range dev.Functions {
+		for _, s := range f.Steps {
+			if url, _, _ := strings.Cut(s.URI, "?"); url == app {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("the dev server knows no functions at %s yet", app)
+}
+
+func get(ctx context.Context, url string) (body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
 	}
 	req.Close = true
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, res.Status)
+		return nil, fmt.Errorf("%s answers %s", url, res.Status)
 	}
-	return read(res.Body)
+	return io.ReadAll(res.Body)
 }

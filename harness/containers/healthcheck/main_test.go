@@ -36,7 +36,7 @@ func TestRun(t *testing.T) {
 		says string
 	}{
 		"answers":         {[]string{server.URL + "/ok"}, 0, ""},
-		"takes":           {[]string{server.Listener.Addr().String()}, 0, ""},
+		"accepts":         {[]string{server.Listener.Addr().String()}, 0, ""},
 		"synced":          {[]string{"-inngest", server.URL + "/synced", "-app", app, server.URL + "/ok"}, 0, ""},
 		"wrong status":    {[]string{server.URL + "/missing"}, 1, "/missing answers 404 Not Found"},
 		"one of two":      {[]string{server.URL + "/ok", closed}, 1, "connection refused"},

@@ -5,10 +5,10 @@
 //	addr, err := b.Reach(ctx, "127.0.0.1:3000") // "172.18.0.1:40123": what the container dials
 //	defer b.Close()
 //
-// Where the engine runs on this machine the gateway of a container network is an address of ours: a forwarder listens
-// on it, one for each server. Only that network's containers, and this machine, can reach it. Where the engine runs in
-// a virtual machine, as on macOS and Windows, it is not; such engines resolve host.docker.internal and forward to
-// loopback by themselves.
+// Where the engine runs on this machine, the gateway of a container network is an address of this machine: a forwarder
+// listens on it, one for each server. Only that network's containers, and this machine, can reach it. Where the engine runs
+// in a virtual machine, as on macOS and Windows, the gateway is an address of that machine; such engines resolve
+// host.docker.internal and forward to loopback by themselves.
 package bridge
 
 import (
@@ -28,27 +28,31 @@ const Host = "host.docker.internal"
 // A Bridge leads from one container network to this machine. It is safe for concurrent use. Close frees it.
 type Bridge struct {
 	gateway string
+	alive   context.Context // ends with Close
+	end     context.CancelFunc
+	running sync.WaitGroup
 
 	mu       sync.Mutex
-	closed   bool
-	forwards map[string]*forward // by the address that they lead to
+	forwards map[string]string // loopback address → address of its forwarder
 }
 
 // New returns a bridge from the network whose gateway has this IP address. It opens nothing yet.
 func New(gateway string) *Bridge {
-	return &Bridge{gateway: gateway, forwards: make(map[string]*forward)}
+	b := &Bridge{gateway: gateway, forwards: make(map[string]string)}
+	b.alive, b.end = context.WithCancel(context.Background())
+	return b
 }
 
-// Reach returns the host:port at which a container reaches addr, a loopback host:port of this machine. The same addr
-// gives the same answer.
+// Reach returns the host:port at which a container reaches addr, a loopback host:port of this machine. It returns the same
+// for the same addr.
 func (b *Bridge) Reach(ctx context.Context, addr string) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	if b.alive.Err() != nil {
 		return "", errors.New("the way from the containers to this machine is closed")
 	}
-	if f, ok := b.forwards[addr]; ok {
-		return f.listener.Addr().String(), nil
+	if reach, ok := b.forwards[addr]; ok {
+		return reach, nil
 	}
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -65,97 +69,49 @@ func (b *Bridge) Reach(ctx context.Context, addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("listen for the containers at the gateway of their network: %w", err)
 	}
-	f := &forward{listener: l, to: addr, conns: make(map[net.Conn]bool)}
-	f.running.Add(1)
-	go f.accept()
-	b.forwards[addr] = f
-	return l.Addr().String(), nil
+	context.AfterFunc(b.alive, func() { l.Close() })
+	b.running.Go(func() { b.forward(l, addr) })
+	b.forwards[addr] = l.Addr().String()
+	return b.forwards[addr], nil
 }
 
-// Close ends all forwarding, and the connections with it.
+// Close ends all forwarders and their connections, and returns when they have ended.
 func (b *Bridge) Close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	for _, f := range b.forwards {
-		f.close()
-	}
-	clear(b.forwards)
+	b.end()
+	b.mu.Unlock()
+	b.running.Wait()
 }
 
-// forward is one listener and the connections that came in on it.
-type forward struct {
-	listener net.Listener
-	to       string
-	running  sync.WaitGroup
-
-	mu     sync.Mutex
-	closed bool
-	conns  map[net.Conn]bool
-}
-
-func (f *forward) accept() {
-	defer f.running.Done()
+// forward connects each connection that l accepts with addr, until l is closed.
+func (b *Bridge) forward(l net.Listener, addr string) {
 	for {
-		conn, err := f.listener.Accept()
+		in, err := l.Accept()
 		if err != nil {
-			return // closed
+			return
 		}
-		f.running.Add(1)
-		go f.carry(conn)
+		b.running.Go(func() { b.connect(in, addr) })
 	}
 }
 
-// carry copies both ways until both have ended. A server that is not there is a connection that ends at once, which
-// is the nearest thing to a refusal that a forwarder can give.
-func (f *forward) carry(in net.Conn) {
-	defer f.running.Done()
+// connect copies in both directions until both have ended. Where no server listens on addr, it closes the connection at
+// once.
+func (b *Bridge) connect(in net.Conn, addr string) {
 	defer in.Close()
-	out, err := net.Dial("tcp", f.to)
+	out, err := (&net.Dialer{}).DialContext(b.alive, "tcp", addr)
 	if err != nil {
 		return
 	}
 	defer out.Close()
-	if !f.hold(in, out) {
-		return
-	}
-	defer f.release(in, out)
+	defer context.AfterFunc(b.alive, func() { in.Close(); out.Close() })()
 
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{out, in}, {in, out}} {
 		both.Go(func() {
 			to, from := way[0], way[1]
-			_, _ = io.Copy(to, from) // either end may go away at any time
+			_, _ = io.Copy(to, from) // either side may close at any time
 			_ = to.(*net.TCPConn).CloseWrite()
 		})
 	}
 	both.Wait()
-}
-
-func (f *forward) hold(conns ...net.Conn) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range conns {
-		f.conns[c] = true
-	}
-	return !f.closed
-}
-
-func (f *forward) release(conns ...net.Conn) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range conns {
-		delete(f.conns, c)
-	}
-}
-
-func (f *forward) close() {
-	f.listener.Close()
-	f.mu.Lock()
-	f.closed = true
-	for c := range f.conns {
-		c.Close()
-	}
-	f.mu.Unlock()
-	f.running.Wait()
 }

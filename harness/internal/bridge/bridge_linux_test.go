@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // gateway is an address of this machine that is not the one the server listens on.
 const gateway = "127.0.0.2"
 
-func TestForwardsToLoopback(t *testing.T) {
+func TestReach_ForwardsToLoopback(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "host ", r.Host) }))
 	defer server.Close()
 	b := bridge.New(gateway)
@@ -46,7 +46,7 @@ func TestForwardsToLoopback(t *testing.T) {
 	require.Equal(t, "host "+reach, string(body))
 }
 
-func TestAServerThatIsNotThereEndsTheConnection(t *testing.T) {
+func TestReach_ClosesConnectionsToAMissingServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
@@ -63,7 +63,7 @@ func TestAServerThatIsNotThereEndsTheConnection(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestCloseEndsConnections(t *testing.T) {
+func TestClose_EndsConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -96,8 +96,8 @@ func TestCloseEndsConnections(t *testing.T) {
 	require.ErrorContains(t, err, "is closed")
 }
 
-func TestAGatewayInAVirtualMachineIsPassedOver(t *testing.T) {
-	b := bridge.New("203.0.113.1") // reserved for documentation: nobody's address
+func TestReach_NamesTheHostOfAVirtualMachine(t *testing.T) {
+	b := bridge.New("203.0.113.1") // reserved for documentation: no machine's address
 	defer b.Close()
 	reach, err := b.Reach(t.Context(), "127.0.0.1:3000")
 	require.NoError(t, err)

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/gofrs/flock"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-// stopTime is how long a go command that is not wanted any more gets to remove its temporary files.
+// stopTime is how long a cancelled go command may take to remove its temporary files.
 const stopTime = 2 * time.Second
 
 // build builds the tool into the cache, unless another process does first.
@@ -47,50 +47,31 @@ func (f *finder) build(ctx context.Context) (_ Binary, err error) {
 	return bin, nil
 }
 
-// lock waits until no other process builds the same.
-func (f *finder) lock(ctx context.Context, file string, report *reporter) (unlock func(), err error) {
-	type result struct {
-		unlock func()
-		err    error
-	}
-	locked := make(chan result, 1)
-	go func() {
-		unlock, err := lockedfile.MutexAt(file).Lock()
-		locked <- result{unlock, err}
-	}()
+// lockPoll is how often a lock that another process holds is tried again.
+const lockPoll = 100 * time.Millisecond
 
-	take := func(r result) (func(), error) {
-		if r.err != nil {
-			return nil, f.cacheFailure(r.err)
-		}
-		return r.unlock, nil
-	}
-	select {
-	case r := <-locked:
-		return take(r)
-	case <-time.After(100 * time.Millisecond):
+// lock waits until no other process builds the same.
+func (f *finder) lock(ctx context.Context, file string, report *reporter) (unlock func() error, err error) {
+	l := flock.New(file)
+	locked, err := l.TryLock()
+	if err == nil && !locked {
 		report.now("waiting for another process that builds " + f.recipe.title())
-	case <-ctx.Done():
+		_, err = l.TryLockContext(ctx, lockPoll)
 	}
-	select {
-	case r := <-locked:
-		return take(r)
-	case <-ctx.Done():
-		// The system call cannot be called off; whoever it lets in has to leave again.
-		go func() {
-			if r := <-locked; r.err == nil {
-				r.unlock()
-			}
-		}()
-		return nil, f.failure(context.Cause(ctx), "")
+	if ctx.Err() != nil {
+		return nil, errors.Join(f.failure(context.Cause(ctx), ""), l.Close())
 	}
+	if err != nil {
+		return nil, f.cacheFailure(err)
+	}
+	return l.Unlock, nil
 }
 
-// buildInto builds in a folder beside dir and renames it when all is well. Whoever sees dir sees a whole program.
+// buildInto builds in a folder beside dir and renames it at the end, so that dir always has a complete program.
 func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, report *reporter) error {
 	logFile := dir + ".log"
 	scratch := dir + ".tmp"
-	// We hold the lock, so what is there is from a build that was cut off.
+	// We hold the lock, so these are from an interrupted build.
 	for _, leftover := range []string{scratch, dir, logFile} {
 		if err := os.RemoveAll(leftover); err != nil {
 			return f.cacheFailure(err)
@@ -124,22 +105,22 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	if err := os.Rename(out, dir); err != nil {
 		return f.cacheFailure(err)
 	}
-	return os.Remove(logFile) // tells only why a build failed
+	return os.Remove(logFile) // it is kept for a build that failed
 }
 
-// vendor copies the modules beside the source, and changes there what has to be.
+// vendor copies the modules beside the source and patches the copy.
 func (f *finder) vendor(ctx context.Context, source string, gocmd goCommand, logFile string) error {
 	args := []string{"mod", "vendor"}
 	if f.recipe.lacksEmbed {
 		args = append(args, "-e")
 	}
-	said, err := f.run(ctx, source, gocmd, logFile, args...)
+	printed, err := f.run(ctx, source, gocmd, logFile, args...)
 	if err != nil {
 		return err
 	}
 	if f.recipe.lacksEmbed {
-		// With -e it is content with any failure, so what it says is looked through for one that we did not expect.
-		for _, line := range said {
+		// With -e it succeeds whatever fails, so its output is searched for an unexpected failure.
+		for _, line := range printed {
 			if !strings.HasPrefix(line, "go: downloading ") && !strings.Contains(line, missingEmbed) {
 				return f.failure(errors.New(line), logFile)
 			}
@@ -158,9 +139,9 @@ func (f *finder) vendor(ctx context.Context, source string, gocmd goCommand, log
 	return nil
 }
 
-// run runs the go command and returns the lines it printed. It leaves no compiler behind, however it ends.
+// run runs the go command and returns the lines that it printed. No compiler is left running, however it ends.
 func (f *finder) run(ctx context.Context, dir string, gocmd goCommand, logFile string, args ...string) ([]string, error) {
-	var said []string
+	var printed []string
 	p, err := proc.Start(ctx, proc.Spec{
 		Name:    "go " + args[0],
 		Path:    gocmd.path,
@@ -168,7 +149,7 @@ func (f *finder) run(ctx context.Context, dir string, gocmd goCommand, logFile s
 		Dir:     dir,
 		Env:     f.goEnv(),
 		LogFile: logFile,
-		OnLine:  func(line string) { said = append(said, line) },
+		OnLine:  func(line string) { printed = append(printed, line) },
 	})
 	if err != nil {
 		return nil, f.failure(err, logFile)
@@ -176,18 +157,17 @@ func (f *finder) run(ctx context.Context, dir string, gocmd goCommand, logFile s
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
-		// Gone by itself in this very moment, or stopped: nobody waits for its result.
 		_ = p.Stop(context.WithoutCancel(ctx), stopTime)
 		return nil, f.failure(context.Cause(ctx), "")
 	}
 	if exit := (*proc.ExitError)(nil); errors.As(p.Err(), &exit) && (exit.Code != 0 || exit.Signal != "") {
 		return nil, f.failure(exit, logFile)
 	}
-	return said, nil
+	return printed, nil
 }
 
-// goEnv is the user's environment, so that their proxy, caches and credentials are used, less what would change what
-// is built. Later entries win.
+// goEnv is the user's environment, for the proxy, caches and credentials in it, with what decides what is built replaced.
+// Later entries win.
 func (f *finder) goEnv() []string {
 	return append(os.Environ(),
 		"CGO_ENABLED=0",

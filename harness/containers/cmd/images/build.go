@@ -2,6 +2,8 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -25,19 +27,22 @@ import (
 //go:embed *.Dockerfile
 var dockerfiles embed.FS
 
-// healthcheckPackage is the program that tells whether an image without a shell is healthy.
+// healthcheckPackage is the program that reports whether a container without a shell is healthy.
 const healthcheckPackage = "github.com/odoo-maintenance/inngest-harness/harness/containers/healthcheck"
 
 func tag(name string) string { return "inngest-harness/" + name + ":dev" }
 
-// image is one image to build: what its Dockerfile is called, and which programs lie in its /usr/bin.
+// image is one image to build, with one program and the healthcheck in its /usr/bin.
 type image struct {
-	name     string
-	version  string
-	programs map[string]string // name in the image → file here
+	name    string         // of its Dockerfile and in its tag
+	program string         // the program's name
+	tool    toolchain.Tool // what the program is; empty: the app
+	version string
+	files   map[string]string // name in /usr/bin → file here
 }
 
-func build(ctx context.Context, app string, tell func(harness.Progress)) error {
+// build makes the images of the servers and, unless app is empty, that of the app of this Go package.
+func build(ctx context.Context, app string, progress func(harness.Progress)) error {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return err
@@ -52,8 +57,35 @@ func build(ctx context.Context, app string, tell func(harness.Progress)) error {
 		return fmt.Errorf("make a directory for programs: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	images, err := collect(ctx, dir, arch, app, tell)
-	if err != nil {
+	images := []image{
+		{name: "mongo", program: "ferretdb", tool: toolchain.Mongo},
+		{name: "mailhog", program: "MailHog", tool: toolchain.MailHog},
+		{name: "inngest", program: "inngest", tool: toolchain.Inngest},
+	}
+	if app != "" {
+		images = append(images, image{name: "app", program: "app", version: "dev"})
+	}
+	healthcheck := filepath.Join(dir, "healthcheck")
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return goBuild(gctx, healthcheck, healthcheckPackage, arch) })
+	for n := range images {
+		i := &images[n]
+		g.Go(func() error {
+			i.files = map[string]string{i.program: filepath.Join(dir, "app"), "healthcheck": healthcheck}
+			if i.tool == "" {
+				return goBuild(gctx, i.files[i.program], app, arch)
+			}
+			bin, err := toolchain.Ensure(gctx, i.tool, toolchain.Options{
+				GOOS: "linux", GOARCH: arch,
+				Progress: func(p toolchain.Progress) {
+					progress(harness.Progress{Subject: string(p.Tool), Doing: p.Doing, Elapsed: p.Elapsed, Done: p.Done})
+				},
+			})
+			i.version, i.files[i.program] = toolchain.Pinned(i.tool), bin.Path
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	for _, i := range images {
@@ -61,63 +93,21 @@ func build(ctx context.Context, app string, tell func(harness.Progress)) error {
 		if err := i.build(ctx, docker); err != nil {
 			return fmt.Errorf("build the image %s: %w", tag(i.name), err)
 		}
-		tell(harness.Progress{Subject: i.name, Doing: "image " + tag(i.name), Elapsed: time.Since(began), Done: true})
+		progress(harness.Progress{Subject: i.name, Doing: "image " + tag(i.name), Elapsed: time.Since(began), Done: true})
 	}
 	return nil
 }
 
-// architecture is the engine's, in Go's words: it may run in a virtual machine of another kind.
+// architecture is the engine's, in Go's terms: it may run in a virtual machine of another kind.
 func architecture(ctx context.Context, docker *client.Client) (string, error) {
 	v, err := docker.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return "", fmt.Errorf("ask the Docker engine for its architecture: %w", err)
 	}
-	if v.Arch == "" {
-		return runtime.GOARCH, nil
-	}
-	return v.Arch, nil
+	return cmp.Or(v.Arch, runtime.GOARCH), nil
 }
 
-// collect builds the programs, side by side, and says which image each belongs to.
-func collect(ctx context.Context, dir, arch, app string, tell func(harness.Progress)) ([]image, error) {
-	images := []image{
-		{name: "mongo", version: toolchain.Pinned(toolchain.Mongo)},
-		{name: "mailhog", version: toolchain.Pinned(toolchain.MailHog)},
-		{name: "inngest", version: toolchain.Pinned(toolchain.Inngest)},
-	}
-	tools := map[string]struct {
-		tool    toolchain.Tool
-		program string
-	}{
-		"mongo":   {toolchain.Mongo, "ferretdb"},
-		"mailhog": {toolchain.MailHog, "MailHog"},
-		"inngest": {toolchain.Inngest, "inngest"},
-	}
-	healthcheck := filepath.Join(dir, "healthcheck")
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return goBuild(gctx, healthcheck, healthcheckPackage, arch) })
-	for i := range images {
-		g.Go(func() error {
-			t := tools[images[i].name]
-			bin, err := toolchain.Ensure(gctx, t.tool, toolchain.Options{
-				GOOS: "linux", GOARCH: arch,
-				Progress: func(p toolchain.Progress) {
-					tell(harness.Progress{Subject: string(p.Tool), Doing: p.Doing, Elapsed: p.Elapsed, Done: p.Done})
-				},
-			})
-			images[i].programs = map[string]string{t.program: bin.Path, "healthcheck": healthcheck}
-			return err
-		})
-	}
-	if app != "" {
-		program := filepath.Join(dir, "app")
-		images = append(images, image{name: "app", version: "dev", programs: map[string]string{"app": program, "healthcheck": healthcheck}})
-		g.Go(func() error { return goBuild(gctx, program, app, arch) })
-	}
-	return images, g.Wait()
-}
-
-// goBuild builds a program that needs nothing of the image it runs in.
+// goBuild builds a static program for Linux.
 func goBuild(ctx context.Context, out, pkg, arch string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
@@ -148,41 +138,28 @@ func (i image) writeContext(w io.Writer) error {
 		return err
 	}
 	t := tar.NewWriter(w)
-	if err := t.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))}); err != nil {
-		return err
-	}
-	if _, err := t.Write(dockerfile); err != nil {
-		return err
-	}
-	for _, d := range []struct {
-		name string
-		mode int64
-	}{{"data/", 0o755}, {"root/", 0o755}, {"root/tmp/", 0o1777}, {"root/usr/", 0o755}, {"root/usr/bin/", 0o755}} {
-		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: d.name, Mode: d.mode}); err != nil {
+	add := func(h tar.Header, content io.Reader) error {
+		if err := t.WriteHeader(&h); err != nil {
 			return err
 		}
+		_, err := io.Copy(t, content)
+		return err
 	}
-	for name, file := range i.programs {
-		if err := addFile(t, "root/usr/bin/"+name, file); err != nil {
+	errs := []error{add(tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))}, bytes.NewReader(dockerfile))}
+	for name, mode := range map[string]int64{"data/": 0o755, "root/tmp/": 0o1777} {
+		errs = append(errs, add(tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode}, strings.NewReader("")))
+	}
+	for name, file := range i.files {
+		f, err := os.Open(file)
+		if err != nil {
 			return err
 		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		errs = append(errs, add(tar.Header{Name: "root/usr/bin/" + name, Mode: 0o755, Size: info.Size()}, f))
 	}
-	return t.Close()
-}
-
-func addFile(t *tar.Writer, name, file string) (err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: info.Size()}); err != nil {
-		return err
-	}
-	_, err = io.Copy(t, f)
-	return err
+	return errors.Join(append(errs, t.Close())...)
 }

@@ -4,8 +4,8 @@
 //	go run ./harness/containers/cmd/images [-app ./app/cmd/app]
 //
 // The images are inngest-harness/mongo:dev (FerretDB, which stands in for MongoDB), …/mailhog:dev, …/inngest:dev and,
-// with -app, …/app:dev. They are made from nothing, hold one program each, run as user 65532 and say whether they are
-// healthy. In the end the command prints the variables that make the containers backend use them, and testcontainers do
+// with -app, …/app:dev. They are built FROM scratch, hold one program each, run as user 65532 and have health
+// checks. In the end the command prints the variables that make the containers backend use them, and testcontainers do
 // without its reaper, whose image it would pull.
 package main
 
@@ -30,10 +30,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// teller prints a line when something begins and when it is done.
-func teller(w io.Writer) func(harness.Progress) {
+// printer prints a line when something begins and when it is done.
+func printer(w io.Writer) func(harness.Progress) {
 	var mu sync.Mutex
-	said := make(map[string]bool)
+	printed := make(map[string]bool)
 	return func(p harness.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -41,8 +41,8 @@ func teller(w io.Writer) func(harness.Progress) {
 		switch {
 		case p.Done:
 			fmt.Fprintf(w, "%s  %v\n", line, p.Elapsed.Round(10*time.Millisecond))
-		case !said[line]:
-			said[line] = true
+		case !printed[line]:
+			printed[line] = true
 			fmt.Fprintln(w, line)
 		}
 	}
@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return 2
 	}
-	if err := build(ctx, *app, teller(stderr)); err != nil {
+	if err := build(ctx, *app, printer(stderr)); err != nil {
 		fmt.Fprintln(stderr, "images:", err)
 		return 1
 	}
