@@ -49,7 +49,7 @@ func start(t *testing.T, o attach.Options) (harness.Servers, error) {
 	return attach.New(o).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
 }
 
-func TestServersAreFound(t *testing.T) {
+func TestStart_FindsServers(t *testing.T) {
 	noEnvironment(t)
 	ends := up(t)
 	stateOf := statefile.State{
@@ -94,7 +94,7 @@ func TestServersAreFound(t *testing.T) {
 	})
 }
 
-func TestNothingIsUp(t *testing.T) {
+func TestStart_SaysHowToBeginWhenNothingIsUp(t *testing.T) {
 	noEnvironment(t)
 	_, err := start(t, attach.Options{Dir: t.TempDir()})
 	require.ErrorIs(t, err, statefile.ErrNoStack)
@@ -103,7 +103,7 @@ func TestNothingIsUp(t *testing.T) {
 	require.ErrorContains(t, err, attach.EnvProject)
 }
 
-func TestAStaleStateFileIsNotBelieved(t *testing.T) {
+func TestStart_IgnoresAStaleStateFile(t *testing.T) {
 	noEnvironment(t)
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, statefile.Dir), 0o755))
@@ -114,7 +114,7 @@ func TestAStaleStateFileIsNotBelieved(t *testing.T) {
 	require.ErrorContains(t, err, "is stale")
 }
 
-func TestWhatIsNotOnLoopbackIsRefused(t *testing.T) {
+func TestStart_RefusesServersThatAreNotOnLoopback(t *testing.T) {
 	noEnvironment(t)
 	good := harness.Endpoints{Inngest: "http://localhost:1", MailHog: "http://[::1]:1", SMTP: "127.0.0.1:1", Mongo: "mongodb://127.0.0.1:1,127.0.0.2:1/"}
 	for name, c := range map[string]struct {
@@ -142,7 +142,7 @@ func TestWhatIsNotOnLoopbackIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryServerThatDoesNotAnswerIsNamed(t *testing.T) {
+func TestStart_NamesEveryServerThatDoesNotAnswer(t *testing.T) {
 	noEnvironment(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

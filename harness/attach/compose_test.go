@@ -48,7 +48,7 @@ func TestComposeProject(t *testing.T) {
 	require.Equal(t, "172.20.0.1", gateway)
 }
 
-func TestTheAppOfAComposeProjectIsUsed(t *testing.T) {
+func TestComposeProject_UsesItsApp(t *testing.T) {
 	const app = `{"Config":{"Labels":{"com.docker.compose.service":"app"},"Env":["MONGODB_URI=mongodb://mongo:27017/plant?w=1","APP_URL=http://localhost:3000"]},
 		"NetworkSettings":{"Ports":{"3000/tcp":[{"HostIp":"127.0.0.1","HostPort":"3001"}]}}},`
 	fakeDocker(t, "["+app+strings.TrimPrefix(published, "["))
@@ -65,7 +65,7 @@ func TestTheAppOfAComposeProjectIsUsed(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 }
 
-func TestComposeProjectThatDoesNotRun(t *testing.T) {
+func TestComposeProject_DoesNotRun(t *testing.T) {
 	fakeDocker(t, "[]")
 	_, err := ofProject(t.Context(), "shop")
 	require.EqualError(t, err, "no container of the compose project shop runs: start it (docker compose -p shop up --wait), or correct HARNESS_COMPOSE_PROJECT")
@@ -73,7 +73,7 @@ func TestComposeProjectThatDoesNotRun(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestComposeProjectThatPublishesNothing(t *testing.T) {
+func TestComposeProject_PublishesNothing(t *testing.T) {
 	var boxes []map[string]any
 	require.NoError(t, json.Unmarshal([]byte(published), &boxes))
 	boxes[1]["NetworkSettings"] = map[string]any{}
@@ -85,7 +85,7 @@ func TestComposeProjectThatPublishesNothing(t *testing.T) {
 	require.ErrorContains(t, err, "docker-compose.yml")
 }
 
-func TestNoDockerCommand(t *testing.T) {
+func TestComposeProject_NoDockerCommand(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := ofProject(t.Context(), "shop")
 	require.ErrorContains(t, err, "look for the compose project shop: there is no docker command in PATH")

@@ -22,7 +22,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 )
 
-func TestOnEngineBackend(t *testing.T) {
+func TestOnEngine_Backend(t *testing.T) {
 	b := containers.New(containers.Options{})
 	docker := connect(t)
 	backendtest.Run(t, func(testing.TB) harness.Backend { return b }, backendtest.Caps{
@@ -83,7 +83,7 @@ func one(tb testing.TB, docker *client.Client, label string) string {
 	return found.Items[0].ID
 }
 
-func TestOnEnginePortsArePublishedOnLoopbackAlone(t *testing.T) {
+func TestOnEngine_PublishesPortsOnLoopbackOnly(t *testing.T) {
 	docker := connect(t)
 	servers := start(t, containers.New(containers.Options{}))
 	defer func() { require.NoError(t, servers.Close(context.Background())) }()
@@ -113,7 +113,7 @@ func start(t *testing.T, b harness.Backend) harness.Servers {
 // childVariable makes this test binary a process that starts a stack and waits for its death.
 const childVariable = "CONTAINERS_TEST_CHILD"
 
-func TestOnEngineWhatAKilledProcessLeavesIsSweptAtTheNextStart(t *testing.T) {
+func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	if dir := os.Getenv(childVariable); dir != "" {
 		_, err := containers.New(containers.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir})
 		require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestOnEngineWhatAKilledProcessLeavesIsSweptAtTheNextStart(t *testing.T) {
 	require.NoError(t, next.Close(context.Background()))
 }
 
-func TestOnEngineAnImageThatIsNotHere(t *testing.T) {
+func TestOnEngine_MissingImage(t *testing.T) {
 	// Nothing listens on this port of the engine's machine, so this registry is out of reach at once.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -169,7 +169,7 @@ func TestOnEngineAnImageThatIsNotHere(t *testing.T) {
 	require.Contains(t, found.Missing, registry+"/mongo:none")
 }
 
-func TestOnEngineChooseTakesContainersWhereTheyWork(t *testing.T) {
+func TestOnEngine_ChooseReturnsContainers(t *testing.T) {
 	b, why, err := containers.Choose(t.Context(), containers.Options{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "containers", b.Name())
@@ -180,7 +180,7 @@ func TestOnEngineChooseTakesContainersWhereTheyWork(t *testing.T) {
 	require.Empty(t, found.Missing)
 }
 
-func TestWithoutAnEngine(t *testing.T) {
+func TestChoose_WithoutAnEngine(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
 	t.Setenv("DOCKER_HOST", "unix://"+socket)
 	const start = "start Docker (Docker Desktop, or the service: sudo systemctl start docker)"
@@ -196,7 +196,7 @@ func TestWithoutAnEngine(t *testing.T) {
 	require.EqualError(t, err, want)
 }
 
-func TestOnEngineAContainerThatDoesNotStayUp(t *testing.T) {
+func TestOnEngine_ContainerThatDoesNotBecomeUsable(t *testing.T) {
 	// The image's own program does not know what it is told to do.
 	images := containers.Images{Mongo: mailhogImage()}
 	b := containers.New(containers.Options{Images: images, StartTimeout: 2 * time.Second})

@@ -21,7 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 )
 
-func TestDatabaseIsNamedForWhatItIs(t *testing.T) {
+func TestDatabase_String(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		database endpoint.Database
@@ -35,9 +35,9 @@ func TestDatabaseIsNamedForWhatItIs(t *testing.T) {
 	}
 }
 
-// TestADroppedConnectionEndsTheLook: so answers the engine's proxy for a container that does not listen yet, and a
+// TestMongo_EndsWithADroppedConnection: so answers the engine's proxy for a container that does not listen yet, and a
 // driver left to itself would rest for half a second before it tries again.
-func TestADroppedConnectionEndsTheLook(t *testing.T) {
+func TestMongo_EndsWithADroppedConnection(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestADroppedConnectionEndsTheLook(t *testing.T) {
 	require.EqualValues(t, 1, dropped.Load(), "how often it tried")
 }
 
-func TestHTTPServersAreToldApart(t *testing.T) {
+func TestHTTPServers_AreDistinguished(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer           string
@@ -90,7 +90,7 @@ func check(t *testing.T, err error, want string) {
 	require.ErrorContains(t, err, want)
 }
 
-func TestStatusIsAnError(t *testing.T) {
+func TestInngest_StatusIsAnError(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
@@ -109,7 +109,7 @@ func TestHasPage(t *testing.T) {
 	require.False(t, endpoint.HasPage(t.Context(), server.URL+"/missing"))
 }
 
-func TestSMTPWantsAGreeting(t *testing.T) {
+func TestSMTP_RequiresAGreeting(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ greeting, want string }{
 		{"220 mailhog.example ESMTP MailHog\r\n", ""},
@@ -134,7 +134,7 @@ func TestSMTPWantsAGreeting(t *testing.T) {
 	}
 }
 
-func TestAServerThatLosesEventsIsNotReady(t *testing.T) {
+func TestInngestTakesEvents_RequiresThatEventsAreKept(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -151,8 +151,8 @@ func TestAServerThatLosesEventsIsNotReady(t *testing.T) {
 	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL), "it accepts events and does not show them")
 }
 
-// TestAServerThatFreezesAfterItsAnswerHoldsNobodyUp: the driver says goodbye, and would wait for the answer.
-func TestAServerThatFreezesAfterItsAnswerHoldsNobodyUp(t *testing.T) {
+// TestMongo_BoundsItsDisconnect: the driver says goodbye, and would wait for the answer.
+func TestMongo_BoundsItsDisconnect(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 )
 
-func TestAFileThatCannotBeWrittenStopsNothing(t *testing.T) {
+func TestBook_SurvivesAFullDisk(t *testing.T) {
 	t.Parallel()
 	require.Error(t, logbook.New(logbook.Options{File: t.TempDir()}).Open())
 	b := logbook.New(logbook.Options{File: "/dev/full"})

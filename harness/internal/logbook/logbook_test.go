@@ -18,7 +18,7 @@ func write(t *testing.T, b *logbook.Book, text string) {
 	require.Equal(t, len(text), n)
 }
 
-func TestTheLastLinesAreAtHandAndAllAreInTheFile(t *testing.T) {
+func TestBook_KeepsTheTailAndWritesTheFile(t *testing.T) {
 	t.Parallel()
 	b := logbook.New(logbook.Options{File: filepath.Join(t.TempDir(), "server.log")})
 	require.NoError(t, b.Open())
@@ -49,7 +49,7 @@ func TestTheLastLinesAreAtHandAndAllAreInTheFile(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "a log is its owner's alone")
 }
 
-func TestEveryLineIsHandedOnOnce(t *testing.T) {
+func TestBook_CallsOnLineOncePerLine(t *testing.T) {
 	t.Parallel()
 	var seen []string
 	var b *logbook.Book

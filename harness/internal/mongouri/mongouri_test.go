@@ -8,7 +8,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 )
 
-func TestWhoSignsInStaysTheSame(t *testing.T) {
+func TestWithDatabase_KeepsWhereTheUserIsAuthenticated(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ uri, server, app string }{
 		"nothing but a host": {
@@ -59,7 +59,7 @@ func TestWhoSignsInStaysTheSame(t *testing.T) {
 	}
 }
 
-func TestNoPasswordIsShown(t *testing.T) {
+func TestWithDatabase_ShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	_, err := mongouri.WithDatabase("mongodb://kim:secret@a:x", "app")
 	require.ErrorContains(t, err, "the MongoDB address is no URI: ")

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestNoPortIsGivenAgainSoon(t *testing.T) {
+func TestFree_DoesNotRepeatPortsSoon(t *testing.T) {
 	t.Parallel()
 	b := claim(lowest, highest, blockSize)
 	defer b.mark.Close()
@@ -43,7 +43,7 @@ func TestNoPortIsGivenAgainSoon(t *testing.T) {
 	}
 }
 
-func TestNoTwoProcessesHaveTheSameBlock(t *testing.T) {
+func TestFree_ProcessesHaveDifferentBlocks(t *testing.T) {
 	t.Parallel()
 	b := claim(lowest, highest, blockSize)
 	require.Equal(t, "taken\n", claimElsewhere(t, b.first))
@@ -60,7 +60,7 @@ func claimElsewhere(t *testing.T, first int) string {
 	return string(out)
 }
 
-func TestMongosPortIsLeftAlone(t *testing.T) {
+func TestFree_AvoidsMongoDBsPort(t *testing.T) {
 	t.Parallel()
 	b := &block{first: mongoPort - 1, size: 3}
 	l, err := b.listen()
@@ -69,7 +69,7 @@ func TestMongosPortIsLeftAlone(t *testing.T) {
 	require.NotEqual(t, mongoPort, l.Addr().(*net.TCPAddr).Port)
 }
 
-func TestAPortInUseIsPassedOver(t *testing.T) {
+func TestFree_SkipsPortsInUse(t *testing.T) {
 	t.Parallel()
 	b := claim(lowest, highest, blockSize)
 	defer b.mark.Close()
@@ -82,7 +82,7 @@ func TestAPortInUseIsPassedOver(t *testing.T) {
 	require.True(t, strings.HasSuffix(l.Addr().String(), fmt.Sprint(":", b.first+2)))
 }
 
-func TestWithoutABlockTheSystemChooses(t *testing.T) {
+func TestFree_AsksTheSystemWithoutABlock(t *testing.T) {
 	t.Parallel()
 	taken := claim(lowest, highest, blockSize)
 	defer taken.mark.Close()

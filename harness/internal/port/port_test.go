@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 )
 
-func TestFreePortsAreDifferentAndUsable(t *testing.T) {
+func TestFree(t *testing.T) {
 	t.Parallel()
 	ports, err := port.Free(20)
 	require.NoError(t, err)
@@ -24,7 +24,7 @@ func TestFreePortsAreDifferentAndUsable(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheHolderAndTheWayOut(t *testing.T) {
+func TestCheck_NamesTheHolderAndTheRemedy(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestCheckNamesTheHolderAndTheWayOut(t *testing.T) {
 	}
 }
 
-func TestSeveralTakenPortsAreListedAndTheWayOutIsSaidOnce(t *testing.T) {
+func TestCheckAll_ListsAllTakenPorts(t *testing.T) {
 	t.Parallel()
 	var wishes []port.Wish
 	for _, name := range []string{"the app", "Inngest"} {
@@ -63,7 +63,7 @@ end these programs, or let the harness choose with --ports free$`, wishes[0].Por
 	require.NoError(t, port.CheckAll(port.Wish{For: "MongoDB"}), "any free one")
 }
 
-func TestCheckSeesAListenerOnAllInterfaces(t *testing.T) {
+func TestCheck_FindsAListenerOnAllInterfaces(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", ":0")
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestCheckSeesAListenerOnAllInterfaces(t *testing.T) {
 	require.Error(t, port.Check(l.Addr().(*net.TCPAddr).Port, "MailHog"))
 }
 
-func TestCheckOfAFreePort(t *testing.T) {
+func TestCheck_FreePort(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

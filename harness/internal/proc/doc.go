@@ -6,14 +6,14 @@
 //	defer p.Stop(context.Background(), time.Second)
 //	if err := p.WaitReady(ctx, answers); err != nil { … } // "mailhog exited with status 1 after 80ms; its last lines: …"
 //
-// No process is left behind, whichever way the child or the caller ends. What makes sure of that:
+// No process is left behind, however the child or the caller ends:
 //
 //   - Signals go to the child's process group, which its own children share.
-//   - A watchdog, a shell that does nothing but read a pipe from us, kills the group when the pipe ends: also when
-//     the calling process is killed and has no chance to clean up. (Linux's parent-death signal would not do: it
-//     reaches direct children only, and is bound to the thread that started them.)
-//   - Descendants that made themselves a new group or session are found, on Linux, by a mark in their environment.
-//     One that clears its environment as well gets away.
+//   - A watchdog, a shell that only reads a pipe from this process, kills the group when the pipe is closed: also when
+//     this process is killed. (Linux's parent-death signal reaches direct children only, and is bound to the thread that
+//     started them.)
+//   - On Linux, descendants that left the group or the session are found by a mark in their environment. A descendant
+//     that also clears its environment is not found.
 //
-// On Windows there are no groups and no watchdog: a stop ends the tree that taskkill knows of.
+// On Windows there are no groups and no watchdog: a stop ends the process tree that taskkill finds.
 package proc

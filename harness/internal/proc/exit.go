@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// shownLines is how many lines of the tail an error text has: enough to see what happened, few enough to be read.
+// shownLines is how many lines of the tail an error text has.
 const shownLines = 20
 
-// ExitError tells that a child ended by itself.
+// ExitError says that a child has ended without being told to.
 type ExitError struct {
 	Name    string        // Spec.Name
 	Code    int           // exit status; -1 when a signal ended it
@@ -33,7 +33,7 @@ func newExitError(s Spec, state *os.ProcessState, lived time.Duration, out *outp
 	}
 }
 
-// Error says how the child ended, and shows its last 20 lines.
+// Error says how the child ended, and shows its last 20 lines of output.
 func (e *ExitError) Error() string {
 	text := e.Brief() + evidence(e.Tail, e.LogFile)
 	if e.LogErr != nil {
@@ -42,7 +42,7 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// Brief says how the child ended, and shows none of its output.
+// Brief says how the child ended, without its output.
 func (e *ExitError) Brief() string {
 	how := fmt.Sprintf("exited with status %d", e.Code)
 	if e.Signal != "" {
@@ -51,7 +51,7 @@ func (e *ExitError) Brief() string {
 	return fmt.Sprintf("%s %s after %v", e.Name, how, rounded(e.After))
 }
 
-// evidence renders the end of an output and where to find the rest, to follow a sentence.
+// evidence renders the end of an output and the name of the log file, to follow a sentence.
 func evidence(tail []string, logFile string) string {
 	var b strings.Builder
 	if len(tail) == 0 {
@@ -68,7 +68,7 @@ func evidence(tail []string, logFile string) string {
 	return b.String()
 }
 
-// rounded drops the digits that nobody reads.
+// rounded rounds to milliseconds below a second, else to tenths of a second.
 func rounded(d time.Duration) time.Duration {
 	if d < time.Second {
 		return d.Round(time.Millisecond)

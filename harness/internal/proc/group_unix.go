@@ -10,9 +10,10 @@ import (
 // ownGroup puts a child in a new process group, whose id is the child's.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// interruptGroup asks all of a group to end. One that is paused is woken, or it would not hear.
-func interruptGroup(pgid int, deaf bool) {
-	if deaf {
+// interruptGroup asks all processes of a group to end: with SIGTERM where they ignore interrupts. It wakes paused ones, which
+// would not receive the signal.
+func interruptGroup(pgid int, ignoresInterrupt bool) {
+	if ignoresInterrupt {
 		signalGroup(pgid, syscall.SIGTERM)
 	} else {
 		signalGroup(pgid, syscall.SIGINT)
@@ -20,7 +21,7 @@ func interruptGroup(pgid int, deaf bool) {
 	signalGroup(pgid, syscall.SIGCONT)
 }
 
-// killGroup ends all of a group; that it has ended already is what was wanted.
+// killGroup kills all processes of a group. It ignores the error of a group that has ended.
 func killGroup(pgid int) { signalGroup(pgid, syscall.SIGKILL) }
 
 func pauseGroup(pgid int) error  { return signalGroup(pgid, syscall.SIGSTOP) }

@@ -15,13 +15,13 @@ func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
-// interruptGroup sends Ctrl-Break, which Go programs take for an interrupt.
+// interruptGroup sends Ctrl-Break, which Go programs receive as an interrupt.
 func interruptGroup(pid int, _ bool) {
 	generate := syscall.NewLazyDLL("kernel32.dll").NewProc("GenerateConsoleCtrlEvent")
 	_, _, _ = generate.Call(syscall.CTRL_BREAK_EVENT, uintptr(pid))
 }
 
-// killGroup ends the tree of processes under pid, as far as the parents in between still live.
+// killGroup ends the process tree under pid, as far as the parents in between still run.
 func killGroup(pid int) {
 	_ = exec.Command("taskkill", "/T", "/F", "/PID", strconv.Itoa(pid)).Run()
 }
@@ -29,15 +29,15 @@ func killGroup(pid int) {
 func pauseGroup(int) error  { return errNoPause }
 func resumeGroup(int) error { return errNoPause }
 
-// groupAlive knows of no group once its leader has ended.
+// groupAlive returns false: there are no groups.
 func groupAlive(int) bool { return false }
 
-// killMarked does nothing: Windows does not show the environment of other processes.
+// killMarked does nothing: Windows does not expose the environment of other processes.
 func killMarked(string) {}
 
 func endedBy(*os.ProcessState) string { return "" }
 
-// A watchdog guards nothing here: a child outlives us when we are killed.
+// A watchdog does nothing: a child outlives this process when that is killed.
 type watchdog struct{}
 
 func startWatchdog(string) (*watchdog, error) { return &watchdog{}, nil }

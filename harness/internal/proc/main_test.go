@@ -81,13 +81,13 @@ func roles() map[string]func(args []string) {
 			<-interrupted
 			runtime.KeepAlive(lifeline)
 		},
-		// ends well only after its wrapper has ended
+		// ends gracefully only after its wrapper has ended
 		"wrapped": func([]string) {
 			interrupted := interrupts()
 			fmt.Println("ready")
 			<-interrupted
 			_, _ = io.Copy(io.Discard, os.Stdin) // ends with the wrapper, which holds the other end
-			fmt.Println("ended well")
+			fmt.Println("ended gracefully")
 		},
 		// ticks
 		"tick": func([]string) {
@@ -116,7 +116,7 @@ func roles() map[string]func(args []string) {
 			startClean("ignore", &syscall.SysProcAttr{Setsid: true})
 			os.Exit(4)
 		},
-		// has in its group a dead process that nobody reaps
+		// has in its group a zombie
 		"haunted": func([]string) {
 			interrupted := interrupts()
 			startClean("undertaker", &syscall.SysProcAttr{Setpgid: true}, strconv.Itoa(os.Getpid()))
@@ -188,20 +188,20 @@ func roles() map[string]func(args []string) {
 	}
 }
 
-// interrupts tells of them, and of what takes their place where the tests run in the background.
+// interrupts receives them, and SIGTERM, which replaces them where the tests run in the background.
 func interrupts() <-chan os.Signal {
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	return c
 }
 
-// start starts a child of a child, and tells its process id. What it returns is the other end of the child's input: as
+// start starts a child of a child, and prints its process id. What it returns is the other end of the child's input: as
 // long as it is held, that ends with this process.
 func start(play string, attr *syscall.SysProcAttr, args ...string) io.Closer {
 	return startIn(os.Environ(), play, attr, args)
 }
 
-// startClean does so in an environment that tells nothing of where it comes from.
+// startClean does so in an empty environment, without the mark.
 func startClean(play string, attr *syscall.SysProcAttr, args ...string) {
 	startIn(nil, play, attr, args)
 }

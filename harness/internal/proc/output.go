@@ -8,16 +8,16 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 )
 
-// output carries what a child writes to its logbook.
+// output copies what a child writes to its logbook.
 type output struct {
 	pipe    *os.File // the end we read
 	book    *logbook.Book
-	redact  func(string) string // nil: nothing is left out
-	drained chan struct{}       // closed when pump has read the last of it
-	unread  []byte              // what redact waits for the rest of; pump's own
+	redact  func(string) string // nil: nothing is redacted
+	drained chan struct{}       // closed when pump has read all of it
+	unread  []byte              // an incomplete line that waits for its rest; used by pump only
 }
 
-// pump reads until nobody holds the other end of the pipe any more.
+// pump reads until no process holds the other end of the pipe.
 func (o *output) pump() {
 	defer close(o.drained)
 	buf := make([]byte, 32<<10)
@@ -26,7 +26,7 @@ func (o *output) pump() {
 		if o.redact == nil {
 			_, _ = o.book.Write(buf[:n]) // which never fails
 		} else {
-			o.takeRedacted(buf[:n], err != nil)
+			o.writeRedacted(buf[:n], err != nil)
 		}
 		if err != nil {
 			o.book.EndLine()
@@ -35,9 +35,9 @@ func (o *output) pump() {
 	}
 }
 
-// takeRedacted passes on whole lines, all of them at once as they came, and pieces of those that are too long to wait
-// for their end. last says that nothing will follow.
-func (o *output) takeRedacted(b []byte, last bool) {
+// writeRedacted writes the complete lines of b, in one write, and pieces of lines that are longer than a book keeps. last
+// says that nothing will follow.
+func (o *output) writeRedacted(b []byte, last bool) {
 	o.unread = append(o.unread, b...)
 	var redacted []byte
 	rest := o.unread
@@ -63,15 +63,15 @@ func (o *output) takeRedacted(b []byte, last bool) {
 	_, _ = o.book.Write(redacted) // which never fails
 }
 
-// drain waits until pump has read the last of the output, then lets go of pipe and file. A process that holds its end
-// of the pipe for longer than limit is not heard any more.
+// drain waits until pump has read all of the output, then closes pipe and file. It waits no longer than limit, for a process
+// that holds its end of the pipe.
 func (o *output) drain(limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-o.drained:
 	case <-timer.C:
-		// Ends the read that is waiting. Where pipes know no deadlines, closing does.
+		// It ends a blocked read. Where pipes have no deadlines, closing does.
 		if err := o.pipe.SetReadDeadline(time.Unix(1, 0)); err == nil {
 			<-o.drained
 		}
@@ -83,5 +83,5 @@ func (o *output) close() {
 	if o.pipe != nil {
 		o.pipe.Close()
 	}
-	_ = o.book.Close() // what could not be written is known already
+	_ = o.book.Close() // FileError has what could not be written
 }

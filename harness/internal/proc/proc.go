@@ -17,15 +17,14 @@ import (
 )
 
 const (
-	// mark is the environment variable that all descendants of a child inherit, with a value of that child's own.
+	// mark is an environment variable that all descendants of a child inherit. Its value is unique to the child.
 	mark = "HARNESS_PROC"
 
-	// drainTime bounds how long the output is read after the child's group is dead. Only a process that got away
+	// drainTime bounds how long the output is read after the child's group has ended. Only a process that left the group
 	// can hold the pipe open that long.
 	drainTime = 250 * time.Millisecond
 
-	// killTime bounds the wait for a killed group. The system ends killed processes at once, unless they hang in
-	// the kernel.
+	// killTime bounds the wait for a killed group, which ends at once unless a process hangs in the kernel.
 	killTime = 5 * time.Second
 )
 
@@ -39,44 +38,44 @@ type Spec struct {
 	// Env is the complete environment, as KEY=VALUE; nothing is inherited. HARNESS_PROC is added.
 	Env []string
 
-	// LogFile is where all output is appended, standard output and standard error in the order of their writing;
-	// empty: nowhere. It is created when missing, its folder is not.
+	// LogFile is the file that all output is appended to, standard output and standard error in the order of writing.
+	// It is created when missing; its folder is not. Empty: none.
 	LogFile string
 
 	// TailLines is how many lines of output are kept in memory; 0: 200.
 	TailLines int
 
-	// Redact is given every line of output, without its line end, and returns what is logged, kept and handed on of it.
-	// It is called as OnLine is. Of lines over 64 KiB it gets pieces. Nil: all of it.
+	// Redact receives every line of output, without its line end, and returns what is logged, kept and passed to OnLine.
+	// It is called as OnLine is. It receives lines over 64 KiB in pieces. Nil: nothing is redacted.
 	Redact func(line string) string
 
-	// OnLine is called with every line of output, without its line end, one call at a time. While it runs no output
-	// is read, so one that blocks for long blocks the child. It must not call Stop. May be nil.
+	// OnLine is called with every line of output, without its line end, by one goroutine. No output is read while it
+	// runs, so blocking it blocks the child. It must not call Stop. May be nil.
 	OnLine func(line string)
 }
 
-// Process is a running child, or one that has ended. Its methods are safe for concurrent use. Whoever started it calls
-// Stop or Kill, also when it has ended by itself; both may be called again.
+// Process is a child that runs or has ended. Its methods are safe for concurrent use. Stop or Kill must be called, also when
+// it has ended without being told to; both may be called again.
 type Process struct {
-	spec    Spec
-	id      string // value of mark
-	cmd     *exec.Cmd
-	started time.Time
-	output  *output
-	watch   *watchdog
-	deaf    bool // started with interrupts ignored
+	spec             Spec
+	id               string // value of mark
+	cmd              *exec.Cmd
+	started          time.Time
+	output           *output
+	watch            *watchdog
+	ignoresInterrupt bool // as this process did when it was started
 
 	mu    sync.Mutex
 	asked bool // Stop or Kill was called before the child ended
 
-	force     chan struct{} // closed when what is left is not to be waited for any more
+	force     chan struct{} // closed when the rest of the group is to be killed
 	forceOnce sync.Once
 
 	done chan struct{}
 	err  error // written before done is closed
 }
 
-// Start starts the program. ctx bounds the start alone: the child outlives it.
+// Start starts the program. ctx bounds the start only: the child outlives it.
 func Start(ctx context.Context, s Spec) (*Process, error) {
 	p, err := start(ctx, s)
 	if err != nil {
@@ -90,7 +89,7 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 		return nil, err
 	}
 	if s.Dir != "" {
-		// The system would say of the program that it is not there.
+		// The system would report that the program does not exist.
 		if _, err := os.Stat(s.Dir); err != nil {
 			return nil, fmt.Errorf("its working directory: %w", err)
 		}
@@ -113,13 +112,13 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 	defer write.Close()
 	p.cmd.Stdout, p.cmd.Stderr = write, write
 
-	// The watchdog is there first: from the child's first moment on, somebody outlives us.
+	// The watchdog is started first, so that the child is guarded from its beginning.
 	if p.watch, err = startWatchdog(p.id); err != nil {
 		p.output.close()
 		return nil, err
 	}
-	// A child inherits what we ignore: in a script's background jobs that is the interrupt.
-	p.deaf = signal.Ignored(os.Interrupt)
+	// A child inherits ignored signals: background jobs of a script ignore the interrupt.
+	p.ignoresInterrupt = signal.Ignored(os.Interrupt)
 	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		p.watch.release()
@@ -141,8 +140,7 @@ func (p *Process) openOutput() (*os.File, error) {
 	if err := p.output.book.Open(); err != nil {
 		return nil, fmt.Errorf("open its log file: %w", err)
 	}
-	// A pipe of our own, rather than an io.Writer handed to exec: its Wait would not return before the last
-	// descendant has closed its standard output.
+	// With an io.Writer, exec's Wait would not return before the last descendant has closed its standard output.
 	read, write, err := os.Pipe()
 	if err != nil {
 		p.output.close()
@@ -152,9 +150,9 @@ func (p *Process) openOutput() (*os.File, error) {
 	return write, nil
 }
 
-// supervise sees the child through its end: it leaves nothing of it behind, then tells.
+// supervise waits for the child's exit, kills what is left of its group, and closes done.
 func (p *Process) supervise() {
-	// The state holds all that Wait's error could tell.
+	// ProcessState has all that Wait's error says.
 	_ = p.cmd.Wait()
 	lived := time.Since(p.started)
 
@@ -162,7 +160,7 @@ func (p *Process) supervise() {
 	asked := p.asked
 	p.mu.Unlock()
 	if asked {
-		// The child may be a wrapper that ends before the program it wraps, which has the same time to end well.
+		// The child may be a wrapper that ends before the program that it wraps, which has the same grace.
 		p.awaitGroup()
 	}
 	killGroup(p.PID())
@@ -176,7 +174,7 @@ func (p *Process) supervise() {
 	close(p.done)
 }
 
-// awaitGroup waits until the child's group is empty, or is to be killed.
+// awaitGroup waits until the child's group is empty or is to be killed.
 func (p *Process) awaitGroup() {
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
@@ -189,15 +187,15 @@ func (p *Process) awaitGroup() {
 	}
 }
 
-// Stop asks the child's group to end (an interrupt), waits up to grace, and kills what is left; when ctx ends earlier
-// it kills then. It returns when nothing is left. A child that has ended before is no error, nor is one that had to be
-// killed; the error is that processes survived even that.
+// Stop interrupts the child's group, waits up to grace, and kills what is left; when ctx ends earlier it kills then. It returns
+// when nothing is left. It is no error that the child has ended before or had to be killed; the error is that processes
+// survived even that.
 //
-// Every caller waits with a grace of its own, and the shortest counts. The group is interrupted once. Where this process
-// ignored interrupts when the child was started, and the child with it, it is asked to terminate instead.
+// The group is interrupted once, with SIGTERM where the child ignores interrupts because this process did when it was
+// started. Of concurrent calls, the one with the shortest grace decides.
 func (p *Process) Stop(ctx context.Context, grace time.Duration) error {
 	if p.ask() {
-		interruptGroup(p.PID(), p.deaf)
+		interruptGroup(p.PID(), p.ignoresInterrupt)
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -210,14 +208,14 @@ func (p *Process) Stop(ctx context.Context, grace time.Duration) error {
 	return p.kill()
 }
 
-// Kill ends the child's group at once, as a crash would, and returns when nothing is left of it. Like Stop it makes no
-// error of the child's end.
+// Kill kills the child's group immediately, as a crash would, and returns when nothing is left of it. As for Stop, the child's
+// end is no error.
 func (p *Process) Kill() error {
 	p.ask()
 	return p.kill()
 }
 
-// ask notes that the end of the child is wanted, and reports whether this is news.
+// ask records that the child has been told to end, and reports whether it had not been before.
 func (p *Process) ask() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,7 +234,7 @@ func (p *Process) ask() bool {
 func (p *Process) kill() error {
 	p.forceOnce.Do(func() { close(p.force) })
 	select {
-	case <-p.done: // its process id may be another's by now
+	case <-p.done: // another process may have its id by now
 		return nil
 	default:
 		killGroup(p.PID())
@@ -251,7 +249,7 @@ func (p *Process) kill() error {
 	}
 }
 
-// Pause stops the child's group in its tracks, until Resume. A stop works on a paused child too.
+// Pause freezes the child's group until Resume. Stop works on a paused child too.
 func (p *Process) Pause() error {
 	if err := p.signal(pauseGroup); err != nil {
 		return fmt.Errorf("pause %s: %w", p.spec.Name, err)
@@ -259,7 +257,7 @@ func (p *Process) Pause() error {
 	return nil
 }
 
-// Resume lets a paused group go on. It does nothing to one that is not paused.
+// Resume continues a paused group. It does nothing to one that is not paused.
 func (p *Process) Resume() error {
 	if err := p.signal(resumeGroup); err != nil {
 		return fmt.Errorf("resume %s: %w", p.spec.Name, err)
@@ -279,8 +277,8 @@ func (p *Process) signal(send func(pid int) error) error {
 // Done is closed when the child has ended, nothing of it is left, and its output is complete.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err returns nil until Done is closed. After that, an *ExitError when the child ended by itself, with whatever status,
-// and nil when Stop or Kill ended it.
+// Err returns nil until Done is closed. After that, it returns an *ExitError when the child ended without being told to, with
+// any status, and nil when Stop or Kill ended it.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:

@@ -3,12 +3,15 @@
 package proc_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -94,7 +97,19 @@ func requireGone(t *testing.T, pids ...int) {
 	}
 }
 
-// alive reports whether a process runs. One that is dead and that nobody reaps does not.
+// state returns the state of a process as ps names it: "T" when it is stopped.
+func state(t *testing.T, pid int) string {
+	t.Helper()
+	out, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) && !exists("/proc/self") {
+		out, err = exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	}
+	require.NoError(t, err)
+	_, after, _ := strings.Cut(string(out), ") ")
+	return strings.TrimSpace(cmp.Or(after, string(out)))[:1]
+}
+
+// alive reports whether a process runs. A zombie does not.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false
@@ -146,7 +161,7 @@ func errIfRunning(c child) error {
 	}
 }
 
-func TestExitTexts(t *testing.T) {
+func TestExitError_Text(t *testing.T) {
 	t.Parallel()
 	var many []string
 	for i := range 30 {
@@ -166,7 +181,7 @@ func TestExitTexts(t *testing.T) {
 	}
 }
 
-func TestEndedBySignal(t *testing.T) {
+func TestExit_BySignal(t *testing.T) {
 	t.Parallel()
 	c := run(t, "obey", proc.Spec{})
 	c.line(t, "ready")
@@ -178,7 +193,7 @@ func TestEndedBySignal(t *testing.T) {
 	require.Equal(t, -1, exit.Code)
 }
 
-func TestEnvironmentIsWhatWasGiven(t *testing.T) {
+func TestStart_PassesOnlyTheGivenEnvironment(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
@@ -189,7 +204,7 @@ func TestEnvironmentIsWhatWasGiven(t *testing.T) {
 	require.Regexp(t, `^HARNESS_PROC=\w{20,}$`, c.Tail()[3])
 }
 
-func TestStartFails(t *testing.T) {
+func TestStart_Fails(t *testing.T) {
 	t.Parallel()
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -272,7 +287,7 @@ func TestStop(t *testing.T) {
 		c := run(t, "wrapper", proc.Spec{})
 		c.line(t, "ready")
 		require.NoError(t, c.Stop(t.Context(), patience))
-		require.Equal(t, "ended well", c.Tail()[len(c.Tail())-1])
+		require.Equal(t, "ended gracefully", c.Tail()[len(c.Tail())-1])
 	})
 	t.Run("one that cannot hear an interrupt", func(t *testing.T) {
 		t.Parallel()
@@ -304,15 +319,14 @@ func TestPauseAndResume(t *testing.T) {
 	c := run(t, "tick", proc.Spec{})
 	c.line(t, "tick")
 	require.NoError(t, c.Pause())
-	// Whatever was on its way has arrived once nothing has come for a while.
-	for quiet := false; !quiet; {
-		select {
-		case <-c.lines:
-		case <-time.After(100 * time.Millisecond):
-			quiet = true
-		}
-	}
+	require.Eventually(t, func() bool { return state(t, c.PID()) == "T" }, patience, time.Millisecond, "it is not stopped")
+	require.NoError(t, c.Pause(), "it is paused already")
+	require.Equal(t, "T", state(t, c.PID()))
 	require.NoError(t, c.Resume())
+	require.Eventually(t, func() bool { return state(t, c.PID()) != "T" }, patience, time.Millisecond, "it is still stopped")
+	for len(c.lines) > 0 { // printed before the pause
+		<-c.lines
+	}
 	c.line(t, "tick")
 	require.NoError(t, c.Stop(t.Context(), patience))
 	require.EqualError(t, c.Pause(), "pause tick: it has ended")
@@ -392,7 +406,7 @@ func TestWaitReady(t *testing.T) {
 		err := c.WaitReady(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		require.ErrorContains(t, err, "the first probe has not returned")
 	})
-	t.Run("stopped meanwhile", func(t *testing.T) {
+	t.Run("stopped during the wait", func(t *testing.T) {
 		t.Parallel()
 		c := run(t, "obey", proc.Spec{Name: "app"})
 		looked := make(chan struct{}, 1)
@@ -423,7 +437,7 @@ func TestOutput(t *testing.T) {
 		require.True(t, strings.HasPrefix(string(text), "before\n0"+x+"\n1"+x+"\n"))
 		require.Equal(t, 1001, strings.Count(string(text), "\n"))
 	})
-	t.Run("200 lines unless told otherwise", func(t *testing.T) {
+	t.Run("200 lines by default", func(t *testing.T) {
 		t.Parallel()
 		c := run(t, "write", proc.Spec{Args: []string{"300", "1"}})
 		c.await(t)
@@ -464,7 +478,7 @@ func TestOutput(t *testing.T) {
 	})
 }
 
-func TestManyAtOnce(t *testing.T) {
+func TestProcess_ManyConcurrently(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup
 	for range 20 {
@@ -487,7 +501,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // What a child started in its own group goes with it, on every system.
-func TestGroupGoesWithTheChild(t *testing.T) {
+func TestProcess_GroupEndsWithTheChild(t *testing.T) {
 	t.Parallel()
 	c := run(t, "wrapper", proc.Spec{})
 	pids := c.pids(t, 1)

@@ -12,13 +12,13 @@ const (
 	lastProbePause  = 50 * time.Millisecond
 )
 
-// A Program is something that runs until it ends, and that may be awaited: a [Process], or what runs in a container.
+// A Program is anything that runs until it ends: a [Process], or what runs in a container.
 type Program interface {
 	// Name is what messages call it.
 	Name() string
 	// Done is closed when it has ended and its output is complete.
 	Done() <-chan struct{}
-	// Err is nil until Done is closed, and afterwards where it was told to end.
+	// Err is nil until Done is closed. It may be nil afterwards where the program was told to end.
 	Err() error
 	// Tail returns its last lines of output, oldest first.
 	Tail() []string

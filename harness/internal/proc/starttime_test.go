@@ -10,7 +10,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-func TestStartTimeIsTheProcessesOwn(t *testing.T) {
+func TestStartTime(t *testing.T) {
 	t.Parallel()
 	self, err := proc.StartTime(os.Getpid())
 	require.NoError(t, err)
@@ -23,7 +23,7 @@ func TestStartTimeIsTheProcessesOwn(t *testing.T) {
 	require.False(t, parent.After(self), "a parent is no younger than its child")
 }
 
-func TestStartTimeOfNobody(t *testing.T) {
+func TestStartTime_NoSuchProcess(t *testing.T) {
 	t.Parallel()
 	_, err := proc.StartTime(1 << 30)
 	require.Error(t, err)

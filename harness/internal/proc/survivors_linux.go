@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// groupAlive reports whether a group has a process that still runs. Dead ones that nobody reaps, as in a container
-// whose first process does not care, keep their group in being.
+// groupAlive reports whether a group has a process that still runs. Zombies, which stay in a container whose first process
+// does not reap them, are in the group but do not count.
 func groupAlive(pgid int) bool {
 	if syscall.Kill(-pgid, 0) != nil {
 		return false
@@ -27,7 +27,7 @@ func groupAlive(pgid int) bool {
 	return false
 }
 
-// killMarked ends the processes that inherited the mark and left the group. It looks again until it finds none: one
+// killMarked kills the processes that inherited the mark and left the group. It repeats until it finds none, since a process
 // that is just being started is not seen.
 func killMarked(id string) {
 	const rounds = 10
@@ -44,12 +44,12 @@ func killMarked(id string) {
 	}
 }
 
-// processes yields the ids of all processes that are there.
+// processes yields the ids of all processes.
 func processes() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		entries, err := os.ReadDir("/proc")
 		if err != nil {
-			return // not mounted: there is nothing to be found
+			return // not mounted
 		}
 		for _, e := range entries {
 			if pid, err := strconv.Atoi(e.Name()); err == nil && !yield(pid) {
@@ -59,7 +59,7 @@ func processes() iter.Seq[int] {
 	}
 }
 
-// processFile returns a file of a process, or nothing: it may have ended, or be another user's.
+// processFile returns a file of a process, or nothing for one that has ended or belongs to another user.
 func processFile(pid int, name string) []byte {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name))
 	if err != nil {

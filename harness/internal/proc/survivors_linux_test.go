@@ -17,7 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-func TestNothingIsLeftBehind(t *testing.T) {
+func TestProcess_LeavesNoDescendants(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(child) error{
 		"stop":                  func(c child) error { return c.Stop(t.Context(), time.Millisecond) },
@@ -39,7 +39,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			requireGone(t, append(pids, c.PID())...)
 		})
 	}
-	t.Run("the child ends by itself", func(t *testing.T) {
+	t.Run("the child exits", func(t *testing.T) {
 		t.Parallel()
 		c := run(t, "runaway", proc.Spec{})
 		pids := c.pids(t, 2)
@@ -49,14 +49,14 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	})
 }
 
-// Nobody gets a chance to clean up when the supervisor is killed, or just ends.
-func TestNothingOutlivesTheSupervisor(t *testing.T) {
+// The supervisor cannot clean up when it is killed, or just exits.
+func TestWatchdog_KillsAllWhenTheSupervisorDies(t *testing.T) {
 	t.Parallel()
 	t.Run("killed", func(t *testing.T) {
 		t.Parallel()
 		c := run(t, "supervisor", proc.Spec{})
 		var pids []int
-		// A child that is not ready yet might die of having nobody to tell.
+		// A child that is not ready yet might die because its output has no reader.
 		for ready := 0; ready < familySize || len(pids) < familySize+1; {
 			line := c.line(t, "")
 			if line == "ready" {
@@ -89,8 +89,8 @@ func TestNothingOutlivesTheSupervisor(t *testing.T) {
 	})
 }
 
-// A process that is dead keeps its group in being until somebody reaps it. In many containers nobody does.
-func TestStopDoesNotWaitForTheDead(t *testing.T) {
+// A zombie keeps its group until it is reaped, which in many containers never happens.
+func TestStop_DoesNotWaitForZombies(t *testing.T) {
 	t.Parallel()
 	c := run(t, "haunted", proc.Spec{})
 	pids := c.pids(t, 2) // the one that does not reap, and the dead one
@@ -104,7 +104,7 @@ func TestStopDoesNotWaitForTheDead(t *testing.T) {
 }
 
 // Not even what escapes keeps Done waiting by holding the child's output open.
-func TestEscapedProcessDoesNotHangTheEnd(t *testing.T) {
+func TestProcess_EndsDespiteAnEscapedDescendant(t *testing.T) {
 	t.Parallel()
 	c := run(t, "escape", proc.Spec{})
 	pid := c.pids(t, 1)[0]
@@ -114,7 +114,7 @@ func TestEscapedProcessDoesNotHangTheEnd(t *testing.T) {
 	require.True(t, alive(pid), "it gets away: it shares neither group, nor environment")
 }
 
-func TestFullDisk(t *testing.T) {
+func TestProcess_FullDisk(t *testing.T) {
 	t.Parallel()
 	c := run(t, "write", proc.Spec{Args: []string{"10000", "100"}, TailLines: 1, LogFile: "/dev/full"})
 	c.await(t)

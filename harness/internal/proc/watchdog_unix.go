@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// watchdogScript ends what we started when we are gone. It reads the id of the group to guard, then "release" when
-// there is nothing left to do; the end of the pipe without that word means that we died. $1 is the mark to look for.
+// watchdogScript kills the child's group when this process dies. It reads the id of the group, then "release" when the child has
+// ended; the end of the pipe without that word means that this process died. $1 is the mark of processes that left the group.
 //
-// One round of looking is not enough: a process that is just being started is not seen, and its parent is not stopped.
+// It looks for those several times, since a process that is just being started is not seen.
 const watchdogScript = `
 trap '' INT TERM HUP
 group=
@@ -34,7 +34,7 @@ for round in 1 2 3 4 5 6 7 8 9 10; do
 done
 `
 
-// A watchdog guards one child. It has a session of its own, so that no Ctrl-C reaches it.
+// A watchdog guards one child. It has its own session, so that Ctrl-C does not reach it.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
@@ -42,10 +42,9 @@ type watchdog struct {
 
 func startWatchdog(id string) (*watchdog, error) {
 	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "watchdog", mark+"="+id)
-	cmd.Dir = "/" // holds no folder of ours
+	cmd.Dir = "/" // so that it keeps no folder in use
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	// Not StdinPipe: the watchdog is to see the end of the pipe when this process ends, and not before.
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for its watchdog: %w", err)
@@ -59,10 +58,10 @@ func startWatchdog(id string) (*watchdog, error) {
 	return &watchdog{cmd: cmd, pipe: write}, nil
 }
 
-// guard names the group. Should the watchdog be gone the child is unguarded, but no worse off than without one.
+// guard passes the group on. Without a watchdog, if that has died, the child is not guarded.
 func (w *watchdog) guard(pgid int) { fmt.Fprintln(w.pipe, pgid) }
 
-// release ends the watchdog: there is nothing left to guard.
+// release ends the watchdog without killing anything.
 func (w *watchdog) release() {
 	io.WriteString(w.pipe, "release\n")
 	w.pipe.Close()

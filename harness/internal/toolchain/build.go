@@ -59,7 +59,8 @@ func (f *finder) lock(ctx context.Context, file string, report *reporter) (unloc
 		_, err = l.TryLockContext(ctx, lockPoll)
 	}
 	if ctx.Err() != nil {
-		return nil, errors.Join(f.failure(context.Cause(ctx), ""), l.Close())
+		_ = l.Close()
+		return nil, f.failure(context.Cause(ctx), "")
 	}
 	if err != nil {
 		return nil, f.cacheFailure(err)

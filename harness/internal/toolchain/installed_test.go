@@ -10,7 +10,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
-func TestInstalledInngest(t *testing.T) {
+func TestFind_InstalledInngest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
@@ -67,7 +67,7 @@ func TestInstalledInngest(t *testing.T) {
 	})
 }
 
-func TestNamedPrograms(t *testing.T) {
+func TestFind_ProgramNamedByAVariable(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string

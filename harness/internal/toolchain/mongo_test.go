@@ -84,7 +84,7 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-func TestStandInUpdatesAreAtomic(t *testing.T) {
+func TestStandIn_UpdatesAreAtomic(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
 	ctx := t.Context()
@@ -155,7 +155,7 @@ func TestStandInUpdatesAreAtomic(t *testing.T) {
 }
 
 // A gate that everything goes through must not be held by somebody who is not going through it.
-func TestStandInNobodyHoldsUpOthers(t *testing.T) {
+func TestStandIn_IdleAndSlowClientsDoNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
 	ctx := t.Context()
@@ -191,7 +191,7 @@ func TestStandInNobodyHoldsUpOthers(t *testing.T) {
 
 // The build changes FerretDB so that it finds a document by the index of _id, whatever else the filter says (package
 // tools). That must only narrow down what the filter is applied to.
-func TestStandInFindsByIDFirst(t *testing.T) {
+func TestStandIn_FindsByIDFirst(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
 	ctx := t.Context()
@@ -261,7 +261,7 @@ func TestStandInFindsByIDFirst(t *testing.T) {
 }
 
 // A write that wants no reply must not leave one to be taken for that of the next request on its connection.
-func TestStandInUnacknowledgedWrites(t *testing.T) {
+func TestStandIn_UnacknowledgedWrites(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
 	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + s.addr).SetMaxPoolSize(1))
@@ -278,7 +278,7 @@ func TestStandInUnacknowledgedWrites(t *testing.T) {
 	}
 }
 
-func TestStandInSurvivesGarbage(t *testing.T) {
+func TestStandIn_SurvivesGarbage(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
 	message := func(length uint32, rest string) []byte {
@@ -305,9 +305,9 @@ func TestStandInSurvivesGarbage(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestStandInStopsAtOnce: an idle connection does not hold up a stop. FerretDB by itself gives one three seconds, each
+// TestStandIn_StopsDespiteIdleConnections: an idle connection does not hold up a stop. FerretDB by itself gives one three seconds, each
 // time; a busy machine may need as long for anything, but not again and again.
-func TestStandInStopsAtOnce(t *testing.T) {
+func TestStandIn_StopsDespiteIdleConnections(t *testing.T) {
 	t.Parallel()
 	const byItself, attempts = 3 * time.Second, 5
 	var took []time.Duration
@@ -329,7 +329,7 @@ func TestStandInStopsAtOnce(t *testing.T) {
 	require.Fail(t, "no stop was faster than FerretDB by itself", "%v", took)
 }
 
-func TestStandInKeepsItsData(t *testing.T) {
+func TestStandIn_KeepsItsData(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*proc.Process) error{
 		"stopped": func(p *proc.Process) error { return p.Stop(context.Background(), 5*time.Second) },
@@ -350,7 +350,7 @@ func TestStandInKeepsItsData(t *testing.T) {
 	}
 }
 
-func TestStandInCommandLine(t *testing.T) {
+func TestStandIn_CommandLine(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
 	dead := deadAddress(t)

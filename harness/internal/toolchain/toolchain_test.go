@@ -90,7 +90,7 @@ func TestPinned(t *testing.T) {
 	require.EqualError(t, err, `there is no tool "redis"; the tools are [inngest mongo mailhog]`)
 }
 
-func TestBuildsOnce(t *testing.T) {
+func TestEnsure_BuildsOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		tool  toolchain.Tool
@@ -145,7 +145,7 @@ func TestBuildsOnce(t *testing.T) {
 	}
 }
 
-func TestInngestIsVendored(t *testing.T) {
+func TestEnsure_VendorsInngest(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	w.script(t, "go", goodGo)
@@ -156,7 +156,7 @@ func TestInngestIsVendored(t *testing.T) {
 	require.Contains(t, w.note(t, "files"), "embeddocs/website/pages/docs:\nREADME.md\n")
 }
 
-func TestFerretDBIsChanged(t *testing.T) {
+func TestEnsure_PatchesFerretDB(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	w.script(t, "go", goodGo)
@@ -169,7 +169,7 @@ func TestFerretDBIsChanged(t *testing.T) {
 	}
 }
 
-func TestFerretDBIsNotWhatWasToBeChanged(t *testing.T) {
+func TestEnsure_RefusesAFerretDBThatPatchesDoNotFit(t *testing.T) {
 	t.Parallel()
 	p := tools.Patches("ferretdb")[0]
 	const advice = ". The pinned version has moved on: mend the change in harness/tools/patches.go, or remove it when it is not needed any more."
@@ -196,7 +196,7 @@ func TestFerretDBIsNotWhatWasToBeChanged(t *testing.T) {
 	}
 }
 
-func TestBuildEnvironment(t *testing.T) {
+func TestEnsure_BuildEnvironment(t *testing.T) {
 	t.Setenv("GOFLAGS", "-mod=mod -tags=users")
 	t.Setenv("GOWORK", "/users/go.work")
 	t.Setenv("CGO_ENABLED", "1")
@@ -216,7 +216,7 @@ func TestBuildEnvironment(t *testing.T) {
 	}
 }
 
-func TestBuildsAreNamedAfterWhatTheyAreMadeFrom(t *testing.T) {
+func TestEnsure_NamesBuildsAfterTheirInputs(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	paths := make(map[string]bool)
@@ -241,7 +241,7 @@ func TestBuildsAreNamedAfterWhatTheyAreMadeFrom(t *testing.T) {
 	require.Contains(t, bin.Path, "linux-arm64")
 }
 
-func TestBuildsOnceForAll(t *testing.T) {
+func TestEnsure_BuildsOnceForConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	w.script(t, "go", goodGo)
@@ -260,7 +260,7 @@ func TestBuildsOnceForAll(t *testing.T) {
 // A go command that begins a build, says so, and goes on until it is allowed to end.
 const slowGo = goEnv + "echo $$ >$NOTES/began.tmp; mv $NOTES/began.tmp $NOTES/began; while [ ! -e $NOTES/go-on ]; do sleep 0.01; done\n" + goBuild
 
-func TestInterruptedBuild(t *testing.T) {
+func TestEnsure_InterruptedBuild(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	w.script(t, "go", slowGo)
@@ -308,7 +308,7 @@ func TestInterruptedBuild(t *testing.T) {
 	require.NoDirExists(t, filepath.Dir(leftover))
 }
 
-func TestFailures(t *testing.T) {
+func TestEnsure_ExplainsFailures(t *testing.T) {
 	t.Parallel()
 	const goMissing = "Install Go 1.26.4 or newer (https://go.dev/dl), or let INNGEST_BIN name the program."
 	for _, c := range []struct {

@@ -80,7 +80,7 @@ func start(t *testing.T, o simstack.Options) (*simstack.Backend, *stack.Stack) {
 	return b, st
 }
 
-func TestAClockThatJumpsLeavesNoTraceInTimes(t *testing.T) {
+func TestBackend_JumpingClockKeepsWallClockTimes(t *testing.T) {
 	_, st := start(t, simstack.Options{Pace: sim.Free})
 	for range 2 { // the second event comes a day later by the virtual clock: its times must still be those of the emails
 		began := time.Now()
@@ -96,7 +96,7 @@ func TestAClockThatJumpsLeavesNoTraceInTimes(t *testing.T) {
 	}
 }
 
-func TestAClockIsPutForward(t *testing.T) {
+func TestBackend_AdvancesTheClock(t *testing.T) {
 	b, st := start(t, simstack.Options{})
 	ids, err := st.Send(t.Context(), harness.Event{Name: "visit/planned"})
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestAClockIsPutForward(t *testing.T) {
 	require.NoError(t, v.Err())
 }
 
-func TestAStoppedSimIsNone(t *testing.T) {
+func TestBackend_SimIsNilWhileStopped(t *testing.T) {
 	b, st := start(t, simstack.Options{})
 	first := b.Sim(st)
 	require.NoError(t, st.Stop(t.Context(), harness.ServiceInngest))
@@ -121,14 +121,14 @@ func TestAStoppedSimIsNone(t *testing.T) {
 	require.NotSame(t, first, b.Sim(st))
 }
 
-func TestItTakesNoPlaceOfAServerThatIsUp(t *testing.T) {
+func TestBackend_RefusesAttachedServers(t *testing.T) {
 	t.Parallel()
 	_, err := stack.Start(t.Context(), simstack.New(attach.New(attach.Options{}), simstack.Options{}), stack.Options{Dir: t.TempDir()})
 	require.ErrorIs(t, err, harness.ErrUnsupported)
 	require.ErrorContains(t, err, "use the local or the containers backend")
 }
 
-func TestAFeatureThatThereIsNot(t *testing.T) {
+func TestBackend_RefusesAnUnknownFeature(t *testing.T) {
 	t.Parallel()
 	b := simstack.New(local.New(local.Options{}), simstack.Options{Ignore: []sim.Feature{"gravity"}})
 	_, err := stack.Start(t.Context(), b, stack.Options{Dir: t.TempDir()})

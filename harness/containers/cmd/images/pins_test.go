@@ -14,7 +14,7 @@ import (
 
 const root = "../../../../"
 
-func TestComposeRunsTheImagesOfTheHarness(t *testing.T) {
+func TestOfficialImages_AreThoseOfCompose(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(root + "docker-compose.yml")
 	require.NoError(t, err)
@@ -28,14 +28,14 @@ func TestComposeRunsTheImagesOfTheHarness(t *testing.T) {
 	require.Equal(t, []string{official.Mongo, official.MailHog, official.Inngest}, images)
 }
 
-func TestOfficialImagesAreTheVersionsThatAreBuilt(t *testing.T) {
+func TestOfficialImages_HaveTheVersionsThatAreBuilt(t *testing.T) {
 	t.Parallel()
 	official := containers.OfficialImages()
 	require.True(t, strings.HasSuffix(official.MailHog, ":"+toolchain.Pinned(toolchain.MailHog)), official.MailHog)
 	require.True(t, strings.HasSuffix(official.Inngest, ":"+toolchain.Pinned(toolchain.Inngest)), official.Inngest)
 }
 
-func TestSourceImagesAreThoseThatComposeNames(t *testing.T) {
+func TestTag_IsWhatComposeNames(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(root + "docker/compose.source.yml")
 	require.NoError(t, err)

@@ -53,7 +53,7 @@ func says(status int, body string) http.HandlerFunc {
 	}
 }
 
-func TestPullShowsHowFarItIs(t *testing.T) {
+func TestEnsureImage_ReportsProgress(t *testing.T) {
 	t.Parallel()
 	c := fake(t, says(http.StatusOK, `{"status":"Pulling from library/mongo","id":"8.0"}
 {"status":"Downloading","id":"a","progressDetail":{"current":1048576,"total":3145728}}
@@ -73,7 +73,7 @@ func TestPullShowsHowFarItIs(t *testing.T) {
 	}, told)
 }
 
-func TestPullFailuresAreSentences(t *testing.T) {
+func TestEnsureImage_ExplainsFailures(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		pull http.HandlerFunc
@@ -130,7 +130,7 @@ func TestPullFailuresAreSentences(t *testing.T) {
 	}
 }
 
-func TestPullEndsWithItsContext(t *testing.T) {
+func TestEnsureImage_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := fake(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
@@ -138,7 +138,7 @@ func TestPullEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestNoEngine(t *testing.T) {
+func TestConnect_NoEngine(t *testing.T) {
 	t.Parallel()
 	_, err := connect(t.Context(), client.WithHost("unix://"+filepath.Join(t.TempDir(), "none.sock")))
 	require.ErrorContains(t, err, "no Docker engine answers at unix://")
@@ -146,7 +146,7 @@ func TestNoEngine(t *testing.T) {
 	require.ErrorContains(t, err, "--backend local")
 }
 
-func TestAnEngineThatDoesNotAnswer(t *testing.T) {
+func TestConnect_EngineDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
 	require.NoError(t, err)
@@ -157,7 +157,7 @@ func TestAnEngineThatDoesNotAnswer(t *testing.T) {
 	require.ErrorContains(t, err, "does not answer within")
 }
 
-func TestUnreachableTellsPermissionFromAbsence(t *testing.T) {
+func TestUnreachable_DistinguishesPermissionFromAbsence(t *testing.T) {
 	t.Parallel()
 	err := unreachable("unix:///var/run/docker.sock", fmt.Errorf("dial: %w", os.ErrPermission))
 	require.ErrorContains(t, err, "this user may not use the Docker engine at unix:///var/run/docker.sock")
@@ -183,7 +183,7 @@ func TestTagOf(t *testing.T) {
 	}
 }
 
-func TestReadMessagesPassesThemOn(t *testing.T) {
+func TestReadMessages(t *testing.T) {
 	t.Parallel()
 	n := 0
 	require.NoError(t, ReadMessages(t.Context(), strings.NewReader(`{"stream":"a"}{"stream":"b"}`), func(jsonstream.Message) { n++ }))
