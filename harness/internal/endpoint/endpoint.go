@@ -1,9 +1,8 @@
-// Package endpoint looks at a server from outside, over the network, to tell whether it is the one that is wanted and
-// whether it is usable.
+// Package endpoint checks over the network whether a server is of the expected kind and usable.
 //
 //	db, err := endpoint.Mongo(ctx, "mongodb://127.0.0.1:27017/?directConnection=true") // "MongoDB 8.0.4"
 //
-// Each look but one is bounded to two seconds; ctx may bound it further. Connections are closed after it.
+// Each check but InngestTakesEvents is bounded to two seconds; ctx may bound it further. It leaves no connection open.
 package endpoint
 
 import (
@@ -25,22 +24,21 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
-// goodbyeTime bounds the end of a connection to MongoDB.
-const goodbyeTime = 200 * time.Millisecond
+// disconnectTime bounds the end of a connection to MongoDB.
+const disconnectTime = 200 * time.Millisecond
 
-// timeout bounds one look.
+// timeout bounds one check.
 const timeout = 2 * time.Second
 
 // Database says which database answers.
 type Database struct {
-	// FerretDB is the stand-in's version, as it tells it; a build that does not know says "unknown". Empty: it is
-	// MongoDB.
+	// FerretDB is the version that the stand-in reports: "unknown" for a build without one. Empty: it is MongoDB.
 	FerretDB string
-	// Version is MongoDB's version, or the one that the stand-in pretends to have.
+	// Version is MongoDB's version, or the one that the stand-in claims to implement.
 	Version string
 }
 
-// String is the database as a person is told of it.
+// String names the database and its version.
 func (d Database) String() string {
 	switch d.FerretDB {
 	case "":
@@ -52,7 +50,7 @@ func (d Database) String() string {
 	}
 }
 
-// Mongo asks the server at uri what it is.
+// Mongo returns what the server at uri is.
 func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -63,9 +61,9 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	if len(o.Hosts) == 1 {
-		// A driver whose first try fails rests for half a second: too long for whoever waits for a start. So its first
-		// failure ends the look. To see that a connection is taken would not be enough: the engine's own proxy takes
-		// those to a container that does not listen yet, and drops them.
+		// After a failure the driver waits half a second, which is too long for a caller that waits for a start. So its
+		// first failure ends the check. An accepted connection proves nothing: Docker's proxy accepts connections to a
+		// container that does not listen yet, and drops them.
 		o.SetServerMonitor(&event.ServerMonitor{
 			ServerHeartbeatFailed: func(e *event.ServerHeartbeatFailedEvent) { fail(e.Failure) },
 		})
@@ -75,11 +73,11 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 		return Database{}, fmt.Errorf("MongoDB address: %w", err)
 	}
 	defer func() {
-		// Connections are to be closed even when ctx is over. The driver says goodbye first, and a server that has frozen
-		// since its answer would keep it waiting for the reply.
-		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
+		// Also when ctx has ended. The driver ends its sessions first and waits for the reply, which a server that has
+		// frozen meanwhile does not send.
+		endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectTime)
 		defer cancel()
-		err = errors.Join(err, client.Disconnect(bye))
+		err = errors.Join(err, client.Disconnect(endCtx))
 	}()
 	var info struct {
 		Version  string `bson:"version"`
@@ -135,8 +133,8 @@ func Inngest(ctx context.Context, url string) error {
 	return err
 }
 
-// InngestDir returns the directory that the Inngest dev server at the base URL was given with --sqlite-dir, which tells
-// one such server from another.
+// InngestDir returns the directory that the Inngest dev server at the base URL was given with --sqlite-dir, which
+// distinguishes one such server from another.
 func InngestDir(ctx context.Context, url string) (string, error) {
 	var info struct {
 		StartOpts *struct {
@@ -152,16 +150,15 @@ func InngestDir(ctx context.Context, url string) (string, error) {
 	return info.StartOpts.SQLiteDir, nil
 }
 
-// InngestTakesEvents returns nil when the Inngest dev server at the base URL keeps the events that it takes, which for a
-// moment after its first answer it does not. It looks again and again until ctx ends; a look costs a quarter of a second,
-// and leaves an event named harness/ready.
+// InngestTakesEvents waits until the Inngest dev server at the base URL keeps the events that it accepts, which for a moment
+// after its first answer it does not. Each attempt takes a quarter of a second and leaves an event named harness/ready.
 func InngestTakesEvents(ctx context.Context, url string) error {
 	api := inngestapi.New(url, inngestapi.Options{})
 	defer api.Close()
 	return api.Ready(ctx)
 }
 
-// HasPage says whether a web page is served at the URL. A build of Inngest from its module answers with nothing.
+// HasPage reports whether a web page is served at the URL. A build of Inngest from its module serves an empty one.
 func HasPage(ctx context.Context, url string) bool {
 	found := false
 	err := fetch(ctx, url, func(body io.Reader) error {

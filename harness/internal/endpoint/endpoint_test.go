@@ -35,8 +35,8 @@ func TestDatabase_String(t *testing.T) {
 	}
 }
 
-// TestMongo_EndsWithADroppedConnection: so answers the engine's proxy for a container that does not listen yet, and a
-// driver left to itself would rest for half a second before it tries again.
+// TestMongo_EndsWithADroppedConnection behaves like Docker's proxy of a container that does not listen yet. The driver would
+// wait half a second before it tries again.
 func TestMongo_EndsWithADroppedConnection(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -151,7 +151,7 @@ func TestInngestTakesEvents_RequiresThatEventsAreKept(t *testing.T) {
 	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL), "it accepts events and does not show them")
 }
 
-// TestMongo_BoundsItsDisconnect: the driver says goodbye, and would wait for the answer.
+// TestMongo_BoundsItsDisconnect: the driver ends its sessions, and would wait for the reply.
 func TestMongo_BoundsItsDisconnect(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,7 +160,7 @@ func TestMongo_BoundsItsDisconnect(t *testing.T) {
 	frozen := make(chan struct{}, 10)
 	go func() {
 		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
-			go serveUntilGoodbye(conn, frozen)
+			go serveUntilEndSessions(conn, frozen)
 		}
 	}()
 	looked := make(chan error, 1)
@@ -176,12 +176,12 @@ func TestMongo_BoundsItsDisconnect(t *testing.T) {
 	case err := <-looked:
 		require.NoError(t, err, "it has answered")
 	case <-time.After(20 * time.Second):
-		require.Fail(t, "the look hangs in its goodbye")
+		require.Fail(t, "Mongo hangs in its disconnect")
 	}
 }
 
-// serveUntilGoodbye answers as MongoDB does, but for the end of sessions: of that it tells, and answers no more.
-func serveUntilGoodbye(conn net.Conn, frozen chan<- struct{}) {
+// serveUntilEndSessions answers like MongoDB until sessions are ended: it reports that and answers no more.
+func serveUntilEndSessions(conn net.Conn, frozen chan<- struct{}) {
 	const opReply, opQuery, opMsg = 1, 2004, 2013
 	defer conn.Close()
 	answer, _ := bson.Marshal(bson.M{

@@ -1,9 +1,9 @@
-// Package logbook keeps what a server prints: all of it in a file, its last lines at hand.
+// Package logbook keeps what a server prints: all of it in a file, and its last lines in memory.
 //
 //	book := logbook.New(logbook.Options{File: "mongo.log"})
 //	if err := book.Open(); err != nil { … }
 //	defer book.Close()
-//	io.Copy(book, output) // never stops the server: a file that cannot be written is FileError's to tell
+//	io.Copy(book, output) // a file that cannot be written does not stop it: see FileError
 //	book.Tail()           // the last 200 lines
 package logbook
 
@@ -15,29 +15,29 @@ import (
 )
 
 const (
-	// DefaultLines is how many lines a book keeps at hand unless told otherwise.
+	// DefaultLines is how many lines a book keeps in memory by default.
 	DefaultLines = 200
-	// MaxLine is how much of a line is kept at hand, in bytes.
+	// MaxLine is how much of a line is kept in memory, in bytes.
 	MaxLine = 64 << 10
 )
 
 // Options configures a Book. The zero value keeps the last lines, and writes no file.
 type Options struct {
-	// File is where all output is appended, readable by its owner alone. Empty: nowhere.
+	// File is the file that all output is appended to, readable by its owner only. Empty: none.
 	File string
-	// Lines is how many lines are kept at hand. Zero: [DefaultLines].
+	// Lines is how many lines are kept in memory. Zero: [DefaultLines].
 	Lines int
-	// OnLine is called with every line, without its line end, one call at a time. While it runs nothing is written. It
-	// may ask the book for its tail, in which the line is already.
+	// OnLine is called with every line, without its line end, one call at a time. Nothing is written while it runs. It
+	// may call Tail, which has the line already.
 	OnLine func(line string)
 }
 
-// Book is a log. It is safe for concurrent use; what one call of Write is given stays together.
+// Book is a log. It is safe for concurrent use; the output of one call of Write stays together.
 type Book struct {
 	o Options
 
-	writing sync.Mutex // held while a piece of output is taken in
-	partial []byte     // the line that has no end yet
+	writing sync.Mutex // held during a Write
+	partial []byte     // the line that has not ended yet
 
 	mu     sync.Mutex
 	file   *os.File
@@ -54,7 +54,7 @@ func New(o Options) *Book {
 	return &Book{o: o}
 }
 
-// Open opens the file, which keeps what stands in it. It does nothing to a book that is open.
+// Open opens the file for appending. It does nothing to a book that is open.
 func (b *Book) Open() (err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,8 +67,8 @@ func (b *Book) Open() (err error) {
 // File is the path of the file; empty where there is none.
 func (b *Book) File() string { return b.o.File }
 
-// Write implements [io.Writer]. It never fails: a file that cannot be written must not stop the server, whose writes
-// would block if nobody read them. Nor is the file given up, since a disk can have room again.
+// Write implements [io.Writer]. It never fails, since the server would block if its output were not read. When the file cannot
+// be written, later output is tried again: a disk can have room again.
 func (b *Book) Write(output []byte) (int, error) {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -95,7 +95,7 @@ func (b *Book) log(output []byte) {
 	}
 }
 
-// endLine moves the line that has been read to the ring. The caller holds writing.
+// endLine adds the complete line to the ring. The caller holds writing.
 func (b *Book) endLine() {
 	line := string(bytes.TrimSuffix(b.partial, []byte{'\r'}))
 	b.partial = b.partial[:0]
@@ -116,7 +116,7 @@ func (b *Book) keep(line string) {
 	b.oldest = (b.oldest + 1) % b.o.Lines
 }
 
-// EndLine ends a line that the server left unfinished when it ended.
+// EndLine ends a line that the server left incomplete.
 func (b *Book) EndLine() {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -132,7 +132,7 @@ func (b *Book) Tail() []string {
 	return append(append([]string{}, b.lines[b.oldest:]...), b.lines[:b.oldest]...)
 }
 
-// FileError returns why the file is not complete, without its path, which messages name beside it.
+// FileError returns why the file is not complete; nil when it is. It does not repeat the path.
 func (b *Book) FileError() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -142,7 +142,7 @@ func (b *Book) FileError() error {
 	return b.err
 }
 
-// Close closes the file. The last lines stay at hand, and the book can be opened again.
+// Close closes the file. The last lines stay in memory, and the book can be opened again.
 func (b *Book) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -8,25 +8,25 @@ import (
 	"sync"
 )
 
-// Where ports are chosen: below those that systems give to outgoing connections and to whoever listens on port zero, of
-// which one could be gone again before a server has been started on it.
+// The range of ports to choose from. It is below the ephemeral ports that systems give to outgoing connections and to listeners
+// on port zero, since one of those could be taken before a server is started on it.
 const (
 	lowest    = 15000
 	highest   = 32767
 	blockSize = 200
 )
 
-// mongoPort is within that range, and is left to what everybody looks for there.
+// mongoPort is within that range and is not used: it is the default port of MongoDB.
 const mongoPort = 27017
 
-// Free returns n different ports that are free on the loopback interface. It returns none of them again before some
-// 200 others, and no other process is given one: each has a block of ports of its own, as long as it lives. Only a
-// program that chooses its ports in another way can take one before it is used, or where some 90 processes have used up
-// all blocks: whoever starts a server has to be ready to ask again. It is safe for concurrent use.
+// Free returns n different ports that are free on the loopback interface. It does not return one of them again before some 200
+// others, and it returns them to no other process: each has its own block of ports as long as it runs. A program that chooses
+// its ports in another way may still take one before it is used, as may another process when some 90 of them have used up all
+// blocks: the caller has to be ready to ask again. It is safe for concurrent use.
 func Free(n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range n {
-		// The listeners stay open until all ports are chosen, which is what keeps ports different that the system chose.
+		// The listeners stay open until all ports are chosen, so that those that the system chooses are different.
 		l, err := own().listen()
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
@@ -37,11 +37,11 @@ func Free(n int) ([]int, error) {
 	return ports, nil
 }
 
-// own is this process's block. There is one, whoever asks: two would be no different from two processes without any.
-var own = sync.OnceValue(func() *block { return claim(lowest, highest, blockSize) })
+// own is this process's block.
+var own = sync.OnceValue(func() *block { return reserve(lowest, highest, blockSize) })
 
-// block is a range of ports. Its first one is listened on, which is how other processes know that it is taken; that ends
-// with the process, however it ends. The zero value has no ports, and leaves the choice to the system.
+// block is a range of ports. The process listens on the first one, which shows other processes that the block is taken, until it
+// ends. The zero value has no ports and leaves the choice to the system.
 type block struct {
 	mark        net.Listener
 	first, size int
@@ -50,8 +50,8 @@ type block struct {
 	last int // offset of the port returned last
 }
 
-// claim takes one of the blocks from lowest to highest that nobody has, beginning anywhere, or returns an empty one.
-func claim(lowest, highest, size int) *block {
+// reserve takes a free block between lowest and highest, beginning at a random one. It returns an empty block when none is free.
+func reserve(lowest, highest, size int) *block {
 	n := (highest + 1 - lowest) / size
 	begin := rand.IntN(n)
 	for i := range n {

@@ -13,11 +13,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if first, err := strconv.Atoi(os.Getenv("PORT_TEST_CLAIM")); err == nil { // another process: see claimElsewhere
-		if claim(first, first+blockSize-1, blockSize).mark == nil {
+	if first, err := strconv.Atoi(os.Getenv("PORT_TEST_RESERVE")); err == nil { // another process: see reserveElsewhere
+		if reserve(first, first+blockSize-1, blockSize).mark == nil {
 			fmt.Println("taken")
 		} else {
-			fmt.Println("claimed")
+			fmt.Println("reserved")
 		}
 		os.Exit(0)
 	}
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 func TestFree_DoesNotRepeatPortsSoon(t *testing.T) {
 	t.Parallel()
-	b := claim(lowest, highest, blockSize)
+	b := reserve(lowest, highest, blockSize)
 	defer b.mark.Close()
 	seen := map[int]int{}
 	for i := range 3 * blockSize {
@@ -45,16 +45,16 @@ func TestFree_DoesNotRepeatPortsSoon(t *testing.T) {
 
 func TestFree_ProcessesHaveDifferentBlocks(t *testing.T) {
 	t.Parallel()
-	b := claim(lowest, highest, blockSize)
-	require.Equal(t, "taken\n", claimElsewhere(t, b.first))
+	b := reserve(lowest, highest, blockSize)
+	require.Equal(t, "taken\n", reserveElsewhere(t, b.first))
 	require.NoError(t, b.mark.Close()) // as the end of this process would
-	require.Equal(t, "claimed\n", claimElsewhere(t, b.first))
+	require.Equal(t, "reserved\n", reserveElsewhere(t, b.first))
 }
 
-// claimElsewhere says what comes of it when another process claims a certain block.
-func claimElsewhere(t *testing.T, first int) string {
+// reserveElsewhere returns what happens when another process reserves this block.
+func reserveElsewhere(t *testing.T, first int) string {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT_TEST_CLAIM=%d", first))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT_TEST_RESERVE=%d", first))
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	return string(out)
@@ -71,7 +71,7 @@ func TestFree_AvoidsMongoDBsPort(t *testing.T) {
 
 func TestFree_SkipsPortsInUse(t *testing.T) {
 	t.Parallel()
-	b := claim(lowest, highest, blockSize)
+	b := reserve(lowest, highest, blockSize)
 	defer b.mark.Close()
 	held, err := listen(b.first + 1)
 	require.NoError(t, err)
@@ -84,9 +84,9 @@ func TestFree_SkipsPortsInUse(t *testing.T) {
 
 func TestFree_AsksTheSystemWithoutABlock(t *testing.T) {
 	t.Parallel()
-	taken := claim(lowest, highest, blockSize)
+	taken := reserve(lowest, highest, blockSize)
 	defer taken.mark.Close()
-	none := claim(taken.first, taken.first+blockSize-1, blockSize)
+	none := reserve(taken.first, taken.first+blockSize-1, blockSize)
 	require.Nil(t, none.mark, "the only block is taken")
 	l, err := none.listen()
 	require.NoError(t, err)

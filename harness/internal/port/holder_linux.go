@@ -11,7 +11,7 @@ import (
 // listening is the code of the LISTEN state in /proc/net/tcp.
 const listening = "0A"
 
-// holder names the process that listens on a port, or returns "" where it may not look into that process.
+// holder names the process that listens on a port, or returns "" without the permission to look into that process.
 func holder(port int) string {
 	socket := listener(port)
 	if socket == "" {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// holder names the process that listens on a port where lsof can tell.
+// holder names the process that listens on a port, or returns "" where lsof does not find it.
 func holder(port int) string {
 	if runtime.GOOS == "windows" {
 		return ""

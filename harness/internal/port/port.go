@@ -1,6 +1,7 @@
-// Package port chooses free ports, no two processes of the harness the same, and says who holds one that is not free.
+// Package port chooses free ports, different ones in each process of the harness, and names the process that holds one that is
+// not free.
 //
-//	ports, err := port.Free(2)          // two different ones, given to nobody else
+//	ports, err := port.Free(2)          // two different ones
 //	err := port.Check(8288, "Inngest")  // *port.TakenError when something listens there
 package port
 
@@ -12,19 +13,19 @@ import (
 	"strings"
 )
 
-// A TakenError says that a port is in use, and by whom where the system tells.
+// A TakenError says that a port is in use, and by which process if that is known.
 type TakenError struct {
 	Port   int
-	For    string // what wanted it
+	For    string // what it is needed for
 	Holder string // "mongod (process 4711)", or empty
 }
 
 func (e *TakenError) Error() string {
-	return e.fact() + ": end that program, or " + wayOut
+	return e.fact() + ": end that program, or " + remedy
 }
 
-// wayOut is what a user does who wants to keep what holds a port.
-const wayOut = "let the harness choose with --ports free"
+// remedy is the alternative to ending the program that holds a port.
+const remedy = "let the harness choose with --ports free"
 
 func (e *TakenError) fact() string {
 	by := "another program"
@@ -34,7 +35,7 @@ func (e *TakenError) fact() string {
 	return fmt.Sprintf("port %d, wanted for %s, is in use by %s", e.Port, e.For, by)
 }
 
-// takenErrors are several, with the way out said once.
+// takenErrors are several, with the remedy once.
 type takenErrors []*TakenError
 
 func (all takenErrors) Error() string {
@@ -43,7 +44,7 @@ func (all takenErrors) Error() string {
 	for _, e := range all {
 		text.WriteString("\n  " + e.fact())
 	}
-	return text.String() + "\nend these programs, or " + wayOut
+	return text.String() + "\nend these programs, or " + remedy
 }
 
 func (all takenErrors) Unwrap() []error {
@@ -54,13 +55,13 @@ func (all takenErrors) Unwrap() []error {
 	return errs
 }
 
-// A Wish is a port that somebody wants to listen on, and what for, as a person would say it. Port zero is any free one.
+// A Wish is a port to listen on, and what it is needed for, in a user's words. Port zero is any free one.
 type Wish struct {
 	Port int
 	For  string
 }
 
-// OfServers are the wishes of a stack's servers.
+// OfServers returns the wishes of a stack's servers.
 func OfServers(inngest, mailhog, smtp, mongo int) []Wish {
 	return []Wish{{inngest, "Inngest"}, {mailhog, "MailHog's page"}, {smtp, "MailHog's SMTP"}, {mongo, "MongoDB"}}
 }
@@ -90,8 +91,8 @@ func Check(port int, purpose string) error {
 		return &TakenError{Port: port, For: purpose, Holder: holder(port)}
 	}
 	l.Close()
-	// A listener on all interfaces does not stop one on loopback everywhere; a connection tells. Nothing of ours
-	// listens now, so whoever answers is another program.
+	// On some systems a listener on all interfaces does not prevent one on loopback, but a connection finds it. This
+	// process does not listen any more.
 	c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err == nil {
 		c.Close()

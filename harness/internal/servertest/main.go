@@ -10,11 +10,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// startTime is for the start of a server, which may first have to be built.
+// startTime bounds the start of a server, which may include its build.
 const startTime = 15 * time.Minute
 
-// Main runs a package's tests beside one server, and fails when a test leaves a goroutine behind. start is called
-// once; what it returns is closed in the end.
+// Main runs a package's tests with one server, and fails when they leave a goroutine running. It calls start once and closes
+// the server at the end.
 func Main(m *testing.M, start func(context.Context) (*Server, error)) {
 	os.Exit(run(m, start))
 }
