@@ -36,16 +36,16 @@ type Options struct {
 	// Project is a Docker Compose project with the services mongo, mailhog and inngest. Empty:
 	// HARNESS_COMPOSE_PROJECT.
 	Project string
-	// Dir is where the search for a state file begins. Empty: the working directory.
+	// Dir is the directory in which the search for a state file begins. Empty: the working directory.
 	Dir string
-	// OwnApp leaves an app that is up there alone: the stack runs one of its own beside it, of another name. False: the
-	// stack uses the app of the state file or of the compose project.
+	// OwnApp ignores an app that runs already: the stack runs its own, with another name. False: the stack uses the app of
+	// the state file or of the compose project.
 	OwnApp bool
 	// AllowRemote allows servers that are not on loopback. False: HARNESS_ALLOW_REMOTE decides.
 	AllowRemote bool
 }
 
-// Backend attaches to servers that are up. It is safe for concurrent use.
+// Backend attaches to servers that run already. It is safe for concurrent use.
 type Backend struct{ o Options }
 
 // New returns the backend. It looks for no servers yet.
@@ -58,8 +58,8 @@ func New(o Options) *Backend {
 // Name implements [harness.Backend].
 func (*Backend) Name() string { return "attach" }
 
-// Start implements [harness.Backend]: it finds the servers and checks that each answers as what it should be. The
-// ports in o are of no account.
+// Start implements [harness.Backend]: it finds the servers and checks that each answers as one of its kind. It ignores the ports
+// in o.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
 	if len(o.Services) > 0 {
 		return nil, fmt.Errorf("attach to some of the servers only: %w: use the local or the containers backend", harness.ErrUnsupported)
@@ -88,12 +88,12 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	return s, nil
 }
 
-// target is a set of servers and where it was found.
+// target are the servers to attach to, and where they were found.
 type target struct {
 	ends   harness.Endpoints
 	source string
 	fix    string       // what to do when one of them does not answer
-	app    *harness.Env // the app that is up there, where that is known
+	app    *harness.Env // the app that runs on them; nil if there is none or it is not known
 }
 
 func (b *Backend) find(ctx context.Context) (target, error) {
@@ -159,8 +159,7 @@ func ofProject(ctx context.Context, name string) (target, error) {
 	return target{ends: ends, app: app, source: "of the compose project " + name, fix: "see docker compose -p " + name + " ps"}, err
 }
 
-// complete checks that all servers are named, and takes from MongoDB's address the database that it may name: stacks
-// have one of their own.
+// complete checks that all servers are named, and removes the database from MongoDB's address, since a stack has its own.
 func (t target) complete() (target, error) {
 	var missing []string
 	for _, e := range []struct{ value, name string }{
@@ -182,7 +181,7 @@ func (t target) complete() (target, error) {
 	return t, nil
 }
 
-// requireLoopback refuses servers that others may be using.
+// requireLoopback refuses servers that are not on this machine, which other people may be using.
 func (t target) requireLoopback() error {
 	var errs []error
 	for _, e := range []struct{ name, address string }{
@@ -204,7 +203,7 @@ func (t target) requireLoopback() error {
 	return errors.Join(errs...)
 }
 
-// withoutURL drops the URL, which may hold a password, from what url.Parse says.
+// withoutURL removes the URL, which may contain a password, from an error of url.Parse.
 func withoutURL(err error) error {
 	if e := (*url.Error)(nil); errors.As(err, &e) {
 		return e.Err
@@ -222,16 +221,19 @@ func isLoopback(hostport string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// check asks every server whether it is what it should be.
+// check checks concurrently that every server answers as one of its kind.
 func (t target) check(ctx context.Context) (endpoint.Database, error) {
 	var database endpoint.Database
 	errs := make([]error, 4)
 	var g errgroup.Group
 	for i, look := range []func() error{
-		func() (err error) { database, err = endpoint.Mongo(ctx, t.ends.Mongo); return t.told("MongoDB", err) },
-		func() error { return t.told("MailHog", endpoint.MailHog(ctx, t.ends.MailHog)) },
-		func() error { return t.told("SMTP", endpoint.SMTP(ctx, t.ends.SMTP)) },
-		func() error { return t.told("Inngest", endpoint.Inngest(ctx, t.ends.Inngest)) },
+		func() (err error) {
+			database, err = endpoint.Mongo(ctx, t.ends.Mongo)
+			return t.explain("MongoDB", err)
+		},
+		func() error { return t.explain("MailHog", endpoint.MailHog(ctx, t.ends.MailHog)) },
+		func() error { return t.explain("SMTP", endpoint.SMTP(ctx, t.ends.SMTP)) },
+		func() error { return t.explain("Inngest", endpoint.Inngest(ctx, t.ends.Inngest)) },
 	} {
 		g.Go(func() error { errs[i] = look(); return nil })
 	}
@@ -241,7 +243,7 @@ func (t target) check(ctx context.Context) (endpoint.Database, error) {
 	return database, errors.Join(errs...)
 }
 
-func (t target) told(name string, err error) error {
+func (t target) explain(name string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -30,14 +30,14 @@ func up(t *testing.T) harness.Endpoints {
 
 // TestBackend attaches to the compose project that HARNESS_COMPOSE_PROJECT names, else to servers of its own.
 func TestBackend(t *testing.T) {
-	o := attach.Options{OwnApp: true} // the suite brings one
+	o := attach.Options{OwnApp: true} // that of the suite
 	if os.Getenv(attach.EnvProject) == "" {
 		o.Endpoints = up(t)
 	}
 	backendtest.Run(t, func(testing.TB) harness.Backend { return attach.New(o) }, backendtest.Caps{Attached: true})
 }
 
-// noEnvironment leaves nothing of the caller's that would name servers.
+// noEnvironment unsets the variables that name servers.
 func noEnvironment(t *testing.T) {
 	for _, v := range []string{attach.EnvInngest, attach.EnvMailHog, attach.EnvSMTP, attach.EnvMongo, attach.EnvProject, attach.EnvAllowRemote} {
 		t.Setenv(v, "")
@@ -78,7 +78,7 @@ func TestStart_FindsServers(t *testing.T) {
 		require.Contains(t, servers.Describe()[2].Version, "named by the environment")
 		require.NoError(t, servers.Close(t.Context()))
 	})
-	t.Run("whatever database MongoDB's address names", func(t *testing.T) {
+	t.Run("without the database that MongoDB's address names", func(t *testing.T) {
 		withDatabase := ends
 		withDatabase.Mongo = strings.Replace(ends.Mongo, "/?", "/plant?", 1)
 		servers, err := start(t, attach.Options{Endpoints: withDatabase})
@@ -146,13 +146,13 @@ func TestStart_NamesEveryServerThatDoesNotAnswer(t *testing.T) {
 	noEnvironment(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	nobody := l.Addr().String()
+	closed := l.Addr().String()
 	require.NoError(t, l.Close())
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }))
 	defer other.Close()
 
 	_, err = start(t, attach.Options{Endpoints: harness.Endpoints{
-		Inngest: other.URL, MailHog: "http://" + nobody, SMTP: nobody, Mongo: "mongodb://" + nobody + "/?directConnection=true",
+		Inngest: other.URL, MailHog: "http://" + closed, SMTP: closed, Mongo: "mongodb://" + closed + "/?directConnection=true",
 	}})
 	require.ErrorContains(t, err, "Inngest given by the program does not answer (what answers at "+other.URL+" is not an Inngest dev server): start it, or correct its address")
 	for _, name := range []string{"MailHog", "SMTP", "MongoDB"} {

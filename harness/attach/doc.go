@@ -1,4 +1,4 @@
-// Package attach is the backend that uses servers which are up already. It starts none, stops none, and deletes nothing.
+// Package attach is the backend that uses servers which run already. It starts none, stops none, and deletes nothing.
 //
 //	stack, err := stack.Start(ctx, attach.New(attach.Options{}), stack.Options{})
 //

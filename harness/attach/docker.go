@@ -18,7 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 )
 
-// The docker command is used, not its API's client, which would come into every program that links the harness.
+// The docker command is used rather than a client of the API, which would be linked into every program that uses the harness.
 
 // dockerTime bounds one docker command.
 const dockerTime = 10 * time.Second
@@ -55,7 +55,7 @@ func docker(ctx context.Context, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// boxes returns the running containers that a filter of `docker ps` lets through.
+// boxes returns the running containers that a filter of `docker ps` selects.
 func boxes(ctx context.Context, filter string) ([]box, error) {
 	out, err := docker(ctx, "ps", "--quiet", "--no-trunc", "--filter", filter)
 	if err != nil {
@@ -75,7 +75,7 @@ func boxes(ctx context.Context, filter string) ([]box, error) {
 	return all, nil
 }
 
-// published returns the host:port where this machine reaches a port of the container.
+// published returns the host:port at which this machine reaches a port of the container; "" if it is not published.
 func (b box) published(port string) string {
 	for _, p := range b.NetworkSettings.Ports[port] {
 		ip, err := netip.ParseAddr(p.HostIP)
@@ -91,7 +91,7 @@ func (b box) published(port string) string {
 	return ""
 }
 
-// variable returns what a variable of the container's environment is set to.
+// variable returns the value of a variable in the container's environment.
 func (b box) variable(name string) string {
 	for _, v := range b.Config.Env {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
@@ -127,7 +127,7 @@ func (p project) service(name string) (box, bool) {
 	return p.boxes[i], true
 }
 
-// endpoints are the servers by the names that docker-compose.yml gives them.
+// endpoints returns the addresses of the servers, which have the names of docker-compose.yml.
 func (p project) endpoints() (harness.Endpoints, error) {
 	var missing []string
 	address := func(service, port string) string {
@@ -152,19 +152,19 @@ func (p project) endpoints() (harness.Endpoints, error) {
 	return ends, nil
 }
 
-// app is the project's own app, whose functions its Inngest calls already: a second one beside it would have every
-// event handled by whichever registered last. Nil where the project publishes none.
+// app returns the project's own app, whose functions its Inngest server calls already: of two apps with one name, the last one to
+// register would handle every event. It is nil if the project publishes none.
 func (p project) app(ends harness.Endpoints) (*harness.Env, error) {
 	b, ok := p.service("app")
 	if !ok || b.published("3000/tcp") == "" {
 		return nil, nil
 	}
-	theirs, err := url.Parse(b.variable("MONGODB_URI"))
+	uri, err := url.Parse(b.variable("MONGODB_URI"))
 	if err != nil {
 		return nil, fmt.Errorf("the MONGODB_URI of the compose project %s's app is no URI: %w", p.name, withoutURL(err))
 	}
-	// It knows the database by a name that means nothing here; they have the same databases.
-	database, err := mongouri.WithDatabase(ends.Mongo, strings.TrimPrefix(theirs.Path, "/"))
+	// The host in its URI is known in the project's network only.
+	database, err := mongouri.WithDatabase(ends.Mongo, strings.TrimPrefix(uri.Path, "/"))
 	if err != nil {
 		return nil, err
 	}
@@ -175,8 +175,8 @@ func (p project) app(ends harness.Endpoints) (*harness.Env, error) {
 	}, nil
 }
 
-// gatewayOf returns the address that this machine has in the network of the container that serves a URL; ok is false
-// where no container does, as far as can be told.
+// gatewayOf returns the address that this machine has in the network of the container that serves a URL. ok is false if no such
+// container is found.
 func gatewayOf(ctx context.Context, serverURL string) (gateway string, ok bool) {
 	u, err := url.Parse(serverURL)
 	if err != nil || u.Port() == "" {

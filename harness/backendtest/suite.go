@@ -85,7 +85,7 @@ func (s *suite) start(t *testing.T, o stack.Options) *env {
 func (s *suite) works(t *testing.T) {
 	st := s.start(t, stack.Options{})
 	t.Run("all endpoints are usable", func(t *testing.T) { st.checkUsable(t) })
-	t.Run("the servers are described in order", func(t *testing.T) {
+	t.Run("the servers are described in sequence", func(t *testing.T) {
 		var names []harness.Service
 		for _, i := range st.Describe() {
 			names = append(names, i.Service)
@@ -249,7 +249,7 @@ func (s *suite) reach(t *testing.T) {
 	require.NoError(t, <-accepted)
 }
 
-// checkDeath checks that err tells how MailHog was killed, with the end of its log.
+// checkDeath checks that err says how MailHog was killed, with the end of its log.
 func checkDeath(t *testing.T, err error) {
 	t.Helper()
 	exit := (*stack.ExitError)(nil)

@@ -16,10 +16,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
-// Choose returns the containers backend where an engine answers and the images are there or can be pulled, which is
-// done here, else the local one. reason is a short sentence that says which and why, for a person, as in "local, since no
-// Docker engine answers at unix:///var/run/docker.sock; for containers: start Docker". The error is that ctx has ended.
-// Tests do not choose: they name their backends.
+// Choose returns the containers backend if an engine answers and has the images or can pull them, which it does, else the local
+// one. reason is a short sentence for a user, as in "local, since no Docker engine answers at unix:///var/run/docker.sock; for
+// containers: start Docker". The error is that ctx has ended. It is not meant for tests, which name their backends.
 func Choose(ctx context.Context, o Options, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
 	b := New(o)
 	err = b.usable(ctx, fleet.Serialised(progress))
@@ -32,8 +31,7 @@ func Choose(ctx context.Context, o Options, progress func(harness.Progress)) (_ 
 	return local.New(local.Options{}), "local, since " + inShort(err), nil
 }
 
-// inShort says why there are no containers, and the first thing to do about it. What an engine or a registry says in
-// its own words is left to whoever insists on containers.
+// inShort says why containers cannot be used, and the first remedy. It leaves out the messages of engines and registries.
 func inShort(err error) string {
 	e := (*engine.Error)(nil)
 	if !errors.As(err, &e) {
@@ -44,13 +42,13 @@ func inShort(err error) string {
 
 // An Engine is the Docker engine that the backend uses.
 type Engine struct {
-	// Host is where it listens, Version which one it is.
+	// Host is the address that it listens on.
 	Host, Version string
 	// Missing are the images that a start would have to pull.
 	Missing []string
 }
 
-// Engine looks for the engine as Start does, and changes nothing. The error says what is wrong and what to do.
+// Engine connects to the engine as Start does, and changes nothing. The error says what is wrong and what to do.
 func (b *Backend) Engine(ctx context.Context) (Engine, error) {
 	docker, err := engine.Connect(ctx)
 	if err != nil {

@@ -37,7 +37,7 @@ type Images struct {
 	Inngest string
 }
 
-// OfficialImages are the images that their makers publish, in the versions that the harness is made for.
+// OfficialImages returns the published images in the versions that the harness supports.
 func OfficialImages() Images {
 	return Images{Mongo: "mongo:8.0", MailHog: "mailhog/mailhog:v1.0.1", Inngest: "inngest/inngest:v1.43.0"}
 }
@@ -53,7 +53,7 @@ type Options struct {
 // nothing but the engine.
 type Backend struct {
 	o Options
-	// reached is set once a container has been seen to reach this machine, which no later stack need try again.
+	// reached is set once a container has reached this machine, so that later stacks do not check it again.
 	reached atomic.Bool
 }
 

@@ -27,7 +27,7 @@ func TestOnEngine_Backend(t *testing.T) {
 	docker := connect(t)
 	backendtest.Run(t, func(testing.TB) harness.Backend { return b }, backendtest.Caps{
 		Broken: func(testing.TB) harness.Backend {
-			// The database does not know what it is told to do.
+			// The database does not know the command.
 			return containers.New(containers.Options{Images: containers.Images{Inngest: mongoImage()}})
 		},
 		Crash: func(tb testing.TB, dir string, s harness.Service) {
@@ -132,7 +132,7 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	pid := child.Process.Pid
 
 	living := start(t, containers.New(containers.Options{}))
-	require.Len(t, ours(t, docker, pid), 4, "the owner lives: nothing of it is touched")
+	require.Len(t, ours(t, docker, pid), 4, "the owner runs: its containers are kept")
 	require.NoError(t, living.Close(context.Background()))
 
 	require.NoError(t, child.Process.Kill())
@@ -144,7 +144,7 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 }
 
 func TestOnEngine_MissingImage(t *testing.T) {
-	// Nothing listens on this port of the engine's machine, so this registry is out of reach at once.
+	// Nothing listens on this port of the engine's machine, so the registry refuses connections.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	registry := l.Addr().String()
@@ -197,7 +197,7 @@ func TestChoose_WithoutAnEngine(t *testing.T) {
 }
 
 func TestOnEngine_ContainerThatDoesNotBecomeUsable(t *testing.T) {
-	// The image's own program does not know what it is told to do.
+	// MailHog does not listen on the port of the database.
 	images := containers.Images{Mongo: mailhogImage()}
 	b := containers.New(containers.Options{Images: images, StartTimeout: 2 * time.Second})
 	_, err := b.Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// bootID is another one each time the system starts.
+// bootID changes each time the system starts.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -14,7 +14,7 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// pidNamespace tells containers apart, whose processes are numbered each from one, and which may share a host's name.
+// pidNamespace distinguishes containers, which may have the same process ids and host name.
 func pidNamespace() string {
 	ns, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {

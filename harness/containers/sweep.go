@@ -14,17 +14,17 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-// What we make says in its labels whose it is.
+// The labels of containers and networks name the stack and the process that they belong to.
 const (
 	labelStack   = "inngest-harness.stack"
 	labelService = "inngest-harness.service"
 	labelPID     = "inngest-harness.owner.pid"
 	labelStarted = "inngest-harness.owner.started"
-	labelMachine = "inngest-harness.owner.machine" // several may share an engine; process ids are each one's own
+	labelMachine = "inngest-harness.owner.machine" // several may use one engine, each with its own process ids
 	labelBoot    = "inngest-harness.owner.boot"
 )
 
-// labels are those of the stack's network, or of one of its containers.
+// labels returns the labels of one of the stack's containers, or of its network for an empty service.
 func (s *stack) labels(service harness.Service) map[string]string {
 	o := thisProcess()
 	l := map[string]string{
@@ -46,10 +46,10 @@ type owner struct {
 	pid     int
 	started time.Time
 	machine string
-	boot    string // empty where the system does not tell its boots apart
+	boot    string // empty where the system has no id for it
 }
 
-// thisProcess describes us. Where the system does not tell, the zero values make an owner that nobody takes for dead.
+// thisProcess returns this process as an owner. If the system does not provide its start time, nothing is considered dead.
 func thisProcess() owner {
 	o := owner{pid: os.Getpid(), boot: bootID()}
 	o.started, _ = proc.StartTime(o.pid)
@@ -70,8 +70,8 @@ func ownerOf(labels map[string]string) (owner, bool) {
 	return owner{pid, started, labels[labelMachine], labels[labelBoot]}, true
 }
 
-// dead says whether the owner is known to be gone. Another machine's processes are not known, nor is, while its
-// container runs, an owner from another boot: two machines can have one name.
+// dead reports whether the owner is known to have ended. Nothing is known about the processes of another machine, nor, while the
+// container runs, about those of another boot, since two machines can have the same name.
 func (o owner) dead(me owner, running bool) bool {
 	if o.machine != me.machine {
 		return false
@@ -83,8 +83,8 @@ func (o owner) dead(me owner, running bool) bool {
 	return err != nil || started.Sub(o.started).Abs() > 2*time.Second
 }
 
-// sweep removes what killed processes left behind. What cannot be removed is told, and is in no start's way: it has
-// names of its own, and a port that it holds is named by who wants that.
+// sweep removes what killed processes left behind. It only reports what it cannot remove, which does not prevent a start: its
+// names are unique, and a port that it holds is reported by the start that needs it.
 func sweep(ctx context.Context, docker *client.Client, progress func(harness.Progress)) error {
 	ours := make(client.Filters).Add("label", labelStack)
 	me := thisProcess()
@@ -114,7 +114,7 @@ func sweep(ctx context.Context, docker *client.Client, progress func(harness.Pro
 		if !ok || living[n.Labels[labelStack]] || !o.dead(me, false) {
 			continue
 		}
-		// A container that another process is removing still holds its network: the next start has it.
+		// A container that another process is removing still holds its network: the next start removes that.
 		_ = removeNetwork(ctx, docker, n.ID)
 	}
 	return nil

@@ -6,9 +6,9 @@
 // because a nested module would be left out of the harness's module zip, and go:embed refuses it: as text it travels
 // wherever the harness does.
 //
-// One of them is not built as it was published: [Patches] says what is changed in FerretDB, and why.
+// FerretDB is patched before it is built: see [Patches].
 //
-// The version in a go.mod is the pin; there is no other place that states it. To move one, copy its files to a
+// The version in a go.mod is the pin, and is stated nowhere else. To change it, copy the files to a
 // scratch folder without the .txt, `go get` the new version there, `go mod tidy` (for Inngest: with -e, since module
 // zips lack a folder that it embeds, and with GONOSUMDB=github.com/inngest/* should the checksum database not know one
 // of its requirements), and copy go.mod and go.sum back.

@@ -1,8 +1,7 @@
 package tools
 
-// Patch is a change that a build makes to its own copy of a module: in File, each place where Old stands gets New. It is
-// strict, so that it cannot hit another version of the module by luck: where Old does not stand exactly Times times, there
-// is no build.
+// Patch is a change that a build makes to its own copy of a module: New replaces Old in File. The build fails when File does not
+// contain Old exactly Times times, so that a patch is not applied to another version of the module.
 type Patch struct {
 	File  string // slash-separated path in the vendor folder
 	Old   string
@@ -10,18 +9,17 @@ type Patch struct {
 	Times int
 }
 
-// Patches returns the changes to the modules of the named tool, of which there may be none. The caller may keep and
-// change the result.
+// Patches returns the patches of the named tool's modules; nil for a tool without any. The caller may keep and change the
+// result.
 func Patches(name string) []Patch {
 	if name != "ferretdb" {
 		return nil
 	}
-	// FerretDB narrows a query in SQLite before it filters the documents itself, but only by _id, and never by its
-	// index: it does so where the filter has no other field, and by an expression that is not the one that it has
-	// indexed, so that SQLite reads every document after all. With both changed, finding and updating one document
-	// takes as long among thousands as among ten.
+	// FerretDB restricts a query in SQLite to one _id before it filters the documents itself. It does so only if the filter
+	// has no other field, and by another expression than the indexed one, so that SQLite reads every document after all.
+	// With both patched, finding and updating one document takes as long among thousands as among ten.
 	//
-	// Its licence, the Apache License 2.0, wants a notice in a file that was changed: the comments.
+	// FerretDB's licence, the Apache License 2.0, requires a notice in changed files: the comments.
 	const sqlite = "github.com/FerretDB/FerretDB/internal/backends/sqlite/"
 	return []Patch{{
 		File:  sqlite + "collection.go",

@@ -22,10 +22,10 @@ func TestSources(t *testing.T) {
 			if !strings.HasSuffix(file, ".go") {
 				continue
 			}
-			// No tool looks at text files, so this has to.
+			// gofmt does not check text files.
 			want, err := format.Source(text)
 			require.NoError(t, err, file)
-			require.Equal(t, string(want), string(text), "%s is not as gofmt would have it", file)
+			require.Equal(t, string(want), string(text), "%s is not formatted", file)
 		}
 	}
 	_, err := tools.Sources("redis")
@@ -40,6 +40,6 @@ func TestPatches(t *testing.T) {
 	for _, p := range tools.Patches("ferretdb") {
 		require.Positive(t, p.Times)
 		require.NotContains(t, p.New, p.Old, "made once it cannot be made again")
-		require.Contains(t, p.New, "// Changed by inngest-harness: ", "the licence wants a notice")
+		require.Contains(t, p.New, "// Changed by inngest-harness: ", "the licence requires a notice")
 	}
 }

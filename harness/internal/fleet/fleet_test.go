@@ -320,7 +320,7 @@ func TestFleet_SerialisesStartsAndStops(t *testing.T) {
 					_ = f.Kill(context.Background(), harness.ServiceMailHog)
 				case 2:
 					_ = f.Start(context.Background(), harness.ServiceMailHog)
-				default: // a dashboard looks meanwhile
+				default: // as a dashboard does
 					f.Tail(harness.ServiceMailHog)
 					f.Describe()
 					f.Endpoints()

@@ -12,7 +12,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 )
 
-// A Probe tells whether one instance of a server is usable, from what the server answers and what it prints. It is safe
+// A Probe reports whether one instance of a server is usable, from what the server answers and what it prints. It is safe
 // for concurrent use.
 type Probe struct {
 	// Service and Ports say what to look at.

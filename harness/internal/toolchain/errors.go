@@ -12,7 +12,7 @@ import (
 // shownLines is how much of a build's log an error text has.
 const shownLines = 15
 
-// Error tells why a tool is not to be had, in sentences for the person who wants it.
+// Error says why a tool cannot be provided, in sentences for users.
 type Error struct {
 	Tool    Tool
 	Doing   string   // what failed: "build Inngest v1.43.0"
@@ -48,7 +48,7 @@ func (f *finder) failure(cause error, logFile string) error {
 	}
 	switch {
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
-		e.Why = "it was called off (" + text + ")"
+		e.Why = "it was cancelled (" + text + ")"
 		e.Fix = "The next try starts where the go command left off."
 	case diskFull(text):
 		e.Why = "the disk is full"
@@ -84,22 +84,22 @@ func (f *finder) cacheFailure(cause error) error {
 	}
 }
 
-// misfitFailure explains that the module is not the one that was to be changed.
+// misfitFailure explains that a patch does not fit the module.
 func (f *finder) misfitFailure(cause *misfit) error {
 	return &Error{
 		Tool: f.tool, Doing: "build " + f.recipe.title(),
 		Why: fmt.Sprintf("what the harness changes in it is not as expected (%v)", cause),
-		Fix: "The pinned version has moved on: mend the change in harness/tools/patches.go, or remove it when it is not needed any more.",
+		Fix: "The pinned version has changed: adapt the patch in harness/tools/patches.go, or remove it if it is no longer needed.",
 		Err: cause,
 	}
 }
 
-// diskFull recognises what the systems say of it, since it often comes as the text of another program.
+// diskFull recognises the systems' messages, since it often comes as the output of another program.
 func diskFull(text string) bool {
 	return strings.Contains(text, "no space left on device") || strings.Contains(text, "not enough space on the disk")
 }
 
-// fetchFailed recognises the ways in which the go command says that it got no module.
+// fetchFailed recognises the go command's messages about a module that it could not download.
 func fetchFailed(text string) bool {
 	for _, sign := range []string{
 		"module lookup disabled by GOPROXY=off", "dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake timeout",
@@ -113,7 +113,7 @@ func fetchFailed(text string) bool {
 	return false
 }
 
-// mainLine returns the line that tells most: the last one that is not about progress.
+// mainLine returns the last line that is not about progress.
 func mainLine(text string) string {
 	main := ""
 	for line := range strings.Lines(text) {

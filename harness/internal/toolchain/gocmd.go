@@ -27,7 +27,7 @@ func (f *finder) findGo(ctx context.Context) (goCommand, error) {
 	}
 
 	cmd := exec.CommandContext(ctx, path, "env", "-json", "GOVERSION", "GOTOOLCHAIN")
-	cmd.Dir = os.TempDir() // a go.mod around the working directory is no concern of the tools
+	cmd.Dir = os.TempDir() // not in a module, whose go.mod could select another toolchain
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.Output()
 	if err != nil {
@@ -38,10 +38,10 @@ func (f *finder) findGo(ctx context.Context) (goCommand, error) {
 		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: fmt.Sprintf("%s env answers %q", path, firstLine(out)), Fix: install, Err: err}
 	}
 
-	// "go1.26.8 X:experiment"; a development version compares with nothing, and is taken for new enough.
+	// "go1.26.8 X:experiment"; a development version cannot be compared, and is accepted.
 	have, _, _ := strings.Cut(env.GOVERSION, " ")
 	if version.IsValid(have) && version.Compare(have, f.recipe.minGo) < 0 {
-		// Unless told to be content with itself, a go command of 1.21 and later fetches the one that go.mod asks for.
+		// A go command of 1.21 and later downloads the one that go.mod requires, unless GOTOOLCHAIN forbids it.
 		if env.GOTOOLCHAIN != "auto" && !strings.HasSuffix(env.GOTOOLCHAIN, "+auto") {
 			why := fmt.Sprintf("%s is %s, and %s is needed", path, have, f.recipe.minGo)
 			if env.GOTOOLCHAIN == "local" {

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// versionTime bounds a program's telling its version.
+// versionTime bounds the wait for a program to print its version.
 const versionTime = 10 * time.Second
 
 var (
-	// `inngest version` prints the version, a dash, and a release's commit. The commit is missing where somebody built
-	// it from the module, and then so is the web page.
+	// `inngest version` prints the version, a dash, and a release's commit. A build from the module has no commit, and no
+	// web page.
 	semanticVersion = regexp.MustCompile(`\bv?(\d+)\.(\d+)\.(\d+)`)
 	releaseCommit   = regexp.MustCompile(`-[0-9a-f]{7,}\s*$`)
 
 	mongoVersion = regexp.MustCompile(`(?m)^db version v?(\S+)`)
 )
 
-// variable is the one that names a tool's program.
+// variable is the environment variable that names a tool's program.
 func (t Tool) variable() string {
 	switch t {
 	case Inngest:
@@ -38,7 +38,7 @@ func (t Tool) variable() string {
 	}
 }
 
-// named looks for a program that a variable names. What is named and does not work is not passed over.
+// named returns the program that a variable names. If that does not work, it is an error.
 func (f *finder) named(ctx context.Context) (bin Binary, found bool, err error) {
 	variable := f.tool.variable()
 	value := f.env(variable)
@@ -58,7 +58,7 @@ func (f *finder) named(ctx context.Context) (bin Binary, found bool, err error) 
 	return bin, true, nil
 }
 
-// installed looks for an Inngest release in PATH that is new enough.
+// installed returns an Inngest release in PATH that is new enough.
 func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
 	if f.tool != Inngest || f.env("HARNESS_IGNORE_INSTALLED") == "1" {
 		return Binary{}, false
@@ -76,7 +76,7 @@ func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
 	return Binary{}, false
 }
 
-// ask completes bin by what the program says of itself.
+// ask completes bin with what the program reports.
 func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 	flag := "--version"
 	if f.tool == Inngest {
@@ -105,7 +105,7 @@ func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 	case Mongo:
 		m := mongoVersion.FindSubmatch(out)
 		if m == nil {
-			return bin, fmt.Errorf("%s %s names no version of MongoDB but says %q", bin.Path, flag, firstLine(out))
+			return bin, fmt.Errorf("%s %s names no version of MongoDB but prints %q", bin.Path, flag, firstLine(out))
 		}
 		bin.Version = "v" + string(m[1])
 		bin.Database = "MongoDB " + string(m[1])
@@ -123,7 +123,7 @@ func (f *finder) lookPath(name string) (string, error) {
 		return filepath.Abs(path)
 	}
 	for _, dir := range filepath.SplitList(f.env("PATH")) {
-		// Not what happens to lie in the working directory: the path may be relative to it.
+		// A relative one would name a folder of the working directory.
 		if !filepath.IsAbs(dir) {
 			continue
 		}

@@ -10,8 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// environment looks up only the named variables of this process, so that those of the person who runs the tests have no
-// influence.
+// environment looks up only the named variables of this process, so that other settings of the user have no influence.
 func environment(keys ...string) func(string) (string, bool) {
 	return func(key string) (string, bool) {
 		if slices.Contains(keys, key) {

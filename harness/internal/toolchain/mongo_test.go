@@ -56,7 +56,7 @@ func startStandIn(t *testing.T, args ...string) standIn {
 		return standIn{Process: p, path: bin.Path, addr: addr}
 	case <-p.Done():
 		require.NoError(t, p.Err())
-		panic("unreachable: it ended by itself")
+		panic("unreachable: it ended without being told to")
 	}
 }
 
@@ -101,7 +101,7 @@ func TestStandIn_UpdatesAreAtomic(t *testing.T) {
 			require.NoError(t, err)
 			var won atomic.Int32
 			together(writers, func(i int) {
-				res, err := clients[i].UpdateOne(ctx, bson.M{"_id": id, "state": "pending"}, bson.M{"$set": bson.M{"state": "claimed", "by": i}})
+				res, err := clients[i].UpdateOne(ctx, bson.M{"_id": id, "state": "pending"}, bson.M{"$set": bson.M{"state": "taken", "by": i}})
 				if err == nil && res.ModifiedCount == 1 {
 					won.Add(1)
 				}
@@ -116,7 +116,7 @@ func TestStandIn_UpdatesAreAtomic(t *testing.T) {
 			require.NoError(t, err)
 			var won atomic.Int32
 			together(writers, func(i int) {
-				err := clients[i].FindOneAndUpdate(ctx, bson.M{"_id": id, "state": "pending"}, bson.M{"$set": bson.M{"state": "claimed"}}).Err()
+				err := clients[i].FindOneAndUpdate(ctx, bson.M{"_id": id, "state": "pending"}, bson.M{"$set": bson.M{"state": "taken"}}).Err()
 				if err == nil {
 					won.Add(1)
 				}
@@ -154,7 +154,7 @@ func TestStandIn_UpdatesAreAtomic(t *testing.T) {
 	})
 }
 
-// A gate that everything goes through must not be held by somebody who is not going through it.
+// The gate, which all requests pass, must not be held by a client that is not sending one.
 func TestStandIn_IdleAndSlowClientsDoNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
@@ -189,8 +189,8 @@ func TestStandIn_IdleAndSlowClientsDoNotBlockOthers(t *testing.T) {
 	require.GreaterOrEqual(t, len(rest), len(docs)-1)
 }
 
-// The build changes FerretDB so that it finds a document by the index of _id, whatever else the filter says (package
-// tools). That must only narrow down what the filter is applied to.
+// The build patches FerretDB so that it finds a document by the index of _id, whatever else the filter has (package tools). That
+// must only reduce the documents that the filter is applied to.
 func TestStandIn_FindsByIDFirst(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
@@ -260,7 +260,7 @@ func TestStandIn_FindsByIDFirst(t *testing.T) {
 	}
 }
 
-// A write that wants no reply must not leave one to be taken for that of the next request on its connection.
+// The reply to a write that wants none must not be read as the reply to the next request on its connection.
 func TestStandIn_UnacknowledgedWrites(t *testing.T) {
 	t.Parallel()
 	s := startStandIn(t)
@@ -305,8 +305,8 @@ func TestStandIn_SurvivesGarbage(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestStandIn_StopsDespiteIdleConnections: an idle connection does not hold up a stop. FerretDB by itself gives one three seconds, each
-// time; a busy machine may need as long for anything, but not again and again.
+// TestStandIn_StopsDespiteIdleConnections: an idle connection does not delay a stop. FerretDB itself would wait three seconds for
+// it, each time; a busy machine may need as long once, but not every time.
 func TestStandIn_StopsDespiteIdleConnections(t *testing.T) {
 	t.Parallel()
 	const byItself, attempts = 3 * time.Second, 5
@@ -326,7 +326,7 @@ func TestStandIn_StopsDespiteIdleConnections(t *testing.T) {
 			return
 		}
 	}
-	require.Fail(t, "no stop was faster than FerretDB by itself", "%v", took)
+	require.Fail(t, "no stop was faster than that of FerretDB itself", "%v", took)
 }
 
 func TestStandIn_KeepsItsData(t *testing.T) {

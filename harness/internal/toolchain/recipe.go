@@ -21,22 +21,21 @@ var buildFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 // A recipe says how to build one tool.
 type recipe struct {
 	name    string // of the program, and of the sources in package tools
-	label   string // what people call it
-	module  string // whose version is pinned in go.mod
-	pkg     string // what to build
-	takes   string // how long a first build takes on two cores, for people who wait
+	label   string // the name in messages
+	module  string // the module whose version is pinned in go.mod
+	pkg     string // the package to build
+	takes   string // how long a first build takes on two cores, for messages
 	version string
 	minGo   string // such as "go1.26.4"
 	files   map[string][]byte
 
-	// What the build has to change in the modules, for which it makes a copy of them: the module cache itself is not to
-	// be touched.
+	// Changes that the build makes to a copy of the modules, since the module cache must not be changed.
 	lacksEmbed bool // see placeholder
 	patches    []tools.Patch
 }
 
-// placeholder stands, in a vendored copy of Inngest, for the documentation that one of its packages embeds and its
-// module zip lacks, being a git submodule.
+// placeholder replaces, in a vendored copy of Inngest, the documentation that one of its packages embeds and that its module
+// zip lacks, since it is a git submodule.
 const (
 	placeholder     = "vendor/github.com/inngest/inngest/internal/embeddocs/website/pages/docs/README.md"
 	placeholderText = "This build has no documentation pages.\n"
@@ -82,7 +81,7 @@ func (r recipe) title() string { return r.label + " " + r.version }
 // vendored reports whether the build needs its own copy of the modules.
 func (r recipe) vendored() bool { return r.lacksEmbed || len(r.patches) > 0 }
 
-// buildName names a build after all that it is made from.
+// buildName names a build after all its inputs.
 func (r recipe) buildName(goos, goarch, goVersion string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
@@ -95,7 +94,7 @@ func (r recipe) buildName(goos, goarch, goVersion string) string {
 	return fmt.Sprintf("%s-%s-%s-%s-%s-%s", r.name, r.version, goos, goarch, goVersion, hex.EncodeToString(h.Sum(nil)[:6]))
 }
 
-// writeSources lays the module out for the go command.
+// writeSources writes the module for the go command.
 func (r recipe) writeSources(dir string) error {
 	for name, text := range r.files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
@@ -105,7 +104,7 @@ func (r recipe) writeSources(dir string) error {
 	return nil
 }
 
-// writePlaceholder completes a vendor folder.
+// writePlaceholder adds the placeholder to a vendor folder.
 func (r recipe) writePlaceholder(dir string) error {
 	file := filepath.Join(dir, filepath.FromSlash(placeholder))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -114,7 +113,7 @@ func (r recipe) writePlaceholder(dir string) error {
 	return os.WriteFile(file, []byte(placeholderText), 0o644)
 }
 
-// misfit says that a patch is not for the module that the go command fetched.
+// misfit says that a patch does not fit the module that the go command downloaded.
 type misfit struct {
 	patch tools.Patch
 	found int
@@ -124,12 +123,12 @@ func (e *misfit) Error() string {
 	return fmt.Sprintf("%s has %q %d times, not %d times", e.patch.File, strings.TrimSpace(e.patch.Old), e.found, e.patch.Times)
 }
 
-// applyPatches changes a vendor folder.
+// applyPatches patches a vendor folder.
 func (r recipe) applyPatches(dir string) error {
 	for _, p := range r.patches {
 		file := filepath.Join(dir, "vendor", filepath.FromSlash(p.File))
 		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // where there is no such file, nothing stands in it
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // then the patch does not fit
 			return err
 		}
 		if found := strings.Count(string(text), p.Old); found != p.Times {

@@ -37,16 +37,16 @@ type Options struct {
 	// CacheDir is where builds are kept. Empty: HARNESS_CACHE, or else inngest-harness in the user's cache folder.
 	CacheDir string
 
-	// Progress is told what a build is doing: when it starts, every second, and when it ends. It is called by one
-	// goroutine at a time, and not at all when there is nothing to build. Nil: silence.
+	// Progress receives what a build is doing: when it starts, every second, and when it ends. It is called by one
+	// goroutine at a time, and not at all when there is nothing to build. Nil: no reports.
 	Progress func(Progress)
 
 	// LookupEnv reads the harness's variables and PATH. Nil: os.LookupEnv. The go command gets the environment of
 	// this process in any case.
 	LookupEnv func(string) (string, bool)
 
-	// GOOS and GOARCH ask for a static build for a system, such as an image's: even when it is this one, programs
-	// that are installed or named by a variable are not considered. Both empty: whatever runs here.
+	// GOOS and GOARCH request a static build for a system, such as that of an image. Programs that are installed or named
+	// by a variable are then not considered, even for this system. Both empty: any program for this system.
 	GOOS, GOARCH string
 }
 
@@ -55,7 +55,7 @@ type Progress struct {
 	Tool    Tool
 	Doing   string        // such as "compiling"
 	Elapsed time.Duration // since Ensure was called
-	Done    bool          // the last call: the build has ended, well when Err is nil
+	Done    bool          // the last call: the build has ended, successfully if Err is nil
 	Err     error
 }
 
@@ -63,13 +63,13 @@ type Progress struct {
 type Binary struct {
 	Tool    Tool
 	Path    string // absolute
-	Version string // such as "v1.43.0"; empty when a program named by a variable does not tell
+	Version string // such as "v1.43.0"; empty when a program named by a variable does not report it
 	Source  string // the variable that names it, SourceInstalled or SourceBuilt
 
 	// HasUI reports whether the server has its web page: MailHog always, Inngest only as a release.
 	HasUI bool
 
-	// Database is which database Mongo really is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
+	// Database is the database that Mongo is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
 	Database string
 }
 
@@ -83,8 +83,8 @@ func Pinned(t Tool) string {
 	return r.version
 }
 
-// Find returns the program of a tool that is there, and builds nothing: an error that wraps [ErrNotBuilt] tells that
-// Ensure would have to. A variable that names a program which does not run is an error of its own.
+// Find returns the program of a tool and builds nothing: where Ensure would build it, the error wraps [ErrNotBuilt]. A variable
+// that names a program which does not run is an error too.
 func Find(ctx context.Context, t Tool, o Options) (Binary, error) {
 	f, err := newFinder(t, o)
 	if err != nil {
@@ -93,8 +93,8 @@ func Find(ctx context.Context, t Tool, o Options) (Binary, error) {
 	return f.find(ctx)
 }
 
-// Ensure returns the program of a tool, and builds it when Find has none. That takes minutes for Inngest and less than
-// one for the others; ending ctx ends the build. Its errors are [*Error], for people to read.
+// Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and less than one minute
+// for the others; the end of ctx ends the build. Its errors are [*Error], for users.
 func Ensure(ctx context.Context, t Tool, o Options) (Binary, error) {
 	f, err := newFinder(t, o)
 	if err != nil {
@@ -180,7 +180,7 @@ func (f *finder) find(ctx context.Context) (Binary, error) {
 func (f *finder) built(ctx context.Context) (Binary, error) {
 	gocmd, err := f.findGo(ctx)
 	if err != nil {
-		// Nothing can be built, so whatever was built from these sources by an earlier Go is better than nothing.
+		// Nothing can be built: use a build of these sources by another version of Go.
 		matches, _ := filepath.Glob(filepath.Join(f.cache, f.recipe.buildName(f.goos, f.goarch, "*"), f.executable()))
 		if len(matches) > 0 {
 			return f.binary(matches[len(matches)-1]), nil
@@ -194,7 +194,7 @@ func (f *finder) built(ctx context.Context) (Binary, error) {
 	return f.binary(path), nil
 }
 
-// binary describes what we built.
+// binary describes a build.
 func (f *finder) binary(path string) Binary {
 	bin := Binary{Tool: f.tool, Path: path, Version: f.recipe.version, Source: SourceBuilt, HasUI: f.tool == MailHog}
 	if f.tool == Mongo {
@@ -214,11 +214,11 @@ func (f *finder) executable() string {
 	return f.recipe.name
 }
 
-// reporter tells about a build while it goes on.
+// reporter reports on a build every second.
 type reporter struct {
-	tool  Tool
-	tell  func(Progress)
-	began time.Time
+	tool     Tool
+	progress func(Progress)
+	began    time.Time
 
 	mu    sync.Mutex
 	doing string
@@ -227,10 +227,10 @@ type reporter struct {
 	stop chan struct{}
 }
 
-func newReporter(t Tool, tell func(Progress)) *reporter {
-	r := &reporter{tool: t, tell: tell, began: time.Now(), stop: make(chan struct{})}
-	if r.tell == nil {
-		r.tell = func(Progress) {}
+func newReporter(t Tool, progress func(Progress)) *reporter {
+	r := &reporter{tool: t, progress: progress, began: time.Now(), stop: make(chan struct{})}
+	if r.progress == nil {
+		r.progress = func(Progress) {}
 	}
 	go r.tick()
 	return r
@@ -249,7 +249,7 @@ func (r *reporter) tick() {
 	}
 }
 
-// now says what the build does from now on.
+// now sets what the build does from now on, and reports it.
 func (r *reporter) now(doing string) { r.send(func() { r.doing = doing }) }
 
 func (r *reporter) end(err error) {
@@ -257,7 +257,7 @@ func (r *reporter) end(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
-	r.tell(Progress{Tool: r.tool, Doing: r.doing, Elapsed: time.Since(r.began), Done: true, Err: err})
+	r.progress(Progress{Tool: r.tool, Doing: r.doing, Elapsed: time.Since(r.began), Done: true, Err: err})
 }
 
 func (r *reporter) send(change func()) {
@@ -267,5 +267,5 @@ func (r *reporter) send(change func()) {
 		return
 	}
 	change()
-	r.tell(Progress{Tool: r.tool, Doing: r.doing, Elapsed: time.Since(r.began)})
+	r.progress(Progress{Tool: r.tool, Doing: r.doing, Elapsed: time.Since(r.began)})
 }

@@ -49,8 +49,8 @@ func (w workshop) module(t *testing.T, file, text string) {
 func (w workshop) script(t *testing.T, name, text string) string {
 	path := filepath.Join(w.env["PATH"], name)
 	text = strings.ReplaceAll(text, "$NOTES", w.dir)
-	// A process that another test starts would inherit the open file for a moment, and the system runs no program that
-	// somebody could write to.
+	// A process that another test starts would inherit the open file for a moment, and the system does not run a program
+	// that is open for writing.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o755))
@@ -135,7 +135,7 @@ func TestEnsure_BuildsOnce(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, bin, again)
 			}
-			require.Empty(t, seen, "nothing to build, nothing to tell")
+			require.Empty(t, seen, "no build, no reports")
 			require.Equal(t, 1, strings.Count(w.note(t, "builds"), "\n"))
 
 			left, err := filepath.Glob(w.cache + "/*")
@@ -272,7 +272,7 @@ func TestEnsure_InterruptedBuild(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return w.note(t, "began") != "" }, 30*time.Second, time.Millisecond)
 
-	// Another who needs the same waits, says so, and gives up when told to.
+	// A concurrent call for the same tool waits, reports that, and ends with its context.
 	other, giveUp := context.WithCancel(t.Context())
 	o := w.options()
 	o.Progress = func(p toolchain.Progress) {
@@ -286,11 +286,11 @@ func TestEnsure_InterruptedBuild(t *testing.T) {
 	cancel()
 	err = <-done
 	require.ErrorIs(t, err, context.Canceled)
-	require.EqualError(t, err, "cannot build MailHog v1.0.1: it was called off (context canceled). The next try starts where the go command left off.")
+	require.EqualError(t, err, "cannot build MailHog v1.0.1: it was cancelled (context canceled). The next try starts where the go command left off.")
 	_, err = toolchain.Find(t.Context(), toolchain.MailHog, w.options())
 	require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 
-	// What a build leaves that is cut off by SIGKILL is out of the way as well.
+	// The leftovers of a build that was killed are removed.
 	locks, err := filepath.Glob(w.cache + "/*.lock")
 	require.NoError(t, err)
 	require.Len(t, locks, 1)
@@ -325,7 +325,7 @@ func TestEnsure_ExplainsFailures(t *testing.T) {
 		{"go is something else", `echo playing the board game`, []string{`/bin/go env answers "playing the board game". ` + goMissing}},
 		{"the disk is full", goEnv + goVendor + "echo compiling; echo 'write /x/y: no space left on device' >&2; exit 1",
 			[]string{"cannot build Inngest v1.43.0: the disk is full. Free 3 GB where ", "HARNESS_CACHE", "\nThe build's last lines:\n  compiling\n  write /x/y: no space left on device\nwhole log: "}},
-		{"offline, told by a build", goEnv + goVendor + "echo 'go: github.com/a/b@v1: Get \"https://proxy/\": dial tcp: lookup proxy: no such host'; exit 1",
+		{"offline, reported by a build", goEnv + goVendor + "echo 'go: github.com/a/b@v1: Get \"https://proxy/\": dial tcp: lookup proxy: no such host'; exit 1",
 			[]string{"a Go module could not be downloaded: github.com/a/b@v1: Get \"https://proxy/\": dial tcp: lookup proxy: no such host. Check the network and the module proxy (go env GOPROXY)"}},
 		{"offline, hidden by mod vendor -e", goEnv + "echo 'go: github.com/inngest/inngest/cmd: module lookup disabled by GOPROXY=off'",
 			[]string{"a Go module could not be downloaded: github.com/inngest/inngest/cmd: module lookup disabled by GOPROXY=off. ", "whole log: "}},
@@ -345,13 +345,13 @@ func TestEnsure_ExplainsFailures(t *testing.T) {
 				w.script(t, "go", c.go_)
 			}
 			_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
-			var told *toolchain.Error
-			require.ErrorAs(t, err, &told)
+			var failure *toolchain.Error
+			require.ErrorAs(t, err, &failure)
 			for _, want := range c.want {
 				require.Contains(t, err.Error(), want)
 			}
-			if told.LogFile != "" {
-				require.FileExists(t, told.LogFile)
+			if failure.LogFile != "" {
+				require.FileExists(t, failure.LogFile)
 			}
 			_, err = toolchain.Find(t.Context(), toolchain.Inngest, w.options())
 			require.ErrorIs(t, err, toolchain.ErrNotBuilt)

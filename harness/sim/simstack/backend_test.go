@@ -58,7 +58,7 @@ func reminder(_ context.Context, env harness.Env) (http.Handler, error) {
 	return mux, nil
 }
 
-// reminded is what comes of a visit, whatever the clock did meanwhile.
+// reminded is what follows from a planned visit at every pace of the clock.
 func reminded() harness.Expectation {
 	return harness.Expectation{
 		Runs: []harness.RunExpectation{{Function: "remind", Status: harness.StatusCompleted, Steps: []harness.StepExpectation{

@@ -28,7 +28,7 @@ type mailbox struct {
 	messages []*harness.Message
 }
 
-// openMailbox listens on loopback. Messages are received at the time that now tells.
+// openMailbox listens on loopback. now returns the time at which a message is received.
 func openMailbox(now func() time.Time, runHeader string) (*mailbox, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -72,7 +72,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	return i, nil
 }
 
-// instance is one Sim, which replaces the one before it. It ends when it is told to, and does not die.
+// instance is one Sim, which replaces the one before it. It ends only when it is told to.
 type instance struct {
 	log    *logbook.Book
 	sim    *sim.Sim
@@ -179,7 +179,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handler.ServeHTTP(w, r)
 }
 
-// lingeringListener accepts connections whose Close waits until the other side has noticed it. A Sim is restarted within a
+// lingeringListener accepts connections whose Close waits until the other side has noticed it. A Sim restarts within a
 // millisecond; a client that still kept a connection to the last one would lose its next request on it.
 type lingeringListener struct{ net.Listener }
 

@@ -1,5 +1,5 @@
-// Package engine talks to the Docker engine: it finds it, gets images with their progress shown, and turns what can go
-// wrong into sentences with the next step.
+// Package engine connects to the Docker engine, pulls images with progress reports, and explains failures in sentences with the
+// next step.
 //
 //	e, err := engine.Connect(ctx)          // "no Docker engine answers at …: start Docker …"
 //	defer e.Close()
@@ -19,17 +19,17 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// connectTime bounds the wait for an engine's first answer, which takes a healthy one some milliseconds.
+// connectTime bounds the wait for an engine's first answer, which normally takes milliseconds.
 const connectTime = 5 * time.Second
 
-// Alternative is the way out that is always there.
+// Alternative is the remedy that always works.
 const Alternative = "use the local backend (--backend local), which needs no Docker"
 
-// Error is a failure told to a person.
+// Error is a failure, explained to a user.
 type Error struct {
 	What   string   // what is wrong, a clause
-	Detail string   // what the engine or a registry says of it, in its own words; may be empty
-	Do     []string // the next step, and other ways out
+	Detail string   // the message of the engine or of a registry; may be empty
+	Do     []string // the next step, and alternatives
 	Err    error    // the cause; may be nil
 }
 
@@ -49,8 +49,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Connect returns a client of the engine that DOCKER_HOST names, else of the one that listens where engines do. It
-// has answered once. The caller closes it. The error is an [*Error].
+// Connect returns a client of the engine that DOCKER_HOST names, else of the one at a default socket, after it has answered
+// once. The caller closes it. The error is an [*Error].
 func Connect(ctx context.Context) (*client.Client, error) {
 	options := []client.Opt{client.FromEnv}
 	if os.Getenv(client.EnvOverrideHost) == "" {
@@ -76,7 +76,7 @@ func connect(ctx context.Context, options ...client.Opt) (*client.Client, error)
 	return c, nil
 }
 
-// userSocket is the socket of an engine that belongs to the user, where there is no system-wide one.
+// userSocket returns the socket of the user's own engine if there is no system-wide one, else "".
 func userSocket() string {
 	if runtime.GOOS == "windows" || exists("/var/run/docker.sock") {
 		return ""
@@ -112,7 +112,7 @@ func unreachable(host string, err error) error {
 	}
 }
 
-// Explain makes a sentence of a failure of an operation, where what the engine says needs more than repeating.
+// Explain returns an [*Error] for a failed operation if it has a known cause, else err.
 func Explain(err error) error {
 	switch text := err.Error(); {
 	case client.IsErrConnectionFailed(err), strings.HasSuffix(text, "EOF"):

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fake is an engine that has one answer to a pull; what it pulled is there from then on.
+// fake is an engine that answers a pull with the given handler, and has the image afterwards.
 func fake(t *testing.T, pull http.HandlerFunc) *client.Client {
 	t.Helper()
 	pulled := make(chan struct{})
@@ -46,7 +46,7 @@ func fake(t *testing.T, pull http.HandlerFunc) *client.Client {
 	return c
 }
 
-func says(status int, body string) http.HandlerFunc {
+func answer(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
@@ -55,13 +55,13 @@ func says(status int, body string) http.HandlerFunc {
 
 func TestEnsureImage_ReportsProgress(t *testing.T) {
 	t.Parallel()
-	c := fake(t, says(http.StatusOK, `{"status":"Pulling from library/mongo","id":"8.0"}
+	c := fake(t, answer(http.StatusOK, `{"status":"Pulling from library/mongo","id":"8.0"}
 {"status":"Downloading","id":"a","progressDetail":{"current":1048576,"total":3145728}}
 {"status":"Downloading","id":"b","progressDetail":{"current":1048576,"total":1048576}}
 {"status":"Pull complete","id":"a"}
 `))
-	var told []string
-	image, err := EnsureImage(t.Context(), c, "mongo:8.0", func(doing string) { told = append(told, doing) })
+	var reported []string
+	image, err := EnsureImage(t.Context(), c, "mongo:8.0", func(doing string) { reported = append(reported, doing) })
 	require.NoError(t, err)
 	require.Equal(t, Image{Name: "mongo:8.0", Version: "v1.2.3"}, image)
 	require.Equal(t, []string{
@@ -70,7 +70,7 @@ func TestEnsureImage_ReportsProgress(t *testing.T) {
 		"pulling mongo:8.0, 1 of 3 MB",
 		"pulling mongo:8.0, 2 of 4 MB",
 		"pulling mongo:8.0, 4 of 4 MB",
-	}, told)
+	}, reported)
 }
 
 func TestEnsureImage_ExplainsFailures(t *testing.T) {
@@ -80,7 +80,7 @@ func TestEnsureImage_ExplainsFailures(t *testing.T) {
 		want []string
 	}{
 		"registry not reachable": {
-			says(500, `{"message":"Get \"https://registry.example/v2/\": dial tcp: lookup registry.example: no such host"}`),
+			answer(500, `{"message":"Get \"https://registry.example/v2/\": dial tcp: lookup registry.example: no such host"}`),
 			[]string{"the image mongo:8.0 is not here, and its registry cannot be reached (", "no such host", "make images", "HARNESS_IMAGE_MONGO", "--backend local"},
 		},
 		"registry silent": {
@@ -96,15 +96,15 @@ func TestEnsureImage_ExplainsFailures(t *testing.T) {
 			[]string{"its registry cannot be reached (it stopped sending)"},
 		},
 		"no such image": {
-			says(404, `{"message":"manifest for mongo:8.0 not found: manifest unknown"}`),
+			answer(404, `{"message":"manifest for mongo:8.0 not found: manifest unknown"}`),
 			[]string{"there is no image mongo:8.0 for this machine, or not without a login", "check its name", "docker login"},
 		},
 		"too many pulls": {
-			says(500, `{"message":"toomanyrequests: You have reached your pull rate limit"}`),
+			answer(500, `{"message":"toomanyrequests: You have reached your pull rate limit"}`),
 			[]string{"takes no more pulls from here for now", "docker login"},
 		},
 		"disk full": {
-			says(200, `{"status":"Pulling from library/mongo"}`+"\n"+`{"errorDetail":{"message":"write /var/lib/docker/tmp/x: no space left on device"}}`),
+			answer(200, `{"status":"Pulling from library/mongo"}`+"\n"+`{"errorDetail":{"message":"write /var/lib/docker/tmp/x: no space left on device"}}`),
 			[]string{"pull the image mongo:8.0", "the Docker engine's disk is full", "docker system prune"},
 		},
 		"engine dies": {
@@ -148,7 +148,7 @@ func TestConnect_NoEngine(t *testing.T) {
 
 func TestConnect_EngineDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and does not answer
 	require.NoError(t, err)
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

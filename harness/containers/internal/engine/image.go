@@ -17,21 +17,20 @@ import (
 )
 
 const (
-	// answerTime is how long a registry may take until the engine has heard anything of it. The engine itself would
-	// wait for a multiple of that.
+	// answerTime bounds the wait for a registry's first answer. The engine itself would wait much longer.
 	answerTime = 8 * time.Second
-	// stallTime is how long a pull may stand still once it has begun.
+	// stallTime is how long a pull may make no progress.
 	stallTime = time.Minute
 )
 
-// Image is what is known of an image that is here.
+// Image is an image that the engine has.
 type Image struct {
 	Name string
-	// Version is what the image says of itself, else its tag.
+	// Version is the version in the image's labels, else its tag.
 	Version string
 }
 
-// HasImage says whether an image is here, without fetching it.
+// HasImage reports whether the engine has an image. It does not pull it.
 func HasImage(ctx context.Context, c *client.Client, name string) (bool, error) {
 	_, err := c.ImageInspect(ctx, name)
 	if errdefs.IsNotFound(err) {
@@ -43,20 +42,20 @@ func HasImage(ctx context.Context, c *client.Client, name string) (bool, error) 
 	return true, nil
 }
 
-// EnsureImage returns an image, and pulls it when it is not here. tell gets what is being done, often; it may be nil.
-// That the registry cannot be reached is noticed within seconds. The error is an [*Error].
-func EnsureImage(ctx context.Context, c *client.Client, name string, tell func(doing string)) (Image, error) {
-	return ensureImage(ctx, c, name, tell, answerTime, stallTime)
+// EnsureImage returns an image, and pulls it if the engine does not have it. progress, which may be nil, receives what is being
+// done, many times a second. A registry that cannot be reached is noticed within seconds. The error is an [*Error].
+func EnsureImage(ctx context.Context, c *client.Client, name string, progress func(doing string)) (Image, error) {
+	return ensureImage(ctx, c, name, progress, answerTime, stallTime)
 }
 
-func ensureImage(ctx context.Context, c *client.Client, name string, tell func(string), answer, stall time.Duration) (Image, error) {
-	if tell == nil {
-		tell = func(string) {}
+func ensureImage(ctx context.Context, c *client.Client, name string, progress func(string), answer, stall time.Duration) (Image, error) {
+	if progress == nil {
+		progress = func(string) {}
 	}
 	found, err := c.ImageInspect(ctx, name)
 	if errdefs.IsNotFound(err) {
-		tell("pulling " + name)
-		if err := pull(ctx, c, name, tell, answer, stall); err != nil {
+		progress("pulling " + name)
+		if err := pull(ctx, c, name, progress, answer, stall); err != nil {
 			return Image{}, err
 		}
 		found, err = c.ImageInspect(ctx, name)
@@ -74,7 +73,7 @@ func ensureImage(ctx context.Context, c *client.Client, name string, tell func(s
 	return image, nil
 }
 
-// tagOf returns the tag of an image's name; a colon before a slash belongs to a registry's port.
+// tagOf returns the tag of an image's name. A colon before a slash belongs to a registry's port.
 func tagOf(name string) string {
 	name, _, _ = strings.Cut(name, "@")
 	if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "/") {
@@ -88,7 +87,7 @@ var (
 	errStalled  = errors.New("it stopped sending")
 )
 
-func pull(ctx context.Context, c *client.Client, name string, tell func(string), answer, stall time.Duration) error {
+func pull(ctx context.Context, c *client.Client, name string, progress func(string), answer, stall time.Duration) error {
 	pullCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(answer, func() { cancel(errNoAnswer) })
@@ -101,7 +100,7 @@ func pull(ctx context.Context, c *client.Client, name string, tell func(string),
 		err = ReadMessages(pullCtx, res, func(m jsonstream.Message) {
 			watch.Stop()
 			watch = time.AfterFunc(stall, func() { cancel(errStalled) })
-			tell(p.add(m))
+			progress(p.add(m))
 		})
 	}
 	if err == nil {
@@ -116,7 +115,7 @@ func pull(ctx context.Context, c *client.Client, name string, tell func(string),
 	return notPulled(name, err)
 }
 
-// credentials are what `docker login` left for the image's registry, or nothing, as for a public image.
+// credentials returns the stored login for the image's registry, or "" without one, as for a public image.
 func credentials(ctx context.Context, name string) string {
 	_, auth, err := testcontainers.DockerImageAuth(ctx, name)
 	if err != nil {
@@ -129,10 +128,10 @@ func credentials(ctx context.Context, name string) string {
 	return encoded
 }
 
-// notPulled sorts what engines and registries say, which have no codes for it.
+// notPulled explains why a pull failed. Engines and registries have no error codes for that, so it examines the message.
 func notPulled(name string, err error) error {
 	text := err.Error()
-	says := func(signs ...string) bool {
+	contains := func(signs ...string) bool {
 		for _, s := range signs {
 			if strings.Contains(text, s) {
 				return true
@@ -147,10 +146,10 @@ func notPulled(name string, err error) error {
 	switch {
 	case full(text):
 		return fmt.Errorf("pull the image %s: %w", name, diskFull(err))
-	case says("toomanyrequests", "rate limit"):
+	case contains("toomanyrequests", "rate limit"):
 		return &Error{"the registry of the image " + name + " takes no more pulls from here for now", "",
 			append([]string{"log in to it (docker login)", "wait"}, others...), err}
-	case says("not found", "manifest unknown", "access denied", "does not exist", "unauthorized", "no matching manifest"):
+	case contains("not found", "manifest unknown", "access denied", "does not exist", "unauthorized", "no matching manifest"):
 		return &Error{fmt.Sprintf("there is no image %s for this machine, or not without a login", name), text,
 			append([]string{"check its name", "log in to its registry (docker login)"}, others...), err}
 	case client.IsErrConnectionFailed(err):
@@ -161,10 +160,10 @@ func notPulled(name string, err error) error {
 	}
 }
 
-// pullProgress adds up the layers of an image.
+// pullProgress adds up the progress of an image's layers.
 type pullProgress struct {
 	name   string
-	layers map[string][2]int64 // bytes had and bytes to have, by layer
+	layers map[string][2]int64 // bytes received and bytes in all, by layer
 }
 
 func (p *pullProgress) add(m jsonstream.Message) string {
@@ -185,8 +184,8 @@ func (p *pullProgress) add(m jsonstream.Message) string {
 	return fmt.Sprintf("pulling %s, %d of %d MB", p.name, had/mb, (all+mb-1)/mb)
 }
 
-// ReadMessages reads the stream in which the engine tells of a pull or a build to its end. The error is the one that
-// the stream reports, or that of reading it. each may be nil.
+// ReadMessages reads the stream in which the engine reports on a pull or a build. It returns the error that the stream
+// reports, or that of reading it. each may be nil.
 func ReadMessages(ctx context.Context, r io.Reader, each func(jsonstream.Message)) error {
 	decoder := json.NewDecoder(r)
 	for {
