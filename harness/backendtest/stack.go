@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -51,23 +53,22 @@ const (
 	freezeTime = 10 * time.Second
 )
 
-// frozen reports whether a server accepts connections and then does nothing.
-func (s *env) frozen(t *testing.T, server harness.Service) bool {
+// requireFrozen waits until a server accepts connections and then does nothing.
+func (s *env) requireFrozen(t *testing.T, server harness.Service) {
 	t.Helper()
-	addr := s.address(server)
-	for deadline := time.Now().Add(freezeTime); time.Now().Before(deadline); {
-		conn, err := net.Dial("tcp", addr)
+	ctx, cancel := context.WithTimeout(t.Context(), freezeTime)
+	defer cancel()
+	require.NoError(t, poll.Until(ctx, time.Millisecond, func(ctx context.Context) error {
+		conn, err := net.Dial("tcp", s.address(server))
 		require.NoError(t, err)
 		conn.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), frozenTime)
-		err = s.usable(ctx, server)
-		silent := err != nil && ctx.Err() != nil
-		cancel()
-		if silent {
-			return true
+		ctx, cancel := context.WithTimeout(ctx, frozenTime)
+		defer cancel()
+		if err := s.usable(ctx, server); err == nil || ctx.Err() == nil {
+			return fmt.Errorf("%s still answers (%v)", server, err)
 		}
-	}
-	return false
+		return nil
+	}))
 }
 
 // address is where a server accepts connections.

@@ -142,7 +142,7 @@ func (s *suite) controlled(t *testing.T) {
 		})
 		t.Run("pause and resume "+string(server), func(t *testing.T) {
 			require.NoError(t, st.Pause(t.Context(), server))
-			require.True(t, st.frozen(t, server), "connections stay open and nothing answers")
+			st.requireFrozen(t, server)
 			require.NoError(t, st.Resume(t.Context(), server))
 			require.NoError(t, st.usable(t.Context(), server))
 			st.eventToEmail(t)
