@@ -104,7 +104,7 @@ func TestFind_ProgramNamedByAVariable(t *testing.T) {
 		{"missing", "/none/mongod", "", `cannot use MONGOD_BIN=/none/mongod: exec: "/none/mongod": stat /none/mongod: no such file or directory. Let it name a program that runs, or unset it.`},
 		{"not in PATH", "mongod-none", "", "cannot use MONGOD_BIN=mongod-none: there is no mongod-none in PATH: executable file not found in $PATH. "},
 		{"fails", "program", "exit 7", "program --version: exit status 7. "},
-		{"is something else", "program", "echo hello", `program --version names no version of MongoDB but says "hello". `},
+		{"is something else", "program", "echo hello", `program --version names no version of MongoDB but prints "hello". `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

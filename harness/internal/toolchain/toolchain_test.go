@@ -172,7 +172,7 @@ func TestEnsure_PatchesFerretDB(t *testing.T) {
 func TestEnsure_RefusesAFerretDBThatPatchesDoNotFit(t *testing.T) {
 	t.Parallel()
 	p := tools.Patches("ferretdb")[0]
-	const advice = ". The pinned version has moved on: mend the change in harness/tools/patches.go, or remove it when it is not needed any more."
+	const advice = ". The pinned version has changed: adapt the patch in harness/tools/patches.go, or remove it if it is no longer needed."
 	for name, text := range map[string]string{
 		"once too often": strings.Repeat(p.Old, p.Times+1),
 		"once missing":   strings.Repeat(p.Old, p.Times-1),
