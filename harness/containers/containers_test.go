@@ -200,7 +200,7 @@ func TestOnEngine_ContainerThatDoesNotBecomeUsable(t *testing.T) {
 	// MailHog does not listen on the port of the database.
 	images := containers.Images{Mongo: mailhogImage()}
 	b := containers.New(containers.Options{Images: images, StartTimeout: 2 * time.Second})
-	_, err := b.Start(t.Context(), harness.BackendOptions{Dir: t.TempDir()})
+	_, err := b.Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: []harness.Service{harness.ServiceMongo}})
 	require.ErrorContains(t, err, "mongo did not come up: mongo was not ready after")
 	require.ErrorContains(t, err, "its last lines:")
 	require.ErrorContains(t, err, "whole log: ")
