@@ -5,19 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"net/textproto"
 	"strconv"
 	"strings"
-
-	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// This file reads the SMTP dialogue (RFC 5321).
-
-// A reply is what the server answers to one command, as it stood on the wire.
+// A reply is the server's answer to one SMTP command (RFC 5321), as it was sent.
 type reply struct {
-	code int // 0 where the line has none
+	code int // 0 if it has none
 	raw  []byte
 }
 
@@ -31,7 +25,7 @@ func (r reply) lines() []string {
 // maxReply bounds a reply, in bytes.
 const maxReply = 1 << 20
 
-// readReply reads all lines of a reply. What has no reply code passes as a line of its own.
+// readReply reads all lines of a reply. A line without a reply code is a reply of its own.
 func readReply(r *bufio.Reader) (reply, error) {
 	var out reply
 	for len(out.raw) < maxReply {
@@ -87,19 +81,20 @@ func offerSTARTTLS(r reply) reply {
 	return reply{r.code, []byte(strings.Join(rest, "\r\n") + "\r\n")}
 }
 
-// verbs are the commands whose lines may be recorded. Any other line may hold a password that was sent too early.
+// verbs are the commands whose lines may be recorded, and their points. Any other line may hold a password that was sent
+// too early.
 var verbs = map[string]Point{
 	"EHLO": AtEHLO, "HELO": AtEHLO, "STARTTLS": AtSTARTTLS, "AUTH": AtAUTH, "MAIL": AtMAIL, "RCPT": AtRCPT,
 	"DATA": AtDATA, "QUIT": AtQUIT, "RSET": "", "NOOP": "", "VRFY": "", "EXPN": "", "HELP": "", "BDAT": "",
 }
 
-// verb returns the command that a line gives, in capitals.
+// verb returns the command of a line, in capitals.
 func verb(line []byte) string {
 	word, _, _ := strings.Cut(strings.TrimRight(string(line[:min(len(line), 32)]), "\r\n"), " ")
 	return strings.ToUpper(word)
 }
 
-// recordable is a command line as it may be kept.
+// redactCommand returns a command line as it may be recorded.
 func redactCommand(line []byte) string {
 	text := strings.TrimRight(string(line), "\r\n")
 	v := verb(line)
@@ -136,7 +131,8 @@ func path(line []byte) string {
 	return rest
 }
 
-// closingBracket finds the bracket that ends a path; one in a quoted local part does not.
+// closingBracket returns the index of the bracket that ends a path, -1 if there is none. One in a quoted local part does
+// not end it.
 func closingBracket(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -150,110 +146,4 @@ func closingBracket(s string) int {
 		}
 	}
 	return -1
-}
-
-// A dotFinder finds the line with a single dot that ends a message, in a stream that comes in pieces.
-type dotFinder struct{ state byte }
-
-// States of a dotFinder. A message begins as if after a line end.
-const (
-	lineStart = iota
-	midLine
-	afterCR
-	afterDot
-	afterDotCR
-)
-
-// terminator is what ends a message. Its first byte is at the start of a line.
-const terminator = ".\r\n"
-
-// next looks at the next piece of the stream, and returns how many of its bytes it has used: all of them, or when the
-// message has ended those up to and including the terminator.
-func (f *dotFinder) next(piece []byte) (used int, ended bool) {
-	for i := 0; i < len(piece); {
-		b := piece[i]
-		switch f.state {
-		case midLine:
-			n := bytes.IndexByte(piece[i:], '\r')
-			if n < 0 {
-				return len(piece), false
-			}
-			i += n
-			f.state = afterCR
-		case afterCR:
-			f.state = midLine
-			switch b {
-			case '\n':
-				f.state = lineStart
-			case '\r':
-				f.state = afterCR
-			}
-		case lineStart:
-			f.state = midLine
-			switch b {
-			case '.':
-				f.state = afterDot
-			case '\r':
-				f.state = afterCR
-			}
-		case afterDot:
-			f.state = midLine
-			if b == '\r' {
-				f.state = afterDotCR
-			}
-		case afterDotCR:
-			f.state = midLine
-			switch b {
-			case '\n':
-				return i + 1, true
-			case '\r':
-				f.state = afterCR
-			}
-		}
-		i++
-	}
-	return len(piece), false
-}
-
-// held is how many bytes at the end of what was seen so far may be the beginning of the terminator.
-func (f *dotFinder) held() int {
-	switch f.state {
-	case afterDot:
-		return 1
-	case afterDotCR:
-		return 2
-	}
-	return 0
-}
-
-// maxHeader bounds how much of a message is kept to read its header.
-const maxHeader = 256 << 10
-
-// A headerReader collects the header of a message that passes by.
-type headerReader struct {
-	buf  []byte
-	over bool
-}
-
-// Write keeps what belongs to the header. It takes all there is, and never fails.
-func (h *headerReader) Write(text []byte) (int, error) {
-	if h.over {
-		return len(text), nil
-	}
-	searched := max(0, len(h.buf)-3)
-	h.buf = append(h.buf, text[:min(len(text), maxHeader-len(h.buf))]...)
-	if end := bytes.Index(h.buf[searched:], []byte("\r\n\r\n")); end >= 0 {
-		h.buf = h.buf[:searched+end+4]
-		h.over = true
-	} else if len(h.buf) == maxHeader {
-		h.over = true
-	}
-	return len(text), nil
-}
-
-// into records what the header says. A malformed header yields what comes before the malformed line.
-func (h *headerReader) into(m *harness.MailTransaction, runHeader string) {
-	header, _ := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(h.buf), strings.NewReader("\r\n\r\n")))).ReadMIMEHeader()
-	m.MessageID = strings.Trim(strings.TrimSpace(header.Get("Message-Id")), "<>")
-	m.RunID = strings.TrimSpace(header.Get(runHeader))
 }

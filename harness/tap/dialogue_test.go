@@ -84,7 +84,7 @@ func TestHeaderOfAMessage(t *testing.T) {
 				_, _ = h.Write([]byte(rest[:min(size, len(rest))]))
 			}
 			var got harness.MailTransaction
-			h.into(&got, "X-Run")
+			got.MessageID, got.RunID = h.ids("X-Run")
 			require.Equal(t, want, got, "%q in pieces of %d", in, size)
 		}
 	}
@@ -157,6 +157,6 @@ func FuzzDialogue(f *testing.F) {
 		_ = offerSTARTTLS(r)
 		var h headerReader
 		_, _ = h.Write(line)
-		h.into(&harness.MailTransaction{}, "X-Run")
+		_, _ = h.ids("X-Run")
 	})
 }

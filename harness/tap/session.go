@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -15,45 +14,39 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// A session is one mail connection through the tap.
+// A session is one mail connection through the tap. It follows the dialogue one command and one reply at a time.
 type session struct {
-	tap    *smtpTap
-	number uint64
-	app    net.Conn
-	in     *bufio.Reader
-	line   []byte // the part of a command line that has been read
-	ehlo   []byte // the last EHLO line
+	tap      *smtpTap
+	app      *appConn
+	ehlo     []byte // the last EHLO line
+	delivery delivery
 
-	mu sync.Mutex
-	up *upstream // nil until connected
-
-	// The delivery under way. x is nil between the end of one and the MAIL of the next.
-	x      *recorder
-	mailed bool // MAIL has been said
-	inMail bool // and accepted
-	to     []string
-	header headerReader
+	mu sync.Mutex // guards the writing of up, and its reading by other goroutines
+	up *upstream  // nil until connected
 }
 
 var (
-	errUnsolicited = errors.New("the mail server spoke")
+	errUnsolicited = errors.New("the mail server sent a reply without a command")
 	errQuit        = errors.New("the session is over")
-	errTooLong     = errors.New("a command line that does not end")
 )
 
-// messageBuffer is the size of the pieces in which a message passes.
-const messageBuffer = 32 << 10
-
-// maxLine bounds a command line, in bytes.
-const maxLine = 1 << 20
-
 func newSession(t *smtpTap, conn net.Conn, number uint64) *session {
-	return &session{tap: t, number: number, app: conn, in: bufio.NewReaderSize(conn, messageBuffer)}
+	s := &session{tap: t, delivery: delivery{set: t.set, connection: number}}
+	s.app = &appConn{Conn: conn, in: bufio.NewReaderSize(conn, bufferSize), interrupted: func() error {
+		switch {
+		case s.up != nil && s.up.hasReply():
+			return errUnsolicited
+		case !s.delivery.open && t.isClosing():
+			return errClosed
+		}
+		return nil
+	}}
+	return s
 }
 
-// run takes a connection from its first moment to its last.
+// run serves the connection until it is closed.
 func (s *session) run() {
-	s.begin()
+	s.delivery.begin()
 	err := s.connect()
 	for err == nil {
 		err = s.handleCommand()
@@ -66,18 +59,15 @@ func (s *session) run() {
 		s.up.close()
 	}
 	switch {
-	case errors.Is(err, io.EOF) && s.inMail:
+	case errors.Is(err, io.EOF) && s.delivery.open:
 		err = errors.New("the app hung up in the middle of a delivery")
 	case errors.Is(err, io.EOF), errors.Is(err, errQuit):
 		err = nil
 	}
-	s.end(err)
+	s.delivery.end(err)
 }
 
-// kick interrupts a read from the app, which then looks around.
-func (s *session) kick() { _ = s.app.SetReadDeadline(time.Unix(1, 0)) }
-
-// cutOff ends the session from outside.
+// abort closes both connections, which ends run. Any goroutine may call it.
 func (s *session) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,114 +77,41 @@ func (s *session) abort() {
 	}
 }
 
-// begin starts the record of a delivery.
-func (s *session) begin() {
-	s.x = s.tap.set.begin(AppToMail)
-	s.x.publish(func(c *Exchange) { c.Mail = &harness.MailTransaction{Connection: s.number} })
-}
-
-// next starts the record of another delivery, unless the one under way has no sender yet.
-func (s *session) next() {
-	if s.mailed && !s.inMail {
-		s.end(nil)
-	}
-	if s.x == nil {
-		s.begin()
-	}
-	s.mailed = true
-}
-
-// end ends the record of the delivery, if there is one.
-func (s *session) end(err error) {
-	if s.x != nil {
-		s.x.end(err)
-	}
-	s.x, s.mailed, s.inMail, s.to, s.header = nil, false, false, nil, headerReader{}
-}
-
-// record changes the record of the delivery under way.
-func (s *session) record(change func(*harness.MailTransaction)) {
-	if s.x != nil {
-		s.x.update(func(c *Exchange) { change(c.Mail) })
-	}
-}
-
-const (
-	maxDialogue     = 200
-	maxDialogueLine = 512
-)
-
-func (s *session) note(by string, lines ...string) {
-	s.record(func(m *harness.MailTransaction) {
-		for _, text := range lines {
-			if len(m.Dialogue) < maxDialogue {
-				m.Dialogue = append(m.Dialogue, harness.SMTPLine{At: time.Now(), By: by, Text: strings.ToValidUTF8(text[:min(len(text), maxDialogueLine)], "?")})
-			}
-		}
-	})
-}
-
-// apply lets faults act at a point.
-func (s *session) apply(m moment) (*Injection, error) {
-	x := s.x
-	if x == nil { // between two deliveries: what acts here belongs to no record
-		x = &recorder{set: s.tap.set, exchange: Exchange{Ended: time.Now()}}
-	}
-	return x.apply(s.tap.context, s.gone, m)
-}
-
-// gone looks whether the app has hung up.
-func (s *session) gone() bool {
-	if s.in.Buffered() > 0 {
-		return false
-	}
-	_ = s.app.SetReadDeadline(time.Now().Add(time.Millisecond))
-	_, err := s.in.Peek(1)
-	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-// connect opens the connection to the mail server and passes its banner on.
+// connect connects to the mail server and relays its banner.
 func (s *session) connect() error {
 	i, err := s.apply(moment{at: AtConnect})
 	if err != nil {
-		s.reset()
+		s.app.resetOnClose()
 		return err
 	}
 	if i != nil {
 		if i.fault.Do == Drop {
-			s.reset()
+			s.app.resetOnClose()
 		}
 		if err := s.perform(i); err != nil {
 			return err
 		}
-		return s.serveRefusal()
+		return s.refuse()
 	}
 	if err := s.dial(); err != nil {
-		s.reset()
+		s.app.resetOnClose()
 		return err
 	}
-	banner, err := s.up.awaitReply(s.tap.context, nil, s.gone)
+	banner, err := s.up.awaitReply(s.tap.context, nil, s.app.gone)
 	if err != nil {
 		return err
 	}
 	return s.relayReply(AtConnect, banner)
 }
 
-// reset makes the end of the connection look like a refusal rather than like a farewell.
-func (s *session) reset() {
-	if c, ok := s.app.(*net.TCPConn); ok {
-		_ = c.SetLinger(0)
-	}
-}
-
-// refuse is what a server does whose banner was not a welcome: it waits for QUIT.
-func (s *session) serveRefusal() error {
+// refuse answers every command with 503 until QUIT, as RFC 5321 asks of a server whose banner refused service.
+func (s *session) refuse() error {
 	for {
-		line, err := s.readLine()
+		line, err := s.app.readLine()
 		if err != nil {
 			return err
 		}
-		s.note("app", redactCommand(line))
+		s.delivery.note("app", redactCommand(line))
 		if verb(line) == "QUIT" {
 			return errors.Join(s.write("tap", []byte("221 Bye\r\n")), errQuit)
 		}
@@ -205,7 +122,7 @@ func (s *session) serveRefusal() error {
 }
 
 func (s *session) dial() error {
-	up, err := dialMail(s.tap.context, *s.tap.target.Load(), s.kick)
+	up, err := dialMail(s.tap.context, *s.tap.target.Load(), s.app.interrupt)
 	if err != nil {
 		return err
 	}
@@ -215,8 +132,7 @@ func (s *session) dial() error {
 	return nil
 }
 
-// redial gives the app a fresh connection to the mail server, in the place of one that waits for the rest of a
-// message which is not to be passed on.
+// redial replaces the connection to the mail server, which waits for the end of a message that is not to be passed on.
 func (s *session) redial() error {
 	s.up.close()
 	if err := s.dial(); err != nil {
@@ -232,9 +148,9 @@ func (s *session) redial() error {
 	return err
 }
 
-// step passes on one command and its reply.
+// handleCommand reads one command, relays it, and relays the reply.
 func (s *session) handleCommand() error {
-	line, err := s.readLine()
+	line, err := s.app.readLine()
 	if errors.Is(err, errUnsolicited) {
 		return s.relayUnsolicited()
 	}
@@ -243,9 +159,9 @@ func (s *session) handleCommand() error {
 	}
 	v := verb(line)
 	if v == "MAIL" {
-		s.next()
+		s.delivery.next()
 	}
-	s.note("app", redactCommand(line))
+	s.delivery.note("app", redactCommand(line))
 	switch v {
 	case "MAIL":
 		return s.mail(line)
@@ -261,82 +177,14 @@ func (s *session) handleCommand() error {
 		s.ehlo = line
 	}
 	r, passed, err := s.relay(verbs[v], line)
-	if err == nil && passed && v == "RSET" && r.positive() && s.mailed {
-		s.end(nil)
+	if err == nil && passed && v == "RSET" && r.positive() && s.delivery.mailed {
+		s.delivery.end(nil)
 	}
 	return err
 }
 
-// readLine reads a command line. It fails with errSpoke when the mail server says something meanwhile.
-func (s *session) readLine() ([]byte, error) {
-	for len(s.line) < maxLine {
-		if err := s.listen(); err != nil {
-			return nil, err
-		}
-		piece, err := s.in.ReadSlice('\n')
-		s.line = append(s.line, piece...)
-		switch {
-		case err == nil:
-			line := s.line
-			s.line = nil
-			return line, nil
-		case errors.Is(err, bufio.ErrBufferFull), errors.Is(err, os.ErrDeadlineExceeded):
-		default:
-			return nil, err
-		}
-	}
-	return nil, errTooLong
-}
-
-// listen prepares for a read from the app that a kick can interrupt. What a kick tells of is looked for after the
-// deadline has been cleared, so none is missed.
-func (s *session) listen() error {
-	_ = s.app.SetReadDeadline(time.Time{})
-	if s.up != nil && s.up.hasReply() {
-		return errUnsolicited
-	}
-	if !s.inMail && s.tap.isClosing() {
-		return errClosed
-	}
-	return nil
-}
-
-// unasked passes on what the mail server says without having been asked, such as that it shuts down.
-func (s *session) relayUnsolicited() error {
-	r, err := s.up.awaitReply(s.tap.context, nil, nil)
-	if err != nil {
-		return err
-	}
-	return s.write("server", r.raw)
-}
-
-// say tells the app something.
-func (s *session) write(by string, raw []byte) error {
-	s.note(by, reply{raw: raw}.lines()...)
-	_, err := s.app.Write(raw)
-	return err
-}
-
-// sayLast tells the app what ends its delivery. The record comes first, so that whoever has seen the effect of a reply
-// finds it recorded.
-func (s *session) writeLast(by string, raw []byte) error {
-	s.note(by, reply{raw: raw}.lines()...)
-	s.end(nil)
-	_, err := s.app.Write(raw)
-	return err
-}
-
-// ask passes a line on and waits for the reply, as long as the app does: with no message on its way it is of no
-// consequence once the app has hung up.
-func (s *session) request(line []byte) (reply, error) {
-	if _, err := s.up.conn.Write(line); err != nil {
-		return reply{}, fmt.Errorf("speak to the mail server: %w", err)
-	}
-	return s.up.awaitReply(s.tap.context, nil, s.gone)
-}
-
-// command passes a command on, and the reply back, with the faults on either side. passed is false when a fault
-// answered in the mail server's place.
+// relay passes a command on and its reply back, with the faults on either side. passed is false when a fault answered in
+// place of the mail server.
 func (s *session) relay(at Point, line []byte, to ...string) (_ reply, passed bool, err error) {
 	i, err := s.apply(moment{at: at, to: to})
 	if err != nil {
@@ -358,21 +206,21 @@ func (s *session) relay(at Point, line []byte, to ...string) (_ reply, passed bo
 	return r, true, s.relayReply(at, r, to...)
 }
 
-// credentials passes a challenge on and its response back, and keeps neither.
+// relayCredentials passes a challenge back and the app's response on, and records neither.
 func (s *session) relayCredentials(challenge reply) (reply, error) {
-	s.note("server", "334 ***")
+	s.delivery.note("server", "334 ***")
 	if _, err := s.app.Write(challenge.raw); err != nil {
 		return reply{}, err
 	}
-	line, err := s.readLine()
+	line, err := s.app.readLine()
 	if err != nil {
 		return reply{}, err
 	}
-	s.note("app", "***")
+	s.delivery.note("app", "***")
 	return s.request(line)
 }
 
-// answer passes a reply back, unless a fault is against it.
+// relayReply passes a reply back, unless a fault prevents it.
 func (s *session) relayReply(at Point, r reply, to ...string) error {
 	if err := s.applyToReply(at, to...); err != nil {
 		return err
@@ -380,7 +228,46 @@ func (s *session) relayReply(at Point, r reply, to ...string) error {
 	return s.write("server", r.raw)
 }
 
-// hold lets faults act on a reply before it is passed back.
+// relayUnsolicited passes back a reply that the mail server sent without a command, for example before it shuts down.
+func (s *session) relayUnsolicited() error {
+	r, err := s.up.awaitReply(s.tap.context, nil, nil)
+	if err != nil {
+		return err
+	}
+	return s.write("server", r.raw)
+}
+
+// request sends a command to the mail server and waits for the reply. It gives up when the app closes its connection:
+// no message is under way that the server might accept.
+func (s *session) request(line []byte) (reply, error) {
+	if err := s.up.send(line); err != nil {
+		return reply{}, err
+	}
+	return s.up.awaitReply(s.tap.context, nil, s.app.gone)
+}
+
+// write sends a reply to the app.
+func (s *session) write(by string, raw []byte) error {
+	s.delivery.note(by, reply{raw: raw}.lines()...)
+	_, err := s.app.Write(raw)
+	return err
+}
+
+// writeLast sends the reply that ends the delivery. The record comes first, so the effect of a reply is never visible
+// before its record.
+func (s *session) writeLast(by string, raw []byte) error {
+	s.delivery.note(by, reply{raw: raw}.lines()...)
+	s.delivery.end(nil)
+	_, err := s.app.Write(raw)
+	return err
+}
+
+// apply lets faults act at a moment; see [recorder.apply].
+func (s *session) apply(m moment) (*Injection, error) {
+	return s.delivery.recorder().apply(s.tap.context, s.app.gone, m)
+}
+
+// applyToReply lets faults act on a reply. After an error it must not be passed back.
 func (s *session) applyToReply(at Point, to ...string) error {
 	i, err := s.apply(moment{at: at, answer: true, to: to})
 	if err == nil && i != nil {
@@ -389,21 +276,24 @@ func (s *session) applyToReply(at Point, to ...string) error {
 	return err
 }
 
-// instead does what a fault does in the place of passing something on.
+// perform carries out a fault that acts instead of passing something on.
 func (s *session) perform(i *Injection) error {
 	switch i.fault.Do {
 	case Reply:
-		return s.sendFaultReply(i.fault, s.write)
+		return s.writeFault(i.fault)
 	case Lose:
-		return errors.Join(cut(i), s.ignore())
+		return errors.Join(cut(i), s.app.discard(s.tap.isClosing))
 	}
 	return cut(i)
 }
 
-// reply answers in the mail server's place.
-func (s *session) sendFaultReply(f Fault, say func(by string, raw []byte) error) error {
-	text := cmp.Or(f.Text, "Scripted fault")
-	if err := say("tap", fmt.Appendf(nil, "%d %s\r\n", f.Code, text)); err != nil {
+// writeFault sends the reply of a fault to the app.
+func (s *session) writeFault(f Fault) error {
+	write := s.write
+	if f.At == AtDot {
+		write = s.writeLast
+	}
+	if err := write("tap", fmt.Appendf(nil, "%d %s\r\n", f.Code, cmp.Or(f.Text, "Scripted fault"))); err != nil {
 		return err
 	}
 	if f.Code == 421 {
@@ -412,24 +302,11 @@ func (s *session) sendFaultReply(f Fault, say func(by string, raw []byte) error)
 	return nil
 }
 
-// ignore reads what the app says, and does not care, until it gives up.
-func (s *session) ignore() error {
-	for {
-		_ = s.app.SetReadDeadline(time.Time{})
-		if s.tap.isClosing() {
-			return errClosed
-		}
-		if _, err := io.Copy(io.Discard, s.in); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
-	}
-}
-
 func (s *session) mail(line []byte) error {
-	s.record(func(m *harness.MailTransaction) { m.From = path(line) })
+	s.delivery.update(func(m *harness.MailTransaction) { m.From = path(line) })
 	r, passed, err := s.relay(AtMAIL, line)
 	if passed && r.positive() {
-		s.inMail = true
+		s.delivery.open = true
 	}
 	return err
 }
@@ -439,9 +316,9 @@ func (s *session) rcpt(line []byte) error {
 	r, passed, err := s.relay(AtRCPT, line, to)
 	accepted := passed && r.positive()
 	if accepted {
-		s.to = append(s.to, to)
+		s.delivery.to = append(s.delivery.to, to)
 	}
-	s.record(func(m *harness.MailTransaction) {
+	s.delivery.update(func(m *harness.MailTransaction) {
 		if accepted {
 			m.To = append(m.To, to)
 		} else {
@@ -451,7 +328,7 @@ func (s *session) rcpt(line []byte) error {
 	return err
 }
 
-// startTLS passes the command on. Once it has been granted the tap carries bytes that it cannot read.
+// startTLS relays the command. Once the server has agreed, the tap passes on bytes that it cannot read.
 func (s *session) startTLS(line []byte) error {
 	i, err := s.apply(moment{at: AtSTARTTLS})
 	if err != nil {
@@ -460,28 +337,104 @@ func (s *session) startTLS(line []byte) error {
 	if i != nil {
 		return s.perform(i)
 	}
-	if _, err := s.up.conn.Write(line); err != nil {
-		return fmt.Errorf("speak to the mail server: %w", err)
+	if err := s.up.send(line); err != nil {
+		return err
 	}
 	granted := func(r reply) bool { return r.code == 220 }
-	r, err := s.up.awaitReply(s.tap.context, granted, s.gone)
+	r, err := s.up.awaitReply(s.tap.context, granted, s.app.gone)
 	if err != nil {
 		return err
 	}
 	if err := s.write("server", r.raw); err != nil || !granted(r) {
 		return err
 	}
-	if s.x != nil {
-		s.x.publish(func(c *Exchange) { c.Mail.TLS = true })
-	}
+	s.delivery.recorder().publish(func(x *Exchange) { x.Mail.TLS = true })
 	_ = s.app.SetReadDeadline(time.Time{})
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(s.app, s.up.in)
+		_, _ = io.Copy(s.app.Conn, s.up.in)
 		_ = s.app.Close()
 	})
-	_, _ = io.Copy(s.up.conn, s.in)
+	_, _ = io.Copy(s.up.conn, s.app.in)
 	_ = s.up.conn.Close()
 	back.Wait()
 	return errQuit
+}
+
+// data relays a message and what ends it.
+func (s *session) data(line []byte) error {
+	r, passed, err := s.relay(AtDATA, line, s.delivery.to...)
+	if err != nil || !passed || r.code != 354 {
+		return err
+	}
+	m := &message{session: s}
+	if err := m.relay(); err != nil {
+		return err
+	}
+	return s.dot()
+}
+
+// dot relays the line that ends a message. With its reply the mail server accepts the message or refuses it.
+func (s *session) dot() error {
+	i, err := s.apply(moment{at: AtDot, to: s.delivery.to})
+	if err != nil {
+		return err
+	}
+	if i != nil {
+		if i.fault.Do == Reply {
+			if err := s.redial(); err != nil {
+				return err
+			}
+		}
+		return s.perform(i)
+	}
+	if err := s.up.send([]byte(terminator)); err != nil {
+		return err
+	}
+	// The reply matters also when the app has hung up.
+	r, err := s.up.awaitReply(s.tap.context, nil, nil)
+	if err != nil {
+		return err
+	}
+	return s.relayAcceptance(r)
+}
+
+// relayAcceptance passes back the reply to a whole message.
+func (s *session) relayAcceptance(r reply) error {
+	if r.positive() {
+		s.delivery.update(func(m *harness.MailTransaction) { m.Accepted, m.AcceptedAt = true, time.Now() })
+	}
+	if err := s.applyToReply(AtDot, s.delivery.to...); err != nil {
+		return err
+	}
+	s.delivery.update(func(m *harness.MailTransaction) { m.Reported = m.Accepted })
+	return s.writeLast("server", r.raw)
+}
+
+// chunk relays a BDAT command (RFC 3030) with the piece of the message whose size it gives. Faults can act only on the
+// reply to the last piece.
+func (s *session) chunk(line []byte) error {
+	var size int64
+	var last string
+	if n, _ := fmt.Sscanf(strings.ToUpper(string(line)), "BDAT %d %s", &size, &last); n == 0 || size < 0 {
+		_, _, err := s.relay("", line)
+		return err
+	}
+	_ = s.app.SetReadDeadline(time.Time{})
+	if err := s.up.send(line); err != nil {
+		return err
+	}
+	if _, err := io.CopyN(s.up.conn, io.TeeReader(s.app.in, &s.delivery.header), size); err != nil {
+		return fmt.Errorf("pass a message on: %w", err)
+	}
+	s.delivery.size += size
+	s.delivery.noteMessage()
+	r, err := s.up.awaitReply(s.tap.context, nil, nil)
+	if err != nil {
+		return err
+	}
+	if last == "LAST" {
+		return s.relayAcceptance(r)
+	}
+	return s.write("server", r.raw)
 }

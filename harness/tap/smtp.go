@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 )
 
-// smtpTap is the tap on the SMTP wire.
+// smtpTap is the tap on the SMTP wire. Each connection is a session with a goroutine of its own.
 type smtpTap struct {
 	set     *Set
 	target  atomic.Pointer[string]
-	context context.Context // ends when nothing may go on any more
+	context context.Context // ends when the sessions must end
 	cancel  context.CancelFunc
 	number  atomic.Uint64
 
@@ -81,7 +81,7 @@ func (t *smtpTap) isClosing() bool {
 	return t.closing
 }
 
-// shutdown ends sessions that are between two messages at once, and the others when ctx does.
+// shutdown ends sessions that are between two messages at once, and the others when they are or when ctx ends.
 func (t *smtpTap) shutdown(ctx context.Context) {
 	t.mu.Lock()
 	t.closing = true
@@ -89,7 +89,7 @@ func (t *smtpTap) shutdown(ctx context.Context) {
 		close(t.idle)
 	}
 	for s := range t.sessions {
-		s.kick()
+		s.app.interrupt()
 	}
 	t.mu.Unlock()
 	select {

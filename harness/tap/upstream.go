@@ -10,23 +10,24 @@ import (
 	"time"
 )
 
-// An upstream is a session's connection to the mail server. A goroutine of its own reads the replies, so that the
-// session hears at once when the server speaks unasked, or hangs up.
+// An upstream is a session's connection to the mail server. A goroutine of its own reads the replies, so that the session
+// learns at once when the server sends one without a command, or closes the connection.
 type upstream struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	next    chan struct{} // asks for the next reply
 	replies chan received // holds one
-	ended   chan struct{}
+	ended   chan struct{} // closed when the goroutine has returned
 }
 
+// received is a reply, or why there is none.
 type received struct {
 	reply
 	err error
 }
 
-// dialMail connects to the mail server and asks for its banner. kick is called whenever there is something to hear.
-func dialMail(ctx context.Context, target string, kick func()) (*upstream, error) {
+// dialMail connects to the mail server and asks for its banner. notify is called whenever a reply has arrived.
+func dialMail(ctx context.Context, target string, notify func()) (*upstream, error) {
 	if target == "" {
 		return nil, errors.New("the mail server is not there yet")
 	}
@@ -45,7 +46,7 @@ func dialMail(ctx context.Context, target string, kick func()) (*upstream, error
 		for range u.next {
 			r, err := readReply(u.in)
 			u.replies <- received{r, err}
-			kick()
+			notify()
 			if err != nil {
 				return
 			}
@@ -54,35 +55,41 @@ func dialMail(ctx context.Context, target string, kick func()) (*upstream, error
 	return u, nil
 }
 
-// silence is after how long without a word of the mail server it is looked whether anybody still waits for one.
+func (u *upstream) send(text []byte) error {
+	if _, err := u.conn.Write(text); err != nil {
+		return fmt.Errorf("write to the mail server: %w", err)
+	}
+	return nil
+}
+
+// goneInterval is how often awaitReply checks whether the app is still connected.
 const goneInterval = 100 * time.Millisecond
 
-// hear waits for the next reply. Once it has one, the reading of another begins, unless last is set: then what
-// follows on the connection is the caller's to read. It fails with io.EOF when gone, where it is not nil, says that
-// nobody waits any more.
+// awaitReply waits for the next reply. It then asks for another one, unless last reports that the reply was the last; the
+// caller then reads what follows. If gone is not nil and reports true, awaitReply returns io.EOF.
 func (u *upstream) awaitReply(ctx context.Context, last func(reply) bool, gone func() bool) (reply, error) {
-	var look <-chan time.Time
+	var check <-chan time.Time
 	if gone != nil {
 		ticker := time.NewTicker(goneInterval)
 		defer ticker.Stop()
-		look = ticker.C
+		check = ticker.C
 	}
 	for {
 		select {
-		case h := <-u.replies:
-			if errors.Is(h.err, io.EOF) {
-				return h.reply, errors.New("the mail server closed the connection")
+		case r := <-u.replies:
+			if errors.Is(r.err, io.EOF) {
+				return r.reply, errors.New("the mail server closed the connection")
 			}
-			if h.err != nil {
-				return h.reply, fmt.Errorf("hear from the mail server: %w", h.err)
+			if r.err != nil {
+				return r.reply, fmt.Errorf("read from the mail server: %w", r.err)
 			}
-			if last == nil || !last(h.reply) {
+			if last == nil || !last(r.reply) {
 				u.next <- struct{}{}
 			}
-			return h.reply, nil
+			return r.reply, nil
 		case <-ctx.Done():
 			return reply{}, errClosed
-		case <-look:
+		case <-check:
 			if gone() {
 				return reply{}, io.EOF
 			}
@@ -90,7 +97,7 @@ func (u *upstream) awaitReply(ctx context.Context, last func(reply) bool, gone f
 	}
 }
 
-// spoke says that there is something to hear.
+// hasReply reports whether awaitReply would return at once.
 func (u *upstream) hasReply() bool { return len(u.replies) > 0 }
 
 func (u *upstream) close() {
