@@ -11,7 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-func TestWhoAsksTheAppForSomething(t *testing.T) {
+func TestSet_AskedSeesRequestsThatAreNotInngests(t *testing.T) {
 	t.Parallel()
 	far := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(far.Close)

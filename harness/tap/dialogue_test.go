@@ -68,7 +68,7 @@ func TestPath(t *testing.T) {
 	}
 }
 
-func TestHeaderOfAMessage(t *testing.T) {
+func TestHeaderReader_ReadsMessageInPieces(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]harness.MailTransaction{
 		"Message-ID: <1@x>\r\nX-Run: 01\r\n\r\nX-Run: 02":         {MessageID: "1@x", RunID: "01"},

@@ -1,34 +1,33 @@
-// Package tap sits on the three wires between an app, its Inngest server and its mail server: it records what
-// crosses them, and breaks them on request.
+// Package tap puts recording proxies, called taps, on the three wires between an app, its Inngest server and its mail
+// server. It records the exchanges on them and injects faults into them.
 //
 //	Inngest → app      [Set.Calls]   function calls and their answers, sync
 //	app → Inngest      [Set.API]     events, checkpoints, registration, the rest of the API
 //	app → mail server  [Set.SMTP]    deliveries
 //
-// A [Set] holds what the three have in common: one ordered, bounded log of [Exchange] values, read with [Set.Watch],
-// and the faults that are armed, added with [Set.Inject].
+// A [Set] holds what the three have in common: a bounded log of [Exchange] values, read with [Set.Watch], and the faults
+// that are armed, added with [Set.Inject].
 //
 //	taps := tap.New(tap.Options{})
 //	defer taps.Close(ctx)
 //	calls, err := taps.Calls("127.0.0.1:0", "http://127.0.0.1:3000")
 //	…                                       // sync the app under calls.URL()
 //	lost, err := taps.Inject(tap.Fault{At: tap.AtDot, Do: tap.DropAnswer, To: "kim@plant.test"})
-//	<-lost.Reached()                        // the mail server has the email, the app does not know
+//	<-lost.Reached()                        // the mail server has accepted the email, the app does not know
 //	for c, err := range taps.Watch(ctx, 0) { … }
 //
 // # What a tap changes
 //
-// Nothing, unless a fault says so. Bodies pass byte by byte, so signatures hold; the Host header is kept, because
-// SDKs derive the URL that they register from it; no forwarding header is added, nothing is retried. When the far
-// side cannot be reached the near side's connection is closed without an answer, and the exchange says why: a tap
-// that has accepted a connection can no longer refuse it. Credentials are never kept: not AUTH exchanges, not
-// headers, not the event key in an event's URL.
+// Without a fault, nothing. Bodies pass byte by byte, so signatures stay valid. The Host header is kept, because SDKs
+// derive from it the URL that they register. No forwarding header is added, and nothing is retried. If the far side
+// cannot be reached, the tap closes the near side's connection without an answer and records why: it cannot refuse a
+// connection that it has accepted. Credentials are never recorded: neither AUTH, nor headers, nor the event key in the URL
+// of an event.
 //
-// The HTTP taps are an [httputil.ReverseProxy]. The SMTP tap follows the dialogue on the wire itself, one command
-// and one reply at a time (RFC 5321), instead of ending it in a server library and beginning another one behind it:
-// only so do the app and the mail server hear each other's own words, and only so is there, before and after every
-// command and inside a message, a point at which to hold or cut the connection. Pipelined commands wait their turn in
-// the tap. After STARTTLS has been granted it sees no more than bytes.
+// An HTTP tap is an [httputil.ReverseProxy]. The SMTP tap is not a mail server and a mail client back to back: it relays
+// the dialogue itself, one command and one reply at a time (RFC 5321). So the app and the mail server get each other's
+// own lines, and a fault can hold or cut the connection before and after every command and within a message. Pipelined
+// commands wait in the tap. After STARTTLS has been agreed the tap passes on bytes that it cannot read.
 //
 // # Where a fault can act, and what it can match
 //

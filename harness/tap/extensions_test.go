@@ -16,24 +16,24 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-func TestMessagesInChunks(t *testing.T) {
+func TestSMTP_RelaysBDAT(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	c := dialMail(t, w.Addr()).greet().envelope("kim@plant.test")
 	head, tail := message[:40], message[40:]
 	_, err := io.WriteString(c.conn, fmt.Sprintf("BDAT %d\r\n%sBDAT %d LAST\r\n%s", len(head), head, len(tail), tail))
 	require.NoError(t, err)
-	c.hear(250)
-	c.hear(250)
+	c.expect(250)
+	c.expect(250)
 	got := await(t, s, "the delivery", overMail).Mail
 	require.True(t, got.Accepted && got.Reported)
 	require.Equal(t, []any{int64(len(message)), "42@plant.test", "01RUN"}, []any{got.Size, got.MessageID, got.RunID})
 	require.Equal(t, message, server.letters()[0].text)
-	c.say(501, "BDAT lots")
-	c.say(221, "QUIT")
+	c.command(501, "BDAT lots")
+	c.command(221, "QUIT")
 }
 
-func TestEncryptedSessionsPass(t *testing.T) {
+func TestSMTP_RelaysTLS(t *testing.T) {
 	t.Parallel()
 	certificates := httptest.NewTLSServer(nil)
 	t.Cleanup(certificates.Close)
@@ -57,14 +57,14 @@ func TestEncryptedSessionsPass(t *testing.T) {
 	require.NoError(t, err)
 
 	c := dialMail(t, w.Addr()).greet()
-	c.say(220, "STARTTLS")
+	c.command(220, "STARTTLS")
 	secure := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the server is this test's own
 	require.NoError(t, secure.Handshake())
 	c.conn, c.text = secure, textproto.NewConn(secure)
-	c.say(250, "EHLO app.test")
-	c.envelope("kim@plant.test").say(354, "DATA")
-	c.say(250, message+"\r\n.")
-	c.say(221, "QUIT")
+	c.command(250, "EHLO app.test")
+	c.envelope("kim@plant.test").command(354, "DATA")
+	c.command(250, message+"\r\n.")
+	c.command(221, "QUIT")
 	_ = c.conn.Close()
 	got := await(t, s, "the session", overMail).Mail
 	require.True(t, got.TLS)

@@ -11,25 +11,26 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-func TestAnAppThatHangsUpOnAFrozenMailServer(t *testing.T) {
+func TestSMTP_AppHangsUpOnFrozenMailServer(t *testing.T) {
 	t.Parallel()
-	heard := make(chan string, 2)
+	lines := make(chan string, 2)
 	s := newSet(t, tap.Options{})
-	w, err := s.SMTP("127.0.0.1:0", frozenMailServer(t, heard))
+	w, err := s.SMTP("127.0.0.1:0", frozenMailServer(t, lines))
 	require.NoError(t, err)
 	c := dialMail(t, w.Addr())
-	c.hear(220)
+	c.expect(220)
 	_, err = io.WriteString(c.conn, "EHLO app.test\r\n")
 	require.NoError(t, err)
-	require.Equal(t, "EHLO app.test\r\n", <-heard)
+	require.Equal(t, "EHLO app.test\r\n", <-lines)
 	require.NoError(t, c.conn.Close())
-	got := await(t, s, "the end, although the server says nothing", overMail)
+	got := await(t, s, "the end, although the server sends nothing", overMail)
 	require.Empty(t, got.Err, "there was no delivery under way")
-	require.Equal(t, "", <-heard, "the server is told")
+	require.Empty(t, <-lines, "the tap closed the connection")
 }
 
-// frozenMailServer welcomes one connection, and then says nothing until it is hung up on.
-func frozenMailServer(t *testing.T, heard chan<- string) (addr string) {
+// frozenMailServer sends its banner to one connection, and then nothing until the client closes it. It passes on what it
+// reads, "" at the end.
+func frozenMailServer(t *testing.T, lines chan<- string) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -46,7 +47,7 @@ func frozenMailServer(t *testing.T, heard chan<- string) (addr string) {
 		for err == nil {
 			var line string
 			line, err = in.ReadString('\n')
-			heard <- line
+			lines <- line
 		}
 	}()
 	t.Cleanup(func() {

@@ -21,7 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-func TestNothingIsChanged(t *testing.T) {
+func TestHTTP_ChangesNothing(t *testing.T) {
 	t.Parallel()
 	type seen struct {
 		Method, URI, Host, Body string
@@ -62,7 +62,7 @@ func TestNothingIsChanged(t *testing.T) {
 	}
 }
 
-func TestOtherTrafficIsStreamed(t *testing.T) {
+func TestHTTP_StreamsOtherTraffic(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -119,9 +119,9 @@ func TestOtherTrafficIsStreamed(t *testing.T) {
 	require.Equal(t, tap.HTTP{Method: "GET", Path: "/v1/stream", Status: 200}, *other[0].HTTP)
 }
 
-func TestFarSideIsNotThere(t *testing.T) {
+func TestHTTP_FarSideIsNotThere(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, nil)
+	p := newEnv(t, tap.Options{}, nil)
 	require.NoError(t, p.calls.SetTarget(""))
 	_, err := p.call(t.Context(), "01RUN", 0)
 	require.ErrorIs(t, err, io.EOF, "no answer is better than an answer of the tap's own")
@@ -142,7 +142,7 @@ func TestFarSideIsNotThere(t *testing.T) {
 	require.ErrorContains(t, p.calls.SetTarget("127.0.0.1:80"), `tap inngest→app: the target "127.0.0.1:80" is not a base URL`)
 }
 
-func TestCallFaults(t *testing.T) {
+func TestFaults_AtCall(t *testing.T) {
 	t.Parallel()
 	twice := func(change func(*tap.Fault)) tap.Fault {
 		f := tap.Fault{At: tap.AtCall, Do: tap.Twice, After: "look-up", Function: "notify"}
@@ -157,22 +157,22 @@ func TestCallFaults(t *testing.T) {
 		failures int // calls that the server has to repeat
 		lasts    time.Duration
 	}{
-		"drop":             {tap.Fault{At: tap.AtCall, Do: tap.Drop, After: "look-up"}, 1, 1, 0},
-		"status":           {tap.Fault{At: tap.AtCall, Do: tap.Reply, Code: 503, Text: "busy", Times: 3}, 1, 3, 0},
-		"delay":            {tap.Fault{At: tap.AtCall, Do: tap.Delay, For: 40 * time.Millisecond, Run: "01RUN"}, 1, 0, 40 * time.Millisecond},
-		"answer late":      {tap.Fault{At: tap.AtCall, Do: tap.DelayAnswer, For: 40 * time.Millisecond, Step: "send"}, 1, 0, 40 * time.Millisecond},
-		"answer lost":      {tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Step: "send"}, 2, 1, 0},
-		"of the retry":     {tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Step: "send", Attempt: 2}, 1, 0, 0},
-		"of another run":   {tap.Fault{At: tap.AtCall, Do: tap.Drop, Run: "02RUN"}, 1, 0, 0},
-		"of another":       {tap.Fault{At: tap.AtCall, Do: tap.Drop, Function: "tify"}, 1, 0, 0},
-		"twice":            {twice(nil), 2, 0, 0},
-		"twice at once":    {twice(func(f *tap.Fault) { f.Concurrent = true }), 2, 0, 0},
-		"twice, 2nd heard": {twice(func(f *tap.Fault) { f.Second = true }), 2, 0, 0},
+		"drop":              {tap.Fault{At: tap.AtCall, Do: tap.Drop, After: "look-up"}, 1, 1, 0},
+		"status":            {tap.Fault{At: tap.AtCall, Do: tap.Reply, Code: 503, Text: "busy", Times: 3}, 1, 3, 0},
+		"delay":             {tap.Fault{At: tap.AtCall, Do: tap.Delay, For: 40 * time.Millisecond, Run: "01RUN"}, 1, 0, 40 * time.Millisecond},
+		"answer late":       {tap.Fault{At: tap.AtCall, Do: tap.DelayAnswer, For: 40 * time.Millisecond, Step: "send"}, 1, 0, 40 * time.Millisecond},
+		"answer lost":       {tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Step: "send"}, 2, 1, 0},
+		"of the retry":      {tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Step: "send", Attempt: 2}, 1, 0, 0},
+		"of another run":    {tap.Fault{At: tap.AtCall, Do: tap.Drop, Run: "02RUN"}, 1, 0, 0},
+		"of another":        {tap.Fault{At: tap.AtCall, Do: tap.Drop, Function: "tify"}, 1, 0, 0},
+		"twice":             {twice(nil), 2, 0, 0},
+		"twice at once":     {twice(func(f *tap.Fault) { f.Concurrent = true }), 2, 0, 0},
+		"twice, 2nd answer": {twice(func(f *tap.Fault) { f.Second = true }), 2, 0, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlant(t, tap.Options{}, nil)
+			p := newEnv(t, tap.Options{}, nil)
 			i := inject(t, p.set, test.fault)
 			began := time.Now()
 			p.finish("01RUN")
@@ -197,9 +197,9 @@ func TestCallFaults(t *testing.T) {
 	}
 }
 
-func TestLostCall(t *testing.T) {
+func TestFaults_LoseAtCall(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, nil)
+	p := newEnv(t, tap.Options{}, nil)
 	lost := inject(t, p.set, tap.Fault{At: tap.AtCall, Do: tap.Lose})
 	ctx, giveUp := context.WithCancel(t.Context())
 	failed := make(chan error)
@@ -215,14 +215,14 @@ func TestLostCall(t *testing.T) {
 	require.Empty(t, p.steps())
 }
 
-// TestStepFaults holds a fault at a step to doing the same with checkpointing and without.
-func TestStepFaults(t *testing.T) {
+// A fault at a step does the same with checkpointing and without.
+func TestFaults_AtStep(t *testing.T) {
 	t.Parallel()
 	modes := map[string]func(*inngestgo.ClientOpts){"calls": nil, "checkpoints": checkpointing}
 	for mode, change := range modes {
 		for _, step := range []struct{ name, after string }{{"fetch", ""}, {"look-up", "fetch"}, {"send", "look-up"}} {
-			hold := func(t *testing.T, f tap.Fault) (*plant, *tap.Injection, <-chan struct{}) {
-				p := newPlant(t, tap.Options{}, change)
+			hold := func(t *testing.T, f tap.Fault) (*env, *tap.Injection, <-chan struct{}) {
+				p := newEnv(t, tap.Options{}, change)
 				i := inject(t, p.set, f)
 				finished := make(chan struct{})
 				go func() {
@@ -278,18 +278,18 @@ func TestStepFaults(t *testing.T) {
 	}
 }
 
-func (p *plant) savedSteps(run string) []string {
+func (p *env) savedSteps(run string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.order[run]
 }
 
-func TestCheckpointFaults(t *testing.T) {
+func TestFaults_AtCheckpoint(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		fault tap.Fault
-		saved bool // the step was saved by its checkpoint
-		told  int
+		fault  tap.Fault
+		saved  bool // the step was saved by its checkpoint
+		status int
 	}{
 		"refused":     {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.Reply, Code: 503}, false, 503},
 		"dropped":     {tap.Fault{At: tap.AtCheckpoint, Step: "look-up", Do: tap.Drop, Function: "notify", Attempt: 1}, false, 0},
@@ -300,7 +300,7 @@ func TestCheckpointFaults(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlant(t, tap.Options{}, checkpointing)
+			p := newEnv(t, tap.Options{}, checkpointing)
 			i := inject(t, p.set, test.fault)
 			var savedBySend bool
 			p.duringStep = func(step, run string) error {
@@ -313,13 +313,13 @@ func TestCheckpointFaults(t *testing.T) {
 			require.Equal(t, 1, i.Applied())
 			require.Equal(t, test.saved, savedBySend)
 			hit := await(t, p.set, "the checkpoint", func(c tap.Exchange) bool { return c.Checkpoint != nil && c.Over() && len(c.Faults) > 0 })
-			require.Equal(t, test.told, hit.HTTP.Status)
+			require.Equal(t, test.status, hit.HTTP.Status)
 			require.Equal(t, []string{test.fault.String()}, hit.Faults)
 		})
 	}
 }
 
-func TestEventFaults(t *testing.T) {
+func TestFaults_AtEvent(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		fault   tap.Fault
@@ -337,7 +337,7 @@ func TestEventFaults(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlant(t, tap.Options{}, nil)
+			p := newEnv(t, tap.Options{}, nil)
 			inject(t, p.set, test.fault)
 			id, err := p.client.Send(t.Context(), inngestgo.Event{Name: "plant/broken", Data: map[string]any{"n": 1}})
 			require.Equal(t, test.fails, err != nil)
@@ -352,10 +352,10 @@ func TestEventFaults(t *testing.T) {
 	}
 }
 
-// TestAppKilledWhileHeld ends the app at the moment between a step and its saving, as a test of such a crash does.
-func TestAppKilledWhileHeld(t *testing.T) {
+// The app ends after a step and before its result is saved, as in the test of a crash.
+func TestFaults_AppKilledWhileHeld(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, checkpointing)
+	p := newEnv(t, tap.Options{}, checkpointing)
 	hold := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "send", Do: tap.HoldAnswer})
 	failed := make(chan error)
 	go func() {
@@ -371,9 +371,9 @@ func TestAppKilledWhileHeld(t *testing.T) {
 	require.Equal(t, []string{"fetch", "look-up", "send", "send"}, p.steps())
 }
 
-func TestCloseDropsWhatIsHeld(t *testing.T) {
+func TestSet_CloseDropsHeldCalls(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, nil)
+	p := newEnv(t, tap.Options{}, nil)
 	hold := inject(t, p.set, tap.Fault{At: tap.AtCall, Do: tap.Hold})
 	failed := make(chan error)
 	go func() {
@@ -388,9 +388,9 @@ func TestCloseDropsWhatIsHeld(t *testing.T) {
 	require.ErrorContains(t, err, "open tap inngest→app: the set is closed")
 }
 
-func TestKeysAreNotKept(t *testing.T) {
+func TestHTTP_RecordsNoKeys(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, checkpointing)
+	p := newEnv(t, tap.Options{}, checkpointing)
 	_, err := p.client.Send(t.Context(), inngestgo.Event{Name: "plant/broken", Data: map[string]any{"n": 1}})
 	require.NoError(t, err)
 	p.finish("01RUN")
@@ -409,7 +409,7 @@ func TestKeysAreNotKept(t *testing.T) {
 	require.NotContains(t, string(all), "deadbeef")
 }
 
-func TestTwoCallsOfOneRunKeepTheirCheckpoints(t *testing.T) {
+func TestCheckpoints_BelongToCallOfQueueItem(t *testing.T) {
 	t.Parallel()
 	s := newSet(t, tap.Options{})
 	gate := make(chan struct{})
@@ -449,12 +449,12 @@ func TestTwoCallsOfOneRunKeepTheirCheckpoints(t *testing.T) {
 	require.NoError(t, <-done)
 	require.NoError(t, <-done)
 	saves := over(s, func(c tap.Exchange) bool { return c.Checkpoint != nil })
-	require.Equal(t, 2, saves[0].Checkpoint.Attempt, "the queue item tells")
-	require.Zero(t, saves[1].Checkpoint.Attempt, "without it there is no telling which")
+	require.Equal(t, 2, saves[0].Checkpoint.Attempt, "the queue item names the call")
+	require.Zero(t, saves[1].Checkpoint.Attempt, "without it the call is unknown")
 	require.Equal(t, "02RUN", saves[2].Checkpoint.RunID)
 }
 
-func TestCloseEndsUpgradedConnections(t *testing.T) {
+func TestWire_CloseEndsUpgradedConnections(t *testing.T) {
 	t.Parallel()
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -481,8 +481,7 @@ func TestCloseEndsUpgradedConnections(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-// TestBodiesTooLargeToRead pass unread, and the taps go on.
-func TestBodiesTooLargeToRead(t *testing.T) {
+func TestHTTP_LargeBodiesPassUnread(t *testing.T) {
 	t.Parallel()
 	const size = 33 << 20
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -525,10 +524,9 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestPlannedSteps are asked for by name, also side by side.
-func TestPlannedSteps(t *testing.T) {
+func TestFaults_MatchPlannedSteps(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, nil)
+	p := newEnv(t, tap.Options{}, nil)
 	hold := inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "left", Do: tap.Hold})
 	other := inject(t, p.set, tap.Fault{At: tap.AtCall, Step: "right", Do: tap.Reply, Code: 503})
 	post := func(step string) int {
@@ -547,7 +545,7 @@ func TestPlannedSteps(t *testing.T) {
 	require.Equal(t, 200, <-left, "the function has no such step, and goes to its end")
 }
 
-func TestServerGivesUpOnAStreamedAnswer(t *testing.T) {
+func TestHTTP_ServerGivesUpOnStreamedAnswer(t *testing.T) {
 	t.Parallel()
 	running := make(chan struct{})
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,8 +24,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-// A plant is an app on the real SDK, a server that plays Inngest's part of the protocol, and the taps between them.
-type plant struct {
+// An env is an app on the real SDK, a server that implements Inngest's part of the protocol, and the taps between them.
+type env struct {
 	t     testing.TB
 	set   *tap.Set
 	calls *tap.Wire
@@ -35,9 +35,9 @@ type plant struct {
 	app    *httptest.Server
 
 	mu         sync.Mutex
-	ran        []string                              // the steps that ran, in order
+	ran        []string                              // the steps that ran, in sequence
 	saved      map[string]map[string]json.RawMessage // run → hashed step → output
-	order      map[string][]string                   // run → hashed steps in the order in which they were saved
+	order      map[string][]string                   // run → hashed steps in the sequence of saving
 	events     []string                              // bodies
 	registered int
 	duringStep func(name string, run string) error
@@ -49,25 +49,25 @@ const (
 	function   = "plant-notify"
 )
 
-// newPlant starts an app whose function notify has the steps fetch, look-up and send.
-func newPlant(t testing.TB, o tap.Options, change func(*inngestgo.ClientOpts)) *plant {
+// newEnv starts an app whose function notify has the steps fetch, look-up and send.
+func newEnv(t testing.TB, o tap.Options, change func(*inngestgo.ClientOpts)) *env {
 	t.Helper()
-	p := emptyPlant(t, o)
+	p := emptyEnv(t, o)
 	server := httptest.NewServer(http.HandlerFunc(p.serveInngest))
 	t.Cleanup(server.Close)
 	p.start(server.URL, change)
 	return p
 }
 
-func emptyPlant(t testing.TB, o tap.Options) *plant {
-	return &plant{
+func emptyEnv(t testing.TB, o tap.Options) *env {
+	return &env{
 		t: t, set: newSet(t, o), saved: map[string]map[string]json.RawMessage{}, order: map[string][]string{},
 		duringStep: func(string, string) error { return nil },
 	}
 }
 
 // start starts the app with its taps, in front of the Inngest server at a URL.
-func (p *plant) start(inngestURL string, change func(*inngestgo.ClientOpts)) {
+func (p *env) start(inngestURL string, change func(*inngestgo.ClientOpts)) {
 	t := p.t
 	t.Helper()
 	var err error
@@ -94,7 +94,7 @@ func (p *plant) start(inngestURL string, change func(*inngestgo.ClientOpts)) {
 
 func checkpointing(o *inngestgo.ClientOpts) { o.Checkpoint = &checkpoint.Config{} }
 
-func (p *plant) notify(ctx context.Context, in inngestgo.Input[map[string]any]) (any, error) {
+func (p *env) notify(ctx context.Context, in inngestgo.Input[map[string]any]) (any, error) {
 	for _, name := range []string{"fetch", "look-up", "send"} {
 		_, err := step.Run(ctx, name, func(context.Context) (string, error) {
 			if err := p.duringStep(name, in.InputCtx.RunID); err != nil {
@@ -112,8 +112,8 @@ func (p *plant) notify(ctx context.Context, in inngestgo.Input[map[string]any]) 
 	return map[string]string{"sent": "yes"}, nil
 }
 
-// serveInngest plays the server towards the app.
-func (p *plant) serveInngest(w http.ResponseWriter, r *http.Request) {
+// serveInngest serves what the app requests of Inngest.
+func (p *env) serveInngest(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +144,7 @@ type opcode struct {
 }
 
 // save needs p.mu. A step is saved once, as the server does it.
-func (p *plant) save(run string, op opcode) {
+func (p *env) save(run string, op opcode) {
 	if p.saved[run] == nil {
 		p.saved[run] = map[string]json.RawMessage{}
 	}
@@ -155,7 +155,7 @@ func (p *plant) save(run string, op opcode) {
 }
 
 // callBody is what the server sends for the next call of a run.
-func (p *plant) callBody(run string, attempt int) []byte {
+func (p *env) callBody(run string, attempt int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	steps := map[string]any{}
@@ -175,7 +175,7 @@ func (p *plant) callBody(run string, attempt int) []byte {
 }
 
 // call calls the function once, and saves what it answers.
-func (p *plant) call(ctx context.Context, run string, attempt int) (int, error) {
+func (p *env) call(ctx context.Context, run string, attempt int) (int, error) {
 	body := p.callBody(run, attempt)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.calls.URL()+"/api/inngest?fnId="+function+"&stepId=step", bytes.NewReader(body))
 	require.NoError(p.t, err)
@@ -213,7 +213,7 @@ func (p *plant) call(ctx context.Context, run string, attempt int) (int, error) 
 }
 
 // finish calls the function until it has a result, and tries again when a call fails.
-func (p *plant) finish(run string) {
+func (p *env) finish(run string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
@@ -232,7 +232,7 @@ func (p *plant) finish(run string) {
 	require.FailNow(p.t, "the run does not end")
 }
 
-func (p *plant) steps() []string {
+func (p *env) steps() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.ran...)
@@ -252,10 +252,10 @@ func over(s *tap.Set, kind func(tap.Exchange) bool) (found []tap.Exchange) {
 	return found
 }
 
-func TestRunWithoutCheckpointing(t *testing.T) {
+func TestRecords_RunWithoutCheckpointing(t *testing.T) {
 	t.Parallel()
 	signed := func(o *inngestgo.ClientOpts) { dev := false; o.Dev = &dev } // this way the SDK checks signatures
-	p := newPlant(t, tap.Options{}, signed)
+	p := newEnv(t, tap.Options{}, signed)
 	p.finish("01RUN")
 	require.Equal(t, []string{"fetch", "look-up", "send"}, p.steps())
 
@@ -286,9 +286,9 @@ func TestRunWithoutCheckpointing(t *testing.T) {
 	}
 }
 
-func TestRunWithCheckpointing(t *testing.T) {
+func TestRecords_RunWithCheckpointing(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, checkpointing)
+	p := newEnv(t, tap.Options{}, checkpointing)
 	p.finish("01RUN")
 	require.Equal(t, []string{"fetch", "look-up", "send"}, p.steps())
 	calls := over(p.set, onCalls)
@@ -309,10 +309,10 @@ func TestRunWithCheckpointing(t *testing.T) {
 	}
 }
 
-func TestStreamedAnswers(t *testing.T) {
+func TestRecords_StreamedAnswers(t *testing.T) {
 	t.Parallel()
 	for _, do := range []tap.Action{"", tap.DropAnswer} {
-		p := newPlant(t, tap.Options{}, func(o *inngestgo.ClientOpts) { o.UseStreaming = true })
+		p := newEnv(t, tap.Options{}, func(o *inngestgo.ClientOpts) { o.UseStreaming = true })
 		if do != "" {
 			inject(t, p.set, tap.Fault{At: tap.AtStep, Step: "fetch", Do: do})
 		}
@@ -331,9 +331,9 @@ func TestStreamedAnswers(t *testing.T) {
 	}
 }
 
-func TestFailedStepsAreRecorded(t *testing.T) {
+func TestRecords_FailedSteps(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, nil)
+	p := newEnv(t, tap.Options{}, nil)
 	fail := map[string]error{
 		"first":     errors.New("mail server away"),
 		"permanent": inngestgo.NoRetryError(errors.New("no address")),
@@ -352,9 +352,9 @@ func TestFailedStepsAreRecorded(t *testing.T) {
 	}
 }
 
-func TestSync(t *testing.T) {
+func TestRecords_Sync(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{}, nil)
+	p := newEnv(t, tap.Options{}, nil)
 	put := func() int {
 		req, err := http.NewRequest(http.MethodPut, p.calls.URL()+"/api/inngest", nil)
 		require.NoError(t, err)
@@ -383,9 +383,9 @@ func TestSync(t *testing.T) {
 	require.Equal(t, 200, put())
 }
 
-func TestEvents(t *testing.T) {
+func TestRecords_Events(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, tap.Options{MaxPayload: 30}, nil)
+	p := newEnv(t, tap.Options{MaxPayload: 30}, nil)
 	id, err := p.client.Send(t.Context(), inngestgo.Event{ID: inngestgo.StrPtr("req-1"), Name: "plant/broken", Data: map[string]any{"n": 1}})
 	require.NoError(t, err)
 	require.Equal(t, "01EVENT", id)

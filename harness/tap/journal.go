@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A GapError says that a reader of the log came too late for some of it.
+// A GapError reports that records were dropped from the log before a reader had read them.
 type GapError struct {
-	// Missed is the number of records that it can no longer see.
+	// Missed is the number of these records.
 	Missed uint64
 }
 
@@ -17,14 +17,15 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("the taps' log has moved on: %d records are gone before they were read; read faster, or raise tap.Options.Keep", e.Missed)
 }
 
-// journal is the log: bounded, in order, never waiting for a reader. Readers hold a position and come back for more.
+// journal is the log of exchanges. It holds a bounded number of records in the sequence of Seq, and never waits for a
+// reader: readers keep their own position.
 type journal struct {
 	mu     sync.Mutex
 	keep   int
 	kept   []*Exchange       // nil where a later record of the same exchange has taken its place
 	first  uint64            // Seq of kept[0]
 	open   map[uint64]uint64 // ID of an exchange that is not over → Seq of its last record
-	wake   chan struct{}     // closed by the next append; nil while nobody waits
+	wake   chan struct{}     // closed by the next append; nil while no reader waits
 	closed bool
 }
 
@@ -110,7 +111,7 @@ func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Exchange, e
 	return func(yield func(Exchange, error) bool) {
 		position := after
 		if position == 0 {
-			// Whoever asks for what there is does not miss what there no longer is.
+			// A reader that begins at the oldest record has missed nothing.
 			j.mu.Lock()
 			position = j.first - 1
 			j.mu.Unlock()

@@ -21,7 +21,7 @@ func record(s *Set, over bool) *recorder {
 	return x
 }
 
-func TestWatchSeesWhatIsThereAndWhatComes(t *testing.T) {
+func TestWatch_ReturnsOldAndNewRecords(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})
 	record(s, true)
@@ -62,7 +62,7 @@ func TestWatchSeesWhatIsThereAndWhatComes(t *testing.T) {
 	require.Equal(t, []uint64{4, 6}, after)
 }
 
-func TestWatchEndsWithItsContext(t *testing.T) {
+func TestWatch_EndsWithContext(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -78,7 +78,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	require.NoError(t, s.Close(t.Context()), "twice is harmless")
 }
 
-func TestSlowReadersLearnOfTheGap(t *testing.T) {
+func TestWatch_ReportsGapToSlowReaders(t *testing.T) {
 	t.Parallel()
 	s := New(Options{Keep: 4})
 	record(s, true)
@@ -101,13 +101,13 @@ func TestSlowReadersLearnOfTheGap(t *testing.T) {
 
 	got = nil
 	for c, err := range s.Watch(t.Context(), 0) {
-		require.NoError(t, err, "whoever begins now has missed nothing")
+		require.NoError(t, err, "a reader that begins now has missed nothing")
 		got = append(got, strconv.FormatUint(c.Seq, 10))
 	}
 	require.Equal(t, []string{"6", "8"}, got)
 }
 
-func TestConcurrentRecordsKeepTheirOrder(t *testing.T) {
+func TestWatch_KeepsSequenceOfConcurrentRecords(t *testing.T) {
 	t.Parallel()
 	s := New(Options{Keep: 64})
 	const writers, each = 8, 500

@@ -216,7 +216,7 @@ func dialMail(t testing.TB, addr string) *mailClient {
 	return &mailClient{t, conn, textproto.NewConn(conn)}
 }
 
-// dialRefused connects where nobody is served.
+// dialRefused connects and requires that the connection is closed without a banner.
 func dialRefused(t testing.TB, addr string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -231,7 +231,7 @@ func dialRefused(t testing.TB, addr string) {
 	require.False(t, errors.As(err, &timeout) && timeout.Timeout(), "the connection stays open")
 }
 
-// rawMailServer is a mail server for one connection that hands over messages as they cross, with the line that ends
+// rawMailServer is a mail server for one connection that passes on the messages that it gets, with the line that ends
 // them.
 func rawMailServer(t testing.TB, arrived chan<- string) (addr string) {
 	t.Helper()
@@ -276,13 +276,13 @@ func rawMailServer(t testing.TB, arrived chan<- string) (addr string) {
 	return ln.Addr().String()
 }
 
-// hear reads a reply and requires its code. Code 0 means that the connection must be closed instead.
-func (c *mailClient) hear(code int) string {
+// expect reads a reply and requires its code. Code 0 means that the connection must be closed instead.
+func (c *mailClient) expect(code int) string {
 	c.t.Helper()
 	got, text, err := c.text.ReadResponse(0)
 	if code == 0 {
 		var timeout net.Error
-		require.Error(c.t, err, "heard %d %s", got, text)
+		require.Error(c.t, err, "got %d %s", got, text)
 		require.False(c.t, errors.As(err, &timeout) && timeout.Timeout(), "the connection stays open")
 		return ""
 	}
@@ -291,26 +291,26 @@ func (c *mailClient) hear(code int) string {
 	return text
 }
 
-func (c *mailClient) say(code int, line string) string {
+func (c *mailClient) command(code int, line string) string {
 	c.t.Helper()
 	_, err := io.WriteString(c.conn, line+"\r\n")
 	require.NoError(c.t, err)
-	return c.hear(code)
+	return c.expect(code)
 }
 
 // greet goes as far as MAIL.
 func (c *mailClient) greet() *mailClient {
 	c.t.Helper()
-	c.hear(220)
-	c.say(250, "EHLO app.test")
+	c.expect(220)
+	c.command(250, "EHLO app.test")
 	return c
 }
 
 // envelope goes as far as DATA, exclusively.
 func (c *mailClient) envelope(to string) *mailClient {
 	c.t.Helper()
-	c.say(250, "MAIL FROM:<app@plant.test>")
-	c.say(250, "RCPT TO:<"+to+">")
+	c.command(250, "MAIL FROM:<app@plant.test>")
+	c.command(250, "RCPT TO:<"+to+">")
 	return c
 }
 
@@ -318,8 +318,8 @@ func (c *mailClient) envelope(to string) *mailClient {
 func send(t testing.TB, addr, to, text string, code int) {
 	t.Helper()
 	c := dialMail(t, addr).greet().envelope(to)
-	c.say(354, "DATA")
-	c.say(code, text+"\r\n.")
+	c.command(354, "DATA")
+	c.command(code, text+"\r\n.")
 	_ = c.conn.Close()
 }
 

@@ -33,7 +33,7 @@ func TestRules_CoverEveryFieldAndAction(t *testing.T) {
 }
 
 // The table stands in the document for its readers. What it says is what Rules says.
-func TestRules_AreTheTableOfTheDocument(t *testing.T) {
+func TestRules_AreInDocument(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/faults.md")
 	require.NoError(t, err)

@@ -20,8 +20,8 @@ import (
 // slow is how long the tests on real servers wait: a retry takes a second or two there.
 const slow = time.Minute
 
-// TestRealServers puts the taps between an app on the real SDK and the real Inngest and mail servers.
-func TestRealServers(t *testing.T) {
+// The taps stand between an app on the real SDK and the real Inngest and mail servers.
+func TestSet_WithRealServers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // the servers may have to be built
 	defer cancel()
 	inngest, err := servertest.Inngest(ctx)
@@ -33,7 +33,7 @@ func TestRealServers(t *testing.T) {
 
 	for mode, change := range map[string]func(*inngestgo.ClientOpts){"calls": nil, "checkpoints": checkpointing} {
 		t.Run(mode, func(t *testing.T) {
-			p := emptyPlant(t, tap.Options{})
+			p := emptyEnv(t, tap.Options{})
 			mail, err := p.set.SMTP("127.0.0.1:0", mailHog.SMTP)
 			require.NoError(t, err)
 			p.start(inngest.URL, func(o *inngestgo.ClientOpts) {
@@ -51,7 +51,7 @@ func TestRealServers(t *testing.T) {
 			}
 			p.register(ctx)
 
-			t.Run("a run that goes well", func(t *testing.T) {
+			t.Run("a run without a fault", func(t *testing.T) {
 				run := p.runOf(t, p.dispatch(t))
 				letters := p.deliveries(t, run, 1)
 				require.Equal(t, []string{"kim@plant.test"}, letters[0].To)
@@ -70,7 +70,7 @@ func TestRealServers(t *testing.T) {
 				p.lastCall(t, run)
 				require.Equal(t, 1, lost.Applied())
 			})
-			t.Run("the mail server hears, the app does not", func(t *testing.T) {
+			t.Run("the mail server accepts, the app does not know", func(t *testing.T) {
 				inject(t, p.set, tap.Fault{At: tap.AtDot, To: "kim@plant.test", Do: tap.DropAnswer})
 				run := p.runOf(t, p.dispatch(t))
 				letters := p.deliveries(t, run, 2)
@@ -95,12 +95,12 @@ func TestRealServers(t *testing.T) {
 			})
 			t.Run("an event is lost, and one is refused", func(t *testing.T) {
 				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Discard})
-				swallowed := p.dispatch(t)
+				discarded := p.dispatch(t)
 				inject(t, p.set, tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 503})
 				kept := p.dispatch(t) // the SDK sends it again
 				p.lastCall(t, p.runOf(t, kept))
 				for _, c := range p.set.Exchanges() {
-					require.False(t, c.Call != nil && c.Call.Events[0].IdempotencyKey == swallowed)
+					require.False(t, c.Call != nil && c.Call.Events[0].IdempotencyKey == discarded)
 				}
 			})
 		})
@@ -108,7 +108,7 @@ func TestRealServers(t *testing.T) {
 }
 
 // register syncs the app under the tap's address.
-func (p *plant) register(ctx context.Context) {
+func (p *env) register(ctx context.Context) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.calls.URL()+"/api/inngest", nil)
 	require.NoError(p.t, err)
 	resp, err := client.Do(req)
@@ -120,8 +120,8 @@ func (p *plant) register(ctx context.Context) {
 	require.Equal(p.t, http.StatusOK, registered.HTTP.Status)
 }
 
-// dispatch sends an event and returns its own id.
-func (p *plant) dispatch(t *testing.T) string {
+// dispatch sends an event and returns its idempotency key.
+func (p *env) dispatch(t *testing.T) string {
 	t.Helper()
 	id := fmt.Sprintf("%s-%d", p.client.AppID(), time.Now().UnixNano())
 	_, err := p.client.Send(t.Context(), inngestgo.Event{ID: &id, Name: p.client.AppID() + "/broken", Data: map[string]any{"n": 1}})
@@ -130,7 +130,7 @@ func (p *plant) dispatch(t *testing.T) string {
 }
 
 // follow returns the first record, old or new, that is as wanted.
-func (p *plant) follow(t *testing.T, what string, wanted func(tap.Exchange) bool) tap.Exchange {
+func (p *env) follow(t *testing.T, what string, wanted func(tap.Exchange) bool) tap.Exchange {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), slow)
 	defer cancel()
@@ -144,19 +144,19 @@ func (p *plant) follow(t *testing.T, what string, wanted func(tap.Exchange) bool
 	return tap.Exchange{}
 }
 
-func (p *plant) runOf(t *testing.T, event string) string {
+func (p *env) runOf(t *testing.T, event string) string {
 	t.Helper()
 	return p.follow(t, "the call", func(c tap.Exchange) bool { return c.Call != nil && c.Call.Events[0].IdempotencyKey == event }).Call.RunID
 }
 
-func (p *plant) lastCall(t *testing.T, run string) *tap.Call {
+func (p *env) lastCall(t *testing.T, run string) *tap.Call {
 	t.Helper()
 	return p.follow(t, "the result", func(c tap.Exchange) bool {
 		return onCalls(c) && c.Call.RunID == run && c.HTTP.Status == 200
 	}).Call
 }
 
-func (p *plant) deliveries(t *testing.T, run string, n int) (all []*harness.MailTransaction) {
+func (p *env) deliveries(t *testing.T, run string, n int) (all []*harness.MailTransaction) {
 	t.Helper()
 	p.follow(t, fmt.Sprintf("delivery %d", n), func(c tap.Exchange) bool {
 		if overMail(c) && c.Mail.RunID == run {

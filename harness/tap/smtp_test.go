@@ -26,17 +26,17 @@ func mailTap(t testing.TB, o tap.Options) (*tap.Set, *tap.Wire, *mailServer) {
 	return s, w, server
 }
 
-func TestDelivery(t *testing.T) {
+func TestRecords_Delivery(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	c := dialMail(t, w.Addr()).greet()
-	c.say(250, "MAIL FROM:<app@plant.test>")
-	c.say(250, "RCPT TO:<kim@plant.test>")
-	c.say(550, "RCPT TO:<nobody@plant.test>")
-	c.say(354, "DATA")
-	c.say(250, message+"\r\n..dot\r\n.")
+	c.command(250, "MAIL FROM:<app@plant.test>")
+	c.command(250, "RCPT TO:<kim@plant.test>")
+	c.command(550, "RCPT TO:<nobody@plant.test>")
+	c.command(354, "DATA")
+	c.command(250, message+"\r\n..dot\r\n.")
 	got := await(t, s, "the delivery", overMail)
-	c.say(221, "QUIT")
+	c.command(221, "QUIT")
 
 	require.Equal(t, []letter{{"app@plant.test", []string{"kim@plant.test"}, message + "\r\n.dot\r\n"}}, server.letters())
 	require.Equal(t, tap.AppToMail, got.Wire)
@@ -62,16 +62,16 @@ func TestDelivery(t *testing.T) {
 	}, dialogue[len(dialogue)-10:])
 }
 
-func TestSeveralDeliveriesOnOneConnection(t *testing.T) {
+func TestRecords_SeveralDeliveriesOnOneConnection(t *testing.T) {
 	t.Parallel()
 	s, w, _ := mailTap(t, tap.Options{})
 	c := dialMail(t, w.Addr()).greet()
 	for range 2 {
-		c.envelope("kim@plant.test").say(354, "DATA")
-		c.say(250, message+"\r\n.")
+		c.envelope("kim@plant.test").command(354, "DATA")
+		c.command(250, message+"\r\n.")
 	}
-	c.envelope("lee@plant.test").say(250, "RSET")
-	c.say(221, "QUIT")
+	c.envelope("lee@plant.test").command(250, "RSET")
+	c.command(221, "QUIT")
 	var to []string
 	for _, x := range s.Exchanges() {
 		require.True(t, x.Over())
@@ -81,8 +81,8 @@ func TestSeveralDeliveriesOnOneConnection(t *testing.T) {
 	require.Equal(t, []string{"[kim@plant.test] true", "[kim@plant.test] true", "[lee@plant.test] false"}, to)
 }
 
-// TestMessagesPassByteByByte sends a message with all that could be taken for its end, cut in two at every byte.
-func TestMessagesPassByteByByte(t *testing.T) {
+// The message holds everything that looks like its end. It is sent in two pieces, cut at every byte.
+func TestSMTP_MessagesPassUnchanged(t *testing.T) {
 	t.Parallel()
 	const sent = "Subject: x\r\n\r\n..\r\n.\r.\n..a\n.\n\r\n.\n\r\n\r\r\n..\r\n.\r\r\n.\r\n"
 	arrived := make(chan string, 1)
@@ -91,35 +91,35 @@ func TestMessagesPassByteByByte(t *testing.T) {
 	require.NoError(t, err)
 	c := dialMail(t, w.Addr()).greet()
 	for cut := range len(sent) {
-		c.envelope("kim@plant.test").say(354, "DATA")
+		c.envelope("kim@plant.test").command(354, "DATA")
 		_, err := io.WriteString(c.conn, sent[:cut])
 		require.NoError(t, err)
 		_, err = io.WriteString(c.conn, sent[cut:])
 		require.NoError(t, err)
-		c.hear(250)
+		c.expect(250)
 		require.Equal(t, sent, <-arrived)
 	}
 	// A message without a line.
-	c.envelope("kim@plant.test").say(354, "DATA")
-	c.say(250, ".")
+	c.envelope("kim@plant.test").command(354, "DATA")
+	c.command(250, ".")
 	require.Equal(t, ".\r\n", <-arrived)
 }
 
-func TestPipelining(t *testing.T) {
+func TestSMTP_Pipelining(t *testing.T) {
 	t.Parallel()
 	_, w, server := mailTap(t, tap.Options{})
 	c := dialMail(t, w.Addr())
-	c.hear(220)
+	c.expect(220)
 	_, err := io.WriteString(c.conn, "EHLO app.test\r\nMAIL FROM:<app@plant.test>\r\nRCPT TO:<kim@plant.test>\r\nDATA\r\n"+
 		message+"\r\n.\r\nMAIL FROM:<app@plant.test>\r\nRCPT TO:<lee@plant.test>\r\nDATA\r\n"+message+"\r\n.\r\nQUIT\r\n")
 	require.NoError(t, err)
 	for _, code := range []int{250, 250, 250, 354, 250, 250, 250, 354, 250, 221, 0} {
-		c.hear(code)
+		c.expect(code)
 	}
 	require.Len(t, server.letters(), 2)
 }
 
-func TestLargeMessage(t *testing.T) {
+func TestSMTP_LargeMessage(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	body := strings.Repeat(strings.Repeat("x", 76)+"\r\n", 10<<20/78)
@@ -128,7 +128,7 @@ func TestLargeMessage(t *testing.T) {
 	require.EqualValues(t, len(message)+len(body)+4, await(t, s, "the delivery", overMail).Mail.Size)
 }
 
-func TestMailServerHangsUp(t *testing.T) {
+func TestSMTP_MailServerHangsUp(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -141,16 +141,16 @@ func TestMailServerHangsUp(t *testing.T) {
 	require.NoError(t, err)
 	_, err = io.WriteString(far, "220 here\r\n")
 	require.NoError(t, err)
-	c.hear(220)
+	c.expect(220)
 	_, err = io.WriteString(far, "421 going down\r\n")
 	require.NoError(t, err)
 	require.NoError(t, far.Close())
-	require.Equal(t, "going down", c.hear(421), "the app did not ask, but hears it at once")
-	c.hear(0)
+	require.Equal(t, "going down", c.expect(421), "the app gets it without a command")
+	c.expect(0)
 	require.Equal(t, "the mail server closed the connection", await(t, s, "the end", overMail).Err)
 }
 
-func TestMailServerIsNotThere(t *testing.T) {
+func TestSMTP_MailServerIsNotThere(t *testing.T) {
 	t.Parallel()
 	server := newMailServer(t)
 	s := newSet(t, tap.Options{})
@@ -171,11 +171,11 @@ func TestMailServerIsNotThere(t *testing.T) {
 	require.ErrorContains(t, w.SetTarget("nonsense"), `tap app→mail: the target "nonsense" is not a host:port`)
 }
 
-func TestAppHangsUpInTheMiddle(t *testing.T) {
+func TestSMTP_AppHangsUpWithinMessage(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	c := dialMail(t, w.Addr()).greet().envelope("kim@plant.test")
-	c.say(354, "DATA")
+	c.command(354, "DATA")
 	_, err := io.WriteString(c.conn, "Subject: half")
 	require.NoError(t, err)
 	require.NoError(t, c.conn.Close())
@@ -183,12 +183,12 @@ func TestAppHangsUpInTheMiddle(t *testing.T) {
 	require.Empty(t, server.letters())
 }
 
-// TestMailFaults goes through one delivery for each fault, command by command; 0 stands for a closed connection.
-func TestMailFaults(t *testing.T) {
+// Each fault acts in one delivery, which goes on command by command. Code 0 stands for a closed connection.
+func TestFaults_AtEveryCommand(t *testing.T) {
 	t.Parallel()
 	const all = 10
 	commands := [all]string{
-		"", "EHLO app.test", "AUTH PLAIN " + baseTraffic("app", secretPassword), "MAIL FROM:<app@plant.test>",
+		"", "EHLO app.test", "AUTH PLAIN " + plainAuth("app", secretPassword), "MAIL FROM:<app@plant.test>",
 		"RCPT TO:<kim@plant.test>", "DATA", message + "\r\n.", "NOOP", "QUIT", "",
 	}
 	fine := [all]int{220, 250, 235, 250, 250, 354, 250, 250, 221, 0}
@@ -224,9 +224,9 @@ func TestMailFaults(t *testing.T) {
 						}
 					}
 					if commands[k] == "" {
-						c.hear(code)
+						c.expect(code)
 					} else {
-						c.say(code, commands[k])
+						c.command(code, commands[k])
 					}
 					if k == n && f.For == 0 {
 						break
@@ -255,11 +255,11 @@ func TestMailFaults(t *testing.T) {
 	}
 }
 
-func baseTraffic(user, password string) string {
+func plainAuth(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
 }
 
-func TestReplyGoesOnWithTheSession(t *testing.T) {
+func TestFaults_ReplyKeepsSessionOpen(t *testing.T) {
 	t.Parallel()
 	for _, at := range []tap.Point{tap.AtMAIL, tap.AtRCPT, tap.AtDATA, tap.AtDot} {
 		t.Run(string(at), func(t *testing.T) {
@@ -278,12 +278,12 @@ func TestReplyGoesOnWithTheSession(t *testing.T) {
 			for try := range 3 {
 				for _, step := range steps {
 					if step.at == at && try < 2 {
-						require.Equal(t, "4.3.0 Later", c.say(451, step.line))
+						require.Equal(t, "4.3.0 Later", c.command(451, step.line))
 						break
 					}
-					c.say(step.code, step.line)
+					c.command(step.code, step.line)
 				}
-				c.say(250, "RSET")
+				c.command(250, "RSET")
 			}
 			require.Len(t, server.letters(), 1, "refused twice, then accepted, on one connection")
 			var accepted []bool
@@ -297,22 +297,22 @@ func TestReplyGoesOnWithTheSession(t *testing.T) {
 	}
 }
 
-func TestBannerThatRefuses(t *testing.T) {
+func TestFaults_ReplyAtConnect(t *testing.T) {
 	t.Parallel()
 	s, w, _ := mailTap(t, tap.Options{})
 	inject(t, s, tap.Fault{At: tap.AtConnect, Do: tap.Reply, Code: 554, Text: "Go away"})
 	c := dialMail(t, w.Addr())
-	require.Equal(t, "Go away", c.hear(554))
-	c.say(503, "EHLO app.test")
-	c.say(221, "QUIT")
-	c.hear(0)
+	require.Equal(t, "Go away", c.expect(554))
+	c.command(503, "EHLO app.test")
+	c.command(221, "QUIT")
+	c.expect(0)
 	inject(t, s, tap.Fault{At: tap.AtConnect, Do: tap.Reply, Code: 421})
 	c = dialMail(t, w.Addr())
-	require.Equal(t, "Scripted fault", c.hear(421))
-	c.hear(0)
+	require.Equal(t, "Scripted fault", c.expect(421))
+	c.expect(0)
 }
 
-func TestLoseStallsUntilTheAppGivesUp(t *testing.T) {
+func TestFaults_LoseStallsUntilAppGivesUp(t *testing.T) {
 	t.Parallel()
 	for _, at := range []tap.Point{tap.AtConnect, tap.AtRCPT, tap.AtBody, tap.AtDot} {
 		t.Run(string(at), func(t *testing.T) {
@@ -321,13 +321,13 @@ func TestLoseStallsUntilTheAppGivesUp(t *testing.T) {
 			i := inject(t, s, tap.Fault{At: at, Do: tap.Lose})
 			c := dialMail(t, w.Addr())
 			if at != tap.AtConnect {
-				c.greet().say(250, "MAIL FROM:<app@plant.test>")
+				c.greet().command(250, "MAIL FROM:<app@plant.test>")
 				_, err := io.WriteString(c.conn, "RCPT TO:<kim@plant.test>\r\n")
 				require.NoError(t, err)
 			}
 			if at != tap.AtConnect && at != tap.AtRCPT {
-				c.hear(250)
-				c.say(354, "DATA")
+				c.expect(250)
+				c.command(354, "DATA")
 				_, err := io.WriteString(c.conn, message+"\r\n.\r\n")
 				require.NoError(t, err)
 			}
@@ -343,20 +343,20 @@ func TestLoseStallsUntilTheAppGivesUp(t *testing.T) {
 	}
 }
 
-func TestStalledSessionEndsWithTheTap(t *testing.T) {
+func TestSet_CloseEndsStalledSession(t *testing.T) {
 	t.Parallel()
 	s, w, _ := mailTap(t, tap.Options{})
 	i := inject(t, s, tap.Fault{At: tap.AtRCPT, Do: tap.Lose})
 	c := dialMail(t, w.Addr()).greet()
-	c.say(250, "MAIL FROM:<app@plant.test>")
+	c.command(250, "MAIL FROM:<app@plant.test>")
 	_, err := io.WriteString(c.conn, "RCPT TO:<kim@plant.test>\r\n")
 	require.NoError(t, err)
 	reached(t, i)
 	require.NoError(t, s.Close(t.Context()))
-	c.hear(0)
+	c.expect(0)
 }
 
-func TestRecipientMatch(t *testing.T) {
+func TestFaults_MatchRecipient(t *testing.T) {
 	t.Parallel()
 	for _, at := range []tap.Point{tap.AtRCPT, tap.AtDATA, tap.AtDot} {
 		t.Run(string(at), func(t *testing.T) {
@@ -366,13 +366,13 @@ func TestRecipientMatch(t *testing.T) {
 			send(t, w.Addr(), "lee@plant.test", message, 250)
 			require.Zero(t, i.Applied())
 			c := dialMail(t, w.Addr()).greet()
-			c.say(250, "MAIL FROM:<app@plant.test>")
-			c.say(250, "RCPT TO:<lee@plant.test>")
+			c.command(250, "MAIL FROM:<app@plant.test>")
+			c.command(250, "RCPT TO:<lee@plant.test>")
 			codes := map[tap.Point][3]int{tap.AtRCPT: {550, 354, 250}, tap.AtDATA: {250, 550}, tap.AtDot: {250, 354, 550}}[at]
-			c.say(codes[0], "RCPT TO:<kim@plant.test>")
-			c.say(codes[1], "DATA")
+			c.command(codes[0], "RCPT TO:<kim@plant.test>")
+			c.command(codes[1], "DATA")
 			if codes[2] != 0 {
-				c.say(codes[2], message+"\r\n.")
+				c.command(codes[2], message+"\r\n.")
 			}
 			require.Equal(t, 1, i.Applied())
 			require.Len(t, server.letters(), map[tap.Point]int{tap.AtRCPT: 2, tap.AtDATA: 1, tap.AtDot: 1}[at])
@@ -380,7 +380,7 @@ func TestRecipientMatch(t *testing.T) {
 	}
 }
 
-func TestNthConnection(t *testing.T) {
+func TestFaults_SkipAndTimes(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	inject(t, s, tap.Fault{At: tap.AtConnect, Do: tap.Drop, Skip: 1, Times: 2})
@@ -391,7 +391,7 @@ func TestNthConnection(t *testing.T) {
 	require.Len(t, server.letters(), 2)
 }
 
-func TestThrottleAndFaultsInsideAMessage(t *testing.T) {
+func TestFaults_AtBody(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	inject(t, s, tap.Fault{At: tap.AtBody, Do: tap.Throttle, Rate: len(message) * 20})
@@ -402,12 +402,12 @@ func TestThrottleAndFaultsInsideAMessage(t *testing.T) {
 	hold := inject(t, s, tap.Fault{At: tap.AtBody, Do: tap.Hold, Bytes: 10})
 	inject(t, s, tap.Fault{At: tap.AtBody, Do: tap.Drop, Bytes: 20})
 	c := dialMail(t, w.Addr()).greet().envelope("kim@plant.test")
-	c.say(354, "DATA")
+	c.command(354, "DATA")
 	_, err := io.WriteString(c.conn, message+"\r\n.\r\n")
 	require.NoError(t, err)
 	reached(t, hold)
 	hold.Release()
-	c.hear(0)
+	c.expect(0)
 	require.Equal(t, []string{"hold at body", "drop at body"},
 		await(t, s, "the end", func(c tap.Exchange) bool { return overMail(c) && len(c.Faults) == 2 }).Faults)
 
@@ -420,19 +420,19 @@ func TestThrottleAndFaultsInsideAMessage(t *testing.T) {
 	require.Len(t, server.letters(), 2)
 }
 
-func TestRefuseTLS(t *testing.T) {
+func TestFaults_AtSTARTTLS(t *testing.T) {
 	t.Parallel()
 	s, w, _ := mailTap(t, tap.Options{})
 	c := dialMail(t, w.Addr())
-	c.hear(220)
-	require.NotContains(t, c.say(250, "EHLO app.test"), "STARTTLS", "the server does not offer it")
+	c.expect(220)
+	require.NotContains(t, c.command(250, "EHLO app.test"), "STARTTLS", "the server does not offer it")
 	inject(t, s, tap.Fault{At: tap.AtSTARTTLS, Do: tap.Reply, Code: 454, Text: "TLS not available"})
-	require.Contains(t, c.say(250, "EHLO app.test"), "\nSTARTTLS\n")
-	require.Equal(t, "TLS not available", c.say(454, "STARTTLS"))
-	require.NotContains(t, c.say(250, "EHLO app.test"), "STARTTLS", "the fault is spent")
+	require.Contains(t, c.command(250, "EHLO app.test"), "\nSTARTTLS\n")
+	require.Equal(t, "TLS not available", c.command(454, "STARTTLS"))
+	require.NotContains(t, c.command(250, "EHLO app.test"), "STARTTLS", "the fault is spent")
 }
 
-func TestHoldAtDot(t *testing.T) {
+func TestFaults_HoldAtDot(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		do        tap.Action
@@ -454,13 +454,13 @@ func TestHoldAtDot(t *testing.T) {
 			s, w, server := mailTap(t, tap.Options{})
 			hold := inject(t, s, tap.Fault{At: tap.AtDot, To: "kim@plant.test", Do: test.do})
 			c := dialMail(t, w.Addr()).greet().envelope("kim@plant.test")
-			c.say(354, "DATA")
+			c.command(354, "DATA")
 			_, err := io.WriteString(c.conn, message+"\r\n.\r\n")
 			require.NoError(t, err)
 			reached(t, hold)
 			held := s.Exchanges()[0]
 			require.False(t, held.Over())
-			require.Equal(t, []string{holdName(test.do)}, held.Faults, "who waits for the fault finds it in the record")
+			require.Equal(t, []string{holdName(test.do)}, held.Faults, "the fault is recorded before Reached is closed")
 			require.Equal(t, test.do == tap.HoldAnswer, held.Mail.Accepted)
 			require.Len(t, server.letters(), map[tap.Action]int{tap.HoldAnswer: 1}[test.do])
 			if test.appGone {
@@ -472,10 +472,10 @@ func TestHoldAtDot(t *testing.T) {
 				hold.Release()
 			}
 			if !test.appGone {
-				c.hear(test.code)
+				c.expect(test.code)
 			}
 			if test.code != 0 {
-				c.say(221, "QUIT")
+				c.command(221, "QUIT")
 			}
 			got := await(t, s, "the end", overMail)
 			require.Equal(t, test.wantError, got.Err)
@@ -490,29 +490,29 @@ func TestHoldAtDot(t *testing.T) {
 
 func holdName(a tap.Action) string { return string(a) + ` at dot to "kim@plant.test"` }
 
-func TestCredentialsAreNotKept(t *testing.T) {
+func TestSMTP_RecordsNoCredentials(t *testing.T) {
 	t.Parallel()
 	s, w, server := mailTap(t, tap.Options{})
 	login := []string{"AUTH LOGIN", base64.StdEncoding.EncodeToString([]byte("app")), base64.StdEncoding.EncodeToString([]byte(secretPassword))}
 
 	c := dialMail(t, w.Addr()).greet()
-	c.say(235, "AUTH PLAIN "+baseTraffic("app", secretPassword))
-	c.envelope("kim@plant.test").say(354, "DATA")
-	c.say(250, message+"\r\n.")
+	c.command(235, "AUTH PLAIN "+plainAuth("app", secretPassword))
+	c.envelope("kim@plant.test").command(354, "DATA")
+	c.command(250, message+"\r\n.")
 
 	c = dialMail(t, w.Addr()).greet()
-	c.say(334, login[0])
-	c.say(334, login[1])
-	c.say(235, login[2])
-	c.envelope("kim@plant.test").say(354, "DATA")
-	c.say(250, message+"\r\n.")
+	c.command(334, login[0])
+	c.command(334, login[1])
+	c.command(235, login[2])
+	c.envelope("kim@plant.test").command(354, "DATA")
+	c.command(250, message+"\r\n.")
 
 	// A client that does not wait for the challenge sends its password as if it were a command.
 	inject(t, s, tap.Fault{At: tap.AtAUTH, Do: tap.Reply, Code: 454})
 	c = dialMail(t, w.Addr()).greet()
 	_, err := io.WriteString(c.conn, strings.Join(login, "\r\n")+"\r\n")
 	require.NoError(t, err)
-	c.hear(454)
+	c.expect(454)
 	for range 2 {
 		_, _, err := c.text.ReadResponse(5)
 		require.NoError(t, err)
@@ -523,14 +523,14 @@ func TestCredentialsAreNotKept(t *testing.T) {
 	require.Len(t, server.letters(), 2)
 	all, err := json.Marshal(s.Exchanges())
 	require.NoError(t, err)
-	for _, secret := range []string{secretPassword, baseTraffic("app", secretPassword), login[1], login[2]} {
+	for _, secret := range []string{secretPassword, plainAuth("app", secretPassword), login[1], login[2]} {
 		require.NotContains(t, string(all), secret)
 	}
 	require.Contains(t, string(all), `"text":"AUTH PLAIN ***"`)
 	require.Contains(t, string(all), "bytes that are no command")
 }
 
-func TestChance(t *testing.T) {
+func TestFaults_ChanceFollowsSeed(t *testing.T) {
 	t.Parallel()
 	outcomes := func(seed uint64) (all []bool) {
 		s, w, _ := mailTap(t, tap.Options{Seed: seed})
@@ -556,7 +556,7 @@ func TestChance(t *testing.T) {
 	require.NotEqual(t, first, outcomes(8))
 }
 
-func TestCloseCutsOffWhatDoesNotEnd(t *testing.T) {
+func TestWire_CloseCutsOffOpenSessions(t *testing.T) {
 	t.Parallel()
 	_, w, _ := mailTap(t, tap.Options{})
 	idle := dialMail(t, w.Addr()).greet()
@@ -565,8 +565,8 @@ func TestCloseCutsOffWhatDoesNotEnd(t *testing.T) {
 	defer cancel()
 	require.NoError(t, w.Close(ctx))
 	require.NoError(t, w.Close(ctx), "twice is harmless")
-	idle.hear(0)
-	busy.hear(0)
+	idle.expect(0)
+	busy.expect(0)
 	_, err := net.Dial("tcp", w.Addr())
 	require.Error(t, err)
 }

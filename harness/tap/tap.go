@@ -19,9 +19,9 @@ type Options struct {
 	AppPath string
 	// RunHeader is the header of an email that names the run that sent it. Zero: "X-Inngest-Run-Id".
 	RunHeader string
-	// Keep is how many records the log holds; older ones are dropped. Zero: 65,536.
+	// Keep is how many records the log holds before it drops the oldest. Zero: 65,536.
 	Keep int
-	// MaxPayload is the size in bytes up to which a step's output, a result or an event's data is kept in a record.
+	// MaxPayload is the size in bytes up to which a step's output, a result or an event's data is recorded.
 	// Zero: 16 KiB.
 	MaxPayload int
 	// Seed makes faults with a Chance repeatable. Zero is a seed like any other.
@@ -59,7 +59,7 @@ func New(o Options) *Set {
 }
 
 // Calls opens the tap on the wire from the Inngest server to the app: what connects to listen, a host:port (port 0
-// for a free one), reaches the app at target, a base URL. An empty target is one that is not there yet.
+// for a free one), reaches the app at target, a base URL. An empty target is set later by [Wire.SetTarget].
 func (s *Set) Calls(listen, target string) (*Wire, error) {
 	return s.open(InngestToApp, listen, target, newHTTPTap(s, InngestToApp))
 }
@@ -74,10 +74,10 @@ func (s *Set) SMTP(listen, target string) (*Wire, error) {
 	return s.open(AppToMail, listen, target, newSMTPTap(s))
 }
 
-// Watch returns the records after one with the given Seq: those that the log holds already, and then each as it is
-// made. With 0 it begins at the oldest one held. It ends when ctx does, and after the last record when the set is
-// closed. A reader that is slow never slows the wire: it sees only the latest record of each exchange, and when the
-// log has dropped records that it had not seen yet, it gets a [GapError] and then what there is.
+// Watch returns the records after the one with the given Seq: first those in the log, then each new one. With 0 it begins
+// at the oldest record. It ends when ctx does, and after the last record when the set is closed. A slow reader never slows
+// the wire: it gets only the latest record of each exchange, and a [GapError] where the log dropped records before it had
+// read them.
 func (s *Set) Watch(ctx context.Context, after uint64) iter.Seq2[Exchange, error] {
 	return s.journal.watch(ctx, after)
 }
@@ -85,19 +85,19 @@ func (s *Set) Watch(ctx context.Context, after uint64) iter.Seq2[Exchange, error
 // Exchanges returns the latest record of every exchange that the log holds, in the sequence of Seq.
 func (s *Set) Exchanges() []Exchange { return s.journal.snapshot() }
 
-// Last returns the Seq of the newest record: Watch(ctx, s.Last()) sees only what is still to come.
+// Last returns the Seq of the newest record: Watch(ctx, s.Last()) returns only new records.
 func (s *Set) Last() uint64 { return s.journal.last() }
 
-// Asked says whether by a moment anybody but Inngest has asked the app to do something: whether a request other than
-// GET, HEAD or OPTIONS has come on the wire to the app.
+// Asked reports whether by a moment a client other than Inngest has asked the app to do something: whether a request
+// outside the protocol, other than GET, HEAD or OPTIONS, has come on the wire to the app.
 func (s *Set) Asked(by time.Time) bool {
 	first := s.asked.Load()
 	return first != nil && !first.After(by)
 }
 
-// Inject arms a fault: from now on it acts on what it matches, until it has done so as often as it says, or is
-// released. When several faults match one exchange they act in the order in which they were injected, up to the
-// first that does not let it go on.
+// Inject arms a fault: from now on it acts on the exchanges that it matches, until it has acted as often as it says or is
+// released. Several faults that match one exchange act in the sequence of their injection, up to the first that does not
+// let the exchange go on.
 func (s *Set) Inject(f Fault) (*Injection, error) {
 	if err := f.Validate(); err != nil {
 		return nil, fmt.Errorf("inject fault: %w", err)
@@ -105,9 +105,9 @@ func (s *Set) Inject(f Fault) (*Injection, error) {
 	return s.faults.arm(f), nil
 }
 
-// Close closes every wire: no new connections at once; exchanges under way may finish until ctx ends, and are then cut
-// off. Whatever a fault delays or holds is dropped at once. The log can still be read. Close may be called more than
-// once.
+// Close closes every wire. It accepts no more connections; exchanges under way may finish until ctx ends, and are then cut
+// off. Exchanges that a fault delays or holds are cut off at once. The log can still be read. Close may be called more
+// than once.
 func (s *Set) Close(ctx context.Context) error {
 	s.mu.Lock()
 	wires := slices.Clone(s.wires)
@@ -132,7 +132,7 @@ type tapper interface {
 	serve(ln net.Listener)
 	// retarget is called before the first connection, and at any time after.
 	retarget(target string) error
-	// shutdown frees everything; exchanges under way may finish until ctx ends. It is called once.
+	// shutdown closes the connections; exchanges under way may finish until ctx ends. It is called once.
 	shutdown(ctx context.Context)
 }
 
@@ -175,7 +175,8 @@ func (w *Wire) Addr() string { return w.addr }
 // URL is the base URL of a tap on an HTTP wire.
 func (w *Wire) URL() string { return "http://" + w.addr }
 
-// SetTarget moves the far side, for what begins to cross from now on: an app that came back on another port, say.
+// SetTarget sets the address of the far side for new exchanges, for example of an app that listens on another port after a
+// restart.
 func (w *Wire) SetTarget(target string) error {
 	if err := w.tap.retarget(target); err != nil {
 		return fmt.Errorf("tap %s: %w", w.side, err)
@@ -183,8 +184,7 @@ func (w *Wire) SetTarget(target string) error {
 	return nil
 }
 
-// Close closes this wire alone: no new connections at once; exchanges under way may finish until ctx ends, and are then
-// cut off. It may be called more than once.
+// Close closes this wire as [Set.Close] does all of them. It may be called more than once.
 func (w *Wire) Close(ctx context.Context) error {
 	w.closing.Do(func() {
 		_ = w.ln.Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 )
 
-func TestWhichVariablesAreSecret(t *testing.T) {
+func TestOf_FindsSecretVariables(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{
 		"MAIL_PASS": true, "MAIL_PASSWORD": true, "INNGEST_SIGNING_KEY": true, "INNGEST_SIGNING_KEY_FALLBACK": true, "GITHUB_TOKEN": true,
@@ -25,7 +25,7 @@ func TestWhichVariablesAreSecret(t *testing.T) {
 	}
 }
 
-func TestText(t *testing.T) {
+func TestSet_Text(t *testing.T) {
 	t.Parallel()
 	secrets := secret.Of([]string{
 		`API_KEY=pa"ss & wörd`, "SHORT_PASS=abcd", "TINY_PASS=abc", "OTHER_TOKEN=abcdefgh", "LONGER_TOKEN=abcdefghijkl", "EVENT_KEY=harness",
@@ -55,7 +55,7 @@ func TestText(t *testing.T) {
 	require.Equal(t, "AUTH PLAIN ***", (*secret.Set)(nil).Text("AUTH PLAIN AGtpbQBzZWNyZXQ="))
 }
 
-func TestLogins(t *testing.T) {
+func TestSet_LeavesOutLogins(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"C: AUTH PLAIN AGtpbQBzZWNyZXQ=":                                                                      "C: AUTH PLAIN ***",
@@ -80,7 +80,7 @@ func TestLogins(t *testing.T) {
 	}
 }
 
-func TestRedactCopiesWhatHasSecretsAndNothingElse(t *testing.T) {
+func TestRedact_CopiesOnlyWhatHasSecrets(t *testing.T) {
 	t.Parallel()
 	type inner struct {
 		Text   string
@@ -93,7 +93,7 @@ func TestRedactCopiesWhatHasSecretsAndNothingElse(t *testing.T) {
 		Bytes  []byte
 		Map    map[string]any
 		Number int
-		Nobody *inner
+		None   *inner
 	}
 	secrets := secret.Of([]string{"API_KEY=31415926535", "MAIL_PASS=correct-horse"})
 	clean := &inner{Text: "clean"}
@@ -106,10 +106,10 @@ func TestRedactCopiesWhatHasSecretsAndNothingElse(t *testing.T) {
 		At: time.Unix(1, 0), List: []*inner{clean, {"***", "correct-horse"}}, Raw: json.RawMessage(`"{\"n\":***}"`),
 		Bytes: []byte("***"), Map: map[string]any{"a": "***", "b": 1}, Number: 7,
 	}, after)
-	require.Equal(t, "correct-horse", before.List[1].Text, "what others hold stays as it is")
+	require.Equal(t, "correct-horse", before.List[1].Text, "the original is not changed")
 	require.Same(t, clean, after.List[0])
-	require.Equal(t, "correct-horse", after.List[1].hidden, "it is not exported, and so goes nowhere")
-	require.Same(t, after, secret.Redact(secrets, after), "there is nothing left to do")
+	require.Equal(t, "correct-horse", after.List[1].hidden, "unexported fields stay")
+	require.Same(t, after, secret.Redact(secrets, after), "without secrets nothing is copied")
 	var none *outer
 	require.Nil(t, secret.Redact(secrets, none))
 }
