@@ -18,13 +18,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-// mishap is a fault that one request of a burst meets, and what is promised nonetheless.
-type mishap struct {
+// burstFault is a fault that one request of a burst meets, and what is promised then.
+type burstFault struct {
 	fault   tap.Fault
 	promise promise
 }
 
-var mishaps = []mishap{
+var burstFaults = []burstFault{
 	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 451, Text: "Busy"}, sent()},
 	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 450, Text: "Busy", Times: 2}, sent()},
 	{tap.Fault{At: tap.AtRCPT, Do: tap.Drop}, sent()},
@@ -33,31 +33,31 @@ var mishaps = []mishap{
 	{tap.Fault{At: tap.AtDot, Do: tap.Drop}, sent()},
 	{tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 452, Text: "Full"}, sent()},
 	{tap.Fault{At: tap.AtDot, Do: tap.DropAnswer}, sentTwice()},
-	// As often as it is tried: where a busy database does not take the record of the refusal in time, it is tried again.
-	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "Nobody here", Times: -1}, failed("550 Nobody here")},
+	// Always, since a busy database may not store the refusal in time, and the delivery is then tried again.
+	{tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "No such user here", Times: -1}, failed("550 No such user here")},
 }
 
 // creators is how many requests are posted at once.
 const creators = 8
 
 var burstRows = []row{
-	{fault: fmt.Sprintf("burst of %d requests, 10 %% meet a random SMTP fault", burstSize()), promise: sent(), happen: func(s *scene) {
+	{fault: fmt.Sprintf("burst of %d requests, 10 %% meet a random SMTP fault", burstSize()), promise: sent(), happen: func(e *env) {
 		seed := uint64(number("FAULTS_SEED", 1))
-		s.Logf("FAULTS_SEED=%d", seed)
+		e.Logf("FAULTS_SEED=%d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
 		drafts := make([]draft, burstSize())
 		for i := range drafts {
-			drafts[i] = s.draft()
+			drafts[i] = e.draft()
 		}
-		// Every kind of mishap in turn, so that none is left out by chance; whom they meet is random.
+		// Each kind of fault in turn, so that none is left out by chance; the requests are random.
 		for k, i := range random.Perm(len(drafts))[:len(drafts)/10] {
-			m := mishaps[k%len(mishaps)]
+			m := burstFaults[k%len(burstFaults)]
 			m.fault.To = drafts[i].to
-			s.inject(m.fault)
+			e.inject(m.fault)
 			drafts[i].promise = &m.promise
 		}
-		s.createAll(drafts)
-		s.settleAll(patience + time.Duration(len(drafts))*time.Second/2) // at the least two a second
+		e.createAll(drafts)
+		e.waitAllSettled(patience + time.Duration(len(drafts))*time.Second/2) // at least two a second
 	}, promised: "sent, one copy; after a lost answer two; after a 550 failed"},
 }
 
@@ -68,28 +68,28 @@ func burstSize() int { return number("FAULTS_BURST", 100) }
 func number(variable string, byDefault int) int {
 	n, err := strconv.Atoi(cmp.Or(os.Getenv(variable), strconv.Itoa(byDefault)))
 	if err != nil || n < 1 {
-		panic(fmt.Sprintf("%s must be a positive number", variable)) // at the start, before any test
+		panic(fmt.Sprintf("%s must be a positive number", variable)) // before any test runs
 	}
 	return n
 }
 
-// createAll posts requests side by side, as many people would.
-func (s *scene) createAll(drafts []draft) {
-	s.Helper()
-	s.requests = make([]accepted, len(drafts))
+// createAll posts requests concurrently.
+func (e *env) createAll(drafts []draft) {
+	e.Helper()
+	e.requests = make([]accepted, len(drafts))
 	errs := make(chan error, len(drafts))
 	next := make(chan int)
 	var posting sync.WaitGroup
 	for range creators {
 		posting.Go(func() {
 			for i := range next {
-				status, body, err := s.tryPost(drafts[i].body)
+				status, body, err := e.tryPost(drafts[i].body)
 				if err == nil && status != http.StatusCreated {
 					err = fmt.Errorf("the API answered %d: %s", status, body)
 				}
-				s.requests[i].draft = drafts[i]
+				e.requests[i].draft = drafts[i]
 				if err == nil {
-					err = json.Unmarshal(body, &s.requests[i].request)
+					err = json.Unmarshal(body, &e.requests[i].request)
 				}
 				if err != nil {
 					errs <- err
@@ -104,19 +104,19 @@ func (s *scene) createAll(drafts []draft) {
 	posting.Wait()
 	close(errs)
 	for err := range errs {
-		require.NoError(s, err)
+		require.NoError(e, err)
 	}
 }
 
-// settleAll waits until all requests have come to their end: by what crosses the wires, since asking the database for
-// all of them again and again would slow it down, and then by the database.
-func (s *scene) settleAll(limit time.Duration) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), limit)
+// waitAllSettled waits until all requests are sent or failed. It first counts the final calls on the wire, since reading
+// all requests from the database again and again would slow the app down, and then reads them.
+func (e *env) waitAllSettled(limit time.Duration) {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(e.Context(), limit)
 	defer cancel()
-	err := s.witness.await(ctx, func() bool { return s.witness.final >= len(s.requests) })
-	if !errors.Is(err, context.DeadlineExceeded) { // then the database tells how far they are
-		require.NoError(s, err)
+	err := e.observer.await(ctx, func() bool { return e.observer.final >= len(e.requests) })
+	if !errors.Is(err, context.DeadlineExceeded) { // then the database says which are open
+		require.NoError(e, err)
 	}
-	s.eventually(patience, time.Second, s.refresh)
+	e.eventually(patience, time.Second, e.refresh)
 }

@@ -1,5 +1,5 @@
-// Package faults holds the fault matrix: the app as a program on real servers, every fault that can be scripted, and
-// what is promised whatever happens.
+// Package faults holds the fault matrix: it runs the app as a program on real servers, makes each fault happen, and checks
+// what is promised in every case.
 //
 //   - Every request that the API accepted ends sent or, for a permanent cause, failed with a reason a person can read.
 //   - All emails of one request that the mail server accepts carry one Message-ID.

@@ -9,8 +9,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-// The app is killed when the mail server has accepted its email and before it hears so: the wire is held, so that
-// nothing is left to chance. The row "app killed between acceptance and saving" of TestFaultMatrix judges what follows.
+// The app is killed after the mail server has accepted its email and before the reply reaches the app. The fault holds the
+// reply meanwhile, so the moment is not left to chance. The row "app killed between acceptance and saving" of
+// TestFaultMatrix checks what follows.
 func Example_killedBetweenAcceptanceAndSaving() {
 	ctx, st := context.Background(), new(stack.Stack) // the test's
 	createRequest := func() {}
@@ -20,11 +21,11 @@ func Example_killedBetweenAcceptanceAndSaving() {
 		log.Fatal(err)
 	}
 	createRequest()
-	<-hold.Reached() // MailHog has the email, the app does not know
+	<-hold.Reached() // MailHog has accepted the email, the app does not know
 	if err := st.Kill(ctx, harness.ServiceApp); err != nil {
 		log.Fatal(err)
 	}
-	hold.Drop() // what is held comes to nothing
+	hold.Drop() // the held reply is dropped
 	if err := st.Start(ctx, harness.ServiceApp); err != nil {
 		log.Fatal(err)
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// promise is what a row says will come of each of its requests, beside what holds for all of them.
+// promise is what a row expects of each of its requests, beside what holds for all of them.
 type promise struct {
-	// reason is part of what a person reads about a request that fails for good. Empty: the email is sent.
+	// reason is part of the reason of a request that fails permanently. Empty: the email is sent.
 	reason string
-	// copies is how many copies the mail server accepts, all with one Message-ID. There may be one more for each of
-	// which the app did not hear in time, whatever made it slow.
+	// copies is how many copies the mail server accepts, all with one Message-ID. There may be one more for each
+	// acceptance that did not reach the app in time, whatever the cause.
 	copies int
 }
 
@@ -41,18 +41,18 @@ func (p promise) String() string {
 	}
 }
 
-// outcome is what came of one request.
+// outcome is what happened to one request.
 type outcome struct {
 	request app.Request // as stored in the end
-	// accepted are the Message-IDs of the emails to this request's technician, a person of its own, that the mail
-	// server took over, in order, and unheard how many of them the app did not hear of while it still listened. refused
-	// is how many deliveries were tried in vain.
-	accepted []string
-	unheard  int
-	refused  int
+	// accepted are the Message-IDs of the emails that the mail server accepted for this request's technician, in
+	// sequence. No other request has the same technician. unreported is how many of these acceptances did not reach the
+	// app in time, refused how many deliveries failed.
+	accepted   []string
+	unreported int
+	refused    int
 }
 
-// check returns what of the promise was not kept.
+// check returns an error for what was not kept of the promise.
 func (p promise) check(o outcome) error {
 	n := o.request.Notification
 	var errs []error
@@ -71,23 +71,23 @@ func (p promise) check(o outcome) error {
 	}
 	most := p.copies
 	if p.copies > 0 {
-		most = max(p.copies, 1+o.unheard)
+		most = max(p.copies, 1+o.unreported)
 	}
 	switch n := len(o.accepted); {
 	case n < p.copies, n > most && most == p.copies:
 		broken("the mail server accepted %d copies, not %d", n, p.copies)
 	case n > most:
-		broken("the mail server accepted %d copies, though the app heard in time of all but %d", n, o.unheard)
+		broken("the mail server accepted %d copies, though all but %d acceptances reached the app in time", n, o.unreported)
 	}
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(o.accepted))) {
 		if id != strings.Trim(n.MessageID, "<>") {
-			broken("the mail server accepted the Message-ID %q, which is not the request's own, %s", id, n.MessageID)
+			broken("the mail server accepted the Message-ID %q, which is not the request's, %s", id, n.MessageID)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// String says in a few words what happened.
+// String describes the outcome in a few words.
 func (o outcome) String() string {
 	n := o.request.Notification
 	var b strings.Builder
@@ -132,20 +132,20 @@ func TestPromise(t *testing.T) {
 			sent(), outcome{request(app.Sent, ""), []string{own}, 0, 2}, "",
 			"sent, 1 copy, 2 deliveries in vain, dispatched 2 times",
 		},
-		"sent twice":                  {sentTwice(), outcome{request(app.Sent, ""), []string{own, own}, 0, 0}, "", "sent, 2 copies, dispatched 2 times"},
-		"failed":                      {failed("550 no"), outcome{request(app.Failed, "refused: 550 no such user"), nil, 0, 1}, "", "failed (refused: 550 no such user), 1 delivery in vain, dispatched 2 times"},
-		"never finished":              {sent(), outcome{request(app.Dispatched, ""), []string{own}, 0, 0}, `request r1: it is dispatched, not sent (generation 2, last error "451 later")`, ""},
-		"failed without cause":        {sent(), outcome{request(app.Failed, "no"), nil, 0, 0}, "it is failed, not sent", ""},
-		"failed without reason":       {failed("550"), outcome{request(app.Failed, ""), nil, 0, 0}, `the reason shown is "", not one with "550"`, ""},
-		"sent for good":               {failed("550"), outcome{request(app.Sent, ""), []string{own}, 0, 0}, "it is sent, not failed", ""},
-		"lost":                        {sent(), outcome{request(app.Sent, ""), nil, 0, 0}, "accepted 0 copies, not 1", ""},
-		"a copy too many":             {sent(), outcome{request(app.Sent, ""), []string{own, own}, 0, 0}, "accepted 2 copies, not 1", ""},
-		"a copy for one not heard of": {sent(), outcome{request(app.Sent, ""), []string{own, own}, 1, 0}, "", ""},
-		"more copies than that":       {sent(), outcome{request(app.Sent, ""), []string{own, own, own}, 1, 0}, "accepted 3 copies, though the app heard in time of all but 1", ""},
-		"sent for good, not heard of": {failed("550"), outcome{request(app.Failed, "550"), []string{own}, 1, 0}, "accepted 1 copies, not 0", ""},
+		"sent twice":                   {sentTwice(), outcome{request(app.Sent, ""), []string{own, own}, 0, 0}, "", "sent, 2 copies, dispatched 2 times"},
+		"failed":                       {failed("550 no"), outcome{request(app.Failed, "refused: 550 no such user"), nil, 0, 1}, "", "failed (refused: 550 no such user), 1 delivery in vain, dispatched 2 times"},
+		"never finished":               {sent(), outcome{request(app.Dispatched, ""), []string{own}, 0, 0}, `request r1: it is dispatched, not sent (generation 2, last error "451 later")`, ""},
+		"failed without cause":         {sent(), outcome{request(app.Failed, "no"), nil, 0, 0}, "it is failed, not sent", ""},
+		"failed without reason":        {failed("550"), outcome{request(app.Failed, ""), nil, 0, 0}, `the reason shown is "", not one with "550"`, ""},
+		"sent, not failed":             {failed("550"), outcome{request(app.Sent, ""), []string{own}, 0, 0}, "it is sent, not failed", ""},
+		"lost":                         {sent(), outcome{request(app.Sent, ""), nil, 0, 0}, "accepted 0 copies, not 1", ""},
+		"a copy too many":              {sent(), outcome{request(app.Sent, ""), []string{own, own}, 0, 0}, "accepted 2 copies, not 1", ""},
+		"a copy for one unreported":    {sent(), outcome{request(app.Sent, ""), []string{own, own}, 1, 0}, "", ""},
+		"more copies than that":        {sent(), outcome{request(app.Sent, ""), []string{own, own, own}, 1, 0}, "accepted 3 copies, though all but 1 acceptances reached the app in time", ""},
+		"sent, unreported, not failed": {failed("550"), outcome{request(app.Failed, "550"), []string{own}, 1, 0}, "accepted 1 copies, not 0", ""},
 		"a copy that cannot be recognised": {
 			sentTwice(), outcome{request(app.Sent, ""), []string{own, "other@plant.test"}, 0, 0},
-			`accepted the Message-ID "other@plant.test", which is not the request's own, <r1@plant.test>`, "",
+			`accepted the Message-ID "other@plant.test", which is not the request's, <r1@plant.test>`, "",
 		},
 	}
 	for name, test := range tests {

@@ -10,28 +10,28 @@ func before(step, after string) tap.Fault {
 	return tap.Fault{At: tap.AtStep, Do: tap.Hold, Function: notify, Step: step, After: after}
 }
 
-// unsaved is the moment at which a step has ended and Inngest does not know it yet.
+// unsaved is the moment at which a step has ended and its result has not reached Inngest.
 func unsaved(step string) tap.Fault {
 	return tap.Fault{At: tap.AtStep, Do: tap.HoldAnswer, Function: notify, Step: step}
 }
 
-// acceptedUnheard is the moment at which the mail server has accepted the email and the app does not know it yet.
-func acceptedUnheard() tap.Fault { return tap.Fault{At: tap.AtDot, Do: tap.HoldAnswer} }
+// acceptedUnreported is the moment at which the mail server has accepted the email and the reply has not reached the app.
+func acceptedUnreported() tap.Fault { return tap.Fault{At: tap.AtDot, Do: tap.HoldAnswer} }
 
-// databaseAway is a row in which the database is killed at a point and comes back when that has made a call fail.
+// databaseAway is a row in which the database is killed at a point, and started again once a call has failed.
 func databaseAway(fault string, at tap.Fault) row {
-	return row{fault: fault, promise: sent(), happen: func(s *scene) {
-		hold := s.inject(at)
-		s.create(s.draft())
-		s.reached(hold)
-		s.kill(harness.ServiceMongo)
+	return row{fault: fault, promise: sent(), happen: func(e *env) {
+		hold := e.inject(at)
+		e.create(e.draft())
+		e.waitReached(hold)
+		e.kill(harness.ServiceMongo)
 		hold.Release()
-		s.sees("a call that failed for want of the database", s.began, callFailed)
-		s.run(harness.ServiceMongo)
+		e.waitFor("a call that failed without the database", e.began, callFailed)
+		e.start(harness.ServiceMongo)
 	}}
 }
 
-// callFailed says that a call of the function was answered with a failure, of a step or of all of it.
+// callFailed reports whether a call of the function was answered with an error, of a step or of the function.
 func callFailed(c tap.Exchange) bool {
 	if c.Call == nil || !c.Over() {
 		return false
@@ -47,69 +47,68 @@ func callFailed(c tap.Exchange) bool {
 var databaseRows = []row{
 	databaseAway("MongoDB killed before the run's first step, and restarted", before(fetchDetails, "")),
 	databaseAway("MongoDB killed before send-email, and restarted", before(sendEmail, getTechnician)),
-	databaseAway("MongoDB killed between acceptance and saving, and restarted", acceptedUnheard()),
-	{fault: "MongoDB frozen before send-email, then going on", promise: sent(), happen: func(s *scene) {
-		hold := s.inject(before(sendEmail, getTechnician))
-		s.create(s.draft())
-		s.reached(hold)
-		s.freeze(harness.ServiceMongo)
+	databaseAway("MongoDB killed between acceptance and saving, and restarted", acceptedUnreported()),
+	{fault: "MongoDB frozen before send-email, then going on", promise: sent(), happen: func(e *env) {
+		hold := e.inject(before(sendEmail, getTechnician))
+		e.create(e.draft())
+		e.waitReached(hold)
+		e.pause(harness.ServiceMongo)
 		hold.Release()
-		s.notReady()
-		s.thaw(harness.ServiceMongo)
+		e.waitNotReady()
+		e.resume(harness.ServiceMongo)
 	}},
 }
 
 var inngestRows = []row{
-	{fault: "Inngest down when a request is created, then back", promise: sent(), happen: func(s *scene) {
-		s.kill(harness.ServiceInngest)
-		s.create(s.draft())
-		s.sees("the app fail to send the event", s.began, func(c tap.Exchange) bool {
+	{fault: "Inngest down when a request is created, then back", promise: sent(), happen: func(e *env) {
+		e.kill(harness.ServiceInngest)
+		e.create(e.draft())
+		e.waitFor("a failed dispatch", e.began, func(c tap.Exchange) bool {
 			return c.Dispatch != nil && c.Over() && c.Err != ""
 		})
-		s.run(harness.ServiceInngest)
+		e.start(harness.ServiceInngest)
 	}},
 	stateLost("Inngest killed before the run's first step, state lost", before(fetchDetails, "")),
 	stateLost("Inngest killed before send-email, state lost", before(sendEmail, getTechnician)),
-	stateLost("Inngest killed between acceptance and saving, state lost", acceptedUnheard()),
+	stateLost("Inngest killed between acceptance and saving, state lost", acceptedUnreported()),
 	stateLost("Inngest killed before it saved send-email, state lost", unsaved(sendEmail)),
-	{fault: "Inngest frozen before send-email, then going on", promise: sent(), happen: func(s *scene) {
-		hold := s.inject(before(sendEmail, getTechnician))
-		s.create(s.draft())
-		s.reached(hold)
-		s.freeze(harness.ServiceInngest)
+	{fault: "Inngest frozen before send-email, then going on", promise: sent(), happen: func(e *env) {
+		hold := e.inject(before(sendEmail, getTechnician))
+		e.create(e.draft())
+		e.waitReached(hold)
+		e.pause(harness.ServiceInngest)
 		hold.Release()
-		s.sees("the email, sent without Inngest", s.began, func(c tap.Exchange) bool { return c.Mail != nil && c.Mail.Accepted })
-		s.thaw(harness.ServiceInngest)
+		e.waitFor("the email, sent without Inngest", e.began, func(c tap.Exchange) bool { return c.Mail != nil && c.Mail.Accepted })
+		e.resume(harness.ServiceInngest)
 	}},
 }
 
-// stateLost is a row in which Inngest is killed at a point, and comes back knowing nothing.
+// stateLost is a row in which Inngest is killed at a point, and starts again without its state.
 func stateLost(fault string, at tap.Fault) row {
-	return row{fault: fault, promise: sent(), happen: func(s *scene) {
-		hold := s.inject(at)
-		s.create(s.draft())
-		s.reached(hold)
-		s.kill(harness.ServiceInngest)
+	return row{fault: fault, promise: sent(), happen: func(e *env) {
+		hold := e.inject(at)
+		e.create(e.draft())
+		e.waitReached(hold)
+		e.kill(harness.ServiceInngest)
 		hold.Release()
-		s.run(harness.ServiceInngest)
+		e.start(harness.ServiceInngest)
 	}}
 }
 
-// appKilled is a row in which the app is killed at a moment when each of some points has something in its hold, and
-// started again.
+// appKilled is a row in which the app is killed while every one of the faults holds something, and started again.
 func appKilled(fault string, p promise, at ...tap.Fault) row {
-	return row{fault: fault, promise: p, happen: func(s *scene) {
+	return row{fault: fault, promise: p, happen: func(e *env) {
 		var holds []*tap.Injection
 		for _, f := range at {
-			holds = append(holds, s.inject(f))
+			holds = append(holds, e.inject(f))
 		}
-		s.create(s.draft())
-		s.reached(holds...)
-		s.kill(harness.ServiceApp)
+		e.create(e.draft())
+		e.waitReached(holds...)
+		e.kill(harness.ServiceApp)
 		for _, hold := range holds {
 			hold.Drop()
 		}
-		s.run(harness.ServiceApp)
+		e.start(harness.ServiceApp)
 	}}
 }
 
@@ -126,19 +125,19 @@ var appStepRows = []row{
 var appDispatchRows = []row{
 	appKilled("app killed at dispatch, before Inngest has the event", sent(),
 		tap.Fault{At: tap.AtEvent, Do: tap.Hold}),
-	appKilled("app killed at dispatch, after Inngest took the event", sent(),
+	appKilled("app killed at dispatch, after Inngest accepted the event", sent(),
 		tap.Fault{At: tap.AtEvent, Do: tap.HoldAnswer}, before(fetchDetails, "")),
 }
 
 var appDeliveryRows = []row{
-	appKilled("app killed between acceptance and saving", sentTwice(), acceptedUnheard()),
+	appKilled("app killed between acceptance and saving", sentTwice(), acceptedUnreported()),
 	appKilled("app killed in a delivery, before acceptance", sent(), tap.Fault{At: tap.AtDot, Do: tap.Hold}),
-	{fault: "app frozen between acceptance and saving, then going on", promise: sent(), happen: func(s *scene) {
-		hold := s.inject(acceptedUnheard())
-		s.create(s.draft())
-		s.reached(hold)
-		s.freeze(harness.ServiceApp)
+	{fault: "app frozen between acceptance and saving, then going on", promise: sent(), happen: func(e *env) {
+		hold := e.inject(acceptedUnreported())
+		e.create(e.draft())
+		e.waitReached(hold)
+		e.pause(harness.ServiceApp)
 		hold.Release()
-		s.thaw(harness.ServiceApp)
+		e.resume(harness.ServiceApp)
 	}},
 }

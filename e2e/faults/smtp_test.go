@@ -10,12 +10,12 @@ const stall = mailTimeout
 
 // onDelivery is a row in which the delivery of one email meets a fault.
 func onDelivery(fault string, p promise, f tap.Fault) row {
-	return row{fault: fault, promise: p, happen: func(s *scene) {
-		d := s.draft()
+	return row{fault: fault, promise: p, happen: func(e *env) {
+		d := e.draft()
 		f := f
 		f.To = d.to
-		s.inject(f)
-		s.create(d)
+		e.inject(f)
+		e.create(d)
 	}}
 }
 
@@ -36,30 +36,30 @@ var smtpRows = []row{
 }
 
 var mailServerRows = []row{
-	{fault: "connection refused, then back", promise: sent(), happen: func(s *scene) {
-		s.inject(tap.Fault{At: tap.AtConnect, Do: tap.Drop, Times: 3})
-		s.create(s.draft())
+	{fault: "connection refused, then back", promise: sent(), happen: func(e *env) {
+		e.inject(tap.Fault{At: tap.AtConnect, Do: tap.Drop, Times: 3})
+		e.create(e.draft())
 	}},
-	{fault: "MailHog killed in a delivery and restarted", promise: sent(), happen: func(s *scene) {
-		d := s.draft()
-		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
-		s.create(d)
-		s.reached(hold)
-		s.kill(harness.ServiceMailHog)
+	{fault: "MailHog killed in a delivery and restarted", promise: sent(), happen: func(e *env) {
+		d := e.draft()
+		hold := e.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
+		e.create(d)
+		e.waitReached(hold)
+		e.kill(harness.ServiceMailHog)
 		hold.Release()
-		s.sees("a delivery that found no mail server", s.began, func(c tap.Exchange) bool {
+		e.waitFor("a delivery without a mail server", e.began, func(c tap.Exchange) bool {
 			return c.Mail != nil && c.Over() && c.Err != "" && len(c.Mail.To) == 0
 		})
-		s.run(harness.ServiceMailHog)
+		e.start(harness.ServiceMailHog)
 	}},
-	{fault: "MailHog frozen in a delivery, then going on", promise: sent(), happen: func(s *scene) {
-		d := s.draft()
-		hold := s.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
-		s.create(d)
-		s.reached(hold)
-		s.freeze(harness.ServiceMailHog)
+	{fault: "MailHog frozen in a delivery, then going on", promise: sent(), happen: func(e *env) {
+		d := e.draft()
+		hold := e.inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: d.to})
+		e.create(d)
+		e.waitReached(hold)
+		e.pause(harness.ServiceMailHog)
 		hold.Release()
-		s.sees("an attempt that was given up", s.began, callFailed)
-		s.thaw(harness.ServiceMailHog)
+		e.waitFor("an attempt that failed", e.began, callFailed)
+		e.resume(harness.ServiceMailHog)
 	}},
 }

@@ -22,15 +22,14 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// The app's times: short enough for a test to wait for them, and so long that a busy machine does not look like a
-// fault. A phase of a delivery, such as waiting for the server to accept the message, may take a third of mailTimeout.
+// The app's times: short enough for a test to wait for, and long enough that a busy machine does not look like a fault. A phase of a delivery, such as waiting for the server to accept the message, may take a third of mailTimeout.
 const (
 	mailTimeout     = 6 * time.Second
 	phase           = mailTimeout / 3
 	redispatchAfter = 5 * time.Second
 )
 
-// program is the app. TestMain builds it: a program can be killed.
+// program is the app as a program, which can be killed. TestMain builds it.
 var program = &stack.Command{
 	Env: []string{
 		"MAIL_TIMEOUT=" + mailTimeout.String(),
@@ -42,39 +41,39 @@ var program = &stack.Command{
 var suite = harnesstest.New(harnesstest.Options{
 	Backends:    rig.Backends(),
 	Default:     []string{"local"},
-	Unsupported: map[string]string{"attach": "they stop and kill servers and the app, which a stack that another program keeps up does not allow"},
+	Unsupported: map[string]string{"attach": "they stop and kill servers and the app, which tests must not do on an attached stack"},
 	Command:     program,
 })
 
-// matrix is filled by the rows.
+// matrix gathers the results of the rows.
 var matrix table
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
-	if err := sideBySide(); err != nil {
-		return wrong(err)
+	if err := setParallel(); err != nil {
+		return fail(err)
 	}
 	dir, err := os.MkdirTemp("", "faults-")
 	if err != nil {
-		return wrong(err)
+		return fail(err)
 	}
 	defer os.RemoveAll(dir)
 	built, err := build(dir)
 	if err != nil {
-		return wrong(err)
+		return fail(err)
 	}
 	program.Args = []string{built}
 
 	code := suite.Main(m)
-	if err := tell(); err != nil {
-		return wrong(err)
+	if err := output(); err != nil {
+		return fail(err)
 	}
 	return code
 }
 
-func wrong(err error) int {
+func fail(err error) int {
 	fmt.Fprintln(os.Stderr, "faults:", err)
 	return 1
 }
@@ -83,7 +82,7 @@ func wrong(err error) int {
 const rowsAtOnce = 12
 
 // sideBySide sets -parallel, which is the number of processors by default.
-func sideBySide() error {
+func setParallel() error {
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
 	if chosen {
@@ -109,8 +108,8 @@ func build(dir string) (string, error) {
 	return bin, nil
 }
 
-// tell shows and keeps the matrix where that is wanted.
-func tell() error {
+// output prints and saves the matrix if the environment asks for it.
+func output() error {
 	if len(matrix.results) == 0 {
 		return nil
 	}
@@ -128,17 +127,17 @@ func tell() error {
 type row struct {
 	fault   string
 	promise promise
-	// happen lets the fault happen to the requests that it creates. Every fault that it injects has to act.
-	happen func(s *scene)
-	// promised says in words what is promised where single requests have promises of their own. Empty: promise.
+	// happen creates requests and makes the fault happen to them. Every fault that it injects must act.
+	happen func(e *env)
+	// promised describes the promises if single requests have their own. Empty: promise.
 	promised string
 }
 
-// group is rows that run on one stack.
+// A group is the rows that run on one stack.
 type group struct {
 	name string
-	// alone says that the rows break things that others need: they get a stack of their own and run one after the
-	// other. Otherwise they run side by side on the stack that all such groups share.
+	// alone: the rows break things that other rows need. They get a stack of their own and run one after the other.
+	// The rows of the other groups share a stack and run concurrently.
 	alone bool
 	// env are further variables for the app of a group that is alone.
 	env  []string
@@ -155,15 +154,15 @@ var groups = []group{
 	{name: "app killed in a delivery", alone: true, rows: appDeliveryRows},
 	{name: "events", rows: eventRows},
 	{name: "calls and events", alone: true, rows: callRows},
-	// What waits in a crowd is neither lost nor stalled.
+	// In a burst a long wait does not mean that a run is lost or a delivery stalled.
 	{name: "burst", alone: true, env: []string{"REDISPATCH_AFTER=5m", "MAIL_TIMEOUT=30s"}, rows: burstRows},
 }
 
 func TestFaultMatrix(t *testing.T) {
-	place := 0
+	index := 0
 	for _, g := range groups {
-		first := place
-		place += len(g.rows)
+		first := index
+		index += len(g.rows)
 		rows := func(t *harnesstest.T) {
 			for i, r := range g.rows {
 				t.Run(r.fault, func(t *harnesstest.T) {
@@ -184,36 +183,36 @@ func TestFaultMatrix(t *testing.T) {
 	}
 }
 
-// run lets the fault happen and holds what came of it against the promise.
-func (r row) run(t *testing.T, st *stack.Stack, place int) {
+// run makes the fault happen and checks the outcomes against the promise.
+func (r row) run(t *testing.T, st *stack.Stack, index int) {
 	res := result{report.Fault{
-		Fault: r.fault, Backend: st.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row came to no end",
-	}, place}
+		Fault: r.fault, Backend: st.Backend(), Promised: cmp.Or(r.promised, r.promise.String()), Happened: "the row did not end",
+	}, index}
 	t.Cleanup(func() {
 		res.Kept = !t.Failed()
 		matrix.add(res)
 	})
-	s := newScene(t, st)
-	defer s.tellDeliveries()
+	e := newEnv(t, st)
+	defer e.logDeliveries()
 	began := time.Now()
-	r.happen(s)
-	s.settle()
+	r.happen(e)
+	e.waitSettled()
 	res.Seconds = time.Since(began).Seconds()
-	s.quiet()
+	e.waitQuiet()
 
-	outcomes := s.outcomes()
+	outcomes := e.outcomes()
 	res.Happened = summary(outcomes)
 	for i, o := range outcomes {
-		if err := s.promised(i, r.promise).check(o); err != nil {
+		if err := e.promiseOf(i, r.promise).check(o); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, fault := range s.faults {
+	for _, fault := range e.faults {
 		if fault.Applied() == 0 {
 			t.Errorf("the fault never acted: %s", fault.name)
 		}
 	}
-	s.nextGoesThrough()
+	e.nextRequestSucceeds()
 }
 
 // summary is what happened to all requests of a row.

@@ -21,7 +21,7 @@ import (
 // result is one row of the matrix after it has been run, as the report shows it.
 type result struct {
 	report.Fault
-	place int // in the matrix
+	index int // in the matrix
 }
 
 // table gathers results, in any order and from any goroutine.
@@ -41,7 +41,7 @@ func (t *table) sorted() []result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.SortedFunc(slices.Values(t.results), func(a, b result) int {
-		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.place, b.place))
+		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.index, b.index))
 	})
 }
 
