@@ -47,7 +47,6 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 		Rewrite:       t.rewrite,
 		Transport:     t,
 		FlushInterval: -1,
-		BufferPool:    copyBuffers{},
 		ErrorLog:      silent,
 		// An error of the tap must not look like an answer from the far side.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
@@ -65,14 +64,6 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 	}
 	return t
 }
-
-// copyBuffers is the reverse proxy's pool of buffers for copying answers.
-type copyBuffers struct{}
-
-var copyPool = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
-func (copyBuffers) Get() []byte  { return copyPool.Get().(*[32 << 10]byte)[:] }
-func (copyBuffers) Put(b []byte) { copyPool.Put((*[32 << 10]byte)(b)) }
 
 func (t *httpTap) serve(ln net.Listener) { _ = t.server.Serve(ln) }
 
@@ -119,7 +110,7 @@ func (t *httpTap) RoundTrip(req *http.Request) (*http.Response, error) {
 	if kind == nil {
 		return t.pass(req)
 	}
-	body, rest, err := readUpTo(req.Body, req.ContentLength, maxBody)
+	body, rest, err := readBody(req.Body, req.ContentLength)
 	if err != nil {
 		return nil, err // the near side closed the connection within its request
 	}
@@ -188,27 +179,18 @@ func (t *httpTap) send(req *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(req)
 }
 
-// readUpTo reads a body of up to limit bytes. Of a larger body it returns the beginning, and a reader of the rest. length
-// is the Content-Length; negative when unknown.
-func readUpTo(body io.Reader, length, limit int64) (_ []byte, rest io.Reader, err error) {
-	switch {
-	case body == nil:
+// readBody reads a body of up to maxBody bytes. Of a larger body it returns the beginning, and a reader of the rest. length
+// is the Content-Length, for which it allocates at once; negative when unknown.
+func readBody(body io.Reader, length int64) (_ []byte, rest io.Reader, err error) {
+	if body == nil {
 		return nil, nil, nil
-	case length > limit:
-		return nil, body, nil
-	case length >= 0:
-		read := make([]byte, length)
-		_, err := io.ReadFull(body, read)
-		return read, nil, err
 	}
-	read, err := io.ReadAll(io.LimitReader(body, limit+1))
-	if err != nil {
-		return nil, nil, err
+	var read bytes.Buffer
+	read.Grow(int(min(max(length, 0), maxBody)) + bytes.MinRead)
+	if _, err := read.ReadFrom(io.LimitReader(body, maxBody+1)); err != nil || read.Len() <= maxBody {
+		return read.Bytes(), nil, err
 	}
-	if int64(len(read)) > limit {
-		return read, body, nil
-	}
-	return read, nil, nil
+	return read.Bytes(), body, nil
 }
 
 // rejoin returns a body made of its beginning, which has been read, and its rest.

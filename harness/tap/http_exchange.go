@@ -70,7 +70,7 @@ func (e *httpExchange) receive(resp *http.Response, err error) (*http.Response, 
 		resp.Body = &streamed{e: e, resp: resp, upstream: resp.Body}
 		return resp, nil
 	}
-	answer, rest, err := readUpTo(resp.Body, resp.ContentLength, maxBody)
+	answer, rest, err := readBody(resp.Body, resp.ContentLength)
 	if rest != nil {
 		e.finish(resp.StatusCode, 0)
 		resp.Body = rejoin(answer, rest, resp.Body)

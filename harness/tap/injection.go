@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
@@ -75,7 +76,7 @@ func (i *Injection) matches(m moment) bool {
 		f.Run != "" && f.Run != m.runID,
 		f.Attempt != 0 && f.Attempt != m.attempt,
 		f.Event != "" && !slices.Contains(m.events, f.Event),
-		f.To != "" && !slices.ContainsFunc(m.to, func(to string) bool { return strings.EqualFold(f.To, to) }):
+		f.To != "" && !address.In(f.To, m.to):
 		return false
 	case f.At == AtStep && !m.answer:
 		return i.beginsAt(m)

@@ -123,13 +123,6 @@ func parseEvents(body []byte, maxPayload int) []Event {
 	return events
 }
 
-// parseEventIDs reads the ids that the server answers events with.
-func parseEventIDs(body []byte) []string {
-	var b sdk.SendAnswer
-	_ = json.Unmarshal(body, &b)
-	return b.IDs
-}
-
 // parseRegister reads a registration.
 func parseRegister(body []byte) *Sync {
 	var b sdk.Registration

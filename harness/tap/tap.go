@@ -33,7 +33,7 @@ type Set struct {
 	options Options
 	journal *journal
 	faults  *faultSet
-	calls   *callTable
+	calls   liveCalls
 	nextID  atomic.Uint64
 	asked   atomic.Pointer[time.Time] // when a client other than Inngest first sent a request to the app
 	done    chan struct{}             // closed when the set closes: nothing may wait any longer
@@ -53,7 +53,6 @@ func New(o Options) *Set {
 		options: o,
 		journal: newJournal(o.Keep),
 		faults:  newFaultSet(o.Seed),
-		calls:   newCallTable(),
 		done:    make(chan struct{}),
 	}
 }

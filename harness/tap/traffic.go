@@ -16,6 +16,7 @@ import (
 // A liveCall is a call that the app has not answered yet.
 type liveCall struct {
 	id         uint64 // of the exchange
+	item       string // the queue item
 	functionID string
 	runID      string
 	attempt    int
@@ -25,50 +26,43 @@ type liveCall struct {
 	cutOff atomic.Bool
 }
 
-// callTable finds the call that a checkpoint belongs to. Calls and checkpoints name their queue item; where an SDK leaves
+// liveCalls finds the call that a checkpoint belongs to. Calls and checkpoints name their queue item; where an SDK leaves
 // it out, the run decides if exactly one of its calls is under way.
-type callTable struct {
-	mu     sync.Mutex
-	byItem map[string]*liveCall
-	byRun  map[string][]*liveCall
+type liveCalls struct {
+	mu    sync.Mutex
+	calls []*liveCall
 }
 
-func newCallTable() *callTable {
-	return &callTable{byItem: map[string]*liveCall{}, byRun: map[string][]*liveCall{}}
+func (l *liveCalls) add(c *liveCall) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c)
 }
 
-func (t *callTable) add(item string, c *liveCall) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if item != "" {
-		t.byItem[item] = c
-	}
-	t.byRun[c.runID] = append(t.byRun[c.runID], c)
-}
-
-func (t *callTable) remove(item string, c *liveCall) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byItem[item] == c {
-		delete(t.byItem, item)
-	}
-	t.byRun[c.runID] = slices.DeleteFunc(t.byRun[c.runID], func(other *liveCall) bool { return other == c })
-	if len(t.byRun[c.runID]) == 0 {
-		delete(t.byRun, c.runID)
-	}
+func (l *liveCalls) remove(c *liveCall) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = slices.DeleteFunc(l.calls, func(other *liveCall) bool { return other == c })
 }
 
 // find returns nil if there is no such call, or more than one.
-func (t *callTable) find(item, run string) *liveCall {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if c, ok := t.byItem[item]; ok && c.runID == run {
-		return c
+func (l *liveCalls) find(item, runID string) *liveCall {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ofRun []*liveCall
+	for _, c := range l.calls {
+		switch {
+		case c.runID != runID:
+		case item != "" && c.item == item:
+			return c
+		default:
+			ofRun = append(ofRun, c)
+		}
 	}
-	if calls := t.byRun[run]; len(calls) == 1 {
-		return calls[0]
+	if len(ofRun) != 1 {
+		return nil
 	}
-	return nil
+	return ofRun[0]
 }
 
 // traffic is one kind of message of the protocol. A value is used for one request and its answer.
@@ -104,7 +98,6 @@ type callTraffic struct {
 	set   *Set
 	query url.Values
 
-	item  string // the queue item
 	call  *liveCall
 	known moment   // what the request says
 	ran   []string // hashed ids of the steps whose end the answer reports
@@ -112,11 +105,10 @@ type callTraffic struct {
 }
 
 func (t *callTraffic) request(body []byte, x *Exchange) {
-	var parsed *Call
-	parsed, t.item = parseCall(t.query, body)
+	parsed, item := parseCall(t.query, body)
 	x.Call = parsed
-	t.call = &liveCall{id: x.ID, functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt}
-	t.set.calls.add(t.item, t.call)
+	t.call = &liveCall{id: x.ID, item: item, functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt}
+	t.set.calls.add(t.call)
 	t.known = moment{functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt, after: parsed.After}
 	if parsed.Step != "" {
 		t.known.steps = []string{parsed.Step}
@@ -152,7 +144,7 @@ func (t *callTraffic) answer(status int, header http.Header, body []byte, x *Exc
 	}
 }
 
-func (t *callTraffic) done() { t.set.calls.remove(t.item, t.call) }
+func (t *callTraffic) done() { t.set.calls.remove(t.call) }
 
 // checkpointTraffic is a checkpoint: the app saves steps while their call goes on.
 type checkpointTraffic struct {
@@ -228,13 +220,14 @@ func (t *eventTraffic) request(body []byte, x *Exchange) {
 }
 
 func (t *eventTraffic) before() []moment { return []moment{{at: AtEvent, events: t.names}} }
-
 func (t *eventTraffic) after() []moment {
 	return []moment{{at: AtEvent, events: t.names, answer: true}}
 }
 
 func (t *eventTraffic) answer(_ int, header http.Header, body []byte, x *Exchange) {
-	x.Dispatch.assign(parseEventIDs(sdk.Decompress(header, body)))
+	var a sdk.SendAnswer
+	_ = json.Unmarshal(sdk.Decompress(header, body), &a)
+	x.Dispatch.assign(a.IDs)
 }
 
 // assign records the server's ids. It copies the events, which earlier snapshots share.

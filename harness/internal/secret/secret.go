@@ -12,28 +12,28 @@ import (
 	"unicode/utf8"
 )
 
-// Mask stands where something was left out.
+// Mask replaces a secret.
 const Mask = "***"
 
-// A Set is the secrets of one program. It never changes, and is safe for concurrent use. The nil Set knows no values, and
-// leaves out what can be told by its form alone.
+// A Set is the secrets of one program. It never changes, and is safe for concurrent use. The nil Set knows no values; it
+// masks only credentials that are recognised by their form.
 type Set struct {
 	values []string // the longest first, since one may be part of another
-	// words are values so short that they may stand within an ordinary word: they are looked for as whole words.
+	// words are values so short that an ordinary word may contain them: only whole words are masked.
 	words []string
 }
 
 const (
-	// shortest is the length from which a value counts: a shorter one is everywhere.
+	// shortest is the least length of a value. Shorter ones occur everywhere.
 	shortest = 4
-	// sure is the length from which a value is no part of another word by chance.
+	// sure is the length from which a value does not occur within other words by chance.
 	sure = 8
 )
 
 // secretName matches the names of variables that hold secrets.
 var secretName = regexp.MustCompile(`(?i)(^|_)((API|ACCESS|PRIVATE|SIGNING)?KEYS?|TOKENS?|PASS|PASSWD|PASSWORD|PASSPHRASE|SECRETS?|CREDENTIALS?)(_(FALLBACK|OLD|PREVIOUS|NEXT|NEW|[0-9]+))?$`)
 
-// Of returns the secrets among variables, as "KEY=value". Values that are public are none, whatever the name.
+// Of returns the secrets among variables of the form "KEY=value". The values in public are not secret, whatever the name.
 func Of(env []string, public ...string) *Set {
 	found := map[string]bool{}
 	for _, v := range env {
@@ -67,7 +67,7 @@ func Of(env []string, public ...string) *Set {
 	return s
 }
 
-// forms are the ways in which a value may be written.
+// forms returns the ways in which a value may be written.
 func forms(value string) []string {
 	all := []string{value, url.QueryEscape(value), url.PathEscape(value), base64.StdEncoding.EncodeToString([]byte(value))}
 	if quoted, err := json.Marshal(value); err == nil {
@@ -85,11 +85,11 @@ func forms(value string) []string {
 // credentials are a URI's user and password.
 var credentials = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:"'<>]*:[^\s/@"'<>]+@`)
 
-// Text returns a text with its secrets left out. It may have several lines; for one that comes line by line see
-// [Set.Lines].
+// Text returns a text with its secrets masked. The text may have several lines; [Set.Lines] is for one that comes line by
+// line.
 func (s *Set) Text(text string) string {
-	text = s.valuesLeftOut(text)
-	if !strings.Contains(text, "\n") || !speaksOfLogin(text) {
+	text = s.maskValues(text)
+	if !strings.Contains(text, "\n") || !mayBeLogin(text) {
 		return dialogue(text)
 	}
 	redact := lines()
@@ -100,13 +100,14 @@ func (s *Set) Text(text string) string {
 	return b.String()
 }
 
-// Lines returns a function that does what Text does, for lines that come one after the other. It is for one goroutine.
+// Lines returns a function that masks the secrets of the lines of a text, called with one line after the other. It is for
+// one goroutine.
 func (s *Set) Lines() func(line string) string {
 	redact := lines()
-	return func(line string) string { return redact(s.valuesLeftOut(line)) }
+	return func(line string) string { return redact(s.maskValues(line)) }
 }
 
-func (s *Set) valuesLeftOut(text string) string {
+func (s *Set) maskValues(text string) string {
 	if strings.Contains(text, "://") {
 		text = credentials.ReplaceAllString(text, "${1}"+Mask+"@")
 	}

@@ -5,8 +5,8 @@ import (
 	"reflect"
 )
 
-// Redact returns v with the secrets left out of every text in it, in whatever depth: a copy of what has some, v itself
-// where nothing has. Fields that are not exported stay as they are.
+// Redact returns v with the secrets masked in every text in it, at any depth. It copies only what contains secrets, and
+// returns v itself if nothing does. Unexported fields stay as they are.
 func Redact[T any](s *Set, v T) T {
 	redacted, _ := s.value(reflect.ValueOf(&v).Elem())
 	return redacted.Interface().(T)
@@ -14,7 +14,7 @@ func Redact[T any](s *Set, v T) T {
 
 var rawJSON = reflect.TypeFor[json.RawMessage]()
 
-// value returns v without secrets, and whether that is another value.
+// value returns v without secrets, and whether it differs from v.
 func (s *Set) value(v reflect.Value) (_ reflect.Value, changed bool) {
 	switch v.Kind() {
 	case reflect.String:
@@ -38,12 +38,12 @@ func (s *Set) value(v reflect.Value) (_ reflect.Value, changed bool) {
 		p.Elem().Set(elem)
 		return p, true
 	case reflect.Struct:
-		return s.fields(v)
+		return s.parts(v, v.NumField(), reflect.Value.Field)
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return s.bytes(v)
 		}
-		return s.elements(v)
+		return s.parts(v, v.Len(), reflect.Value.Index)
 	case reflect.Map:
 		return s.entries(v)
 	default:
@@ -51,21 +51,27 @@ func (s *Set) value(v reflect.Value) (_ reflect.Value, changed bool) {
 	}
 }
 
-func (s *Set) fields(v reflect.Value) (reflect.Value, bool) {
+// parts returns a copy of v without secrets, if one of its n parts has some. part returns the i-th part of v or of the
+// copy.
+func (s *Set) parts(v reflect.Value, n int, part func(v reflect.Value, i int) reflect.Value) (reflect.Value, bool) {
 	redacted, changed := v, false
-	for i := range v.NumField() {
-		if !v.Type().Field(i).IsExported() {
-			continue
+	for i := range n {
+		old := part(v, i)
+		if !old.CanInterface() {
+			continue // an unexported field
 		}
-		field, other := s.value(v.Field(i))
+		clean, other := s.value(old)
 		if !other {
 			continue
 		}
 		if !changed {
 			redacted, changed = reflect.New(v.Type()).Elem(), true
 			redacted.Set(v)
+			if v.Kind() == reflect.Slice {
+				redacted.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, n), v))
+			}
 		}
-		redacted.Field(i).Set(field)
+		part(redacted, i).Set(clean)
 	}
 	return redacted, changed
 }
@@ -77,29 +83,11 @@ func (s *Set) bytes(v reflect.Value) (reflect.Value, bool) {
 		return v, false
 	}
 	if v.Type() == rawJSON && !json.Valid([]byte(text)) {
-		// A secret need not stand in quotes, as a number does not.
-		quoted, err := json.Marshal(text)
-		if err == nil {
-			text = string(quoted)
-		}
+		// A secret may be a JSON number, without quotes.
+		quoted, _ := json.Marshal(text) // a string always encodes
+		text = string(quoted)
 	}
 	return reflect.ValueOf([]byte(text)).Convert(v.Type()), true
-}
-
-func (s *Set) elements(v reflect.Value) (reflect.Value, bool) {
-	redacted, changed := v, false
-	for i := range v.Len() {
-		e, other := s.value(v.Index(i))
-		if !other {
-			continue
-		}
-		if !changed {
-			redacted, changed = reflect.MakeSlice(v.Type(), v.Len(), v.Len()), true
-			reflect.Copy(redacted, v)
-		}
-		redacted.Index(i).Set(e)
-	}
-	return redacted, changed
 }
 
 func (s *Set) entries(v reflect.Value) (reflect.Value, bool) {
