@@ -68,7 +68,7 @@ func TestSMTP_RelaysTLS(t *testing.T) {
 	_ = c.conn.Close()
 	got := await(t, s, "the session", overMail).Mail
 	require.True(t, got.TLS)
-	require.False(t, got.Accepted, "nobody but the two ends can know")
+	require.False(t, got.Accepted, "only the app and the mail server can know")
 	require.Empty(t, got.From)
 	require.Len(t, m.letters(), 1)
 }

@@ -326,13 +326,13 @@ func TestFaults_AtEvent(t *testing.T) {
 		arrived int
 		fails   bool
 	}{
-		"refused, then taken": {tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 1}, 1, false},
-		"refused for good":    {tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 400}, 0, true},
-		"lost silently":       {tap.Fault{At: tap.AtEvent, Event: "plant/broken", Do: tap.Discard}, 0, false},
-		"connection closed":   {tap.Fault{At: tap.AtEvent, Do: tap.Drop}, 1, false},
-		"answer lost":         {tap.Fault{At: tap.AtEvent, Do: tap.DropAnswer}, 2, false},
-		"delayed":             {tap.Fault{At: tap.AtEvent, Do: tap.Delay, For: 10 * time.Millisecond}, 1, false},
-		"of another name":     {tap.Fault{At: tap.AtEvent, Event: "plant/mended", Do: tap.Reply, Code: 400}, 1, false},
+		"refused, then accepted": {tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 1}, 1, false},
+		"refused for good":       {tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 400}, 0, true},
+		"lost silently":          {tap.Fault{At: tap.AtEvent, Event: "plant/broken", Do: tap.Discard}, 0, false},
+		"connection closed":      {tap.Fault{At: tap.AtEvent, Do: tap.Drop}, 1, false},
+		"answer lost":            {tap.Fault{At: tap.AtEvent, Do: tap.DropAnswer}, 2, false},
+		"delayed":                {tap.Fault{At: tap.AtEvent, Do: tap.Delay, For: 10 * time.Millisecond}, 1, false},
+		"of another name":        {tap.Fault{At: tap.AtEvent, Event: "plant/mended", Do: tap.Reply, Code: 400}, 1, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

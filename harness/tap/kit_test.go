@@ -148,7 +148,7 @@ func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if strings.HasPrefix(to, "nobody@") {
+	if strings.HasPrefix(to, "unknown@") {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "No such user"}
 	}
 	s.letter.to = append(s.letter.to, to)
@@ -266,7 +266,7 @@ func rawMailServer(t testing.TB, arrived chan<- string) (addr string) {
 				text += string(b)
 			}
 			arrived <- text
-			_, _ = io.WriteString(conn, "250 taken\r\n")
+			_, _ = io.WriteString(conn, "250 accepted\r\n")
 		}
 	}()
 	t.Cleanup(func() {

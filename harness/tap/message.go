@@ -117,7 +117,7 @@ func (m *message) wait(d time.Duration) error {
 	return nil
 }
 
-// terminator ends a message. It stands at the beginning of a line.
+// terminator ends a message. It follows a line end.
 const terminator = ".\r\n"
 
 // ending is what a dotFinder looks for: a line end and the terminator.

@@ -32,7 +32,7 @@ func TestRecords_Delivery(t *testing.T) {
 	c := dialMail(t, w.Addr()).greet()
 	c.command(250, "MAIL FROM:<app@plant.test>")
 	c.command(250, "RCPT TO:<kim@plant.test>")
-	c.command(550, "RCPT TO:<nobody@plant.test>")
+	c.command(550, "RCPT TO:<unknown@plant.test>")
 	c.command(354, "DATA")
 	c.command(250, message+"\r\n..dot\r\n.")
 	got := await(t, s, "the delivery", overMail)
@@ -49,14 +49,14 @@ func TestRecords_Delivery(t *testing.T) {
 	}
 	m.Dialogue, m.AcceptedAt = nil, time.Time{}
 	require.Equal(t, harness.MailTransaction{
-		Connection: 1, From: "app@plant.test", To: []string{"kim@plant.test"}, Refused: []string{"nobody@plant.test"},
+		Connection: 1, From: "app@plant.test", To: []string{"kim@plant.test"}, Refused: []string{"unknown@plant.test"},
 		MessageID: "42@plant.test", RunID: "01RUN", Size: int64(len(message + "\r\n..dot\r\n")), Accepted: true, Reported: true,
 	}, m)
 	require.Equal(t, "app: EHLO app.test", dialogue[1])
 	require.Equal(t, []string{
 		"app: MAIL FROM:<app@plant.test>", "server: 250 2.0.0 Roger, accepting mail from <app@plant.test>",
 		"app: RCPT TO:<kim@plant.test>", "server: 250 2.0.0 I'll make sure <kim@plant.test> gets this",
-		"app: RCPT TO:<nobody@plant.test>", "server: 550 5.1.1 No such user",
+		"app: RCPT TO:<unknown@plant.test>", "server: 550 5.1.1 No such user",
 		"app: DATA", "server: 354 Go ahead. End your data with <CR><LF>.<CR><LF>",
 		fmt.Sprintf("app: (message of %d bytes)", m.Size), "server: 250 2.0.0 OK: queued",
 	}, dialogue[len(dialogue)-10:])
