@@ -47,7 +47,7 @@ func (r readThrough) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func newSet(t testing.TB, o tap.Options) *tap.Set {
 	t.Helper()
