@@ -2,12 +2,13 @@ package golden
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
 // format says how differences are shown.
@@ -22,140 +23,58 @@ const (
 	lead         = 50  // of them before the first difference
 )
 
-// Diff returns a readable difference of two texts, as a [Mismatch] shows it of a part: lines that start with "- " are
+// Diff returns a readable difference of two texts, as a [MismatchError] shows it of a part: lines that start with "- " are
 // want's, with "+ " got's, with "  " both's. Of texts that look the same it shows in what they differ all the same; it is
 // empty where they do not. At most 40 lines are shown, the rest counted.
-func Diff(want, got string) string { return lineDiff(splitLines(want), splitLines(got), format{}) }
+func Diff(want, got string) string {
+	return lineDiff(textdiff.Split(want), textdiff.Split(got), format{})
+}
 
 // lineDiff returns a readable difference of two lists of lines: at most maxDiffLines lines and a count of the rest.
 func lineDiff(want, got []string, f format) string {
-	changes := changesBetween(want, got, f.outline)
-	if len(changes) == 0 && f.outline {
-		changes = changesBetween(want, got, false)
+	var hunks []textdiff.Hunk
+	if f.outline {
+		hunks = textdiff.Lines(want, got, func(line string) string { return strings.TrimLeft(line, " ") })
+	}
+	if len(hunks) == 0 {
+		hunks = textdiff.Lines(want, got, nil)
 	}
 	var b strings.Builder
 	shown, hidden := 0, 0
-	for i := 0; i < len(changes); {
-		// A run of removed lines and the run of added lines after it are shown side by side where they are as many.
-		removed := runOf(changes[i:], '-')
-		added := runOf(changes[i+removed:], '+')
-		n := max(1, removed+added)
-		for k, c := range changes[i : i+n] {
-			if c.kind == '@' && !f.places {
-				continue
-			}
+	for _, h := range hunks {
+		if f.places && shown < maxDiffLines {
+			shown++
+			b.WriteString(h.Head() + "\n")
+		}
+		for _, l := range h.Lines {
 			if shown == maxDiffLines {
-				if c.kind == '-' || c.kind == '+' {
+				if l.Kind != textdiff.Both {
 					hidden++
 				}
 				continue
 			}
-			line := ""
-			if removed == added && removed > 0 {
-				line = side(changes[i+k%removed].line, changes[i+removed+k%removed].line, c.kind)
-			} else {
-				line = clip(visible(c.line, false), 0)
-			}
 			shown++
-			if c.kind == '@' {
-				b.WriteString(c.line + "\n")
-			} else {
-				b.WriteString(strings.TrimRight(string(c.kind)+" "+line, " ") + "\n")
+			text := clip(visible(l.Text, false), 0)
+			if l.Paired {
+				text = side(l.Text, l.Other)
 			}
+			b.WriteString(strings.TrimRight(string(rune(l.Kind))+" "+text, " ") + "\n")
 		}
-		i += n
 	}
 	if hidden > 0 {
-		fmt.Fprintf(&b, "… and %s\n", count(hidden, "more changed line"))
+		fmt.Fprintf(&b, "… and %s\n", text.Count(hidden, "more changed line", "more changed lines"))
 	}
 	return b.String()
 }
 
-// A change is a line of a unified diff.
-type change struct {
-	kind byte // '-' removed, '+' added, ' ' in both, '@' place of a group
-	line string
+// side shows a line so that its difference from another one can be seen.
+func side(line, other string) string {
+	exact := looks(line) == looks(other)
+	shown := visible(line, exact)
+	return clip(shown, commonPrefix(shown, visible(other, exact)))
 }
 
-func runOf(changes []change, kind byte) int {
-	n := 0
-	for n < len(changes) && changes[n].kind == kind {
-		n++
-	}
-	return n
-}
-
-// changesBetween returns the groups of a unified diff of two lists of lines, comparing them without their indentation
-// when so asked.
-func changesBetween(want, got []string, unindented bool) []change {
-	text := func(lines []string) []byte {
-		var b strings.Builder
-		for _, line := range lines {
-			if unindented {
-				line = strings.TrimLeft(line, " ")
-			}
-			b.WriteString(line + "\n")
-		}
-		return []byte(b.String())
-	}
-	unified := string(diff.Diff("golden", text(want), "email", text(got)))
-	var (
-		changes []change
-		x, y    int // next lines of want and got
-		header  = 3 // lines that name the files
-	)
-	for line := range strings.Lines(unified) {
-		if header > 0 {
-			header--
-			continue
-		}
-		c := change{kind: line[0]}
-		switch c.kind {
-		case '@':
-			c.line = strings.TrimSuffix(line, "\n")
-			x, y = groupStart(c.line)
-		case '-':
-			c.line = want[x]
-			x++
-		case '+':
-			c.line = got[y]
-			y++
-		default:
-			c.line = got[y]
-			x++
-			y++
-		}
-		changes = append(changes, c)
-	}
-	return changes
-}
-
-// groupStart reads where a group of a unified diff starts from its head, "@@ -x,n +y,m @@", counting from 0.
-func groupStart(head string) (x, y int) {
-	fields := strings.Fields(head)
-	start := func(field string) int {
-		first, _, _ := strings.Cut(field[1:], ",")
-		n, err := strconv.Atoi(first)
-		if err != nil {
-			panic("golden: malformed diff: " + head)
-		}
-		return max(0, n-1)
-	}
-	return start(fields[1]), start(fields[2])
-}
-
-// side shows one of two lines that stand for each other, so that the difference can be seen.
-func side(before, after string, kind byte) string {
-	exact := looks(before) == looks(after)
-	a, b := visible(before, exact), visible(after, exact)
-	at := commonPrefix(a, b)
-	if kind == '-' {
-		return clip(a, at)
-	}
-	return clip(b, at)
-}
-
-// looks reduces s to what a hasty reader sees of it.
+// looks reduces s to what a reader sees of it at a glance.
 func looks(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || widthless(r) {

@@ -13,60 +13,8 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
-
-// Email is what is compared: a decoded email. Fields left empty say that the email has no such part.
-type Email struct {
-	Subject string
-	From    []mail.Address
-	To      []mail.Address
-	Cc      []mail.Address
-	ReplyTo []mail.Address
-	// Headers are the email's other headers, decoded, in their order. Options.Headers chooses which of them count.
-	Headers     []Header
-	Text        string
-	HTML        string
-	Attachments []Attachment
-}
-
-// Header is one header field. Names are compared without regard to case.
-type Header struct {
-	Name, Value string
-}
-
-// Attachment is one attached or inline part.
-type Attachment struct {
-	Name        string
-	ContentType string // with or without parameters
-	ContentID   string // by which HTML names it, without angle brackets; mostly empty
-	Inline      bool   // the text shows it or refers to it
-	Data        []byte
-}
-
-// Of returns what is compared of a message from an inbox.
-func Of(m *harness.Message) Email {
-	e := Email{
-		Subject: m.Subject, Text: m.Text, HTML: m.HTML,
-		From: deref(m.From), To: deref(m.To), Cc: deref(m.Cc), ReplyTo: deref(m.ReplyTo),
-	}
-	for _, h := range m.Headers {
-		e.Headers = append(e.Headers, Header{Name: h.Name, Value: h.Value})
-	}
-	for _, p := range m.Files() {
-		e.Attachments = append(e.Attachments, Attachment{
-			Name: p.Name, ContentType: p.ContentType, ContentID: p.ContentID, Inline: p.Inline(), Data: p.Data,
-		})
-	}
-	return e
-}
-
-func deref(list []*mail.Address) []mail.Address {
-	var all []mail.Address
-	for _, a := range list {
-		all = append(all, *a)
-	}
-	return all
-}
 
 // Files is an email as it is stored: the text of each of a golden's files. A file that is not there is empty.
 type Files struct {
@@ -84,35 +32,33 @@ func DefaultHeaders() []string {
 	}
 }
 
-// render returns the files that e would be stored as.
-func render(e Email, headers []string, replace replacer) Files {
+// render returns the files that an email would be stored as.
+func render(m *harness.Message, headers []string, replace replacer) Files {
 	var summary strings.Builder
 	line := func(key, value string) {
 		summary.WriteString(strings.TrimRight(key+": "+oneLine(value), " ") + "\n")
 	}
-	line("Subject", replace.text(e.Subject))
+	line("Subject", replace.text(m.Subject))
 	for _, field := range []struct {
 		key       string
-		addresses []mail.Address
-	}{{"From", e.From}, {"To", e.To}, {"Cc", e.Cc}, {"Reply-To", e.ReplyTo}} {
+		addresses []*mail.Address
+	}{{"From", m.From}, {"To", m.To}, {"Cc", m.Cc}, {"Reply-To", m.ReplyTo}} {
 		for _, address := range field.addresses {
 			line(field.key, replace.text(formatAddress(address)))
 		}
 	}
 	for _, name := range headers {
-		for _, header := range e.Headers {
-			if strings.EqualFold(header.Name, name) {
-				line(name, replace.text(stableValue(name, header.Value)))
-			}
+		for _, value := range m.HeaderValues(name) {
+			line(name, replace.text(stableValue(name, value)))
 		}
 	}
-	for _, attachment := range e.Attachments {
-		line(describeAttachment(attachment, replace))
+	for _, part := range m.Files() {
+		line(describePart(part, replace))
 	}
 	return Files{
 		Email: summary.String(),
-		Text:  canonicalText(replace.text(strings.ToValidUTF8(e.Text, "\uFFFD"))),
-		HTML:  endLine(replace.html(plainLines(strings.ToValidUTF8(e.HTML, "\uFFFD")))),
+		Text:  canonicalText(replace.text(strings.ToValidUTF8(m.Text, "\uFFFD"))),
+		HTML:  endLine(replace.html(plainLines(strings.ToValidUTF8(m.HTML, "\uFFFD")))),
 	}
 }
 
@@ -150,7 +96,7 @@ func stableContentType(value string) string {
 }
 
 // formatAddress writes an address decoded; mail.Address.String would encode a name that is not ASCII.
-func formatAddress(a mail.Address) string {
+func formatAddress(a *mail.Address) string {
 	name := a.Name
 	if name == "" {
 		return a.Address
@@ -161,21 +107,21 @@ func formatAddress(a mail.Address) string {
 	return name + " <" + a.Address + ">"
 }
 
-func describeAttachment(a Attachment, replace replacer) (key, value string) {
-	kind := stableContentType(a.ContentType)
-	data := a.Data
+func describePart(p harness.Part, replace replacer) (key, value string) {
+	kind := stableContentType(p.ContentType)
+	data := p.Data
 	// A text part (a calendar entry, say) may hold the same ids as the bodies do.
 	if strings.HasPrefix(kind, "text/") && utf8.Valid(data) {
 		data = []byte(replace.text(string(data)))
 	}
-	key, value = "Attachment", a.Name
-	if a.Inline {
+	key, value = "Attachment", p.Name
+	if p.Inline() {
 		key = "Inline"
 	}
-	if a.ContentID != "" {
-		value = strings.TrimSpace(a.Name + " <" + a.ContentID + ">")
+	if p.ContentID != "" {
+		value = strings.TrimSpace(p.Name + " <" + p.ContentID + ">")
 	}
-	return key, fmt.Sprintf("%s, %s, sha256 %x)", replace.text(value+" ("+kind), count(len(data), "byte"), sha256.Sum256(data))
+	return key, fmt.Sprintf("%s, %s, sha256 %x)", replace.text(value+" ("+kind), text.Count(len(data), "byte", "bytes"), sha256.Sum256(data))
 }
 
 // oneLine writes s so that it stays on its line and shows what it is made of: control characters, line separators and
@@ -224,7 +170,7 @@ func plainLines(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
-// canonicalText is the form in which text bodies are stored and compared: without the white space that nobody sees, at
+// canonicalText is the form in which text bodies are stored and compared: without the white space that does not show, at
 // the ends of lines and of the text.
 func canonicalText(s string) string {
 	lines := strings.Split(plainLines(s), "\n")
@@ -242,7 +188,7 @@ func endLine(s string) string {
 	return strings.TrimRight(s, "\n") + "\n"
 }
 
-// otherHeaders returns the names in headers that do not stand in fields of Email already, each once.
+// otherHeaders returns the names in headers, each once, except those that are compared in any case.
 func otherHeaders(headers []string) []string {
 	seen := []string{"subject", "from", "to", "cc", "reply-to"}
 	var others []string

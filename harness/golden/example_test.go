@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"os"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 )
 
@@ -16,9 +17,9 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 
-	email := golden.Email{
+	email := &harness.Message{
 		Subject: "Press 4 leaks",
-		To:      []mail.Address{{Name: "Kim", Address: "kim@plant.test"}},
+		To:      []*mail.Address{{Name: "Kim", Address: "kim@plant.test"}},
 		Text:    "See http://127.0.0.1:40123/requests/66f0c0ffee",
 	}
 	replace := []golden.Replacement{

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/css"
 )
 
 // canonicalHTML returns a form of doc in which two documents that read alike are equal, made for comparing line by line:
@@ -46,11 +48,14 @@ func outline(doc string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	for n := range root.Descendants() {
+		if n.DataAtom == atom.Plaintext {
+			return "", errors.New("<plaintext> has no end")
+		}
+	}
 	var p outliner
 	p.startLine()
-	if err := p.children(root); err != nil {
-		return "", err
-	}
+	p.children(root)
 	p.newline()
 	return p.out.String(), nil
 }
@@ -66,8 +71,6 @@ type outliner struct {
 	pending bool // white space that shows is to be written before the next word or tag
 	tagLast bool // the last thing written was a tag
 }
-
-var errPlaintext = errors.New("<plaintext> has no end")
 
 const maxIndent = 40
 
@@ -110,33 +113,23 @@ func (p *outliner) space(tagNext bool) {
 	}
 }
 
-func (p *outliner) children(n *html.Node) error {
-	for c := n.FirstChild; c != nil; c = c.NextSibling {
-		if err := p.node(c); err != nil {
-			return err
+func (p *outliner) children(n *html.Node) {
+	for c := range n.ChildNodes() {
+		switch c.Type {
+		case html.TextNode:
+			p.text(c.Data)
+		case html.CommentNode:
+			p.comment(c.Data)
+		case html.DoctypeNode:
+			var b strings.Builder
+			_ = html.Render(&b, c) // a Builder does not fail
+			p.startLine()
+			p.put(b.String())
+			p.startLine()
+		case html.ElementNode:
+			p.element(c)
 		}
 	}
-	return nil
-}
-
-func (p *outliner) node(n *html.Node) error {
-	switch n.Type {
-	case html.TextNode:
-		p.text(n.Data)
-	case html.CommentNode:
-		p.comment(n.Data)
-	case html.DoctypeNode:
-		var b strings.Builder
-		if err := html.Render(&b, n); err != nil {
-			return err
-		}
-		p.startLine()
-		p.put(b.String())
-		p.startLine()
-	case html.ElementNode:
-		return p.element(n)
-	}
-	return nil
 }
 
 func (p *outliner) text(s string) {
@@ -186,58 +179,53 @@ func conditional(comment string) bool {
 	return strings.HasPrefix(comment, "[if") || strings.HasPrefix(comment, "<![endif]") || strings.HasPrefix(comment, "[endif]")
 }
 
-func (p *outliner) element(n *html.Node) error {
+func (p *outliner) element(n *html.Node) {
 	block := n.Namespace == "" && blockElements[n.DataAtom]
 	switch {
-	case n.DataAtom == atom.Plaintext:
-		return errPlaintext
 	case n.Namespace == "" && n.DataAtom == atom.Style:
-		p.styleSheet(n)
-		return nil
+		p.block(n, func() { p.styleSheet(n) })
 	case n.Namespace == "" && n.DataAtom == atom.Br:
 		p.pending = false
 		p.put(openTag(n))
 		p.startLine()
-		return nil
 	case keepsSpace(n) || holdsLiteral(n):
 		p.verbatim(n, block)
-		return nil
-	case block:
+	case block && isVoid(n):
 		p.startLine()
 		p.put(openTag(n))
-		if isVoid(n) {
-			p.startLine()
-			return nil
-		}
-		p.opened = true
-		p.depth++
-		if err := p.children(n); err != nil {
-			return err
-		}
-		p.depth--
-		p.pending = false
-		if p.opened {
-			p.opened = false
-		} else {
-			p.newline()
-		}
-		p.put("</" + n.Data + ">")
 		p.startLine()
-		return nil
+	case block:
+		p.block(n, func() { p.children(n) })
+	default:
+		p.space(true)
+		p.put(openTag(n))
+		p.tagLast = true
+		if isVoid(n) {
+			p.hidden = false
+			return
+		}
+		p.children(n)
+		p.put("</" + n.Data + ">")
+		p.tagLast = true
 	}
-	p.space(true)
+}
+
+// block writes an element with its tags on lines of their own and its content indented between them.
+func (p *outliner) block(n *html.Node, content func()) {
+	p.startLine()
 	p.put(openTag(n))
-	p.tagLast = true
-	if isVoid(n) {
-		p.hidden = false
-		return nil
-	}
-	if err := p.children(n); err != nil {
-		return err
+	p.opened = true
+	p.depth++
+	content()
+	p.depth--
+	p.pending = false
+	if p.opened {
+		p.opened = false
+	} else {
+		p.newline()
 	}
 	p.put("</" + n.Data + ">")
-	p.tagLast = true
-	return nil
+	p.startLine()
 }
 
 // verbatim writes an element in which every space and line break shows.
@@ -276,33 +264,21 @@ func writeVerbatim(b *strings.Builder, n *html.Node) {
 			(n.DataAtom == atom.Pre || n.DataAtom == atom.Listing || n.DataAtom == atom.Textarea) {
 			b.WriteByte('\n')
 		}
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
+		for c := range n.ChildNodes() {
 			writeVerbatim(b, c)
 		}
 		b.WriteString("</" + n.Data + ">")
 	}
 }
 
-// styleSheet writes a style element with one declaration on each line.
+// styleSheet writes the content of a style element with one declaration on each line.
 func (p *outliner) styleSheet(n *html.Node) {
-	p.startLine()
-	p.put(openTag(n))
-	p.opened = true
-	p.depth++
-	for c := n.FirstChild; c != nil; c = c.NextSibling {
-		for _, line := range sheetLines(c.Data) {
+	for c := range n.ChildNodes() {
+		for _, line := range css.Lines(c.Data) {
 			p.put(line)
 			p.newline()
 		}
 	}
-	p.depth--
-	if p.opened {
-		p.opened = false
-	} else {
-		p.newline()
-	}
-	p.put("</style>")
-	p.startLine()
 }
 
 // openTag writes a start tag with its attributes in alphabetical order.
@@ -364,8 +340,8 @@ func keepsSpace(n *html.Node) bool {
 		if attr.Key != "style" {
 			continue
 		}
-		for _, d := range parseDeclarations(attr.Val) {
-			if d.property == "white-space" && (strings.HasPrefix(d.value, "pre") || strings.HasPrefix(d.value, "break-spaces")) {
+		for _, d := range css.Declarations(attr.Val) {
+			if d.Property == "white-space" && (strings.HasPrefix(d.Value, "pre") || strings.HasPrefix(d.Value, "break-spaces")) {
 				return true
 			}
 		}

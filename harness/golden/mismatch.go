@@ -5,6 +5,9 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
 const howToUpdate = "by running the test again with -update (or HARNESS_UPDATE=1)"
@@ -22,8 +25,8 @@ func (e *MissingError) Error() string {
 // Is reports whether target is fs.ErrNotExist.
 func (e *MissingError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Mismatch says that an email differs from its golden.
-type Mismatch struct {
+// MismatchError says that an email differs from its golden.
+type MismatchError struct {
 	Name      string
 	Dir       string // the directory of the golden
 	Parts     []PartDiff
@@ -38,14 +41,14 @@ type PartDiff struct {
 }
 
 // Error names the parts that differ, shows the difference in each, and says how to accept it.
-func (m *Mismatch) Error() string {
+func (e *MismatchError) Error() string {
 	var names []string
-	for _, part := range m.Parts {
+	for _, part := range e.Parts {
 		names = append(names, part.Part)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "the email differs from golden %q in %s\n", m.Name, enumerate(names))
-	for _, part := range m.Parts {
+	fmt.Fprintf(&b, "the email differs from golden %q in %s\n", e.Name, enumerate(names))
+	for _, part := range e.Parts {
 		b.WriteString("\n" + part.Part)
 		if part.Note != "" {
 			b.WriteString(": " + part.Note)
@@ -55,7 +58,7 @@ func (m *Mismatch) Error() string {
 			b.WriteString(strings.TrimRight("    "+line, " \n") + "\n")
 		}
 	}
-	fmt.Fprintf(&b, "\n- golden (%s)   + email\nIf the email is right, rewrite the golden %s.", m.Dir, howToUpdate)
+	fmt.Fprintf(&b, "\n- golden (%s)   + email\nIf the email is right, rewrite the golden %s.", e.Dir, howToUpdate)
 	return b.String()
 }
 
@@ -116,27 +119,13 @@ func partOf(key string) string {
 
 func bodyDiff(part, want, got string, f format) PartDiff {
 	d := PartDiff{Part: part}
-	before, after := splitLines(want), splitLines(got)
+	before, after := textdiff.Split(want), textdiff.Split(got)
 	switch {
 	case want == "":
-		d.Note = fmt.Sprintf("the golden has none, the email has one of %s", count(len(after), "line"))
+		d.Note = fmt.Sprintf("the golden has none, the email has one of %s", text.Count(len(after), "line", "lines"))
 	case got == "":
-		d.Note = fmt.Sprintf("the email has none, the golden has one of %s", count(len(before), "line"))
+		d.Note = fmt.Sprintf("the email has none, the golden has one of %s", text.Count(len(before), "line", "lines"))
 	}
 	d.Diff = lineDiff(before, after, f)
 	return d
-}
-
-func splitLines(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -9,19 +9,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 )
 
 func TestMismatchText(t *testing.T) {
 	t.Parallel()
-	base := golden.Email{
+	base := harness.Message{
 		Subject: "Press 4 leaks",
-		From:    []mail.Address{{Address: "maintenance@plant.test"}},
-		To:      []mail.Address{{Name: "Kim", Address: "kim@plant.test"}},
-		Headers: []golden.Header{{Name: "Date", Value: "Mon, 02 Nov 2026 10:00:00 +0100"}, {Name: "Auto-Submitted", Value: "auto-generated"}},
+		From:    []*mail.Address{{Address: "maintenance@plant.test"}},
+		To:      []*mail.Address{{Name: "Kim", Address: "kim@plant.test"}},
+		Headers: []harness.Header{{Name: "Date", Value: "Mon, 02 Nov 2026 10:00:00 +0100"}, {Name: "Auto-Submitted", Value: "auto-generated"}},
 		Text:    "Dear Kim,\n\nPress 4 leaks.\n\n  Since Monday.\n",
 		HTML:    `<p>Dear Kim,</p><table><tr><td style="color:red">Press 4 leaks.</td></tr></table><p><a href="https://plant.test/1">Open</a></p>`,
-		Attachments: []golden.Attachment{
+		Attachments: []harness.Part{
 			{Name: "a.txt", ContentType: "text/plain", Data: []byte("a")},
 		},
 	}
@@ -30,12 +31,12 @@ func TestMismatchText(t *testing.T) {
 		"b": "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d",
 	}
 	tests := map[string]struct {
-		change func(*golden.Email)
+		change func(*harness.Message)
 		parts  string
 		want   string
 	}{
 		"subject": {
-			func(e *golden.Email) { e.Subject = "Press 5 leaks" },
+			func(e *harness.Message) { e.Subject = "Press 5 leaks" },
 			"subject", `
 subject
     - Subject: Press 4 leaks
@@ -43,7 +44,7 @@ subject
 `,
 		},
 		"subject in white space": {
-			func(e *golden.Email) { e.Subject = "Press  4\u00A0leaks" },
+			func(e *harness.Message) { e.Subject = "Press  4\u00A0leaks" },
 			"subject", `
 subject
     - Subject:·Press·4·leaks
@@ -51,7 +52,7 @@ subject
 `,
 		},
 		"subject in what has no width": {
-			func(e *golden.Email) { e.Subject = "Press \u200B4 leaks" },
+			func(e *harness.Message) { e.Subject = "Press \u200B4 leaks" },
 			"subject", `
 subject
     - Subject:·Press·4·leaks
@@ -59,7 +60,7 @@ subject
 `,
 		},
 		"no subject": {
-			func(e *golden.Email) { e.Subject = "" },
+			func(e *harness.Message) { e.Subject = "" },
 			"subject", `
 subject
     - Subject: Press 4 leaks
@@ -67,9 +68,9 @@ subject
 `,
 		},
 		"addresses": {
-			func(e *golden.Email) {
+			func(e *harness.Message) {
 				e.To[0].Address = "lee@plant.test"
-				e.Cc = []mail.Address{{Address: "boss@plant.test"}}
+				e.Cc = []*mail.Address{{Address: "boss@plant.test"}}
 			},
 			"addresses", `
 addresses
@@ -80,7 +81,7 @@ addresses
 `,
 		},
 		"headers": {
-			func(e *golden.Email) { e.Headers = e.Headers[:1] },
+			func(e *harness.Message) { e.Headers = e.Headers[:1] },
 			"headers", `
 headers
       Date: {{date}}
@@ -88,7 +89,7 @@ headers
 `,
 		},
 		"malformed date": {
-			func(e *golden.Email) { e.Headers[0].Value = "today" },
+			func(e *harness.Message) { e.Headers[0].Value = "today" },
 			"headers", `
 headers
     - Date: {{date}}
@@ -97,7 +98,7 @@ headers
 `,
 		},
 		"attachment changed": {
-			func(e *golden.Email) { e.Attachments[0].Data = []byte("b") },
+			func(e *harness.Message) { e.Attachments[0].Data = []byte("b") },
 			"attachments", `
 attachments
     - Attachment: a.txt (text/plain, 1 byte, sha256 ` + digest["a"] + `)
@@ -105,14 +106,14 @@ attachments
 `,
 		},
 		"attachment missing": {
-			func(e *golden.Email) { e.Attachments = nil },
+			func(e *harness.Message) { e.Attachments = nil },
 			"attachments", `
 attachments
     - Attachment: a.txt (text/plain, 1 byte, sha256 ` + digest["a"] + `)
 `,
 		},
 		"attachment inline": {
-			func(e *golden.Email) { e.Attachments[0].ContentID, e.Attachments[0].Inline = "id@x", true },
+			func(e *harness.Message) { e.Attachments[0].ContentID = "id@x" },
 			"attachments", `
 attachments
     - Attachment: a.txt (text/plain, 1 byte, sha256 ` + digest["a"] + `)
@@ -120,7 +121,7 @@ attachments
 `,
 		},
 		"text": {
-			func(e *golden.Email) { e.Text = strings.Replace(e.Text, "4 leaks", "5\x1b[2J drips", 1) },
+			func(e *harness.Message) { e.Text = strings.Replace(e.Text, "4 leaks", "5\x1b[2J drips", 1) },
 			"text", `
 text
     @@ -1,5 +1,5 @@
@@ -133,7 +134,7 @@ text
 `,
 		},
 		"text in white space": {
-			func(e *golden.Email) { e.Text = strings.Replace(e.Text, "  Since", "\tSince", 1) },
+			func(e *harness.Message) { e.Text = strings.Replace(e.Text, "  Since", "\tSince", 1) },
 			"text", `
 text
     @@ -2,4 +2,4 @@
@@ -145,7 +146,7 @@ text
 `,
 		},
 		"no text": {
-			func(e *golden.Email) { e.Text = "" },
+			func(e *harness.Message) { e.Text = "" },
 			"text", `
 text: the email has none, the golden has one of 5 lines
     @@ -1,5 +0,0 @@
@@ -157,7 +158,7 @@ text: the email has none, the golden has one of 5 lines
 `,
 		},
 		"html": {
-			func(e *golden.Email) { e.HTML = strings.Replace(e.HTML, "red", "blue", 1) },
+			func(e *harness.Message) { e.HTML = strings.Replace(e.HTML, "red", "blue", 1) },
 			"html", `
 html
     @@ -7,7 +7,7 @@
@@ -172,7 +173,7 @@ html
 `,
 		},
 		"html in nesting": {
-			func(e *golden.Email) {
+			func(e *harness.Message) {
 				e.HTML = strings.Replace(strings.Replace(e.HTML, "<table>", "<div><table>", 1), "</table>", "</table></div>", 1)
 			},
 			"html", `
@@ -196,7 +197,7 @@ html
 `,
 		},
 		"no html": {
-			func(e *golden.Email) { e.HTML = "" },
+			func(e *harness.Message) { e.HTML = "" },
 			"html", `
 html: the email has none, the golden has one of 20 lines
     @@ -1,20 +0,0 @@
@@ -223,7 +224,7 @@ html: the email has none, the golden has one of 20 lines
 `,
 		},
 		"several parts": {
-			func(e *golden.Email) {
+			func(e *harness.Message) {
 				e.Subject, e.Text, e.HTML = "S", "T", "<p>"+strings.Repeat("long ", 100)+"</p>"
 				e.Headers = nil
 			},
@@ -233,14 +234,14 @@ html: the email has none, the golden has one of 20 lines
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := store(t, base, "a")
+			dir := store(t, &base, "a")
 			changed := base
-			changed.To = append([]mail.Address(nil), base.To...)
-			changed.Headers = append([]golden.Header(nil), base.Headers...)
-			changed.Attachments = append([]golden.Attachment(nil), base.Attachments...)
+			changed.To = []*mail.Address{{Name: base.To[0].Name, Address: base.To[0].Address}}
+			changed.Headers = append([]harness.Header(nil), base.Headers...)
+			changed.Attachments = append([]harness.Part(nil), base.Attachments...)
 			test.change(&changed)
-			err := open(t, dir, golden.Options{}).Compare("a", changed)
-			var mismatch *golden.Mismatch
+			err := open(t, dir, golden.Options{}).Compare("a", &changed)
+			var mismatch *golden.MismatchError
 			require.ErrorAs(t, err, &mismatch)
 			first, rest, _ := strings.Cut(err.Error(), "\n")
 			require.Equal(t, `the email differs from golden "a" in `+test.parts, first)
@@ -255,13 +256,13 @@ html: the email has none, the golden has one of 20 lines
 	}
 	t.Run("composed in another way", func(t *testing.T) {
 		t.Parallel()
-		dir := store(t, golden.Email{Subject: "Andr\u00e9 calls"}, "a")
-		require.Equal(t, "- Subject:·Andr\u00e9·calls\n+ Subject:·Andre\\u0301·calls\n", diffOf(t, dir, "a", golden.Email{Subject: "Andre\u0301 calls"}))
+		dir := store(t, &harness.Message{Subject: "Andr\u00e9 calls"}, "a")
+		require.Equal(t, "- Subject:·Andr\u00e9·calls\n+ Subject:·Andre\\u0301·calls\n", diffOf(t, dir, "a", &harness.Message{Subject: "Andre\u0301 calls"}))
 	})
 	t.Run("golden without a body", func(t *testing.T) {
 		t.Parallel()
-		dir := store(t, golden.Email{Subject: "s"}, "a")
-		err := open(t, dir, golden.Options{}).Compare("a", golden.Email{Subject: "s", Text: "new"})
+		dir := store(t, &harness.Message{Subject: "s"}, "a")
+		err := open(t, dir, golden.Options{}).Compare("a", &harness.Message{Subject: "s", Text: "new"})
 		require.ErrorContains(t, err, "\ntext: the golden has none, the email has one of 1 line\n    @@ -0,0 +1,1 @@\n    + new\n")
 	})
 }
@@ -273,22 +274,22 @@ func TestMismatchIsLimited(t *testing.T) {
 		fmt.Fprintf(&before, "line %d\n", i)
 		fmt.Fprintf(&after, "row %d\n", i)
 	}
-	dir := store(t, golden.Email{Text: before.String()}, "many")
-	diff := diffOf(t, dir, "many", golden.Email{Text: after.String()})
+	dir := store(t, &harness.Message{Text: before.String()}, "many")
+	diff := diffOf(t, dir, "many", &harness.Message{Text: after.String()})
 	lines := strings.Split(strings.TrimSuffix(diff, "\n"), "\n")
 	require.Len(t, lines, 41)
 	require.Equal(t, "… and 161 more changed lines", lines[40])
 
 	long := strings.Repeat("word ", 2000)
-	dir = store(t, golden.Email{Text: long + "end" + long}, "long")
-	diff = diffOf(t, dir, "long", golden.Email{Text: long + "END" + long})
+	dir = store(t, &harness.Message{Text: long + "end" + long}, "long")
+	diff = diffOf(t, dir, "long", &harness.Message{Text: long + "END" + long})
 	require.Equal(t, "@@ -1,1 +1,1 @@\n- …"+strings.Repeat("word ", 10)+"end"+long[:107]+"… (20002 characters)\n+ …"+
 		strings.Repeat("word ", 10)+"END"+long[:107]+"… (20002 characters)\n", diff)
 }
 
-func diffOf(t *testing.T, dir, name string, e golden.Email) string {
+func diffOf(t *testing.T, dir, name string, e *harness.Message) string {
 	t.Helper()
-	var mismatch *golden.Mismatch
+	var mismatch *golden.MismatchError
 	require.ErrorAs(t, open(t, dir, golden.Options{}).Compare(name, e), &mismatch)
 	require.Len(t, mismatch.Parts, 1)
 	return mismatch.Parts[0].Diff
@@ -297,9 +298,9 @@ func diffOf(t *testing.T, dir, name string, e golden.Email) string {
 func TestSecretsAreNeitherStoredNorShown(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"c2VjcmV0MQ", "abcdef123456", "AMZ0SIG", "deadbeef", "0p3nS3s4me", "F00F00"}
-	e := golden.Email{
+	e := &harness.Message{
 		Subject: "Bearer abcdef123456",
-		Headers: []golden.Header{{Name: "List-Unsubscribe", Value: "<https://plant.test/u?id=1&unsubscribe_token=0p3nS3s4me>"}},
+		Headers: []harness.Header{{Name: "List-Unsubscribe", Value: "<https://plant.test/u?id=1&unsubscribe_token=0p3nS3s4me>"}},
 		Text:    "https://plant.test/r/1?sig=c2VjcmV0MQ&x=1 signkey-test-deadbeef",
 		HTML: `<style>a{background:url(/x?token=F00F00)}</style><a href="https://plant.test/r?x=1&amp;X-Amz-Signature=AMZ0SIG#top">a</a>` +
 			`<!--[if mso]><a href="?a=1&amp;sig=c2VjcmV0MQ"><![endif]--><noscript><img src="/x?api_key=F00F00"></noscript>`,

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/html"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // Replacement puts a name in the place of a value that differs from run to run. It is applied to every part of an email,
@@ -77,12 +79,10 @@ var (
 // runID recognises the ids that Inngest gives to runs (ULIDs). Anything shorter would be found in unrelated text.
 var runID = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// runReplacement names the run that sent e, which its header tells.
-func runReplacement(e Email, header string) []Replacement {
-	for _, h := range e.Headers {
-		if strings.EqualFold(h.Name, header) && runID.MatchString(h.Value) {
-			return []Replacement{{Old: h.Value, New: "{{run-id}}"}}
-		}
+// runReplacement replaces the id of the run that sent an email, as its header names it.
+func runReplacement(m *harness.Message, header string) []Replacement {
+	if run := m.Header(header); runID.MatchString(run) {
+		return []Replacement{{Old: run, New: "{{run-id}}"}}
 	}
 	return nil
 }

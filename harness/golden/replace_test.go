@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
 func TestReplacementsInHTML(t *testing.T) {
@@ -60,9 +63,9 @@ func FuzzReplace(f *testing.F) {
 func FuzzSummary(f *testing.F) {
 	f.Add("Press 4", "a\nb", "x\xff")
 	f.Fuzz(func(t *testing.T, subject, text, name string) {
-		files := render(Email{Subject: subject, Text: text, Attachments: []Attachment{{Name: name}}}, nil, nil)
-		require.Len(t, splitLines(files.Email), 2)
-		for _, line := range splitLines(files.Email) {
+		files := render(&harness.Message{Subject: subject, Text: text, Attachments: []harness.Part{{Name: name}}}, nil, nil)
+		require.Len(t, textdiff.Split(files.Email), 2)
+		for _, line := range textdiff.Split(files.Email) {
 			require.Contains(t, line, ":")
 		}
 		require.Equal(t, files.Email, canonicalText(files.Email))

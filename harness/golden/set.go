@@ -13,7 +13,9 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
 // Options say how a Set compares. The zero value compares DefaultHeaders, replaces only what varies by nature, and
@@ -104,21 +106,21 @@ func isGoldenFile(name string) bool {
 	return name == emailFile || name == htmlFile || name == textFile
 }
 
-// Compare compares e with the golden called name, such as "corrective" or "hostile/subject", after the given replacements
-// and those of the set. It returns a *Mismatch when they differ and a *MissingError when there is no such golden; any other
+// Compare compares an email with the golden called name, such as "corrective" or "hostile/subject", after the given replacements
+// and those of the set. It returns a *MismatchError when they differ and a *MissingError when there is no such golden; any other
 // error means that the comparison could not be made.
 //
 // With Options.Update it writes the files that differ and returns nil. The first email of a name decides: a second one in
 // the same set is compared with it.
-func (s *Set) Compare(name string, e Email, replace ...Replacement) error {
-	replacer, err := newReplacer(slices.Concat(replace, s.options.Replace, runReplacement(e, s.options.RunHeader)))
+func (s *Set) Compare(name string, m *harness.Message, replace ...Replacement) error {
+	replacer, err := newReplacer(slices.Concat(replace, s.options.Replace, runReplacement(m, s.options.RunHeader)))
 	if err != nil {
 		return fmt.Errorf("golden %q: %w", name, err)
 	}
 	if err := s.ask(name); err != nil {
 		return err
 	}
-	got := render(e, s.headers, replacer)
+	got := render(m, s.headers, replacer)
 
 	if s.options.Update {
 		// One writer at a time, so that of two emails with one name the second meets the first.
@@ -133,7 +135,7 @@ func (s *Set) Compare(name string, e Email, replace ...Replacement) error {
 	if len(parts) == 0 && err == nil {
 		return nil
 	}
-	mismatch := &Mismatch{Name: name, Dir: s.path(name), Parts: parts, Want: want, Got: got}
+	mismatch := &MismatchError{Name: name, Dir: s.path(name), Parts: parts, Want: want, Got: got}
 	if !s.options.Update {
 		return mismatch
 	}
@@ -168,54 +170,60 @@ func (s *Set) Load(name string) (Files, error) {
 	if err := checkName(name); err != nil {
 		return Files{}, err
 	}
-	missing := &MissingError{Name: name, Dir: s.path(name)}
-	root, err := os.OpenRoot(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Files{}, missing
-	}
-	if err != nil {
-		return Files{}, fmt.Errorf("golden %q: %w", name, err)
-	}
-	defer root.Close()
-
-	info, err := root.Stat(name)
+	files, err := s.read(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return Files{}, missing
+	case errors.Is(err, fs.ErrNotExist), err == nil && files == Files{}:
+		return Files{}, &MissingError{Name: name, Dir: s.path(name)}
 	case err != nil:
 		return Files{}, fmt.Errorf("golden %q: %w", name, err)
-	case !info.IsDir():
-		return Files{}, fmt.Errorf("golden %q: %s is a file; a golden is a directory that holds %s", name, s.path(name), emailFile)
 	}
-	malformed := func(format string, args ...any) (Files, error) {
-		return Files{}, &malformedError{fmt.Sprintf("golden %q: %s: restore it, or have it rewritten %s", name, fmt.Sprintf(format, args...), howToUpdate)}
+	if problem := s.malformed(name, files); problem != "" {
+		return Files{}, &malformedError{fmt.Sprintf("golden %q: %s: restore it, or have it rewritten %s", name, problem, howToUpdate)}
 	}
-	var files Files
+	return files, nil
+}
+
+// read returns the files of a golden as they are. A file that does not exist is empty.
+func (s *Set) read(name string) (files Files, _ error) {
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return files, err
+	}
+	defer root.Close()
+	info, err := root.Stat(name)
+	if err != nil {
+		return files, err
+	}
+	if !info.IsDir() {
+		return files, fmt.Errorf("%s is a file; a golden is a directory that holds %s", s.path(name), emailFile)
+	}
 	for _, file := range files.each() {
 		data, err := root.ReadFile(path.Join(name, file.name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return Files{}, fmt.Errorf("golden %q: %w", name, err)
-		}
-		if !utf8.Valid(data) {
-			return malformed("%s is not UTF-8 text", s.path(name, file.name))
+		if err := ignoreMissing(err); err != nil {
+			return files, err
 		}
 		*file.content = plainLines(string(data))
 	}
-	if files == (Files{}) {
-		return Files{}, missing
-	}
-	if files.Email == "" {
-		return malformed("%s is missing or empty, though there is a body", s.path(name, emailFile))
-	}
-	for i, line := range splitLines(canonicalText(files.Email)) {
-		if key, _, ok := strings.Cut(line, ":"); !ok || strings.TrimSpace(key) == "" {
-			return malformed("%s:%d is not of the form \"Name: value\" but %q", s.path(name, emailFile), i+1, clip(line, 0))
+	return files, nil
+}
+
+// malformed says why the files of a golden are not as this package writes them; empty if they are.
+func (s *Set) malformed(name string, files Files) string {
+	for _, file := range files.each() {
+		if !utf8.ValidString(*file.content) {
+			return s.path(name, file.name) + " is not UTF-8 text"
 		}
 	}
-	return files, nil
+	summary := s.path(name, emailFile)
+	if files.Email == "" {
+		return summary + " is missing or empty, though there is a body"
+	}
+	for i, line := range textdiff.Split(canonicalText(files.Email)) {
+		if key, _, ok := strings.Cut(line, ":"); !ok || strings.TrimSpace(key) == "" {
+			return fmt.Sprintf("%s:%d is not of the form \"Name: value\" but %q", summary, i+1, clip(line, 0))
+		}
+	}
+	return ""
 }
 
 // malformedError says that the files of a golden are not as this package writes them.

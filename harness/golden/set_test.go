@@ -13,17 +13,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
 // notification returns an email as an app sends it, with much that is new in each: ids, date, boundary, port, signature.
-func notification() golden.Email {
-	return golden.Email{
+func notification() *harness.Message {
+	return &harness.Message{
 		Subject: "Corrective: Press 4 leaks",
-		From:    []mail.Address{{Name: "Plant, maintenance", Address: "maintenance@plant.test"}},
-		To:      []mail.Address{{Name: "Kim Åberg", Address: "kim+ab12@plant.test"}},
-		Headers: []golden.Header{
+		From:    []*mail.Address{{Name: "Plant, maintenance", Address: "maintenance@plant.test"}},
+		To:      []*mail.Address{{Name: "Kim Åberg", Address: "kim+ab12@plant.test"}},
+		Headers: []harness.Header{
 			{Name: "Received", Value: "from localhost by mailhog"},
 			{Name: "Date", Value: "Mon, 02 Nov 2026 10:00:00 +0100"},
 			{Name: "Message-Id", Value: "<66f0c0ffee.1@plant.test>"},
@@ -35,9 +36,9 @@ func notification() golden.Email {
 		HTML: `<!DOCTYPE html><html><body>` + "\r\n" + `<p style="color:#333">Dear <b>Kim</b>, press&nbsp;4 leaks.</p>` + "\r\n" +
 			`<a href="http://127.0.0.1:40123/requests/66f0c0ffee?a=1&amp;sig=c2VjcmV0">Open</a> kim&#43;ab12@plant.test 01JBM0000000000000000000AB` +
 			`<!--[if mso]><v:rect href="http://127.0.0.1:40123/"><![endif]--></body></html>`,
-		Attachments: []golden.Attachment{
+		Inlines: []harness.Part{{Name: "logo.png", ContentType: "image/png", ContentID: "logo@plant.test", Data: []byte("PNG")}},
+		Attachments: []harness.Part{
 			{Name: "manual.pdf", ContentType: "application/pdf; name=manual.pdf", Data: []byte("%PDF")},
-			{Name: "logo.png", ContentType: "image/png", ContentID: "logo@plant.test", Inline: true, Data: []byte("PNG")},
 			{Name: "visit.ics", ContentType: "text/calendar; charset=UTF-8", Data: []byte("UID:66f0c0ffee\r\n")},
 		},
 	}
@@ -57,7 +58,7 @@ func open(t *testing.T, dir string, o golden.Options) *golden.Set {
 }
 
 // store makes goldens of the email in a new directory.
-func store(t *testing.T, e golden.Email, names ...string) (dir string) {
+func store(t *testing.T, e *harness.Message, names ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	set := open(t, dir, golden.Options{Update: true})
@@ -99,8 +100,8 @@ Message-ID: <{{message-id}}>
 Auto-Submitted: auto-generated
 Content-Type: multipart/alternative
 X-Inngest-Run-Id: {{run-id}}
-Attachment: manual.pdf (application/pdf, 4 bytes, sha256 315d429b7714cedb6ad04ac31240145257692630457f3c88253c5beceac76027)
 Inline: logo.png <logo@plant.test> (image/png, 3 bytes, sha256 796120837694d3f3f29259cfeb25091698c2a0aa87873658d840b4993ee889b3)
+Attachment: manual.pdf (application/pdf, 4 bytes, sha256 315d429b7714cedb6ad04ac31240145257692630457f3c88253c5beceac76027)
 Attachment: visit.ics (text/calendar; charset=utf-8, 20 bytes, sha256 801a5f1e2b3e327b19bcb7c07277c4cfd24444643abc3733777a5c2115a5c7bb)
 `, read(t, golden, "email.txt"))
 	require.Equal(t, "Dear Kim,\nPress 4 leaks.\n\n  {{app-url}}/requests/{{request-id}}?sig={{secret}}\n", read(t, golden, "body.txt"))
@@ -130,7 +131,7 @@ func TestCompareIgnoresWhatVaries(t *testing.T) {
 	vary := strings.NewReplacer("66f0c0ffee", "77", "40123", "40999", "c2VjcmV0", "b3RoZXI", "ab12", "zz99",
 		"0000AB", "0000CD", "color:#333", "COLOR: #333;", "\r\n", "\n")
 	other.Text, other.HTML = vary.Replace(other.Text), vary.Replace(other.HTML)
-	other.Attachments[2].Data = []byte("UID:77\r\n")
+	other.Attachments[1].Data = []byte("UID:77\r\n")
 
 	set := open(t, dir, golden.Options{Replace: []golden.Replacement{replacements[2]}})
 	require.NoError(t, set.Compare("corrective", other,
@@ -141,13 +142,13 @@ func TestCompareIgnoresWhatVaries(t *testing.T) {
 
 func TestInlinePicturesAreCompared(t *testing.T) {
 	t.Parallel()
-	email := func(parts ...string) golden.Email {
+	email := func(parts ...string) *harness.Message {
 		head := "From: shop@shop.test\r\nTo: kim@plant.test\r\nSubject: Your order\r\nMIME-Version: 1.0\r\n" +
 			"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<img src=\"cid:logo\">\r\n"
 		for _, p := range parts {
 			head += "--b\r\n" + p + "\r\n"
 		}
-		return golden.Of(inbox.Decode([]byte(head + "--b--\r\n")))
+		return inbox.Decode([]byte(head + "--b--\r\n"))
 	}
 	const (
 		logo   = "Content-Type: image/png\r\nContent-ID: <logo>\r\nContent-Disposition: inline; filename=logo.png\r\n\r\nPNG"
@@ -158,7 +159,7 @@ func TestInlinePicturesAreCompared(t *testing.T) {
 	set := open(t, store(t, email(logo, lonely), "order"), golden.Options{})
 	require.NoError(t, set.Compare("order", email(logo, lonely)))
 	for name, test := range map[string]struct {
-		email golden.Email
+		email *harness.Message
 		want  string
 	}{
 		"swapped":             {email(other, lonely), "+ Inline: logo.png <logo> (image/png, 3 bytes, sha256 "},
@@ -203,11 +204,11 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 func TestUpdateDoesNotLetTwoEmailsFightForOneGolden(t *testing.T) {
 	t.Parallel()
 	set := open(t, t.TempDir(), golden.Options{Update: true})
-	require.NoError(t, set.Compare("a", golden.Email{Subject: "one"}))
-	require.NoError(t, set.Compare("a", golden.Email{Subject: "one"}))
-	err := set.Compare("a", golden.Email{Subject: "two"})
+	require.NoError(t, set.Compare("a", &harness.Message{Subject: "one"}))
+	require.NoError(t, set.Compare("a", &harness.Message{Subject: "one"}))
+	err := set.Compare("a", &harness.Message{Subject: "two"})
 	require.ErrorContains(t, err, "two emails were compared with one golden while it was rewritten, give one of them another name: the email differs from golden \"a\" in subject")
-	require.ErrorAs(t, err, new(*golden.Mismatch))
+	require.ErrorAs(t, err, new(*golden.MismatchError))
 }
 
 func TestMissingGolden(t *testing.T) {
@@ -332,7 +333,7 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 		return
 	}
 	before := read(t, outside, "a", "email.txt")
-	err := open(t, dir, golden.Options{Update: true}).Compare("link/a", golden.Email{Subject: "x"})
+	err := open(t, dir, golden.Options{Update: true}).Compare("link/a", &harness.Message{Subject: "x"})
 	require.ErrorContains(t, err, `golden "link/a": `)
 	require.Equal(t, before, read(t, outside, "a", "email.txt"))
 }
@@ -345,7 +346,7 @@ func TestUnused(t *testing.T) {
 	set := open(t, dir, golden.Options{})
 	require.Equal(t, []string{"a", "b", "b/nested", "deep/er/c", "half"}, set.Unused())
 	require.NoError(t, set.Compare("a", notification()))
-	require.Error(t, set.Compare("b/nested", golden.Email{Subject: "differs"}), "asked for, though it differs")
+	require.Error(t, set.Compare("b/nested", &harness.Message{Subject: "differs"}), "asked for, though it differs")
 	_, err := set.Load("b")
 	require.NoError(t, err)
 	require.Equal(t, []string{"b", "deep/er/c", "half"}, set.Unused())
@@ -374,7 +375,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	t.Parallel()
-	dir := store(t, golden.Email{Subject: "s", Text: "t", HTML: "<p>h"}, "a")
+	dir := store(t, &harness.Message{Subject: "s", Text: "t", HTML: "<p>h"}, "a")
 	files, err := open(t, dir, golden.Options{}).Load("a")
 	require.NoError(t, err)
 	require.Equal(t, golden.Files{Email: "Subject: s\n", Text: "t\n", HTML: "<p>h\n"}, files)
@@ -382,10 +383,10 @@ func TestLoad(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	t.Parallel()
-	e := golden.Email{
+	e := &harness.Message{
 		Subject: "s",
-		ReplyTo: []mail.Address{{Address: "desk@plant.test"}},
-		Headers: []golden.Header{
+		ReplyTo: []*mail.Address{{Address: "desk@plant.test"}},
+		Headers: []harness.Header{
 			{Name: "X-Two", Value: "b"},
 			{Name: "x-one", Value: "a"},
 			{Name: "X-Two", Value: "c"},
@@ -424,9 +425,9 @@ func TestHeaders(t *testing.T) {
 
 func TestHostileTextStaysOnItsLine(t *testing.T) {
 	t.Parallel()
-	dir := store(t, golden.Email{
+	dir := store(t, &harness.Message{
 		Subject: " a\r\nBcc: x@y\\n\u202Eevil\xff\x1b[2J ",
-		To:      []mail.Address{{Name: "Kim \"the\" <x@y>\n", Address: "kim@plant.test"}},
+		To:      []*mail.Address{{Name: "Kim \"the\" <x@y>\n", Address: "kim@plant.test"}},
 		Text:    "bad \xff byte",
 	}, "a")
 	require.Equal(t, `Subject: \u0020a\r\nBcc: x@y\\n\u202eevil\xff\u001b[2J\u0020

@@ -147,8 +147,8 @@ func replaceFile(name string, data []byte) error {
 func Compare(set *golden.Set, name string, m *harness.TraceMail, replace ...golden.Replacement) (Golden, error) {
 	g := Golden{Name: name, Message: m.ID}
 	g.Before, _ = set.Load(name) // why it cannot be loaded, Compare says
-	err := set.Compare(name, golden.Of(m.Message), replace...)
-	var mismatch *golden.Mismatch
+	err := set.Compare(name, m.Message, replace...)
+	var mismatch *golden.MismatchError
 	switch {
 	case errors.As(err, &mismatch):
 		g.After = g.Before

@@ -170,7 +170,7 @@ func TestCompare(t *testing.T) {
 	other := email("Goodbye.\n")
 	other.HTML = "<p>Hello Kim</p>" // says the same
 	g, err = report.Compare(open(false), "welcome", other)
-	var mismatch *golden.Mismatch
+	var mismatch *golden.MismatchError
 	require.ErrorAs(t, err, &mismatch)
 	require.True(t, g.Changed())
 	require.Equal(t, "Hello.\n", g.Before.Text)

@@ -128,7 +128,7 @@ func (r reviewed) judge(ctx context.Context, st *stack.Stack, set *golden.Set) (
 	}
 	env, _ := st.Env()
 	for i := range v.Trace.Mail {
-		var mismatch *golden.Mismatch
+		var mismatch *golden.MismatchError
 		g, err := report.Compare(set, r.Name, &v.Trace.Mail[i], r.normalise(env.AppURL)...)
 		if err != nil && !errors.As(err, &mismatch) && !errors.As(err, new(*golden.MissingError)) {
 			return record, err

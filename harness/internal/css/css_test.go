@@ -1,0 +1,63 @@
+package css
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDeclarations_AreCanonical(t *testing.T) {
+	t.Parallel()
+	for style, want := range map[string][]string{
+		"":                             nil,
+		" ; ;":                         nil,
+		"COLOR:RED;margin : 0   auto ": {"color: red", "margin: 0 auto"},
+		"color:red!important":          {"color: red !important"},
+		"color: red ! IMPORTANT":       {"color: red !important"},
+		"font-family:'Arial',SERIF":    {"font-family: 'Arial', serif"},
+		"background:URL(A.png)":        {"background: URL(A.png)"},
+		"background:url(data:image/png;base64,AA);top:0": {"background: url(data:image/png;base64,AA)", "top: 0"},
+		"width:calc( (1PX + 2px) * 3 )":                  {"width: calc((1px + 2px) * 3)"},
+		"color:/* a;b */red":                             {"color: red"},
+		"--Big: A  b":                                    {"--Big: A  b"},
+		"nonsense":                                       {"nonsense"},
+		`content:"a;b\"c"`:                               {`content: "a;b\"c"`},
+	} {
+		var got []string
+		for _, d := range Declarations(style) {
+			got = append(got, d.String())
+		}
+		require.Equal(t, want, got, style)
+	}
+}
+
+func TestLines_HaveOneDeclarationEach(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{
+		"@import 'a.css';", "td, th {", "  color: red;", "}", "@media (max-width:600px) {", "  .col {", "    width: 100%;", "  }", "}", "rest",
+	}, Lines("@import 'a.css';/* x */ td, th{color:RED}@media (max-width:600px){.col{width:100%;}} rest"))
+}
+
+func TestLoads_FindsURLsAndImports(t *testing.T) {
+	t.Parallel()
+	for sheet, want := range map[string][]string{
+		`@import "x.css"; a{background:URL( 'https://cdn.test/b.png' )}`: {"x.css", "https://cdn.test/b.png"},
+		`@IMPORT/**/url(y.css) screen;`:                                  {"y.css"},
+		`background:url(//c.test/d), url("e f.png")`:                     {"//c.test/d", "e f.png"},
+		`background:url(a b.png)`:                                        {"a b.png"},
+		`content:"url(a.png)"; /* url(b.png) */ color:red`:               nil,
+		`@font-face{font-family:"x"}`:                                    nil,
+	} {
+		require.Equal(t, want, Loads(sheet), sheet)
+	}
+}
+
+func TestHostileSheets_AreReadInTime(t *testing.T) {
+	t.Parallel()
+	for _, sheet := range []string{strings.Repeat("url(", 50_000), strings.Repeat("(", 200_000), "\x00\xff\\", `"\`, "@", "/*"} {
+		Declarations(sheet)
+		Lines(sheet)
+		Loads(sheet)
+	}
+}
