@@ -19,7 +19,7 @@ const (
 	maxPage = 250
 	// maxPageBytes is about how big a page may get: one holds each message several times over, attachments included.
 	maxPageBytes = 16 << 20
-	// requestTimeout is for one request on the default HTTP client: a page of maxPageBytes from a busy machine.
+	// requestTimeout bounds one request: a page of maxPageBytes from a busy machine.
 	requestTimeout = 30 * time.Second
 )
 

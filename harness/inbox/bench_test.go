@@ -58,7 +58,7 @@ func BenchmarkFirstLookAt10000(b *testing.B) {
 		n, err := c.Count(context.Background())
 		require.NoError(b, err)
 		require.Equal(b, 10_000, n)
-		c.Close()
+		require.NoError(b, c.Close(context.Background()))
 	}
 }
 

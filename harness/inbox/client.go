@@ -22,26 +22,24 @@ var (
 	ErrClosed = errors.New("the inbox client is closed")
 )
 
-// Options are what a client may be told. The zero value is good.
+// Options configures a client. The zero value is ready to use.
 type Options struct {
-	// HTTPClient sends the requests. Nil means one of the client's own, with a timeout of 30 s a request.
-	HTTPClient *http.Client
-	// RunHeader is the header that holds the id of the Inngest run that sent an email. "" means DefaultRunHeader.
+	// RunHeader is the header that holds the id of the Inngest run that sent an email. Empty means DefaultRunHeader.
 	RunHeader string
 }
 
 // Client reads one MailHog server. It is safe for concurrent use, and meant to be shared: its index makes the second
 // question cheap. Close it when done.
 type Client struct {
-	api api
-	own *http.Transport // of the client that Options did not give; nil otherwise
+	api       api
+	transport *http.Transport
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	lookup  sync.Mutex // held while MailHog is asked for a message by its id, before walking
-	walking sync.Mutex // held while the inbox is read, before mu
+	lookup  sync.Mutex // held while MailHog is asked for a message by its id; locked before walking
+	walking sync.Mutex // held while the inbox is read; locked before mu
 
 	mu      sync.Mutex
 	index   *index
@@ -55,17 +53,14 @@ type Client struct {
 }
 
 // New returns a client of the MailHog whose page is at baseURL, as in "http://127.0.0.1:8025". Credentials in the URL
-// are used for HTTP basic authentication. New asks MailHog nothing, and so does not fail: whether it is there, the first
-// question tells.
+// are used for HTTP basic authentication. New sends no request: if MailHog is not there, the first question fails.
 func New(baseURL string, o Options) *Client {
 	base, user := parseBase(baseURL)
+	transport := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
 	c := &Client{
-		api:   api{base: base, user: user, client: o.HTTPClient},
-		index: newIndex(cmp.Or(o.RunHeader, DefaultRunHeader)),
-	}
-	if c.api.client == nil {
-		c.own = &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
-		c.api.client = &http.Client{Timeout: requestTimeout, Transport: c.own}
+		api:       api{base: base, user: user, client: &http.Client{Timeout: requestTimeout, Transport: transport}},
+		transport: transport,
+		index:     newIndex(cmp.Or(o.RunHeader, DefaultRunHeader)),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
@@ -74,16 +69,21 @@ func New(baseURL string, o Options) *Client {
 // BaseURL is MailHog's address, without credentials.
 func (c *Client) BaseURL() string { return c.api.base }
 
-// Close ends the connection to MailHog and every call under way, which return ErrClosed. It may be called more than
-// once.
-func (c *Client) Close() {
+// Close ends the connection to MailHog and every call under way, which return ErrClosed, and waits until they have ended.
+// It returns an error if ctx ends first. It may be called more than once.
+func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.cancel()
 	c.mu.Unlock()
-	c.running.Wait()
-	if c.own != nil {
-		c.own.CloseIdleConnections()
+	ended := make(chan struct{})
+	go func() { c.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		return fmt.Errorf("close the inbox client: %w", context.Cause(ctx))
 	}
+	c.transport.CloseIdleConnections()
+	return nil
 }
 
 // ReadToEnd returns when the client knows every message that MailHog had accepted at the moment of the call. After it,
@@ -92,22 +92,8 @@ func (c *Client) Close() {
 // It costs one request for one message when there is nothing new, whatever the size of the inbox.
 func (c *Client) ReadToEnd(ctx context.Context) error { return c.refresh(ctx) }
 
-// List returns all messages, in the order in which MailHog took them.
+// List returns all messages, in the order in which MailHog received them.
 func (c *Client) List(ctx context.Context) ([]*harness.Message, error) { return c.Find(ctx, Filter{}) }
-
-// Each calls fn with all messages that MailHog had at the moment of the call, in order, decoding them one by one, and
-// stops at the first error, which it returns.
-func (c *Client) Each(ctx context.Context, fn func(*harness.Message) error) error {
-	if err := c.refresh(ctx); err != nil {
-		return err
-	}
-	for _, e := range c.entries("", 0) {
-		if err := fn(c.decode(e)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Find returns the messages that match a filter, in order; none is not an error. It sees all that MailHog had accepted
 // at the moment of the call. A filter with a recipient or a run looks only at the messages that have it.
@@ -117,7 +103,7 @@ func (c *Client) Find(ctx context.Context, f Filter) ([]*harness.Message, error)
 	}
 	var found []*harness.Message
 	for _, e := range c.entries(f.key(), 0) {
-		if m := c.decode(e); f.match(m, c.index.runHeader) {
+		if m := c.decode(e); f.Matches(m, c.index.runHeader) {
 			found = append(found, m)
 		}
 	}
@@ -169,7 +155,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// Clear removes all messages from MailHog: everybody's, so tests that share a MailHog do not clear it.
+// Clear removes all messages from MailHog. Tests that share a MailHog must not call it.
 func (c *Client) Clear(ctx context.Context) error {
 	c.mu.Lock()
 	before := c.index.seq

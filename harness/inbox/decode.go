@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html/charset"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // maxMultiparts is how many multiparts a message may hold. Each costs a pass over all that is inside it, so that a
@@ -63,7 +64,7 @@ func (m decoder) readHeaders() {
 	if date := m.Header("Date"); date != "" {
 		var err error
 		if m.Date, err = mail.ParseDate(date); err != nil {
-			m.problem("header Date is not a date: %q", clip(date, 60))
+			m.problem("header Date is not a date: %q", text.Clip(date, 60))
 		}
 	}
 }
@@ -73,7 +74,7 @@ func (m decoder) readBody() {
 	root, err := parseParts(m.Raw)
 	if err != nil {
 		m.problem("the body cannot be decoded: %v", err)
-		m.Text = text(bodyOf(m.Raw))
+		m.Text = plain(bodyOf(m.Raw))
 		return
 	}
 	for _, part := range leaves(root) {
@@ -86,7 +87,7 @@ func (m decoder) readBody() {
 			case e.Name == enmime.ErrorMalformedHeader && p == root && !strings.HasPrefix(e.Detail, "Content-Type"):
 				// parseHeaders has found it, and has better words.
 			default:
-				m.problem("%s: %s", strings.ToLower(e.Name), clip(e.Detail, 200))
+				m.problem("%s: %s", strings.ToLower(e.Name), text.Clip(e.Detail, 200))
 			}
 		}
 		return false
@@ -129,9 +130,9 @@ func (m decoder) addPart(p *enmime.Part) {
 	isFile := p.Disposition == "attachment" || part.Name != ""
 	switch {
 	case p.ContentType == "text/plain" && !isFile:
-		m.Text = join(m.Text, text(part.Data))
+		m.Text = join(m.Text, plain(part.Data))
 	case p.ContentType == "text/html" && !isFile:
-		m.HTML = join(m.HTML, text(part.Data))
+		m.HTML = join(m.HTML, plain(part.Data))
 	case part.Inline():
 		m.Inlines = append(m.Inlines, part)
 	default:
@@ -178,7 +179,7 @@ func parseMediaType(value string) (string, map[string]string, []string, error) {
 	mtype, params, invalid, err := mediatype.Parse(value)
 	if err != nil {
 		mtype, _, _ = strings.Cut(value, ";")
-		mtype, params, invalid = strings.ToLower(strings.TrimSpace(mtype)), nil, []string{clip(value, 60)}
+		mtype, params, invalid = strings.ToLower(strings.TrimSpace(mtype)), nil, []string{text.Clip(value, 60)}
 	}
 	if strings.HasPrefix(mtype, "text/") && isASCII(params["charset"]) {
 		if params == nil {
@@ -272,8 +273,8 @@ func bodyOf(raw []byte) []byte {
 	return raw
 }
 
-// text is a body as a person sees it: valid UTF-8 in lines that end in \n.
-func text(b []byte) string {
+// plain returns a body as a person sees it: valid UTF-8 in lines that end in \n.
+func plain(b []byte) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(string(b), "\uFFFD"), "\r\n", "\n")
 }
 

@@ -2,7 +2,7 @@
 // polled, and still quick when there are ten thousand of them.
 //
 //	box := inbox.New("http://127.0.0.1:8025", inbox.Options{})
-//	defer box.Close()
+//	defer box.Close(ctx)
 //
 //	m, err := box.Wait(ctx, inbox.Filter{To: "kim@plant.test", RunID: run})
 //	fmt.Println(m.Subject, m.Text, m.Header("X-Inngest-Run-Id"))

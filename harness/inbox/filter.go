@@ -1,20 +1,22 @@
 package inbox
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/mail"
 	"slices"
-
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Filter says which messages are meant: those for which all its fields hold. The zero value means every message.
 type Filter struct {
-	// To is a recipient in the envelope: whoever the message was delivered to, whatever its headers say. The whole
-	// address is compared; its domain ignores case.
+	// To is a recipient in the envelope, whatever the message's headers say. The whole address is compared, without regard
+	// to case.
 	To string
 	// From is an address in the From header, compared like To.
 	From string
@@ -40,7 +42,7 @@ func (f Filter) String() string {
 	add("from %s", f.From)
 	add("with subject %q", f.Subject)
 	add("of run %s", f.RunID)
-	for _, name := range sortedKeys(f.Header) {
+	for _, name := range slices.Sorted(maps.Keys(f.Header)) {
 		parts = append(parts, fmt.Sprintf("with %s: %q", name, f.Header[name]))
 	}
 	if f.Match != nil {
@@ -62,65 +64,51 @@ func (f Filter) key() string {
 }
 
 // Matches reports whether a message is looked for. runHeader names the header that holds the id of a run.
-func (f Filter) Matches(m *harness.Message, runHeader string) bool { return f.match(m, runHeader) }
-
-func (f Filter) match(m *harness.Message, runHeader string) bool {
-	return len(f.misses(m, runHeader)) == 0
+func (f Filter) Matches(m *harness.Message, runHeader string) bool {
+	misses, _ := f.compare(m, runHeader)
+	return len(misses) == 0
 }
 
-// misses lists in what m is not what is looked for, as in "to lee@plant.test".
-func (f Filter) misses(m *harness.Message, runHeader string) []string {
-	var misses []string
-	if f.To != "" && !slices.ContainsFunc(m.Envelope.To, sameAddress(f.To)) {
-		misses = append(misses, "it went to "+orNobody(m.Envelope.To))
+// compare says in what m differs from what is looked for, as in "it went to lee@plant.test". score is higher the more of
+// the filter m meets: its run and its recipient say most about what a message is.
+func (f Filter) compare(m *harness.Message, runHeader string) (misses []string, score int) {
+	check := func(met bool, weight int, format string, args ...any) {
+		if met {
+			score += weight
+		} else {
+			misses = append(misses, fmt.Sprintf(format, args...))
+		}
 	}
-	if f.From != "" && !slices.ContainsFunc(bare(m.From), sameAddress(f.From)) {
-		misses = append(misses, "it is from "+orNobody(bare(m.From)))
+	if f.To != "" {
+		check(address.In(f.To, m.Envelope.To), 6, "it went to %s", recipients(m))
 	}
-	if f.Subject != "" && m.Subject != f.Subject {
-		misses = append(misses, fmt.Sprintf("its subject is %q", m.Subject))
+	if f.From != "" {
+		from := slices.ContainsFunc(m.From, func(a *mail.Address) bool { return address.Same(a.Address, f.From) })
+		check(from, 1, "it is from %s", cmp.Or(text.Addresses(m.From), "no address"))
+	}
+	if f.Subject != "" {
+		check(m.Subject == f.Subject, 3, "its subject is %q", m.Subject)
 	}
 	if f.RunID != "" {
 		if run := m.Header(runHeader); run == "" {
-			misses = append(misses, "it has no "+runHeader)
-		} else if run != f.RunID {
-			misses = append(misses, "it is of run "+run)
+			check(false, 0, "it has no %s", runHeader)
+		} else {
+			check(run == f.RunID, 8, "it is of run %s", run)
 		}
 	}
-	for _, name := range sortedKeys(f.Header) {
-		switch values := m.HeaderValues(name); {
-		case len(values) == 0:
-			misses = append(misses, "it has no "+name)
-		case !slices.Contains(values, f.Header[name]):
-			misses = append(misses, fmt.Sprintf("its %s is %q", name, strings.Join(values, ", ")))
+	for _, name := range slices.Sorted(maps.Keys(f.Header)) {
+		if values := m.HeaderValues(name); len(values) == 0 {
+			check(false, 0, "it has no %s", name)
+		} else {
+			check(slices.Contains(values, f.Header[name]), 2, "its %s is %q", name, strings.Join(values, ", "))
 		}
 	}
-	if len(misses) == 0 && f.Match != nil && !f.Match(m) {
-		misses = append(misses, "it does not meet the further condition")
+	if len(misses) == 0 && f.Match != nil {
+		check(f.Match(m), 0, "it does not meet the further condition")
 	}
-	return misses
+	return misses, score
 }
 
-func sameAddress(a string) func(string) bool {
-	a = normalAddress(a)
-	return func(b string) bool { return normalAddress(b) == a }
-}
-
-func bare(list []*mail.Address) []string {
-	var addresses []string
-	for _, a := range list {
-		addresses = append(addresses, a.Address)
-	}
-	return addresses
-}
-
-func orNobody(addresses []string) string {
-	if len(addresses) == 0 {
-		return "nobody"
-	}
-	return strings.Join(addresses, ", ")
-}
-
-func sortedKeys(m map[string]string) []string {
-	return slices.Sorted(maps.Keys(m))
+func recipients(m *harness.Message) string {
+	return cmp.Or(strings.Join(m.Envelope.To, ", "), "no recipient")
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // parseHeaders reads the header block at the start of raw. It takes what it can: a line that is no header is a problem
@@ -28,7 +29,7 @@ func parseHeaders(raw []byte) (headers []harness.Header, problems []string) {
 		switch {
 		case line[0] == ' ' || line[0] == '\t' || !found || !validName(name):
 			if line[0] != ' ' && line[0] != '\t' {
-				problems = append(problems, fmt.Sprintf("the header has a line that is no header: %q", clip(string(line), 60)))
+				problems = append(problems, fmt.Sprintf("the header has a line that is no header: %q", text.Clip(string(line), 60)))
 			}
 			if n := len(headers); n > 0 {
 				headers[n-1].Raw += "\r\n" + string(line)
@@ -45,7 +46,7 @@ func parseHeaders(raw []byte) (headers []harness.Header, problems []string) {
 		h.Value = decodeHeader(h.Raw)
 		if !utf8.ValidString(h.Value) {
 			h.Value = strings.ToValidUTF8(h.Value, "\uFFFD")
-			problems = append(problems, fmt.Sprintf("header %s holds bytes that are not UTF-8", clip(h.Name, 40)))
+			problems = append(problems, fmt.Sprintf("header %s holds bytes that are not UTF-8", text.Clip(h.Name, 40)))
 		}
 	}
 	return headers, problems
@@ -209,7 +210,7 @@ func addresses(headers []harness.Header, name string) (list []*mail.Address, pro
 		found, err := parser.ParseList(value)
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("header %s is not a list of addresses: %s: %q",
-				name, strings.TrimPrefix(err.Error(), "mail: "), clip(value, 60)))
+				name, strings.TrimPrefix(err.Error(), "mail: "), text.Clip(value, 60)))
 			// enmime takes more than the standard allows: a list without commas, encoded words inside quotes.
 			found, _ = enmime.ParseAddressList(value)
 		}
@@ -220,15 +221,4 @@ func addresses(headers []harness.Header, name string) (list []*mail.Address, pro
 		}
 	}
 	return list, problems
-}
-
-// clip shortens s to about n bytes, for a sentence.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 )
 
 // index is what the client knows of the inbox: every message once, in the order in which it was learnt, findable by
@@ -18,10 +19,11 @@ type index struct {
 	seq   uint64
 	// unsettled counts the messages that no walk has seen.
 	unsettled int
-	waiters   map[string][]*waiter
+	// added is closed, and replaced by another channel, when a message is added.
+	added chan struct{}
 }
 
-// entry is a message in the index, decoded when somebody looks at it.
+// entry is a message in the index, decoded when it is first asked for.
 type entry struct {
 	stored
 	// seq counts the messages in the order in which they were learnt, from 1.
@@ -35,34 +37,19 @@ type entry struct {
 	decoded *harness.Message
 }
 
-// waiter is somebody who waits for a message with a key.
-type waiter struct {
-	key  string
-	wake chan struct{} // holds one token: "look again"
-}
-
 func newIndex(runHeader string) *index {
 	return &index{
 		runHeader: runHeader,
 		byID:      map[string]*entry{},
 		lists:     map[string][]*entry{},
-		waiters:   map[string][]*waiter{},
+		added:     make(chan struct{}),
 	}
 }
 
-func keyTo(address string) string { return "to:" + normalAddress(address) }
-func keyRun(run string) string    { return "run:" + run }
+func keyTo(recipient string) string { return "to:" + address.Key(recipient) }
+func keyRun(run string) string      { return "run:" + run }
 
-// normalAddress makes equal addresses equal strings. Only the domain ignores case (RFC 5321, 2.4).
-func normalAddress(address string) string {
-	address = strings.TrimSpace(address)
-	if at := strings.LastIndexByte(address, '@'); at >= 0 {
-		return address[:at] + strings.ToLower(address[at:])
-	}
-	return address
-}
-
-// add puts a message into the index unless it is there, wakes whoever waits for one like it, and returns its entry.
+// add puts a message into the index unless it is there, closes added, and returns its entry.
 func (ix *index) add(m stored) *entry {
 	if e := ix.byID[m.ID]; e != nil {
 		return e
@@ -82,10 +69,9 @@ func (ix *index) add(m stored) *entry {
 	ix.byID[m.ID] = e
 	for _, key := range e.keys {
 		ix.lists[key] = append(ix.lists[key], e)
-		for _, w := range ix.waiters[key] {
-			w.notify()
-		}
 	}
+	close(ix.added)
+	ix.added = make(chan struct{})
 	return e
 }
 
@@ -129,25 +115,5 @@ func (ix *index) remove(gone func(*entry) bool) {
 		if ix.lists[key] = list; len(list) == 0 {
 			delete(ix.lists, key)
 		}
-	}
-}
-
-func (ix *index) wait(key string) *waiter {
-	w := &waiter{key: key, wake: make(chan struct{}, 1)}
-	ix.waiters[key] = append(ix.waiters[key], w)
-	return w
-}
-
-func (ix *index) stopWaiting(w *waiter) {
-	rest := slices.DeleteFunc(ix.waiters[w.key], func(o *waiter) bool { return o == w })
-	if ix.waiters[w.key] = rest; len(rest) == 0 {
-		delete(ix.waiters, w.key)
-	}
-}
-
-func (w *waiter) notify() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
 	}
 }

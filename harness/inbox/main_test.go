@@ -39,7 +39,7 @@ func ownMailHog(t testing.TB) *servertest.Server {
 
 func newClient(t testing.TB, baseURL string) *inbox.Client {
 	c := inbox.New(baseURL, inbox.Options{})
-	t.Cleanup(c.Close)
+	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
 	return c
 }
 

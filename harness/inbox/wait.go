@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Wait returns the first message that matches, at once when it is there, and else within a millisecond of its delivery.
@@ -28,8 +29,8 @@ func (c *Client) Wait(ctx context.Context, f Filter) (*harness.Message, error) {
 
 // Watch yields the messages that match: first those that are there, then each new one as it is delivered, none left out
 // and none twice, in the order in which MailHog took them (messages delivered at the same moment on different
-// connections may swap). It ends, with an error as its last value, when ctx or the client does. A slow loop holds up
-// nobody: what is not yet taken waits in the client's index.
+// connections may swap). It ends, with an error as its last value, when ctx or the client does. A slow loop delays
+// nothing else: what it has not read yet stays in the client's index.
 //
 //	for m, err := range box.Watch(ctx, inbox.Filter{}) {
 //		if err != nil {
@@ -43,25 +44,19 @@ func (c *Client) Watch(ctx context.Context, f Filter) iter.Seq2[*harness.Message
 			yield(nil, ErrClosed)
 			return
 		}
-		key := f.key()
-		c.mu.Lock()
-		w := c.index.wait(key)
-		c.mu.Unlock()
-		defer func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.index.stopWaiting(w)
-		}()
 		var seq uint64
 		for {
-			for _, e := range c.entries(key, seq) {
+			c.mu.Lock()
+			found, added := c.index.after(f.key(), seq), c.index.added
+			c.mu.Unlock()
+			for _, e := range found {
 				seq = e.seq
-				if m := c.decode(e); f.match(m, c.index.runHeader) && !yield(m, nil) {
+				if m := c.decode(e); f.Matches(m, c.index.runHeader) && !yield(m, nil) {
 					return
 				}
 			}
 			select {
-			case <-w.wake:
+			case <-added:
 			case <-ctx.Done():
 				yield(nil, context.Cause(ctx))
 				return
@@ -84,7 +79,7 @@ type WaitError struct {
 	// there is none.
 	Nearest *harness.Message
 	Misses  []string
-	// Disconnected says why MailHog could not be listened to in the end; nil when it could.
+	// Disconnected says why there was no connection to MailHog in the end; nil if there was one.
 	Disconnected error
 	// Err is why the wait ended: context.DeadlineExceeded, context.Canceled, or the context's cause.
 	Err error
@@ -92,13 +87,13 @@ type WaitError struct {
 
 func (e *WaitError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no email %sin %s", spaced(e.Filter.String()), e.Waited.Round(time.Millisecond))
+	fmt.Fprintf(&b, "no email %sin %s", strings.TrimLeft(e.Filter.String()+" ", " "), e.Waited.Round(time.Millisecond))
 	switch {
 	case e.Count == 0:
 		b.WriteString("; the inbox is empty")
 	case e.Nearest != nil:
-		fmt.Fprintf(&b, "; the inbox holds %s, the nearest to %s, subject %q, received %s: %s", plural(e.Count, "other"),
-			orNobody(e.Nearest.Envelope.To), e.Nearest.Subject, e.Nearest.Received.Local().Format("15:04:05.000"),
+		fmt.Fprintf(&b, "; the inbox holds %s, the nearest to %s, subject %q, received %s: %s", text.Count(e.Count, "other", "others"),
+			recipients(e.Nearest), e.Nearest.Subject, e.Nearest.Received.Local().Format("15:04:05.000"),
 			strings.Join(e.Misses, "; "))
 	}
 	if e.Disconnected != nil {
@@ -115,22 +110,6 @@ func (c *Client) waitError(err error, f Filter, waited time.Duration) error {
 	c.mu.Lock()
 	we.Count, we.Disconnected = len(c.index.byID), c.feedErr
 	c.mu.Unlock()
-	if near := c.nearest(f, 1); len(near) > 0 {
-		we.Nearest, we.Misses = near[0], f.misses(near[0], c.index.runHeader)
-	}
+	we.Nearest, we.Misses = c.nearest(f)
 	return we
-}
-
-func spaced(s string) string {
-	if s == "" {
-		return ""
-	}
-	return s + " "
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

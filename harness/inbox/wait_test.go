@@ -170,9 +170,9 @@ func TestWaitErrorSaysWhatThereWasInstead(t *testing.T) {
 	require.Equal(t, 3, we.Count)
 	require.Greater(t, we.Waited, 40*time.Millisecond, "the time it was given, which began a little before the wait")
 
-	near, err := c.Nearest(limit(t), inbox.Filter{Subject: "Pump", To: "ann@plant.test", Header: map[string]string{"X-Tag": "a"}}, 2)
-	require.NoError(t, err)
-	require.Equal(t, []string{"Door", "Pump"}, subjects(near), "the recipient counts for more than the subject")
+	_, err = c.Wait(short(t), inbox.Filter{Subject: "Pump", To: "ann@plant.test", Header: map[string]string{"X-Tag": "a"}})
+	require.ErrorAs(t, err, &we)
+	require.Equal(t, "Door", we.Nearest.Subject, "the recipient counts for more than the subject")
 
 	ctx, cancel := context.WithCancelCause(limit(t))
 	cancel(errors.New("run 01H failed"))

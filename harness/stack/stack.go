@@ -265,7 +265,7 @@ func (s *Stack) close(ctx context.Context) error {
 		s.ledger.Close()
 	}
 	if s.inbox != nil {
-		s.inbox.Close()
+		errs = append(errs, s.inbox.Close(ctx))
 	}
 	if s.api != nil {
 		s.api.Close()

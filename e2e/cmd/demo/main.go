@@ -42,7 +42,7 @@ func demo(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	box := inbox.New(mailURL, inbox.Options{})
-	defer box.Close()
+	defer func() { _ = box.Close(ctx) }()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
