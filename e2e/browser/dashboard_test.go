@@ -104,7 +104,7 @@ func TestTheBoardSaysWhatIsWrongWithTheStack(t *testing.T) {
 		d.see("#log[open]")
 		d.until(`document.getElementById('log-title').textContent === 'MailHog: down' && document.getElementById('log-text').textContent.length > 20`)
 		d.keep("Dashboard: the log of a service that is down")
-		require.NoError(t, d.Stack.Run(d.Context(), harness.ServiceMailHog))
+		require.NoError(t, d.Stack.Start(d.Context(), harness.ServiceMailHog))
 		d.until(`document.querySelector('[data-service=mailhog][data-state=up]') !== null`)
 
 		require.NoError(t, d.Stack.Stop(d.Context(), harness.ServiceApp))
@@ -130,7 +130,7 @@ func TestTheBoardIsUsedByTheKeyboardAlone(t *testing.T) {
 		eval[string](d, `document.getElementById('filter').value = ''`)
 		d.do(chromedp.KeyEvent(d.Salt()))
 		// Until each is settled its time may be corrected, and with it the order.
-		d.until(`order.length === 40 && order.every(r => r.state === 'unheard')`)
+		d.until(`order.length === 40 && order.every(r => r.state === 'unsubscribed')`)
 		focused := `document.activeElement.closest('li')?.getAttribute('aria-posinset')`
 		d.do(chromedp.KeyEvent(kb.ArrowDown))
 		d.until(focused + ` === '1'`)

@@ -45,7 +45,7 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 		require.NoError(d, err)
 		d.deliver("stray@plant.test", "From: stranger@a.test\r\nTo: stray@plant.test\r\nSubject: A stray email\r\n\r\nHello.\r\n")
 		d.openBoard()
-		d.until(`['completed', 'failed', 'unheard', 'mail'].map(state => [...rows.values()].filter(r => r.state === state).length).join() === '5,1,1,1'`)
+		d.until(`['completed', 'failed', 'unsubscribed', 'mail'].map(state => [...rows.values()].filter(r => r.state === state).length).join() === '5,1,1,1'`)
 		event := eval[string](d, `location.origin + '/event/' + order.find(r => r.state === 'completed').id`)
 
 		for _, page := range []struct{ name, url string }{

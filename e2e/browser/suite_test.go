@@ -62,7 +62,7 @@ func newDesk(t *harnesstest.T, width, height int) *desk {
 	board, err := dashboard.New(t.Stack, dashboard.Options{Samples: samples})
 	require.NoError(t, err)
 	server := httptest.NewServer(board)
-	t.Cleanup(func() { board.Close(); server.Close() })
+	t.Cleanup(func() { require.NoError(t, board.Close(context.Background())); server.Close() })
 	d.url = server.URL
 	return d
 }

@@ -11,31 +11,31 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/timeline"
 )
 
-// What can be said of an event in one word.
+// The states of an event in one word. Waiting means that nothing has started yet, Running that a run is under way or more
+// may come.
 const (
-	stateWaiting   = "waiting"   // nothing has started yet
-	stateRunning   = "running"   // a run is under way, or more may come
-	stateCompleted = "completed" // all is over, and well
-	stateFailed    = "failed"    // a run has failed or was cancelled
-	stateUnheard   = "unheard"   // no function listens for it
-	stateDuplicate = "duplicate" // the server has seen its id, and starts nothing
-	stateMail      = "mail"      // not an event: an email that belongs to none
+	stateUnsubscribed timeline.State = "unsubscribed" // no function subscribes to it
+	stateDuplicate    timeline.State = "duplicate"    // the server has seen its id, and starts nothing
+	stateMail         timeline.State = "mail"         // not an event: an email that belongs to none
 )
+
+const noFunction = "no function subscribes to it"
 
 // row is a line of the board: an event with what came of it, or an email that belongs to no event. It is encoded for
 // the page as it stands, with short keys since there are thousands.
 type row struct {
-	ID    string    `json:"id"`
-	Own   string    `json:"own,omitempty"`
-	Name  string    `json:"name"`
-	At    time.Time `json:"-"`
-	Data  string    `json:"data,omitempty"`
-	State string    `json:"state"`
+	ID    string         `json:"id"`
+	Own   string         `json:"own,omitempty"`
+	Name  string         `json:"name"`
+	At    time.Time      `json:"-"`
+	Data  string         `json:"data,omitempty"`
+	State timeline.State `json:"state"`
 	// Took is the time in milliseconds until the last thing that is known to have happened.
 	Took int64     `json:"took"`
 	Note string    `json:"note,omitempty"`
@@ -46,16 +46,16 @@ type row struct {
 }
 
 type rowRun struct {
-	ID       string    `json:"id"`
-	Function string    `json:"fn"`
-	State    string    `json:"state"`
-	Steps    []rowStep `json:"steps,omitempty"`
+	ID       string         `json:"id"`
+	Function string         `json:"fn"`
+	State    timeline.State `json:"state"`
+	Steps    []rowStep      `json:"steps,omitempty"`
 }
 
 type rowStep struct {
-	ID    string `json:"id"`
-	State string `json:"state"`
-	Tries int    `json:"tries,omitempty"`
+	ID    string         `json:"id"`
+	State timeline.State `json:"state"`
+	Tries int            `json:"tries,omitempty"`
 }
 
 type rowMail struct {
@@ -80,18 +80,18 @@ func (r *row) MarshalJSON() ([]byte, error) {
 type board struct {
 	keep int
 
-	mu    sync.Mutex
-	rev   uint64
-	wake  chan struct{} // closed by the next change
-	rows  map[string]*row
-	order []string        // ids of rows, oldest arrival first, for dropping them
-	loose map[string]bool // rows that are emails
-	gone  []departure
-	byOwn map[string]string // event's own id → row
-	runs  map[string]string // run → id or own id of the event that it descends from
-	heard map[string]bool   // ids and own ids of events that have started a run
-	state stackState
-	since uint64 // rev of state
+	mu      sync.Mutex
+	rev     uint64
+	wake    chan struct{} // closed by the next change
+	rows    map[string]*row
+	order   []string        // ids of rows, oldest arrival first, for dropping them
+	loose   map[string]bool // rows that are emails
+	gone    []departure
+	byOwn   map[string]string // event's own id → row
+	runs    map[string]string // run → id or own id of the event that it descends from
+	started map[string]bool   // ids and own ids of events that have started a run
+	state   stackState
+	since   uint64 // rev of state
 }
 
 // departure is a row that is no longer there.
@@ -131,7 +131,7 @@ type change struct {
 
 func newBoard(keep int) *board {
 	// A reader that has seen nothing is at revision 0: even an empty board is past that.
-	return &board{keep: keep, rev: 1, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byOwn: map[string]string{}, runs: map[string]string{}, heard: map[string]bool{}}
+	return &board{keep: keep, rev: 1, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byOwn: map[string]string{}, runs: map[string]string{}, started: map[string]bool{}}
 }
 
 // changed wakes the readers after a change of a row. The caller holds b.mu.
@@ -175,8 +175,8 @@ func (b *board) remove(id string) {
 	for _, run := range r.Runs {
 		delete(b.runs, run.ID)
 	}
-	delete(b.heard, r.ID)
-	delete(b.heard, r.Own)
+	delete(b.started, r.ID)
+	delete(b.started, r.Own)
 	if i := slices.Index(b.order, id); i >= 0 {
 		b.order = slices.Delete(b.order, i, i+1)
 	}
@@ -229,7 +229,7 @@ func (b *board) event(id, own, name string, data []byte, at time.Time) bool {
 	if own == id {
 		own = ""
 	}
-	r := &row{ID: id, Own: own, Name: name, At: at, Data: brief(data), State: stateWaiting}
+	r := &row{ID: id, Own: own, Name: name, At: at, Data: brief(data), State: timeline.Waiting}
 	if own != "" && b.byOwn[own] == "" {
 		b.byOwn[own] = id
 	}
@@ -281,7 +281,7 @@ func (b *board) run(run, event string) string {
 		return ""
 	}
 	if event != "" && b.runs[run] == "" {
-		b.runs[run], b.heard[event] = event, true
+		b.runs[run], b.started[event] = event, true
 		b.adopt()
 	}
 	return b.rowOf(run)
@@ -344,7 +344,7 @@ func (b *board) trace(tr *harness.Trace) {
 	if r == nil || tr.Event == nil {
 		return
 	}
-	r.State, r.Note = verdictOf(tr)
+	r.State, r.Note = stateOf(tr)
 	r.Runs = nil
 	last := tr.Event.Received
 	for i := range tr.Runs {
@@ -369,16 +369,16 @@ func (b *board) trace(tr *harness.Trace) {
 	b.adopt()
 }
 
-// unheard says that nobody listens for an event that came before a time, when only those in heard had a listener. It
-// returns false where that does not settle the matter.
-func (b *board) unheard(id string, heard map[string]bool, before time.Time) bool {
+// unsubscribed notes that no function subscribes to an event. It does so only for an event that came before a time, at
+// which subscribed was true, and that started no run. It reports whether it did.
+func (b *board) unsubscribed(id string, subscribed func(name string) bool, before time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.rows[id]
-	if r == nil || heard[r.Name] || b.heard[id] || b.heard[r.Own] || len(r.Runs) > 0 || !r.At.Before(before) {
+	if r == nil || subscribed(r.Name) || b.started[id] || b.started[r.Own] || len(r.Runs) > 0 || !r.At.Before(before) {
 		return false
 	}
-	r.State, r.Note = stateUnheard, "no function listens for it"
+	r.State, r.Note = stateUnsubscribed, noFunction
 	b.changed(r)
 	return true
 }
@@ -413,62 +413,48 @@ func (b *board) setStack(s stackState) {
 	b.since = b.rev
 }
 
-// verdictOf says in a word, and where it needs one in a sentence, what became of an event.
-func verdictOf(tr *harness.Trace) (state, note string) {
+// stateOf says in a word, and where it needs one in a sentence, what became of an event.
+func stateOf(tr *harness.Trace) (state timeline.State, note string) {
 	for _, r := range tr.Runs {
 		if r.Status == harness.StatusFailed || r.Status == harness.StatusCancelled {
-			return stateFailed, cmp.Or(r.Error, "cancelled")
+			return timeline.Failed, cmp.Or(r.Error, "cancelled")
 		}
 	}
 	switch {
 	case tr.Event.DuplicateOf != "" && len(tr.Runs) == 0:
 		return stateDuplicate, "the server has seen its id and starts nothing"
 	case len(tr.Functions) == 0 && len(tr.Runs) == 0:
-		return stateUnheard, cmp.Or(tr.SyncError, "no function listens for it")
+		return stateUnsubscribed, cmp.Or(tr.SyncError, noFunction)
 	case tr.Quiet:
-		return stateCompleted, ""
+		return timeline.Completed, ""
 	case len(tr.Runs) == 0:
-		return stateWaiting, tr.Unquiet
+		return timeline.Waiting, tr.Unquiet
 	}
 	for _, r := range tr.Runs {
 		for _, s := range r.Steps {
 			if s.Error != "" && r.Ended.IsZero() {
-				return stateRunning, s.Error
+				return timeline.Running, s.Error
 			}
 			for _, a := range s.Attempts {
 				if a.Error != "" && r.Ended.IsZero() && s.Status != harness.StatusCompleted {
-					return stateRunning, a.Error
+					return timeline.Running, a.Error
 				}
 			}
 		}
 	}
-	return stateRunning, ""
+	return timeline.Running, ""
 }
 
 func rowRunOf(r *harness.TraceRun) rowRun {
-	out := rowRun{ID: r.ID, Function: r.Function, State: word(r.Status)}
+	out := rowRun{ID: r.ID, Function: r.Function, State: timeline.StateOf(r.Status)}
 	for _, s := range r.Steps {
-		step := rowStep{ID: s.ID, State: word(s.Status)}
+		step := rowStep{ID: s.ID, State: timeline.StateOf(s.Status)}
 		if len(s.Attempts) > 1 {
 			step.Tries = len(s.Attempts)
 		}
 		out.Steps = append(out.Steps, step)
 	}
 	return out
-}
-
-// word brings the server's statuses to those of the page.
-func word(status harness.Status) string {
-	switch status {
-	case harness.StatusCompleted:
-		return stateCompleted
-	case harness.StatusFailed, harness.StatusCancelled:
-		return stateFailed
-	case harness.StatusQueued:
-		return stateWaiting
-	default:
-		return stateRunning
-	}
 }
 
 func latest(a, b time.Time) time.Time {
@@ -478,7 +464,7 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// briefLength bounds, in bytes, what a row says of its event's data, and briefValue each value in it: the ids stand
+// briefLength bounds, in characters, what a row says of its event's data, and briefValue each value in it: the ids stand
 // last, and a person who types one into the filter must find it.
 const briefLength, briefValue = 480, 80
 
@@ -494,28 +480,16 @@ func brief(data []byte) string {
 	var plain, ids []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		value := string(fields[name])
-		var text string
-		if json.Unmarshal(fields[name], &text) == nil {
-			value = strings.Join(strings.Fields(text), " ")
+		var plainText string
+		if json.Unmarshal(fields[name], &plainText) == nil {
+			value = text.OneLine(plainText)
 		}
-		line := name + ": " + clip(value, briefValue)
+		line := name + ": " + text.Clip(value, briefValue)
 		if strings.ContainsAny(value, "0123456789") && identifier.MatchString(value) {
 			ids = append(ids, line)
 		} else {
 			plain = append(plain, line)
 		}
 	}
-	return clip(strings.Join(append(plain, ids...), "  "), briefLength)
-}
-
-// clip shortens s to about n bytes.
-func clip(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= n {
-		return s
-	}
-	for !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
+	return text.Clip(strings.Join(append(plain, ids...), "  "), briefLength)
 }

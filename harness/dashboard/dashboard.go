@@ -16,7 +16,7 @@ import (
 
 // Options configures a [Dashboard]. The zero value is ready to use.
 type Options struct {
-	// Samples are what a person can send with one click, in the order of the menu.
+	// Samples are what a user can send with one click, in the order of the menu.
 	Samples []Sample
 	// RunHeader is the stack's ([stack.Options]). Empty: "X-Inngest-Run-Id".
 	RunHeader string
@@ -68,11 +68,18 @@ func New(st *stack.Stack, o Options) (*Dashboard, error) {
 	return d, nil
 }
 
-// Close ends every stream to a browser and all that follows the stack. It may be called more than once. Call it before
-// the server's own Shutdown, which waits for streams to end.
-func (d *Dashboard) Close() {
+// Close ends every stream to a browser and all that follows the stack. It returns an error if ctx ends first. It may be
+// called more than once. Call it before the server's own Shutdown, which waits for streams to end.
+func (d *Dashboard) Close(ctx context.Context) error {
 	d.cancel()
-	d.running.Wait()
+	ended := make(chan struct{})
+	go func() { d.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("close the dashboard: %w", context.Cause(ctx))
+	}
 }
 
 // ServeHTTP serves the pages.

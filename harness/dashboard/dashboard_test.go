@@ -24,7 +24,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// reader is somebody who uses a dashboard without a browser.
+// reader uses a dashboard without a browser.
 type reader struct {
 	*harnesstest.T
 	url string
@@ -35,7 +35,7 @@ func open(t *harnesstest.T, o dashboard.Options) *reader {
 	d, err := dashboard.New(t.Stack, o)
 	require.NoError(t, err)
 	server := httptest.NewServer(d)
-	t.Cleanup(func() { d.Close(); server.Close() })
+	t.Cleanup(func() { require.NoError(t, d.Close(context.Background())); server.Close() })
 	return &reader{t, server.URL}
 }
 
@@ -194,26 +194,26 @@ func TestWhatGoesWrongIsSaid(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		failed := t.Send(harness.Event{Name: "shop/ordered"})
-		unheard := t.Send(harness.Event{Name: "shop/closed"})
+		unsubscribed := t.Send(harness.Event{Name: "shop/closed"})
 		row := r.follow(func(l line) bool { return l.ID == failed && l.State == "failed" })
-		require.Contains(t, row.Note, "the order names nobody")
-		require.Contains(t, r.get("/event/"+failed).body, "the order names nobody")
-		row = r.follow(func(l line) bool { return l.ID == unheard && l.State == "unheard" })
-		require.Equal(t, "no function listens for it", row.Note)
-		require.Contains(t, r.get("/event/"+unheard).body, "No function listens for shop/closed.")
+		require.Contains(t, row.Note, "the order names no recipient")
+		require.Contains(t, r.get("/event/"+failed).body, "the order names no recipient")
+		row = r.follow(func(l line) bool { return l.ID == unsubscribed && l.State == "unsubscribed" })
+		require.Equal(t, "no function subscribes to it", row.Note)
+		require.Contains(t, r.get("/event/"+unsubscribed).body, "No function subscribes to shop/closed.")
 
-		const nobody = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
-		page := r.get("/event/" + nobody)
+		const unknown = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+		page := r.get("/event/" + unknown)
 		require.Equal(t, http.StatusNotFound, page.status)
 		require.Contains(t, page.body, "the Inngest server knows no such thing")
-		require.Equal(t, http.StatusNotFound, r.get("/event/"+nobody+"/trace.json").status)
-		require.Equal(t, "This email is no longer in the inbox.\n", r.get("/mail/nobody").body)
+		require.Equal(t, http.StatusNotFound, r.get("/event/"+unknown+"/trace.json").status)
+		require.Equal(t, "This email is no longer in the inbox.\n", r.get("/mail/unknown").body)
 		require.Equal(t, "There is no such service.\n", r.get("/log/passwd").body)
 		require.Equal(t, http.StatusNotFound, r.get("/static/board.html").status, "a template is no page")
 		status, said := r.post("/send", url.Values{"sample": {"nothing"}})
 		require.Equal(t, http.StatusBadGateway, status)
 		require.Equal(t, `there is no sample "nothing"`, said["said"])
-		status, _ = r.post("/event/"+nobody+"/again", nil)
+		status, _ = r.post("/event/"+unknown+"/again", nil)
 		require.Equal(t, http.StatusNotFound, status)
 	})
 }
@@ -347,10 +347,10 @@ func TestCloseEndsEverything(t *testing.T) {
 		server := httptest.NewServer(d)
 		res, err := http.Get(server.URL + "/live")
 		require.NoError(t, err)
-		d.Close()
-		d.Close()
+		require.NoError(t, d.Close(t.Context()))
+		require.NoError(t, d.Close(t.Context()))
 		_, err = io.ReadAll(res.Body)
-		require.NoError(t, err, "the stream ends in order")
+		require.NoError(t, err, "the stream ends gracefully")
 		require.NoError(t, res.Body.Close())
 		server.Close() // TestMain looks for what is left
 	})

@@ -2,14 +2,14 @@
 // and the emails they send; the state and the log of each service; whether the app is synced, and why not.
 //
 //	d, err := dashboard.New(stack, dashboard.Options{Samples: samples})
-//	defer d.Close()
+//	defer d.Close(ctx)
 //	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
 //	go server.Serve(loopbackListener)
 //
 // What the taps and the inbox push is on the page milliseconds later, by server-sent events; the server's own account
 // ([stack.Stack.Trace]) is read whenever there is news of an event, and stays the authority.
 //
-// It can send events and empty the inbox, and it shows what strangers wrote. So it answers on loopback addresses alone,
-// by loopback names alone (which keeps out names that somebody points here), changes state by same-origin POST alone,
-// allows its pages nothing but their own scripts, and draws emails by means of package mailview.
+// It can send events and empty the inbox, and it shows text from untrusted senders. So it answers only requests from
+// loopback addresses for loopback names (a foreign name may resolve to this machine), changes state only by POST from its
+// own pages, allows its pages only their own scripts, and draws emails by means of package mailview.
 package dashboard

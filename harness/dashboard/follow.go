@@ -14,6 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
@@ -46,9 +47,9 @@ type follower struct {
 	kick      chan struct{} // asks for the server's events now
 	queue     *queue
 
-	mu      sync.Mutex
-	heard   map[string]bool // names of events that some function listens for
-	heardAt time.Time       // when the server was asked for them
+	mu       sync.Mutex
+	triggers []string  // the events that some function subscribes to
+	askedAt  time.Time // when the server was asked for them
 }
 
 // follow starts all that keeps the board true, until Close.
@@ -179,7 +180,7 @@ func (f *follower) trace(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if f.unheard(id) {
+		if f.unsubscribed(id) {
 			f.queue.done(id, false)
 			continue
 		}
@@ -194,20 +195,24 @@ func (f *follower) trace(ctx context.Context) {
 	}
 }
 
-// unheard settles an event that nobody listens for without asking the server about it: there may be thousands.
-func (f *follower) unheard(id string) bool {
+// unsubscribed settles an event that no function subscribes to without asking the server for its trace: there may be
+// thousands.
+func (f *follower) unsubscribed(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.board.unheard(id, f.heard, f.heardAt.Add(-inngestapi.VisibleWithin))
+	subscribed := func(name string) bool {
+		return slices.ContainsFunc(f.triggers, func(pattern string) bool { return sdk.TriggerMatches(pattern, name) })
+	}
+	return f.board.unsubscribed(id, subscribed, f.askedAt.Add(-inngestapi.VisibleWithin))
 }
 
-func (f *follower) listen(functions []inngestapi.Function, asked time.Time) {
+func (f *follower) setTriggers(functions []inngestapi.Function, asked time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.heard, f.heardAt = map[string]bool{}, asked
+	f.triggers, f.askedAt = nil, asked
 	for _, fn := range functions {
 		for _, t := range fn.Triggers {
-			f.heard[t.Event] = true
+			f.triggers = append(f.triggers, t.Event)
 		}
 	}
 }
@@ -251,7 +256,7 @@ func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 			return
 		}
 		if functions, engine = f.stack.API().Functions(ctx); engine == nil {
-			f.listen(functions, asked)
+			f.setTriggers(functions, asked)
 		}
 	})
 	if hasApp {

@@ -12,7 +12,7 @@ import (
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// guard lets through what a person at this machine asks for, and nobody else's page.
+// guard passes requests that come from this machine, and from no page of another site.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -31,12 +31,14 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
+var crossOrigin http.CrossOriginProtection
+
 // refusal says why a request is not answered; "" means that it is.
 func refusal(r *http.Request) string {
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
 		return "it comes from another machine."
 	}
-	// A name that somebody else points to this machine makes their page one of the same origin: only the Host tells.
+	// A foreign name that resolves to this machine makes a foreign page one of the same origin: only the Host shows it.
 	if !loopbackName(r.Host) {
 		return "open it as localhost or 127.0.0.1."
 	}
@@ -47,7 +49,8 @@ func refusal(r *http.Request) string {
 			return "it comes from another site's page."
 		}
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Header.Get("Origin") != "http://"+r.Host {
+	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
+	if changes && (r.Header.Get("Origin") == "" || crossOrigin.Check(r) != nil) {
 		return "what changes something must come from its own pages (Origin)."
 	}
 	return ""

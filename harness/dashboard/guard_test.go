@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheGuardLetsThroughThisMachinesPersonAlone(t *testing.T) {
+func TestGuard_PassesOnlyRequestsOfThisMachine(t *testing.T) {
 	t.Parallel()
 	const (
 		here   = "127.0.0.1:4000"
@@ -35,9 +35,9 @@ func TestTheGuardLetsThroughThisMachinesPersonAlone(t *testing.T) {
 		"a form of another page":       {method: "POST", host: here, headers: map[string]string{"Origin": "http://evil.test"}, refusal: "what changes something must come from its own pages (Origin)."},
 		"a form of another port":       {method: "POST", host: here, headers: map[string]string{"Origin": "http://127.0.0.1:4001"}, refusal: "what changes something must come from its own pages (Origin)."},
 		"a form of a page without one": {method: "POST", host: here, headers: map[string]string{"Origin": "null"}, refusal: "what changes something must come from its own pages (Origin)."},
-		"a change by who knows whom":   {method: "POST", host: here, refusal: "what changes something must come from its own pages (Origin)."},
+		"a change without an origin":   {method: "POST", host: here, refusal: "what changes something must come from its own pages (Origin)."},
 		"a change of a same-site page": {method: "POST", host: here, headers: map[string]string{"Origin": origin, "Sec-Fetch-Site": "same-site"}, refusal: "it comes from another site's page."},
-		"a deletion by who knows whom": {method: "DELETE", host: here, refusal: "what changes something must come from its own pages (Origin)."},
+		"a deletion without an origin": {method: "DELETE", host: here, refusal: "what changes something must come from its own pages (Origin)."},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestTheGuardLetsThroughThisMachinesPersonAlone(t *testing.T) {
 	}
 }
 
-func TestThePagesOwnPolicyAllowsNothingInline(t *testing.T) {
+func TestPagePolicy_AllowsNothingInline(t *testing.T) {
 	t.Parallel()
 	require.NotContains(t, pagePolicy, "unsafe")
 	files, err := static.ReadDir("static")

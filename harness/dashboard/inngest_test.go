@@ -56,7 +56,7 @@ func TestARunLeadsToInngestsOwnPagesWhereThereAreSome(t *testing.T) {
 		board, err := dashboard.New(attached, dashboard.Options{})
 		require.NoError(t, err)
 		server := httptest.NewServer(board)
-		t.Cleanup(func() { board.Close(); server.Close() })
+		t.Cleanup(func() { require.NoError(t, board.Close(context.Background())); server.Close() })
 		require.Contains(t, (&reader{t, server.URL}).get("/event/"+id).body, link(paged.URL))
 	})
 }

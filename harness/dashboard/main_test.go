@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// order is the data of the events that the shop listens for.
+// order is the data of the events that the shop subscribes to.
 type order struct {
 	To string `json:"to"`
 }
@@ -59,7 +59,7 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 		func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 			to, err := step.Run(ctx, "load-order", func(context.Context) (string, error) {
 				if in.Event.Data.To == "" {
-					return "", inngestgo.NoRetryError(errors.New("the order names nobody"))
+					return "", inngestgo.NoRetryError(errors.New("the order names no recipient"))
 				}
 				return in.Event.Data.To, nil
 			})

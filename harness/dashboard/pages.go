@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"path"
 	"slices"
@@ -21,10 +20,15 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/timeline"
 )
 
 // clock is how a moment is shown.
 const clock = "15:04:05.000"
+
+// leastWidth is how wide a bar of the timeline is at least, in percent, so that it can be seen.
+const leastWidth = 0.4
 
 func parsePages() (*template.Template, error) {
 	return template.New("").Funcs(template.FuncMap{
@@ -34,13 +38,14 @@ func parsePages() (*template.Template, error) {
 			}
 			return t.Local().Format(clock)
 		},
-		"took":   took,
-		"pretty": pretty,
-		"word":   word,
-		"lower":  strings.ToLower,
-		"join":   strings.Join,
-		"icon":   icon,
-		"label":  label,
+		"elapsed": text.Elapsed,
+		"left":    func(b timeline.Bar) float64 { return min(b.Left, 100-leastWidth) },
+		"width":   func(b timeline.Bar) float64 { return max(b.Width, leastWidth) },
+		"pretty":  pretty,
+		"state":   timeline.StateOf,
+		"lower":   strings.ToLower,
+		"join":    strings.Join,
+		"sign":    func(s timeline.State) sign { return signs[s] },
 	}).ParseFS(static, "static/*.html")
 }
 
@@ -51,11 +56,17 @@ type page struct {
 	Samples []Sample
 }
 
+// Signs are the signs of all states, as JSON.
+func (page) Signs() (string, error) {
+	data, err := json.Marshal(signs)
+	return string(data), err
+}
+
 func (d *Dashboard) page(title string) page {
 	return page{Title: title, MailHog: d.stack.Endpoints().MailHog, Samples: d.options.Samples}
 }
 
-// render writes a page, or nothing but an error.
+// render writes a page, or an error alone.
 func (d *Dashboard) render(w http.ResponseWriter, name string, data any) {
 	var out bytes.Buffer
 	if err := d.pages.ExecuteTemplate(&out, name, data); err != nil {
@@ -63,7 +74,7 @@ func (d *Dashboard) render(w http.ResponseWriter, name string, data any) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(out.Bytes()) // nobody to tell when the browser has gone
+	_, _ = w.Write(out.Bytes()) // an error means that the browser has gone
 }
 
 func (d *Dashboard) getBoard(w http.ResponseWriter, _ *http.Request) {
@@ -73,14 +84,13 @@ func (d *Dashboard) getBoard(w http.ResponseWriter, _ *http.Request) {
 // eventPage is the page of one event.
 type eventPage struct {
 	page
-	Trace   *harness.Trace
-	State   string
-	Note    string
-	Lanes   []lane
-	Span    time.Duration
-	Runs    []runView
-	Mail    []mailSection
-	Problem string
+	Trace    *harness.Trace
+	State    timeline.State
+	Note     string
+	Timeline *timeline.Timeline
+	Runs     []runView
+	Mail     []mailSection
+	Problem  string
 }
 
 type runView struct {
@@ -103,30 +113,21 @@ func (eventPage) Mark(v ...any) string {
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
-// Given is what a step of a run had to go on, in the form in which Inngest hands it to an app: the event's data, where it
-// is this page's event that started the run, and what the steps before it returned.
-func (p eventPage) Given(r runView, i int) json.RawMessage {
-	var out bytes.Buffer
-	add := func(format string, id string, value json.RawMessage) {
-		if len(value) == 0 {
-			value = json.RawMessage("null")
-		}
-		key, _ := json.Marshal(id) // a string can be encoded
-		fmt.Fprintf(&out, format, key, value)
+// Given is what a step of a run had to go on, in the form in which Inngest hands it to an app: the event's data, if this
+// page's event started the run, and what the steps before it returned.
+func (p eventPage) Given(r runView, i int) (json.RawMessage, error) {
+	var given struct {
+		Event json.RawMessage            `json:"event,omitempty"`
+		Steps map[string]json.RawMessage `json:"steps"`
 	}
-	out.WriteByte('{')
 	if r.EventID == p.Trace.EventID {
-		add("%s:%s,", "event", p.Trace.Event.Data)
+		given.Event = p.Trace.Event.Data
 	}
-	out.WriteString(`"steps":{`)
-	for n, s := range r.Before(i) {
-		if n > 0 {
-			out.WriteByte(',')
-		}
-		add("%s:%s", s.ID, s.Output)
+	given.Steps = map[string]json.RawMessage{}
+	for _, s := range r.Before(i) {
+		given.Steps[s.ID] = s.Output
 	}
-	out.WriteString("}}")
-	return out.Bytes()
+	return json.Marshal(given)
 }
 
 // Number counts from one.
@@ -139,9 +140,8 @@ func (d *Dashboard) getEvent(w http.ResponseWriter, r *http.Request) {
 		d.render(w, "event.html", eventPage{page: d.page("No such event"), Problem: err.Error()})
 		return
 	}
-	p := eventPage{page: d.page(tr.Event.Name), Trace: tr}
-	p.State, p.Note = verdictOf(tr)
-	p.Lanes, p.Span = lanesOf(tr)
+	p := eventPage{page: d.page(tr.Event.Name), Trace: tr, Timeline: timeline.Of(tr)}
+	p.State, p.Note = stateOf(tr)
 	ui := ""
 	for _, info := range d.stack.Describe() {
 		if info.Service == harness.ServiceInngest && info.HasUI {
@@ -174,7 +174,7 @@ func (d *Dashboard) getEvent(w http.ResponseWriter, r *http.Request) {
 // lookAgain is how often the server is asked for an event that it does not show yet.
 const lookAgain = 25 * time.Millisecond
 
-// traceOf is the trace of an event that the server knows, or is about to: it shows an event a while after it took it.
+// traceOf returns the trace of an event. It waits for an event that the server has just received and does not show yet.
 func (d *Dashboard) traceOf(ctx context.Context, id string) (*harness.Trace, error) {
 	ctx, cancel := context.WithTimeout(ctx, traceTimeout)
 	defer cancel()
@@ -183,7 +183,7 @@ func (d *Dashboard) traceOf(ctx context.Context, id string) (*harness.Trace, err
 		if err != nil || tr.Event != nil {
 			return tr, err
 		}
-		if taken, err := ulid.ParseStrict(id); err != nil || time.Since(taken.Timestamp()) > inngestapi.VisibleWithin {
+		if u, err := ulid.ParseStrict(id); err != nil || time.Since(u.Timestamp()) > inngestapi.VisibleWithin {
 			return nil, fmt.Errorf("event %s: %w", id, inngestapi.ErrNotFound)
 		}
 		select {
@@ -276,21 +276,15 @@ func (d *Dashboard) getLog(w http.ResponseWriter, r *http.Request) {
 }
 
 func getStatic(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	if name == "mailview.css" {
+	switch name := r.PathValue("name"); {
+	case name == "mailview.css":
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write([]byte(mailview.CSS()))
-		return
-	}
-	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-	data, err := fs.ReadFile(static, path.Join("static", name))
-	kind, known := kinds[path.Ext(name)]
-	if err != nil || !known {
+	case path.Ext(name) == ".html": // a template
 		http.NotFound(w, r)
-		return
+	default:
+		http.ServeFileFS(w, r, static, path.Join("static", name))
 	}
-	w.Header().Set("Content-Type", kind)
-	_, _ = w.Write(data)
 }
 
 // pretty indents JSON for a person.
@@ -302,44 +296,19 @@ func pretty(data json.RawMessage) string {
 	return out.String()
 }
 
-// took says how long something lasted, as precisely as matters.
-func took(d time.Duration) string {
-	switch {
-	case d < 0:
-		return ""
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.2f s", d.Seconds())
-	default:
-		return d.Round(time.Second).String()
-	}
+// A sign is how a state is shown: by an icon, so that it does not rest on its colour alone, and in words.
+type sign struct {
+	Icon  string `json:"icon"`
+	Label string `json:"label"`
 }
 
-// label is how a state is called.
-func label(state string) string {
-	if state == stateUnheard {
-		return "no listener"
-	}
-	return state
-}
-
-// icon is the sign of a state, which does not rest on its colour alone.
-func icon(state string) string {
-	switch state {
-	case stateCompleted:
-		return "✓"
-	case stateFailed:
-		return "✕"
-	case stateRunning:
-		return "◐"
-	case stateUnheard:
-		return "∅"
-	case stateDuplicate:
-		return "="
-	case stateMail:
-		return "✉"
-	default:
-		return "○"
-	}
+// signs are also what the script of the board shows, which finds them in its page.
+var signs = map[timeline.State]sign{
+	timeline.Waiting:   {"○", "waiting"},
+	timeline.Running:   {"◐", "running"},
+	timeline.Completed: {"✓", "completed"},
+	timeline.Failed:    {"✕", "failed"},
+	stateUnsubscribed:  {"∅", "no function"},
+	stateDuplicate:     {"=", "duplicate"},
+	stateMail:          {"✉", "email"},
 }

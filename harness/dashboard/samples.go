@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // A Sample is something to try the app with: an event for the Inngest server, or a request to the app. Either Event or
@@ -119,7 +120,7 @@ func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, e
 	defer res.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status has said what matters
 	if res.StatusCode/100 != 2 {
-		return "", "", fmt.Errorf("the app answered %s: %s", res.Status, clip(strings.TrimSpace(string(answer)), 500))
+		return "", "", fmt.Errorf("the app answered %s: %s", res.Status, text.Clip(strings.TrimSpace(string(answer)), 500))
 	}
 	var created struct {
 		ID string `json:"id"`

@@ -32,30 +32,38 @@ type Options struct {
 // maxFindings is how many findings of one check are listed; the last then says how many more there are.
 const maxFindings = 5
 
-// Run makes the checks and returns what they found, in the order of [All]; nothing where the email is in order. An
-// email without HTML has nothing that Links, Resolve, Alt, Size and External could object to.
-func Run(m *harness.Message, checks []harness.Check, o Options) []Finding {
-	p := parse(m.HTML)
-	run := map[harness.Check]func() []string{
-		harness.CheckText:     func() []string { return text(m, p) },
-		harness.CheckLinks:    func() []string { return links(p) },
-		harness.CheckResolve:  func() []string { return resolve(p, o.Resolve) },
-		harness.CheckAlt:      func() []string { return alt(p) },
-		harness.CheckSize:     func() []string { return size(m) },
-		harness.CheckExternal: func() []string { return external(m, p) },
-	}
+// checks has the function that makes each check. There is one for each of [harness.Checks].
+var checks = map[harness.Check]func(email) []string{
+	harness.CheckText:     func(e email) []string { return text(e.message, e.page) },
+	harness.CheckLinks:    func(e email) []string { return links(e.page) },
+	harness.CheckResolve:  func(e email) []string { return resolve(e.page, e.resolve) },
+	harness.CheckAlt:      func(e email) []string { return alt(e.page) },
+	harness.CheckSize:     func(e email) []string { return size(e.message) },
+	harness.CheckExternal: func(e email) []string { return external(e.message, e.page) },
+}
+
+// email is what a check looks at.
+type email struct {
+	message *harness.Message
+	page    *page
+	resolve func(url string) error
+}
+
+// Run makes the checks that are asked for and returns what they found, in the order of [harness.Checks]; nothing if the
+// email passes. An email without HTML passes all checks but [harness.CheckText].
+func Run(m *harness.Message, asked []harness.Check, o Options) []Finding {
+	e := email{m, parse(m.HTML), o.Resolve}
 	var found []Finding
 	for _, info := range harness.Checks() {
-		c := info.Check
-		if !slices.Contains(checks, c) && !slices.Contains(checks, harness.CheckAll) {
+		if !slices.Contains(asked, info.Check) && !slices.Contains(asked, harness.CheckAll) {
 			continue
 		}
-		texts := run[c]()
+		texts := checks[info.Check](e)
 		if more := len(texts) - maxFindings; more > 0 {
 			texts = append(texts[:maxFindings:maxFindings], fmt.Sprintf("… and %d more", more))
 		}
 		for _, t := range texts {
-			found = append(found, Finding{c, t})
+			found = append(found, Finding{info.Check, t})
 		}
 	}
 	return found

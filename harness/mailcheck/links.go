@@ -3,13 +3,13 @@ package mailcheck
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/css"
 )
 
 // hrefs are the links of an email, each once.
@@ -59,7 +59,7 @@ func badLink(p *page, href string) string {
 		return ""
 	case u.Scheme == "mailto" || u.Scheme == "tel" || u.Scheme == "sms":
 		if u.Opaque == "" && u.RawQuery == "" {
-			return "names nobody"
+			return "names no recipient"
 		}
 		return ""
 	}
@@ -94,42 +94,74 @@ func resolve(p *page, ask func(string) error) []string {
 // external lists what a mail client would have to load to show the email, and parts that it refers to and lacks.
 func external(m *harness.Message, p *page) []string {
 	var found []string
-	look := func(n *html.Node, where, ref string) {
-		ref = strings.TrimSpace(ref)
-		u, err := url.Parse(ref)
+	for _, r := range p.refs() {
+		id, attached := r.cid()
 		switch {
-		case ref == "" || strings.HasPrefix(ref, "#"):
-		case err == nil && u.Scheme == "data":
-		case err == nil && u.Scheme == "cid":
-			if !hasPart(m, u.Opaque) {
-				found = append(found, fmt.Sprintf("<%s %s> shows %s, a part that the email does not have", n.Data, where, quote(ref)))
-			}
-		default:
-			found = append(found, fmt.Sprintf("<%s %s> loads %s: attach it and refer to it by cid:, or allow it by leaving this check out", n.Data, where, quote(ref)))
-		}
-	}
-	for _, n := range p.elements {
-		for _, a := range n.Attr {
-			switch {
-			case a.Key == "style":
-				for _, ref := range sheetRefs(a.Val) {
-					look(n, "style", ref)
-				}
-			case a.Key == "srcset":
-				for _, ref := range srcsetRefs(a.Val) {
-					look(n, a.Key, ref)
-				}
-			case loads(n, a.Key):
-				look(n, a.Key, a.Val)
-			}
-		}
-		if n.Data == "style" && n.FirstChild != nil {
-			for _, ref := range sheetRefs(n.FirstChild.Data) {
-				look(n, "sheet", ref)
-			}
+		case attached && !hasPart(m, id):
+			found = append(found, fmt.Sprintf("<%s> shows %s, a part that the email does not have", r.where, quote(r.url)))
+		case !attached && r.remote():
+			found = append(found, fmt.Sprintf("<%s> loads %s: attach it and refer to it by cid:, or allow it by leaving this check out", r.where, quote(r.url)))
 		}
 	}
 	return found
+}
+
+// Loads returns the URLs of what a mail client would load to show an email's HTML, each once, in order. What the email
+// itself holds (data: and cid:) is not among them.
+func Loads(html string) []string {
+	var urls []string
+	for _, r := range parse(html).refs() {
+		if _, attached := r.cid(); !attached && r.remote() && !slices.Contains(urls, r.url) {
+			urls = append(urls, r.url)
+		}
+	}
+	return urls
+}
+
+// A ref is something that a mail client loads without being asked to.
+type ref struct {
+	where string // the element and its attribute
+	url   string
+}
+
+// remote reports whether a ref leads out of the document.
+func (r ref) remote() bool {
+	u, err := url.Parse(r.url)
+	return r.url != "" && !strings.HasPrefix(r.url, "#") && (err != nil || u.Scheme != "data")
+}
+
+// cid returns the id of the part that a ref shows.
+func (r ref) cid() (id string, ok bool) {
+	u, err := url.Parse(r.url)
+	if err != nil || u.Scheme != "cid" {
+		return "", false
+	}
+	return u.Opaque, true
+}
+
+func (p *page) refs() []ref {
+	var refs []ref
+	for _, n := range p.elements {
+		add := func(where string, urls ...string) {
+			for _, url := range urls {
+				refs = append(refs, ref{n.Data + " " + where, strings.TrimSpace(url)})
+			}
+		}
+		for _, a := range n.Attr {
+			switch {
+			case a.Key == "style":
+				add("style", css.Loads(a.Val)...)
+			case a.Key == "srcset":
+				add(a.Key, srcsetRefs(a.Val)...)
+			case loads(n, a.Key):
+				add(a.Key, a.Val)
+			}
+		}
+		if n.Data == "style" && n.FirstChild != nil {
+			add("sheet", css.Loads(n.FirstChild.Data)...)
+		}
+	}
+	return refs
 }
 
 // loads reports whether a client loads what an attribute names without being asked to.
@@ -172,19 +204,4 @@ func srcsetRefs(set string) []string {
 		}
 		_, set, _ = strings.Cut(set, ",") // its width or density
 	}
-}
-
-// sheetRef finds what a style sheet loads. A namespace or a comment that holds a URL is so rare in an email that a
-// parser of CSS would not earn its keep.
-var sheetRef = regexp.MustCompile(`(?i)url\(\s*(?:"([^"]*)"|'([^']*)'|([^'")][^)]*?))\s*\)|@import\s+(?:"([^"]*)"|'([^']*)')`)
-
-func sheetRefs(sheet string) []string {
-	if !strings.ContainsAny(sheet, "(@") {
-		return nil // most style attributes load nothing, and the expression is slow to say so
-	}
-	var refs []string
-	for _, match := range sheetRef.FindAllStringSubmatch(sheet, -1) {
-		refs = append(refs, strings.Join(match[1:], ""))
-	}
-	return refs
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/html"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/css"
 )
 
 // page is the HTML of an email as the checks look at it.
@@ -24,7 +26,8 @@ func parse(source string) *page {
 	if strings.TrimSpace(source) == "" {
 		return p
 	}
-	doc, err := html.Parse(strings.NewReader(source))
+	// Mail clients run no scripts, so that they show what stands in <noscript>.
+	doc, err := html.ParseWithOptions(strings.NewReader(source), html.ParseOptionEnableScripting(false))
 	if err != nil {
 		// The one thing that the parser refuses is nesting without end: there is nothing in it that a person reads.
 		return p
@@ -84,16 +87,15 @@ var inline = []string{
 // mail clients show in a list is.
 func hidden(n *html.Node) bool {
 	switch n.Data {
-	case "head", "script", "style", "template", "title", "noscript", "iframe", "object", "select", "textarea":
+	case "head", "script", "style", "template", "title", "iframe", "object", "select", "textarea":
 		return true
 	}
 	if has(n, "hidden") {
 		return true
 	}
-	style := strings.ToLower(strings.Join(strings.Fields(attr(n, "style")), ""))
-	for declaration := range strings.SplitSeq(style, ";") {
-		switch strings.TrimSuffix(declaration, "!important") {
-		case "display:none", "visibility:hidden", "mso-hide:all":
+	for _, d := range css.Declarations(attr(n, "style")) {
+		switch strings.TrimSuffix(d.String(), " !important") {
+		case "display: none", "visibility: hidden", "mso-hide: all":
 			return true
 		}
 	}

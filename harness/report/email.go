@@ -8,6 +8,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
@@ -78,7 +79,7 @@ type emailGroup struct {
 // inert is what links in a frame lead to.
 const inert = "about:srcdoc#"
 
-// maxText bounds, in bytes, what is shown of an email's text.
+// maxText bounds, in characters, what is shown of an email's text.
 const maxText = 64 << 10
 
 // emailsOf returns the emails of a test's traces, each once: a test may judge an event several times.
@@ -100,10 +101,10 @@ func emailsOf(t *test) []*email {
 
 func emailOf(t *test, m *harness.TraceMail) *email {
 	e := &email{
-		Test: t, Kind: ungolden, Subject: m.Subject, From: people(m.From), To: cmp.Or(strings.Join(m.Envelope.To, ", "), people(m.To)),
+		Test: t, Kind: ungolden, Subject: m.Subject, From: mailview.People(m.From), To: cmp.Or(strings.Join(m.Envelope.To, ", "), mailview.People(m.To)),
 		Received: m.Received.UTC().Format("15:04:05.000 UTC"), RunID: m.RunID, Inferred: m.Inferred,
-		Problems: m.Problems, Text: clip(m.Text, maxText), Size: mailview.Size(len(m.HTML)),
-		Findings: mailcheck.Run(m.Message, []harness.Check{harness.CheckAll}, mailcheck.Options{}),
+		Problems: m.Problems, Text: text.Clip(m.Text, maxText), Size: mailview.Size(len(m.HTML)),
+		Findings: mailview.Findings(m.Message),
 	}
 	for _, p := range m.Files() {
 		e.Parts = append(e.Parts, fmt.Sprintf("%s (%s, %s)", cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, mailview.Size(len(p.Data))))
@@ -170,9 +171,9 @@ func (e *email) compare(g Golden) {
 }
 
 // height guesses how high an email is drawn: a frame that may do nothing cannot say, and the page cannot look in.
-func height(text string) int {
+func height(body string) int {
 	lines := 0
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(body) {
 		lines += 1 + len(line)/70
 	}
 	return min(1200, max(400, 270+19*lines))

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 const (
@@ -12,8 +14,8 @@ const (
 	maxSummary = 60_000
 	// maxSummaryItems is how many failures, and how many changed emails, a summary shows in full.
 	maxSummaryItems = 20
-	maxSummaryBlock = 4_000 // bytes of one of them
-	maxSummaryText  = 300   // bytes of one piece of text outside of them
+	maxSummaryBlock = 4_000 // characters of one of them
+	maxSummaryText  = 300   // characters of one piece of text outside of them
 )
 
 // WriteMarkdown writes a summary for a pull request: what failed and why, which emails changed and how, and what the
@@ -25,10 +27,10 @@ func (p *page) writeMarkdown(w io.Writer) error {
 	fmt.Fprintf(&b, "## %s %s\n\n", map[bool]string{true: "✅", false: "❌"}[p.Counts.Failed == 0 && p.Counts.Kept == p.Counts.Faults], escape(p.Title))
 	facts := []string{fmt.Sprintf("%d passed, %d failed, %d skipped", p.Counts.Passed, p.Counts.Failed, p.Counts.Skipped)}
 	if p.Counts.Emails > 0 {
-		facts = append(facts, fmt.Sprintf("%s: %d changed, %d new, %d unchanged", plural(p.Counts.Emails, "email"), p.Counts.Changed, p.Counts.New, p.Counts.Same))
+		facts = append(facts, fmt.Sprintf("%s: %d changed, %d new, %d unchanged", text.Count(p.Counts.Emails, "email", "emails"), p.Counts.Changed, p.Counts.New, p.Counts.Same))
 	}
 	if p.Counts.Faults > 0 {
-		facts = append(facts, fmt.Sprintf("%d of %s kept under faults", p.Counts.Kept, plural(p.Counts.Faults, "promise")))
+		facts = append(facts, fmt.Sprintf("%d of %s kept under faults", p.Counts.Kept, text.Count(p.Counts.Faults, "promise", "promises")))
 	}
 	if len(p.Backends) > 0 {
 		facts = append(facts, "on "+strings.Join(p.Backends, ", "))
@@ -44,7 +46,7 @@ func (p *page) writeMarkdown(w io.Writer) error {
 			break
 		}
 		fmt.Fprintf(&b, "\n<details><summary>%s <i>%s</i><br>%s</summary>\n\n", escape(t.Short), escape(t.Backend), escape(firstLine(t.reason())))
-		b.WriteString(fence("text", clip(t.failureText(), maxSummaryBlock)))
+		b.WriteString(fence("text", text.Clip(t.failureText(), maxSummaryBlock)))
 		b.WriteString("\n</details>\n")
 	}
 	writeChanged(&b, p)
@@ -90,7 +92,7 @@ func writeChanged(b *strings.Builder, p *page) {
 					diff.WriteByte('\n')
 				}
 			}
-			b.WriteString(fence("diff", clip(diff.String(), maxSummaryBlock)))
+			b.WriteString(fence("diff", text.Clip(diff.String(), maxSummaryBlock)))
 			b.WriteString("\n</details>\n")
 		}
 	}
@@ -114,12 +116,12 @@ func writeFaults(b *strings.Builder, p *page) {
 }
 
 // fence encloses text in a fence that it cannot leave.
-func fence(language, text string) string {
+func fence(language, body string) string {
 	marks := "```"
-	for strings.Contains(text, marks) {
+	for strings.Contains(body, marks) {
 		marks += "`"
 	}
-	return marks + language + "\n" + strings.TrimRight(text, "\n") + "\n" + marks + "\n"
+	return marks + language + "\n" + strings.TrimRight(body, "\n") + "\n" + marks + "\n"
 }
 
 // escape makes one line of text that Markdown shows as it is, also between tags: no markup, no link, no mention.
@@ -127,7 +129,7 @@ func escape(s string) string {
 	const joiner = "\u2060" // of no width: what is written after it is no name of a person or an issue
 	var b strings.Builder
 	before := ' '
-	for _, r := range strings.Join(strings.Fields(clip(s, maxSummaryText)), " ") {
+	for _, r := range text.OneLine(text.Clip(s, maxSummaryText)) {
 		switch {
 		case strings.ContainsRune("<>&\\`*_{}[]()!|~\"", r):
 			fmt.Fprintf(&b, "&#%d;", r)

@@ -1,18 +1,21 @@
 package report
 
 import (
+	"bytes"
 	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mailview"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/timeline"
 )
 
 //go:embed report.html report.css
@@ -79,7 +82,7 @@ type verdict struct {
 	Took     string
 	Name     string // the event's
 	Data     string
-	Timeline *timeline
+	Timeline *timeline.Timeline
 	Runs     []run
 }
 
@@ -104,10 +107,12 @@ func (p *page) writeHTML(w io.Writer) error {
 		return err
 	}
 	view, err := template.New("report.html").Funcs(template.FuncMap{
-		"clip":    func(s string) string { return clip(s, maxPiece) },
+		"clip":    func(s string) string { return text.Clip(s, maxPiece) },
 		"percent": func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"ms":      milliseconds,
-		"plural":  plural,
+		"elapsed": text.Elapsed,
+		"checks":  mailview.Checks,
+		"plural":  func(n int, what string) string { return text.Count(n, what, what+"s") },
 		"lost":    func(c counts) int { return c.Faults - c.Kept },
 		"frame":   frameOf,
 	}).ParseFS(files, "report.html")
@@ -154,7 +159,7 @@ func (rep *Report) page() *page {
 	p.Groups = groupEmails(all)
 	p.Counts = count(rep, all)
 	if !began.IsZero() {
-		p.When, p.Took = began.UTC().Format("2 January 2006, 15:04 UTC"), short(ended.Sub(began))
+		p.When, p.Took = began.UTC().Format("2 January 2006, 15:04 UTC"), text.Elapsed(ended.Sub(began)).String()
 	}
 	p.Title = headline(p.Counts)
 	return p
@@ -198,15 +203,15 @@ func headline(c counts) string {
 	var parts []string
 	switch {
 	case c.Failed > 0:
-		parts = append(parts, fmt.Sprintf("%d of %s failed", c.Failed, plural(c.Tests, "test")))
+		parts = append(parts, fmt.Sprintf("%d of %s failed", c.Failed, text.Count(c.Tests, "test", "tests")))
 	case c.Tests > 0:
-		parts = append(parts, plural(c.Passed, "test")+" passed")
+		parts = append(parts, text.Count(c.Passed, "test", "tests")+" passed")
 	}
 	if c.Changed > 0 {
-		parts = append(parts, plural(c.Changed, "email")+" changed")
+		parts = append(parts, text.Count(c.Changed, "email", "emails")+" changed")
 	}
 	if lost := c.Faults - c.Kept; lost > 0 {
-		parts = append(parts, plural(lost, "promise")+" not kept")
+		parts = append(parts, text.Count(lost, "promise", "promises")+" not kept")
 	}
 	if len(parts) == 0 {
 		return "Report"
@@ -215,7 +220,7 @@ func headline(c counts) string {
 }
 
 func testOf(r Record, id string) *test {
-	t := &test{Record: r, ID: id, Short: r.Test, Took: short(r.Took)}
+	t := &test{Record: r, ID: id, Short: r.Test, Took: text.Elapsed(r.Took).String()}
 	if r.Backend != "" {
 		t.Short = strings.TrimSuffix(r.Test, "/"+r.Backend)
 	}
@@ -234,7 +239,7 @@ func testOf(r Record, id string) *test {
 }
 
 func verdictOf(v *harness.Verdict) verdict {
-	shown := verdict{Verdict: v, Took: short(v.Took), Name: v.Trace.EventID, Timeline: timelineOf(v.Trace)}
+	shown := verdict{Verdict: v, Took: text.Elapsed(v.Took).String(), Name: v.Trace.EventID, Timeline: timeline.Of(v.Trace)}
 	if e := v.Trace.Event; e != nil {
 		shown.Name, shown.Data = e.Name, pretty(e.Data)
 	}
@@ -248,51 +253,18 @@ func verdictOf(v *harness.Verdict) verdict {
 	return shown
 }
 
-// maxPiece bounds, in bytes, each piece of text that is no email's body.
+// maxPiece bounds, in characters, each piece of text that is no email's body.
 const maxPiece = 4 << 10
 
-// maxJSON bounds, in bytes, what is shown of one piece of data.
+// maxJSON bounds, in characters, what is shown of one piece of data.
 const maxJSON = 8 << 10
 
 func pretty(data json.RawMessage) string {
-	if len(data) == 0 {
-		return ""
+	var out bytes.Buffer
+	if json.Indent(&out, data, "", "  ") != nil {
+		return text.Clip(string(data), maxJSON)
 	}
-	var v any
-	text := string(data)
-	if err := json.Unmarshal(data, &v); err == nil {
-		if indented, err := json.MarshalIndent(v, "", "  "); err == nil {
-			text = string(indented)
-		}
-	}
-	return clip(text, maxJSON)
-}
-
-// clip shortens text that may be of any length.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func people(list []*mail.Address) string {
-	var all []string
-	for _, a := range list {
-		if a.Name == "" {
-			all = append(all, a.Address)
-		} else {
-			all = append(all, a.Name+" <"+a.Address+">")
-		}
-	}
-	return strings.Join(all, ", ")
+	return text.Clip(out.String(), maxJSON)
 }
 
 // Headline is the report in one line, as in "1 of 34 tests failed, 2 emails changed".

@@ -53,7 +53,7 @@ func record(n int, change func(*report.Record)) report.Record {
 					ID: fmt.Sprintf("m%d", n), Subject: fmt.Sprintf("Press %d leaks", n), Text: text, HTML: page, Received: after(380),
 					From: []*mail.Address{{Name: "Desk", Address: "desk@plant.test"}}, Envelope: harness.Envelope{From: "desk@plant.test", To: []string{to}},
 				}}},
-				Deliveries: []harness.Delivery{{Began: after(310), MailTransaction: harness.MailTransaction{
+				Deliveries: []harness.Delivery{{Began: after(310), MailTransaction: harness.MailTransaction{RunID: "01RUN",
 					To: []string{to}, Accepted: true, AcceptedAt: after(370), Dialogue: []harness.SMTPLine{{At: after(311), By: "server", Text: "220 ready"}},
 				}}},
 			},

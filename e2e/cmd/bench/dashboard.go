@@ -47,7 +47,7 @@ func benchDashboard(ctx context.Context, n int) (figures []figure, err error) {
 		return nil, err
 	}
 	server := httptest.NewServer(board)
-	defer func() { board.Close(); server.Close() }()
+	defer func() { _ = board.Close(context.WithoutCancel(ctx)); server.Close() }()
 	tab, cancel, err := browser.Open(ctx, 1280, 900)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"time"
@@ -35,11 +36,10 @@ func newStudio(ctx context.Context, st *stack.Stack) (*studio, error) {
 	}
 	tab, cancel, err := browser.Open(ctx, 1180, 860)
 	if err != nil {
-		board.Close()
-		return nil, err
+		return nil, errors.Join(err, board.Close(ctx))
 	}
 	server := httptest.NewServer(board)
-	return &studio{tab: tab, mailURL: st.Endpoints().MailHog, url: server.URL, close: func() { cancel(); board.Close(); server.Close() }}, nil
+	return &studio{tab: tab, mailURL: st.Endpoints().MailHog, url: server.URL, close: func() { cancel(); _ = board.Close(context.WithoutCancel(ctx)); server.Close() }}, nil
 }
 
 // mailhog photographs the email in MailHog.

@@ -52,8 +52,7 @@ func openPage(st *stack.Stack, port int, o upOptions) (*page, error) {
 
 // close ends the page and what it follows. Pages that are open in a browser lose their connection.
 func (p *page) close(ctx context.Context) error {
-	p.board.Close()
-	err := p.server.Close()
+	err := errors.Join(p.board.Close(ctx), p.server.Close())
 	select {
 	case <-p.served:
 	case <-ctx.Done():

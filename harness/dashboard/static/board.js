@@ -9,8 +9,7 @@ const shown = new Map();    // id → {element, row} in the document
 const list = document.getElementById('rows');
 const view = document.getElementById('events');
 const filter = document.getElementById('filter');
-const icons = { completed: '✓', failed: '✕', running: '◐', unheard: '∅', duplicate: '=', mail: '✉', waiting: '○' };
-const words = { waiting: 'waiting', running: 'running', completed: 'completed', failed: 'failed', unheard: 'no listener', duplicate: 'duplicate', mail: 'email' };
+const signs = JSON.parse(list.dataset.signs); // state → its icon and its label
 let height = 0;
 let current = null;         // id of the row that has, or last had, the focus
 
@@ -20,7 +19,7 @@ const el = (tag, className, text) => {
   if (text !== undefined) e.textContent = text;
   return e;
 };
-const took = ms => ms < 1000 ? ms + ' ms' : ms < 60000 ? (ms / 1000).toFixed(2) + ' s' : Math.floor(ms / 60000) + ' min ' + Math.round(ms % 60000 / 1000) + ' s';
+const took = ms => ms < 1000 ? ms + 'ms' : ms < 60000 ? ms / 1000 + 's' : Math.floor(ms / 60000) + 'm' + Math.round(ms % 60000 / 1000) + 's';
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const count = (n, noun) => n + ' ' + noun + (n === 1 ? '' : 's');
 
@@ -98,8 +97,8 @@ function fill(element, row, again) {
   if (row.note && row.state !== 'waiting') what.lastChild.classList.add('is-note');
   const when = el('span', 'when');
   when.append(el('time', '', clock.format(row.at)), el('span', '', row.state === 'mail' ? '' : row.took ? took(row.took) : ''));
-  const sign = el('span', 'sign', icons[row.state]);
-  sign.title = words[row.state];
+  const sign = el('span', 'sign', signs[row.state].icon);
+  sign.title = signs[row.state].label;
   link.replaceChildren(sign, what, strip(row), when);
   if (!again) element.append(link);
 }
@@ -124,19 +123,19 @@ function strip(row) {
   const mail = row.mail || [];
   for (const m of mail.slice(0, 2)) {
     const chip = el('span', 'chip chip-mail');
-    chip.append(el('span', 'envelope', '✉'), el('span', 'chip-name', m.to || 'nobody'));
+    chip.append(el('span', 'envelope', '✉'), el('span', 'chip-name', m.to || 'no recipient'));
     if (row.state !== 'mail') chip.append(el('span', 'chip-about', m.subject));
     chip.title = m.subject;
     chip.dataset.mail = m.id;
     strip.append(chip);
   }
   if (mail.length > 2) strip.append(el('span', 'more', '+' + (mail.length - 2)));
-  if (!runs.length && !mail.length && !row.note) strip.append(el('span', 'more', words[row.state]));
+  if (!runs.length && !mail.length && !row.note) strip.append(el('span', 'more', signs[row.state].label));
   return strip;
 }
 
 function spoken(row) {
-  const parts = [row.name || '(no subject)', words[row.state]];
+  const parts = [row.name || '(no subject)', signs[row.state].label];
   for (const run of row.runs || []) parts.push(`run of ${run.fn}, ${run.state}, ${count((run.steps || []).length, 'step')}`);
   for (const m of row.mail || []) parts.push(`email to ${m.to}: ${m.subject}`);
   if (row.note) parts.push(row.note);

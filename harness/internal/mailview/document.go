@@ -1,8 +1,8 @@
 package mailview
 
 import (
+	"cmp"
 	"encoding/base64"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,6 +10,8 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/mailcheck"
 )
 
 // Policy is the content security policy of an email's document. A page that serves [Document] by itself sends it as a
@@ -61,50 +63,57 @@ func Document(m *harness.Message, inert string) Doc {
 	if err := html.Render(&out, root); err != nil {
 		return Doc{Problem: err.Error()}
 	}
-	return Doc{HTML: out.String(), Links: r.links, External: r.external}
+	return Doc{HTML: out.String(), Links: r.links, External: mailcheck.Loads(m.HTML)}
 }
 
-// rebuilder takes out of a document what could run, load or lead away, and keeps account of it.
+// rebuilder removes from a document what could run, load or lead away, and lists its links.
 type rebuilder struct {
-	message  *harness.Message
-	inert    string
-	links    []Link
-	external []string
+	message *harness.Message
+	inert   string
+	links   []Link
 }
 
 // dropped are the elements that go with all that is in them: they run, load, or change how the rest is read. Of drawings
 // (svg, math) no mail program of importance shows any.
-var dropped = map[atom.Atom]bool{
-	atom.Script: true, atom.Base: true, atom.Link: true, atom.Object: true, atom.Embed: true, atom.Applet: true,
-	atom.Iframe: true, atom.Frame: true, atom.Frameset: true, atom.Noframes: true, atom.Noembed: true, atom.Audio: true,
-	atom.Video: true, atom.Source: true, atom.Track: true, atom.Svg: true, atom.Math: true, atom.Template: true,
-}
+var dropped = set("script base link object embed applet iframe frame frameset noframes noembed audio video source track svg math template")
 
-// renamed are elements that stay as others: a form that sends nothing, a text that does not swallow what follows it.
+// renamed are elements that stay as others: a form that sends nothing, a text that has an end.
 var renamed = map[atom.Atom]atom.Atom{atom.Form: atom.Div, atom.Plaintext: atom.Pre, atom.Xmp: atom.Pre, atom.Noscript: atom.Div}
 
 // kept are the attributes that may stay on any element: those that say how it looks or reads, and never where from.
-var kept = map[string]bool{
-	"abbr": true, "align": true, "alt": true, "aria-hidden": true, "aria-label": true, "bgcolor": true, "border": true,
-	"cellpadding": true, "cellspacing": true, "class": true, "clear": true, "color": true, "cols": true, "colspan": true,
-	"dir": true, "disabled": true, "face": true, "frame": true, "headers": true, "height": true, "hidden": true,
-	"hspace": true, "id": true, "lang": true, "leftmargin": true, "link": true, "marginheight": true,
-	"marginwidth": true, "media": true, "noshade": true, "nowrap": true, "open": true, "placeholder": true,
-	"reversed": true, "role": true, "rows": true, "rowspan": true, "rules": true, "scope": true, "size": true,
-	"span": true, "start": true, "style": true, "summary": true, "text": true, "title": true, "topmargin": true,
-	"type": true, "valign": true, "value": true, "vlink": true, "vspace": true, "width": true,
+var kept = set(`abbr align alt aria-hidden aria-label bgcolor border cellpadding cellspacing class clear color cols colspan dir
+	disabled face frame headers height hidden hspace id lang leftmargin link marginheight marginwidth media noshade nowrap open
+	placeholder reversed role rows rowspan rules scope size span start style summary text title topmargin type valign value
+	vlink vspace width`)
+
+// rewritten are the attributes that stay on one element with another value.
+var rewritten = map[string]func(r *rebuilder, n *html.Node, value string) (_ string, stays bool){
+	"a href":       (*rebuilder).link,
+	"area href":    (*rebuilder).link,
+	"img src":      (*rebuilder).image,
+	"meta name":    asItIs,
+	"meta content": asItIs,
 }
 
 // metas are the <meta name> that change how a document looks.
-var metas = map[string]bool{"viewport": true, "color-scheme": true, "supported-color-schemes": true}
+var metas = set("viewport color-scheme supported-color-schemes")
+
+func set(names string) map[string]bool {
+	all := map[string]bool{}
+	for _, name := range strings.Fields(names) {
+		all[name] = true
+	}
+	return all
+}
+
+func asItIs(_ *rebuilder, _ *html.Node, value string) (string, bool) { return value, true }
 
 func (r *rebuilder) clean(n *html.Node) {
 	for c := n.FirstChild; c != nil; {
 		next := c.NextSibling
-		switch {
-		case c.Type == html.CommentNode, c.Type == html.ElementNode && r.drops(c):
+		if c.Type == html.CommentNode || c.Type == html.ElementNode && drops(c) {
 			n.RemoveChild(c)
-		default:
+		} else {
 			r.cleanElement(c)
 			r.clean(c)
 		}
@@ -112,20 +121,12 @@ func (r *rebuilder) clean(n *html.Node) {
 	}
 }
 
-// drops says whether an element goes, and notes what it would have loaded.
-func (r *rebuilder) drops(n *html.Node) bool {
+// drops reports whether an element goes.
+func drops(n *html.Node) bool {
 	if n.DataAtom == atom.Meta {
 		return !metas[strings.ToLower(attribute(n, "name"))]
 	}
-	if !dropped[n.DataAtom] && n.Namespace == "" {
-		return false
-	}
-	for _, key := range []string{"src", "data", "href"} {
-		if n.DataAtom != atom.Base {
-			r.loads(attribute(n, key))
-		}
-	}
-	return true
+	return dropped[n.Data] || n.Namespace != ""
 }
 
 func (r *rebuilder) cleanElement(n *html.Node) {
@@ -135,63 +136,39 @@ func (r *rebuilder) cleanElement(n *html.Node) {
 	if to, ok := renamed[n.DataAtom]; ok {
 		n.DataAtom, n.Data = to, to.String()
 	}
-	if n.DataAtom == atom.Style {
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			r.loadsOf(c.Data)
-		}
-	}
 	attributes := n.Attr
 	n.Attr = nil
 	for _, a := range attributes {
-		switch key := strings.ToLower(a.Key); {
-		case a.Namespace != "":
-		case n.DataAtom == atom.Meta && (key == "name" || key == "content"):
-			n.Attr = append(n.Attr, a)
-		case key == "href" && (n.DataAtom == atom.A || n.DataAtom == atom.Area):
-			r.link(n, a.Val)
-			n.Attr = append(n.Attr, html.Attribute{Key: "href", Val: r.inert})
-		case key == "src" && n.DataAtom == atom.Img:
-			if data, ok := r.image(a.Val); ok {
-				n.Attr = append(n.Attr, html.Attribute{Key: "src", Val: data})
-			}
-		case key == "src" || key == "background" || key == "poster":
-			r.loads(a.Val)
-		case key == "srcset":
-			for candidate := range strings.SplitSeq(a.Val, ",") {
-				url, _, _ := strings.Cut(strings.TrimSpace(candidate), " ")
-				r.loads(url)
-			}
-		case kept[key]:
-			if key == "style" {
-				r.loadsOf(a.Val)
-			}
+		key := strings.ToLower(a.Key)
+		stays := a.Namespace == "" && kept[key]
+		if rewrite := rewritten[n.Data+" "+key]; rewrite != nil && a.Namespace == "" {
+			a.Val, stays = rewrite(r, n, a.Val)
+		}
+		if stays {
 			n.Attr = append(n.Attr, a)
 		}
 	}
 }
 
-// link notes where a link led to.
-func (r *rebuilder) link(n *html.Node, url string) {
+// link notes where a link led to, and makes it lead nowhere.
+func (r *rebuilder) link(n *html.Node, url string) (string, bool) {
 	url = strings.TrimSpace(url)
 	if url == "" || strings.HasPrefix(url, "#") || slices.ContainsFunc(r.links, func(l Link) bool { return l.URL == url }) {
-		return
-	}
-	text := strings.Join(strings.Fields(textOf(n)), " ")
-	if text == "" {
-		text = url
+		return r.inert, true
 	}
 	lower := strings.ToLower(url)
 	r.links = append(r.links, Link{
-		Text: text, URL: url,
+		Text: cmp.Or(text.OneLine(textOf(n)), url), URL: url,
 		Openable: strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://"),
 	})
+	return r.inert, true
 }
 
 // shown are the kinds of pictures that are drawn; one that could hold a document of its own is not among them.
 var shown = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 
 // image returns a picture that the email itself brings, as a data URL.
-func (r *rebuilder) image(url string) (string, bool) {
+func (r *rebuilder) image(_ *html.Node, url string) (string, bool) {
 	url = strings.TrimSpace(url)
 	lower := strings.ToLower(url)
 	if id, ok := strings.CutPrefix(lower, "cid:"); ok {
@@ -200,34 +177,8 @@ func (r *rebuilder) image(url string) (string, bool) {
 				return "data:" + strings.ToLower(p.ContentType) + ";base64," + base64.StdEncoding.EncodeToString(p.Data), true
 			}
 		}
-		return "", false
 	}
-	for _, kind := range shown {
-		if strings.HasPrefix(lower, "data:"+kind) {
-			return url, true
-		}
-	}
-	r.loads(url)
-	return "", false
-}
-
-// loads notes a resource that would have come from elsewhere.
-func (r *rebuilder) loads(url string) {
-	url = strings.TrimSpace(url)
-	lower := strings.ToLower(url)
-	if url == "" || strings.HasPrefix(lower, "data:") || strings.HasPrefix(lower, "cid:") || slices.Contains(r.external, url) {
-		return
-	}
-	r.external = append(r.external, url)
-}
-
-// inStyles finds what a style sheet loads, as far as an account needs it: the policy is what keeps it from loading.
-var inStyles = regexp.MustCompile(`(?i)(?:url\(\s*['"]?|@import\s+['"])([^'")]+)`)
-
-func (r *rebuilder) loadsOf(css string) {
-	for _, m := range inStyles.FindAllStringSubmatch(css, -1) {
-		r.loads(m[1])
-	}
+	return url, slices.ContainsFunc(shown, func(kind string) bool { return strings.HasPrefix(lower, "data:"+kind) })
 }
 
 func element(name string, attributes ...string) *html.Node {

@@ -66,15 +66,17 @@ func Render(m *harness.Message, o Options) (template.HTML, error) {
 		HasHTML                 bool
 		Parts                   []part
 		Findings                []mailcheck.Finding
+		Checks                  string
 	}{
 		Options: o, Message: m, Doc: doc,
-		From: people(m.From), To: people(m.To), Copy: people(m.Cc), ReplyTo: people(m.ReplyTo),
+		From: People(m.From), To: People(m.To), Copy: People(m.Cc), ReplyTo: People(m.ReplyTo),
 		Received: at(m.Received, cmp.Or(o.Clock, "2006-01-02 15:04:05.000")),
 		Source:   source, SourceCut: cut, Text: text, TextCut: textCut,
 		Size:        Size(len(m.Raw)),
 		HasHTML:     m.HTML != "",
 		Parts:       parts(m),
-		Findings:    mailcheck.Run(m, []harness.Check{harness.CheckAll}, mailcheck.Options{}),
+		Findings:    Findings(m),
+		Checks:      Checks(),
 		DeliveredTo: strings.Join(m.Envelope.To, ", "),
 	}
 	var out strings.Builder
@@ -82,6 +84,22 @@ func Render(m *harness.Message, o Options) (template.HTML, error) {
 		return "", fmt.Errorf("show email %s: %w", m.ID, err)
 	}
 	return template.HTML(out.String()), nil
+}
+
+// Findings returns what the checks that a page makes find in an email.
+func Findings(m *harness.Message) []mailcheck.Finding {
+	return mailcheck.Run(m, []harness.Check{harness.CheckAll}, mailcheck.Options{})
+}
+
+// Checks names the checks that a page makes: all of them but the one that asks the app.
+func Checks() string {
+	var names []string
+	for _, c := range harness.Checks() {
+		if c.Check != harness.CheckResolve {
+			names = append(names, string(c.Check))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // part is an attachment or an inline part in one line.
@@ -107,7 +125,8 @@ func Size(n int) string {
 	}
 }
 
-func people(list []*mail.Address) string {
+// People lists addresses with their names.
+func People(list []*mail.Address) string {
 	var all []string
 	for _, a := range list {
 		if a.Name == "" {
