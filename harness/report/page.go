@@ -42,7 +42,7 @@ type counts struct {
 	Tests, Passed, Failed, Skipped int
 	Emails, Changed, New, Same     int
 	Findings                       int
-	Faults, Kept                   int
+	Faults, Kept, Lost             int
 }
 
 // pkg is the tests of one package.
@@ -61,41 +61,19 @@ type picture struct {
 // test is one test as the page shows it.
 type test struct {
 	Record
-	ID       string
-	Short    string // the name without the backend's at its end
-	Took     string
-	Broken   *broken // the first broken hop of the first verdict that does not hold
+	ID     string
+	Short  string   // the name without the backend's at its end
+	Broken *verdict // the first verdict that does not hold
+	// Verdicts hide the record's: they are the same, with what the page shows beside them.
 	Verdicts []verdict
 	Emails   []*email
-}
-
-// broken is the hop that a reader sees first.
-type broken struct {
-	Outcome harness.Outcome
-	Why     string
-	Hop     *harness.Hop
 }
 
 // verdict is a verdict as the page shows it.
 type verdict struct {
 	*harness.Verdict
-	Took     string
-	Name     string // the event's
-	Data     string
 	Timeline *timeline.Timeline
-	Runs     []run
-}
-
-// run is what a run and its steps returned.
-type run struct {
-	harness.TraceRun
-	Output string
-	Steps  []step
-}
-
-type step struct {
-	harness.TraceStep
-	Input, Output string
+	First    *harness.Hop // the first broken hop; nil if there is none
 }
 
 // WriteHTML writes the page: one file without a script, which loads nothing.
@@ -112,8 +90,8 @@ func (p *page) writeHTML(w io.Writer) error {
 		"ms":      milliseconds,
 		"elapsed": text.Elapsed,
 		"checks":  mailview.Checks,
+		"pretty":  pretty,
 		"plural":  func(n int, what string) string { return text.Count(n, what, what+"s") },
-		"lost":    func(c counts) int { return c.Faults - c.Kept },
 		"frame":   frameOf,
 	}).ParseFS(files, "report.html")
 	if err != nil {
@@ -193,6 +171,8 @@ func count(rep *Report, emails []*email) counts {
 	for _, f := range rep.Faults {
 		if f.Kept {
 			c.Kept++
+		} else {
+			c.Lost++
 		}
 	}
 	return c
@@ -210,8 +190,8 @@ func headline(c counts) string {
 	if c.Changed > 0 {
 		parts = append(parts, text.Count(c.Changed, "email", "emails")+" changed")
 	}
-	if lost := c.Faults - c.Kept; lost > 0 {
-		parts = append(parts, text.Count(lost, "promise", "promises")+" not kept")
+	if c.Lost > 0 {
+		parts = append(parts, text.Count(c.Lost, "promise", "promises")+" not kept")
 	}
 	if len(parts) == 0 {
 		return "Report"
@@ -220,37 +200,22 @@ func headline(c counts) string {
 }
 
 func testOf(r Record, id string) *test {
-	t := &test{Record: r, ID: id, Short: r.Test, Took: text.Elapsed(r.Took).String()}
+	t := &test{Record: r, ID: id, Short: r.Test}
 	if r.Backend != "" {
 		t.Short = strings.TrimSuffix(r.Test, "/"+r.Backend)
 	}
 	for _, v := range r.Verdicts {
-		t.Verdicts = append(t.Verdicts, verdictOf(v))
-		if v.Outcome == harness.Holds || t.Broken != nil {
-			continue
-		}
-		t.Broken = &broken{Outcome: v.Outcome, Why: v.Why}
+		shown := verdict{Verdict: v, Timeline: timeline.Of(v.Trace)}
 		if i := slices.IndexFunc(v.Hops, func(h harness.Hop) bool { return h.First }); i >= 0 {
-			t.Broken.Hop = &v.Hops[i]
+			shown.First = &v.Hops[i]
+		}
+		t.Verdicts = append(t.Verdicts, shown)
+		if v.Outcome != harness.Holds && t.Broken == nil {
+			t.Broken = &shown
 		}
 	}
 	t.Emails = emailsOf(t)
 	return t
-}
-
-func verdictOf(v *harness.Verdict) verdict {
-	shown := verdict{Verdict: v, Took: text.Elapsed(v.Took).String(), Name: v.Trace.EventID, Timeline: timeline.Of(v.Trace)}
-	if e := v.Trace.Event; e != nil {
-		shown.Name, shown.Data = e.Name, pretty(e.Data)
-	}
-	for _, r := range v.Trace.Runs {
-		one := run{TraceRun: r, Output: pretty(r.Output)}
-		for _, s := range r.Steps {
-			one.Steps = append(one.Steps, step{s, pretty(s.Input), pretty(s.Output)})
-		}
-		shown.Runs = append(shown.Runs, one)
-	}
-	return shown
 }
 
 // maxPiece bounds, in characters, each piece of text that is no email's body.

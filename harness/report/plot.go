@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // matrix is the fault matrix on one backend.
@@ -12,7 +13,6 @@ type matrix struct {
 	Backend string
 	Kept    int
 	Rows    []faultRow
-	Longest string
 }
 
 // faultRow is a fault with the bar that shows how long it took.
@@ -37,13 +37,10 @@ func matrices(faults []Fault) []matrix {
 		}
 	}
 	for _, m := range all {
-		longest := 0.0
-		for _, r := range m.Rows {
-			longest = max(longest, r.Seconds)
-		}
-		for i := range m.Rows {
+		longest := slices.MaxFunc(m.Rows, func(a, b faultRow) int { return cmp.Compare(a.Seconds, b.Seconds) }).Seconds
+		for i, r := range m.Rows {
 			if longest > 0 {
-				m.Rows[i].Width = 100 * max(0, m.Rows[i].Seconds) / longest
+				m.Rows[i].Width = 100 * max(0, r.Seconds) / longest
 			}
 		}
 	}
@@ -123,12 +120,10 @@ func milliseconds(v float64) string {
 	return trimZero(fmt.Sprintf("%.3g", v*1000)) + " µs"
 }
 
+// trimZero removes zeros, and then a point, from the end of a decimal fraction.
 func trimZero(s string) string {
-	for len(s) > 0 && s[len(s)-1] == '0' && slices.Contains([]byte(s), '.') {
-		s = s[:len(s)-1]
+	if !strings.Contains(s, ".") {
+		return s
 	}
-	if len(s) > 0 && s[len(s)-1] == '.' {
-		s = s[:len(s)-1]
-	}
-	return s
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
