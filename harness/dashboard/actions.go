@@ -56,7 +56,7 @@ func (d *Dashboard) postSync(w http.ResponseWriter, r *http.Request) {
 	d.answer(w, r, "", "The app is synced", d.stack.App().Sync(r.Context()))
 }
 
-// answer tells a script what came of an action, as JSON, and brings a browser without one to where it shows.
+// answer reports the result of an action: as JSON to a script, and by a redirect to a browser without scripts.
 func (d *Dashboard) answer(w http.ResponseWriter, r *http.Request, event, said string, err error) {
 	status := http.StatusOK
 	if err != nil {

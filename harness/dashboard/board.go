@@ -75,8 +75,8 @@ func (r *row) MarshalJSON() ([]byte, error) {
 	}{(*plain)(r), r.At.UnixMilli()})
 }
 
-// board is what the page shows. Whoever reads it holds a revision and comes back for what has changed since, so that
-// nobody who is slow holds up anybody. It is safe for concurrent use.
+// board is what the page shows. A reader holds a revision and comes back for what has changed since, so that a slow reader
+// delays no other. It is safe for concurrent use.
 type board struct {
 	keep int
 
@@ -94,7 +94,7 @@ type board struct {
 	since   uint64 // rev of state
 }
 
-// departure is a row that is no longer there.
+// departure is a row that was removed.
 type departure struct {
 	id  string
 	rev uint64
@@ -219,7 +219,7 @@ func (c change) empty() bool {
 	return !c.Reset && len(c.Rows) == 0 && len(c.Gone) == 0 && c.Stack == nil
 }
 
-// event adds an event, or what is not known of it yet. It says whether it is news.
+// event adds an event. It reports whether the event is new.
 func (b *board) event(id, own, name string, data []byte, at time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -272,8 +272,8 @@ func (b *board) mention(id string, after time.Time) (event string, wake <-chan s
 	return event, b.wake
 }
 
-// run notes that a run descends from an event, which is named by either of its ids. It returns the event's row, or ""
-// while there is none.
+// run notes that a run descends from an event, which either of its ids names. It returns the id of the event's row; empty
+// if there is none yet.
 func (b *board) run(run, event string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -336,7 +336,7 @@ func (b *board) adopt() {
 	}
 }
 
-// trace brings a row to what a trace says.
+// trace updates a row from a trace.
 func (b *board) trace(tr *harness.Trace) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -357,7 +357,7 @@ func (b *board) trace(tr *harness.Trace) {
 		}
 	}
 	r.At = tr.Event.Received
-	// An email that has been pushed stays, also when the trace was taken before it came.
+	// An email that has been pushed stays, even if the trace was taken before it came.
 	for _, m := range tr.Mail {
 		b.attach(r, rowMail{ID: m.ID, To: strings.Join(m.Envelope.To, ", "), Subject: m.Subject, run: m.RunID, at: m.Received})
 	}
@@ -413,7 +413,7 @@ func (b *board) setStack(s stackState) {
 	b.since = b.rev
 }
 
-// stateOf says in a word, and where it needs one in a sentence, what became of an event.
+// stateOf returns the state of an event, and a sentence about it where one is needed.
 func stateOf(tr *harness.Trace) (state timeline.State, note string) {
 	for _, r := range tr.Runs {
 		if r.Status == harness.StatusFailed || r.Status == harness.StatusCancelled {
@@ -464,14 +464,14 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// briefLength bounds, in characters, what a row says of its event's data, and briefValue each value in it: the ids stand
-// last, and a person who types one into the filter must find it.
+// briefLength bounds, in characters, what a row shows of its event's data, and briefValue each value in it: the ids stand
+// last, and the filter must find them.
 const briefLength, briefValue = 480, 80
 
-// identifier is what a value looks like that tells machines more than people.
+// identifier matches values that are ids rather than text.
 var identifier = regexp.MustCompile(`^[0-9A-Za-z]{8,}[0-9A-Za-z-]*$`)
 
-// brief makes one short line of an event's data: first the values that a person reads, then the ids.
+// brief makes one short line of an event's data: first the values that are text, then the ids.
 func brief(data []byte) string {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil {

@@ -43,7 +43,7 @@ var static embed.FS
 
 const defaultKeep = 10_000
 
-// New returns a dashboard of a stack and begins to follow what happens there. A sample that cannot be sent is an error.
+// New returns a dashboard of a stack and starts to follow the stack. A sample that cannot be sent is an error.
 func New(st *stack.Stack, o Options) (*Dashboard, error) {
 	if st == nil {
 		return nil, errors.New("dashboard: there is no stack to show")

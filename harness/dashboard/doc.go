@@ -6,8 +6,8 @@
 //	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
 //	go server.Serve(loopbackListener)
 //
-// What the taps and the inbox push is on the page milliseconds later, by server-sent events; the server's own account
-// ([stack.Stack.Trace]) is read whenever there is news of an event, and stays the authority.
+// Server-sent events bring to the page what the taps and the inbox push, within milliseconds. On news of an event, its
+// trace ([stack.Stack.Trace]) is taken, which is authoritative.
 //
 // It can send events and empty the inbox, and it shows text from untrusted senders. So it answers only requests from
 // loopback addresses for loopback names (a foreign name may resolve to this machine), changes state only by POST from its

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// pollTapped is how often the server is asked for events that crossed no tap, pollTapless for all of them.
+	// pollTapped is how often the server is asked for events that passed no tap, pollTapless for all of them.
 	pollTapped, pollTapless = time.Second, 300 * time.Millisecond
 	// It is asked as far back as inngestapi.VisibleWithin each time. Under load some events become visible later: so every
 	// sweepEvery-th time it is asked as far back as sweep.
@@ -30,16 +30,16 @@ const (
 	firstEvents = 100
 	// probeEvery is how often the services are looked at, probeTimeout how long each may take to answer.
 	probeEvery, probeTimeout = 2 * time.Second, 1500 * time.Millisecond
-	// A trace is taken again at the latest after a pause that doubles from firstBeat to lastBeat, while anything may
-	// still happen; news brings it back to firstBeat.
-	firstBeat, lastBeat = 80 * time.Millisecond, 30 * time.Second
+	// While more may happen, a trace is taken again after a pause that doubles from firstPause to lastPause. News of the
+	// event sets the pause to firstPause.
+	firstPause, lastPause = 80 * time.Millisecond, 30 * time.Second
 	// tracers is how many traces are taken at a time. They cost the server what a run costs it.
 	tracers = 2
 	// traceTimeout bounds one of them.
 	traceTimeout = 10 * time.Second
 )
 
-// follower keeps the board true to the stack.
+// follower updates the board from the stack.
 type follower struct {
 	stack     *stack.Stack
 	board     *board
@@ -52,7 +52,7 @@ type follower struct {
 	askedAt  time.Time // when the server was asked for them
 }
 
-// follow starts all that keeps the board true, until Close.
+// follow starts the goroutines that update the board until Close.
 func (d *Dashboard) follow() *follower {
 	f := &follower{stack: d.stack, board: d.board, runHeader: d.options.RunHeader, kick: make(chan struct{}, 1), queue: newQueue()}
 	d.running.Go(func() { f.watchInbox(d.ctx) })
@@ -67,7 +67,7 @@ func (d *Dashboard) follow() *follower {
 
 // sent shows an event that the dashboard itself has sent, before the server does.
 func (f *follower) sent(id string, e harness.Event) {
-	data, _ := json.Marshal(e.Data) // it has been encoded before, to be sent
+	data, _ := json.Marshal(e.Data) // it has been encoded before, so that it can be
 	f.event(id, e.IdempotencyKey, e.Name, data, time.Now())
 }
 
@@ -90,37 +90,37 @@ func (f *follower) watchInbox(ctx context.Context) {
 	}
 }
 
-// watchTaps learns of events and runs as they cross.
+// watchTaps notes events and runs as the taps record them.
 func (f *follower) watchTaps(ctx context.Context) {
 	if f.stack.Taps() == nil {
 		return
 	}
 	for c, err := range f.stack.Taps().Watch(ctx, 0) {
-		if err == nil { // a gap loses news, for which the server is asked in time
-			f.crossed(c)
+		if err == nil { // after a gap the server is asked for what was missed
+			f.exchange(c)
 		}
 	}
 }
 
-func (f *follower) crossed(c tap.Exchange) {
+func (f *follower) exchange(x tap.Exchange) {
 	run := ""
 	switch {
-	case c.Dispatch != nil && c.Over():
-		for _, e := range c.Dispatch.Events {
+	case x.Dispatch != nil && x.Over():
+		for _, e := range x.Dispatch.Events {
 			if e.EventID != "" {
-				f.event(e.EventID, e.IdempotencyKey, e.Name, e.Data, c.Ended)
+				f.event(e.EventID, e.IdempotencyKey, e.Name, e.Data, x.Ended)
 			}
 		}
 		return
-	case c.Call != nil:
-		run = c.Call.RunID
-		for _, e := range c.Call.Events {
+	case x.Call != nil:
+		run = x.Call.RunID
+		for _, e := range x.Call.Events {
 			f.board.run(run, e.IdempotencyKey)
 		}
-	case c.Checkpoint != nil:
-		run = c.Checkpoint.RunID
-	case c.Mail != nil && c.Over():
-		run = c.Mail.RunID
+	case x.Checkpoint != nil:
+		run = x.Checkpoint.RunID
+	case x.Mail != nil && x.Over():
+		run = x.Mail.RunID
 	}
 	if run == "" {
 		return
@@ -129,13 +129,13 @@ func (f *follower) crossed(c tap.Exchange) {
 		f.queue.news(event)
 		return
 	}
-	select { // somebody has sent an event past the taps
+	select { // its event has passed no tap
 	case f.kick <- struct{}{}:
 	default:
 	}
 }
 
-// pollEvents asks the server for the events that crossed no tap.
+// pollEvents asks the server for the events that passed no tap.
 func (f *follower) pollEvents(ctx context.Context, keep int) {
 	pause := pollTapped
 	if f.stack.Taps() == nil {
@@ -173,7 +173,7 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 	}
 }
 
-// trace takes traces of the events that there is news of.
+// trace takes traces of the events in the queue.
 func (f *follower) trace(ctx context.Context) {
 	for {
 		id, err := f.queue.next(ctx)
@@ -217,7 +217,7 @@ func (f *follower) setTriggers(functions []inngestapi.Function, asked time.Time)
 	}
 }
 
-// probe keeps the state of the stack.
+// probe checks the services at intervals and updates the state of the stack.
 func (f *follower) probe(ctx context.Context) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -225,7 +225,7 @@ func (f *follower) probe(ctx context.Context) {
 		began := time.Now()
 		state, mailhog := f.look(ctx)
 		if mailhog == nil && state.Inbox == 0 {
-			f.board.forgetMail(began) // somebody else has emptied it, or MailHog has been started anew
+			f.board.forgetMail(began) // it was emptied elsewhere, or MailHog was restarted
 		}
 		f.board.setStack(state)
 		select {
@@ -236,7 +236,7 @@ func (f *follower) probe(ctx context.Context) {
 	}
 }
 
-// look asks every service whether it is there. mailhog is why the inbox could not be counted.
+// look checks every service. mailhog is why the inbox could not be counted.
 func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -324,7 +324,7 @@ func syncState(hasApp bool, down, engine, lastSync error, apps []inngestapi.Regi
 	}
 }
 
-// reaches returns nil when something listens there.
+// reaches returns nil if an address accepts connections.
 func reaches(ctx context.Context, addr string) error {
 	if addr == "" {
 		return errors.New("it has no address")

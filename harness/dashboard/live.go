@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// coalesce is the least time between two messages to one browser, which draws no faster either.
+	// coalesce is the least time between two messages to one browser, which draws no faster than that.
 	coalesce = 12 * time.Millisecond
-	// heartbeat is how often a silent stream says that it is there.
+	// heartbeat is how often a stream without news sends a comment, so that a browser keeps it open.
 	heartbeat = 15 * time.Second
 )
 
@@ -20,8 +20,8 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 	_ = stream.SetWriteDeadline(time.Time{}) // where the server sets one, it is not for streams
 	w.Header().Set("Content-Type", "text/event-stream")
 	only := r.URL.Query().Get("event")
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
 	var revision uint64
 	for {
 		c, now, wake := d.board.changes(revision, only)
@@ -40,7 +40,7 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-wake:
-		case <-beat.C:
+		case <-ticker.C:
 			if _, err := fmt.Fprint(w, ":\n\n"); err != nil || stream.Flush() != nil {
 				return
 			}
@@ -52,7 +52,7 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pause lets changes gather. It says whether the stream goes on.
+// pause waits while changes gather. It reports whether the stream goes on.
 func (d *Dashboard) pause(r *http.Request, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

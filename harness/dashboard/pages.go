@@ -113,7 +113,7 @@ func (eventPage) Mark(v ...any) string {
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
-// Given is what a step of a run had to go on, in the form in which Inngest hands it to an app: the event's data, if this
+// Given returns the input of a step of a run, in the form in which Inngest hands it to an app: the event's data, if this
 // page's event started the run, and what the steps before it returned.
 func (p eventPage) Given(r runView, i int) (json.RawMessage, error) {
 	var given struct {
@@ -235,7 +235,7 @@ func (d *Dashboard) getMail(w http.ResponseWriter, r *http.Request) {
 	}{d.page(m.Subject), s})
 }
 
-// getDocument gives out an email's HTML for a frame. It is as harmless in a tab of its own.
+// getDocument serves an email's HTML for a frame. It is harmless in a tab too.
 func (d *Dashboard) getDocument(w http.ResponseWriter, r *http.Request) {
 	m, ok := d.message(w, r)
 	if !ok {
@@ -264,7 +264,7 @@ func (d *Dashboard) message(w http.ResponseWriter, r *http.Request) (*harness.Me
 	return m, err == nil
 }
 
-// getLog gives out the end of a service's log.
+// getLog serves the end of a service's log.
 func (d *Dashboard) getLog(w http.ResponseWriter, r *http.Request) {
 	service := harness.Service(r.PathValue("service"))
 	if !slices.Contains([]harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest, harness.ServiceApp}, service) {
@@ -296,7 +296,7 @@ func pretty(data json.RawMessage) string {
 	return out.String()
 }
 
-// A sign is how a state is shown: by an icon, so that it does not rest on its colour alone, and in words.
+// A sign shows a state: by an icon, so that it can be told without its colour, and in words.
 type sign struct {
 	Icon  string `json:"icon"`
 	Label string `json:"label"`

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// queue holds the events whose trace is to be taken, and when.
+// queue holds the events whose trace is due, now or later.
 type queue struct {
 	mu   sync.Mutex
 	jobs map[string]*job
@@ -15,9 +15,9 @@ type queue struct {
 
 type job struct {
 	due     time.Time
-	beat    time.Duration
+	pause   time.Duration
 	running bool
-	again   bool // there was news while it was running
+	again   bool // there was news during the trace
 }
 
 func newQueue() *queue { return &queue{jobs: map[string]*job{}, wake: make(chan struct{}, 1)} }
@@ -30,7 +30,7 @@ func (q *queue) news(id string) {
 		j = &job{}
 		q.jobs[id] = j
 	}
-	j.beat = firstBeat
+	j.pause = firstPause
 	j.again = j.running
 	j.due = time.Now()
 	q.mu.Unlock()
@@ -44,12 +44,12 @@ func (q *queue) notify() {
 	}
 }
 
-// next waits for an event whose trace is due, and gives out the newest one: ids grow with time.
+// next waits for an event whose trace is due, and returns the newest: ids grow with time.
 func (q *queue) next(ctx context.Context) (string, error) {
 	for {
 		id, wait := q.take()
 		if id != "" {
-			q.notify() // there may be another one for somebody else
+			q.notify() // another one may be due, for another goroutine
 			return id, nil
 		}
 		timer := time.NewTimer(wait)
@@ -64,12 +64,12 @@ func (q *queue) next(ctx context.Context) (string, error) {
 	}
 }
 
-// take returns an event that is due, or how long nothing is.
+// take returns an event that is due, or how long none will be.
 func (q *queue) take() (id string, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	wait = lastBeat
+	wait = lastPause
 	for candidate, j := range q.jobs {
 		switch left := j.due.Sub(now); {
 		case j.running:
@@ -85,7 +85,7 @@ func (q *queue) take() (id string, wait time.Duration) {
 	return id, wait
 }
 
-// done says that a trace has been taken; again, that it is to be taken again some time.
+// done ends a trace of an event. again says that the event needs another trace later.
 func (q *queue) done(id string, again bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,8 +95,8 @@ func (q *queue) done(id string, again bool) {
 	case j.again:
 		j.again, j.due = false, time.Now()
 	case again:
-		j.due = time.Now().Add(j.beat)
-		j.beat = min(2*j.beat, lastBeat)
+		j.due = time.Now().Add(j.pause)
+		j.pause = min(2*j.pause, lastPause)
 	default:
 		delete(q.jobs, id)
 	}

@@ -36,15 +36,15 @@ func TestATraceIsTakenAgainLessAndLessOftenUntilThereIsNews(t *testing.T) {
 			return time.Since(began)
 		}
 		require.Zero(t, pause())
-		require.Equal(t, firstBeat, pause())
-		require.Equal(t, 2*firstBeat, pause())
+		require.Equal(t, firstPause, pause())
+		require.Equal(t, 2*firstPause, pause())
 		for range 12 {
 			pause()
 		}
-		require.Equal(t, lastBeat, pause())
+		require.Equal(t, lastPause, pause())
 		q.news("E1")
 		require.Zero(t, pause())
-		require.Equal(t, firstBeat, pause())
+		require.Equal(t, firstPause, pause())
 	})
 }
 

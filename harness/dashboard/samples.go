@@ -27,7 +27,7 @@ type Sample struct {
 	// Event is sent to the Inngest server, each time with a fresh id: the server drops a second event of one id.
 	Event harness.Event
 	// Path is where a request goes, relative to the app's URL, as in "/api/requests". Method empty: POST. A Body is
-	// JSON. Where the app answers with JSON that has an "id", the event that names it is taken for what came of it.
+	// JSON. If the app answers with JSON that has an "id", the first event that names that id is shown as the result.
 	Method, Path string
 	Body         []byte
 }
@@ -91,7 +91,7 @@ func ReadSamples(dir, request string) ([]Sample, error) {
 const (
 	// sampleTimeout bounds what the app may take to answer a sample.
 	sampleTimeout = 15 * time.Second
-	// mentionTimeout bounds how long the event is waited for that came of it: an app may send none.
+	// mentionTimeout bounds the wait for the event that the app sends because of a sample: it may send none.
 	mentionTimeout = 3 * time.Second
 )
 
@@ -118,7 +118,7 @@ func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, e
 		return "", "", fmt.Errorf("the app does not answer: %w", err)
 	}
 	defer res.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status has said what matters
+	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status is what matters
 	if res.StatusCode/100 != 2 {
 		return "", "", fmt.Errorf("the app answered %s: %s", res.Status, text.Clip(strings.TrimSpace(string(answer)), 500))
 	}
@@ -136,7 +136,7 @@ func (d *Dashboard) send(ctx context.Context, s Sample) (eventID, said string, e
 // maxAnswer bounds, in bytes, what is read of an app's answer to a sample.
 const maxAnswer = 64 << 10
 
-// sendFresh sends an event under an id that nobody has used: the server drops a second event of one id.
+// sendFresh sends an event under a new idempotency key: the server drops a second event with the same one.
 func (d *Dashboard) sendFresh(ctx context.Context, e harness.Event) (string, error) {
 	e.IdempotencyKey = "dashboard-" + strings.ToLower(rand.Text())
 	ids, err := d.stack.Send(ctx, e)

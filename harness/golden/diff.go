@@ -116,7 +116,7 @@ func clip(s string, at int) string {
 	return fmt.Sprintf("%s (%d characters)", clipped, len(runes))
 }
 
-// visible shows s as it can be printed anywhere: what acts on a terminal or turns text around is escaped. When exact, every
+// visible escapes what acts on a terminal or reverses the direction of text. When exact, every
 // character that could pass unnoticed is shown: white space by marks, combining characters and those without width escaped.
 func visible(s string, exact bool) string {
 	var b strings.Builder

@@ -17,7 +17,7 @@
 //		golden.Replacement{Old: app.URL, New: "{{app-url}}"})
 //
 // An email that differs gives a *MismatchError, whose text is a diff of each part that differs; a golden that does not exist
-// gives a *MissingError, and is never made unless Options.Update asks for it. Unused tells which goldens no test asked for.
+// gives a *MissingError, and is never made unless Options.Update asks for it. Unused lists the goldens that no test asked for.
 //
 // # What may vary
 //

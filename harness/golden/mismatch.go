@@ -33,7 +33,7 @@ type MismatchError struct {
 	Want, Got Files // the golden as it is stored, and as the email would be stored
 }
 
-// PartDiff tells how one part of an email differs.
+// PartDiff says how one part of an email differs.
 type PartDiff struct {
 	Part string // subject, addresses, headers, attachments, text or html
 	Note string // a sentence about the part as a whole; may be empty

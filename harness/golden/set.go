@@ -123,7 +123,7 @@ func (s *Set) Compare(name string, m *harness.Message, replace ...Replacement) e
 	got := render(m, s.headers, replacer)
 
 	if s.options.Update {
-		// One writer at a time, so that of two emails with one name the second meets the first.
+		// One writer at a time, so that of two emails with one name the second is compared with the first.
 		s.mu.Lock()
 		defer s.mu.Unlock()
 	}

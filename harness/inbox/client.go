@@ -87,7 +87,7 @@ func (c *Client) Close(ctx context.Context) error {
 }
 
 // ReadToEnd returns when the client knows every message that MailHog had accepted at the moment of the call. After it,
-// what Find does not find was not there: a claim that no email came rests on this, not on having waited.
+// what Find does not find was not there: a test that expects no email relies on this instead of waiting.
 //
 // It costs one request for one message when there is nothing new, whatever the size of the inbox.
 func (c *Client) ReadToEnd(ctx context.Context) error { return c.refresh(ctx) }
@@ -166,7 +166,7 @@ func (c *Client) Clear(ctx context.Context) error {
 	c.mu.Lock()
 	c.index.remove(func(e *entry) bool { return e.seq <= before })
 	c.mu.Unlock()
-	return c.refresh(ctx) // what came meanwhile may have been cleared or not
+	return c.refresh(ctx) // a message that came meanwhile may have been cleared or not
 }
 
 // entries returns the known messages with a key that were learnt after the one numbered seq.

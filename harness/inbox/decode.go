@@ -21,8 +21,8 @@ import (
 // message of nothing else would take hours.
 const maxMultiparts = 100
 
-// Decode decodes one message. It takes any bytes: what is malformed is told in Problems, and what can be decoded is.
-// ID, Received and Envelope are empty, for they do not stand in a message.
+// Decode decodes one message. It accepts any bytes: Problems lists what is malformed, and the rest is decoded. ID,
+// Received and Envelope stay empty, since they are not part of a message.
 func Decode(raw []byte) *harness.Message {
 	m := decoder{&harness.Message{Raw: raw}}
 	m.Headers, m.Problems = parseHeaders(raw)
@@ -140,7 +140,7 @@ func (m decoder) addPart(p *enmime.Part) {
 	}
 }
 
-// parseParts runs enmime, which is written not to panic and has been seen to.
+// parseParts parses the MIME parts. A panic of the parser becomes an error.
 func parseParts(raw []byte) (root *enmime.Part, err error) {
 	if n := countMultiparts(raw); n > maxMultiparts {
 		return nil, fmt.Errorf("it holds %d multiparts, and no mail program makes more than %d", n, maxMultiparts)
@@ -151,11 +151,11 @@ func parseParts(raw []byte) (root *enmime.Part, err error) {
 		}
 	}()
 	return enmime.NewParser(
-		// Where a part is damaged, what comes before the damage is worth seeing.
+		// Of a damaged part, keep what comes before the damage.
 		enmime.SetReadPartErrorPolicy(func(*enmime.Part, error) bool { return true }),
 		enmime.SkipMalformedParts(true),
 		enmime.MultipartWOBoundaryAsSinglePart(true),
-		// What is declared is what a mail program shows. Guessing differs from one text to the next.
+		// Mail programs show a text in the charset that it declares.
 		enmime.DisableCharacterDetection(true),
 		enmime.SetCustomParseMediaType(parseMediaType),
 		enmime.MaxStoredPartErrors(20),
@@ -173,8 +173,8 @@ func countMultiparts(raw []byte) int {
 	return n
 }
 
-// parseMediaType is enmime's, but for texts that do not say their charset, or say ASCII: UTF-8 contains that, and is
-// what 8-bit text without a proper label mostly is. What is not, validText sees to.
+// parseMediaType parses a media type as enmime does, except that text without a charset, or in ASCII, is UTF-8: most
+// unlabelled 8-bit text is. validText handles the rest.
 func parseMediaType(value string) (string, map[string]string, []string, error) {
 	mtype, params, invalid, err := mediatype.Parse(value)
 	if err != nil {
@@ -203,8 +203,8 @@ func declaredCharset(p *enmime.Part) string {
 	return params["charset"]
 }
 
-// validText returns the text of a part in UTF-8, and whether it was what it claims to be. For text that declares nothing
-// it looks, as browsers do, at byte order marks and <meta charset>, and last takes it for Windows-1252.
+// validText returns the text of a part in UTF-8, and whether it was in the charset that it declares. For text that
+// declares none it looks at byte order marks and <meta charset>, as browsers do, and else assumes Windows-1252.
 func validText(p *enmime.Part) (utf8Text []byte, ok bool) {
 	if utf8.Valid(p.Content) {
 		return bytes.TrimPrefix(p.Content, []byte("\uFEFF")), true
@@ -229,8 +229,8 @@ func foreignFileName(p *enmime.Part) string {
 		if label == "" {
 			continue
 		}
-		// Told that it is UTF-8, package mime joins the pieces and undoes the percent signs; the bytes are the foreign
-		// charset's still.
+		// With the label UTF-8, package mime joins the pieces and decodes the percent signs; the bytes are still in the
+		// other charset.
 		_, params, err := mime.ParseMediaType(strings.Replace(value, label+"'", "utf-8'", 1))
 		if err != nil {
 			continue

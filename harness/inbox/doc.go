@@ -10,15 +10,17 @@
 //	err = box.ReadToEnd(ctx)                       // all that MailHog had accepted by now is known
 //	ms, err := box.Find(ctx, inbox.Filter{To: "lee@plant.test"})
 //
-// A Client keeps an index of what MailHog holds. Whatever asks a question (Find, List, Count, Get) first reads what
-// is new, which is one small request when nothing is; the first question reads the whole inbox, 250 messages a request,
-// at about 0.3 ms a message. Wait and Watch open MailHog's websocket and learn of a message within a millisecond of its
-// delivery; when the connection breaks it is opened again and what was missed is read.
+// A Client keeps an index of what MailHog holds. Find, List, Count and Get first read what is new: one small request
+// when nothing is. The first of them reads the whole inbox, 250 messages a request, at about 0.3 ms a message. Wait and
+// Watch open MailHog's websocket and receive a message within a millisecond of its delivery. A broken connection is
+// opened again, and the messages missed meanwhile are read.
 //
-// MailHog v1.0.1 has ways of its own, and this package is where they are dealt with: it hands out bodies as sent, so
-// messages are decoded here (package [github.com/jhillyerd/enmime/v2] does the MIME part) from the raw text; its pages
-// are not locked against deliveries, so they are read with an overlap and again when they do not fit together; it
-// searches recipients by substring, so it is not asked to search; its lookup by id meets deliveries unguarded and then
-// ends the whole server, so it is used only where nothing else has the bytes (8-bit text in charsets other than UTF-8),
-// and between deliveries. The formats read are those of RFC 5322, 2045–2047, 2231 and 6532.
+// The package works around these properties of MailHog v1.0.1:
+//   - It returns bodies as sent. Messages are decoded here, with package [github.com/jhillyerd/enmime/v2] for MIME.
+//   - Its pages are not locked against deliveries. They are read with an overlap, and again if they do not fit together.
+//   - It searches recipients by substring. Its search is not used.
+//   - A lookup by id during a delivery can crash it. Lookups are made only for 8-bit text in charsets other than UTF-8,
+//     which nothing else returns intact, and only while nothing is delivered.
+//
+// The formats read are those of RFC 5322, 2045–2047, 2231 and 6532.
 package inbox

@@ -15,11 +15,11 @@ const (
 	// firstRetry and lastRetry bound the pause before a broken connection is tried again. MailHog restarts in 50 ms.
 	firstRetry = 5 * time.Millisecond
 	lastRetry  = 500 * time.Millisecond
-	// connectTimeout is for the handshake and for MailHog to show that it has taken note of us.
+	// connectTimeout bounds the handshake, and the wait for MailHog to add the connection to its receivers.
 	connectTimeout = 10 * time.Second
 )
 
-// startFeed sees to it that new messages are pushed into the index from now on. It returns false when the client is
+// startFeed starts the goroutine that receives new messages, if it does not run yet. It returns false if the client is
 // closed.
 func (c *Client) startFeed() bool {
 	c.mu.Lock()
@@ -55,12 +55,12 @@ func (c *Client) feed() {
 	}
 }
 
-// feedOnce connects, reads what came before, and then takes what is pushed until the connection ends. It reports whether
-// it came to that.
+// feedOnce connects, reads the inbox, and then adds what is pushed to the index until the connection ends. connected
+// reports whether it got as far as that.
 //
-// Nothing may be missed in between. MailHog answers the handshake before it puts the connection on its list of
-// receivers, but reads from it only after: the answer to a ping proves that we are on the list. So: connect, ping, read
-// the inbox, and let what is pushed meanwhile wait so that the order is kept.
+// No message may be missed in between. MailHog answers the handshake before it adds the connection to its list of
+// receivers, but reads from the connection only afterwards: so the answer to a ping proves that it is on the list.
+// What is pushed while the inbox is read is held back, so that the order is kept.
 func (c *Client) feedOnce() (connected bool, err error) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
@@ -104,11 +104,11 @@ func (c *Client) dial(ctx context.Context) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("MailHog's websocket at %s cannot be reached (is MailHog running?): %w", c.api.base, err)
 	}
-	conn.SetReadLimit(-1) // a message is as long as it is
+	conn.SetReadLimit(-1) // messages may be of any length
 	return conn, nil
 }
 
-// catchUp makes sure that all messages come over the connection from now on, and reads those that came before.
+// catchUp returns when all new messages come over the connection and those before them have been read.
 func (c *Client) catchUp(ctx context.Context, conn *websocket.Conn) error {
 	ping, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -118,7 +118,7 @@ func (c *Client) catchUp(ctx context.Context, conn *websocket.Conn) error {
 	return c.refresh(ctx)
 }
 
-// receive takes what is pushed, and nothing else: a receiver that is slow is thrown out, or holds up deliveries.
+// receive adds what is pushed to the index and does nothing else: MailHog drops a slow receiver, or delays deliveries.
 func (c *Client) receive(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		_, data, err := conn.Read(ctx)
@@ -139,7 +139,7 @@ func (c *Client) receive(ctx context.Context, conn *websocket.Conn) error {
 	}
 }
 
-// release lets the held messages into the index.
+// release adds the held messages to the index.
 func (c *Client) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

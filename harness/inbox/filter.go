@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// Filter says which messages are meant: those for which all its fields hold. The zero value means every message.
+// Filter selects messages: those that meet all its fields. The zero value selects every message.
 type Filter struct {
 	// To is a recipient in the envelope, whatever the message's headers say. The whole address is compared, without regard
 	// to case.

@@ -21,8 +21,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// parseHeaders reads the header block at the start of raw. It takes what it can: a line that is no header is a problem
-// and, as mail programs do, part of the header before it.
+// parseHeaders reads the header block at the start of raw. A line that is no header is a problem, and is taken as part
+// of the header before it, as mail programs do.
 func parseHeaders(raw []byte) (headers []harness.Header, problems []string) {
 	for line := range headerLines(raw) {
 		name, value, found := bytes.Cut(line, []byte(":"))
@@ -64,8 +64,8 @@ func headerLines(raw []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// rawHeader returns the unfolded but undecoded value of the first header with this name. It is what the index is built
-// with, where decoding every message whole would cost a hundred times as much.
+// rawHeader returns the unfolded but undecoded value of the first header with this name. The index is built with it:
+// decoding every message whole would cost a hundred times as much.
 func rawHeader(raw []byte, name string) string {
 	var value string
 	var found bool
@@ -87,7 +87,7 @@ func rawHeader(raw []byte, name string) string {
 	return strings.TrimSpace(value)
 }
 
-// validName says whether a header may be called so (RFC 5322, 2.2; blanks before the colon were once allowed).
+// validName reports whether a name is valid for a header (RFC 5322, 2.2; blanks before the colon were once allowed).
 func validName(name []byte) bool {
 	name = bytes.TrimRight(name, " \t")
 	for _, c := range name {
@@ -98,8 +98,8 @@ func validName(name []byte) bool {
 	return len(name) > 0
 }
 
-// decodeHeader unfolds a header's value and decodes its encoded words. What is no proper encoded word, or has a charset
-// that nobody knows, stays as it is.
+// decodeHeader unfolds a header's value and decodes its encoded words. A malformed encoded word, or one in an unknown
+// charset, stays as it is.
 func decodeHeader(raw string) string {
 	return decodeWords(strings.TrimSpace(unfold(raw)))
 }
@@ -149,7 +149,7 @@ func decodeWords(s string) string {
 	return out.String()
 }
 
-// wordBytes undoes the encoding of one encoded word, as far as it goes.
+// wordBytes decodes the text of one encoded word up to the first error.
 func wordBytes(encoding, text string) []byte {
 	if strings.EqualFold(encoding, "B") {
 		// Padding is left out by some senders, and added twice by others.
@@ -181,7 +181,7 @@ func toUTF8(charset string, text []byte) ([]byte, error) {
 		}
 	}
 	if enc == unicode.UTF8 {
-		return text, nil // the decoder would replace what is broken; whoever asks wants to know that it is
+		return text, nil // the decoder would replace invalid bytes, which the caller reports
 	}
 	return enc.NewDecoder().Bytes(text)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 )
 
-// index is what the client knows of the inbox: every message once, in the order in which it was learnt, findable by
+// index is what the client knows of the inbox: every message once, in the order in which it was added, findable by
 // recipient and by run. It is not safe for concurrent use.
 type index struct {
 	runHeader string
@@ -26,9 +26,9 @@ type index struct {
 // entry is a message in the index, decoded when it is first asked for.
 type entry struct {
 	stored
-	// seq counts the messages in the order in which they were learnt, from 1.
+	// seq counts the messages in the order in which they were added, from 1.
 	seq uint64
-	// settled says that all messages that MailHog took before this one are in the index, or were deleted.
+	// settled says that all messages that MailHog received before this one are in the index, or were deleted.
 	settled bool
 	// keys are the lists that it stands in.
 	keys []string

@@ -28,7 +28,7 @@ func (c *Client) Wait(ctx context.Context, f Filter) (*harness.Message, error) {
 }
 
 // Watch yields the messages that match: first those that are there, then each new one as it is delivered, none left out
-// and none twice, in the order in which MailHog took them (messages delivered at the same moment on different
+// and none twice, in the order in which MailHog received them (messages delivered at the same moment on different
 // connections may swap). It ends, with an error as its last value, when ctx or the client does. A slow loop delays
 // nothing else: what it has not read yet stays in the client's index.
 //

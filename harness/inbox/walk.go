@@ -20,7 +20,7 @@ type walked struct {
 	end   bool     // it came to the oldest message, rather than to a settled one
 }
 
-// refresh brings the index up to date: when it returns nil, every message that MailHog had taken before the call is in
+// refresh brings the index up to date: when it returns nil, every message that MailHog had received before the call is in
 // the index, and what was deleted before the call is not. Calls may overlap; those that come while one is under way
 // share the next one.
 func (c *Client) refresh(ctx context.Context) error {
@@ -44,7 +44,7 @@ func (c *Client) refresh(ctx context.Context) error {
 	}
 }
 
-// round is one refresh and all who wait for it.
+// round is one refresh, which several callers may wait for.
 type round struct {
 	done chan struct{}
 	err  error
@@ -55,7 +55,7 @@ func (c *Client) run(r *round) {
 	c.walking.Lock()
 	defer c.walking.Unlock()
 	c.mu.Lock()
-	c.next = nil // whoever comes from now on may ask for something newer than this round will see
+	c.next = nil // a later caller may need something newer than this round will see
 	c.mu.Unlock()
 	if r.err = c.update(c.ctx); r.err != nil && c.ctx.Err() != nil {
 		r.err = ErrClosed
@@ -66,7 +66,7 @@ func (c *Client) run(r *round) {
 func (c *Client) update(ctx context.Context) error {
 	changed, err := c.updateFrom(ctx, false)
 	if err == nil && changed {
-		// Somebody deleted messages, and only reading all of them tells which.
+		// Messages were deleted, and only reading all of them shows which.
 		_, err = c.updateFrom(ctx, true)
 	}
 	return err

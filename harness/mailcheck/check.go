@@ -104,7 +104,7 @@ func enclosingLink(n *html.Node) *html.Node {
 	return nil
 }
 
-// saysSomething reports whether a link has text, or an image that has, or a label.
+// saysSomething reports whether a link has text, an image with an alternative text, or a label.
 func saysSomething(link *html.Node) bool {
 	if strings.TrimSpace(attr(link, "aria-label")+attr(link, "title")) != "" {
 		return true

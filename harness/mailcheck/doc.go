@@ -9,5 +9,5 @@
 // and Alt look at the HTML alone, Size knows the 102 KB after which Gmail clips an email, External looks for what a
 // mail client would have to load from elsewhere, and Resolve asks the app for the pages that the email links to.
 //
-// All of them look at the email as package inbox decoded it, and none but Resolve talks to anybody.
+// All of them look at the email as package inbox decoded it. Only Resolve sends requests.
 package mailcheck

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A Resolver asks for the pages that emails link to, each once, as long as they are on this machine's loopback
-// interface or the app's. Everything else it lets pass unasked: a test has no business with the servers of others, and
-// a link in a captured email is not to be trusted. It is safe for concurrent use.
+// A Resolver requests the pages that emails link to, each once. It requests only pages of the app and of this machine's
+// loopback interface: a test must not call other servers, and a link in a captured email is not to be trusted. It is safe
+// for concurrent use.
 type Resolver struct {
 	app    string // scheme and host
 	client *http.Client
@@ -34,7 +34,7 @@ func NewResolver(appURL string) *Resolver {
 	}
 	r.client = &http.Client{
 		Timeout: resolveTimeout,
-		// A redirect is an answer: where it leads may be anywhere.
+		// A redirect counts as an answer: it may lead to any server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		// Neither a proxy nor a connection that outlives the question.
 		Transport: &http.Transport{DisableKeepAlives: true},
@@ -43,7 +43,7 @@ func NewResolver(appURL string) *Resolver {
 }
 
 // Resolve returns why there is no page at an absolute URL. It asks with HEAD, which changes nothing, and with GET
-// where a server does not know HEAD. A page that wants to know who asks (401, 403) is there.
+// where a server does not know HEAD. A page that requires a login (401, 403) exists.
 func (r *Resolver) Resolve(ctx context.Context, link string) error {
 	u, err := url.Parse(link)
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package report makes of what tests saw one page that a person can judge by: every test with its verdicts and traces,
-// every email as it was (its golden) and as it is, side by side and with the differences of its text, the fault matrix
-// and the measurements.
+// Package report writes a page about what tests saw: every test with its verdicts and traces, every email beside its
+// golden with the differences of its text, the fault matrix and the measurements.
 //
 // Tests leave records in a directory, whichever package and process they run in, and Write joins them:
 //

@@ -50,7 +50,7 @@ type email struct {
 	Size     string
 }
 
-// frame is a document in a frame, with a title for who cannot see it.
+// frame is a document in a frame, with a title for screen readers.
 type frame struct {
 	Title, Doc string
 	Height     int
@@ -150,8 +150,8 @@ func document(m *harness.Message, html string) mailview.Doc {
 	return mailview.Document(withHTML(m, html), inert)
 }
 
-// compare shows the difference of each part that differs. That of the HTML's source is there for who wants it: what a
-// reader of the email sees of it, the frames show.
+// compare shows the difference of each part that differs. The difference of the HTML's source comes last, since
+// the frames show what a reader of the email sees of it.
 func (e *email) compare(g Golden) {
 	for _, part := range []struct {
 		name          string
@@ -179,7 +179,7 @@ func height(body string) int {
 	return min(1200, max(400, 270+19*lines))
 }
 
-// openAtMost is how many emails that nobody needs to look at are shown unasked.
+// openAtMost is how many emails may be shown open although they did not change.
 const openAtMost = 6
 
 func groupEmails(all []*email) []emailGroup {

@@ -184,7 +184,7 @@ func Write(dir string) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Somebody else may have saved since and written already: this report, without it, must not stay the last.
+		// Another process may have saved and written meanwhile: this report, without its record, must not be the last.
 		after, err := sources(dir)
 		if err != nil || slices.Equal(before, after) {
 			return rep, err

@@ -20,7 +20,7 @@ import (
 // absolute path: every package's tests run in a directory of their own.
 const Variable = "HARNESS_REPORT"
 
-// An Outcome is what a test came to.
+// An Outcome is the result of a test.
 type Outcome string
 
 // The outcomes of a test.
@@ -125,7 +125,7 @@ func (r Record) file() string {
 
 const recordPrefix = "record-"
 
-// replaceFile writes a file so that nobody ever reads half of it.
+// replaceFile writes a file atomically.
 func replaceFile(name string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
 	if err != nil {

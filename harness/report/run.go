@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// A Run is one run of a package's tests, from before the first of them to after the last. Until End says otherwise the
-// package counts as failed: tests that panic, hang or end the program leave nothing behind that says so.
+// A Run is one run of a package's tests. The package counts as failed until End is called: tests that panic, hang or end
+// the program never call it.
 type Run struct {
 	dir, pkg string
 	backends []string
 	began    time.Time
 }
 
-// packageTest stands for a test's name in the record of what is wrong with a package and of no one test.
+// packageTest stands for a test's name in the record of a failure of a package as a whole.
 const packageTest = "TestMain"
 
 // Begin notes in a directory that the tests of a package, by its import path, begin to run on some backends. What it
@@ -43,7 +43,7 @@ func Begin(dir, pkg string, backends ...string) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("remove the records of the last run of %s: %w", pkg, err)
 	}
-	// Once, and not until nobody saves any more, as Write does: End writes it again.
+	// Once is enough here: End writes the report again.
 	_, err = write(dir)
 	return r, err
 }
@@ -100,7 +100,7 @@ func (r *Run) record() Record {
 
 func (r *Run) backend() string { return strings.Join(r.backends, ",") }
 
-// outline is what tells records from each other.
+// outline is what identifies a record.
 type outline struct {
 	Package string  `json:"package"`
 	Test    string  `json:"test"`
@@ -108,8 +108,8 @@ type outline struct {
 	Outcome Outcome `json:"outcome"`
 }
 
-// each calls f with each record of the package on the run's backends. One that cannot be read is nobody's: what writes
-// the report says what is wrong with it.
+// each calls f with each record of the package on the run's backends. One that cannot be read is left out: writing the
+// report fails with what is wrong with it.
 func (r *Run) each(f func(file string, record outline) error) error {
 	files, err := filepath.Glob(filepath.Join(r.dir, recordPrefix+"*.json"))
 	if err != nil {

@@ -44,8 +44,8 @@ document.addEventListener('keydown', e => {
   if (menu) { menu.open = false; menu.querySelector('summary').focus(); }
 });
 
-// live calls change with every message of the stream, which connects again by itself and then begins anew. A page that
-// nobody looks at has none: a browser opens six connections to one server, and no more.
+// live calls change with every message of the stream, which connects again by itself and then begins anew. A page in the
+// background has none: a browser opens six connections to one server, and no more.
 function live(url, change) {
   const link = document.getElementById('link');
   const say = (state, text) => {

@@ -1,5 +1,5 @@
 // The page of one event: its parts are replaced as they change, and only they, so that nothing jumps and an email that
-// somebody looks at stays as it is.
+// is being read stays as it is.
 'use strict';
 
 const main = document.getElementById('trace');

@@ -113,7 +113,7 @@ func parts(m *harness.Message) []part {
 	return all
 }
 
-// Size says how large something is: "512 B", "9.8 KB".
+// Size formats a number of bytes: "512 B", "9.8 KB".
 func Size(n int) string {
 	switch {
 	case n < 1<<10:
