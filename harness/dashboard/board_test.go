@@ -29,7 +29,7 @@ func ids(rows []*row) []string {
 	return all
 }
 
-func TestAReaderLearnsEverythingAndThenWhatIsNew(t *testing.T) {
+func TestBoard_SendsEverythingAndThenChanges(t *testing.T) {
 	t.Parallel()
 	b := newBoard(10)
 	c, rev, wake := b.changes(0, "")
@@ -57,7 +57,7 @@ func TestAReaderLearnsEverythingAndThenWhatIsNew(t *testing.T) {
 	}
 }
 
-func TestTheEventThatNamesWhatWasCreatedIsFound(t *testing.T) {
+func TestBoard_FindsTheEventThatNamesAnID(t *testing.T) {
 	t.Parallel()
 	b := newBoard(10)
 	b.event("E0", "", "a/old", []byte(`{"id":"order-7"}`), noon.Add(-time.Hour))
@@ -76,7 +76,7 @@ func TestTheEventThatNamesWhatWasCreatedIsFound(t *testing.T) {
 	require.Equal(t, "E4", b.awaitMention(t.Context(), "order-9", noon), "by its own id")
 }
 
-func TestAnEmailFindsItsEventWhicheverComesFirst(t *testing.T) {
+func TestBoard_JoinsEmailAndEventInAnyOrder(t *testing.T) {
 	t.Parallel()
 	steps := map[string]func(*board){
 		"event": func(b *board) { b.event("E1", "own-1", "a/b", nil, noon) },
@@ -102,7 +102,7 @@ func TestAnEmailFindsItsEventWhicheverComesFirst(t *testing.T) {
 	}
 }
 
-func TestAnEmailThatBelongsToNoEventIsARowOfItsOwn(t *testing.T) {
+func TestBoard_ShowsAnUnattributedEmailAsARow(t *testing.T) {
 	t.Parallel()
 	b := newBoard(10)
 	b.mail(email("M1", "kim@plant.test"), "")
@@ -117,7 +117,7 @@ func TestAnEmailThatBelongsToNoEventIsARowOfItsOwn(t *testing.T) {
 	require.Equal(t, []string{"mail-M1"}, c.Gone)
 }
 
-func TestTheOldestRowsGoWhenThereAreTooMany(t *testing.T) {
+func TestBoard_DropsTheOldestRows(t *testing.T) {
 	t.Parallel()
 	b := newBoard(3)
 	for _, i := range []int{3, 0, 4, 1, 2} { // whatever their order of arrival
@@ -127,7 +127,7 @@ func TestTheOldestRowsGoWhenThereAreTooMany(t *testing.T) {
 	require.Equal(t, []string{"E4", "E3", "E2"}, ids(c.Rows))
 }
 
-func TestAReaderThatIsFarBehindBeginsAnew(t *testing.T) {
+func TestBoard_ResetsAReaderThatIsFarBehind(t *testing.T) {
 	t.Parallel()
 	b := newBoard(1)
 	b.event("first", "", "a/b", nil, noon)
@@ -140,7 +140,7 @@ func TestAReaderThatIsFarBehindBeginsAnew(t *testing.T) {
 	require.Len(t, c.Rows, 1)
 }
 
-func TestATraceDoesNotUnseeAnEmail(t *testing.T) {
+func TestBoard_TraceKeepsPushedEmails(t *testing.T) {
 	t.Parallel()
 	b := newBoard(10)
 	b.event("E1", "", "a/b", nil, noon)
@@ -165,7 +165,7 @@ func TestBoard_SettlesAnUnsubscribedEventWithoutATrace(t *testing.T) {
 	require.False(t, b.unsubscribed("E1", no, noon.Add(time.Minute)), "a run has started after all")
 }
 
-func TestTheStackIsToldWhenItChanges(t *testing.T) {
+func TestBoard_SendsTheStackWhenItChanges(t *testing.T) {
 	t.Parallel()
 	b := newBoard(10)
 	b.setStack(stackState{Inbox: 1})
@@ -179,7 +179,7 @@ func TestTheStackIsToldWhenItChanges(t *testing.T) {
 	require.Equal(t, 2, c.Stack.Inbox)
 }
 
-func TestWhatBecameOfAnEventInAWord(t *testing.T) {
+func TestStateOf_NamesTheState(t *testing.T) {
 	t.Parallel()
 	event := &harness.TraceEvent{Name: "a/b"}
 	duplicate := &harness.TraceEvent{Name: "a/b", DuplicateOf: "E0"}
@@ -216,7 +216,7 @@ func TestWhatBecameOfAnEventInAWord(t *testing.T) {
 	}
 }
 
-func TestDataInBriefBeginsWithWhatAPersonReads(t *testing.T) {
+func TestBrief_PutsTextBeforeIDs(t *testing.T) {
 	t.Parallel()
 	for data, want := range map[string]string{
 		`{"requestId":"6b03e21f8bcac42772f7b3d8","subject":"Pump  is\nloud","type":"corrective"}`: "subject: Pump is loud  type: corrective  requestId: 6b03e21f8bcac42772f7b3d8",
@@ -233,14 +233,14 @@ func TestDataInBriefBeginsWithWhatAPersonReads(t *testing.T) {
 	require.Regexp(t, "^subject: loud .*…  requestId: 6b03e21f8bcac42772f7b3d8$", long, "a long value pushes no id out of what the filter finds")
 }
 
-func TestARowIsEncodedWithItsTime(t *testing.T) {
+func TestRow_EncodesItsTime(t *testing.T) {
 	t.Parallel()
 	data, err := json.Marshal(&row{ID: "E1", Name: "a/b", At: noon, State: timeline.Waiting})
 	require.NoError(t, err)
 	require.JSONEq(t, fmt.Sprintf(`{"id":"E1","name":"a/b","state":"waiting","took":0,"at":%d}`, noon.UnixMilli()), string(data))
 }
 
-func TestServicesSayWhatIsWrong(t *testing.T) {
+func TestNewService_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, serviceState{Name: "mongo", State: "up", Detail: "v1"}, newService(harness.ServiceMongo, "v1", nil))
 	require.Equal(t, serviceState{Name: "mongo", State: "down", Detail: "v1", Problem: "refused"}, newService(harness.ServiceMongo, "v1", errors.New("refused")))

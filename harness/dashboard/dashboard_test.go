@@ -132,7 +132,7 @@ func (r *reader) watch(such func(news) bool) {
 	}
 }
 
-func TestAnEventIsFollowedToItsEmail(t *testing.T) {
+func TestDashboard_FollowsAnEventToItsEmail(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		to := t.Salt() + "@plant.test"
 		r := open(t, dashboard.Options{Samples: []dashboard.Sample{{Name: "an order", Event: harness.Event{Name: "shop/ordered", Data: map[string]any{"to": to}}}}})
@@ -173,7 +173,7 @@ func TestAnEventIsFollowedToItsEmail(t *testing.T) {
 	})
 }
 
-func TestAnEventFromBeforeTheDashboardIsThere(t *testing.T) {
+func TestDashboard_ShowsEarlierEvents(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})
 		r := open(t, dashboard.Options{})
@@ -182,7 +182,7 @@ func TestAnEventFromBeforeTheDashboardIsThere(t *testing.T) {
 	})
 }
 
-func TestWithoutTapsTheServersAreAsked(t *testing.T) {
+func TestDashboard_AsksTheServersWithoutTaps(t *testing.T) {
 	suite.RunAlone(t, func(o *stack.Options) { o.WithoutTaps = true }, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})
@@ -190,7 +190,7 @@ func TestWithoutTapsTheServersAreAsked(t *testing.T) {
 	})
 }
 
-func TestWhatGoesWrongIsSaid(t *testing.T) {
+func TestDashboard_SaysWhatGoesWrong(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		failed := t.Send(harness.Event{Name: "shop/ordered"})
@@ -218,7 +218,7 @@ func TestWhatGoesWrongIsSaid(t *testing.T) {
 	})
 }
 
-func TestASampleIsPostedToTheApp(t *testing.T) {
+func TestDashboard_PostsSamplesToTheApp(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{Samples: []dashboard.Sample{
 			{Name: "good", Path: "/orders", Body: []byte(`{}`)}, {Name: "wrong", Method: "PUT", Path: "/orders"},
@@ -235,7 +235,7 @@ func TestASampleIsPostedToTheApp(t *testing.T) {
 	})
 }
 
-func TestAnEmailsDocumentIsServedUnderAPolicyOfItsOwn(t *testing.T) {
+func TestDashboard_ServesDocumentsUnderTheirOwnPolicy(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		to := t.Salt() + "@plant.test"
@@ -254,7 +254,7 @@ func TestAnEmailsDocumentIsServedUnderAPolicyOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestAnEmailIsShownWithoutSecretsEverywhere(t *testing.T) {
+func TestDashboard_ShowsNoSecrets(t *testing.T) {
 	const key = "correct-horse"
 	keep := func(o *stack.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key) }
 	suite.RunAlone(t, keep, func(t *harnesstest.T) {
@@ -279,7 +279,7 @@ func TestAnEmailIsShownWithoutSecretsEverywhere(t *testing.T) {
 	})
 }
 
-func TestTheInboxIsEmptiedAndTheAppSynced(t *testing.T) {
+func TestDashboard_EmptiesTheInbox(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": "kim@plant.test"}})
@@ -301,7 +301,7 @@ func TestTheInboxIsEmptiedAndTheAppSynced(t *testing.T) {
 	})
 }
 
-func TestTheBoardSaysWhyTheAppIsNotSynced(t *testing.T) {
+func TestDashboard_SaysWhyTheAppIsNotSynced(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{Samples: []dashboard.Sample{{Name: "close", Path: "/close"}, {Name: "open", Path: "/open"}}})
 		synced := func(n news) bool {
@@ -324,7 +324,7 @@ func TestTheBoardSaysWhyTheAppIsNotSynced(t *testing.T) {
 	})
 }
 
-func TestAFormWithoutAScriptLeadsToWhatItDid(t *testing.T) {
+func TestDashboard_RedirectsFormsWithoutScripts(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		id := t.Send(harness.Event{Name: "shop/closed"})
@@ -340,7 +340,7 @@ func TestAFormWithoutAScriptLeadsToWhatItDid(t *testing.T) {
 	})
 }
 
-func TestCloseEndsEverything(t *testing.T) {
+func TestClose_EndsEverything(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		d, err := dashboard.New(t.Stack, dashboard.Options{})
 		require.NoError(t, err)
@@ -356,7 +356,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	})
 }
 
-func TestNewRefusesWhatCannotWork(t *testing.T) {
+func TestNew_Errors(t *testing.T) {
 	t.Parallel()
 	_, err := dashboard.New(nil, dashboard.Options{})
 	require.EqualError(t, err, "dashboard: there is no stack to show")

@@ -20,7 +20,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-func TestARunLeadsToInngestsOwnPagesWhereThereAreSome(t *testing.T) {
+func TestDashboard_LinksRunsToInngestsPages(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})
 		r := open(t, dashboard.Options{})

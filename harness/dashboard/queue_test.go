@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheNewestEventIsTracedFirst(t *testing.T) {
+func TestQueue_NewestEventFirst(t *testing.T) {
 	t.Parallel()
 	q := newQueue()
 	for _, id := range []string{"E1", "E3", "E2"} {
@@ -22,7 +22,7 @@ func TestTheNewestEventIsTracedFirst(t *testing.T) {
 	}
 }
 
-func TestATraceIsTakenAgainLessAndLessOftenUntilThereIsNews(t *testing.T) {
+func TestQueue_PausesGrowUntilNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
@@ -48,7 +48,7 @@ func TestATraceIsTakenAgainLessAndLessOftenUntilThereIsNews(t *testing.T) {
 	})
 }
 
-func TestNewsDuringATraceMakesAnotherOneDue(t *testing.T) {
+func TestQueue_NewsDuringATraceMakesAnotherDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()

@@ -11,7 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-func TestSamplesAreRead(t *testing.T) {
+func TestReadSamples_ReadsADirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -42,7 +42,7 @@ func TestSamplesAreRead(t *testing.T) {
 	require.EqualError(t, err, "read samples from "+empty+": there is no .json file in it")
 }
 
-func TestASampleThatCannotBeSentIsRefused(t *testing.T) {
+func TestSample_RefusesWhatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	event := harness.Event{Name: "a/b"}
 	for want, s := range map[string]Sample{

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCanonicalHTMLIsAnOutline(t *testing.T) {
+func TestCanonicalHTML_IsAnOutline(t *testing.T) {
 	t.Parallel()
 	got := canonicalHTML(`<!DOCTYPE html><html lang=en><head><title> Press&nbsp;4
 	 leaks </title><style>td{color:RED;margin:0 auto}@media (max-width:600px){.col{width:100%}}</style></head>
@@ -62,7 +62,7 @@ a
 `, got)
 }
 
-func TestCanonicalHTMLTellsWhatAReaderSees(t *testing.T) {
+func TestCanonicalHTML_DiffersWhereAReaderSeesIt(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
@@ -133,7 +133,7 @@ func TestCanonicalHTMLTellsWhatAReaderSees(t *testing.T) {
 	}
 }
 
-func TestCanonicalHTMLOfWhatNoParserSettlesOn(t *testing.T) {
+func TestCanonicalHTML_KeepsUnstableDocumentsAsWritten(t *testing.T) {
 	t.Parallel()
 	for name, doc := range map[string]string{
 		"plaintext":   "<p>a\r\n<plaintext>b  \n",

@@ -13,7 +13,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 )
 
-func TestMismatchText(t *testing.T) {
+func TestMismatchError_ShowsEachPart(t *testing.T) {
 	t.Parallel()
 	base := harness.Message{
 		Subject: "Press 4 leaks",
@@ -267,7 +267,7 @@ html: the email has none, the golden has one of 20 lines
 	})
 }
 
-func TestMismatchIsLimited(t *testing.T) {
+func TestMismatchError_IsLimited(t *testing.T) {
 	t.Parallel()
 	var before, after strings.Builder
 	for i := range 100 {
@@ -295,7 +295,7 @@ func diffOf(t *testing.T, dir, name string, e *harness.Message) string {
 	return mismatch.Parts[0].Diff
 }
 
-func TestSecretsAreNeitherStoredNorShown(t *testing.T) {
+func TestCompare_NeitherStoresNorShowsSecrets(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"c2VjcmV0MQ", "abcdef123456", "AMZ0SIG", "deadbeef", "0p3nS3s4me", "F00F00"}
 	e := &harness.Message{

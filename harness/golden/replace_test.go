@@ -11,7 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
-func TestReplacementsInHTML(t *testing.T) {
+func TestReplacer_ReplacesInHTML(t *testing.T) {
 	t.Parallel()
 	r, err := newReplacer([]Replacement{
 		{Old: "http://127.0.0.1:40123/x", New: "{{app-url}}/x"}, // the longer value first

@@ -82,7 +82,7 @@ func write(t *testing.T, content string, elements ...string) {
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 }
 
-func TestUpdateStoresFilesThatAPersonCanOpen(t *testing.T) {
+func TestCompare_UpdateStoresReadableFiles(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
 	set := open(t, dir, golden.Options{Update: true, Replace: replacements})
@@ -111,7 +111,7 @@ Attachment: visit.ics (text/calendar; charset=utf-8, 20 bytes, sha256 801a5f1e2b
 `, read(t, golden, "body.html"))
 }
 
-func TestCompareIgnoresWhatVaries(t *testing.T) {
+func TestCompare_IgnoresWhatVaries(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, open(t, dir, golden.Options{Update: true, Replace: replacements}).Compare("corrective", notification()))
@@ -140,7 +140,7 @@ func TestCompareIgnoresWhatVaries(t *testing.T) {
 	require.Error(t, set.Compare("corrective", other), "replacements of one call do not reach the next")
 }
 
-func TestInlinePicturesAreCompared(t *testing.T) {
+func TestCompare_IncludesInlinePictures(t *testing.T) {
 	t.Parallel()
 	email := func(parts ...string) *harness.Message {
 		head := "From: shop@shop.test\r\nTo: kim@plant.test\r\nSubject: Your order\r\nMIME-Version: 1.0\r\n" +
@@ -171,7 +171,7 @@ func TestInlinePicturesAreCompared(t *testing.T) {
 	}
 }
 
-func TestCompareTakesGoldensFromAnyEditor(t *testing.T) {
+func TestCompare_AcceptsFilesOfAnyEditor(t *testing.T) {
 	t.Parallel()
 	dir := store(t, notification(), "a")
 	for _, file := range []string{"email.txt", "body.txt", "body.html"} {
@@ -184,7 +184,7 @@ func TestCompareTakesGoldensFromAnyEditor(t *testing.T) {
 	require.Equal(t, before, read(t, dir, "a", "body.html"), "an update leaves alone what says the same")
 }
 
-func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
+func TestCompare_UpdateRewritesOnlyWhatDiffers(t *testing.T) {
 	t.Parallel()
 	dir := store(t, notification(), "a")
 	html := read(t, dir, "a", "body.html")
@@ -201,7 +201,7 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 	require.NoError(t, open(t, dir, golden.Options{}).Compare("a", e))
 }
 
-func TestUpdateDoesNotLetTwoEmailsFightForOneGolden(t *testing.T) {
+func TestCompare_UpdateRejectsTwoEmailsForOneGolden(t *testing.T) {
 	t.Parallel()
 	set := open(t, t.TempDir(), golden.Options{Update: true})
 	require.NoError(t, set.Compare("a", &harness.Message{Subject: "one"}))
@@ -211,7 +211,7 @@ func TestUpdateDoesNotLetTwoEmailsFightForOneGolden(t *testing.T) {
 	require.ErrorAs(t, err, new(*golden.MismatchError))
 }
 
-func TestMissingGolden(t *testing.T) {
+func TestCompare_ReportsAMissingGolden(t *testing.T) {
 	t.Parallel()
 	for name, dir := range map[string]string{
 		"no such golden":    store(t, notification(), "other"),
@@ -229,7 +229,7 @@ func TestMissingGolden(t *testing.T) {
 	}
 }
 
-func TestMalformedGoldens(t *testing.T) {
+func TestCompare_ReportsMalformedGoldens(t *testing.T) {
 	t.Parallel()
 	const mend = ": restore it, or have it rewritten by running the test again with -update (or HARNESS_UPDATE=1)"
 	for name, test := range map[string]struct {
@@ -272,7 +272,7 @@ func TestMalformedGoldens(t *testing.T) {
 	})
 }
 
-func TestOpenErrors(t *testing.T) {
+func TestOpen_Errors(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, "x", file)
@@ -287,7 +287,7 @@ func TestOpenErrors(t *testing.T) {
 	require.EqualError(t, err, `golden "a": the replacement by "y" has both Old and Pattern: set one of them`)
 }
 
-func TestNames(t *testing.T) {
+func TestCompare_ChecksNames(t *testing.T) {
 	t.Parallel()
 	const rule = "; a name is made of letters, digits, '-', '_' and '.', and '/' between directories"
 	dir := t.TempDir()
@@ -324,7 +324,7 @@ func TestNames(t *testing.T) {
 		`golden "testa/b_1.x-y": there is "TestA/b_1.x-y" too, which is the same file where case does not count: give one of them another name`)
 }
 
-func TestLinksDoNotLeadOut(t *testing.T) {
+func TestCompare_FollowsNoLinkOutOfTheSet(t *testing.T) {
 	t.Parallel()
 	outside := store(t, notification(), "a")
 	dir := t.TempDir()
@@ -338,7 +338,7 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 	require.Equal(t, before, read(t, outside, "a", "email.txt"))
 }
 
-func TestUnused(t *testing.T) {
+func TestUnused_ListsWhatNoTestAskedFor(t *testing.T) {
 	t.Parallel()
 	dir := store(t, notification(), "a", "b", "b/nested", "deep/er/c")
 	write(t, "<p>x", dir, "half", "body.html")
@@ -352,7 +352,7 @@ func TestUnused(t *testing.T) {
 	require.Equal(t, []string{"b", "deep/er/c", "half"}, set.Unused())
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestSet_ConcurrentUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, update := range []bool{true, false} {
@@ -373,7 +373,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestLoad(t *testing.T) {
+func TestLoad_ReturnsTheFiles(t *testing.T) {
 	t.Parallel()
 	dir := store(t, &harness.Message{Subject: "s", Text: "t", HTML: "<p>h"}, "a")
 	files, err := open(t, dir, golden.Options{}).Load("a")
@@ -381,7 +381,7 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, golden.Files{Email: "Subject: s\n", Text: "t\n", HTML: "<p>h\n"}, files)
 }
 
-func TestHeaders(t *testing.T) {
+func TestCompare_ComparesChosenHeaders(t *testing.T) {
 	t.Parallel()
 	e := &harness.Message{
 		Subject: "s",
@@ -423,7 +423,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestHostileTextStaysOnItsLine(t *testing.T) {
+func TestCompare_KeepsHostileTextOnItsLine(t *testing.T) {
 	t.Parallel()
 	dir := store(t, &harness.Message{
 		Subject: " a\r\nBcc: x@y\\n\u202Eevil\xff\x1b[2J ",

@@ -17,7 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
-func TestFindGoesByTheEnvelope(t *testing.T) {
+func TestFind_ComparesTheEnvelope(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, hog.URL), newSender(t, hog)
 	kim, hidden := recipient(), recipient()
@@ -49,7 +49,7 @@ func TestFindGoesByTheEnvelope(t *testing.T) {
 	}
 }
 
-func TestFindByHeaders(t *testing.T) {
+func TestFind_ComparesHeaders(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, hog.URL), newSender(t, hog)
 	kim := recipient()
@@ -81,7 +81,7 @@ func TestFindByHeaders(t *testing.T) {
 	}
 }
 
-func TestRunHeaderCanHaveAnotherName(t *testing.T) {
+func TestClient_RunHeaderCanHaveAnotherName(t *testing.T) {
 	t.Parallel()
 	c := inbox.New(hog.URL, inbox.Options{RunHeader: "X-Run"})
 	defer func() { require.NoError(t, c.Close(limit(t))) }()
@@ -93,7 +93,7 @@ func TestRunHeaderCanHaveAnotherName(t *testing.T) {
 }
 
 // What MailHog has accepted, the next question sees: no waiting, no luck.
-func TestReadToEndSeesAllThatWasAccepted(t *testing.T) {
+func TestReadToEnd_SeesAllThatWasAccepted(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, hog.URL)
 	var senders sync.WaitGroup
@@ -114,7 +114,7 @@ func TestReadToEndSeesAllThatWasAccepted(t *testing.T) {
 	require.NoError(t, c.ReadToEnd(limit(t)))
 }
 
-func TestListReadsAllPagesWhileOthersDeliver(t *testing.T) {
+func TestList_ReadsAllPagesDuringDeliveries(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	const senders, each = 4, 200
@@ -163,7 +163,7 @@ func requireComplete(t *testing.T, subjects []string, whole bool, senders, each 
 	}
 }
 
-func TestGet(t *testing.T) {
+func TestGet_ReturnsOneMessage(t *testing.T) {
 	t.Parallel()
 	c, kim := newClient(t, hog.URL), recipient()
 	newSender(t, hog).deliver(note("one"), kim)
@@ -178,7 +178,7 @@ func TestGet(t *testing.T) {
 	require.EqualError(t, err, `message "nothing@mailhog.example": MailHog has no such message`)
 }
 
-func TestDeleteAndClear(t *testing.T) {
+func TestClient_DeletesAndClears(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	c, s := newClient(t, own.URL), newSender(t, own)
@@ -203,7 +203,7 @@ func TestDeleteAndClear(t *testing.T) {
 	require.Equal(t, []string{"four"}, subjects(list))
 }
 
-func TestDeletionsByOthersAreSeen(t *testing.T) {
+func TestList_SeesDeletionsByOtherClients(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	c, other, s := newClient(t, own.URL), newClient(t, own.URL), newSender(t, own)
@@ -228,7 +228,7 @@ func TestDeletionsByOthersAreSeen(t *testing.T) {
 }
 
 // MailHog's JSON turns what is not UTF-8 into U+FFFD.
-func TestBytesThatMailHogsJSONDamages(t *testing.T) {
+func TestFind_RestoresBytesThatJSONDamages(t *testing.T) {
 	t.Parallel()
 	c, s, kim := newClient(t, hog.URL), newSender(t, hog), recipient()
 	s.deliver(note("latin", "Content-Type: text/plain; charset=iso-8859-1", "Content-Transfer-Encoding: 8bit")+"caf\xe9", kim)
@@ -243,7 +243,7 @@ func TestBytesThatMailHogsJSONDamages(t *testing.T) {
 }
 
 // Asking for those bytes by the message's id while messages are delivered would end MailHog.
-func TestDamagedBytesWhileOthersDeliver(t *testing.T) {
+func TestFind_LeavesDamagedBytesDuringDeliveries(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	latin := note("latin", "Content-Type: text/plain; charset=iso-8859-1", "Content-Transfer-Encoding: 8bit") + "caf\xe9"
@@ -267,7 +267,7 @@ func TestDamagedBytesWhileOthersDeliver(t *testing.T) {
 	require.Empty(t, found[0].Problems)
 }
 
-func TestErrorsSayWhatIsWrong(t *testing.T) {
+func TestClient_ErrorsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	nobody.Close()
@@ -293,7 +293,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	require.EqualError(t, err, "read the inbox: the test is over")
 }
 
-func TestCredentialsAreSentAndNotShown(t *testing.T) {
+func TestClient_SendsCredentialsAndDoesNotShowThem(t *testing.T) {
 	t.Parallel()
 	guarded := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, ok := r.BasicAuth(); !ok || user != "kim" || password != "secret" {
@@ -313,7 +313,7 @@ func TestCredentialsAreSentAndNotShown(t *testing.T) {
 	require.EqualError(t, err, "ask MailHog at "+guarded.URL+": it answered 401 Unauthorized")
 }
 
-func TestClosedClient(t *testing.T) {
+func TestClose_EndsCalls(t *testing.T) {
 	t.Parallel()
 	c := inbox.New(hog.URL, inbox.Options{})
 	waited := make(chan error, 1)

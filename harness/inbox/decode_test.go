@@ -23,7 +23,7 @@ func crlf(lines ...string) []byte { return []byte(strings.Join(lines, "\r\n")) }
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-func TestDecodeBodies(t *testing.T) {
+func TestDecode_Bodies(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		raw        []byte
@@ -188,7 +188,7 @@ func TestDecodeBodies(t *testing.T) {
 	}
 }
 
-func TestDecodeHeaders(t *testing.T) {
+func TestDecode_Headers(t *testing.T) {
 	t.Parallel()
 	m := inbox.Decode(crlf(
 		"Received: from one",
@@ -230,7 +230,7 @@ func TestDecodeHeaders(t *testing.T) {
 	require.Equal(t, "a\r\n  b", m.Headers[9].Raw)
 }
 
-func TestDecodeSubjects(t *testing.T) {
+func TestDecode_Subjects(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ raw, want string }{
 		"plain":                          {"Pump", "Pump"},
@@ -261,7 +261,7 @@ func TestDecodeSubjects(t *testing.T) {
 	}
 }
 
-func TestDecodeReportsMalformedHeaders(t *testing.T) {
+func TestDecode_ReportsMalformedHeaders(t *testing.T) {
 	t.Parallel()
 	m := inbox.Decode(crlf(
 		"From: nobody at all",
@@ -286,7 +286,7 @@ func TestDecodeReportsMalformedHeaders(t *testing.T) {
 	require.True(t, m.Date.IsZero())
 }
 
-func TestDecodeAttachments(t *testing.T) {
+func TestDecode_Attachments(t *testing.T) {
 	t.Parallel()
 	m := inbox.Decode(crlf(
 		"From: a@b.test",

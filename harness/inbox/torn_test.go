@@ -24,7 +24,7 @@ func fill(t testing.TB, s *servertest.Server, n int) {
 }
 
 // The pages of a real MailHog, on their way through a proxy that lets happen what otherwise happens once in a while.
-func TestPagesThatDoNotFitAreReadAgain(t *testing.T) {
+func TestList_ReadsPagesAgainThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(page int64, body map[string]any){
 		"an answer broken off": func(page int64, _ map[string]any) {
@@ -94,7 +94,7 @@ func tampered(t *testing.T, s *servertest.Server, fault func(page int64, body ma
 }
 
 // A deletion between two pages shifts the rest forward: the second page would skip a message.
-func TestDeletionBetweenPages(t *testing.T) {
+func TestList_SurvivesADeletionBetweenPages(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	fill(t, own, 600)
@@ -120,7 +120,7 @@ func TestDeletionBetweenPages(t *testing.T) {
 	require.Len(t, list, 400)
 }
 
-func TestAListThatNeverHoldsStill(t *testing.T) {
+func TestList_GivesUpOnAListThatAlwaysChanges(t *testing.T) {
 	t.Parallel()
 	proxy := proxied(t, hog, func(p *httputil.ReverseProxy) {
 		p.ModifyResponse = func(*http.Response) error { panic(http.ErrAbortHandler) }
@@ -130,7 +130,7 @@ func TestAListThatNeverHoldsStill(t *testing.T) {
 }
 
 // What the client's walk relies on, and what it works around, is so in the MailHog that is pinned.
-func TestMailHogsPages(t *testing.T) {
+func TestMailHog_PagesAreAsExpected(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	fill(t, own, 300)

@@ -15,7 +15,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
-func TestWaitForWhatIsThere(t *testing.T) {
+func TestWait_ReturnsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	c, kim := newClient(t, hog.URL), recipient()
 	newSender(t, hog).deliver(note("one"), kim)
@@ -24,7 +24,7 @@ func TestWaitForWhatIsThere(t *testing.T) {
 	require.Equal(t, "one", m.Subject)
 }
 
-func TestWaitIsPushed(t *testing.T) {
+func TestWait_IsPushed(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, hog.URL), newSender(t, hog)
 	kim := recipient()
@@ -41,7 +41,7 @@ func TestWaitIsPushed(t *testing.T) {
 	}
 }
 
-func TestWatchYieldsWhatIsThereAndThenWhatComes(t *testing.T) {
+func TestWatch_YieldsWhatIsThereAndThenWhatComes(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	c := newClient(t, own.URL)
@@ -68,7 +68,7 @@ func TestWatchYieldsWhatIsThereAndThenWhatComes(t *testing.T) {
 	requireComplete(t, got, true, senders, each)
 }
 
-func TestWatchMissesNothingWhenConnectionsBreak(t *testing.T) {
+func TestWatch_MissesNothingWhenConnectionsBreak(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	proxy := proxied(t, own, func(*httputil.ReverseProxy) {})
@@ -95,7 +95,7 @@ func TestWatchMissesNothingWhenConnectionsBreak(t *testing.T) {
 	requireComplete(t, got, true, 1, each)
 }
 
-func TestWaitOutlivesMailHog(t *testing.T) {
+func TestWait_OutlivesMailHog(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	c := newClient(t, own.URL)
@@ -121,7 +121,7 @@ func TestWaitOutlivesMailHog(t *testing.T) {
 	require.Equal(t, []string{"new"}, subjects(list), "what the first MailHog had is gone")
 }
 
-func TestWaitBeforeMailHogIsThere(t *testing.T) {
+func TestWait_StartsBeforeMailHog(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	require.NoError(t, own.Kill(t.Context()))
@@ -141,7 +141,7 @@ func ready(t *testing.T, c *inbox.Client) {
 	require.NoError(t, c.ReadToEnd(limit(t)))
 }
 
-func TestWaitErrorSaysWhatThereWasInstead(t *testing.T) {
+func TestWaitError_NamesTheNearestMessage(t *testing.T) {
 	t.Parallel()
 	own := ownMailHog(t)
 	c, s := newClient(t, own.URL), newSender(t, own)

@@ -25,7 +25,7 @@ func good() *harness.Message {
 	}
 }
 
-func TestRun(t *testing.T) {
+func TestRun_FindsDefects(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		change func(*harness.Message)
@@ -97,7 +97,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestRunMakesTheChecksItIsAskedFor(t *testing.T) {
+func TestRun_MakesTheChecksAskedFor(t *testing.T) {
 	t.Parallel()
 	m := &harness.Message{HTML: `<a href="/a"><img src="/b"></a>`}
 	for _, test := range []struct{ ask, found []harness.Check }{
@@ -114,14 +114,14 @@ func TestRunMakesTheChecksItIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
+func TestValidateChecks_NamesTheChecks(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, harness.ValidateChecks([]harness.Check{harness.CheckText, harness.CheckAll}))
 	require.EqualError(t, harness.ValidateChecks([]harness.Check{"txt"}),
 		`there is no check "txt": it is one of text, links, resolve, alt, size, external, or all for all of them`)
 }
 
-func TestHostileHTMLEndsTheChecksInTime(t *testing.T) {
+func TestRun_EndsInTimeOnHostileHTML(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]string{
 		"deep":      strings.Repeat("<div><b>", 100_000),
@@ -139,7 +139,7 @@ func TestHostileHTMLEndsTheChecksInTime(t *testing.T) {
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestResolver_ReportsMissingPages(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /there", func(http.ResponseWriter, *http.Request) {})

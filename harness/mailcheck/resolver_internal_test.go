@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOnlyTheAppAndThisMachineAreAsked(t *testing.T) {
+func TestResolver_AsksOnlyTheAppAndThisMachine(t *testing.T) {
 	t.Parallel()
 	r := NewResolver("http://App.test:3000/ui")
 	for link, may := range map[string]bool{

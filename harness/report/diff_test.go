@@ -24,7 +24,7 @@ func show(lines []diffLine) string {
 	return b.String()
 }
 
-func TestDiff(t *testing.T) {
+func TestDiffOf_MarksWords(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ before, after, want string }{
 		"equal":                     {"a\nb", "a\nb\n", ""},
@@ -52,7 +52,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-func TestADiffHasAnEnd(t *testing.T) {
+func TestDiffOf_IsLimited(t *testing.T) {
 	t.Parallel()
 	lines, cut := diffOf("", strings.Repeat("a line\n", 10_000))
 	require.True(t, cut)
@@ -64,7 +64,7 @@ func TestADiffHasAnEnd(t *testing.T) {
 	require.True(t, strings.HasSuffix(strings.TrimRight(show(lines), "]\n"), "…"))
 }
 
-func TestMilliseconds(t *testing.T) {
+func TestMilliseconds_Format(t *testing.T) {
 	t.Parallel()
 	for v, want := range map[float64]string{0: "0 ms", -1: "0 ms", 0.09: "90 µs", 0.00123: "1.23 µs", 1: "1 ms", 12.34: "12.3 ms", 812.3: "812 ms", 1043: "1.04 s", 100000: "100 s"} {
 		require.Equal(t, want, milliseconds(v))

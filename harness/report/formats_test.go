@@ -11,7 +11,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-func TestJUnit(t *testing.T) {
+func TestWriteJUnit_OneSuitePerPackage(t *testing.T) {
 	t.Parallel()
 	rep := &report.Report{Records: []report.Record{
 		record(1, changed), record(2, failed),
@@ -63,7 +63,7 @@ func TestJUnit(t *testing.T) {
 	require.Equal(t, "it failed outside its verdicts: see the output of the tests", other.Cases[1].Failure.Message)
 }
 
-func TestTheSummary(t *testing.T) {
+func TestWriteMarkdown_Summarises(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	require.NoError(t, sample().WriteMarkdown(&out))
@@ -112,7 +112,7 @@ The whole report, with every email rendered, is report.html.
 `, out.String())
 }
 
-func TestTheSummaryOfManyFitsAComment(t *testing.T) {
+func TestWriteMarkdown_FitsAComment(t *testing.T) {
 	t.Parallel()
 	rep := &report.Report{}
 	for i := range 200 {

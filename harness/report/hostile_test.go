@@ -64,7 +64,7 @@ func hostile(attack string) *report.Report {
 	}
 }
 
-func TestNothingHostileRunsOrIsLoaded(t *testing.T) {
+func TestWriteHTML_RunsAndLoadsNothingHostile(t *testing.T) {
 	t.Parallel()
 	for name, attack := range attacks {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func requireInert(t *testing.T, source string) {
 	}
 }
 
-func TestTheJUnitFileIsWellFormedWhateverIsInIt(t *testing.T) {
+func TestWriteJUnit_IsWellFormed(t *testing.T) {
 	t.Parallel()
 	for name, attack := range attacks {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestTheJUnitFileIsWellFormedWhateverIsInIt(t *testing.T) {
 	}
 }
 
-func TestTheSummaryStaysText(t *testing.T) {
+func TestWriteMarkdown_EscapesHostileText(t *testing.T) {
 	t.Parallel()
 	for name, attack := range attacks {
 		t.Run(name, func(t *testing.T) {

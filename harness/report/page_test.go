@@ -16,7 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-func TestThePageIsWholeInItselfAndRunsNothing(t *testing.T) {
+func TestWriteHTML_IsOneFileWithoutScripts(t *testing.T) {
 	t.Parallel()
 	page, doc := render(t, sample())
 	requireHarmless(t, doc)
@@ -77,7 +77,7 @@ func requireHarmless(t testing.TB, doc *html.Node) {
 	}
 }
 
-func TestTheHeadlineSaysWhatAReviewerHasToKnow(t *testing.T) {
+func TestHeadline_NamesFailuresAndChanges(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "1 of 6 tests failed, 1 email changed, 1 promise not kept", sample().Headline())
 	require.Equal(t, "2 tests passed", (&report.Report{Records: []report.Record{record(1, unchanged), record(2, nil)}}).Headline())
@@ -87,7 +87,7 @@ func TestTheHeadlineSaysWhatAReviewerHasToKnow(t *testing.T) {
 	require.Equal(t, sample().Headline(), textOf(byTag(doc, "title")[0]))
 }
 
-func TestTheBrokenHopComesFirst(t *testing.T) {
+func TestWriteHTML_BrokenHopComesFirst(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, sample())
 	require.Equal(t, "failures", attr(byTag(doc, "section")[0], "id"))
@@ -99,7 +99,7 @@ func TestTheBrokenHopComesFirst(t *testing.T) {
 	require.Contains(t, textOf(byID(t, doc, "tests")), "failed TestPress002")
 }
 
-func TestPicturesAreInThePage(t *testing.T) {
+func TestWriteHTML_EmbedsPictures(t *testing.T) {
 	t.Parallel()
 	var dot bytes.Buffer
 	require.NoError(t, png.Encode(&dot, image.NewGray(image.Rect(0, 0, 1, 1))))
@@ -120,7 +120,7 @@ func TestPicturesAreInThePage(t *testing.T) {
 	require.EqualError(t, report.Save(dir, kept), `save the record of TestPress001/local: the picture "a phone, \"dark\"" is no PNG with a name`)
 }
 
-func TestAFailureOutsideTheVerdictsShowsWhatTheTestSaid(t *testing.T) {
+func TestWriteHTML_ShowsFailuresOutsideVerdicts(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, &report.Report{Records: []report.Record{record(1, func(r *report.Record) {
 		r.Outcome, r.Failures = report.Failed, []string{"got 1, want 2"}
@@ -133,7 +133,7 @@ func TestAFailureOutsideTheVerdictsShowsWhatTheTestSaid(t *testing.T) {
 	require.Contains(t, open.Attr, html.Attribute{Key: "open"})
 }
 
-func TestEveryEmailIsRendered(t *testing.T) {
+func TestWriteHTML_RendersEveryEmail(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, sample())
 	emails := byID(t, doc, "emails")
@@ -166,7 +166,7 @@ func TestEveryEmailIsRendered(t *testing.T) {
 	require.Contains(t, textOf(cards[0]), mailview.Checks()+": passed")
 }
 
-func TestAnEmailIsShownOnceHoweverOftenItWasJudged(t *testing.T) {
+func TestWriteHTML_ShowsAnEmailOnce(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, &report.Report{Records: []report.Record{record(1, func(r *report.Record) {
 		r.Verdicts = append(r.Verdicts, r.Verdicts[0])
@@ -175,7 +175,7 @@ func TestAnEmailIsShownOnceHoweverOftenItWasJudged(t *testing.T) {
 	require.Len(t, byClass(doc, "verdict"), 2)
 }
 
-func TestFindingsOfTheChecksAreShown(t *testing.T) {
+func TestWriteHTML_ShowsFindings(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, &report.Report{Records: []report.Record{record(1, func(r *report.Record) {
 		m := r.Verdicts[0].Trace.Mail[0].Message
@@ -186,7 +186,7 @@ func TestFindingsOfTheChecksAreShown(t *testing.T) {
 	require.Contains(t, textOf(byClass(doc, "email")[0]), "1 finding malformed")
 }
 
-func TestTheTimeline(t *testing.T) {
+func TestWriteHTML_DrawsATimeline(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, &report.Report{Records: []report.Record{record(1, nil)}})
 	rows := byClass(doc, "tl")
@@ -209,7 +209,7 @@ func TestTheTimeline(t *testing.T) {
 	}, bars)
 }
 
-func TestATraceOfNothingHasNoTimeline(t *testing.T) {
+func TestWriteHTML_DrawsNoTimelineWithoutTimes(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, &report.Report{Records: []report.Record{record(1, func(r *report.Record) {
 		r.Verdicts[0].Trace = &harness.Trace{EventID: "01UNKNOWN", Unquiet: "the server is away"}
@@ -219,7 +219,7 @@ func TestATraceOfNothingHasNoTimeline(t *testing.T) {
 	require.Contains(t, textOf(byID(t, doc, "t1")), "More may happen (the server is away):")
 }
 
-func TestFaultsAndMeasurementsArePlotted(t *testing.T) {
+func TestWriteHTML_PlotsFaultsAndMeasurements(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, sample())
 	faults := byID(t, doc, "faults")
@@ -246,7 +246,7 @@ func TestFaultsAndMeasurementsArePlotted(t *testing.T) {
 	require.Equal(t, []string{"82.36%", "19.08%"}, dots)
 }
 
-func TestFiguresWithoutValuesAreNoTrouble(t *testing.T) {
+func TestWriteHTML_AcceptsFiguresWithoutValues(t *testing.T) {
 	t.Parallel()
 	page, _ := render(t, &report.Report{Figures: []report.Figure{{Name: "nothing"}}, Faults: []report.Fault{{Fault: "f"}}})
 	require.NotContains(t, page, "NaN")
@@ -255,7 +255,7 @@ func TestFiguresWithoutValuesAreNoTrouble(t *testing.T) {
 }
 
 // The page is for many emails: 500 of the app's size, all of them changed, stay under 25 MB.
-func TestFiveHundredEmailsStaySmall(t *testing.T) {
+func TestWriteHTML_500EmailsStaySmall(t *testing.T) {
 	t.Parallel()
 	var out counter
 	require.NoError(t, many(500).WriteHTML(&out))

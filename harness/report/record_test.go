@@ -17,7 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-func TestWhatIsSavedIsLoaded(t *testing.T) {
+func TestSave_IsLoaded(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new")
 	b, a := record(2, changed), record(1, failed)
@@ -36,7 +36,7 @@ func TestWhatIsSavedIsLoaded(t *testing.T) {
 	require.Equal(t, []report.Figure{{Name: "tap", Median: 1, Low: 0.5, High: 2, N: 3, Note: "n"}}, rep.Figures)
 }
 
-func TestATestRunAgainReplacesItsRecord(t *testing.T) {
+func TestSave_ReplacesTheRecordOfTheSameTest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, r := range []report.Record{
@@ -54,7 +54,7 @@ func TestATestRunAgainReplacesItsRecord(t *testing.T) {
 	}
 }
 
-func TestARecordThatCannotBeSaved(t *testing.T) {
+func TestSave_Errors(t *testing.T) {
 	t.Parallel()
 	require.EqualError(t, report.Save("report", record(1, nil)),
 		`save a record for the report: HARNESS_REPORT is "report": make it an absolute path, since every package's tests run in a directory of their own`)
@@ -65,7 +65,7 @@ func TestARecordThatCannotBeSaved(t *testing.T) {
 	require.ErrorContains(t, report.Save(file, record(1, nil)), "save the record of TestPress001/local: mkdir")
 }
 
-func TestADirectoryThatCannotBeReported(t *testing.T) {
+func TestLoad_Errors(t *testing.T) {
 	t.Parallel()
 	_, err := report.Load(filepath.Join(t.TempDir(), "nowhere"))
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -92,7 +92,7 @@ func TestADirectoryThatCannotBeReported(t *testing.T) {
 	}
 }
 
-func TestTheLastToWriteLeavesAReportOfAll(t *testing.T) {
+func TestWrite_LastWriterReportsAll(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var writers sync.WaitGroup
@@ -120,7 +120,7 @@ func TestTheLastToWriteLeavesAReportOfAll(t *testing.T) {
 	require.Empty(t, left, "no half-written file stays")
 }
 
-func TestClear(t *testing.T) {
+func TestClear_RemovesOnlyWhatTheReportWrote(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, report.Clear(filepath.Join(t.TempDir(), "nowhere")))
 	dir := t.TempDir()
@@ -140,7 +140,7 @@ func TestClear(t *testing.T) {
 	require.Equal(t, []string{"faults.json", "mine.txt"}, left, "what others have put there stays")
 }
 
-func TestCompare(t *testing.T) {
+func TestCompare_KeepsBeforeAndAfter(t *testing.T) {
 	t.Parallel()
 	email := func(text string) *harness.TraceMail {
 		return &harness.TraceMail{Message: &harness.Message{ID: "m1", Subject: "Welcome", Text: text, HTML: "<p>Hello  Kim</p>", Received: time.Now()}}

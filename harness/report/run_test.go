@@ -18,7 +18,7 @@ func summary(t *testing.T, dir string) string {
 	return string(text)
 }
 
-func TestAPackageHasFailedUntilItEnds(t *testing.T) {
+func TestBegin_CountsThePackageAsFailedUntilEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	run, err := report.Begin(dir, "example.test/a", "local", "containers")
@@ -31,7 +31,7 @@ func TestAPackageHasFailedUntilItEnds(t *testing.T) {
 	require.Contains(t, summary(t, dir), "1 test passed")
 }
 
-func TestAFailureThatNoTestRecordsIsThePackages(t *testing.T) {
+func TestEnd_RecordsAFailureOfThePackage(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[report.Outcome]string{
 		report.Passed: "the package failed, and none of the tests that leave records: see the output of its tests",
@@ -46,7 +46,7 @@ func TestAFailureThatNoTestRecordsIsThePackages(t *testing.T) {
 	}
 }
 
-func TestARunReplacesThePackagesLastOneOnItsBackends(t *testing.T) {
+func TestBegin_RemovesTheLastRunOnItsBackends(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, r := range []report.Record{
@@ -82,7 +82,7 @@ func TestARunReplacesThePackagesLastOneOnItsBackends(t *testing.T) {
 	require.Equal(t, []string{"example.test/b TestOld local"}, left())
 }
 
-func TestARunThatLeavesNothingLeavesNoReport(t *testing.T) {
+func TestEnd_LeavesNoEmptyReport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	run, err := report.Begin(dir, "example.test/a", "local")
@@ -93,7 +93,7 @@ func TestARunThatLeavesNothingLeavesNoReport(t *testing.T) {
 	require.Empty(t, entries)
 }
 
-func TestARunThatCannotBeNoted(t *testing.T) {
+func TestBegin_Errors(t *testing.T) {
 	t.Parallel()
 	_, err := report.Begin("report", "example.test/a")
 	require.ErrorContains(t, err, "make it an absolute path")

@@ -18,7 +18,7 @@ func message(body string) *harness.Message {
 		"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + body))
 }
 
-func TestADocumentCannotRunLoadOrLeadAway(t *testing.T) {
+func TestDocument_CannotRunLoadOrLeadAway(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		body     string
@@ -62,13 +62,13 @@ func TestADocumentCannotRunLoadOrLeadAway(t *testing.T) {
 	}
 }
 
-func TestADocumentListsWhatItsStylesWouldLoad(t *testing.T) {
+func TestDocument_ListsWhatStylesWouldLoad(t *testing.T) {
 	t.Parallel()
 	doc := mailview.Document(message(`<style>@import "http://a.test/i.css"; p{background:url( 'http://a.test/s.png')}</style><p style="background:URL(http://a.test/p.png)">x`), "#")
 	require.Equal(t, []string{"http://a.test/i.css", "http://a.test/s.png", "http://a.test/p.png"}, doc.External)
 }
 
-func TestADocumentLooksAsTheEmailDoes(t *testing.T) {
+func TestDocument_LooksAsTheEmailDoes(t *testing.T) {
 	t.Parallel()
 	doc := mailview.Document(message(`<!doctype html><html lang=en><head><meta name=color-scheme content="light dark"><style>p{color:red}</style></head>`+
 		`<body bgcolor=#eee style="margin:0"><noscript>plain</noscript><a class=b href=https://a.test/r/1>Open <b>it</b></a><a href=https://a.test/r/1>again</a><a href=mailto:kim@plant.test><img alt=Kim></a>`), "#")
@@ -84,7 +84,7 @@ func TestADocumentLooksAsTheEmailDoes(t *testing.T) {
 	}, doc.Links)
 }
 
-func TestADocumentBringsItsOwnPictures(t *testing.T) {
+func TestDocument_EmbedsInlinePictures(t *testing.T) {
 	t.Parallel()
 	m := message(`<img src="cid:Logo@shop"><img src="cid:drawing@shop">`)
 	m.Inlines = []harness.Part{
@@ -94,7 +94,7 @@ func TestADocumentBringsItsOwnPictures(t *testing.T) {
 	require.Contains(t, mailview.Document(m, "#").HTML, `<body><img src="data:image/png;base64,cG5n"/><img/></body>`)
 }
 
-func TestAFragmentListsWhatIsAttachedAndWhatIsInline(t *testing.T) {
+func TestRender_ListsAttachments(t *testing.T) {
 	t.Parallel()
 	m := message("<p>x")
 	m.Inlines = []harness.Part{{ContentType: "image/png", ContentID: "logo@shop", Data: []byte("png")}}
@@ -105,7 +105,7 @@ func TestAFragmentListsWhatIsAttachedAndWhatIsInline(t *testing.T) {
 		`<li><span dir="auto">order.pdf</span> <small>application/pdf, 4 B</small></li>`)
 }
 
-func TestADocumentTooDeepToDrawSaysSo(t *testing.T) {
+func TestRender_SaysWhenADocumentIsTooDeep(t *testing.T) {
 	t.Parallel()
 	doc := mailview.Document(message(strings.Repeat("<div>", 100_000)), "#")
 	require.Empty(t, doc.HTML)
@@ -117,7 +117,7 @@ func TestADocumentTooDeepToDrawSaysSo(t *testing.T) {
 
 var srcdoc = regexp.MustCompile(`srcdoc="([^"]*)"`)
 
-func TestAFragmentHoldsTheEmailInAFrameThatMayNothing(t *testing.T) {
+func TestRender_UsesASandboxedFrame(t *testing.T) {
 	t.Parallel()
 	m := message(`<p title='"></iframe><script>alert(1)</script>'>Grüße</p>`)
 	fragment, err := mailview.Render(m, mailview.Options{ID: "m", MailHog: "http://127.0.0.1:8025"})
@@ -131,7 +131,7 @@ func TestAFragmentHoldsTheEmailInAFrameThatMayNothing(t *testing.T) {
 	require.Equal(t, mailview.Document(m, "about:srcdoc#").HTML, html.UnescapeString(held[1]), "the document arrives in the frame as it was made")
 }
 
-func TestAFragmentMayLeaveTheDocumentToTheServer(t *testing.T) {
+func TestRender_CanLeaveTheDocumentToTheServer(t *testing.T) {
 	t.Parallel()
 	fragment, err := mailview.Render(message("<p>x"), mailview.Options{ID: "m", Frame: "/mail/1/document"})
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestAFragmentMayLeaveTheDocumentToTheServer(t *testing.T) {
 	require.NotContains(t, string(fragment), "srcdoc")
 }
 
-func TestAFragmentOfATextSaysWhatIsMissing(t *testing.T) {
+func TestRender_SaysWhichPartIsMissing(t *testing.T) {
 	t.Parallel()
 	m := inbox.Decode([]byte("Subject: x\r\n\r\nHello\r\n"))
 	fragment, err := mailview.Render(m, mailview.Options{ID: "m"})
@@ -151,7 +151,7 @@ func TestAFragmentOfATextSaysWhatIsMissing(t *testing.T) {
 	require.Contains(t, string(fragment), "It has no plain text.")
 }
 
-func TestAFragmentSaysWhatTheChecksFound(t *testing.T) {
+func TestRender_ShowsFindings(t *testing.T) {
 	t.Parallel()
 	fragment, err := mailview.Render(message(`<img src="https://a.test/<b>.png">`), mailview.Options{ID: "m"})
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func TestAFragmentSaysWhatTheChecksFound(t *testing.T) {
 	require.Contains(t, string(fragment), mailview.Checks()+": passed")
 }
 
-func TestALinkThatIsNoneForABrowserIsNotOne(t *testing.T) {
+func TestRender_LinksOnlyWebAddresses(t *testing.T) {
 	t.Parallel()
 	fragment, err := mailview.Render(message(`<a href="javascript:alert(1)">x</a><a href="https://a.test/">y</a>`), mailview.Options{ID: "m"})
 	require.NoError(t, err)
@@ -176,7 +176,7 @@ func TestALinkThatIsNoneForABrowserIsNotOne(t *testing.T) {
 	require.Contains(t, string(fragment), `<a href="https://a.test/" target="_blank" rel="noopener noreferrer">`)
 }
 
-func TestALongSourceIsShownFromItsBeginning(t *testing.T) {
+func TestRender_ClipsALongSource(t *testing.T) {
 	t.Parallel()
 	m := message(strings.Repeat("x", 300<<10))
 	fragment, err := mailview.Render(m, mailview.Options{ID: "m", Frame: "/f"})
@@ -185,7 +185,7 @@ func TestALongSourceIsShownFromItsBeginning(t *testing.T) {
 	require.Less(t, len(fragment), 300<<10)
 }
 
-func TestSize(t *testing.T) {
+func TestSize_Formats(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KB", 104448: "102.0 KB", 3 << 20: "3.0 MB"} {
 		require.Equal(t, want, mailview.Size(n))
