@@ -31,7 +31,7 @@ const noFunction = "no function subscribes to it"
 // the page as it stands, with short keys since there are thousands.
 type row struct {
 	ID    string         `json:"id"`
-	Own   string         `json:"own,omitempty"`
+	Key   string         `json:"key,omitempty"` // the event's idempotency key
 	Name  string         `json:"name"`
 	At    time.Time      `json:"-"`
 	Data  string         `json:"data,omitempty"`
@@ -84,20 +84,15 @@ type board struct {
 	rev     uint64
 	wake    chan struct{} // closed by the next change
 	rows    map[string]*row
-	order   []string        // ids of rows, oldest arrival first, for dropping them
-	loose   map[string]bool // rows that are emails
-	gone    []departure
-	byOwn   map[string]string // event's own id → row
-	runs    map[string]string // run → id or own id of the event that it descends from
-	started map[string]bool   // ids and own ids of events that have started a run
+	order   []string          // ids of rows, oldest arrival first, for dropping them
+	loose   map[string]bool   // rows that are emails
+	gone    map[string]uint64 // removed rows → rev of the removal
+	reset   uint64            // a reader that has seen no later rev begins anew
+	byKey   map[string]string // idempotency key → row
+	runs    map[string]string // run → id or idempotency key of the event that it descends from
+	started map[string]bool   // ids and idempotency keys of events that have started a run
 	state   stackState
 	since   uint64 // rev of state
-}
-
-// departure is a row that was removed.
-type departure struct {
-	id  string
-	rev uint64
 }
 
 // stackState is what there is to say about the stack as a whole.
@@ -131,7 +126,7 @@ type change struct {
 
 func newBoard(keep int) *board {
 	// A reader that has seen nothing is at revision 0: even an empty board is past that.
-	return &board{keep: keep, rev: 1, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byOwn: map[string]string{}, runs: map[string]string{}, started: map[string]bool{}}
+	return &board{keep: keep, rev: 1, wake: make(chan struct{}), rows: map[string]*row{}, loose: map[string]bool{}, byKey: map[string]string{}, runs: map[string]string{}, started: map[string]bool{}, gone: map[string]uint64{}}
 }
 
 // changed wakes the readers after a change of a row. The caller holds b.mu.
@@ -151,6 +146,7 @@ func (b *board) put(r *row) {
 		return cmp.Or(b.rows[id].At.Compare(at), -1) // after those of the same time
 	})
 	b.rows[r.ID] = r
+	delete(b.gone, r.ID)
 	b.order = slices.Insert(b.order, i, r.ID)
 	for len(b.rows) > b.keep {
 		b.remove(b.order[0])
@@ -169,21 +165,22 @@ func (b *board) remove(id string) {
 	}
 	delete(b.rows, id)
 	delete(b.loose, id)
-	if b.byOwn[r.Own] == id {
-		delete(b.byOwn, r.Own)
+	if b.byKey[r.Key] == id {
+		delete(b.byKey, r.Key)
 	}
 	for _, run := range r.Runs {
 		delete(b.runs, run.ID)
 	}
 	delete(b.started, r.ID)
-	delete(b.started, r.Own)
+	delete(b.started, r.Key)
 	if i := slices.Index(b.order, id); i >= 0 {
 		b.order = slices.Delete(b.order, i, i+1)
 	}
 	b.changed(nil)
-	b.gone = append(b.gone, departure{id, b.rev})
+	b.gone[id] = b.rev
 	if len(b.gone) > keptDepartures {
-		b.gone = slices.Clone(b.gone[len(b.gone)/2:])
+		clear(b.gone)
+		b.reset = b.rev
 	}
 }
 
@@ -192,7 +189,7 @@ func (b *board) remove(id string) {
 func (b *board) changes(after uint64, only string) (change, uint64, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := change{Reset: after == 0 || len(b.gone) > 0 && len(b.gone) >= keptDepartures/2 && b.gone[0].rev > after}
+	c := change{Reset: after == 0 || after < b.reset}
 	if c.Reset {
 		after = 0
 	}
@@ -203,9 +200,9 @@ func (b *board) changes(after uint64, only string) (change, uint64, <-chan struc
 		}
 	}
 	slices.SortFunc(c.Rows, func(x, y *row) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.ID, x.ID)) })
-	for _, g := range b.gone {
-		if _, back := b.rows[g.id]; g.rev > after && !c.Reset && !back && (only == "" || g.id == only) {
-			c.Gone = append(c.Gone, g.id)
+	for id, rev := range b.gone {
+		if rev > after && !c.Reset && (only == "" || id == only) {
+			c.Gone = append(c.Gone, id)
 		}
 	}
 	if b.since > after || c.Reset {
@@ -220,25 +217,25 @@ func (c change) empty() bool {
 }
 
 // event adds an event. It reports whether the event is new.
-func (b *board) event(id, own, name string, data []byte, at time.Time) bool {
+func (b *board) event(id, key, name string, data []byte, at time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, known := b.rows[id]; known {
 		return false
 	}
-	if own == id {
-		own = ""
+	if key == id {
+		key = ""
 	}
-	r := &row{ID: id, Own: own, Name: name, At: at, Data: brief(data), State: timeline.Waiting}
-	if own != "" && b.byOwn[own] == "" {
-		b.byOwn[own] = id
+	r := &row{ID: id, Key: key, Name: name, At: at, Data: brief(data), State: timeline.Waiting}
+	if key != "" && b.byKey[key] == "" {
+		b.byKey[key] = id
 	}
 	b.put(r)
 	b.adopt()
 	return true
 }
 
-// awaitMention waits for an event that came after a time and names an id, in its data or in its own id, and returns the
+// awaitMention waits for an event that came after a time and names an id, in its data or in its idempotency key, and returns the
 // event's id; "" when ctx ends.
 func (b *board) awaitMention(ctx context.Context, id string, after time.Time) string {
 	for {
@@ -265,7 +262,7 @@ func (b *board) mention(id string, after time.Time) (event string, wake <-chan s
 		if r.At.Before(after.Add(-clockSlack)) {
 			break
 		}
-		if r.State != stateMail && (strings.Contains(r.Own, id) || strings.Contains(r.Data, id)) {
+		if r.State != stateMail && (strings.Contains(r.Key, id) || strings.Contains(r.Data, id)) {
 			event = known // the first of several: the others followed from it
 		}
 	}
@@ -293,7 +290,7 @@ func (b *board) rowOf(run string) string {
 	if _, ok := b.rows[event]; ok {
 		return event
 	}
-	return b.byOwn[event]
+	return b.byKey[event]
 }
 
 // mailPrefix begins the id of a row that is an email.
@@ -375,7 +372,7 @@ func (b *board) unsubscribed(id string, subscribed func(name string) bool, befor
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.rows[id]
-	if r == nil || subscribed(r.Name) || b.started[id] || b.started[r.Own] || len(r.Runs) > 0 || !r.At.Before(before) {
+	if r == nil || subscribed(r.Name) || b.started[id] || b.started[r.Key] || len(r.Runs) > 0 || !r.At.Before(before) {
 		return false
 	}
 	r.State, r.Note = stateUnsubscribed, noFunction

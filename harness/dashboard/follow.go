@@ -72,8 +72,8 @@ func (f *follower) sent(id string, e harness.Event) {
 }
 
 // event shows an event, with the secrets of the app left out as on its own page, and has it traced when it is new.
-func (f *follower) event(id, own, name string, data json.RawMessage, at time.Time) {
-	if f.board.event(id, own, name, json.RawMessage(f.stack.Redactor().Text(string(data))), at) {
+func (f *follower) event(id, key, name string, data json.RawMessage, at time.Time) {
+	if f.board.event(id, key, name, json.RawMessage(f.stack.Redactor().Text(string(data))), at) {
 		f.queue.news(id)
 	}
 }

@@ -180,7 +180,7 @@ func conditional(comment string) bool {
 }
 
 func (p *outliner) element(n *html.Node) {
-	block := n.Namespace == "" && blockElements[n.DataAtom]
+	block := n.Namespace == "" && blockElements[n.Data]
 	switch {
 	case n.Namespace == "" && n.DataAtom == atom.Style:
 		p.block(n, func() { p.styleSheet(n) })
@@ -319,12 +319,12 @@ func isSpace(r rune) bool {
 }
 
 func isVoid(n *html.Node) bool {
-	return n.Namespace == "" && slices.Contains(voidElements, n.DataAtom)
+	return n.Namespace == "" && voidElements[n.Data]
 }
 
 // holdsLiteral reports whether the text in n is neither escaped nor made of tags.
 func holdsLiteral(n *html.Node) bool {
-	return n != nil && n.Namespace == "" && slices.Contains(literalElements, n.Data)
+	return n != nil && n.Namespace == "" && literalElements[n.Data]
 }
 
 // keepsSpace reports whether white space in n shows.
@@ -349,24 +349,18 @@ func keepsSpace(n *html.Node) bool {
 	return false
 }
 
-var voidElements = []atom.Atom{
-	atom.Area, atom.Base, atom.Br, atom.Col, atom.Embed, atom.Hr, atom.Img, atom.Input, atom.Keygen, atom.Link, atom.Meta,
-	atom.Param, atom.Source, atom.Track, atom.Wbr,
-}
+var voidElements = elements("area base br col embed hr img input keygen link meta param source track wbr")
 
 // blockElements start and end a line of text, so that white space next to their tags does not show.
-var blockElements = func() map[atom.Atom]bool {
-	set := map[atom.Atom]bool{}
-	for _, a := range []atom.Atom{
-		atom.Html, atom.Head, atom.Body, atom.Title, atom.Meta, atom.Link, atom.Base, atom.Script, atom.Style, atom.Template,
-		atom.Address, atom.Article, atom.Aside, atom.Blockquote, atom.Center, atom.Dd, atom.Details, atom.Dialog, atom.Dir,
-		atom.Div, atom.Dl, atom.Dt, atom.Fieldset, atom.Figcaption, atom.Figure, atom.Footer, atom.Form, atom.Frame,
-		atom.Frameset, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Header, atom.Hgroup, atom.Hr, atom.Legend,
-		atom.Li, atom.Listing, atom.Main, atom.Menu, atom.Nav, atom.Noframes, atom.Ol, atom.Optgroup, atom.Option, atom.P,
-		atom.Pre, atom.Section, atom.Summary, atom.Table, atom.Caption, atom.Colgroup, atom.Col, atom.Tbody, atom.Td,
-		atom.Tfoot, atom.Th, atom.Thead, atom.Tr, atom.Ul, atom.Xmp,
-	} {
-		set[a] = true
+var blockElements = elements(`html head body title meta link base script style template address article aside blockquote center
+	dd details dialog dir div dl dt fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 header hgroup hr legend
+	li listing main menu nav noframes ol optgroup option p pre section summary table caption colgroup col tbody td tfoot th thead
+	tr ul xmp`)
+
+func elements(names string) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range strings.Fields(names) {
+		set[name] = true
 	}
 	return set
-}()
+}

@@ -134,7 +134,7 @@ func (r replacer) markup(doc string, outer bool) string {
 				raw = r.text(raw)
 			}
 		}
-		literal = kind != html.EndTagToken && slices.Contains(literalElements, token.Data)
+		literal = kind != html.EndTagToken && literalElements[token.Data]
 		if token.Data == "noscript" { // what mail clients show, since they run no scripts
 			tokens.NextIsNotRawText()
 		}
@@ -154,4 +154,4 @@ func (r replacer) attributes(attrs []html.Attribute) (changed bool) {
 }
 
 // literalElements are those whose content is taken as it stands, without tags or entities.
-var literalElements = []string{"iframe", "noembed", "noframes", "plaintext", "script", "style", "xmp"}
+var literalElements = elements("iframe noembed noframes plaintext script style xmp")

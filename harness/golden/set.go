@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -349,19 +350,16 @@ func checkElement(element string) string {
 	case isGoldenFile(strings.ToLower(element)):
 		return fmt.Sprintf("%q is the name of a file in goldens", element)
 	}
-	for _, r := range element {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", r) {
-			return fmt.Sprintf("its name holds %q", r)
-		}
+	if r := invalidInName.FindString(element); r != "" {
+		return fmt.Sprintf("its name holds %q", []rune(r)[0])
 	}
-	if stem, _, _ := strings.Cut(strings.ToLower(element), "."); slices.Contains(windowsDevices, stem) {
+	if windowsDevice.MatchString(element) {
 		return fmt.Sprintf("%q is a device on Windows", element)
 	}
 	return ""
 }
 
-var windowsDevices = []string{
-	"con", "prn", "aux", "nul",
-	"com0", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
-	"lpt0", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
-}
+var (
+	invalidInName = regexp.MustCompile(`[^a-zA-Z0-9_.-]`)
+	windowsDevice = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)`)
+)

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 )
 
 const (
 	// quietTime is how long nothing may have been delivered before MailHog is asked for a message by its id.
 	quietTime = 20 * time.Millisecond
-	// quietTries is how often that is tried.
-	quietTries = 50
+	// quietTimeout bounds the wait for such a time.
+	quietTimeout = time.Second
 )
 
 // replaced is what JSON turns every byte into that is not UTF-8.
@@ -52,26 +54,20 @@ func (c *Client) originalBody(ctx context.Context, id string) ([]byte, error) {
 }
 
 func (c *Client) awaitQuiet(ctx context.Context) error {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
+	bounded, cancel := context.WithTimeout(ctx, quietTimeout)
+	defer cancel()
 	before := ^uint64(0)
-	for range quietTries {
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return ErrClosed
-		}
+	return poll.Until(bounded, quietTime, func(context.Context) error {
 		if err := c.refresh(ctx); err != nil {
 			return err
 		}
 		c.mu.Lock()
 		now := c.index.seq
 		c.mu.Unlock()
-		if now == before {
-			return nil
+		if now != before {
+			before = now
+			return errors.New("deliveries did not pause, and MailHog can be asked for them only then")
 		}
-		before = now
-		pause.Reset(quietTime)
-	}
-	return errors.New("deliveries did not pause, and MailHog can be asked for them only then")
+		return nil
+	})
 }

@@ -153,7 +153,7 @@ function schedule() {
 function change(c) {
   if (c.reset) rows.clear();
   for (const row of c.rows || []) {
-    row.text = [row.name, row.id, row.own, row.data, row.note, ...(row.runs || []).map(r => r.fn + ' ' + r.id), ...(row.mail || []).map(m => m.to + ' ' + m.subject)].join(' ').toLowerCase();
+    row.text = [row.name, row.id, row.key, row.data, row.note, ...(row.runs || []).map(r => r.fn + ' ' + r.id), ...(row.mail || []).map(m => m.to + ' ' + m.subject)].join(' ').toLowerCase();
     rows.set(row.id, row);
   }
   for (const id of c.gone || []) rows.delete(id);
