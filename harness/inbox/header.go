@@ -64,29 +64,6 @@ func headerLines(raw []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// rawHeader returns the unfolded but undecoded value of the first header with this name. The index is built with it:
-// decoding every message whole would cost a hundred times as much.
-func rawHeader(raw []byte, name string) string {
-	var value string
-	var found bool
-	for line := range headerLines(raw) {
-		if line[0] == ' ' || line[0] == '\t' {
-			if found {
-				value += " " + string(bytes.TrimSpace(line))
-			}
-			continue
-		}
-		if found {
-			break
-		}
-		n, v, ok := bytes.Cut(line, []byte(":"))
-		if ok && strings.EqualFold(string(bytes.TrimRight(n, " \t")), name) {
-			found, value = true, string(bytes.TrimSpace(v))
-		}
-	}
-	return strings.TrimSpace(value)
-}
-
 // validName reports whether a name is valid for a header (RFC 5322, 2.2; blanks before the colon were once allowed).
 func validName(name []byte) bool {
 	name = bytes.TrimRight(name, " \t")

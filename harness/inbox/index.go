@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -62,8 +61,8 @@ func (ix *index) add(m stored) *entry {
 			e.keys = append(e.keys, key)
 		}
 	}
-	header, _, _ := strings.Cut(m.Raw.Data, "\r\n\r\n")
-	if run := rawHeader([]byte(header), ix.runHeader); run != "" {
+	headers, _ := parseHeaders([]byte(m.Raw.Data))
+	if run := (&harness.Message{Headers: headers}).Header(ix.runHeader); run != "" {
 		e.keys = append(e.keys, keyRun(run))
 	}
 	ix.byID[m.ID] = e

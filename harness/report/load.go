@@ -65,7 +65,7 @@ func Load(dir string) (*Report, error) {
 			continue // it was removed since
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the report's sources: %w", err)
+			return nil, unread(err)
 		}
 		if err := rep.add(f.name, data); err != nil {
 			return nil, fmt.Errorf("read the report's sources: %s: %w: remove the file and run what wrote it again", filepath.Join(dir, f.name), err)
@@ -135,6 +135,8 @@ func kindOf(name string) string {
 	return ""
 }
 
+func unread(err error) error { return fmt.Errorf("read the report's sources: %w", err) }
+
 // source is a file and what tells it from another of the same name.
 type source struct {
 	name string
@@ -146,7 +148,7 @@ type source struct {
 func sources(dir string) ([]source, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the report's sources: %w", err)
+		return nil, unread(err)
 	}
 	var files []source
 	for _, e := range entries {
@@ -158,7 +160,7 @@ func sources(dir string) ([]source, error) {
 			continue // it was removed since
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the report's sources: %w", err)
+			return nil, unread(err)
 		}
 		files = append(files, source{e.Name(), info.Size(), info.ModTime().UnixNano()})
 	}

@@ -139,19 +139,16 @@ func changes(a, b []string) []lcs.Diff {
 	}
 	a, b = a[same:len(a)-end], b[same:len(b)-end]
 	var all []lcs.Diff
+	add := func(d lcs.Diff, offsetA, offsetB int) {
+		all = append(all, lcs.Diff{Start: d.Start + offsetA, End: d.End + offsetA, ReplStart: d.ReplStart + offsetB, ReplEnd: d.ReplEnd + offsetB})
+	}
 	for _, d := range lcs.DiffLines(a, b) {
-		found := []lcs.Diff{d}
-		if whole := d.End-d.Start == len(a) && d.ReplEnd-d.ReplStart == len(b); !whole {
-			found = nil
-			for _, inner := range changes(a[d.Start:d.End], b[d.ReplStart:d.ReplEnd]) {
-				found = append(found, lcs.Diff{
-					Start: d.Start + inner.Start, End: d.Start + inner.End,
-					ReplStart: d.ReplStart + inner.ReplStart, ReplEnd: d.ReplStart + inner.ReplEnd,
-				})
-			}
+		if d.End-d.Start == len(a) && d.ReplEnd-d.ReplStart == len(b) {
+			add(d, same, same)
+			continue
 		}
-		for _, f := range found {
-			all = append(all, lcs.Diff{Start: same + f.Start, End: same + f.End, ReplStart: same + f.ReplStart, ReplEnd: same + f.ReplEnd})
+		for _, inner := range changes(a[d.Start:d.End], b[d.ReplStart:d.ReplEnd]) {
+			add(inner, same+d.Start, same+d.ReplStart)
 		}
 	}
 	return all
