@@ -59,7 +59,7 @@ func TestQueue_NewsDuringATraceMakesAnotherDue(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err = q.next(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded, "nobody else takes what is being traced")
+		require.ErrorIs(t, err, context.DeadlineExceeded, "no other goroutine takes what is being traced")
 		q.done("E1", false)
 		id, err := q.next(t.Context())
 		require.NoError(t, err)

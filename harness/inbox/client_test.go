@@ -270,10 +270,10 @@ func TestFind_LeavesDamagedBytesDuringDeliveries(t *testing.T) {
 
 func TestClient_ErrorsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	nobody.Close()
-	_, err := newClient(t, nobody.URL).List(limit(t))
-	require.ErrorContains(t, err, "MailHog at "+nobody.URL+" cannot be reached (is it running?): dial tcp "+nobody.Listener.Addr().String())
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	_, err := newClient(t, closed.URL).List(limit(t))
+	require.ErrorContains(t, err, "MailHog at "+closed.URL+" cannot be reached (is it running?): dial tcp "+closed.Listener.Addr().String())
 
 	stranger := httptest.NewServer(http.NotFoundHandler())
 	defer stranger.Close()

@@ -108,7 +108,7 @@ func TestDecode_Bodies(t *testing.T) {
 			raw:  crlf("From: a@b.test", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit", "", "\xef\xbb\xbfhi"),
 			text: "hi",
 		},
-		"a charset that nobody knows": {
+		"an unknown charset": {
 			raw:     crlf("From: a@b.test", "Content-Type: text/plain; charset=klingon", "Content-Transfer-Encoding: 8bit", "", "caf\xe9"),
 			text:    "caf\uFFFD",
 			problem: `"klingon"`,
@@ -118,7 +118,7 @@ func TestDecode_Bodies(t *testing.T) {
 			text:    "caf\uFFFD",
 			problem: "a text/plain part holds bytes that are not utf-8",
 		},
-		"an encoding that nobody knows": {
+		"an unknown encoding": {
 			raw:     crlf("From: a@b.test", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: rot13", "", "uryyb"),
 			text:    "uryyb",
 			problem: `"rot13"`,
@@ -248,7 +248,7 @@ func TestDecode_Subjects(t *testing.T) {
 		"blanks inside a word":           {"=?utf-8?q?a b?=", "a b"},
 		"no blanks around":               {"a=?utf-8?q?=C3=A9?=b", "aéb"},
 		"with an equals sign":            {"=?utf-8?q?a=3Db?=", "a=b"},
-		"a charset that nobody knows":    {"=?klingon?q?a?=", "=?klingon?q?a?="},
+		"an unknown charset":             {"=?klingon?q?a?=", "=?klingon?q?a?="},
 		"no word after all":              {"=?what", "=?what"},
 		"raw UTF-8 (RFC 6532)":           {"зубр", "зубр"},
 		"raw bytes":                      {"caf\xe9", "caf\uFFFD"},
