@@ -177,12 +177,13 @@ func (e *env) waitStackQuiet() {
 	})
 
 	copies := map[string]int{}
-	require.NoError(e, e.stack.Inbox().Each(e.Context(), func(m *harness.Message) error {
+	all, err := e.stack.Inbox().List(e.Context())
+	require.NoError(e, err)
+	for _, m := range all {
 		for _, to := range m.Envelope.To {
 			copies[strings.ToLower(to)]++
 		}
-		return nil
-	}))
+	}
 	for i, o := range e.outcomes() {
 		if to := e.requests[i].to; copies[strings.ToLower(to)] != len(o.accepted) {
 			e.Errorf("request %s: the inbox holds %d copies for %s, though %d were accepted on the wire", o.request.ID, copies[strings.ToLower(to)], to, len(o.accepted))
