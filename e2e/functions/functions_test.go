@@ -13,7 +13,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/judge"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
-	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
@@ -49,7 +48,7 @@ func newWorkbench(t *testing.T) *simstack.Workbench {
 
 func judged(t *testing.T, w *simstack.Workbench, a act) *harness.Verdict {
 	t.Helper()
-	id, err := w.Sim().Send(t.Context(), sim.Event{ID: a.event.IdempotencyKey, Name: a.event.Name, Data: a.event.Data})
+	id, err := w.Sim().Send(t.Context(), a.event)
 	require.NoError(t, err)
 	v, err := w.Judge(t.Context(), id, a.want, judge.Options{})
 	require.NoError(t, err)
@@ -123,7 +122,7 @@ func BenchmarkOnSim(b *testing.B) {
 	for b.Loop() {
 		s := newScene(b, p)
 		e := s.own()
-		if _, err := w.Sim().Send(b.Context(), sim.Event{ID: e.IdempotencyKey, Name: e.Name, Data: e.Data}); err != nil {
+		if _, err := w.Sim().Send(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
 		if err := w.Sim().Run(b.Context()); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/inngest/inngestgo/step"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -27,7 +28,7 @@ func TestRefusesWhatItDoesNotModel(t *testing.T) {
 	}
 	a := newApp(t, sim.Options{})
 	configure(a)
-	err := a.sim.Serve(t.Context(), a.client.Serve())
+	err := a.sim.RegisterHandler(t.Context(), a.client.Serve())
 	require.EqualError(t, err, `registering function "shop-ship": it configures concurrency, which sim does not model: test it on the real server,`+
 		` or name it in sim.Options.Ignore to run the function as if it were not configured`+"\n"+
 		`it configures throttle, which sim does not model: test it on the real server,`+
@@ -36,7 +37,7 @@ func TestRefusesWhatItDoesNotModel(t *testing.T) {
 	b := newApp(t, sim.Options{Ignore: []sim.Feature{sim.Throttle, sim.Concurrency}})
 	configure(b)
 	b.serve()
-	require.Equal(t, sim.Completed, b.only(sendAndRun(b, "order/paid")).Status)
+	require.Equal(t, harness.StatusCompleted, b.only(sendAndRun(b, "order/paid")).Status)
 }
 
 // answering is an app with one function that answers every call the same way.
@@ -55,9 +56,9 @@ func goOnce(t *testing.T, o sim.Options, app http.Handler) *sim.Run {
 	t.Helper()
 	o.RetryInterval = time.Second
 	s := sim.New(o)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.NoError(t, s.Serve(t.Context(), app))
-	id, err := s.Send(t.Context(), sim.Event{Name: "go"})
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+	require.NoError(t, s.RegisterHandler(t.Context(), app))
+	id, err := s.Send(t.Context(), harness.Event{Name: "go"})
 	require.NoError(t, err)
 	require.NoError(t, s.Run(t.Context()))
 	return s.RunsOf(id)[0]
@@ -70,7 +71,7 @@ func TestHangingApp(t *testing.T) {
 		<-r.Context().Done() // it hangs until it is told to stop
 		returned <- struct{}{}
 	}))
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "the app did not answer within 10ms of wall-clock time (sim.Options.CallTimeout)", run.Error.Message)
 	require.Len(t, run.FailedCalls, 5)
 	for range 5 {
@@ -81,7 +82,7 @@ func TestHangingApp(t *testing.T) {
 func TestPanickingApp(t *testing.T) {
 	t.Parallel()
 	run := goOnce(t, sim.Options{}, answering(func(http.ResponseWriter, *http.Request) { panic("boom") }))
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "Unable to reach SDK URL", run.Error.Message)
 	require.Contains(t, run.Error.Stack, "the app's handler panicked: boom")
 }
@@ -92,7 +93,7 @@ func TestOpcodeNotModelled(t *testing.T) {
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = io.WriteString(w, `[{"op":"WaitForSignal","id":"aa","name":"signal"}]`)
 	}))
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "step signal is of kind WaitForSignal, which sim does not model: test this function on the real server,"+
 		" or give the step a result with Sim.Replace", run.Error.Message)
 }
@@ -105,7 +106,7 @@ func TestTooManySteps(t *testing.T) {
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = io.WriteString(w, `[{"op":"StepRun","id":"`+strings.Repeat("a", n)+`","name":"a","data":1}]`)
 	}))
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "The function run exceeded the step limit of 1000 steps.", run.Error.Message)
 }
 
@@ -115,7 +116,7 @@ func TestStuckRunSaysWhy(t *testing.T) {
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = io.WriteString(w, `[{"op":"StepRun","id":"aa","name":"a","data":1}]`)
 	}))
-	require.Equal(t, sim.Running, run.Status)
+	require.Equal(t, harness.StatusRunning, run.Status)
 	require.Contains(t, run.Stuck, "nothing is left to do for the run")
 }
 
@@ -123,9 +124,9 @@ func TestStuckRunSaysWhy(t *testing.T) {
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	const right, wrong = "signkey-prod-aabb", "signkey-prod-ccdd"
-	for key, want := range map[string]sim.Status{right: sim.Completed, wrong: sim.Failed} {
+	for key, want := range map[string]harness.Status{right: harness.StatusCompleted, wrong: harness.StatusFailed} {
 		s := sim.New(sim.Options{SigningKey: right, RetryInterval: time.Second})
-		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 		client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 			AppID: "shop", Dev: inngestgo.BoolPtr(false), SigningKey: inngestgo.StrPtr(right), EventKey: inngestgo.StrPtr("key"),
 			EventAPIBaseURL: inngestgo.StrPtr(sim.BaseURL), HTTPClient: s.HTTPClient(), Logger: slog.New(slog.DiscardHandler),
@@ -136,11 +137,11 @@ func TestSignatures(t *testing.T) {
 				return step.Run(ctx, "a", func(context.Context) (string, error) { return "<&>é", nil })
 			})
 		require.NoError(t, err)
-		require.NoError(t, s.Serve(t.Context(), client.Serve()))
+		require.NoError(t, s.RegisterHandler(t.Context(), client.Serve()))
 		o := client.Options()
 		o.SigningKey = &key
 		require.NoError(t, client.SetOptions(o))
-		id, err := s.Send(t.Context(), sim.Event{Name: "order/paid", Data: map[string]any{"text": "<&>é", "n": 1e21}})
+		id, err := s.Send(t.Context(), harness.Event{Name: "order/paid", Data: map[string]any{"text": "<&>é", "n": 1e21}})
 		require.NoError(t, err)
 		require.NoError(t, s.Run(t.Context()))
 		require.Equal(t, want, s.RunsOf(id)[0].Status, key)
@@ -150,17 +151,17 @@ func TestSignatures(t *testing.T) {
 func TestAppThatDoesNotTell(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{})
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	err := s.Serve(t.Context(), http.NotFoundHandler())
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+	err := s.RegisterHandler(t.Context(), http.NotFoundHandler())
 	require.ErrorIs(t, err, sim.ErrNotRegistered)
-	require.EqualError(t, err, "registering the app at http://app-1.sim.invalid/api/inngest: the app did not tell its functions: it answered 404: 404 page not found;"+
+	require.EqualError(t, err, "registering the app at http://app-1.sim.invalid/api/inngest: the app did not register its functions: it answered 404: 404 page not found;"+
 		" give it the signing key that Sim.SigningKey returns, or make Sim.Handler reachable at its API address")
 }
 
 func TestEventKey(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{EventKeys: []string{"right"}})
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 	for key, want := range map[string]int{"right": http.StatusOK, "wrong": http.StatusUnauthorized} {
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/e/"+key, strings.NewReader(`{"name":"go"}`)))
@@ -185,9 +186,9 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		s := sim.New(sim.Options{Start: start})
-		defer s.Close()
+		defer s.Close(context.Background())
 		calls := 0
-		require.NoError(t, s.Serve(t.Context(), answering(func(w http.ResponseWriter, _ *http.Request) {
+		require.NoError(t, s.RegisterHandler(t.Context(), answering(func(w http.ResponseWriter, _ *http.Request) {
 			if calls++; calls > 30 {
 				_, _ = io.WriteString(w, `"enough"`)
 				return
@@ -195,13 +196,13 @@ func FuzzAnswer(f *testing.F) {
 			w.WriteHeader(status)
 			_, _ = w.Write(body)
 		})))
-		id, err := s.Send(t.Context(), sim.Event{Name: "go"})
+		id, err := s.Send(t.Context(), harness.Event{Name: "go"})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		require.NoError(t, s.Run(ctx))
 		run := s.RunsOf(id)[0]
-		require.True(t, run.Status.Over() || run.Stuck != "", "%s: %+v", run.Status, run)
+		require.True(t, run.Status.Final() || run.Stuck != "", "%s: %+v", run.Status, run)
 	})
 }
 
@@ -212,14 +213,14 @@ func FuzzEvents(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s := sim.New(sim.Options{Start: start})
-		defer s.Close()
-		require.NoError(t, s.Serve(t.Context(), napper{}))
+		defer s.Close(context.Background())
+		require.NoError(t, s.RegisterHandler(t.Context(), napper{}))
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/e/key", strings.NewReader(string(body))))
 		require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, w.Code)
 		require.NoError(t, s.Run(t.Context()))
 		for _, run := range s.Runs() {
-			require.Equal(t, sim.Completed, run.Status)
+			require.Equal(t, harness.StatusCompleted, run.Status)
 		}
 	})
 }
@@ -229,9 +230,9 @@ func FuzzEvents(f *testing.F) {
 func TestAStepIsNamedOnce(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{Start: start})
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 	var asked []string
-	require.NoError(t, s.Serve(t.Context(), answering(func(w http.ResponseWriter, r *http.Request) {
+	require.NoError(t, s.RegisterHandler(t.Context(), answering(func(w http.ResponseWriter, r *http.Request) {
 		require.Len(t, r.URL.Query()["stepId"], 1)
 		step := r.URL.Query().Get("stepId")
 		asked = append(asked, step)
@@ -246,9 +247,9 @@ func TestAStepIsNamedOnce(t *testing.T) {
 			_, _ = io.WriteString(w, `"done"`)
 		}
 	})))
-	id, err := s.Send(t.Context(), sim.Event{Name: "go"})
+	id, err := s.Send(t.Context(), harness.Event{Name: "go"})
 	require.NoError(t, err)
 	require.NoError(t, s.Run(t.Context()))
-	require.Equal(t, sim.Completed, s.RunsOf(id)[0].Status)
+	require.Equal(t, harness.StatusCompleted, s.RunsOf(id)[0].Status)
 	require.Equal(t, []string{"step", "aa", "bb", "step"}, asked)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/inngest/inngestgo/step"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -62,7 +63,7 @@ func benchThreeSteps(b *testing.B, o sim.Options) {
 		alone = append(alone, time.Since(began))
 
 		began = time.Now()
-		if _, err := a.sim.Send(ctx, sim.Event{Name: "order/paid", Data: map[string]any{"n": 1}}); err != nil {
+		if _, err := a.sim.Send(ctx, harness.Event{Name: "order/paid", Data: map[string]any{"n": 1}}); err != nil {
 			b.Fatal(err)
 		}
 		if err := a.sim.Run(ctx); err != nil {
@@ -84,7 +85,7 @@ func median(samples []time.Duration) time.Duration {
 func captured(b *testing.B, handler http.Handler) [][]byte {
 	var bodies [][]byte
 	s := sim.New(sim.Options{})
-	b.Cleanup(func() { _ = s.Close() })
+	b.Cleanup(func() { _ = s.Close(context.Background()) })
 	tap := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -97,10 +98,10 @@ func captured(b *testing.B, handler http.Handler) [][]byte {
 		handler.ServeHTTP(w, r)
 	})
 	ctx := context.Background()
-	if err := s.Serve(ctx, tap); err != nil {
+	if err := s.RegisterHandler(ctx, tap); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := s.Send(ctx, sim.Event{Name: "order/paid", Data: map[string]any{"n": 1}}); err != nil {
+	if _, err := s.Send(ctx, harness.Event{Name: "order/paid", Data: map[string]any{"n": 1}}); err != nil {
 		b.Fatal(err)
 	}
 	if err := s.Run(ctx); err != nil {
@@ -123,7 +124,7 @@ func BenchmarkMonthAndLadder(b *testing.B) {
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.sim.Send(ctx, sim.Event{Name: "order/paid"}); err != nil {
+		if _, err := a.sim.Send(ctx, harness.Event{Name: "order/paid"}); err != nil {
 			b.Fatal(err)
 		}
 		if err := a.sim.Run(ctx); err != nil {
@@ -142,7 +143,7 @@ func BenchmarkSleep(b *testing.B) {
 	a.serve()
 	ctx := context.Background()
 	for b.Loop() {
-		if _, err := a.sim.Send(ctx, sim.Event{Name: "order/paid"}); err != nil {
+		if _, err := a.sim.Send(ctx, harness.Event{Name: "order/paid"}); err != nil {
 			b.Fatal(err)
 		}
 		if err := a.sim.Run(ctx); err != nil {
@@ -158,12 +159,12 @@ func BenchmarkManyRuns(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for range b.N {
 				s := sim.New(sim.Options{Start: start, Keep: 1_000})
-				if err := s.Serve(context.Background(), napper{}); err != nil {
+				if err := s.RegisterHandler(context.Background(), napper{}); err != nil {
 					b.Fatal(err)
 				}
 				ctx := context.Background()
 				for i := range n {
-					if _, err := s.Send(ctx, sim.Event{Name: "go", Data: map[string]int{"n": i}}); err != nil {
+					if _, err := s.Send(ctx, harness.Event{Name: "go", Data: map[string]int{"n": i}}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -174,7 +175,7 @@ func BenchmarkManyRuns(b *testing.B) {
 				var m runtime.MemStats
 				runtime.ReadMemStats(&m)
 				b.ReportMetric(float64(m.HeapAlloc)/1e6, "heap-MB")
-				_ = s.Close()
+				_ = s.Close(context.Background())
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/run")
 		})

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -41,7 +42,7 @@ func TestAdvance(t *testing.T) {
 	a.send("order/settled", nil)
 	require.NoError(t, a.sim.Settle(ctx))
 	run := a.only(id)
-	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, harness.StatusCompleted, run.Status)
 	require.JSONEq(t, `"label, paid"`, string(run.Output))
 
 	id = a.send("order/paid", nil)
@@ -150,13 +151,13 @@ func TestDrivesItself(t *testing.T) {
 		return nil, nil
 	})
 	a.serve()
-	a.sim.Drive(sim.Free)
+	a.sim.RunInBackground(sim.Jump)
 	_, err := a.client.Send(t.Context(), inngestgo.Event{Name: "order/paid", Data: map[string]any{}})
 	require.NoError(t, err)
 	<-done
 
 	b := newApp(t, sim.Options{})
-	b.sim.Drive(sim.WallClock)
+	b.sim.RunInBackground(sim.WallClock)
 	require.ErrorIs(t, b.sim.Run(t.Context()), sim.ErrDriven)
 	require.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven)
 }
@@ -168,7 +169,7 @@ func TestBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		s := sim.New(sim.Options{Bubble: true})
-		defer s.Close()
+		defer s.Close(context.Background())
 		client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 			AppID: "shop", Dev: inngestgo.BoolPtr(true), SigningKey: inngestgo.StrPtr(s.SigningKey()),
 			EventAPIBaseURL: inngestgo.StrPtr(sim.BaseURL), HTTPClient: s.HTTPClient(),
@@ -182,7 +183,7 @@ func TestBubble(t *testing.T) {
 			return nil, nil
 		})
 		require.NoError(t, err)
-		require.NoError(t, s.Serve(t.Context(), client.Serve()))
+		require.NoError(t, s.RegisterHandler(t.Context(), client.Serve()))
 		_, err = client.Send(t.Context(), inngestgo.Event{Name: "order/paid"})
 		require.NoError(t, err)
 		require.NoError(t, s.Run(t.Context()))
@@ -213,12 +214,12 @@ func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
 		return step.Run(ctx, "flaky", func(context.Context) (int, error) { return 0, errors.New("no luck") })
 	})
 	a.serve()
-	a.sim.Drive(sim.WallClock)
-	id, err := a.sim.Send(t.Context(), sim.Event{Name: "order/paid"})
+	a.sim.RunInBackground(sim.WallClock)
+	id, err := a.sim.Send(t.Context(), harness.Event{Name: "order/paid"})
 	require.NoError(t, err)
 	began := a.sim.Now()
 	require.NoError(t, a.sim.Settle(t.Context()))
-	require.Equal(t, sim.Running, a.only(id).Status)
+	require.Equal(t, harness.StatusRunning, a.only(id).Status)
 
 	var wait sync.WaitGroup // those who move it at the same time take turns
 	for range 4 {
@@ -226,7 +227,7 @@ func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
 	}
 	wait.Wait()
 	run := a.only(id)
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	flaky, _ := run.Step("flaky")
 	require.Len(t, flaky.Attempts, 5)
 	require.WithinDuration(t, began.Add(30*24*time.Hour), flaky.Started, time.Minute)
@@ -238,14 +239,14 @@ func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
 	require.ErrorContains(t, a.sim.Advance(ctx, time.Hour), "moving the clock, at virtual 2025-")
 	a.sim.Resume()
 	require.NoError(t, a.sim.Advance(t.Context(), time.Hour))
-	require.NoError(t, a.sim.Close())
+	require.NoError(t, a.sim.Close(t.Context()))
 	require.EqualError(t, a.sim.Advance(t.Context(), time.Hour), "moving the clock: the Sim is closed")
 }
 
 func TestTimeIsSkippedOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{Start: start})
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
 	now, err := sim.Skip(t.Context(), server.URL, 48*time.Hour)
@@ -279,10 +280,10 @@ func TestAnAppThatMayTakeAsLongAsItLikes(t *testing.T) {
 	a.serve()
 	id := a.send("order/paid", nil)
 	require.ErrorIs(t, a.sim.Run(ctx), context.Canceled)
-	require.Equal(t, sim.Running, a.only(id).Status)
+	require.Equal(t, harness.StatusRunning, a.only(id).Status)
 	require.NoError(t, a.sim.Run(t.Context()))
 	run := a.only(id)
-	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, harness.StatusCompleted, run.Status)
 	require.Equal(t, "done", decoded(t, run))
 }
 
@@ -301,26 +302,26 @@ func TestItIsDrivenByManyAndEvenWhenClosed(t *testing.T) {
 	for range 8 {
 		wait.Go(func() {
 			for range 20 {
-				id, err := a.sim.Send(t.Context(), sim.Event{Name: "order/paid"})
+				id, err := a.sim.Send(t.Context(), harness.Event{Name: "order/paid"})
 				assert.NoError(t, err)
 				assert.NoError(t, a.sim.Run(t.Context()))
-				assert.Equal(t, sim.Completed, a.sim.RunsOf(id)[0].Status)
+				assert.Equal(t, harness.StatusCompleted, a.sim.RunsOf(id)[0].Status)
 			}
 		})
 	}
-	wait.Go(func() { assert.NoError(t, a.sim.Close()) })
+	wait.Go(func() { assert.NoError(t, a.sim.Close(t.Context())) })
 	wait.Wait()
 	id := a.send("order/paid", nil)
 	require.NoError(t, a.sim.Run(t.Context()))
-	require.Equal(t, sim.Completed, a.only(id).Status)
+	require.Equal(t, harness.StatusCompleted, a.only(id).Status)
 }
 
 func TestItBeginsToDriveItselfOnce(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
-	a.sim.Drive(sim.WallClock)
-	require.PanicsWithValue(t, "sim: Drive is called a second time: the Sim drives itself already, at the pace of the first call, until it is closed",
-		func() { a.sim.Drive(sim.Free) })
+	a.sim.RunInBackground(sim.WallClock)
+	require.PanicsWithValue(t, "sim: RunInBackground is called a second time: the Sim runs in the background already, at the pace of the first call, until it is closed",
+		func() { a.sim.RunInBackground(sim.Jump) })
 }
 
 // TestWhoDrivesByHandWhenItBeginsToDriveItself has many wait for their turn when Drive takes it for good.
@@ -342,11 +343,11 @@ func TestWhoDrivesByHandWhenItBeginsToDriveItself(t *testing.T) {
 		others.Go(func() { assert.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven) })
 		others.Go(func() { assert.NoError(t, a.sim.Advance(t.Context(), time.Minute)) })
 	}
-	first.Go(func() { a.sim.Drive(sim.WallClock) })
+	first.Go(func() { a.sim.RunInBackground(sim.WallClock) })
 	for !errors.Is(a.sim.Run(t.Context()), sim.ErrDriven) { // it waits for its turn, too, until Drive is called
 	}
 	close(release)
 	first.Wait()
 	others.Wait()
-	require.Equal(t, sim.Completed, a.only(id).Status)
+	require.Equal(t, harness.StatusCompleted, a.only(id).Status)
 }

@@ -17,7 +17,7 @@
 //	// … inngestgo.CreateFunction(client, …)
 //
 //	err = s.Serve(ctx, client.Serve())
-//	id, err := s.Send(ctx, sim.Event{Name: "order/paid", Data: order})
+//	id, err := s.Send(ctx, harness.Event{Name: "order/paid", Data: order})
 //	err = s.Run(ctx)                // until nothing is left to do; sleeps and retries take no time
 //	run := s.RunsOf(id)[0]          // what happened: status, output, steps, attempts
 //

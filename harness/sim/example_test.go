@@ -11,6 +11,7 @@ import (
 	"github.com/inngest/inngestgo"
 	"github.com/inngest/inngestgo/step"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -34,7 +35,7 @@ func shop() (*sim.Sim, inngestgo.Client) {
 func Example() {
 	ctx := context.Background()
 	s, client := shop()
-	defer s.Close()
+	defer s.Close(context.Background())
 
 	_, err := inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "remind"}, inngestgo.EventTrigger("order/placed", nil),
 		func(ctx context.Context, in inngestgo.Input[map[string]any]) (any, error) {
@@ -44,11 +45,11 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := s.Serve(ctx, client.Serve()); err != nil {
+	if err := s.RegisterHandler(ctx, client.Serve()); err != nil {
 		log.Fatal(err)
 	}
 
-	id, err := s.Send(ctx, sim.Event{Name: "order/placed", Data: map[string]any{"order": 7}})
+	id, err := s.Send(ctx, harness.Event{Name: "order/placed", Data: map[string]any{"order": 7}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func Example() {
 func ExampleSim_Replace() {
 	ctx := context.Background()
 	s, client := shop()
-	defer s.Close()
+	defer s.Close(context.Background())
 	_, err := inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "notify"}, inngestgo.EventTrigger("order/placed", nil),
 		func(ctx context.Context, in inngestgo.Input[map[string]any]) (any, error) {
 			return step.Run(ctx, "send-email", func(context.Context) (string, error) { return "", errors.New("not in a unit test") })
@@ -73,7 +74,7 @@ func ExampleSim_Replace() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := s.Serve(ctx, client.Serve()); err != nil {
+	if err := s.RegisterHandler(ctx, client.Serve()); err != nil {
 		log.Fatal(err)
 	}
 
@@ -81,14 +82,14 @@ func ExampleSim_Replace() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	id, err := s.Call(ctx, "shop-notify", sim.Event{})
+	id, err := s.StartFunction(ctx, "shop-notify", harness.Event{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	if err := s.Run(ctx); err != nil {
 		log.Fatal(err)
 	}
-	run, _ := s.Find(id)
+	run, _ := s.FindRun(id)
 	email, _ := run.Step("send-email")
 	fmt.Println(run.Status, len(email.Attempts), "attempts, first:", email.Attempts[0].Error)
 	// Output: COMPLETED 3 attempts, first: 421 try later
@@ -98,7 +99,7 @@ func ExampleSim_Replace() {
 func ExampleSim_Advance() {
 	ctx := context.Background()
 	s, client := shop()
-	defer s.Close()
+	defer s.Close(context.Background())
 	_, err := inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "settle"}, inngestgo.EventTrigger("order/placed", nil),
 		func(ctx context.Context, in inngestgo.Input[map[string]any]) (any, error) {
 			_, err := step.WaitForEvent[inngestgo.Event](ctx, "payment", step.WaitForEventOpts{Event: "order/paid", Timeout: 7 * 24 * time.Hour})
@@ -110,10 +111,10 @@ func ExampleSim_Advance() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := s.Serve(ctx, client.Serve()); err != nil {
+	if err := s.RegisterHandler(ctx, client.Serve()); err != nil {
 		log.Fatal(err)
 	}
-	id, err := s.Send(ctx, sim.Event{Name: "order/placed"})
+	id, err := s.Send(ctx, harness.Event{Name: "order/placed"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/inngest/inngestgo/step"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -45,7 +46,7 @@ func TestReplaceStep(t *testing.T) {
 	require.NoError(t, a.sim.Replace("", "wait-for-payment", sim.Outcome{Value: map[string]any{"name": "order/settled", "data": map[string]any{}}}))
 
 	run := a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Completed, run.Status, run.Error)
+	require.Equal(t, harness.StatusCompleted, run.Status, run.Error)
 	require.JSONEq(t, `"a forged label, paid"`, string(run.Output))
 	require.Equal(t, map[string]int{"ship": 1}, ran, "the replaced step's code is not called")
 	label, ok := run.Step("print-label")
@@ -66,7 +67,7 @@ func TestReplaceStepWithErrors(t *testing.T) {
 		sim.Outcome{Err: "out of paper"}, sim.Outcome{Err: "jammed", RetryAfter: time.Hour}, sim.Outcome{Value: "at last"}))
 
 	run := a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, harness.StatusCompleted, run.Status)
 	label, _ := run.Step("print-label")
 	require.Len(t, label.Attempts, 3)
 	require.Equal(t, "out of paper", label.Attempts[0].Error.Message)
@@ -75,12 +76,12 @@ func TestReplaceStepWithErrors(t *testing.T) {
 
 	require.NoError(t, a.sim.Replace("shop-ship", "print-label", sim.Outcome{Err: "no printer", NoRetry: true}))
 	run = a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "unhandled step error: no printer", run.Error.Message)
 
 	require.NoError(t, a.sim.Replace("shop-ship", "print-label"), "as it was")
 	run = a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, harness.StatusCompleted, run.Status)
 	require.Equal(t, 1, ran["print-label"])
 }
 
@@ -95,21 +96,21 @@ func TestReplaceSleepTakesNoTime(t *testing.T) {
 	require.NoError(t, a.sim.Replace("shop-ship", "nap", sim.Outcome{}))
 	id := a.send("order/paid", nil)
 	require.NoError(t, a.sim.Settle(t.Context()))
-	require.Equal(t, sim.Completed, a.only(id).Status)
+	require.Equal(t, harness.StatusCompleted, a.only(id).Status)
 	require.Equal(t, start, a.sim.Now())
 }
 
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		fault sim.Answer
+		fault sim.Fault
 		ran   int
 		after time.Duration
 	}{
-		"lost":                {sim.Answer{Step: "print-label", Lose: true}, 2, time.Minute},
-		"twice":               {sim.Answer{Step: "print-label", Twice: true}, 1, 0},
-		"late":                {sim.Answer{Step: "print-label", Late: time.Hour}, 1, time.Hour},
-		"of another function": {sim.Answer{Function: "shop-other", Lose: true}, 1, 0},
+		"lost":                {sim.Fault{Step: "print-label", Lose: true}, 2, time.Minute},
+		"twice":               {sim.Fault{Step: "print-label", Twice: true}, 1, 0},
+		"late":                {sim.Fault{Step: "print-label", Late: time.Hour}, 1, time.Hour},
+		"of another function": {sim.Fault{Function: "shop-other", Lose: true}, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,9 +120,9 @@ func TestAnswers(t *testing.T) {
 				return step.Run(ctx, "print-label", func(context.Context) (string, error) { ran["print-label"]++; return "label", nil })
 			})
 			a.serve()
-			a.sim.Befall(tc.fault)
+			a.sim.InjectFault(tc.fault)
 			run := a.only(sendAndRun(a, "order/paid"))
-			require.Equal(t, sim.Completed, run.Status, run.Stuck)
+			require.Equal(t, harness.StatusCompleted, run.Status, run.Stuck)
 			require.Equal(t, tc.ran, ran["print-label"])
 			require.Equal(t, tc.after, run.Ended.Sub(run.Queued))
 		})
@@ -134,16 +135,16 @@ func TestCallWithoutTrigger(t *testing.T) {
 	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) { return in.Event.Name, nil })
 	a.on("order/paid", opts{ID: "bill"}, func(ctx context.Context, in input) (any, error) { return "no", nil })
 	a.serve()
-	id, err := a.sim.Call(t.Context(), "shop-ship", sim.Event{Name: "order/paid", Data: map[string]int{"n": 1}})
+	id, err := a.sim.StartFunction(t.Context(), "shop-ship", harness.Event{Name: "order/paid", Data: map[string]int{"n": 1}})
 	require.NoError(t, err)
 	a.run()
-	run, ok := a.sim.Find(id)
+	run, ok := a.sim.FindRun(id)
 	require.True(t, ok)
 	require.JSONEq(t, `"order/paid"`, string(run.Output))
 	require.Len(t, a.sim.Runs(), 1, "the other function was not called")
 
-	_, err = a.sim.Call(t.Context(), "ship", sim.Event{})
-	require.EqualError(t, err, "calling ship: no such function; registered: shop-bill, shop-ship")
+	_, err = a.sim.StartFunction(t.Context(), "ship", harness.Event{})
+	require.EqualError(t, err, "starting ship: no such function; registered: shop-bill, shop-ship")
 }
 
 func TestReplay(t *testing.T) {

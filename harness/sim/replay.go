@@ -6,18 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
 
 // Recording is what a run did, as far as it is needed to see what changed code would do with it.
 type Recording struct {
-	Function string // full id
-	Event    json.RawMessage
-	Steps    []RecordedStep // in the order of their completion
+	FunctionID string // with the app's id in front
+	Event      json.RawMessage
+	Steps      []RecordedStep // in the sequence of their completion
 }
 
 // RecordedStep is a step that was done.
@@ -31,11 +29,11 @@ type RecordedStep struct {
 
 // Record returns the recording of a run.
 func Record(r *Run) Recording {
-	event, err := json.Marshal(map[string]any{"id": r.Event.ID, "name": r.Event.Name, "data": r.Event.Data, "ts": r.Event.At.UnixMilli(), "user": map[string]any{}})
+	event, err := json.Marshal(map[string]any{"id": r.Event.IdempotencyKey, "name": r.Event.Name, "data": r.Event.Data, "ts": r.Event.At.UnixMilli(), "user": map[string]any{}})
 	if err != nil {
 		panic(fmt.Sprintf("sim: encoding event %s: %v", r.Event.Name, err)) // its data came from JSON
 	}
-	rec := Recording{Function: r.Function, Event: event}
+	rec := Recording{FunctionID: r.FunctionID, Event: event}
 	for _, s := range r.Steps {
 		if !s.Ended.IsZero() {
 			rec.Steps = append(rec.Steps, RecordedStep{ID: s.ID, Op: s.Op, Output: s.Output, Error: s.Error})
@@ -49,14 +47,14 @@ func Record(r *Run) Recording {
 	return rec
 }
 
-// Replay says what the code that is registered now makes of a run that was recorded earlier.
+// Replay is what the code that is registered now does with a run that was recorded earlier.
 type Replay struct {
-	// Missing are recorded steps that the code does not come to any more: they were taken out, or renamed.
+	// Missing are recorded steps that the code does not come to any more: they were removed or renamed.
 	Missing []string
 	// New are steps that the code comes to and that were not recorded: for a run that is under way while the code is
-	// deployed, they run, even where they do what a missing one has done already.
+	// deployed, they run, even where they repeat the work of a missing one.
 	New []string
-	// Finished says that the code came to its end; Output is what it returned then, Error why it failed.
+	// Finished says that the function returned; Output is what it returned, Error why it failed.
 	Finished bool
 	Output   json.RawMessage
 	Error    *Error
@@ -65,7 +63,7 @@ type Replay struct {
 // Safe reports whether a run that is under way can go on with the code as if nothing had changed.
 func (r *Replay) Safe() bool { return len(r.Missing) == 0 && len(r.New) == 0 }
 
-// String says it in a sentence.
+// String describes it in a sentence.
 func (r *Replay) String() string {
 	switch {
 	case r.Safe():
@@ -91,25 +89,18 @@ func quoted(ids []string) string {
 // Replay plays a recorded run against the code that is registered now. No step is run: the app is given the recorded
 // results and asked to announce what it would do next. Code outside steps is run, several times.
 func (s *Sim) Replay(ctx context.Context, rec Recording) (*Replay, error) {
-	p := &player{s: s, rec: rec, memo: map[string]json.RawMessage{}}
-	s.mu.Lock()
-	p.function = s.find(rec.Function)
-	s.mu.Unlock()
-	if p.function == nil {
-		return nil, fmt.Errorf("replaying a run of %s: no such function is registered", rec.Function)
-	}
+	p := &player{engine: s.engine, rec: rec, used: map[string]bool{}}
 	for _, step := range rec.Steps {
-		p.memo[sdk.StepHash(step.ID)] = step.memo()
-		p.order = append(p.order, sdk.StepHash(step.ID))
+		p.memos = append(p.memos, engine.Memo{Hash: sdk.StepHash(step.ID), Result: step.memo()})
 	}
 	out := &Replay{}
 	if err := p.forward(ctx, out); err != nil {
-		return nil, fmt.Errorf("replaying a run of %s: %w", rec.Function, err)
+		return nil, fmt.Errorf("replaying a run of %s: %w", rec.FunctionID, err)
 	}
 	for _, step := range rec.Steps {
 		reached, err := p.reaches(ctx, sdk.StepHash(step.ID))
 		if err != nil {
-			return nil, fmt.Errorf("replaying a run of %s: %w", rec.Function, err)
+			return nil, fmt.Errorf("replaying a run of %s: %w", rec.FunctionID, err)
 		}
 		if !reached {
 			out.Missing = append(out.Missing, step.ID)
@@ -118,69 +109,61 @@ func (s *Sim) Replay(ctx context.Context, rec Recording) (*Replay, error) {
 	return out, nil
 }
 
+// memo is what was memoised for the step.
 func (r RecordedStep) memo() json.RawMessage {
+	output := r.Output
+	if len(output) == 0 {
+		output = json.RawMessage("null")
+	}
 	switch {
 	case r.Op == OpSleep:
 		return json.RawMessage("null")
 	case r.Error != nil:
-		return wrap("error", r.Error)
+		return engine.Wrap("error", r.Error)
 	case r.Op == OpWaitForEvent:
-		return orNull(r.Output)
+		return output
 	default:
-		return wrap("data", orNull(r.Output))
+		return engine.Wrap("data", output)
 	}
 }
 
-func orNull(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 {
-		return json.RawMessage("null")
-	}
-	return raw
-}
-
+// player plays one recording.
 type player struct {
-	s        *Sim
-	rec      Recording
-	function *function
-	memo     map[string]json.RawMessage
-	order    []string
-	used     map[string]bool // recorded steps whose result stood in for a new step
+	engine *engine.Engine
+	rec    Recording
+	memos  []engine.Memo
+	used   map[string]bool // recorded steps whose result stood in for a new step
 }
 
 // forward lets the code go as far as recorded results take it. Where it comes to a new step, the result of the first
 // recorded step that it has left out stands in, on the guess that the step was renamed: so one new name does not make all
-// that follows look lost.
+// that follows look missing.
 func (p *player) forward(ctx context.Context, out *Replay) error {
-	p.used = map[string]bool{}
-	for range maxSteps {
-		a, err := p.ask(ctx, "")
+	const most = 1_000 // steps of a run
+	for range most {
+		plan, err := p.probe(ctx, "")
 		if err != nil {
 			return err
 		}
-		if reason, shown := a.failure(); reason != "" {
-			out.Finished, out.Error = true, shown
+		if len(plan.Ops) == 0 {
+			out.Finished, out.Output, out.Error = true, plan.Output, newError(plan.Failed)
 			return nil
 		}
-		if len(a.ops) == 0 {
-			out.Finished = true
-			out.Output, _ = a.Result()
-			return nil
-		}
-		for i := range a.ops {
-			o := &a.ops[i]
-			if _, known := p.memo[o.ID]; known || o.Op == sdk.OpNone {
+		for i := range plan.Ops {
+			o := &plan.Ops[i]
+			known := slices.ContainsFunc(p.memos, func(m engine.Memo) bool { return m.Hash == o.ID })
+			if known || o.Op == sdk.OpNone {
 				return fmt.Errorf("the app announces step %q although it has its result", o.StepID())
 			}
 			out.New = append(out.New, o.StepID())
-			stand, err := p.standIn(ctx)
-			if err != nil || stand == nil {
+			result, err := p.standIn(ctx)
+			if err != nil || result == nil {
 				return err
 			}
-			p.memo[o.ID] = stand
-			p.order = append(p.order, o.ID)
+			p.memos = append(p.memos, engine.Memo{Hash: o.ID, Result: result})
 		}
 	}
-	return fmt.Errorf("the code comes to more than %d steps", maxSteps)
+	return fmt.Errorf("the code comes to more than %d steps", most)
 }
 
 // standIn returns the result of the first recorded step that the code has passed over, or nil.
@@ -204,28 +187,15 @@ func (p *player) standIn(ctx context.Context) (json.RawMessage, error) {
 
 // reaches reports whether the code asks for a step when its result alone is held back.
 func (p *player) reaches(ctx context.Context, hash string) (bool, error) {
-	a, err := p.ask(ctx, hash)
+	plan, err := p.probe(ctx, hash)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.ID == hash }), nil
+	return slices.ContainsFunc(plan.Ops, func(o sdk.Op) bool { return o.ID == hash }), nil
 }
 
-// ask calls the app with all results but one.
-func (p *player) ask(ctx context.Context, without string) (*answer, error) {
-	r := newRun(ulid.ULID{}, p.function, &event{name: "replay", raw: p.rec.Event}, time.Time{})
-	r.planFirst = true
-	for _, hash := range p.order {
-		if hash != without {
-			r.save(hash, p.memo[hash])
-		}
-	}
-	p.s.mu.Lock()
-	c := p.s.prepare(&item{run: r})
-	p.s.mu.Unlock()
-	a := p.s.callAlone(ctx, func(one *caller, instead func(*answer)) (*answer, bool) { return one.do(c, instead) })
-	if a.Status == 0 && a.err != nil {
-		return nil, a.err
-	}
-	return a, nil
+// probe calls the app with all results but one.
+func (p *player) probe(ctx context.Context, without string) (engine.Plan, error) {
+	memos := slices.DeleteFunc(slices.Clone(p.memos), func(m engine.Memo) bool { return m.Hash == without })
+	return p.engine.Probe(ctx, p.rec.FunctionID, p.rec.Event, memos)
 }

@@ -2,37 +2,24 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
 
-// Status is the state of a run.
-type Status string
+// Op says what a step does, in the protocol's words.
+type Op string
 
-// The states of a run, named as the server's API names them.
+// What steps do.
 const (
-	Running   Status = "RUNNING"
-	Completed Status = "COMPLETED"
-	Failed    Status = "FAILED"
-	Cancelled Status = "CANCELLED"
-)
-
-// Over reports whether a run in this state has ended.
-func (s Status) Over() bool { return s != Running }
-
-// Op says what a step does.
-type Op = sdk.Opcode
-
-// What steps do, in the protocol's words.
-const (
-	OpRun          = sdk.OpStepRun
-	OpSleep        = sdk.OpSleep
-	OpWaitForEvent = sdk.OpWaitForEvent
-	OpInvoke       = sdk.OpInvokeFunction
+	OpRun          = Op(sdk.OpStepRun)
+	OpSleep        = Op(sdk.OpSleep)
+	OpWaitForEvent = Op(sdk.OpWaitForEvent)
+	OpInvoke       = Op(sdk.OpInvokeFunction)
 )
 
 // StepStatus is the state of a step.
@@ -40,19 +27,19 @@ type StepStatus string
 
 // The states of a step.
 const (
-	StepPlanned   StepStatus = "PLANNED"   // to be run, or to be tried again
-	StepWaiting   StepStatus = "WAITING"   // asleep, or waiting for an event or for another function
-	StepCompleted StepStatus = "COMPLETED" // with an output
-	StepFailed    StepStatus = "FAILED"    // for good: the function was given the error
-	StepTimedOut  StepStatus = "TIMED_OUT" // no event came, or the invoked function did not end, in time
+	StepPlanned   = StepStatus(engine.StepPlanned)   // to be run, or to be tried again
+	StepWaiting   = StepStatus(engine.StepWaiting)   // asleep, or waiting for an event or for another function
+	StepCompleted = StepStatus(engine.StepCompleted) // with an output
+	StepFailed    = StepStatus(engine.StepFailed)    // for good: the function was given the error
+	StepTimedOut  = StepStatus(engine.StepTimedOut)  // no event came, or the invoked function did not end, in time
 )
 
-// Run is what one execution of a function did, as far as it has come.
+// Run is what one execution of a function did so far.
 type Run struct {
-	ID       string
-	Function string // id, with the app's prefix
-	Status   Status
-	Event    SentEvent // what triggered it
+	ID         string
+	FunctionID string // with the app's id in front
+	Status     harness.Status
+	Event      SentEvent // what triggered it
 
 	Queued, Started, Ended time.Time // virtual; Ended is zero while it runs
 
@@ -60,7 +47,7 @@ type Run struct {
 	Output json.RawMessage
 	Error  *Error
 
-	// Steps are in the order in which the function came to them.
+	// Steps are in the sequence in which the function came to them.
 	Steps []Step
 	// Calls counts how often the app was called. FailedCalls are those that failed outside any step.
 	Calls       int
@@ -79,13 +66,13 @@ func (r *Run) Step(id string) (step Step, ok bool) {
 	return r.Steps[i], true
 }
 
-// Decode reads the function's output into v.
+// Decode decodes the function's output into v.
 func (r *Run) Decode(v any) error { return decode("output of run "+r.ID, r.Output, v) }
 
 // Step is one step of a run.
 type Step struct {
 	ID     string // as in the code; "id:1" for the second use of one id
-	Hash   string // under which it is memoised
+	Hash   string // the id on the wire
 	Op     Op
 	Status StepStatus
 
@@ -94,26 +81,26 @@ type Step struct {
 	Error  *Error
 
 	Attempts       []Attempt
-	Started, Ended time.Time // virtual; Ended is zero while it is at work
+	Started, Ended time.Time // virtual; Ended is zero until it has ended
 	// Replaced says that the result came from [Sim.Replace]: the step's code was not called.
 	Replaced bool
 }
 
-// Decode reads the step's output into v.
+// Decode decodes the step's output into v.
 func (s *Step) Decode(v any) error { return decode("output of step "+s.ID, s.Output, v) }
 
 // Attempt is one try of a step, or of a call to the app.
 type Attempt struct {
-	Number int // from 0
-	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim drives itself,
-	// or an answer came late.
+	Number int // from 1
+	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim runs in the
+	// background, or an answer came late.
 	At, Ended time.Time
 	Error     *Error // nil: it succeeded
 	// RetryAt is when it is tried again; zero if it is not.
 	RetryAt time.Time
 }
 
-// Error is an error as it crosses the protocol.
+// Error is an error that an app reported, or that the server found.
 type Error struct {
 	Name    string          `json:"name"`
 	Message string          `json:"message"`
@@ -121,189 +108,68 @@ type Error struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 	NoRetry bool            `json:"noRetry,omitempty"`
 	Cause   json.RawMessage `json:"cause,omitempty"`
-
-	reason  string // of the failure, as the server names it: "invalid status code: 500"
-	body    []byte // that the app answered
-	refused bool   // an invocation that started nothing
-}
-
-// errorFrom returns an error of the wire, or nil for nil.
-func errorFrom(e *sdk.Error) *Error {
-	if e == nil {
-		return nil
-	}
-	return &Error{Name: e.Name, Message: e.Message, Stack: e.Stack, Data: e.Data, NoRetry: e.NoRetry, Cause: e.Cause}
 }
 
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// fields is the error as the server's events carry it.
-func (e *Error) fields() map[string]any {
-	out := map[string]any{"error": e.Message, "name": e.Name, "message": e.Message}
-	if e.reason != "" {
-		out["error"] = e.reason
-	}
-	if e.Stack != "" {
-		out["stack"] = e.Stack
-	}
-	if len(e.Cause) > 0 {
-		out["cause"] = e.Cause
-	}
-	return out
+// SentEvent is an event that a Sim received or made.
+type SentEvent struct {
+	EventID        string // the ULID that sending returned
+	IdempotencyKey string // the sender's id, or else the ULID
+	Name           string
+	Data           map[string]any
+	At             time.Time // virtual
 }
 
-// run is a run at work.
-type run struct {
-	id       ulid.ULID
-	text     string // the id as text
-	function *function
-	event    *event
-	seq      uint64
-
-	status                 Status
-	queued, started, ended time.Time
-	output                 json.RawMessage
-	plain                  string // the output as it came, if that was no JSON
-	err                    *Error
-	stuck                  string
-
-	state     []memo // in the order of completion: the protocol's stack
-	known     index  // of state, by step
-	stateSize int
-	pending   map[string]struct{} // steps of a parallel plan that are still out
-	jobs      index               // what was queued once and must not be again
-	items     []*item
-	waits     []*wait
-
-	planFirst bool // the app must not run steps at once: several are out
-	version   int  // of the app's protocol; -1 until it has said so
-
-	steps  []*Step
-	byHash index // of steps
-	calls  int
-	failed []Attempt
-}
-
-// memo is a memoised step.
-type memo struct {
-	id  string
-	raw json.RawMessage
-}
-
-func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
-	return &run{
-		id: id, text: id.String(), function: f, event: e, status: Running, queued: now, version: -1,
+func decode(what string, raw json.RawMessage, v any) error {
+	if len(raw) == 0 {
+		return fmt.Errorf("decoding the %s: there is none", what)
 	}
-}
-
-// keep remembers a queued item, so that it can be taken back when the run ends.
-func (r *run) keep(it *item) {
-	if len(r.items) > 32 {
-		r.items = slices.DeleteFunc(r.items, func(old *item) bool { return old.index < 0 })
-	}
-	r.items = append(r.items, it)
-}
-
-// once reports whether the job has not been queued before.
-func (r *run) once(job string) bool {
-	if r.jobs.find(job) >= 0 {
-		return false
-	}
-	r.jobs.add(job)
-	return true
-}
-
-// save memoises a step. The first result stays: a later one for the same step is dropped. It reports whether other steps
-// of the same parallel plan are still out.
-func (r *run) save(id string, raw json.RawMessage) (othersOut bool) {
-	if r.known.find(id) < 0 {
-		r.known.add(id)
-		r.state = append(r.state, memo{id, raw})
-		r.stateSize += len(raw)
-	}
-	delete(r.pending, id)
-	return len(r.pending) > 0
-}
-
-// saved returns what is memoised for a step, or nil.
-func (r *run) saved(id string) json.RawMessage {
-	if i := r.known.find(id); i >= 0 {
-		return r.state[i].raw
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("decoding the %s: %w", what, err)
 	}
 	return nil
 }
 
-// stepOf returns the record of a step, or nil.
-func (r *run) stepOf(hash string) *Step {
-	if i := r.byHash.find(hash); i >= 0 {
-		return r.steps[i]
-	}
-	return nil
-}
-
-// step returns the record of a step, made if need be.
-func (r *run) step(hash, id string, op Op, now time.Time) *Step {
-	s := r.stepOf(hash)
-	if s == nil {
-		s = &Step{ID: id, Hash: hash, Op: op, Status: StepPlanned, Started: now}
-		r.byHash.add(hash)
-		r.steps = append(r.steps, s)
-	}
-	if op != "" {
-		s.Op = op
-	}
-	return s
-}
-
-func (r *run) public() *Run {
+func newRun(r engine.Run) *Run {
 	out := &Run{
-		ID: r.text, Function: r.function.id, Status: r.status, Event: r.event.public(),
-		Queued: r.queued, Started: r.started, Ended: r.ended,
-		Output: r.output, Error: r.err, Calls: r.calls, FailedCalls: slices.Clone(r.failed), Stuck: r.stuck,
+		ID: r.ID, FunctionID: r.Function.ID, Status: r.Status, Event: newSentEvent(r.Event),
+		Queued: r.Queued, Started: r.Started, Ended: r.Ended,
+		Output: r.Output, Error: newError(r.Error), Calls: r.Calls, FailedCalls: newAttempts(r.FailedCalls), Stuck: r.Stuck,
 	}
-	for _, s := range r.steps {
-		step := *s
-		step.Attempts = slices.Clone(s.Attempts)
-		out.Steps = append(out.Steps, step)
+	for _, s := range r.Steps {
+		out.Steps = append(out.Steps, Step{
+			ID: s.ID, Hash: s.Hash, Op: Op(s.Op), Status: StepStatus(s.Status), Output: s.Output, Error: newError(s.Error),
+			Attempts: newAttempts(s.Attempts), Started: s.Started, Ended: s.Ended, Replaced: s.Replaced,
+		})
 	}
 	return out
 }
 
-// index numbers keys in the order in which they are added. Most runs have few: those are looked through one by one, which
-// costs less than a map.
-type index struct {
-	keys []string
-	many map[string]int // nil while there are few
+func newRuns(runs []engine.Run) []*Run {
+	out := make([]*Run, len(runs))
+	for i, r := range runs {
+		out[i] = newRun(r)
+	}
+	return out
 }
 
-const fewKeys = 16
-
-// find returns the number of a key, or -1.
-func (x *index) find(key string) int {
-	if x.many == nil {
-		return slices.Index(x.keys, key)
+func newAttempts(attempts []engine.Attempt) []Attempt {
+	var out []Attempt
+	for _, a := range attempts {
+		out = append(out, Attempt{Number: a.Number, At: a.At, Ended: a.Ended, Error: newError(a.Error), RetryAt: a.RetryAt})
 	}
-	if i, ok := x.many[key]; ok {
-		return i
-	}
-	return -1
+	return out
 }
 
-// add adds a key that is not there.
-func (x *index) add(key string) {
-	if x.keys == nil {
-		x.keys = make([]string, 0, 4)
+func newError(e *engine.Error) *Error {
+	if e == nil {
+		return nil
 	}
-	x.keys = append(x.keys, key)
-	if len(x.keys) <= fewKeys {
-		return
-	}
-	if x.many == nil {
-		x.many = make(map[string]int, 4*fewKeys)
-		for i, k := range x.keys {
-			x.many[k] = i
-		}
-	}
-	x.many[key] = len(x.keys) - 1
+	return (*Error)(&e.Failure)
+}
+
+func newSentEvent(e engine.Event) SentEvent {
+	return SentEvent{EventID: e.EventID, IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data, At: e.At}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -52,7 +53,7 @@ func newApp(t testing.TB, o sim.Options) *app {
 		o.Start = start
 	}
 	s := sim.New(o)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 		AppID: "shop", Dev: inngestgo.BoolPtr(true), SigningKey: inngestgo.StrPtr(s.SigningKey()),
 		EventAPIBaseURL: inngestgo.StrPtr(sim.BaseURL), HTTPClient: s.HTTPClient(),
@@ -70,12 +71,12 @@ func (a *app) on(event string, o opts, f func(context.Context, input) (any, erro
 
 func (a *app) serve() {
 	a.t.Helper()
-	require.NoError(a.t, a.sim.Serve(context.Background(), a.client.Serve()))
+	require.NoError(a.t, a.sim.RegisterHandler(context.Background(), a.client.Serve()))
 }
 
 func (a *app) send(name string, data map[string]any) string {
 	a.t.Helper()
-	id, err := a.sim.Send(context.Background(), sim.Event{Name: name, Data: data})
+	id, err := a.sim.Send(context.Background(), harness.Event{Name: name, Data: data})
 	require.NoError(a.t, err)
 	return id
 }
@@ -108,7 +109,7 @@ func TestThreeSteps(t *testing.T) {
 	})
 	a.serve()
 	run := a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, harness.StatusCompleted, run.Status)
 	require.JSONEq(t, `{"sum":3}`, string(run.Output))
 	require.Equal(t, 30*24*time.Hour, run.Ended.Sub(run.Queued))
 	require.Equal(t, 4, run.Calls)
@@ -134,7 +135,7 @@ func TestRetryLadder(t *testing.T) {
 	})
 	a.serve()
 	run := a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Failed, run.Status)
+	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, 5, tries)
 	flaky, _ := run.Step("flaky")
 	require.Len(t, flaky.Attempts, 5)
@@ -163,7 +164,7 @@ func TestCheckpoint(t *testing.T) {
 	})
 	a.serve()
 	run := a.only(sendAndRun(a, "order/paid"))
-	require.Equal(t, sim.Completed, run.Status)
+	require.Equal(t, harness.StatusCompleted, run.Status)
 	require.Len(t, run.Steps, 3)
 	require.Equal(t, 1, run.Calls)
 }

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -38,8 +40,8 @@ func TestTimeoutsThatAreNone(t *testing.T) {
 		"finish": `{"start":"1h","finish":"banana"}`,
 	} {
 		s := sim.New(sim.Options{})
-		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		err := s.Serve(t.Context(), registering(nil, `"triggers":[{"event":"go"}],"timeouts":`+config))
+		t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+		err := s.RegisterHandler(t.Context(), registering(nil, `"triggers":[{"event":"go"}],"timeouts":`+config))
 		require.ErrorContains(t, err, `registering function "f0": `+which+` timeout is invalid: `)
 	}
 }
@@ -50,8 +52,8 @@ func TestARunThatStartsTooLate(t *testing.T) {
 	const atOnce = 100
 	began, release := make(chan string, atOnce+2), make(chan struct{})
 	s := sim.New(sim.Options{})
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.NoError(t, s.Serve(t.Context(), registering(func(w http.ResponseWriter, r *http.Request) {
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+	require.NoError(t, s.RegisterHandler(t.Context(), registering(func(w http.ResponseWriter, r *http.Request) {
 		began <- r.URL.Query().Get("fnId")
 		<-release
 		_, _ = io.WriteString(w, `1`)
@@ -60,15 +62,15 @@ func TestARunThatStartsTooLate(t *testing.T) {
 		`"triggers":[{"event":"last"}],"timeouts":{"start":"1ms"}`,
 		`"triggers":[{"event":"last"}],"timeouts":{"start":"1h"}`,
 	)))
-	s.Drive(sim.WallClock)
+	s.RunInBackground(sim.WallClock)
 	for range atOnce - 1 {
-		_, err := s.Send(t.Context(), sim.Event{Name: "fill"})
+		_, err := s.Send(t.Context(), harness.Event{Name: "fill"})
 		require.NoError(t, err)
 	}
 	for range atOnce - 1 {
 		require.Equal(t, "f0", <-began)
 	}
-	id, err := s.Send(t.Context(), sim.Event{Name: "last"})
+	id, err := s.Send(t.Context(), harness.Event{Name: "last"})
 	require.NoError(t, err)
 	require.Equal(t, "f0", <-began)
 	queued := s.RunsOf(id)[1].Queued
@@ -76,10 +78,10 @@ func TestARunThatStartsTooLate(t *testing.T) {
 	close(release)
 	require.Equal(t, "f2", <-began)
 	require.Eventually(t, func() bool {
-		return !slices.ContainsFunc(s.RunsOf(id), func(r *sim.Run) bool { return !r.Status.Over() })
+		return !slices.ContainsFunc(s.RunsOf(id), func(r *sim.Run) bool { return !r.Status.Final() })
 	}, 30*time.Second, time.Millisecond)
 
 	runs := s.RunsOf(id)
-	require.Equal(t, []sim.Status{sim.Completed, sim.Cancelled, sim.Completed}, []sim.Status{runs[0].Status, runs[1].Status, runs[2].Status})
+	require.Equal(t, []harness.Status{harness.StatusCompleted, harness.StatusCancelled, harness.StatusCompleted}, []harness.Status{runs[0].Status, runs[1].Status, runs[2].Status})
 	require.Zero(t, runs[1].Calls)
 }

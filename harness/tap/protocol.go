@@ -47,7 +47,7 @@ func ops(wire []sdk.Op, maxPayload int) []Op {
 	return all
 }
 
-func failureOf(e *sdk.Error) *Failure {
+func failureOf(e *sdk.Failure) *Failure {
 	if e == nil {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/inngest/inngestgo/pkg/checkpoint"
 	"github.com/inngest/inngestgo/step"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
@@ -54,16 +55,16 @@ const (
 func newSimApp(ctx context.Context, o sim.Options, checkpoints bool) (*simApp, error) {
 	o.Keep = 100
 	a := &simApp{sim: sim.New(o)}
-	a.close = func() { _ = a.sim.Close() }
+	a.close = func() { _ = a.sim.Close(context.Background()) }
 	url := sim.BaseURL
 	if checkpoints {
 		server := httptest.NewServer(a.sim.Handler())
-		a.close = func() { server.Close(); _ = a.sim.Close() }
+		a.close = func() { server.Close(); _ = a.sim.Close(context.Background()) }
 		url = server.URL
 	}
 	handler, err := newBenchApp(url, a.sim.SigningKey(), checkpoints)
 	if err == nil {
-		err = a.sim.Serve(ctx, handler)
+		err = a.sim.RegisterHandler(ctx, handler)
 	}
 	if err != nil {
 		a.close()
@@ -110,7 +111,7 @@ func newBenchApp(url, signingKey string, checkpoints bool) (http.Handler, error)
 // run measures one run, from sending its event to its end.
 func (a *simApp) run(ctx context.Context, event string) (time.Duration, error) {
 	began := time.Now()
-	if _, err := a.sim.Send(ctx, sim.Event{Name: event, Data: map[string]any{"n": 1}}); err != nil {
+	if _, err := a.sim.Send(ctx, harness.Event{Name: event, Data: map[string]any{"n": 1}}); err != nil {
 		return 0, err
 	}
 	err := a.sim.Run(ctx)
@@ -128,13 +129,13 @@ func (a *simApp) calls(ctx context.Context) (bodies [][]byte, err error) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		a.handler.ServeHTTP(w, r)
 	})
-	if err := a.sim.Serve(ctx, listening); err != nil {
+	if err := a.sim.RegisterHandler(ctx, listening); err != nil {
 		return nil, err
 	}
 	if _, err := a.run(ctx, threeSteps); err != nil {
 		return nil, err
 	}
-	return bodies, errors.Join(err, a.sim.Serve(ctx, a.handler))
+	return bodies, errors.Join(err, a.sim.RegisterHandler(ctx, a.handler))
 }
 
 // floor measures the handler alone.
@@ -202,7 +203,7 @@ func each(one func() (time.Duration, error)) (time.Duration, error) {
 func (a *simApp) runs(ctx context.Context, event string) (time.Duration, error) {
 	began := time.Now()
 	for range batch {
-		if _, err := a.sim.Send(ctx, sim.Event{Name: event, Data: map[string]any{"n": 1}}); err != nil {
+		if _, err := a.sim.Send(ctx, harness.Event{Name: event, Data: map[string]any{"n": 1}}); err != nil {
 			return 0, err
 		}
 	}

@@ -63,7 +63,7 @@ func withInngest(b harness.Backend, name string) harness.Backend {
 	case inngestSim:
 		return simstack.New(b, simstack.Options{Name: b.Name() + onSim})
 	case inngestSimJump:
-		return simstack.New(b, simstack.Options{Name: b.Name() + onSim, Pace: sim.Free})
+		return simstack.New(b, simstack.Options{Name: b.Name() + onSim, Pace: sim.Jump})
 	default:
 		return b
 	}

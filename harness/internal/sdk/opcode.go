@@ -60,7 +60,7 @@ type Op struct {
 	DisplayName *string         `json:"displayName"`
 	Opts        json.RawMessage `json:"opts"`
 	Data        json.RawMessage `json:"data"`
-	Error       *Error          `json:"error"`
+	Error       *Failure        `json:"error"`
 	Userland    *Userland       `json:"userland"`
 	Timing      Timing          `json:"timing"`
 }
@@ -86,8 +86,8 @@ func (t Timing) Times() (began, ended time.Time) {
 	return began, began.Add(time.Duration(t.Duration))
 }
 
-// Error is an error on the wire.
-type Error struct {
+// Failure is an error on the wire.
+type Failure struct {
 	Name    string          `json:"name"`
 	Message string          `json:"message"`
 	Stack   string          `json:"stack,omitempty"`
@@ -97,7 +97,7 @@ type Error struct {
 }
 
 // Error returns the message.
-func (e *Error) Error() string { return e.Message }
+func (e *Failure) Error() string { return e.Message }
 
 // CodeID returns the step's id in the code, the same for every use of one id in a run. Where an SDK does not report it,
 // the name that it shows for the step.

@@ -248,7 +248,7 @@ var scenarios = append([]scenario{
 		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) {
 			results := group.ParallelWithOpts(c, group.ParallelOpts{ParallelMode: parallelRace},
 				func(c context.Context) (any, error) { return say(c, "a") },
-				func(c context.Context) (any, error) { step.Sleep(c, "nap", time.Second); return "slept", nil },
+				func(c context.Context) (any, error) { step.Sleep(c, "nap", 4*time.Second); return "slept", nil },
 			)
 			return len(results), results.AnyError()
 		})

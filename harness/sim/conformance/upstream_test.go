@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -26,9 +27,9 @@ var upstreamCases = []string{"serve-introspection", "basic-invoke", "steps-seria
 func TestUpstream(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{RetryInterval: time.Second})
-	s.Drive(sim.WallClock)
+	s.RunInBackground(sim.WallClock)
 	srv := httptest.NewServer(s.Handler())
-	t.Cleanup(func() { srv.Close(); require.NoError(t, s.Close()) })
+	t.Cleanup(func() { srv.Close(); require.NoError(t, s.Close(context.Background())) })
 	bin, err := toolchain.Find(t.Context(), toolchain.Inngest, toolchain.Options{})
 	require.NoError(t, err)
 	const key = "7468697320697320612074657374206b6579"

@@ -133,12 +133,12 @@ func newSimWorld(t testing.TB) world {
 	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: 10 * time.Second})
 	srv := httptest.NewServer(s.Handler())
 	api := inngestapi.New(srv.URL, inngestapi.Options{})
-	t.Cleanup(func() { api.Close(); srv.Close(); require.NoError(t, s.Close()) })
+	t.Cleanup(func() { api.Close(); srv.Close(); require.NoError(t, s.Close(context.Background())) })
 	return &simWorld{t, s, srv, api}
 }
 
 func (w *simWorld) url() string                     { return w.srv.URL }
-func (w *simWorld) register(app http.Handler) error { return w.s.Serve(w.t.Context(), app) }
+func (w *simWorld) register(app http.Handler) error { return w.s.RegisterHandler(w.t.Context(), app) }
 func (w *simWorld) settle(*recorder, int)           { require.NoError(w.t, w.s.Settle(w.t.Context())) }
 func (w *simWorld) client() *inngestapi.Client      { return w.api }
 

@@ -81,7 +81,7 @@ func start(t *testing.T, o simstack.Options) (*simstack.Backend, *stack.Stack) {
 }
 
 func TestBackend_JumpingClockKeepsWallClockTimes(t *testing.T) {
-	_, st := start(t, simstack.Options{Pace: sim.Free})
+	_, st := start(t, simstack.Options{Pace: sim.Jump})
 	for range 2 { // the second event comes a day later by the virtual clock: its times must still be those of the emails
 		began := time.Now()
 		ids, err := st.Send(t.Context(), harness.Event{Name: "visit/planned"})
@@ -102,7 +102,7 @@ func TestBackend_AdvancesTheClock(t *testing.T) {
 	require.NoError(t, err)
 	s := b.Sim(st)
 	require.NoError(t, s.Settle(t.Context()))
-	require.Equal(t, sim.Running, s.RunsOf(ids[0])[0].Status, "a day takes a day")
+	require.Equal(t, harness.StatusRunning, s.RunsOf(ids[0])[0].Status, "a day takes a day")
 	before := s.Now()
 	require.NoError(t, s.Advance(t.Context(), 25*time.Hour))
 	require.WithinDuration(t, before.Add(25*time.Hour), s.Now(), time.Minute)

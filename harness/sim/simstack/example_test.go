@@ -15,7 +15,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/judge"
-	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
@@ -54,7 +53,7 @@ func ExampleWorkbench() {
 	}
 	defer w.Close(ctx)
 
-	id, err := w.Sim().Send(ctx, sim.Event{Name: "cart/left", Data: map[string]string{"to": "kim@shop.test"}})
+	id, err := w.Sim().Send(ctx, harness.Event{Name: "cart/left", Data: map[string]string{"to": "kim@shop.test"}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	i.sim = sim.New(sim.Options{
 		RetryInterval: u.options.RetryInterval, Ignore: u.backend.o.Ignore, Keep: u.backend.o.Keep, Logger: logger,
 	})
-	i.sim.Drive(u.backend.o.Pace)
+	i.sim.RunInBackground(u.backend.o.Pace)
 	i.gate = &gate{handler: i.sim.Handler()}
 	i.http = &http.Server{Handler: i.gate, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	logger.Info("sim is up, in process", "address", fleet.URL(ports[0]), "like", "Inngest v"+sim.Version)
@@ -123,7 +123,7 @@ func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	}
 	<-i.served
 	defer close(i.done)
-	return i.sim.Close()
+	return i.sim.Close(context.WithoutCancel(ctx)) // its calls are cancelled: it does not take long
 }
 
 // Pause implements [fleet.Instance].

@@ -93,7 +93,7 @@ func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions
 	if err := toApp.SetTarget("http://" + w.env.Addr); err != nil {
 		return nil, err
 	}
-	return w, w.sim.Sync(ctx, w.env.AppURL+o.AppPath)
+	return w, w.sim.RegisterURL(ctx, w.env.AppURL+o.AppPath)
 }
 
 const loopback = "127.0.0.1:0"
@@ -158,7 +158,7 @@ func (w *Workbench) Close(ctx context.Context) error {
 		errs = append(errs, w.closer.Close(ctx))
 		w.closer = nil
 	}
-	errs = append(errs, w.sim.Close(), w.taps.Close(ctx))
+	errs = append(errs, w.sim.Close(ctx), w.taps.Close(ctx))
 	w.ledger.Close()
 	if w.front != nil {
 		errs = append(errs, w.front.Close())

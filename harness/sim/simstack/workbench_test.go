@@ -65,7 +65,7 @@ func bench(t *testing.T, app stack.HandlerFunc) *simstack.Workbench {
 	return w
 }
 
-func sent(t *testing.T, w *simstack.Workbench, e sim.Event) string {
+func sent(t *testing.T, w *simstack.Workbench, e harness.Event) string {
 	t.Helper()
 	id, err := w.Sim().Send(t.Context(), e)
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ var family = define(func(c inngestgo.Client, env harness.Env) error {
 func TestWorkbench_FollowsEverythingThatEventCaused(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
-	id := sent(t, w, sim.Event{Name: "parent/called"})
+	id := sent(t, w, harness.Event{Name: "parent/called"})
 	v := judged(t, w, id, harness.Expectation{
 		Runs: []harness.RunExpectation{
 			{Function: "parent", Status: harness.StatusCompleted, Steps: []harness.StepExpectation{
@@ -144,14 +144,14 @@ func TestWorkbench_FollowsEverythingThatEventCaused(t *testing.T) {
 func TestWorkbench_Broken(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
-	v := judged(t, w, sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{Runs: []harness.RunExpectation{{Function: "cousin", Status: harness.StatusCompleted}}})
+	v := judged(t, w, sent(t, w, harness.Event{Name: "cousin/called"}), harness.Expectation{Runs: []harness.RunExpectation{{Function: "cousin", Status: harness.StatusCompleted}}})
 	require.Equal(t, harness.Broken, v.Outcome)
 	require.Contains(t, v.Why, "no luck")
-	v = judged(t, w, sent(t, w, sim.Event{Name: "unknown/called"}), harness.Expectation{NoOtherRuns: true, Runs: []harness.RunExpectation{{Function: "cousin"}}})
+	v = judged(t, w, sent(t, w, harness.Event{Name: "unknown/called"}), harness.Expectation{NoOtherRuns: true, Runs: []harness.RunExpectation{{Function: "cousin"}}})
 	require.Equal(t, harness.Broken, v.Outcome)
 	require.Contains(t, v.Why, "no function is registered for unknown/called")
 
-	_, err := w.Judge(t.Context(), sent(t, w, sim.Event{Name: "cousin/called"}), harness.Expectation{}, judge.Options{})
+	_, err := w.Judge(t.Context(), sent(t, w, harness.Event{Name: "cousin/called"}), harness.Expectation{}, judge.Options{})
 	require.ErrorContains(t, err, "it asserts nothing")
 	v = judged(t, w, "01M83HXF1EP9YMMEX4S4643WCB", harness.Expectation{NoOtherRuns: true})
 	require.Equal(t, harness.CannotBeJudged, v.Outcome)
@@ -161,8 +161,8 @@ func TestWorkbench_Broken(t *testing.T) {
 func TestWorkbench_EventWithUsedKey(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
-	first := sent(t, w, sim.Event{Name: "cousin/called", ID: "once"})
-	second := sent(t, w, sim.Event{Name: "cousin/called", ID: "once"})
+	first := sent(t, w, harness.Event{Name: "cousin/called", IdempotencyKey: "once"})
+	second := sent(t, w, harness.Event{Name: "cousin/called", IdempotencyKey: "once"})
 	require.NoError(t, judged(t, w, first, harness.Expectation{Runs: []harness.RunExpectation{{Function: "cousin"}}}).Err())
 	v := judged(t, w, second, harness.Expectation{NoOtherRuns: true})
 	require.NoError(t, v.Err())
@@ -175,7 +175,7 @@ func TestWorkbench_SleepingRunCannotBeJudged(t *testing.T) {
 		_, err := on(c, "go", "stuck", func(ctx context.Context, _ in) (any, error) { step.Sleep(ctx, "long", time.Hour); return nil, nil })
 		return err
 	}))
-	id := sent(t, w, sim.Event{Name: "go"})
+	id := sent(t, w, harness.Event{Name: "go"})
 	require.NoError(t, w.Sim().Settle(t.Context()))
 	trace, err := w.Trace(t.Context(), id)
 	require.NoError(t, err)
@@ -192,7 +192,7 @@ func TestWorkbench_ScriptedFault(t *testing.T) {
 	w := bench(t, reminder)
 	_, err := w.Taps().Inject(tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 550, Text: "no such user"})
 	require.NoError(t, err)
-	v := judged(t, w, sent(t, w, sim.Event{Name: "visit/planned"}), harness.Expectation{
+	v := judged(t, w, sent(t, w, harness.Event{Name: "visit/planned"}), harness.Expectation{
 		Runs: []harness.RunExpectation{{Function: "remind", Status: harness.StatusCompleted, Steps: []harness.StepExpectation{{ID: "send", Attempts: 3}}}},
 		Mail: []harness.MailExpectation{{To: to, Copies: 1}},
 	})
@@ -228,7 +228,7 @@ func TestRecording_RepeatedStepID(t *testing.T) {
 		return err
 	})
 	w := bench(t, twice)
-	id := sent(t, w, sim.Event{Name: "go"})
+	id := sent(t, w, harness.Event{Name: "go"})
 	require.NoError(t, judged(t, w, id, harness.Expectation{Runs: []harness.RunExpectation{{Function: "twice", Status: harness.StatusCompleted}}}).Err())
 	trace, err := w.Trace(t.Context(), id)
 	require.NoError(t, err)

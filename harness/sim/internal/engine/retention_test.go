@@ -1,4 +1,4 @@
-package sim
+package engine
 
 import (
 	"io"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 )
 
 // quickest is an app whose one function ends at once.
@@ -22,29 +24,29 @@ func quickest(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `"done"`)
 }
 
-func TestOnlyIdsThatMayComeAgainAreRemembered(t *testing.T) {
+func TestEngine_RemembersOnlyIdempotencyKeys(t *testing.T) {
 	t.Parallel()
-	s := New(Options{Keep: 10})
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.NoError(t, s.Serve(t.Context(), http.HandlerFunc(quickest)))
+	e := New(Options{Clock: clock.New(time.Now(), false), Keep: 10, CallTimeout: time.Minute})
+	t.Cleanup(e.Close)
+	require.NoError(t, e.Sync(t.Context(), "", http.HandlerFunc(quickest), "aabb"))
 	const events = 100
 	for i := range events {
-		for _, e := range []Event{{Name: "go"}, {Name: "go", Version: "1"}, {Name: "go", ID: strconv.Itoa(i)}, {Name: "go", ID: strconv.Itoa(i), Version: "1"}} {
-			_, err := s.Send(t.Context(), e)
+		for _, body := range []string{`{"name":"go"}`, `{"name":"go","v":"1"}`, `{"name":"go","id":"` + strconv.Itoa(i) + `"}`, `{"name":"go","id":"` + strconv.Itoa(i) + `","v":"1"}`} {
+			_, err := e.Ingest([]byte(body), "")
 			require.NoError(t, err)
 		}
-		_, err := s.Call(t.Context(), "quick-f", Event{})
+		_, err := e.StartFunction("quick-f", EventBody{})
 		require.NoError(t, err)
 	}
-	require.NoError(t, s.Run(t.Context()))
-	require.Len(t, s.dedupe.until, events, "ids remembered, of events that came once with an id of their own, once more, and without")
-	require.Len(t, s.dedupe.order, events)
-	require.Len(t, s.runs.byID, 10)
+	require.NoError(t, NewDriver(e).Run(t.Context()))
+	require.Len(t, e.m.admission.seen.until.values, events, "keys remembered: one for each event that has one, also when it is sent twice")
+	require.Len(t, e.m.admission.seen.until.order, events)
+	require.Len(t, e.m.runs.byID, 10)
 }
 
-func TestKeysAreForgotten(t *testing.T) {
+func TestMemory_ForgetsKeys(t *testing.T) {
 	t.Parallel()
-	m := memory{until: map[string]time.Time{}}
+	m := newMemory()
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	require.True(t, m.first("a", now))
 	require.False(t, m.first("a", now.Add(dedupePeriod-1)))
@@ -54,8 +56,8 @@ func TestKeysAreForgotten(t *testing.T) {
 	for i := range maxKeys {
 		require.True(t, m.first(strconv.Itoa(i), now))
 	}
-	require.Len(t, m.until, maxKeys)
-	require.Len(t, m.order, maxKeys)
+	require.Len(t, m.until.values, maxKeys)
+	require.Len(t, m.until.order, maxKeys)
 	require.False(t, m.first("0", now), "of the latest")
 	require.True(t, m.first("a", now), "before the latest")
 }

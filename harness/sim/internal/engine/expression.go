@@ -1,7 +1,8 @@
-package sim
+package engine
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -43,6 +44,14 @@ func compile(source string) (*expression, error) {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
 	return &expression{source: source, program: program}, nil
+}
+
+// text returns the expression as it was written; "" for nil.
+func (e *expression) text() string {
+	if e == nil {
+		return ""
+	}
+	return e.source
 }
 
 // value evaluates the expression; ok is false if it has no value, for instance because a field is missing.
@@ -155,6 +164,7 @@ func bothFromEvents(args []interpreter.Interpretable, values []ref.Val) bool {
 	return a != b && (a == "event" || b == "event")
 }
 
+// root returns the variable that an attribute begins with, or "" for what is no attribute.
 func root(i interpreter.Interpretable) string {
 	attr, ok := i.(interpreter.InterpretableAttribute)
 	if !ok {
@@ -165,15 +175,16 @@ func root(i interpreter.Interpretable) string {
 			return names[0]
 		}
 	}
-	// An unchecked name may still turn out to be a namespace; such an attribute only shows its names as text.
-	text := fmt.Sprint(attr.Attr())
-	for _, name := range []string{"event", "async"} {
-		if strings.Contains(text, name) {
-			return name
-		}
+	// Names are not checked at compile time, so a qualified one may be a namespace; such an attribute shows its names only
+	// as text, of which the first identifier is the root.
+	if m := attributeRoot.FindStringSubmatch(fmt.Sprint(attr.Attr())); m != nil {
+		return m[1]
 	}
 	return ""
 }
+
+// attributeRoot matches the first name of an attribute as cel-go prints it.
+var attributeRoot = regexp.MustCompile(`names:\s*\[\.?(\w+)`)
 
 // insideMacro reports whether a value could not be had because it is the variable of a comprehension, which is no operand.
 func insideMacro(v ref.Val) bool {

@@ -1,4 +1,4 @@
-package sim
+package engine
 
 import (
 	"container/heap"
@@ -10,30 +10,32 @@ import (
 type kind uint8
 
 const (
-	kindEvent  kind = iota // an event is to be matched with functions and waits
-	kindCall               // the app is to be called: a run starts, goes on, or runs one planned step
+	kindEvent  kind = iota // match an event with functions and waits
+	kindStart              // start a function that admission has held back
+	kindCall               // call the app: a run starts, goes on, or runs one planned step
 	kindWake               // a sleep is over
-	kindExpire             // a wait's or an invocation's time is up
-	kindCancel             // a run's time is up
+	kindExpire             // a wait or an invocation times out
+	kindCancel             // a run times out
 	kindTick               // a cron schedule is due
 	kindAnswer             // a delayed answer arrives
 )
 
-// item is one entry of the queue. Its zero attempt is the first.
+// item is one entry of the queue.
 type item struct {
 	at    time.Time
-	tie   uint64 // order among items of one instant: arrival, or drawn from the seed
+	tie   uint64 // place among items of one instant: arrival, or drawn from the seed
 	seq   uint64 // arrival
 	index int    // in the heap; -1 once out of it
 	kind  kind
 
 	run      *run
 	event    *event
+	function *function // of kindStart
 	wait     *wait
 	tick     *tick
 	deferred *answer // of kindAnswer
 
-	attempt   int
+	failures  int       // attempts before this one
 	began     time.Time // when the app was called, or when it went on after a checkpoint
 	from      string    // hashed id of the step this item leaves from, empty at the start of a run
 	target    string    // hashed id of the one step that this call is to run, if any
@@ -43,7 +45,15 @@ type item struct {
 	race      bool      // the plan goes on after each of its steps instead of after the last
 }
 
-// queue holds what is still to be done, earliest first.
+// tried returns the attempt that the item was.
+func (it *item) tried(ended time.Time, failed *Error) Attempt {
+	return Attempt{Number: it.failures + 1, At: it.began, Ended: ended, Error: failed}
+}
+
+// canRetry reports whether the function allows another attempt.
+func (it *item) canRetry() bool { return it.failures+1 < it.run.function.attempts }
+
+// queue holds what is to be done, earliest first.
 type queue struct {
 	items []*item
 	seq   uint64
@@ -62,7 +72,7 @@ func (q *queue) push(it *item) {
 	}
 	heap.Push(q, it)
 	if it.run != nil {
-		it.run.keep(it)
+		it.run.track(it)
 	}
 }
 

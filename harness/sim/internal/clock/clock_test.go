@@ -1,4 +1,4 @@
-package sim
+package clock
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatWasJumpedOverTakesNoTimeOnTheWall(t *testing.T) {
+func TestJumps_TakeNoWallTime(t *testing.T) {
 	t.Parallel()
 	wall := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	ahead := time.Hour // of the virtual clock, from the start
@@ -32,7 +32,7 @@ func TestWhatWasJumpedOverTakesNoTimeOnTheWall(t *testing.T) {
 	}
 }
 
-func TestJumpsAreForgottenOldestFirst(t *testing.T) {
+func TestJumps_ForgetsOldestFirst(t *testing.T) {
 	t.Parallel()
 	wall := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	var j jumps

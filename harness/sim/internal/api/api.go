@@ -1,0 +1,203 @@
+// Package api is the HTTP API of a simulated server: events, registration and checkpoints, which apps use, and what the
+// harness reads, by REST and GraphQL.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
+)
+
+// BaseURL is the address at which [Client] reaches a handler.
+const BaseURL = "http://inngest.sim.invalid"
+
+// Version is the version of the server whose API this is.
+const Version = "1.43.0"
+
+// SkipPath is where the clock is put forward.
+const SkipPath = "/sim/skip"
+
+// maxBody is the most of a request's body that is read: a full batch of events.
+const maxBody = 64 << 20
+
+// Engine is what the API writes to. [engine.Engine] implements it.
+type Engine interface {
+	Snapshot
+	Ingest(body []byte, seed string) (eventIDs []string, err error)
+	Invoke(functionID string, payload engine.EventBody) (eventID string)
+	Register(body []byte, address string, handler http.Handler) error
+	RemoveAt(address string)
+	Checkpoint(c sdk.Checkpoint) (status int, err error)
+}
+
+// Snapshot is what the API reads. What its methods return is a copy.
+type Snapshot interface {
+	Apps() []engine.App
+	Functions() []engine.Function
+	Run(id string) (r engine.Run, ok bool)
+	Runs(eventID string) []engine.Run
+	Event(id ulid.ULID) (e engine.Event, ok bool)
+	EventPage(f engine.EventFilter) (page []engine.Event, total int)
+	Signed() bool
+	Now() time.Time
+	Shown(virtual time.Time) time.Time
+}
+
+// Options configure the API.
+type Options struct {
+	// EventKeys are the keys that the event API accepts. Empty: any.
+	EventKeys []string
+	// Advance puts the clock forward.
+	Advance func(ctx context.Context, d time.Duration) error
+}
+
+// server is the API of one Engine.
+type server struct {
+	engine  Engine
+	options Options
+}
+
+// New returns the API of an engine.
+func New(e Engine, o Options) http.Handler {
+	s := &server{e, o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /e/{key}", s.events)
+	mux.HandleFunc("POST /invoke/{slug}", s.invoke)
+	mux.HandleFunc("POST /fn/register", s.register)
+	mux.HandleFunc("DELETE /fn/remove", s.remove)
+	mux.HandleFunc("POST /v1/checkpoint/{run}/async", s.checkpoint)
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, map[string]any{"status": http.StatusOK, "message": "OK"})
+	})
+	mux.HandleFunc("POST "+SkipPath, s.skip)
+	mux.HandleFunc("GET /dev", s.dev)
+	mux.HandleFunc("GET /api/v2/runs/{run}", s.run)
+	mux.HandleFunc("GET /api/v2/runs/{run}/trace", s.trace)
+	mux.Handle("POST /v0/gql", newGraphQL(e))
+	return mux
+}
+
+// Client returns a client that calls a handler at [BaseURL] without a socket.
+func Client(handler http.Handler) *http.Client {
+	return &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		if !strings.HasPrefix(req.URL.String(), BaseURL) {
+			return nil, fmt.Errorf("the Sim's client reaches %s only, not %s: set the app's EventAPIBaseURL", BaseURL, req.URL.Host)
+		}
+		if req.Body == nil {
+			req.Body = http.NoBody
+		}
+		defer req.Body.Close()
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		res := w.Result()
+		res.Request = req
+		return res, nil
+	})}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client went away
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	reply(w, status, map[string]any{"error": err.Error(), "status": status})
+}
+
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	if keys := s.options.EventKeys; len(keys) > 0 && !slices.Contains(keys, r.PathValue("key")) {
+		refuse(w, http.StatusUnauthorized, errors.New("Event key not found"))
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("reading events: %w", err))
+		return
+	}
+	ids, err := s.engine.Ingest(body, r.Header.Get(sdk.HeaderEventIDSeed))
+	if len(ids) == 0 {
+		ids = []string{""} // the server always names one
+	}
+	if err != nil {
+		reply(w, http.StatusBadRequest, sdk.SendAnswer{IDs: ids, Status: http.StatusBadRequest, Error: err.Error()})
+		return
+	}
+	reply(w, http.StatusOK, sdk.SendAnswer{IDs: ids, Status: http.StatusOK})
+}
+
+func (s *server) invoke(w http.ResponseWriter, r *http.Request) {
+	var payload engine.EventBody
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&payload); err != nil {
+		//lint:ignore ST1005 it is the server's own wording
+		refuse(w, http.StatusBadRequest, fmt.Errorf("Unable to read post data request: %w", err))
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"id": s.engine.Invoke(r.PathValue("slug"), payload), "status": http.StatusOK})
+}
+
+func (s *server) register(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if err == nil {
+		err = s.engine.Register(body, "", nil)
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"ok": true, "modified": true})
+}
+
+func (s *server) remove(w http.ResponseWriter, r *http.Request) {
+	s.engine.RemoveAt(r.URL.Query().Get("url"))
+	reply(w, http.StatusOK, map[string]any{"ok": true})
+}
+
+func (s *server) checkpoint(w http.ResponseWriter, r *http.Request) {
+	var c sdk.Checkpoint
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&c); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("invalid request body: %w", err))
+		return
+	}
+	if status, err := s.engine.Checkpoint(c); err != nil {
+		reply(w, status, map[string]any{"error": err.Error(), "status": status, "data": map[string]any{"run_id": c.RunID}})
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{})
+}
+
+// Skipped is the answer of [SkipPath].
+type Skipped struct {
+	Now   time.Time `json:"now"` // virtual
+	Error string    `json:"error,omitempty"`
+}
+
+// skip advances the clock by the duration in the query.
+func (s *server) skip(w http.ResponseWriter, r *http.Request) {
+	d, err := time.ParseDuration(r.URL.Query().Get("by"))
+	if err != nil || d < 0 {
+		reply(w, http.StatusBadRequest, Skipped{s.engine.Now(), "say by how much, as in ?by=24h"})
+		return
+	}
+	if err := s.options.Advance(r.Context(), d); err != nil {
+		reply(w, http.StatusServiceUnavailable, Skipped{s.engine.Now(), err.Error()})
+		return
+	}
+	reply(w, http.StatusOK, Skipped{Now: s.engine.Now()})
+}

@@ -1,0 +1,195 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
+)
+
+// dev answers what the server says of itself and its apps.
+func (s *server) dev(w http.ResponseWriter, _ *http.Request) {
+	functions := []functionConfig{}
+	for _, f := range s.engine.Functions() {
+		functions = append(functions, configOf(f))
+	}
+	handlers := []map[string]any{}
+	for _, a := range s.engine.Apps() {
+		handlers = append(handlers, map[string]any{"sdk": map[string]any{"url": a.URL, "appName": a.ID, "sdk": a.SDK}})
+	}
+	reply(w, http.StatusOK, map[string]any{
+		"version": "sim-" + Version, "authed": s.engine.Signed(), "functions": functions, "handlers": handlers,
+		"isSingleNodeService": false, "startOpts": map[string]any{"sqlite_dir": ""},
+	})
+}
+
+// functionConfig is a function's configuration as the server shows it.
+type functionConfig struct {
+	ID       string           `json:"id"`
+	Slug     string           `json:"slug"`
+	Name     string           `json:"name"`
+	Triggers []trigger        `json:"triggers"`
+	Steps    []map[string]any `json:"steps"`
+}
+
+type trigger struct {
+	Event      string `json:"event,omitempty"`
+	Cron       string `json:"cron,omitempty"`
+	Expression string `json:"expression,omitempty"`
+}
+
+func configOf(f engine.Function) functionConfig {
+	c := functionConfig{ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: []trigger{}, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}}}
+	for _, t := range f.Triggers {
+		c.Triggers = append(c.Triggers, trigger(t))
+	}
+	return c
+}
+
+func (s *server) run(w http.ResponseWriter, r *http.Request) {
+	run, ok := s.engine.Run(r.PathValue("run"))
+	if !ok {
+		noRun(w, r)
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"data": map[string]any{
+		"id": run.ID, "status": string(run.Status), "queuedAt": s.engine.Shown(run.Queued), "startedAt": s.shown(run.Started), "endedAt": s.shown(run.Ended),
+		"output": outputOf(run), "triggerIDs": []string{run.Event.EventID},
+		"function": map[string]any{"id": run.Function.UUID, "slug": run.Function.ID, "name": run.Function.Name},
+		"app":      map[string]any{"externalID": run.Function.App, "name": run.Function.App},
+		"trace":    map[string]any{"outputID": run.ID},
+	}})
+}
+
+func (s *server) trace(w http.ResponseWriter, r *http.Request) {
+	run, ok := s.engine.Run(r.PathValue("run"))
+	if !ok {
+		noRun(w, r)
+		return
+	}
+	reply(w, http.StatusOK, map[string]any{"data": map[string]any{"runId": run.ID, "rootSpan": s.rootSpan(run)}})
+}
+
+func noRun(w http.ResponseWriter, r *http.Request) {
+	reply(w, http.StatusNotFound, map[string]any{"errors": []map[string]string{
+		{"code": "not_found", "message": "run " + r.PathValue("run") + " not found"},
+	}})
+}
+
+// outputOf returns what the server shows as a run's output, or nil.
+func outputOf(r engine.Run) *string {
+	var text string
+	switch {
+	case r.Error != nil && len(r.Error.Body) > 0:
+		text = string(r.Error.Body)
+	case r.Error != nil:
+		text = string(engine.Wrap("error", r.Error.Fields()))
+	case r.Plain != "":
+		text = r.Plain
+	case r.Output != nil:
+		text = string(r.Output)
+	default:
+		return nil
+	}
+	return &text
+}
+
+// shown translates a virtual time; nil for the zero Time.
+func (s *server) shown(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = s.engine.Shown(t)
+	return &t
+}
+
+// span is a node of a run's trace.
+type span struct {
+	Name      string          `json:"name"`
+	Status    string          `json:"status"`
+	StepID    string          `json:"stepId,omitempty"`
+	StepOp    string          `json:"stepOp,omitempty"`
+	Output    json.RawMessage `json:"output,omitempty"`
+	StartedAt *time.Time      `json:"startedAt,omitempty"`
+	EndedAt   *time.Time      `json:"endedAt,omitempty"`
+	Children  []span          `json:"children,omitempty"`
+}
+
+var spanStatus = map[engine.StepStatus]string{
+	engine.StepPlanned: "RUNNING", engine.StepWaiting: "WAITING", engine.StepCompleted: "COMPLETED", engine.StepFailed: "FAILED",
+	engine.StepTimedOut: "COMPLETED",
+}
+
+var spanOps = map[sdk.Opcode]string{
+	sdk.OpStepRun: "RUN", sdk.OpSleep: "SLEEP", sdk.OpWaitForEvent: "WAIT_FOR_EVENT", sdk.OpInvokeFunction: "INVOKE",
+}
+
+func (s *server) rootSpan(r engine.Run) span {
+	root := span{Name: r.Function.Name, Status: string(r.Status), StartedAt: s.shown(r.Started), EndedAt: s.shown(r.Ended)}
+	for _, step := range r.Steps {
+		root.Children = append(root.Children, s.stepSpans(r, step)...)
+	}
+	for _, a := range r.FailedCalls {
+		root.Children = append(root.Children, span{
+			Name: "executor.nonstep", Status: "FAILED", Output: engine.Wrap("error", a.Error.Fields()), StartedAt: s.shown(a.At), EndedAt: s.shown(a.Ended),
+		})
+	}
+	if r.Status == harness.StatusCompleted {
+		root.Children = append(root.Children, span{Name: "executor.nonstep", Status: "COMPLETED", StartedAt: s.shown(r.Ended), EndedAt: s.shown(r.Ended)})
+	}
+	return root
+}
+
+// stepSpans returns a step as the server shows it: a span for each of its attempts.
+func (s *server) stepSpans(r engine.Run, step engine.Step) []span {
+	base := span{
+		Name: baseName(r, step.ID), StepID: step.Hash, StepOp: spanOps[step.Op], StartedAt: s.shown(step.Started), EndedAt: s.shown(step.Ended),
+	}
+	if len(step.Attempts) == 0 {
+		base.Status, base.Output = spanStatus[step.Status], shownValue(step.Output)
+		if step.Error != nil {
+			base.Output = engine.Wrap("error", step.Error.Fields())
+		}
+		return []span{base}
+	}
+	var out []span
+	for _, a := range step.Attempts {
+		one := base
+		one.Status, one.Output, one.StartedAt, one.EndedAt = "COMPLETED", shownValue(step.Output), s.shown(a.At), s.shown(a.Ended)
+		if a.Error != nil {
+			one.Status, one.Output = "FAILED", engine.Wrap("error", a.Error.Fields())
+			if a.RetryAt.IsZero() {
+				one.StepOp = "" // the server gives no operation to a failure that is final
+			}
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// shownValue returns an output as the server's traces have it: what is no object is wrapped into one.
+func shownValue(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || raw[0] == '{' {
+		return raw
+	}
+	return slices.Concat(json.RawMessage(`{"data":`), raw, json.RawMessage(`}`))
+}
+
+// baseName returns a step's id without the number of its repeated use.
+func baseName(r engine.Run, id string) string {
+	i := strings.LastIndexByte(id, ':')
+	if i < 0 {
+		return id
+	}
+	first := sdk.StepHash(id[:i])
+	if _, err := strconv.Atoi(id[i+1:]); err != nil || !slices.ContainsFunc(r.Steps, func(s engine.Step) bool { return s.Hash == first }) {
+		return id
+	}
+	return id[:i]
+}

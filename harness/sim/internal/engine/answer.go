@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
+)
+
+// answer is the app's answer to a call, understood as far as it can be without the run.
+type answer struct {
+	sdk.Answer
+	err     error // no answer came, or one that cannot be read
+	ops     []sdk.Op
+	noRetry bool
+	retryAt time.Time // virtual; zero: the app names none
+	version int
+	again   bool // it is applied a second time
+}
+
+// understand reads the answer's headers and opcodes.
+func (a *answer) understand(c *clock.Clock) {
+	if a.err != nil {
+		return
+	}
+	if len(a.Body) > maxResponse {
+		a.err = newError("output_too_large", "Your function's response body exceeds the maximum size limit")
+		return
+	}
+	if a.Answer, a.err = sdk.ReadAnswer(a.Status, a.Header, a.Body); a.err != nil {
+		return
+	}
+	a.noRetry = a.NoRetry()
+	a.version, _ = strconv.Atoi(a.Header.Get(sdk.HeaderRequestVersion))
+	if v := a.Header.Get(sdk.HeaderRetryAfter); v != "" {
+		a.retryAt = retryTime(c, v)
+	}
+	if a.Status == http.StatusPartialContent {
+		a.ops, a.err = parseOps(a.Body, a.noRetry)
+	}
+	if a.err == nil && a.Header.Get(sdk.HeaderSDK) == "" && a.Status >= 200 && a.Status <= 299 {
+		failed := newError("not_sdk", "The response did not come from an Inngest SDK: it lacks the "+sdk.HeaderSDK+" header")
+		failed.Body = a.Body
+		a.err = failed
+	}
+}
+
+// failure returns why a call failed, as the server shows it, or nil.
+func (a *answer) failure() *Error {
+	if a.err != nil {
+		var named *Error
+		if errors.As(a.err, &named) {
+			return named
+		}
+		return newError("Error", a.err.Error())
+	}
+	reason := ""
+	if a.Status < 200 || a.Status > 299 {
+		reason = fmt.Sprintf("invalid status code: %d", a.Status)
+	}
+	if a.Status != http.StatusPartialContent && a.noRetry {
+		reason = "NonRetriableError"
+	}
+	if reason == "" {
+		return nil
+	}
+	if a.Header.Get(sdk.HeaderSDK) == "" && a.Status != http.StatusOK {
+		failed := newError("Server returned a fatal error", fmt.Sprintf("Your server returned HTTP %d before the SDK responded.", a.Status))
+		failed.Stack = string(a.Body)
+		return failed
+	}
+	failed := errorOf(a.Body, reason)
+	failed.Reason, failed.Body = reason, a.Body
+	return failed
+}
+
+// errorOf reads the error in an answer's body.
+func errorOf(body []byte, reason string) *Error {
+	failed := newError("Error", reason)
+	var fields struct {
+		Name, Message, Stack string
+		Cause                json.RawMessage
+	}
+	if json.Unmarshal(body, &fields) != nil {
+		var text string
+		if json.Unmarshal(body, &text) != nil {
+			text = string(body)
+		}
+		if text != "" {
+			failed.Message = text
+		}
+		return failed
+	}
+	if fields.Name != "" {
+		failed.Name = fields.Name
+	}
+	if fields.Message != "" {
+		failed.Message = fields.Message
+	}
+	failed.Stack, failed.Cause = fields.Stack, fields.Cause
+	return failed
+}
+
+// modelled are the opcodes that the engine acts on. The others end a run with an error that names them.
+var modelled = []sdk.Opcode{
+	sdk.OpNone, sdk.OpStep, sdk.OpStepRun, sdk.OpStepError, sdk.OpStepFailed, sdk.OpStepPlanned, sdk.OpSleep, sdk.OpWaitForEvent,
+	sdk.OpInvokeFunction, sdk.OpRunComplete, sdk.OpDiscovery,
+}
+
+// parseOps reads the opcodes of a 206 answer. The error says what of them the server refuses.
+func parseOps(body []byte, noRetry bool) ([]sdk.Op, error) {
+	ops, err := sdk.ParseOps(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(ops) == 0 {
+		return []sdk.Op{{Op: sdk.OpNone}}, nil
+	}
+	for i := range ops {
+		op := &ops[i]
+		if op.Op == "" {
+			op.Op = sdk.OpNone
+		}
+		if !op.Op.Known() {
+			return nil, fmt.Errorf("error reading generator opcode response: %s does not belong to Opcode values", op.Op)
+		}
+		if op.Op == sdk.OpStepError {
+			if op.Error == nil {
+				return nil, fmt.Errorf("OpcodeStepError received without Error field set: %s", op.StepID())
+			}
+			op.Error.NoRetry = noRetry
+		}
+		if len(op.Data) > maxStepBytes {
+			return nil, fmt.Errorf("error validating generator opcode %s: step output size is greater than the limit", op.ID)
+		}
+	}
+	return ops, nil
+}
+
+// memoOf returns what is memoised for a step.
+func memoOf(o *sdk.Op) json.RawMessage {
+	switch o.Op {
+	case sdk.OpStepError, sdk.OpStepFailed:
+		return Wrap("error", o.Error)
+	case sdk.OpStepRun:
+		return slices.Concat(json.RawMessage(`{"data":`), orNull(o.Data), json.RawMessage(`}`))
+	default:
+		return orNull(o.Data)
+	}
+}
+
+// Wrap returns {key: v} as JSON. v must be of a kind that always encodes.
+func Wrap(key string, v any) json.RawMessage {
+	raw, err := json.Marshal(map[string]any{key: v})
+	if err != nil {
+		panic(fmt.Sprintf("engine: encoding %s: %v", key, err))
+	}
+	return raw
+}
+
+func orNull(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("null")
+	}
+	return raw
+}

@@ -1,0 +1,380 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+)
+
+// application is the application of one answer to the run that was called.
+type application struct {
+	*machine
+	it       *item
+	a        *answer
+	r        *run
+	now      time.Time
+	coalesce string // shared by the steps of a parallel plan
+}
+
+// apply acts on an answer.
+func (m *machine) apply(it *item, a *answer) {
+	r := it.run
+	if r.status.Final() {
+		return // the answer came after the end
+	}
+	if a.version != 0 && r.version < 0 && len(a.ops) > 0 {
+		r.version = a.version
+	}
+	defer m.checkStuck(r)
+	on := &application{machine: m, it: it, a: a, r: r, now: m.clock.Now()}
+	if failed := a.failure(); failed != nil {
+		on.callFailed(failed)
+		return
+	}
+	switch {
+	case len(a.ops) == 0:
+		output, plain := a.Result()
+		r.plain = plain
+		m.complete(r, output)
+	case slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.Op != sdk.OpNone || o.ID != "" }):
+		on.steps()
+	default:
+		// Nothing to do and no result: the app is called again where it stands.
+		from := "redrive"
+		if n := len(r.state); n > 0 {
+			from = r.state[n-1].id
+		}
+		m.discover(r, from, r.text+"-redrive-"+fmt.Sprint(r.calls), false)
+	}
+}
+
+// callFailed records a call that failed as a whole, and retries it or ends the run.
+func (on *application) callFailed(failed *Error) {
+	r, it := on.r, on.it
+	on.options.Logger.Warn("call failed", "run", r.text, "function", r.function.id, "attempt", it.failures+1, "error", failed.Message)
+	tried := it.tried(on.now, failed)
+	retry := !on.a.noRetry && it.canRetry()
+	if retry {
+		tried.RetryAt = on.retry()
+	}
+	if step := r.stepOf(it.target); it.target != "" && step != nil {
+		step.Attempts = append(step.Attempts, tried)
+	} else {
+		r.failed = append(r.failed, tried)
+	}
+	if retry {
+		return
+	}
+	if it.target != "" {
+		r.endStep(it.target, StepFailed, failed, on.now)
+	}
+	on.fail(r, failed)
+}
+
+// retry queues the item again and returns for when.
+func (on *application) retry() time.Time {
+	at := on.a.retryAt
+	if at.IsZero() {
+		at = on.backoff(on.it.failures)
+	}
+	if on.a.again {
+		return at // the first application queued it
+	}
+	next := *on.it
+	next.at, next.failures, next.planFirst = at, on.it.failures+1, false
+	if next.kind == kindAnswer {
+		next.kind, next.deferred = kindCall, nil
+	}
+	on.queue.push(&next)
+	return at
+}
+
+// steps acts on the opcodes of the answer.
+func (on *application) steps() {
+	r, ops := on.r, on.a.ops
+	if len(ops) > 1 {
+		r.planFirst = true
+	}
+	if len(r.state)+len(ops) > maxSteps {
+		on.fail(r, stepLimit())
+		return
+	}
+	if len(ops) > 1 && r.version >= 2 && slices.ContainsFunc(ops, func(o sdk.Op) bool { return o.Op.Plans() }) {
+		on.plan()
+	}
+	// Waits first: another step of the same answer may send the very event that one waits for.
+	for _, first := range []bool{true, false} {
+		for i := range ops {
+			if o := &ops[i]; (o.Op == sdk.OpWaitForEvent) == first && !r.status.Final() {
+				if err := on.step(o); err != nil {
+					on.stepRefused(err)
+					return
+				}
+			}
+		}
+	}
+}
+
+// plan notes the steps of a parallel plan as pending.
+func (on *application) plan() {
+	ids := make([]string, len(on.a.ops))
+	for i, o := range on.a.ops {
+		ids[i] = o.ID
+	}
+	slices.Sort(ids)
+	on.coalesce = fmt.Sprint(ids)
+	if on.r.pending == nil {
+		on.r.pending = map[string]struct{}{}
+	}
+	for _, id := range ids {
+		if !on.r.saved(id) {
+			on.r.pending[id] = struct{}{}
+		}
+	}
+}
+
+// step acts on one opcode.
+func (on *application) step(o *sdk.Op) error {
+	switch o.Op {
+	case sdk.OpNone:
+	case sdk.OpStep, sdk.OpStepRun:
+		return on.stepDone(o)
+	case sdk.OpStepError:
+		on.stepError(o)
+	case sdk.OpStepFailed:
+		on.stepFailed(o)
+	case sdk.OpStepPlanned:
+		on.stepPlanned(o)
+	case sdk.OpSleep:
+		return on.sleep(o)
+	case sdk.OpWaitForEvent:
+		return on.waitForEvent(o)
+	case sdk.OpInvokeFunction:
+		return on.invokeFunction(o)
+	case sdk.OpRunComplete:
+		on.complete(on.r, memoOf(o))
+	case sdk.OpDiscovery:
+		on.discover(on.r, o.ID, o.ID, false)
+	default:
+		on.fail(on.r, newError("NotModelled", fmt.Sprintf(
+			"step %s is of kind %s, which sim does not model: test this function on the real server, or give the step a result with Sim.Replace", o.StepID(), o.Op)))
+	}
+	return nil
+}
+
+// stepRefused acts on an error in an opcode, which the server cannot act on.
+func (on *application) stepRefused(err error) {
+	r, it := on.r, on.it
+	var early *failEarly
+	var long *tooLong
+	switch {
+	case errors.As(err, &early):
+		on.fail(r, early.shown)
+		return
+	case errors.As(err, &long):
+		on.fail(r, newError("TimeoutTooLong", long.message))
+		return
+	}
+	tried := it.tried(on.now, newError("Error", err.Error()))
+	if !on.a.noRetry && it.canRetry() {
+		tried.RetryAt = on.retry()
+	} else {
+		// The server drops the job and leaves the run running.
+		r.stuck = fmt.Sprintf("the server cannot act on what the app answered, and after %d attempts leaves the run as it is: %v", it.failures+1, err)
+	}
+	r.failed = append(r.failed, tried)
+}
+
+// failEarly marks an opcode for which the server fails the run at once.
+type failEarly struct{ shown *Error }
+
+func (e *failEarly) Error() string { return e.shown.Message }
+
+func stepLimit() *Error {
+	return newError("InngestErrFunctionOverflowed", fmt.Sprintf("The function run exceeded the step limit of %d steps.", maxSteps))
+}
+
+// stepDone memoises a step that succeeded, and goes on with the run.
+func (on *application) stepDone(o *sdk.Op) error {
+	raw := memoOf(o)
+	if on.r.stateSize+len(raw) > maxStateSize {
+		return &failEarly{newError("InngestErrStateOverflowed", "The function run exceeded the state size limit of 32 MiB.")}
+	}
+	on.it.finishStep(o, on.now)
+	othersPending := on.r.save(o.ID, raw)
+	job := o.ID
+	if on.it.coalesce != "" && !on.it.race {
+		job = on.it.coalesce + "-discover" // the steps of one plan are followed by one call
+	}
+	on.discover(on.r, o.ID, job, othersPending && !on.it.race && !race(o))
+	return nil
+}
+
+// finishStep records a step that succeeded in the item's call, unless it is memoised already.
+func (it *item) finishStep(o *sdk.Op, now time.Time) {
+	if it.run.saved(o.ID) {
+		return
+	}
+	step := it.run.step(o.ID, o.StepID(), sdk.OpStepRun, it.began)
+	step.Output = orNull(o.Data)
+	step.Attempts = append(step.Attempts, it.tried(now, nil))
+	step.Status, step.Ended = StepCompleted, now
+}
+
+// stepError retries a step whose attempt failed, or memoises the failure.
+func (on *application) stepError(o *sdk.Op) {
+	step := on.r.step(o.ID, o.StepID(), sdk.OpStepRun, on.it.began)
+	if o.Error.NoRetry || !on.it.canRetry() {
+		on.stepFailed(o)
+		return
+	}
+	tried := on.it.tried(on.now, errorFrom(o.Error))
+	tried.RetryAt = on.retry()
+	step.Attempts = append(step.Attempts, tried)
+}
+
+// stepFailed memoises a step that failed for good: the function is given the error.
+func (on *application) stepFailed(o *sdk.Op) {
+	r := on.r
+	if o.Error == nil {
+		o.Error = &sdk.Failure{Name: "Error", Message: "Step execution error"}
+	}
+	if !r.saved(o.ID) {
+		step := r.step(o.ID, o.StepID(), sdk.OpStepRun, on.it.began)
+		step.Attempts = append(step.Attempts, on.it.tried(on.now, errorFrom(o.Error)))
+		r.endStep(o.ID, StepFailed, errorFrom(o.Error), on.now)
+	}
+	othersPending := r.save(o.ID, Wrap("error", o.Error))
+	on.discover(r, o.ID, o.ID+"-failure", othersPending && !on.it.race)
+}
+
+// stepPlanned queues the call that runs a step which the app has announced.
+func (on *application) stepPlanned(o *sdk.Op) {
+	on.r.step(o.ID, o.StepID(), sdk.OpStepRun, on.now)
+	if on.r.once(o.ID + "-plan") {
+		on.queue.push(&item{at: on.now, kind: kindCall, run: on.r, from: on.it.from, target: o.ID, name: o.StepID(),
+			coalesce: on.coalesce, race: race(o)})
+	}
+}
+
+// race reports whether the plan of a step goes on after each of its steps.
+func race(o *sdk.Op) bool {
+	var opts struct {
+		Mode string `json:"parallelMode"`
+	}
+	return o.Options(&opts) == nil && strings.EqualFold(opts.Mode, "race")
+}
+
+// sleep puts the run to sleep.
+func (on *application) sleep(o *sdk.Op) error {
+	d, err := sleepTime(on.clock, o)
+	if err != nil {
+		return err
+	}
+	step := on.r.step(o.ID, o.StepID(), sdk.OpSleep, on.now)
+	if !on.r.once(o.ID) {
+		return nil
+	}
+	step.Status = StepWaiting
+	if on.interventions.next(on.r.function.id, step.ID) != nil {
+		d = 0
+		step.Replaced = true
+	}
+	on.queue.push(&item{at: on.now.Add(d), kind: kindWake, run: on.r, from: o.ID, race: race(o)})
+	return nil
+}
+
+// waitForEvent lets the run wait for an event.
+func (on *application) waitForEvent(o *sdk.Op) error {
+	var opts struct {
+		Timeout string  `json:"timeout"`
+		If      *string `json:"if"`
+		Event   string  `json:"event"`
+	}
+	if err := o.Options(&opts); err != nil {
+		return err
+	}
+	if opts.Event == "" {
+		opts.Event = o.Name
+	}
+	if opts.Event == "" {
+		return fmt.Errorf("step %s: an event name must be provided when waiting for an event", o.StepID())
+	}
+	w := on.newWait(o, opts.Event, on.now)
+	if opts.If != nil {
+		e, err := compile(*opts.If)
+		if err != nil {
+			failed := newError("InvalidExpression", "Wait for event If expression failed to compile")
+			failed.Stack = err.Error()
+			return &failEarly{failed}
+		}
+		w.when = e
+	}
+	if opts.Timeout != "" { // an empty one is up at once
+		at, err := deadline(on.clock, opts.Timeout)
+		if err != nil {
+			return fmt.Errorf("unable to parse wait for event expires: %w", err)
+		}
+		if at.Sub(on.now) > longestWait {
+			return &tooLong{fmt.Sprintf("The wait-for-event timeout %q expires more than one year in the future; timeouts may last at most one year.", opts.Timeout)}
+		}
+		w.expires = at
+	}
+	on.startWait(o, w)
+	return nil
+}
+
+// invokeFunction starts another function and lets the run wait for its end.
+func (on *application) invokeFunction(o *sdk.Op) error {
+	var opts struct {
+		FunctionID string    `json:"function_id"`
+		Payload    EventBody `json:"payload"`
+		Timeout    string    `json:"timeout"`
+	}
+	if err := o.Options(&opts); err != nil {
+		return err
+	}
+	w := on.newWait(o, EventFunctionFinished, on.now.Add(defaultExpiry))
+	w.correlation = on.r.text + "." + o.ID
+	if opts.Timeout != "" {
+		at, err := deadline(on.clock, opts.Timeout)
+		if err != nil {
+			return fmt.Errorf("unable to parse invoke function expires: %w", err)
+		}
+		w.expires = at
+	}
+	if step := on.r.stepOf(o.ID); step != nil && step.Status == StepWaiting {
+		return nil // reported again: it is already under way
+	}
+	if on.startWait(o, w) {
+		on.invoke(opts.FunctionID, w.correlation, &opts.Payload)
+	}
+	return nil
+}
+
+func (on *application) newWait(o *sdk.Op, event string, expires time.Time) *wait {
+	return &wait{run: on.r, event: event, step: o.ID, coalesce: on.coalesce, race: race(o), born: on.sequence, expires: expires}
+}
+
+// startWait registers a wait. It reports whether the run now waits: not if it waited before, or if the step's result is
+// replaced.
+func (on *application) startWait(o *sdk.Op, w *wait) bool {
+	step := on.r.step(o.ID, o.StepID(), o.Op, on.now)
+	if !on.r.once(o.ID) {
+		return false
+	}
+	step.Status = StepWaiting
+	if rep := on.interventions.next(on.r.function.id, step.ID); rep != nil {
+		step.Replaced = true
+		on.resume(w, rep.forWait(o.Op), StepCompleted, rep.failure())
+		return false
+	}
+	on.waits.add(w)
+	w.timeout = &item{at: w.expires, kind: kindExpire, run: on.r, wait: w}
+	on.queue.push(w.timeout)
+	return true
+}

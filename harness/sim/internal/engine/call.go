@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+)
+
+// call is one call to the app. It is made under the Engine's lock and used outside of it.
+type call struct {
+	item    *item
+	job     string
+	handler http.Handler // nil: called at its URL
+	req     *http.Request
+}
+
+// prepare builds the call for an item.
+func (m *machine) prepare(it *item) *call {
+	r := it.run
+	f := m.registry.functions[r.function.id] // deploying new code is registering it: runs go on with the new definition
+	if f == nil {
+		f = r.function // the app was removed; its address is still called, as the server does
+	}
+	job := r.text + "-" + strconv.FormatUint(it.seq, 10)
+	body := m.callBody(it, job)
+	u := *f.url
+	query := u.Query()
+	query.Set(sdk.QueryStep, cmp.Or(it.target, sdk.AnyStep)) // in place of the one that some SDKs register
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequest(http.MethodPost, u.String(), bytes.NewReader(body))
+	if err != nil {
+		panic(fmt.Sprintf("engine: calling %s: %v", &u, err)) // it was parsed at registration
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(sdk.HeaderRunID, r.text)
+	req.Header.Set(sdk.HeaderRequestID, job)
+	req.Header.Set(sdk.HeaderJobID, job)
+	req.Header.Set(sdk.HeaderServerKind, m.options.kind())
+	if m.options.SigningKey != "" {
+		// By the wall clock: the app compares the time with its own.
+		req.Header.Set(sdk.HeaderSignature, sdk.Sign(m.options.SigningKey, body, time.Now()))
+	}
+	return &call{item: it, job: job, handler: f.app.handler, req: req}
+}
+
+func (m *machine) callBody(it *item, job string) []byte {
+	r := it.run
+	event := r.event.json()
+	tooLarge := r.stateSize > maxRequest-1024 || 2*len(event)+r.stateSize+768 > maxRequest
+	c := sdk.Call{
+		Event: event, Events: []json.RawMessage{}, Steps: map[string]json.RawMessage{}, Version: r.version, UseAPI: tooLarge,
+		Context: sdk.CallContext{
+			FunctionID: r.function.uuid.String(), RunID: r.text, StepID: sdk.AnyStep,
+			Attempt: sdk.Attempt(it.failures + 1), MaxAttempts: r.function.attempts,
+			Stack:     sdk.Stack{Stack: make([]string, len(r.state)), Current: r.position(it.from)},
+			QueueItem: job, RequestID: job, UseAPI: tooLarge,
+			PlanFirst: r.planFirst || it.planFirst || m.interventions.mustPlan(r.function.id),
+		},
+	}
+	for i, memo := range r.state {
+		c.Context.Stack.Stack[i] = memo.id
+		if !tooLarge {
+			c.Steps[memo.id] = memo.raw
+		}
+	}
+	if !tooLarge {
+		c.Events = append(c.Events, event)
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		panic(fmt.Sprintf("engine: encoding a call of run %s: %v", r.text, err)) // all that is in it came from JSON
+	}
+	return body
+}

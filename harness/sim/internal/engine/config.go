@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/robfig/cron/v3"
+	"github.com/xhit/go-str2duration/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
+)
+
+// What a function may configure that is not modelled.
+const (
+	Concurrency = "concurrency"
+	Throttle    = "throttle"
+	RateLimit   = "rate limit"
+	Debounce    = "debounce"
+	Batching    = "event batching"
+	Priority    = "priority"
+	Singleton   = "singleton"
+)
+
+// unmodelled are the features that registration refuses unless [Options.Ignore] names them.
+var unmodelled = []struct {
+	feature string
+	config  func(sdk.FunctionConfig) json.RawMessage
+}{
+	{Concurrency, func(c sdk.FunctionConfig) json.RawMessage { return c.Concurrency }},
+	{Throttle, func(c sdk.FunctionConfig) json.RawMessage { return c.Throttle }},
+	{RateLimit, func(c sdk.FunctionConfig) json.RawMessage { return c.RateLimit }},
+	{Debounce, func(c sdk.FunctionConfig) json.RawMessage { return c.Debounce }},
+	{Batching, func(c sdk.FunctionConfig) json.RawMessage { return c.BatchEvents }},
+	{Priority, func(c sdk.FunctionConfig) json.RawMessage { return c.Priority }},
+	{Singleton, func(c sdk.FunctionConfig) json.RawMessage { return c.Singleton }},
+}
+
+// Unmodelled reports whether there is such a feature.
+func Unmodelled(feature string) bool {
+	for _, u := range unmodelled {
+		if u.feature == feature {
+			return true
+		}
+	}
+	return false
+}
+
+// Limits of the server.
+const (
+	defaultRetries  = 4
+	maxRetries      = 20
+	maxTriggers     = 10
+	maxCancellation = 5
+)
+
+// parseApp reads a registration. The error says everything that is wrong with it.
+func parseApp(r sdk.Registration, p configParser) (*app, error) {
+	a := &app{id: r.App(), url: r.URL, sdk: r.SDK}
+	if a.sdk == "" && r.SDKLang != "" {
+		a.sdk = r.SDKLang + ":" + r.SDKVersion
+	}
+	if a.id == "" {
+		return nil, errors.New("registering an app: it has no id")
+	}
+	if len(r.Functions) == 0 {
+		return nil, fmt.Errorf("registering app %q: it has no functions", a.id)
+	}
+	var problems []error
+	seen := map[string]bool{}
+	for _, c := range r.Functions {
+		f, err := p.parse(a, c)
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+		case seen[f.id]:
+			problems = append(problems, fmt.Errorf("function %q is defined twice in app %q: give one of them another id", f.id, a.id))
+		default:
+			seen[f.id] = true
+			a.functions = append(a.functions, f)
+		}
+	}
+	return a, errors.Join(problems...)
+}
+
+// configParser reads the configuration of functions.
+type configParser struct {
+	clock  *clock.Clock
+	ignore []string
+}
+
+// parse reads the configuration of one function, part by part. The error says everything that is wrong with it.
+func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
+	f := &function{id: c.ID, name: c.Name, app: a, attempts: defaultRetries + 1, uuid: uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.id+"\x00"+c.ID))}
+	var problems []error
+	for _, part := range []func(*function, sdk.FunctionConfig) []error{
+		p.names, p.features, p.steps, p.triggers, p.idempotency, p.cancellation, p.timeouts,
+	} {
+		problems = append(problems, part(f, c)...)
+	}
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("registering function %q: %w", c.ID, errors.Join(problems...))
+	}
+	return f, nil
+}
+
+func (configParser) names(_ *function, c sdk.FunctionConfig) (problems []error) {
+	if c.ID == "" {
+		problems = append(problems, fmt.Errorf("function %q has no id", c.Name))
+	}
+	if c.Name == "" {
+		problems = append(problems, errors.New("a function name is required"))
+	}
+	return problems
+}
+
+func (p configParser) features(_ *function, c sdk.FunctionConfig) (problems []error) {
+	for _, u := range unmodelled {
+		config := u.config(c)
+		if len(config) == 0 || string(config) == "null" || slices.Contains(p.ignore, u.feature) {
+			continue
+		}
+		problems = append(problems, fmt.Errorf("it configures %s, which sim does not model: test it on the real server, or name it in sim.Options.Ignore"+
+			" to run the function as if it were not configured", u.feature))
+	}
+	return problems
+}
+
+func (configParser) steps(f *function, c sdk.FunctionConfig) (problems []error) {
+	if len(c.Steps) != 1 {
+		problems = append(problems, errors.New("functions must contain one step"))
+	}
+	for _, step := range c.Steps {
+		u, err := url.Parse(step.Runtime.URL)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
+			problems = append(problems, fmt.Errorf("step URL %q is not an HTTP address", step.Runtime.URL))
+			continue
+		}
+		f.url = u
+		if step.Retries != nil {
+			f.attempts = min(max(step.Retries.Attempts, 0), maxRetries) + 1
+		}
+	}
+	return problems
+}
+
+func (configParser) triggers(f *function, c sdk.FunctionConfig) (problems []error) {
+	if len(c.Triggers) > maxTriggers {
+		problems = append(problems, fmt.Errorf("%d triggers; the server takes %d", len(c.Triggers), maxTriggers))
+	}
+	for _, config := range c.Triggers {
+		t, err := parseTrigger(config)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if slices.ContainsFunc(f.triggers, t.same) {
+			problems = append(problems, fmt.Errorf("duplicate trigger %s", t))
+		}
+		f.triggers = append(f.triggers, t)
+	}
+	return problems
+}
+
+func (configParser) idempotency(f *function, c sdk.FunctionConfig) []error {
+	if c.Idempotency == nil {
+		return nil
+	}
+	e, err := compile(*c.Idempotency)
+	if err != nil {
+		return []error{fmt.Errorf("idempotency expression is invalid: %w", err)}
+	}
+	f.idempotency = e
+	return nil
+}
+
+func (p configParser) cancellation(f *function, c sdk.FunctionConfig) (problems []error) {
+	if len(c.Cancel) > maxCancellation {
+		problems = append(problems, fmt.Errorf("%d cancellation events; the server takes %d", len(c.Cancel), maxCancellation))
+	}
+	for _, config := range c.Cancel {
+		on := cancelOn{event: config.Event}
+		if config.If != nil {
+			e, err := compile(*config.If)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("cancellation expression is invalid: %w", err))
+			}
+			on.when = e
+		}
+		if config.Timeout != nil {
+			on.timeout = *config.Timeout
+			if _, err := deadline(p.clock, on.timeout); err != nil {
+				problems = append(problems, fmt.Errorf("cancellation timeout is invalid: %w", err))
+			}
+		}
+		f.cancels = append(f.cancels, on)
+	}
+	return problems
+}
+
+// timeouts reads the timeouts of runs. The server accepts any text, and fails when a run comes to one it cannot read.
+func (configParser) timeouts(f *function, c sdk.FunctionConfig) (problems []error) {
+	if c.Timeouts == nil {
+		return nil
+	}
+	for _, t := range []struct {
+		which, text string
+		into        *time.Duration
+	}{{"start", c.Timeouts.Start, &f.start}, {"finish", c.Timeouts.Finish, &f.finish}} {
+		if t.text == "" {
+			continue
+		}
+		d, err := str2duration.ParseDuration(t.text)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s timeout is invalid: %w", t.which, err))
+		}
+		*t.into = d
+	}
+	return problems
+}
+
+// cronParser reads what the server reads: five fields, and descriptors such as @daily.
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+
+func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
+	t := trigger{event: c.Event, cron: c.Cron}
+	switch {
+	case c.Event == "" && c.Cron == "":
+		return t, errors.New("a trigger must supply an event name or a cron schedule")
+	case c.Event != "" && c.Cron != "":
+		return t, errors.New("a trigger cannot have both an event and a cron schedule")
+	case c.Event != "":
+		if c.Expression != nil {
+			e, err := compile(*c.Expression)
+			if err != nil {
+				return t, fmt.Errorf("invalid trigger expression on '%s': %w", c.Event, err)
+			}
+			t.when = e
+		}
+		return t, nil
+	}
+	schedule, err := cronParser.Parse(c.Cron)
+	if err != nil {
+		return t, fmt.Errorf("'%s' isn't a valid cron schedule: %w", c.Cron, err)
+	}
+	t.schedule = schedule
+	if c.Jitter != "" {
+		if t.jitter, err = str2duration.ParseDuration(c.Jitter); err != nil {
+			return t, fmt.Errorf("invalid cron jitter: %w", err)
+		}
+	}
+	return t, nil
+}

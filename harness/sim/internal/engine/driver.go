@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Driver takes what is due off an Engine's queue, does it, and moves the clock: by hand, one thing at a time, in Run and
+// RunUntil, or by itself after Background. It is safe for concurrent use. Close it.
+type Driver struct {
+	e       *Engine
+	turn    chan struct{} // held by the goroutine that drives
+	driven  chan struct{} // closed by Background
+	closed  chan struct{}
+	closing sync.Once
+	workers sync.WaitGroup
+
+	// All that follows is guarded by the Engine's lock.
+	busy    int // calls under way when driving by itself
+	paused  bool
+	goal    time.Time     // until when it jumps, whatever its pace
+	arrived chan struct{} // closed when the clock shows goal; nil: no goal
+}
+
+// NewDriver returns the driver of an Engine, which has one.
+func NewDriver(e *Engine) *Driver {
+	return &Driver{e: e, turn: make(chan struct{}, 1), driven: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// Errors of a Driver.
+var (
+	ErrDriven = errors.New("the Sim runs in the background (Sim.RunInBackground): move its clock with Advance or RunUntil")
+	ErrClosed = errors.New("the Sim is closed")
+)
+
+// Run works until nothing but cron schedules is left to do.
+func (d *Driver) Run(ctx context.Context) error {
+	return d.drive(ctx, func(*item) bool { return !d.e.m.queue.idle() })
+}
+
+// Idle reports whether nothing but cron schedules is left to do.
+func (d *Driver) Idle() bool {
+	d.e.mu.Lock()
+	defer d.e.mu.Unlock()
+	return d.e.m.queue.idle()
+}
+
+// RunUntil moves the clock to a time and does what falls due until then, that instant included.
+func (d *Driver) RunUntil(ctx context.Context, at time.Time) error {
+	err := d.drive(ctx, func(next *item) bool { return !next.at.After(at) })
+	if errors.Is(err, ErrDriven) {
+		return d.jumpTo(ctx, at)
+	}
+	if err != nil {
+		return err
+	}
+	d.e.mu.Lock()
+	defer d.e.mu.Unlock()
+	d.e.moveTo(at)
+	return nil
+}
+
+// drive does one thing after another, as long as more wants the next.
+func (d *Driver) drive(ctx context.Context, more func(next *item) bool) error {
+	if isClosed(d.driven) {
+		return ErrDriven
+	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-d.driven: // for good: the turn does not come back
+		return ErrDriven
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the turn to drive: %w", ctx.Err())
+	}
+	if isClosed(d.driven) { // meanwhile; Background waits for this turn
+		return ErrDriven
+	}
+	e := d.e
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		next := e.m.queue.next()
+		if err := ctx.Err(); err != nil && next != nil && !e.m.queue.idle() {
+			return fmt.Errorf("at virtual %s, with %d things still to do: %w", e.m.clock.Now().Format(time.RFC3339), e.m.queue.Len(), err)
+		}
+		if next == nil || !more(next) {
+			return nil
+		}
+		e.m.queue.pop()
+		e.moveTo(next.at)
+		if c := e.m.process(next); c != nil {
+			e.mu.Unlock()
+			a := e.caller.do(ctx, c.req, c.handler)
+			e.mu.Lock()
+			e.m.conclude(ctx, c, a)
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// jumpTo makes a Driver that drives by itself jump to a time. Jumps are made one at a time.
+func (d *Driver) jumpTo(ctx context.Context, at time.Time) error {
+	d.e.mu.Lock()
+	for d.arrived != nil {
+		other := d.arrived
+		d.e.mu.Unlock()
+		if err := d.await(ctx, other); err != nil {
+			return err
+		}
+		d.e.mu.Lock()
+	}
+	arrived := make(chan struct{})
+	d.goal, d.arrived = at, arrived
+	d.e.mu.Unlock()
+	d.e.signal()
+	err := d.await(ctx, arrived)
+	if err != nil {
+		d.e.mu.Lock()
+		if d.arrived == arrived {
+			close(arrived) // for jumps that wait for their turn
+			d.arrived = nil
+		}
+		d.e.mu.Unlock()
+	}
+	return err
+}
+
+func (d *Driver) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-d.closed:
+		return fmt.Errorf("moving the clock: %w", ErrClosed)
+	case <-ctx.Done():
+		return fmt.Errorf("moving the clock, at virtual %s: %w", d.e.m.clock.Now().Format(time.RFC3339), ctx.Err())
+	}
+}
+
+// maxBusy is how many calls a Driver in the background has under way at once, as many as the dev server.
+const maxBusy = 100
+
+// Background makes the Driver drive by itself until it is closed, and the clock go with the wall clock. If jump is set,
+// the clock is put forward to the next thing to do whenever no call is under way. ok is false if it drives already.
+func (d *Driver) Background(jump bool) (ok bool) {
+	d.e.mu.Lock()
+	if isClosed(d.driven) {
+		d.e.mu.Unlock()
+		return false
+	}
+	d.e.m.clock.GoLive()
+	close(d.driven)
+	d.e.mu.Unlock()
+	d.turn <- struct{}{} // driving by hand ends first
+	d.workers.Go(func() { d.background(jump) })
+	return true
+}
+
+func (d *Driver) background(jump bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel() // of the calls under way
+	for {
+		wait, ok := d.step(ctx, jump)
+		if ok {
+			continue
+		}
+		var due <-chan time.Time
+		if wait > 0 {
+			due = time.After(wait)
+		}
+		select {
+		case <-d.closed:
+			return
+		case <-d.e.changed:
+		case <-due:
+		}
+	}
+}
+
+// step starts the next thing to do, or returns how long to wait for it: 0 is until something changes.
+func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bool) {
+	e := d.e
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := e.m.queue.next()
+	if isClosed(d.closed) || d.paused || d.busy >= maxBusy {
+		return 0, false
+	}
+	jumping := d.arrived != nil && d.busy == 0
+	if jumping && (next == nil || next.at.After(d.goal)) {
+		e.moveTo(d.goal)
+		close(d.arrived)
+		d.arrived = nil
+		return 0, true
+	}
+	if next == nil {
+		return 0, false
+	}
+	if ahead := next.at.Sub(e.m.clock.Now()); ahead > 0 {
+		if !jumping && (!jump || d.busy > 0 || e.m.queue.idle()) {
+			return ahead, false
+		}
+		e.moveTo(next.at)
+	}
+	e.m.queue.pop()
+	c := e.m.process(next)
+	if c == nil {
+		return 0, true
+	}
+	d.busy++
+	d.workers.Go(func() {
+		a := e.caller.do(ctx, c.req, c.handler)
+		e.mu.Lock()
+		e.m.conclude(ctx, c, a)
+		d.busy--
+		e.mu.Unlock()
+		e.signal()
+	})
+	return 0, true
+}
+
+// Pause makes a Driver in the background begin nothing until it is resumed: events are accepted, and time passes.
+func (d *Driver) Pause(paused bool) {
+	d.e.mu.Lock()
+	d.paused = paused
+	d.e.mu.Unlock()
+	d.e.signal()
+}
+
+// Close stops driving in the background, and waits for the calls under way, which it cancels. It can be called twice.
+func (d *Driver) Close(ctx context.Context) error {
+	d.closing.Do(func() { close(d.closed) })
+	done := make(chan struct{})
+	go func() { d.workers.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("closing the Sim: calls are still under way: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+func (m *machine) complete(r *run, output json.RawMessage) {
+	r.output = output
+	m.end(r, harness.StatusCompleted)
+}
+
+func (m *machine) fail(r *run, err *Error) {
+	r.err = err
+	m.end(r, harness.StatusFailed)
+}
+
+// end closes a run and publishes the server's events about it. It resumes the run that invoked it.
+func (m *machine) end(r *run, status harness.Status) {
+	if r.status.Final() {
+		return
+	}
+	r.status, r.ended = status, m.clock.Now()
+	if m.options.Logger.Enabled(context.Background(), slog.LevelInfo) {
+		m.options.Logger.Info("run ended", "run", r.text, "function", r.function.id, "status", status, "at", r.ended)
+	}
+	for _, w := range r.waits {
+		if !w.over {
+			m.dropWait(w)
+		}
+	}
+	for _, it := range r.items {
+		m.queue.remove(it)
+	}
+	m.announce(r)
+	// What only a run at work needs would be kept as long as the run.
+	r.items, r.waits, r.jobs, r.pending, r.state = nil, nil, nil, nil, nil
+	m.runs.ended(r)
+}
+
+// announce publishes that a run is over. A run that was itself started by such an event publishes none, or they would
+// never end.
+func (m *machine) announce(r *run) {
+	e := r.event
+	if e.name == EventFunctionFailed || e.name == EventFunctionFinished {
+		return
+	}
+	data := func() map[string]any { return finishedData(r) }
+	m.publish(m.internalEvent(EventFunctionFinished, "", data))
+	switch r.status {
+	case harness.StatusFailed:
+		m.publish(m.internalEvent(EventFunctionFailed, r.text, data))
+	case harness.StatusCancelled:
+		m.publish(m.internalEvent(EventFunctionCancelled, r.text, data))
+	}
+	if e.correlation != "" {
+		m.invoked(e.correlation, r.output, r.err)
+	}
+}
+
+// finishedData returns what the server's events say of a run that is over.
+func finishedData(r *run) map[string]any {
+	e := r.event.materialise()
+	status := map[harness.Status]string{
+		harness.StatusCompleted: "Completed", harness.StatusFailed: "Failed", harness.StatusCancelled: "Cancelled",
+	}[r.status]
+	data := map[string]any{
+		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{listed(e)},
+		metadataKey: map[string]any{"status": status},
+	}
+	if e.correlation != "" {
+		data["correlation_id"] = e.correlation
+	}
+	if r.err != nil {
+		data["error"] = r.err.Fields()
+		if len(r.err.Body) > 0 {
+			data["result"] = valueOf(r.err.Body)
+		}
+	} else if r.output != nil {
+		data["result"] = valueOf(r.output)
+	}
+	return data
+}
+
+// valueOf returns the value that a text encodes as JSON, or else the text.
+func valueOf(text []byte) any {
+	var v any
+	if json.Unmarshal(text, &v) != nil {
+		return string(text)
+	}
+	return v
+}
+
+// listed returns an event as the server lists it in those of a run that is over: without an empty user, and with null in
+// place of data that did not come.
+func listed(e *event) map[string]any {
+	fields := maps.Clone(e.fields)
+	if user, _ := fields["user"].(map[string]any); len(user) == 0 {
+		delete(fields, "user")
+	}
+	if e.bare {
+		fields["data"] = nil
+	}
+	return fields
+}

@@ -1,0 +1,284 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// The server's own events.
+const (
+	EventFunctionFailed    = "inngest/function.failed"
+	EventFunctionFinished  = "inngest/function.finished"
+	EventFunctionCancelled = "inngest/function.cancelled"
+	EventFunctionInvoked   = "inngest/function.invoked"
+	EventScheduled         = "inngest/scheduled.timer"
+)
+
+// MaxEventSize is the most bytes that one event may take, as JSON: the dev server's limit.
+const MaxEventSize = 3 << 20
+
+const (
+	reservedPrefix = "inngest/"
+	maxEvents      = 5_000 // in one request
+	metadataKey    = "_inngest"
+)
+
+// Event is a copy of an event that was received or made.
+type Event struct {
+	EventID        string // ULID
+	IdempotencyKey string // the sender's id, or else the ULID
+	Name           string
+	Data           map[string]any
+	Raw            json.RawMessage // as the API shows it; set by [Engine.Event] and [Engine.EventPage] alone
+	At             time.Time       // virtual
+}
+
+// EventBody is an event as a client sends it.
+type EventBody struct {
+	IdempotencyKey string         `json:"id"`
+	Name           string         `json:"name"`
+	Data           map[string]any `json:"data"`
+	User           map[string]any `json:"user"`
+	TS             int64          `json:"ts"`
+	Version        string         `json:"v"`
+}
+
+// event is an accepted event.
+type event struct {
+	internal ulid.ULID
+	id       string // the sender's, or else the ULID
+	name     string
+	ts       int64
+	at       time.Time
+	seq      uint64
+	fields   map[string]any        // name, data, user, id, ts, v: what expressions see
+	raw      []byte                // the same as JSON: what functions get
+	bare     bool                  // it came without data: functions get null where expressions see an empty object
+	recurs   bool                  // it may come again: the sender gave it an id, or may repeat the request that it came in
+	lazy     func() map[string]any // makes the data when it is first needed
+
+	invokes     *function // set on an invocation
+	unknown     string    // id of the function that an invocation names, if there is none
+	correlation string    // ties an invocation, and the end of the run that it started, to the run that waits
+}
+
+// materialise makes the fields of an event whose data is made when it is first needed.
+func (e *event) materialise() *event {
+	if e.lazy != nil {
+		data := e.lazy()
+		e.lazy = nil
+		e.fields = eventFields(e.name, e.id, e.ts, data, nil, "")
+	}
+	return e
+}
+
+// json returns the event as functions get it.
+func (e *event) json() []byte {
+	if e.raw == nil {
+		fields := e.materialise().fields
+		if e.bare {
+			fields = maps.Clone(fields)
+			fields["data"] = nil
+		}
+		e.raw = encodeFields(e.name, fields)
+	}
+	return e.raw
+}
+
+// object returns the event as JSON, as runs that wait for it get it.
+func (e *event) object() []byte {
+	if !e.bare {
+		return e.json()
+	}
+	return encodeFields(e.name, e.materialise().fields)
+}
+
+func encodeFields(name string, fields map[string]any) []byte {
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		// The fields came from JSON or are made here of strings, numbers and maps.
+		panic(fmt.Sprintf("engine: encoding event %s: %v", name, err))
+	}
+	return raw
+}
+
+// view returns a copy of the event.
+func (e *event) view() Event {
+	data, _ := e.materialise().fields["data"].(map[string]any)
+	return Event{EventID: e.internal.String(), IdempotencyKey: e.id, Name: e.name, Data: data, At: e.at}
+}
+
+func eventFields(name, id string, ts int64, data, user map[string]any, version string) map[string]any {
+	if data == nil {
+		data = map[string]any{}
+	}
+	if user == nil {
+		user = map[string]any{}
+	}
+	// Numbers are doubles here, as everywhere in JSON: expressions compare them as such.
+	fields := map[string]any{"name": name, "id": id, "ts": float64(ts), "data": data, "user": user}
+	if version != "" {
+		fields["v"] = version
+	}
+	return fields
+}
+
+var (
+	errReserved = errors.New("event name is reserved for internal use")
+	errBody     = errors.New("request body must contain an event object or an array of event objects")
+)
+
+// earliest and latest bound the timestamps that the server accepts.
+var (
+	earliest = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+	latest   = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func (w *EventBody) check() error {
+	if strings.HasPrefix(strings.ToLower(w.Name), reservedPrefix) {
+		return fmt.Errorf("%w: %s", errReserved, w.Name)
+	}
+	if w.Name == "" {
+		return errors.New("event name is empty")
+	}
+	if w.TS != 0 {
+		at := time.UnixMilli(w.TS)
+		if at.Before(earliest) {
+			return errors.New("timestamp is before Jan 1, 1980")
+		}
+		if at.After(latest) {
+			return errors.New("timestamp is after Jan 1, 2100")
+		}
+	}
+	return nil
+}
+
+// splitEvents returns the events of a request body, each as JSON. Like the server it accepts what it can read: of a list
+// that breaks off after an event, that event.
+func splitEvents(body []byte) (raws []json.RawMessage, err error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, nil
+	}
+	switch body[0] {
+	case '{':
+		return []json.RawMessage{body}, sizeOf(body)
+	case '[':
+	default:
+		return nil, errBody
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("reading events: %w", err)
+	}
+	for len(raws) < maxEvents && d.More() {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return raws, fmt.Errorf("reading events: %w", err)
+		}
+		if err := sizeOf(raw); err != nil {
+			return raws, err
+		}
+		raws = append(raws, raw)
+	}
+	if _, err := d.Token(); len(raws) > 0 && errors.Is(err, io.EOF) {
+		return raws, fmt.Errorf("reading events: %w", err)
+	}
+	if d.More() {
+		return raws, fmt.Errorf("more than %d events in one request", maxEvents)
+	}
+	return raws, nil
+}
+
+func sizeOf(raw []byte) error {
+	if len(raw) > MaxEventSize {
+		return fmt.Errorf("event is over the max size: Max %d bytes / Size %d bytes", MaxEventSize, len(raw))
+	}
+	return nil
+}
+
+// newEvent makes the event that a client sent. Without an internal id it draws one.
+func (m *machine) newEvent(b *EventBody, internal ulid.ULID) *event {
+	recurs := b.IdempotencyKey != "" || internal != ulid.ULID{}
+	if internal == (ulid.ULID{}) {
+		internal = m.source.ulid()
+	}
+	e := m.eventNow(b.Name, b.IdempotencyKey, internal)
+	if b.TS != 0 {
+		e.ts = b.TS
+	}
+	e.bare, e.recurs = b.Data == nil, recurs
+	e.fields = eventFields(e.name, e.id, e.ts, b.Data, b.User, b.Version)
+	return e
+}
+
+// internalEvent makes one of the server's events. data is called when the data is first needed.
+func (m *machine) internalEvent(name, id string, data func() map[string]any) *event {
+	e := m.eventNow(name, id, m.source.ulid())
+	e.lazy = data
+	return e
+}
+
+func (m *machine) eventNow(name, id string, internal ulid.ULID) *event {
+	if id == "" {
+		id = internal.String()
+	}
+	now := m.clock.Now()
+	m.sequence++
+	return &event{internal: internal, id: id, name: name, ts: now.UnixMilli(), at: now, seq: m.sequence}
+}
+
+// publish records an event and queues it for matching.
+func (m *machine) publish(e *event) {
+	m.events.add(e)
+	m.queue.push(&item{at: m.clock.Now(), kind: kindEvent, event: e})
+}
+
+// ingest accepts the events of one request and returns their ids, or the ids of those before the one that is refused.
+// seed is the header that makes a repeated request give the same ids.
+func (m *machine) ingest(body []byte, seed string) ([]string, error) {
+	raws, bad := splitEvents(body)
+	ids := make([]string, 0, len(raws))
+	for i, raw := range raws {
+		var b EventBody
+		if err := json.Unmarshal(raw, &b); err != nil {
+			return ids, fmt.Errorf("reading event %d: %w", i, err)
+		}
+		if err := b.check(); err != nil {
+			return ids, err
+		}
+		delete(b.Data, metadataKey) // reserved for the server
+		e := m.newEvent(&b, m.source.seeded(seed, i+1))
+		m.publish(e)
+		ids = append(ids, e.internal.String())
+	}
+	return ids, bad
+}
+
+// invoke publishes the event that starts one function. correlation, if there is one, ties its end to the run that waits.
+func (m *machine) invoke(functionID, correlation string, payload *EventBody) *event {
+	body := *payload
+	if body.Data == nil {
+		body.Data = map[string]any{}
+	}
+	meta := map[string]any{"fn_id": functionID}
+	if correlation != "" {
+		meta["correlation_id"] = correlation
+	}
+	body.Name, body.Data[metadataKey] = EventFunctionInvoked, meta
+	e := m.newEvent(&body, ulid.ULID{})
+	e.correlation = correlation
+	if e.invokes = m.registry.find(functionID); e.invokes == nil {
+		e.unknown = functionID
+	}
+	m.publish(e)
+	return e
+}

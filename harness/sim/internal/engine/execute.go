@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// backoffs are the server's delays before the second, third … attempt. Up to 30 s are added at random.
+var backoffs = [...]time.Duration{
+	15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
+	10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, 2 * time.Hour,
+}
+
+const backoffJitter = 30 * time.Second
+
+// backoff returns when an attempt that has just failed is made again. failures are those before it.
+func (m *machine) backoff(failures int) time.Time {
+	now := m.clock.Now()
+	if m.options.RetryInterval > 0 {
+		return now.Add(m.options.RetryInterval)
+	}
+	return now.Add(backoffs[min(failures, len(backoffs)-1)] + m.source.jitter(backoffJitter/time.Millisecond)*time.Millisecond)
+}
+
+// process does what an item of the queue asks for, up to the call to the app that it may need. The [Driver] makes the
+// call and hands the answer to conclude.
+func (m *machine) process(it *item) *call {
+	if it.run != nil && it.run.status.Final() {
+		return nil
+	}
+	switch it.kind {
+	case kindEvent:
+		m.match(it.event)
+	case kindStart:
+		m.start(it.function, it.event)
+	case kindTick:
+		m.fire(it.tick)
+	case kindCancel:
+		m.end(it.run, harness.StatusCancelled)
+	case kindExpire:
+		m.expire(it.wait)
+	case kindAnswer:
+		m.apply(it, it.deferred)
+	case kindWake:
+		if it.failures == 0 {
+			it.run.endStep(it.from, StepCompleted, nil, m.clock.Now())
+			othersPending := it.run.save(it.from, orNull(nil))
+			if othersPending && !it.race {
+				return nil
+			}
+			it.planFirst = it.run.planFirst // the server has read it by the time it resets it
+			it.run.planAgain()
+		}
+		return m.attempt(it)
+	case kindCall:
+		return m.attempt(it)
+	}
+	return nil
+}
+
+// attempt prepares the call to the app that an item asks for. It returns nil if none is needed.
+func (m *machine) attempt(it *item) *call {
+	r, now := it.run, m.clock.Now()
+	if len(r.state) >= maxSteps {
+		m.fail(r, stepLimit())
+		return nil
+	}
+	if r.started.IsZero() {
+		f := r.function
+		if f.start > 0 && now.Sub(r.queued) > f.start {
+			m.end(r, harness.StatusCancelled)
+			return nil
+		}
+		r.started = now
+		if f.finish > 0 {
+			m.queue.push(&item{at: now.Add(f.finish), kind: kindCancel, run: r})
+		}
+	}
+	it.began = now
+	if a := m.interventions.answer(it, now); a != nil {
+		m.apply(it, a)
+		return nil
+	}
+	c := m.prepare(it)
+	r.calls++
+	m.inflight[c.job] = it
+	return c
+}
+
+// conclude acts on how a call went. ctx is that of the driver.
+func (m *machine) conclude(ctx context.Context, c *call, a *answer) {
+	it := c.item
+	delete(m.inflight, c.job)
+	if ctx.Err() != nil && a.err != nil {
+		// The driver gave up, not the app: the attempt is made again when driving goes on.
+		it.at = m.clock.Now()
+		m.queue.push(it)
+		return
+	}
+	m.deliver(it, a)
+}
+
+// deliver applies an answer, or the [Fault] that is injected for it.
+func (m *machine) deliver(it *item, a *answer) {
+	ids := []string{it.name}
+	for i := range a.ops {
+		ids = append(ids, a.ops[i].StepID())
+	}
+	f := m.interventions.takeFault(it.run.function.id, ids)
+	switch {
+	case f == nil:
+		m.apply(it, a)
+	case f.Lose:
+		m.apply(it, &answer{err: errors.New("unable to reach SDK: the answer was lost (sim.Fault.Lose)")})
+	case f.Late > 0:
+		late := *it
+		late.at, late.kind, late.deferred = m.clock.Now().Add(f.Late), kindAnswer, a
+		m.queue.push(&late)
+	default:
+		m.apply(it, a)
+		if f.Twice && !it.run.status.Final() {
+			a.again = true
+			m.apply(it, a)
+		}
+	}
+}
+
+// discover queues the call that goes on with a run after a step, unless it is blocked: other steps of its plan are pending.
+// Items with one job are queued once.
+func (m *machine) discover(r *run, from, job string, blocked bool) {
+	if blocked {
+		return
+	}
+	r.planAgain()
+	if r.once(job) {
+		m.queue.push(&item{at: m.clock.Now(), kind: kindCall, run: r, from: from})
+	}
+}
+
+// checkStuck notes when nothing is left by which a run could ever go on. The server would not notice.
+func (m *machine) checkStuck(r *run) {
+	if r.status.Final() || r.stuck != "" {
+		return
+	}
+	for _, other := range r.items {
+		if other.index >= 0 && other.kind != kindCancel {
+			return
+		}
+	}
+	for _, other := range m.inflight {
+		if other.run == r {
+			return
+		}
+	}
+	r.stuck = "nothing is left to do for the run, and it has not ended: the app reported a step that was done before, or none;" +
+		" the server, too, leaves such a run as it is"
+}

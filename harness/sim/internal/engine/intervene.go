@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+)
+
+// Outcome is the result of one attempt of a replaced step.
+type Outcome struct {
+	Value      json.RawMessage
+	Err        string // not empty: the attempt fails
+	NoRetry    bool
+	RetryAfter time.Duration
+}
+
+// Fault acts on the answers of a function or a step: the app has done its work, and its answer arrives late, twice or
+// not at all. Empty names mean any. Times is the number of answers that it acts on.
+type Fault struct {
+	Function, Step string
+	Times          int
+	Lose           bool
+	Late           time.Duration
+	Twice          bool
+}
+
+// interventions are what a test has put in the way of apps.
+type interventions struct {
+	replacements map[replacedStep]*outcomes
+	faults       []*Fault
+}
+
+// replacedStep names a step to replace; an empty function means any.
+type replacedStep struct{ function, step string }
+
+// outcomes are the outcomes of a step's attempts in turn; the last one stands for all later ones.
+type outcomes struct {
+	list []Outcome
+	used int
+}
+
+// replace sets the outcomes of a step. None leave the step as it was.
+func (iv *interventions) replace(function, step string, list []Outcome) {
+	key := replacedStep{function, step}
+	if len(list) == 0 {
+		delete(iv.replacements, key)
+		return
+	}
+	iv.replacements[key] = &outcomes{list: list}
+}
+
+// next returns the next outcome of a replaced step, or nil if the step is not replaced.
+func (iv *interventions) next(function, step string) *Outcome {
+	for _, f := range []string{function, ""} {
+		if o := iv.replacements[replacedStep{f, step}]; o != nil {
+			out := &o.list[min(o.used, len(o.list)-1)]
+			o.used++
+			return out
+		}
+	}
+	return nil
+}
+
+// mustPlan reports whether the app must announce the function's steps instead of running them at once.
+func (iv *interventions) mustPlan(function string) bool {
+	for key := range iv.replacements {
+		if key.function == "" || key.function == function {
+			return true
+		}
+	}
+	return false
+}
+
+// answer answers for the app if the step that an item is to run is replaced, or returns nil.
+func (iv *interventions) answer(it *item, now time.Time) *answer {
+	if it.target == "" {
+		return nil
+	}
+	rep := iv.next(it.run.function.id, it.name)
+	if rep == nil {
+		return nil
+	}
+	if step := it.run.stepOf(it.target); step != nil {
+		step.Replaced = true
+	}
+	op := sdk.Op{Op: sdk.OpStepRun, ID: it.target, Name: it.name, Data: rep.Value}
+	if failed := rep.failure(); failed != nil {
+		op.Op, op.Error, op.Data = sdk.OpStepError, &failed.Failure, nil
+	}
+	a := &answer{
+		Answer: sdk.Answer{Status: http.StatusPartialContent, Header: http.Header{sdk.HeaderSDK: {"sim"}}}, ops: []sdk.Op{op}, noRetry: rep.NoRetry,
+	}
+	if rep.RetryAfter > 0 {
+		a.retryAt = now.Add(rep.RetryAfter)
+	}
+	return a
+}
+
+func (o *Outcome) failure() *Error {
+	if o.Err == "" {
+		return nil
+	}
+	failed := newError("Error", o.Err)
+	failed.Data, failed.NoRetry = json.RawMessage("null"), o.NoRetry
+	return failed
+}
+
+// forWait returns what is memoised for a wait or an invocation with this outcome.
+func (o *Outcome) forWait(op sdk.Opcode) json.RawMessage {
+	switch failed := o.failure(); {
+	case failed != nil:
+		return Wrap("error", failed.Failure)
+	case op == sdk.OpInvokeFunction:
+		return Wrap("data", o.Value)
+	default:
+		return o.Value
+	}
+}
+
+// takeFault returns the first fault that acts on an answer about one of these steps, and counts it; or nil.
+func (iv *interventions) takeFault(function string, steps []string) *Fault {
+	for i, f := range iv.faults {
+		if f.Function != "" && f.Function != function || f.Step != "" && !slices.Contains(steps, f.Step) {
+			continue
+		}
+		if f.Times--; f.Times <= 0 {
+			iv.faults = slices.Delete(iv.faults, i, i+1)
+		}
+		return f
+	}
+	return nil
+}

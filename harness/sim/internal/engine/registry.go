@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/robfig/cron/v3"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+)
+
+// App is a copy of a registered app.
+type App struct {
+	ID, URL, SDK string
+	Functions    int
+}
+
+// Function is a copy of a registered function.
+type Function struct {
+	ID       string // with the app's id in front
+	Name     string
+	UUID     string
+	App      string
+	URL      string
+	Triggers []Trigger
+}
+
+// Trigger is what starts a function: an event, or a schedule.
+type Trigger struct{ Event, Cron, Expression string }
+
+// app is a registered app.
+type app struct {
+	id        string
+	url       string
+	sdk       string
+	handler   http.Handler // nil: called over HTTP
+	functions []*function
+}
+
+// function is a registered function.
+type function struct {
+	id          string // with the app's id in front
+	name        string
+	uuid        uuid.UUID
+	app         *app
+	url         *url.URL
+	triggers    []trigger
+	attempts    int // the most attempts of a step
+	idempotency *expression
+	start       time.Duration // from being queued to the first call; zero: no limit
+	finish      time.Duration // from then on; zero: no limit
+	cancels     []cancelOn
+}
+
+type trigger struct {
+	event    string
+	when     *expression // nil: always
+	cron     string
+	schedule cron.Schedule
+	jitter   time.Duration
+}
+
+type cancelOn struct {
+	event   string
+	when    *expression
+	timeout string // "": a year
+}
+
+// tick is a cron trigger at work. It ends when its function is registered anew.
+type tick struct {
+	function *function
+	trigger  trigger
+	due      time.Time // next, in UTC, before any jitter
+	over     bool
+}
+
+func (f *function) view() Function {
+	out := Function{ID: f.id, Name: f.name, UUID: f.uuid.String(), App: f.app.id, URL: f.url.String()}
+	for _, t := range f.triggers {
+		out.Triggers = append(out.Triggers, Trigger{Event: t.event, Cron: t.cron, Expression: t.when.text()})
+	}
+	return out
+}
+
+func (t trigger) String() string {
+	if t.cron != "" {
+		return "cron: " + t.cron
+	}
+	return "event: " + t.event
+}
+
+func (t trigger) same(o trigger) bool {
+	return t.event == o.event && t.cron == o.cron && t.when.text() == o.when.text()
+}
+
+// registry is what apps have registered.
+type registry struct {
+	hosts     int // in-process apps so far
+	apps      map[string]*app
+	functions map[string]*function
+	ordered   []*function // by id: the sequence in which one event starts them
+	ticks     []*tick
+}
+
+func newRegistry() registry {
+	return registry{apps: map[string]*app{}, functions: map[string]*function{}}
+}
+
+// find returns a function by its id or its UUID, or nil.
+func (g *registry) find(id string) *function {
+	if f := g.functions[id]; f != nil {
+		return f
+	}
+	for _, f := range g.ordered {
+		if f.uuid.String() == id {
+			return f
+		}
+	}
+	return nil
+}
+
+// ids returns the ids of all functions, sorted.
+func (g *registry) ids() []string {
+	ids := make([]string, len(g.ordered))
+	for i, f := range g.ordered {
+		ids[i] = f.id
+	}
+	return ids
+}
+
+// at returns the apps at a URL.
+func (g *registry) at(address string) (apps []*app) {
+	for _, a := range g.apps {
+		if strings.TrimSuffix(a.url, "?") == strings.TrimSuffix(address, "?") {
+			apps = append(apps, a)
+		}
+	}
+	return apps
+}
+
+// install puts an app in place of an earlier one of the same id, and returns its schedules.
+func (g *registry) install(a *app) ([]*tick, error) {
+	for _, f := range a.functions {
+		if other := g.functions[f.id]; other != nil && other.app.id != a.id {
+			return nil, fmt.Errorf("registering app %q: function id %q is taken by app %q", a.id, f.id, other.app.id)
+		}
+	}
+	if old := g.apps[a.id]; old != nil {
+		g.uninstall(old)
+	}
+	g.apps[a.id] = a
+	var ticks []*tick
+	for _, f := range a.functions {
+		g.functions[f.id] = f
+		for _, t := range f.triggers {
+			if t.schedule != nil {
+				ticks = append(ticks, &tick{function: f, trigger: t})
+			}
+		}
+	}
+	g.ticks = append(g.ticks, ticks...)
+	g.reorder()
+	return ticks, nil
+}
+
+func (g *registry) uninstall(a *app) {
+	delete(g.apps, a.id)
+	for _, f := range a.functions {
+		delete(g.functions, f.id)
+	}
+	g.ticks = slices.DeleteFunc(g.ticks, func(t *tick) bool {
+		t.over = t.over || t.function.app == a
+		return t.over
+	})
+	g.reorder()
+}
+
+func (g *registry) reorder() {
+	g.ordered = slices.SortedFunc(maps.Values(g.functions), func(a, b *function) int { return strings.Compare(a.id, b.id) })
+}
+
+// ErrNotRegistered is returned if an app answered and yet did not register any function.
+var ErrNotRegistered = errors.New("the app did not register its functions")
+
+// remedy says what to do about an app that does not register.
+const remedy = "give it the signing key that Sim.SigningKey returns, or make Sim.Handler reachable at its API address"
+
+// register installs the app of a registration. address, unless empty, is where it is called.
+func (m *machine) register(r sdk.Registration, address string, handler http.Handler) error {
+	a, err := parseApp(r, configParser{clock: m.clock, ignore: m.options.Ignore})
+	if err != nil {
+		return err
+	}
+	if address != "" {
+		a.url = address
+	}
+	a.handler = handler
+	ticks, err := m.registry.install(a)
+	for _, t := range ticks {
+		m.scheduleTick(t)
+	}
+	return err
+}

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+)
+
+// StepStatus is the state of a step.
+type StepStatus string
+
+// The states of a step.
+const (
+	StepPlanned   StepStatus = "PLANNED"
+	StepWaiting   StepStatus = "WAITING"
+	StepCompleted StepStatus = "COMPLETED"
+	StepFailed    StepStatus = "FAILED"
+	StepTimedOut  StepStatus = "TIMED_OUT"
+)
+
+// Run is a copy of what a run did so far. Times are virtual.
+type Run struct {
+	ID       string
+	Function Function
+	Status   harness.Status
+	Event    Event // what triggered it
+
+	Queued, Started, Ended time.Time
+
+	Output json.RawMessage // as JSON
+	Plain  string          // the output as it came, if that was no JSON
+	Error  *Error
+
+	Steps       []Step
+	Calls       int
+	FailedCalls []Attempt
+	Stuck       string
+}
+
+// Step is one step of a run.
+type Step struct {
+	ID     string // "id:1" for the second use of one id
+	Hash   string
+	Op     sdk.Opcode
+	Status StepStatus
+
+	Output json.RawMessage
+	Error  *Error
+
+	Attempts       []Attempt
+	Started, Ended time.Time
+	Replaced       bool
+}
+
+// Attempt is one try of a step, or of a call to the app.
+type Attempt struct {
+	Number    int // from 1
+	At, Ended time.Time
+	Error     *Error
+	RetryAt   time.Time
+}
+
+// Error is an error on the wire, with what the server's events and traces say of it beyond.
+type Error struct {
+	sdk.Failure
+	Reason  string // of the failure, as the server names it: "invalid status code: 500"
+	Body    []byte // that the app answered
+	refused bool   // an invocation that started no run
+}
+
+func newError(name, message string) *Error {
+	return &Error{Failure: sdk.Failure{Name: name, Message: message}}
+}
+
+// errorFrom returns an error of the wire, or nil for nil.
+func errorFrom(e *sdk.Failure) *Error {
+	if e == nil {
+		return nil
+	}
+	return &Error{Failure: *e}
+}
+
+// Fields returns the error as the server's events and traces have it.
+func (e *Error) Fields() map[string]any {
+	out := map[string]any{"error": e.Message, "name": e.Name, "message": e.Message}
+	if e.Reason != "" {
+		out["error"] = e.Reason
+	}
+	if e.Stack != "" {
+		out["stack"] = e.Stack
+	}
+	if len(e.Cause) > 0 {
+		out["cause"] = e.Cause
+	}
+	return out
+}
+
+// run is a run and what it needs to go on.
+type run struct {
+	id       ulid.ULID
+	text     string // the id as text
+	function *function
+	event    *event
+
+	status                 harness.Status
+	queued, started, ended time.Time
+	output                 json.RawMessage
+	plain                  string
+	err                    *Error
+	stuck                  string
+
+	state     []memo // in the sequence of completion: the protocol's stack
+	stateSize int
+	pending   map[string]struct{} // steps of a parallel plan that have not ended
+	jobs      []string            // names of items that were queued once and must not be again
+	items     []*item
+	waits     []*wait
+
+	planFirst bool // the app must not run steps at once: several are pending
+	version   int  // of the app's protocol; -1 until it is known
+
+	steps  []*Step
+	calls  int
+	failed []Attempt
+}
+
+// memo is a memoised step.
+type memo struct {
+	id  string // hashed
+	raw json.RawMessage
+}
+
+func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
+	return &run{id: id, text: id.String(), function: f, event: e, status: harness.StatusRunning, queued: now, version: -1}
+}
+
+// track remembers a queued item, which is removed from the queue when the run ends.
+func (r *run) track(it *item) {
+	if len(r.items) > 32 {
+		r.items = slices.DeleteFunc(r.items, func(old *item) bool { return old.index < 0 })
+	}
+	r.items = append(r.items, it)
+}
+
+// once reports whether the job has not been queued before, and notes it.
+func (r *run) once(job string) bool {
+	if slices.Contains(r.jobs, job) {
+		return false
+	}
+	r.jobs = append(r.jobs, job)
+	return true
+}
+
+// position returns how many steps were memoised when the step was, itself included; 0 for one that is not.
+func (r *run) position(hash string) int {
+	return slices.IndexFunc(r.state, func(m memo) bool { return m.id == hash }) + 1
+}
+
+// saved reports whether a step is memoised.
+func (r *run) saved(hash string) bool { return r.position(hash) > 0 }
+
+// save memoises a step. The first result stays: a later one for the same step is dropped. It reports whether other steps
+// of the same parallel plan are pending.
+func (r *run) save(hash string, raw json.RawMessage) (othersPending bool) {
+	if !r.saved(hash) {
+		r.state = append(r.state, memo{hash, raw})
+		r.stateSize += len(raw)
+	}
+	delete(r.pending, hash)
+	return len(r.pending) > 0
+}
+
+// stepOf returns the record of a step, or nil.
+func (r *run) stepOf(hash string) *Step {
+	if i := slices.IndexFunc(r.steps, func(s *Step) bool { return s.Hash == hash }); i >= 0 {
+		return r.steps[i]
+	}
+	return nil
+}
+
+// step returns the record of a step, and makes it if there is none.
+func (r *run) step(hash, id string, op sdk.Opcode, now time.Time) *Step {
+	s := r.stepOf(hash)
+	if s == nil {
+		s = &Step{ID: id, Hash: hash, Status: StepPlanned, Started: now}
+		r.steps = append(r.steps, s)
+	}
+	s.Op = op
+	return s
+}
+
+// endStep closes the record of a step, if it is open.
+func (r *run) endStep(hash string, status StepStatus, err *Error, now time.Time) {
+	if step := r.stepOf(hash); step != nil && step.Ended.IsZero() {
+		step.Status, step.Error, step.Ended = status, err, now
+		if status == StepCompleted {
+			step.Output = orNull(step.Output)
+		}
+	}
+}
+
+// planAgain lets the app run steps at once again: the parallel ones have ended.
+func (r *run) planAgain() {
+	if r.version >= 2 {
+		r.planFirst = false
+	}
+}
+
+// view returns a copy of what the run did so far.
+func (r *run) view() Run {
+	out := Run{
+		ID: r.text, Function: r.function.view(), Status: r.status, Event: r.event.view(),
+		Queued: r.queued, Started: r.started, Ended: r.ended,
+		Output: r.output, Plain: r.plain, Error: r.err, Calls: r.calls, FailedCalls: slices.Clone(r.failed), Stuck: r.stuck,
+	}
+	for _, s := range r.steps {
+		step := *s
+		step.Attempts = slices.Clone(s.Attempts)
+		out.Steps = append(out.Steps, step)
+	}
+	return out
+}

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// runStore keeps the runs at work and the latest that ended.
+type runStore struct {
+	keep    int
+	byID    map[ulid.ULID]*run
+	byEvent map[ulid.ULID][]*run
+	order   []*run // by start; those dropped since the last compaction are still in it
+	done    []*run // ended, in that sequence
+	dropped int    // of order
+}
+
+func (s *runStore) add(r *run) {
+	s.byID[r.id] = r
+	s.byEvent[r.event.internal] = append(s.byEvent[r.event.internal], r)
+	s.order = append(s.order, r)
+}
+
+// ended notes that a run is over, and drops the one that ended longest ago if there are too many.
+func (s *runStore) ended(r *run) {
+	s.done = append(s.done, r)
+	if len(s.done) <= s.keep {
+		return
+	}
+	old := s.done[0]
+	s.done[0] = nil
+	s.done = s.done[1:]
+	delete(s.byID, old.id)
+	left := slices.DeleteFunc(s.byEvent[old.event.internal], func(r *run) bool { return r == old })
+	if len(left) == 0 {
+		delete(s.byEvent, old.event.internal)
+	} else {
+		s.byEvent[old.event.internal] = left
+	}
+	if s.dropped++; s.dropped > s.keep {
+		s.order, s.dropped = s.all(), 0
+	}
+}
+
+func (s *runStore) find(id string) *run {
+	parsed, err := ulid.Parse(id)
+	if err != nil {
+		return nil
+	}
+	return s.byID[parsed]
+}
+
+// of returns the runs that an event started, oldest first.
+func (s *runStore) of(eventID string) []*run {
+	id, err := ulid.Parse(eventID)
+	if err != nil {
+		return nil
+	}
+	return s.byEvent[id]
+}
+
+// all returns the runs that are kept, oldest first.
+func (s *runStore) all() []*run {
+	kept := make([]*run, 0, len(s.byID))
+	for _, r := range s.order {
+		if s.byID[r.id] == r {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// eventStore keeps the latest events.
+type eventStore struct {
+	keep  int
+	byID  map[ulid.ULID]*event
+	order []*event
+}
+
+func (s *eventStore) add(e *event) {
+	s.byID[e.internal] = e
+	s.order = append(s.order, e)
+	if len(s.order) > s.keep {
+		delete(s.byID, s.order[0].internal)
+		s.order = s.order[1:]
+	}
+}
+
+// recent remembers the latest keys and what they stand for, up to a number of them.
+type recent[V any] struct {
+	max    int
+	values map[string]V
+	order  []string
+}
+
+func newRecent[V any](most int) recent[V] { return recent[V]{max: most, values: map[string]V{}} }
+
+func (r *recent[V]) put(key string, value V) {
+	if len(r.order) == r.max {
+		r.forgetOldest()
+	}
+	r.values[key] = value
+	r.order = append(r.order, key)
+}
+
+func (r *recent[V]) forgetOldest() {
+	delete(r.values, r.order[0])
+	r.order = r.order[1:]
+}
+
+// memory remembers keys for [dedupePeriod] of the virtual clock, which may stand still: so no more than the latest
+// [maxKeys].
+type memory struct{ until recent[time.Time] }
+
+const maxKeys = 100_000
+
+func newMemory() memory { return memory{newRecent[time.Time](maxKeys)} }
+
+// first reports whether the key has not been seen within the period, and remembers it.
+func (m *memory) first(key string, now time.Time) bool {
+	for len(m.until.order) > 0 && !m.until.values[m.until.order[0]].After(now) {
+		m.until.forgetOldest()
+	}
+	if _, seen := m.until.values[key]; seen {
+		return false
+	}
+	m.until.put(key, now.Add(dedupePeriod))
+	return true
+}
