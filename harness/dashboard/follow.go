@@ -154,7 +154,7 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 		if err == nil {
 			// The oldest first, so that the newest is traced first and stands on top.
 			for _, e := range slices.Backward(events) {
-				f.event(e.ID, e.OwnID, e.Name, e.Data, e.Received)
+				f.event(e.EventID, e.IdempotencyKey, e.Name, e.Data, e.Received)
 				if from := e.Received.Add(-inngestapi.VisibleWithin); !more && from.After(since) {
 					since = from
 				}

@@ -64,11 +64,11 @@ func names(events []harness.Event) string {
 
 // ReceivedEvent is an event as the server has it.
 type ReceivedEvent struct {
-	ID       string // ULID
-	OwnID    string // the sender's own; the ULID again where there was none
-	Name     string
-	Data     json.RawMessage
-	Received time.Time
+	EventID        string // ULID
+	IdempotencyKey string // the sender's id; the ULID again where there was none
+	Name           string
+	Data           json.RawMessage
+	Received       time.Time
 }
 
 // receivedEvent is the event in GraphQL.
@@ -85,7 +85,7 @@ const eventFields = "id idempotencyKey name raw receivedAt"
 func (e receivedEvent) export() ReceivedEvent {
 	var raw struct{ Data json.RawMessage }
 	_ = json.Unmarshal([]byte(e.Raw), &raw) // the server wrote it
-	return ReceivedEvent{ID: e.ID, OwnID: e.IdempotencyKey, Name: e.Name, Data: raw.Data, Received: e.ReceivedAt}
+	return ReceivedEvent{EventID: e.ID, IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: raw.Data, Received: e.ReceivedAt}
 }
 
 // VisibleWithin is how long after it was sent an event may be missing from what the server shows. On a quiet machine it

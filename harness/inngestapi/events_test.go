@@ -49,14 +49,14 @@ func TestSend(t *testing.T) {
 		_, err := ulid.ParseStrict(ids[i])
 		require.NoError(t, err)
 		e := received(t, api, ids[i])
-		require.Equal(t, ids[i], e.ID)
+		require.Equal(t, ids[i], e.EventID)
 		require.Equal(t, want.name, e.Name)
 		require.JSONEq(t, want.data, string(e.Data))
 		require.WithinDuration(t, time.Now(), e.Received, time.Minute)
 		if i == 0 {
-			require.Equal(t, own, e.OwnID)
+			require.Equal(t, own, e.IdempotencyKey)
 		} else {
-			require.Equal(t, ids[i], e.OwnID, "the ULID stands for an id of its own")
+			require.Equal(t, ids[i], e.IdempotencyKey, "the ULID stands for an id of its own")
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestEventsReadsAllPages(t *testing.T) {
 	})
 	var got []string
 	for _, e := range all {
-		got = append(got, e.ID)
+		got = append(got, e.EventID)
 	}
 	require.ElementsMatch(t, ids[:n], got)
 	require.IsDecreasing(t, got, "newest first")

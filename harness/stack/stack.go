@@ -220,8 +220,8 @@ func (s *Stack) findEvent(ctx context.Context, key string, since time.Time) (str
 	}
 	first := ""
 	for _, e := range events {
-		if e.OwnID == key && (first == "" || e.ID < first) {
-			first = e.ID
+		if e.IdempotencyKey == key && (first == "" || e.EventID < first) {
+			first = e.EventID
 		}
 	}
 	return first, nil

@@ -164,7 +164,7 @@ func latestEvents(ctx context.Context, api *inngestapi.Client, limit int) ([]eve
 	views := make([]eventView, 0, len(events))
 	for _, e := range events {
 		view := viewEvent(e)
-		runs, err := api.EventRuns(ctx, e.ID)
+		runs, err := api.EventRuns(ctx, e.EventID)
 		if err != nil {
 			return nil, err
 		}
@@ -177,7 +177,7 @@ func latestEvents(ctx context.Context, api *inngestapi.Client, limit int) ([]eve
 }
 
 func viewEvent(e inngestapi.ReceivedEvent) eventView {
-	v := eventView{EventID: e.ID, ID: e.OwnID, Name: e.Name, Data: e.Data, Received: e.Received, Runs: []runView{}}
+	v := eventView{EventID: e.EventID, ID: e.IdempotencyKey, Name: e.Name, Data: e.Data, Received: e.Received, Runs: []runView{}}
 	if v.ID == v.EventID {
 		v.ID = "" // the sender gave none
 	}
@@ -266,7 +266,7 @@ func completeEvents(ctx context.Context, args []string) []string {
 	}
 	var ids []string
 	for _, e := range events {
-		ids = append(ids, cobra.CompletionWithDesc(e.ID, oneLine(e.Name)))
+		ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(e.Name)))
 	}
 	return ids
 }

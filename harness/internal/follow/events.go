@@ -203,11 +203,11 @@ func (f *Follower) has(id string) bool {
 }
 
 func (f *Follower) add(e inngestapi.ReceivedEvent, subscribed []harness.TraceFunction) {
-	if f.has(e.ID) {
+	if f.has(e.EventID) {
 		return
 	}
-	f.events = append(f.events, &tracedEvent{id: e.ID, key: e.OwnID, name: e.Name, subscribed: subscribed})
-	f.src.Ledger.subscribe(keyEvent(e.OwnID), f.waiter)
+	f.events = append(f.events, &tracedEvent{id: e.EventID, key: e.IdempotencyKey, name: e.Name, subscribed: subscribed})
+	f.src.Ledger.subscribe(keyEvent(e.IdempotencyKey), f.waiter)
 }
 
 // eventIDs returns the ULIDs in the output of a step that may be ids of events: a step that sends events returns one id

@@ -77,7 +77,7 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 		case l.src.Shared:
 			l.outside.unknown++
 		case alone[i] && !l.src.Taps.Asked(d.began):
-			l.add(inngestapi.ReceivedEvent{ID: d.EventID, OwnID: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name}, subscribed)
+			l.add(inngestapi.ReceivedEvent{EventID: d.EventID, IdempotencyKey: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name}, subscribed)
 			l.events[len(l.events)-1].inferred = true
 			added = true
 		default:

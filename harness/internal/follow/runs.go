@@ -21,12 +21,12 @@ func (l *look) readEvent(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.event = &harness.TraceEvent{Name: e.Name, IdempotencyKey: e.OwnID, Data: e.Data, Received: e.Received}
-		if e.OwnID == l.eventID {
+		l.event = &harness.TraceEvent{Name: e.Name, IdempotencyKey: e.IdempotencyKey, Data: e.Data, Received: e.Received}
+		if e.IdempotencyKey == l.eventID {
 			l.event.IdempotencyKey = "" // the sender chose none
 		}
-		l.events[0].key, l.events[0].name = e.OwnID, e.Name
-		l.src.Ledger.subscribe(keyEvent(e.OwnID), l.waiter)
+		l.events[0].key, l.events[0].name = e.IdempotencyKey, e.Name
+		l.src.Ledger.subscribe(keyEvent(e.IdempotencyKey), l.waiter)
 	}
 	if len(l.runs) > 0 && l.registered != nil {
 		return nil // the functions that were subscribed have started
@@ -65,8 +65,8 @@ func (f *Follower) findDuplicate(ctx context.Context) error {
 	}
 	var others []string
 	for _, e := range same {
-		if e.OwnID == f.event.IdempotencyKey {
-			others = append(others, e.ID)
+		if e.IdempotencyKey == f.event.IdempotencyKey {
+			others = append(others, e.EventID)
 		}
 	}
 	return f.firstWithRuns(ctx, others)

@@ -301,8 +301,8 @@ func (r *recorder) events(app string, listed []inngestapi.ReceivedEvent) []event
 			continue
 		}
 		one := eventAccount{Name: e.Name, Data: scrub(decode(e.Data))}
-		switch own := scrubText(e.OwnID); {
-		case slices.Contains(r.order, e.OwnID):
+		switch own := scrubText(e.IdempotencyKey); {
+		case slices.Contains(r.order, e.IdempotencyKey):
 			one.ID = "RUN"
 		case own != "ULID": // which both servers draw where nobody says
 			one.ID = own
