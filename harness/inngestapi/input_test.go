@@ -78,5 +78,5 @@ func TestTraceHasTheArgumentsOfAStep(t *testing.T) {
 		return err == nil && len(trace.Steps) == 2
 	})
 	require.JSONEq(t, `["Kim",2]`, string(trace.Steps[0].Input))
-	require.Nil(t, trace.Steps[1].Input, "nothing was told")
+	require.Nil(t, trace.Steps[1].Input, "the SDK reports none")
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// readyEvent is the name of the events that Ready sends. Nobody listens for it.
+	// readyEvent is the name of the events that Ready sends. No function has it as a trigger.
 	readyEvent = "harness/ready"
 
 	readyPause = 2 * time.Millisecond
@@ -19,14 +19,14 @@ const (
 	readyLooks = 25
 )
 
-// Ready returns when the server works: when it not only answers, but takes in what is sent to it. For some milliseconds
-// after a start it accepts events, answers with an id, and loses them, because nobody within listens yet. So Ready sends
+// Ready returns when the server works: when it not only answers, but ingests what is sent to it. For some milliseconds
+// after a start it accepts events, answers with an id, and loses them, because nothing in it is subscribed yet. So Ready sends
 // events named "harness/ready" until the server shows one: the one sign in its API. It takes a quarter of a second, since
-// the server looks for events four times a second. Whoever reads the server's log has a cheaper sign: after the line
+// the server polls its events four times a second. The server's log has a cheaper sign: after the line
 // "subscribing to events" none is lost.
 func (c *Client) Ready(ctx context.Context) error {
-	for last := errors.New("it was not asked"); ; {
-		ok, err := c.takesEvents(ctx)
+	for last := errors.New("it was not queried"); ; {
+		ok, err := c.ingestsEvents(ctx)
 		if ok {
 			return nil
 		}
@@ -39,7 +39,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	}
 }
 
-func (c *Client) takesEvents(ctx context.Context) (bool, error) {
+func (c *Client) ingestsEvents(ctx context.Context) (bool, error) {
 	if err := c.do(ctx, http.MethodGet, "/health", nil, nil); err != nil {
 		return false, err
 	}

@@ -80,7 +80,7 @@ func TestRuns(t *testing.T) {
 func TestRunsOfAnEventThatNobodyListensFor(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
-	ids, err := api.Send(limit(t), harness.Event{Name: "nobody/listens"})
+	ids, err := api.Send(limit(t), harness.Event{Name: "unknown/event"})
 	require.NoError(t, err)
 	received(t, api, ids[0])
 	runs, err := api.EventRuns(limit(t), ids[0])

@@ -122,14 +122,14 @@ func TestSyncErrorsSayWhichHalfFailed(t *testing.T) {
 	lost := newApp(t, "lost", closed.URL, false)
 	lost.function("f", 0, nothing)
 	strangerURL := answering(200, "", `{"ok":true}`)
-	stray := newApp(t, "stray", strangerURL, false)
-	stray.function("f", 0, nothing)
+	foreign := newApp(t, "foreign", strangerURL, false)
+	foreign.function("f", 0, nothing)
 	known := newApp(t, "known", server.URL+"/fn/register", false)
 	known.function("f", 0, nothing)
 	known.synced(api)
 
 	for name, tc := range map[string]struct{ url, want string }{
-		"nobody listens": {closed.URL + "/api/inngest", "sync: the app at " + closed.URL + "/api/inngest cannot be reached: connection refused"},
+		"no listener":    {closed.URL + "/api/inngest", "sync: the app at " + closed.URL + "/api/inngest cannot be reached: connection refused"},
 		"another path":   {answering(404, "", ""), "(404 Not Found): mount the SDK's handler there, or name the right path"},
 		"no PUT":         {answering(405, "", ""), "does not take a PUT (405 Method Not Allowed)"},
 		"some page":      {answering(200, "", "<html>"), "answers, but is no Inngest SDK's handler (its answer has no X-Inngest-Sdk header)"},
@@ -150,13 +150,13 @@ func TestSyncErrorsSayWhichHalfFailed(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		_, err := api.Sync(ctx, stray.at)
-		require.ErrorContains(t, err, "sync: the app at "+stray.at.URL+" answered, but the Inngest server at "+server.URL+
+		_, err := api.Sync(ctx, foreign.at)
+		require.ErrorContains(t, err, "sync: the app at "+foreign.at.URL+" answered, but the Inngest server at "+server.URL+
 			" lists no function of it: does it serve any, and does its INNGEST_DEV name this server? It knows ")
 	})
 	t.Run("another server, and patience", func(t *testing.T) {
 		t.Parallel()
-		_, err := api.Sync(limit(t), stray.at)
+		_, err := api.Sync(limit(t), foreign.at)
 		require.ErrorContains(t, err, "known at "+strings.Replace(known.at.URL, "127.0.0.1", "localhost", 1)+" with 1 functions")
 	})
 }

@@ -38,7 +38,7 @@ type Step struct {
 	// failed one there is Error instead.
 	Output json.RawMessage
 	Error  string
-	// Attempts are its tries, in order. A step that was tried once has one.
+	// Attempts are its tries, first to last. A step that was tried once has one.
 	Attempts []Attempt
 	// Times are zero as long as they are still to come.
 	Started, Ended time.Time
@@ -87,8 +87,8 @@ type try struct {
 
 // observed are the spans of one step: those of the calls that the server made again, and those that tell of the step.
 type observed struct {
-	name        string
-	calls, told []span
+	name            string
+	calls, reported []span
 }
 
 // readTrace makes steps of spans. What the server writes down differs with and without checkpointing, and it has the
@@ -97,10 +97,10 @@ type observed struct {
 //   - Every call of the app may be a span, with the step that the call ended in. Calls that were tried again are children
 //     named "Attempt 0", "Attempt 1" of a span that sums them up; with checkpointing, where one call makes several
 //     steps, the sum has the name of one and the id of another.
-//   - Every try of a step that the app told of is a span.
+//   - Every try of a step that the app reported is a span.
 //   - "Finalization" and "executor.nonstep" are the code outside the steps.
 //
-// So the sums are ignored, the rest is sorted by step, and of failed calls and told failures the first belongs to the
+// So the sums are ignored, the rest is sorted by step, and of failed calls and reported failures the first belongs to the
 // first, the second to the second; a step succeeds once.
 func readTrace(root span) RunTrace {
 	var trace RunTrace
@@ -126,7 +126,7 @@ func readTrace(root span) RunTrace {
 			}
 		case s.StepID != "":
 			o := of(s, s.Name)
-			o.name, o.told = s.Name, append(o.told, s)
+			o.name, o.reported = s.Name, append(o.reported, s)
 		}
 	}
 	for _, id := range ids {
@@ -150,7 +150,7 @@ func inOrder(a, b Step) int {
 // step is what the spans of one step amount to.
 func (o *observed) step(id string, runStatus harness.Status) Step {
 	s := Step{ID: o.name, HashedID: id, Op: "RUN"}
-	for _, span := range slices.Concat(o.calls, o.told) {
+	for _, span := range slices.Concat(o.calls, o.reported) {
 		if span.StepOp != "" {
 			s.Op = span.StepOp
 		}
@@ -158,15 +158,15 @@ func (o *observed) step(id string, runStatus harness.Status) Step {
 			s.Input = unwrap(span.Input)
 		}
 	}
-	if s.Op != "RUN" && len(o.told) > 0 {
+	if s.Op != "RUN" && len(o.reported) > 0 {
 		o.calls = nil // a sleep or a wait is planned in a call and ends by itself
 	}
 	var tries []try
 	for _, outcome := range []harness.Status{harness.StatusFailed, harness.StatusCancelled, harness.StatusSkipped, harness.StatusQueued, harness.StatusRunning} {
-		tries = append(tries, pair(having(o.calls, outcome), having(o.told, outcome))...)
+		tries = append(tries, pair(having(o.calls, outcome), having(o.reported, outcome))...)
 	}
 	slices.SortStableFunc(tries, func(a, b try) int { return a.Started.Compare(b.Started) })
-	if done := having(slices.Concat(o.told, o.calls), harness.StatusCompleted); len(done) > 0 {
+	if done := having(slices.Concat(o.reported, o.calls), harness.StatusCompleted); len(done) > 0 {
 		// Of a step that was planned earlier one span begins with the plan, and a call may hold more than the step.
 		tries = append(tries, newTry(done[0], done[len(done)-1]))
 	}
@@ -193,17 +193,17 @@ func having(spans []span, wanted harness.Status) []span {
 	return found
 }
 
-// pair makes one try of the i-th call and the i-th told one.
-func pair(calls, told []span) []try {
+// pair makes one try of the i-th call and the i-th reported one.
+func pair(calls, reported []span) []try {
 	var all []try
-	for i := range max(len(calls), len(told)) {
+	for i := range max(len(calls), len(reported)) {
 		switch {
-		case i >= len(told):
+		case i >= len(reported):
 			all = append(all, newTry(calls[i], calls[i]))
 		case i >= len(calls):
-			all = append(all, newTry(told[i], told[i]))
+			all = append(all, newTry(reported[i], reported[i]))
 		default:
-			all = append(all, newTry(calls[i], told[i]))
+			all = append(all, newTry(calls[i], reported[i]))
 		}
 	}
 	return all

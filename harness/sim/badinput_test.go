@@ -18,7 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
-func TestRefusesWhatItDoesNotModel(t *testing.T) {
+func TestSim_RefusesUnmodelledFeatures(t *testing.T) {
 	t.Parallel()
 	configure := func(a *app) {
 		a.on("order/paid", opts{ID: "ship",
@@ -64,11 +64,11 @@ func goOnce(t *testing.T, o sim.Options, app http.Handler) *sim.Run {
 	return s.RunsOf(id)[0]
 }
 
-func TestHangingApp(t *testing.T) {
+func TestSim_LeavesHangingAppBehind(t *testing.T) {
 	t.Parallel()
 	returned := make(chan struct{}, 5)
 	run := goOnce(t, sim.Options{CallTimeout: 10 * time.Millisecond}, answering(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done() // it hangs until it is told to stop
+		<-r.Context().Done() // it hangs until its context ends
 		returned <- struct{}{}
 	}))
 	require.Equal(t, harness.StatusFailed, run.Status)
@@ -79,7 +79,7 @@ func TestHangingApp(t *testing.T) {
 	}
 }
 
-func TestPanickingApp(t *testing.T) {
+func TestSim_SurvivesPanickingApp(t *testing.T) {
 	t.Parallel()
 	run := goOnce(t, sim.Options{}, answering(func(http.ResponseWriter, *http.Request) { panic("boom") }))
 	require.Equal(t, harness.StatusFailed, run.Status)
@@ -87,7 +87,7 @@ func TestPanickingApp(t *testing.T) {
 	require.Contains(t, run.Error.Stack, "the app's handler panicked: boom")
 }
 
-func TestOpcodeNotModelled(t *testing.T) {
+func TestSim_FailsRunOfUnmodelledOpcode(t *testing.T) {
 	t.Parallel()
 	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusPartialContent)
@@ -98,7 +98,7 @@ func TestOpcodeNotModelled(t *testing.T) {
 		" or give the step a result with Sim.Replace", run.Error.Message)
 }
 
-func TestTooManySteps(t *testing.T) {
+func TestSim_FailsRunWithTooManySteps(t *testing.T) {
 	t.Parallel()
 	n := 0
 	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
@@ -110,7 +110,7 @@ func TestTooManySteps(t *testing.T) {
 	require.Equal(t, "The function run exceeded the step limit of 1000 steps.", run.Error.Message)
 }
 
-func TestStuckRunSaysWhy(t *testing.T) {
+func TestRun_SaysWhyItIsStuck(t *testing.T) {
 	t.Parallel()
 	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusPartialContent)
@@ -120,8 +120,8 @@ func TestStuckRunSaysWhy(t *testing.T) {
 	require.Contains(t, run.Stuck, "nothing is left to do for the run")
 }
 
-// TestSignatures has the app check them: the right key works, and a wrong one makes the run fail.
-func TestSignatures(t *testing.T) {
+// TestSim_SignsCalls has the app check them: the right key works, and a wrong one makes the run fail.
+func TestSim_SignsCalls(t *testing.T) {
 	t.Parallel()
 	const right, wrong = "signkey-prod-aabb", "signkey-prod-ccdd"
 	for key, want := range map[string]harness.Status{right: harness.StatusCompleted, wrong: harness.StatusFailed} {
@@ -148,7 +148,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-func TestAppThatDoesNotTell(t *testing.T) {
+func TestSim_RefusesAppWithoutRegistration(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{})
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
@@ -158,7 +158,7 @@ func TestAppThatDoesNotTell(t *testing.T) {
 		" give it the signing key that Sim.SigningKey returns, or make Sim.Handler reachable at its API address")
 }
 
-func TestEventKey(t *testing.T) {
+func TestHandler_ChecksEventKey(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{EventKeys: []string{"right"}})
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
@@ -169,7 +169,7 @@ func TestEventKey(t *testing.T) {
 	}
 }
 
-// FuzzAnswer feeds the executor what an app might answer. Whatever it is, the run comes to an end or says why it will not.
+// FuzzAnswer feeds the executor what an app might answer. In any case the run ends or says why it will not.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`[]`, `[null]`, `{}`, `garbage`, `[{"op":"StepRun","id":"aa","data":{"x":1}}]`, `[{"op":"Sleep","id":"aa","name":"1h"}]`,
@@ -206,7 +206,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzEvents feeds the event API. Whatever it is, it is taken or refused.
+// FuzzEvents feeds the event API. In any case they are accepted or refused.
 func FuzzEvents(f *testing.F) {
 	for _, seed := range []string{`{"name":"go"}`, `[{"name":"go","data":{"a":1}}]`, `[`, `{`, ``, `null`, `[null]`, `{"name":"inngest/x"}`, `{"name":"go","ts":1e400}`} {
 		f.Add([]byte(seed))
@@ -225,9 +225,9 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-// TestAStepIsNamedOnce: an SDK that registers addresses with a stepId of their own, as that for JavaScript does, is called for
+// TestSim_NamesStepOnceInURL: an app of an SDK that registers addresses with a stepId of their own, as that for JavaScript does, is called for
 // the step that is meant.
-func TestAStepIsNamedOnce(t *testing.T) {
+func TestSim_NamesStepOnceInURL(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{Start: start})
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })

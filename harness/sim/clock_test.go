@@ -20,7 +20,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
-func TestAdvance(t *testing.T) {
+func TestSim_Advance(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.on("order/paid", opts{ID: "ship"}, shipping(map[string]int{}))
@@ -53,7 +53,7 @@ func TestAdvance(t *testing.T) {
 	require.Equal(t, sim.StepTimedOut, wait.Status)
 }
 
-func TestDefaultBackoff(t *testing.T) {
+func TestSim_BacksOffAsServer(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{Seed: 7})
 	a.on("order/paid", opts{ID: "ship", Retries: inngestgo.IntPtr(12)}, func(ctx context.Context, in input) (any, error) {
@@ -71,7 +71,7 @@ func TestDefaultBackoff(t *testing.T) {
 	}
 }
 
-func TestCron(t *testing.T) {
+func TestSim_FiresSchedules(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	_, err := inngestgo.CreateFunction(a.client, opts{ID: "nightly"}, inngestgo.CronTrigger("30 3 * * *"),
@@ -87,8 +87,8 @@ func TestCron(t *testing.T) {
 	require.JSONEq(t, `"inngest/scheduled.timer"`, string(runs[0].Output))
 }
 
-// TestSameSeedSameCourse plays parallel steps and retries with chance in them.
-func TestSameSeedSameCourse(t *testing.T) {
+// TestSim_RepeatsCourseOfSeed plays parallel steps and retries with chance in them.
+func TestSim_RepeatsCourseOfSeed(t *testing.T) {
 	t.Parallel()
 	course := func(seed uint64) string {
 		a := newApp(t, sim.Options{Seed: seed})
@@ -107,7 +107,7 @@ func TestSameSeedSameCourse(t *testing.T) {
 	require.NotEqual(t, course(1), course(2))
 }
 
-func TestRunEndsWithContext(t *testing.T) {
+func TestSim_RunEndsWithContext(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -126,7 +126,7 @@ func TestRunEndsWithContext(t *testing.T) {
 	require.Contains(t, err.Error(), "things still to do")
 }
 
-func TestRetention(t *testing.T) {
+func TestSim_KeepsLatestRuns(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{Keep: 10})
 	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) { return nil, nil })
@@ -141,7 +141,7 @@ func TestRetention(t *testing.T) {
 	require.Len(t, a.sim.RunsOf(ids[99]), 1)
 }
 
-func TestDrivesItself(t *testing.T) {
+func TestSim_RunsInBackground(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	done := make(chan string, 1)
@@ -162,9 +162,9 @@ func TestDrivesItself(t *testing.T) {
 	require.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven)
 }
 
-// TestBubble shows that inside a testing/synctest bubble the app's own clock is the virtual one: SleepUntil, which reads
+// TestSim_SharesClockOfBubble shows that inside a testing/synctest bubble the app's own clock is the virtual one: SleepUntil, which reads
 // it, ends when it says.
-func TestBubble(t *testing.T) {
+func TestSim_SharesClockOfBubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -191,7 +191,7 @@ func TestBubble(t *testing.T) {
 	})
 }
 
-func TestRetryAtIsAsFarAwayAsItWas(t *testing.T) {
+func TestSim_KeepsDistanceOfRetryAt(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	tries := 0
@@ -206,7 +206,7 @@ func TestRetryAtIsAsFarAwayAsItWas(t *testing.T) {
 	require.InDelta(t, 3*time.Hour, run.Ended.Sub(run.Queued), float64(2*time.Second))
 }
 
-func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
+func TestSim_AdvancesInBackground(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
@@ -221,7 +221,7 @@ func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
 	require.NoError(t, a.sim.Settle(t.Context()))
 	require.Equal(t, harness.StatusRunning, a.only(id).Status)
 
-	var wait sync.WaitGroup // those who move it at the same time take turns
+	var wait sync.WaitGroup // concurrent moves take turns
 	for range 4 {
 		wait.Go(func() { assert.NoError(t, a.sim.RunUntil(t.Context(), began.Add(31*24*time.Hour))) })
 	}
@@ -243,7 +243,7 @@ func TestAClockThatGoesByItselfIsPutForward(t *testing.T) {
 	require.EqualError(t, a.sim.Advance(t.Context(), time.Hour), "moving the clock: the Sim is closed")
 }
 
-func TestTimeIsSkippedOverHTTP(t *testing.T) {
+func TestSkip(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{Start: start})
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
@@ -264,14 +264,14 @@ func TestTimeIsSkippedOverHTTP(t *testing.T) {
 	require.NotErrorIs(t, err, sim.ErrNoSim)
 }
 
-func TestAnAppThatMayTakeAsLongAsItLikes(t *testing.T) {
+func TestSim_CallWithoutTimeoutEndsWithContext(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{CallTimeout: -1})
 	calls := 0
 	ctx, cancel := context.WithCancel(t.Context())
 	a.on("order/paid", opts{ID: "ship"}, func(call context.Context, in input) (any, error) {
 		if calls++; calls == 1 {
-			cancel() // whoever drives gives up; the app is told so, and nobody else waits for it
+			cancel() // the driver gives up, and the context of the call ends
 			<-call.Done()
 			return nil, call.Err()
 		}
@@ -293,7 +293,7 @@ func decoded(t *testing.T, run *sim.Run) (text string) {
 	return text
 }
 
-func TestItIsDrivenByManyAndEvenWhenClosed(t *testing.T) {
+func TestSim_RunsConcurrentlyAndAfterClose(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.on("order/paid", opts{ID: "ship"}, func(context.Context, input) (any, error) { return "done", nil })
@@ -316,7 +316,7 @@ func TestItIsDrivenByManyAndEvenWhenClosed(t *testing.T) {
 	require.Equal(t, harness.StatusCompleted, a.only(id).Status)
 }
 
-func TestItBeginsToDriveItselfOnce(t *testing.T) {
+func TestSim_RunInBackgroundTwicePanics(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.sim.RunInBackground(sim.WallClock)
@@ -324,8 +324,8 @@ func TestItBeginsToDriveItselfOnce(t *testing.T) {
 		func() { a.sim.RunInBackground(sim.Jump) })
 }
 
-// TestWhoDrivesByHandWhenItBeginsToDriveItself has many wait for their turn when Drive takes it for good.
-func TestWhoDrivesByHandWhenItBeginsToDriveItself(t *testing.T) {
+// TestSim_RunInBackgroundWaitsForRun has many callers wait for their turn when RunInBackground takes it for good.
+func TestSim_RunInBackgroundWaitsForRun(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	began, release := make(chan struct{}), make(chan struct{})
@@ -337,14 +337,14 @@ func TestWhoDrivesByHandWhenItBeginsToDriveItself(t *testing.T) {
 	a.serve()
 	id := a.send("order/paid", nil)
 	var first, others sync.WaitGroup
-	first.Go(func() { assert.NoError(t, a.sim.Run(t.Context()), "whoever drives by hand ends first") })
+	first.Go(func() { assert.NoError(t, a.sim.Run(t.Context()), "driving by hand ends first") })
 	<-began
 	for range 8 {
 		others.Go(func() { assert.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven) })
 		others.Go(func() { assert.NoError(t, a.sim.Advance(t.Context(), time.Minute)) })
 	}
 	first.Go(func() { a.sim.RunInBackground(sim.WallClock) })
-	for !errors.Is(a.sim.Run(t.Context()), sim.ErrDriven) { // it waits for its turn, too, until Drive is called
+	for !errors.Is(a.sim.Run(t.Context()), sim.ErrDriven) { // it waits for its turn, too, until RunInBackground is called
 	}
 	close(release)
 	first.Wait()

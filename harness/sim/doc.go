@@ -5,7 +5,7 @@
 // in process without a socket, and moves its own clock: the same test takes milliseconds and always takes the same course.
 //
 //	s := sim.New(sim.Options{})
-//	defer s.Close()
+//	defer s.Close(ctx)
 //
 //	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 //		AppID:           "shop",
@@ -16,7 +16,7 @@
 //	})
 //	// … inngestgo.CreateFunction(client, …)
 //
-//	err = s.Serve(ctx, client.Serve())
+//	err = s.RegisterHandler(ctx, client.Serve())
 //	id, err := s.Send(ctx, harness.Event{Name: "order/paid", Data: order})
 //	err = s.Run(ctx)                // until nothing is left to do; sleeps and retries take no time
 //	run := s.RunsOf(id)[0]          // what happened: status, output, steps, attempts
@@ -24,9 +24,9 @@
 // # What drives it
 //
 // By default nothing happens until the test says so: [Sim.Run] works until nothing is left, [Sim.Settle] does what is
-// due at this instant, [Sim.Advance] and [Sim.RunUntil] move the clock. One thing is done at a time, in an order that
-// depends on nothing but the inputs and [Options.Seed]. As a stand-in for the dev server, over HTTP, it can drive itself:
-// see [Sim.Drive] and [Sim.Handler]. Package simstack puts it into a stack.Stack, and has a workbench on which a
+// due at this instant, [Sim.Advance] and [Sim.RunUntil] move the clock. One thing is done at a time, in a sequence that
+// depends on nothing but the inputs and [Options.Seed]. As a stand-in for the dev server, over HTTP, it can run by itself:
+// see [Sim.RunInBackground] and [Sim.Handler]. Package simstack puts it into a stack.Stack, and has a workbench on which a
 // harness.Expectation is judged in process.
 //
 // # What it speaks

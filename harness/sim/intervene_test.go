@@ -36,7 +36,7 @@ func shipping(ran map[string]int) func(context.Context, input) (any, error) {
 	}
 }
 
-func TestReplaceStep(t *testing.T) {
+func TestSim_ReplaceStep(t *testing.T) {
 	t.Parallel()
 	ran := map[string]int{}
 	a := newApp(t, sim.Options{})
@@ -57,7 +57,7 @@ func TestReplaceStep(t *testing.T) {
 	require.Equal(t, "a forged label", text)
 }
 
-func TestReplaceStepWithErrors(t *testing.T) {
+func TestSim_ReplaceStepWithErrors(t *testing.T) {
 	t.Parallel()
 	ran := map[string]int{}
 	a := newApp(t, sim.Options{RetryInterval: time.Minute})
@@ -85,7 +85,7 @@ func TestReplaceStepWithErrors(t *testing.T) {
 	require.Equal(t, 1, ran["print-label"])
 }
 
-func TestReplaceSleepTakesNoTime(t *testing.T) {
+func TestSim_ReplacedSleepTakesNoTime(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
@@ -100,7 +100,7 @@ func TestReplaceSleepTakesNoTime(t *testing.T) {
 	require.Equal(t, start, a.sim.Now())
 }
 
-func TestAnswers(t *testing.T) {
+func TestSim_InjectFault(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		fault sim.Fault
@@ -129,7 +129,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestCallWithoutTrigger(t *testing.T) {
+func TestSim_StartFunction(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) { return in.Event.Name, nil })
@@ -147,7 +147,7 @@ func TestCallWithoutTrigger(t *testing.T) {
 	require.EqualError(t, err, "starting ship: no such function; registered: shop-bill, shop-ship")
 }
 
-func TestReplay(t *testing.T) {
+func TestSim_Replay(t *testing.T) {
 	t.Parallel()
 	version := func(ids ...string) func(context.Context, input) (any, error) {
 		return func(ctx context.Context, in input) (any, error) {

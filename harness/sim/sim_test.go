@@ -95,7 +95,7 @@ func (a *app) only(event string) *sim.Run {
 	return runs[0]
 }
 
-func TestThreeSteps(t *testing.T) {
+func TestSim_RunsThreeSteps(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
@@ -125,7 +125,7 @@ func sendAndRun(a *app, name string) string {
 	return id
 }
 
-func TestRetryLadder(t *testing.T) {
+func TestSim_RetriesUntilExhausted(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	tries := 0
@@ -143,7 +143,7 @@ func TestRetryLadder(t *testing.T) {
 	require.Equal(t, "unhandled step error: no luck", run.Error.Message)
 }
 
-func TestCheckpoint(t *testing.T) {
+func TestSim_AcceptsCheckpoints(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, sim.Options{})
 	srv := httptest.NewServer(a.sim.Handler())

@@ -16,7 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
-// registering is an app that registers functions, each as JSON without its steps, and answers calls as it is told.
+// registering is an app that registers functions, each as JSON without its steps, and answers calls with a handler.
 func registering(answer http.HandlerFunc, functions ...string) http.Handler {
 	for i, f := range functions {
 		id := `"f` + strconv.Itoa(i)
@@ -33,7 +33,7 @@ func registering(answer http.HandlerFunc, functions ...string) http.Handler {
 	})
 }
 
-func TestTimeoutsThatAreNone(t *testing.T) {
+func TestSim_RefusesInvalidTimeouts(t *testing.T) {
 	t.Parallel()
 	for which, config := range map[string]string{
 		"start":  `{"start":"banana","finish":"1h"}`,
@@ -46,8 +46,8 @@ func TestTimeoutsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestARunThatStartsTooLate keeps as many calls under way as a Sim has at once, so that a run waits for its start.
-func TestARunThatStartsTooLate(t *testing.T) {
+// TestSim_CancelsRunThatStartsTooLate keeps as many calls under way as a Sim has at once, so that a run waits for its start.
+func TestSim_CancelsRunThatStartsTooLate(t *testing.T) {
 	t.Parallel()
 	const atOnce = 100
 	began, release := make(chan string, atOnce+2), make(chan struct{})

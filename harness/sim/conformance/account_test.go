@@ -107,7 +107,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header()[k] = v
 	}
 	w.WriteHeader(rec.Code)
-	// If the server hung up, it has its reasons; the account is written.
+	// The server may have hung up; the account is written.
 	_, _ = w.Write(rec.Body.Bytes())
 }
 
@@ -304,7 +304,7 @@ func (r *recorder) events(app string, listed []inngestapi.ReceivedEvent) []event
 		switch own := scrubText(e.IdempotencyKey); {
 		case slices.Contains(r.order, e.IdempotencyKey):
 			one.ID = "RUN"
-		case own != "ULID": // which both servers draw where nobody says
+		case own != "ULID": // which both servers draw for an event without a key
 			one.ID = own
 		}
 		out = append(out, one)

@@ -79,7 +79,7 @@ func says(answers ...said) func(*play) *rawApp {
 				w.Header()[k] = v
 			}
 			w.WriteHeader(a.status)
-			_, _ = w.Write([]byte(a.body)) // a server that hangs up has its reasons
+			_, _ = w.Write([]byte(a.body)) // the server may have hung up
 		}}
 	}
 }

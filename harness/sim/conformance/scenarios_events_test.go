@@ -57,7 +57,7 @@ var eventScenarios = []scenario{
 			inngestgo.EventTrigger(p.ev("go"), inngestgo.StrPtr("event.data.n > 0")), inngestgo.EventTrigger(p.ev("go"), inngestgo.StrPtr("event.data.n < 9")),
 		}, opts{ID: "f"}, echo)
 	}},
-	{name: "nobody-listens", runs: 0, build: func(p *play) { p.on("other", opts{ID: "f"}, echo) }},
+	{name: "no-trigger", runs: 0, build: func(p *play) { p.on("other", opts{ID: "f"}, echo) }},
 	{name: "wildcard", runs: 1, build: func(p *play) { p.on("*", opts{ID: "f"}, echo) }},
 	{name: "if-true", runs: 1, build: func(p *play) { p.when("go", `event.data.kind == "big" && event.data.n >= 3`, opts{ID: "f"}, echo) },
 		act: func(p *play) {
@@ -129,10 +129,10 @@ var eventScenarios = []scenario{
 		}},
 	{name: "send-from-step", runs: 2, build: func(p *play) {
 		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) {
-			_, err := step.Send(c, "tell", inngestgo.GenericEvent[map[string]any]{Name: p.ev("told"), Data: data{"by": "f"}})
+			_, err := step.Send(c, "tell", inngestgo.GenericEvent[map[string]any]{Name: p.ev("sent"), Data: data{"by": "f"}})
 			return "sent", err
 		})
-		p.on("told", opts{ID: "g"}, echo)
+		p.on("sent", opts{ID: "g"}, echo)
 	}},
 	{name: "invoke", runs: 2, build: func(p *play) {
 		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) {
@@ -146,9 +146,9 @@ var eventScenarios = []scenario{
 		})
 		p.on("never", opts{ID: "g", Retries: retries(0)}, func(c ctx, in input) (any, error) { return nil, fmt.Errorf("g is out") })
 	}},
-	{name: "invoke-nobody", runs: 1, differs: "invoke-nobody-event", build: func(p *play) {
+	{name: "invoke-unknown", runs: 1, differs: "invoke-unknown-event", build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(1)}, func(c ctx, in input) (any, error) {
-			return step.Invoke[map[string]any](c, "call", step.InvokeOpts{FunctionId: p.app + "-nobody"})
+			return step.Invoke[map[string]any](c, "call", step.InvokeOpts{FunctionId: p.app + "-unknown"})
 		})
 	}},
 	{name: "invoke-times-out", runs: 2, build: func(p *play) {
