@@ -6,7 +6,6 @@ require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15
-	github.com/inngest/inngestgo v0.16.0
 	github.com/odoo-maintenance/inngest-harness/app v0.1.0
 	github.com/odoo-maintenance/inngest-harness/fixtures v0.1.0
 	github.com/odoo-maintenance/inngest-harness/harness v0.1.0
@@ -60,6 +59,7 @@ require (
 	github.com/hashicorp/go-multierror v1.1.1 // indirect
 	github.com/inbucket/html2text v1.0.0 // indirect
 	github.com/inngest/inngest v1.19.3 // indirect
+	github.com/inngest/inngestgo v0.16.0 // indirect
 	github.com/jhillyerd/enmime/v2 v2.3.0 // indirect
 	github.com/joho/godotenv v1.5.1 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect

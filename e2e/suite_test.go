@@ -18,7 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
@@ -28,9 +28,9 @@ import (
 const notify = "send-request-notification"
 
 var suite = harnesstest.New(harnesstest.Options{
-	Backends: rig.Backends(),
+	Backends: testenv.Backends(),
 	Default:  []string{"local", "sim"},
-	Handler:  rig.App,
+	Handler:  testenv.App,
 	Golden:   "../fixtures/golden",
 })
 
@@ -46,7 +46,7 @@ type scene struct {
 // newScene seeds a copy of the plant in which every id and address is this test's alone.
 func newScene(t *harnesstest.T, plant fixtures.Plant) *scene {
 	t.Helper()
-	plant, store, err := rig.Seed(t.Context(), t.Env().MongoURI, plant, t.Salt())
+	plant, store, err := testenv.Seed(t.Context(), t.Env().MongoURI, plant, t.Salt())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
 	return &scene{T: t, plant: plant, store: store}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
@@ -31,7 +31,7 @@ import (
 var suite = harnesstest.New(harnesstest.Options{
 	Fixed:    true, // what a page shows does not depend on the backend
 	Backends: []harness.Backend{local.New(local.Options{})},
-	Handler:  rig.App,
+	Handler:  testenv.App,
 })
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
@@ -50,7 +50,7 @@ func newDesk(t *harnesstest.T, width, height int) *desk {
 	tab, cancel, err := browser.Open(t.Context(), width, height)
 	require.NoError(t, err)
 	t.Cleanup(cancel)
-	plant, store, err := rig.Seed(t.Context(), t.Env().MongoURI, fixtures.World(), t.Salt())
+	plant, store, err := testenv.Seed(t.Context(), t.Env().MongoURI, fixtures.World(), t.Salt())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
 	d := &desk{T: t, tab: tab, plant: plant}

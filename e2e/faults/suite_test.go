@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
@@ -39,7 +39,7 @@ var program = &stack.Command{
 }
 
 var suite = harnesstest.New(harnesstest.Options{
-	Backends:    rig.Backends(),
+	Backends:    testenv.Backends(),
 	Default:     []string{"local"},
 	Unsupported: map[string]string{"attach": "they stop and kill servers and the app, which tests must not do on an attached stack"},
 	Command:     program,

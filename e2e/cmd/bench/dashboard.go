@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -16,23 +14,22 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/dashboard"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// What the dashboard is to keep to.
+// The dashboard's goals.
 const (
-	mostShown = 100 * time.Millisecond // until an email that MailHog has is on the page
-	mostStep  = 50 * time.Millisecond  // of work in the page for a step of scrolling, or a keystroke in the filter
-	// mostEmails is how many emails are enough to tell the first.
-	mostEmails = 50
-	// manyEvents is how many events there are on the page for that.
+	shownGoal = 100 * time.Millisecond // until the page shows an email that MailHog has
+	stepGoal  = 50 * time.Millisecond  // for the page's work on a step of scrolling or a keystroke in the filter
+	// manyEvents is how many events the page holds for the second.
 	manyEvents = 5000
 )
 
-// benchDashboard measures, in headless Chromium, how soon the dashboard shows an email that MailHog has, and how long
-// its page works on a step of scrolling and on a keystroke in the filter when there are many events. Without Chromium it
-// measures nothing and says so.
-func benchDashboard(ctx context.Context, n int) (figures []figure, err error) {
+// benchDashboard measures in headless Chromium how soon the dashboard shows an email, beside MailHog's own push, and how
+// long its page works on a step of scrolling and on a keystroke in the filter when it holds many events. Without Chromium
+// it says so and measures nothing.
+func benchDashboard(ctx context.Context, n int) (figures []report.Figure, err error) {
 	if _, err := browser.Find(); err != nil {
 		fmt.Println("the dashboard is not measured:", err)
 		return nil, nil
@@ -56,27 +53,26 @@ func benchDashboard(ctx context.Context, n int) (figures []figure, err error) {
 	if err := chromedp.Do(tab, chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS(`#link[data-state=live]`))); err != nil {
 		return nil, err
 	}
-
 	shown, err := emailsShown(ctx, st, tab, n)
 	if err != nil {
-		return nil, fmt.Errorf("emails on the dashboard: %w", err)
+		return nil, fmt.Errorf("emails: %w", err)
 	}
-	smooth, err := manyShown(ctx, st, tab)
+	work, err := pageWork(ctx, st, tab)
 	if err != nil {
-		return nil, fmt.Errorf("%d events on the dashboard: %w", manyEvents, err)
+		return nil, fmt.Errorf("%d events: %w", manyEvents, err)
 	}
-	return append(shown, smooth...), nil
+	return append(shown, work...), nil
 }
 
-// emailsShown measures the time from MailHog's 250 to the frame in which the page shows the email, and, of the same
-// emails, to MailHog's own push.
-func emailsShown(ctx context.Context, st *stack.Stack, tab context.Context, n int) ([]figure, error) {
-	push, err := listen(ctx, st.Endpoints().MailHog)
+// emailsShown measures the time from MailHog's 250 to the frame in which the page shows the email. The floor is MailHog's
+// push of the same email.
+func emailsShown(ctx context.Context, st *stack.Stack, tab context.Context, n int) ([]report.Figure, error) {
+	push, err := dialPush(ctx, st.Endpoints().MailHog)
 	if err != nil {
 		return nil, err
 	}
 	defer push.CloseNow()
-	var shown, pushed []time.Duration
+	var s samples
 	for i := range n {
 		subject := fmt.Sprintf("Email number %d", i)
 		watch := fmt.Sprintf(`window.shownAt = new Promise(done => new MutationObserver((_, o) => {
@@ -89,88 +85,70 @@ func emailsShown(ctx context.Context, st *stack.Stack, tab context.Context, n in
 		if err := smtp.SendMail(st.Endpoints().SMTP, nil, "a@a.test", []string{"kim@plant.test"}, message); err != nil {
 			return nil, err
 		}
-		had := time.Now() // MailHog has said 250
-		for found := false; !found; {
-			_, message, err := push.Read(ctx)
-			if err != nil {
-				return nil, err
-			}
-			found = bytes.Contains(message, []byte(subject))
+		accepted := time.Now()
+		if err := awaitPush(ctx, push, subject); err != nil {
+			return nil, err
 		}
-		pushed = append(pushed, max(0, time.Since(had)))
+		s.add("email in MailHog → pushed by MailHog, floor", time.Since(accepted))
 		at, err := chromedp.Run(tab, chromedp.Evaluate[float64](`window.shownAt`, chromedp.EvalAwaitPromise))
 		if err != nil {
 			return nil, err
 		}
-		shown = append(shown, max(0, time.UnixMilli(int64(at)).Sub(had)))
+		s.add("email in MailHog → shown on the dashboard", max(0, time.UnixMilli(int64(at)).Sub(accepted)))
 		pause(ctx)
 	}
-	return []figure{
-		wanted(measured("email in MailHog → shown on the dashboard", shown), mostShown),
-		measured("email in MailHog → heard from its push, floor", pushed),
-	}, nil
+	figures := s.figures("")
+	figures[1] = goal(figures[1], shownGoal)
+	return figures, nil
 }
 
-// manyShown measures the work of the page when it has many events.
-func manyShown(ctx context.Context, st *stack.Stack, tab context.Context) ([]figure, error) {
-	const batch = 500
-	for sent := 0; sent < manyEvents; sent += batch {
-		var events []harness.Event
-		for i := range batch {
-			data, err := json.Marshal(map[string]any{"reading": sent + i, "place": "Hall B, line 2"})
-			if err != nil {
-				return nil, err
-			}
-			events = append(events, harness.Event{Name: "plant/measured", Data: json.RawMessage(data)})
+// pageWork measures how long the page works until what it shows is laid out, when it holds many events.
+func pageWork(ctx context.Context, st *stack.Stack, tab context.Context) ([]report.Figure, error) {
+	events := make([]harness.Event, 500)
+	for sent := 0; sent < manyEvents; sent += len(events) {
+		for i := range events {
+			events[i] = harness.Event{Name: "plant/measured", Data: map[string]any{"reading": sent + i, "place": "Hall B, line 2"}}
 		}
 		if _, err := st.Send(ctx, events...); err != nil {
 			return nil, err
 		}
 	}
-	there := chromedp.Poll[bool](fmt.Sprintf(`rows.size >= %d`, manyEvents), chromedp.WithPollingTimeout(time.Minute))
-	if _, err := chromedp.Run(tab, there); err != nil {
+	loaded := chromedp.Poll[bool](fmt.Sprintf(`rows.size >= %d`, manyEvents), chromedp.WithPollingTimeout(time.Minute))
+	if _, err := chromedp.Run(tab, loaded); err != nil {
 		return nil, err
 	}
-	scrolling, err := pageWork(tab, `(async work => {
-		for (let i = 1; i <= 60; i++) { scrollTo(0, i * 5900); await work(); }
-	})`)
-	if err != nil {
-		return nil, err
-	}
-	filtering, err := pageWork(tab, `(async work => {
-		const filter = document.getElementById('filter');
-		for (const text of ['4', '49', '499', '49', '4', '', 'h', 'hall', 'hall 12', 'nothing such', 'nothing', '']) {
+	var s samples
+	for _, script := range []struct{ name, text string }{
+		{"a step of scrolling", `for (let i = 1; i <= 60; i++) { scrollTo(0, i * 5900); await work(); }`},
+		{"a keystroke in the filter", `for (const text of ['4', '49', '499', '49', '4', '', 'h', 'hall', 'hall 12', 'nothing such', 'nothing', '']) {
+			const filter = document.getElementById('filter');
 			filter.value = text;
 			filter.dispatchEvent(new Event('input'));
 			await work();
+		}`},
+	} {
+		took, err := chromedp.Run(tab, chromedp.Evaluate[[]float64](`(async () => {
+			const took = [];
+			const work = async () => {
+				const began = performance.now();
+				draw();
+				document.body.offsetHeight;
+				took.push(performance.now() - began);
+				await new Promise(requestAnimationFrame);
+			};
+			`+script.text+`
+			return took;
+		})()`, chromedp.EvalAwaitPromise))
+		if err != nil {
+			return nil, err
 		}
-	})`)
-	if err != nil {
-		return nil, err
+		for _, ms := range took {
+			s.add(fmt.Sprintf("%s, %d events", script.name, manyEvents), time.Duration(ms*float64(time.Millisecond)))
+		}
 	}
-	return []figure{
-		wanted(measured(fmt.Sprintf("a step of scrolling, %d events", manyEvents), scrolling), mostStep),
-		wanted(measured(fmt.Sprintf("a keystroke in the filter, %d events", manyEvents), filtering), mostStep),
-	}, nil
-}
-
-// pageWork runs a script which calls work after each change of the page, and returns how long the page then works until
-// what it shows is laid out.
-func pageWork(tab context.Context, script string) ([]time.Duration, error) {
-	took, err := chromedp.Run(tab, chromedp.Evaluate[[]float64](`(async () => {
-		const took = [];
-		await (`+script+`)(async () => {
-			const began = performance.now();
-			draw();
-			document.body.offsetHeight;
-			took.push(performance.now() - began);
-			await new Promise(requestAnimationFrame);
-		});
-		return took;
-	})()`, chromedp.EvalAwaitPromise))
-	var all []time.Duration
-	for _, ms := range took {
-		all = append(all, time.Duration(ms*float64(time.Millisecond)))
+	figures := s.figures("")
+	for i := range figures {
+		figures[i] = goal(figures[i], stepGoal)
 	}
-	return all, err
+	return figures, nil
 }

@@ -1,15 +1,14 @@
-// Command bench measures what the harness costs, each figure beside a floor that was measured in the same run, in
-// turns. It prints medians with their 95 % confidence intervals, and how much memory an idle stack holds.
+// Command bench measures what the harness costs. It prints each figure, a median with its 95 % confidence interval,
+// beside a floor that was measured in the same run, alternately.
 //
 //	go run ./e2e/cmd/bench            everything, some minutes
-//	go run ./e2e/cmd/bench -n 50      fewer of each
-//	go run ./e2e/cmd/bench -json f    the figures also as JSON
+//	go run ./e2e/cmd/bench -n 50      fewer samples of each event
 //	go run ./e2e/cmd/bench -only start,memory
-//	go run ./e2e/cmd/bench -strict    exits with 1 when a figure is not what is wanted
+//	go run ./e2e/cmd/bench -strict    exit with status 1 when a figure misses its goal
 //
-// Without -strict a figure that is not what is wanted is only printed as such: on a machine with other work to do it
-// says little. With HARNESS_REPORT=DIR the figures are in DIR/bench.json and in the report there. With
-// HARNESS_BACKENDS=local,containers it measures the containers backend too, in turns with the local one.
+// Without -strict a missed goal is only printed: on a busy machine it means little. With HARNESS_REPORT=DIR the figures
+// are also in DIR/bench.json and in the report there. HARNESS_BACKENDS=local,containers chooses the backends; the default
+// is local,sim. Go benchmarks in harness/sim, harness/report and harness/inbox measure what needs no stack.
 package main
 
 import (
@@ -24,26 +23,21 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// figure is one measured thing.
-type figure = report.Figure
-
 func main() {
-	n := flag.Int("n", 300, "how many events to measure of each kind")
-	starts := flag.Int("starts", 10, "how many starts to measure of each kind")
-	out := flag.String("json", "", "write the figures to this file too")
-	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, taps, find, join, backends, dashboard, report, sim, memory")
-	strict := flag.Bool("strict", false, "exit with 1 when a figure is not what is wanted")
+	n := flag.Int("n", 100, "how many events of each kind to measure")
+	starts := flag.Int("starts", 10, "how many starts of a stack to measure")
+	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, dashboard, memory")
+	strict := flag.Bool("strict", false, "exit with status 1 when a figure misses its goal")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
-	if err := run(ctx, *n, *starts, *only, *out, *strict); err != nil {
+	if err := run(ctx, *n, *starts, *only, *strict); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -52,100 +46,68 @@ func main() {
 // part is one kind of measurement.
 type part struct {
 	name    string
-	measure func(context.Context) ([]figure, error)
+	measure func(context.Context) ([]report.Figure, error)
 }
 
-// parts are all of them, in the order in which they are measured; n events and starts of each kind.
 func parts(n, starts int) []part {
+	type figures = []report.Figure
 	var all []part
-	add := func(name string, measure func(context.Context) ([]figure, error)) {
-		all = append(all, part{name, measure})
-	}
 	for _, b := range chosen() {
-		add("start", func(ctx context.Context) ([]figure, error) { return benchStart(ctx, b, starts) })
+		all = append(all, part{"start", func(ctx context.Context) (figures, error) { return benchStart(ctx, b, starts) }})
 	}
-	add("events", func(ctx context.Context) ([]figure, error) { return benchEvents(ctx, n) })
-	add("taps", func(ctx context.Context) ([]figure, error) { return benchTaps(ctx, n) })
-	add("find", func(ctx context.Context) ([]figure, error) { return benchFind(ctx, n) })
-	add("join", func(ctx context.Context) ([]figure, error) { return benchJoin(ctx, n, starts) })
-	if len(chosen()) > 1 {
-		add("backends", func(ctx context.Context) ([]figure, error) { return benchBackends(ctx, chosen(), n) })
-	}
-	add("dashboard", func(ctx context.Context) ([]figure, error) { return benchDashboard(ctx, min(n, mostEmails)) })
-	add("report", benchReport)
-	add("sim", func(ctx context.Context) ([]figure, error) { return benchSim(ctx, n) })
+	all = append(all,
+		part{"events", func(ctx context.Context) (figures, error) { return benchEvents(ctx, chosen(), n) }},
+		part{"dashboard", func(ctx context.Context) (figures, error) { return benchDashboard(ctx, min(n, 50)) }})
 	for _, b := range chosen() {
-		add("memory", func(ctx context.Context) ([]figure, error) { return nil, benchMemory(ctx, b) })
+		all = append(all, part{"memory", func(ctx context.Context) (figures, error) { return nil, printMemory(ctx, b) }})
 	}
 	return all
 }
 
-func run(ctx context.Context, n, starts int, only, out string, strict bool) error {
+func run(ctx context.Context, n, starts int, only string, strict bool) error {
 	fmt.Printf("%s/%s, %d processors, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
-	var all []figure
+	var all []report.Figure
 	for _, p := range parts(n, starts) {
 		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
 			continue
 		}
 		figures, err := p.measure(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		for _, f := range figures {
-			fmt.Printf("%-58s %9s ms  [%s, %s]  n=%d  %s\n", f.Name, shown(f.Median), shown(f.Low), shown(f.High), f.N, f.Note)
+			fmt.Printf("%-62s %9.1f ms  [%.1f, %.1f]  n=%d  %s\n", f.Name, f.Median, f.Low, f.High, f.N, f.Note)
 		}
 		fmt.Println()
 		all = append(all, figures...)
 	}
-	if err := save(all, out, os.Getenv(report.Variable)); err != nil || !strict {
+	if err := save(all, os.Getenv(report.Variable)); err != nil || !strict {
 		return err
 	}
 	return missed(all)
 }
 
-// save writes the figures to a file, and into a report; an empty name is of none.
-func save(all []figure, file, reportDir string) error {
+// save writes the figures into a report's directory. An empty dir means no report.
+func save(all []report.Figure, dir string) error {
+	if dir == "" {
+		return nil
+	}
 	data, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err
 	}
-	data = append(data, '\n')
-	if file != "" {
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			return err
-		}
-	}
-	if reportDir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(reportDir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(reportDir, "bench.json"), data, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "bench.json"), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	_, err = report.Write(reportDir)
+	_, err = report.Write(dir)
 	return err
 }
 
-// chosen are the backends to measure: those that HARNESS_BACKENDS names, else the local one.
+// chosen returns the backends that HARNESS_BACKENDS names; by default local and sim.
 func chosen() []harness.Backend {
-	names := strings.Split(cmp.Or(os.Getenv("HARNESS_BACKENDS"), "local"), ",")
-	return slices.DeleteFunc(rig.Backends(), func(b harness.Backend) bool { return !slices.Contains(names, b.Name()) })
+	names := strings.Split(cmp.Or(os.Getenv("HARNESS_BACKENDS"), "local,sim"), ",")
+	return slices.DeleteFunc(testenv.Backends(), func(b harness.Backend) bool { return !slices.Contains(names, b.Name()) })
 }
-
-// measured makes a figure of samples.
-func measured(name string, samples []time.Duration) figure {
-	median, low, high := medianInterval(samples)
-	return figure{Name: name, Median: ms(median), Low: ms(low), High: ms(high), N: len(samples)}
-}
-
-// shown is a number of milliseconds: of little ones the microseconds, too, which is all there is to them.
-func shown(ms float64) string {
-	if ms < 1 {
-		return fmt.Sprintf("%.3f", ms)
-	}
-	return fmt.Sprintf("%.1f", ms)
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,5 +1,5 @@
-// Command demo creates the typical requests through the API of the app that `make dev` keeps up, waits for their
-// emails, and says where to look at them.
+// Command demo creates the typical requests through the API of the app that `make dev` runs, waits for their emails, and
+// prints where to see them.
 package main
 
 import (
@@ -13,15 +13,15 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 )
 
-// patience is how long the emails may take.
-const patience = 30 * time.Second
+// timeout bounds the wait for all emails.
+const timeout = 30 * time.Second
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -42,33 +42,34 @@ func demo(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	box := inbox.New(mailURL, inbox.Options{})
-	defer func() { _ = box.Close(ctx) }()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer func() { _ = box.Close(context.WithoutCancel(ctx)) }()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
 	began := time.Now()
 	var created []app.Request
 	for _, f := range fixtures.Requests() {
-		r, err := requests.Create(ctx, appURL, f)
+		r, err := testenv.Create(ctx, appURL, f)
 		if err != nil {
 			return err
 		}
 		created = append(created, r)
 	}
 	for i, r := range created {
-		m, err := box.Wait(ctx, inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}})
+		name := fixtures.Requests()[i].Name
+		m, err := box.Wait(ctx, testenv.EmailOf(r))
 		if err != nil {
-			return fmt.Errorf("wait for the email of %s (%s/api/requests/%s says how far it is): %w", fixtures.Requests()[i].Name, appURL, r.ID, err)
+			return fmt.Errorf("wait for the email of %s (%s/api/requests/%s shows its state): %w", name, appURL, r.ID, err)
 		}
-		fmt.Fprintf(out, "  %-22s → %-18s %s\n", fixtures.Requests()[i].Name, m.Envelope.To[0], m.Subject)
+		fmt.Fprintf(out, "  %-22s → %-18s %s\n", name, m.Envelope.To[0], m.Subject)
 	}
 	fmt.Fprintf(out, "%d requests, %d emails, in %s. Look at them: %s\n",
 		len(created), len(created), time.Since(began).Round(10*time.Millisecond), mailURL)
 	return nil
 }
 
-// findStack returns the pages of the app and of MailHog: those of the `make dev` that is up here, else those on the
-// default ports, as of the compose project.
+// findStack returns the addresses of the app and of MailHog: those of the `make dev` that runs in this directory. Where
+// there is none, it returns those of the well-known ports, which the compose project publishes.
 func findStack(ctx context.Context, dir string) (appURL, mailURL string, err error) {
 	ends, env, err := attach.Find(dir)
 	switch {
@@ -85,7 +86,7 @@ func findStack(ctx context.Context, dir string) (appURL, mailURL string, err err
 	}
 	res, getErr := http.DefaultClient.Do(req)
 	if getErr != nil {
-		return "", "", fmt.Errorf("%w, or with `make compose-up`", err)
+		return "", "", fmt.Errorf("%w, or with `docker compose up --wait`", err)
 	}
 	return appURL, mailURL, res.Body.Close()
 }

@@ -1,12 +1,12 @@
-// Command review shows what every fixture's email looks like now, beside its golden: it starts a stack with the app,
-// creates every request that the fixtures have, judges what became of each, and writes a report of all the emails.
-// Then it leaves MailHog up, with the emails in it, until it is interrupted.
+// Command review shows the email of every fixture beside its golden. It starts a stack with the app, creates every
+// request of the fixtures, judges the outcome of each, and writes a report with all the emails. Then it keeps MailHog
+// running, with the emails in it, until it is interrupted.
 //
 //	go run ./e2e/cmd/review                  report in .harness/review, MailHog stays up
 //	go run ./e2e/cmd/review -once -dir DIR   write the report and end
 //
-// It exits with status 1 where a request did not end as its fixture says. An email that differs from its golden is no
-// failure: to look at it is what the report is for.
+// It exits with status 1 where a request did not end as its fixture says. An email that differs from its golden is not
+// an error: the report shows the difference.
 package main
 
 import (
@@ -22,21 +22,19 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/rig"
-	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// appGrace is how long the app may take to end: nobody is in a hurry, and a machine may be busy.
+// appGrace is how long the app may take to end, on a busy machine too.
 const appGrace = 15 * time.Second
 
 func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", filepath.Join(".harness", "review"), "the directory of the report")
-	flag.StringVar(&o.golden, "golden", "", "the directory of the goldens to compare with, the fixtures' own where it is not given")
+	flag.StringVar(&o.golden, "golden", "", "the directory of the goldens to compare with (default: those of the fixtures)")
 	flag.BoolVar(&o.once, "once", false, "end when the report is written")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -60,7 +58,9 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := report.Clear(dir); err != nil {
 		return err
 	}
-	st, err := start(ctx, out)
+	st, err := testenv.Start(ctx, stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
+		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
+	}})
 	if err != nil {
 		return err
 	}
@@ -82,22 +82,4 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	case <-st.App().Done():
 		return errors.Join(wrong, st.App().Err())
 	}
-}
-
-// start starts a stack with the app and the fixtures' plants as they are: the goldens name their addresses.
-func start(ctx context.Context, out io.Writer) (*stack.Stack, error) {
-	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
-		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
-	}})
-	if err != nil {
-		return nil, err
-	}
-	err = st.RunHandler(ctx, rig.App)
-	if env, ok := st.Env(); ok && err == nil {
-		err = errors.Join(rig.SeedWorld(ctx, env.MongoURI, fixtures.World()), rig.SeedWorld(ctx, env.MongoURI, fixtures.HostileWorld()))
-	}
-	if err != nil {
-		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
-	}
-	return st, nil
 }

@@ -1,8 +1,8 @@
-// Package review has every request of the fixtures created on a stack and writes a report of what became of each, with
-// the emails beside their goldens.
+// Package review creates every request of the fixtures on a stack and writes a report of the outcomes, with each email
+// beside its golden.
 //
-//	stack, err := stack.Start(…)           with the app, and both of the fixtures' plants seeded
-//	rep, err := review.Write(ctx, os.Stdout, stack, dir, "")
+//	st, err := testenv.Start(ctx, stack.Options{})
+//	rep, err := review.Write(ctx, os.Stdout, st, dir, "")
 package review
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
@@ -21,10 +21,10 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// patience is how long one request may take to end.
-const patience = 30 * time.Second
+// timeout bounds the wait for one request.
+const timeout = 30 * time.Second
 
-// reviewed is a request of the fixtures and what became of it.
+// reviewed is a request of the fixtures with the request and the event that the app made of it.
 type reviewed struct {
 	fixtures.Request
 	group   string // typical or hostile
@@ -34,9 +34,9 @@ type reviewed struct {
 	began   time.Time
 }
 
-// Write creates all requests, judges each, saying so on out, and writes the report into dir. It returns the report also
-// where the error says that some did not end as their fixtures say. goldens is the directory of the goldens to compare
-// with, the fixtures' own where it is empty.
+// Write creates all requests, judges each, prints a line about each to out, and writes the report into dir. goldens is the
+// directory of the goldens to compare with; empty means those of the fixtures. Where requests did not end as their
+// fixtures say, Write returns both the report and an error that names them.
 func Write(ctx context.Context, out io.Writer, st *stack.Stack, dir, goldens string) (*report.Report, error) {
 	env, _ := st.Env()
 	if goldens == "" {
@@ -51,14 +51,12 @@ func Write(ctx context.Context, out io.Writer, st *stack.Stack, dir, goldens str
 	}
 	all := accepted()
 	for i := range all {
-		// All are under way before the first is waited for.
 		all[i].began = time.Now()
-		if all[i].created, err = requests.Create(ctx, env.AppURL, all[i].Request); err != nil {
+		if all[i].created, err = testenv.Create(ctx, env.AppURL, all[i].Request); err != nil {
 			return nil, err
 		}
 	}
-	// Each event is asked for before the first is judged: they are all there because of a request, and not because of a
-	// run that goes on while they are sent.
+	// All events are looked up before the first run is judged, so that no event is attributed to another request's run.
 	for i := range all {
 		if all[i].event, err = awaitEvent(ctx, st, all[i].created); err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", all[i].group, all[i].Name, err)
@@ -87,7 +85,7 @@ func Write(ctx context.Context, out io.Writer, st *stack.Stack, dir, goldens str
 	return rep, errors.Join(wrong...)
 }
 
-// accepted are the requests that the API takes: only of them something becomes.
+// accepted returns the requests that the API accepts.
 func accepted() []reviewed {
 	var all []reviewed
 	for _, r := range fixtures.Requests() {
@@ -102,17 +100,17 @@ func accepted() []reviewed {
 }
 
 func awaitEvent(ctx context.Context, st *stack.Stack, r app.Request) (id string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return st.AwaitEvent(ctx, app.IdempotencyKey(r.ID, 1))
 }
 
-// judge waits for what becomes of a request and returns the record of it.
+// judge waits for the outcome of a request and returns its record.
 func (r reviewed) judge(ctx context.Context, st *stack.Stack, set *golden.Set) (report.Record, error) {
 	record := report.Record{
 		Package: "fixtures/requests/" + r.group, Test: r.group + "/" + r.Name, Backend: st.Backend(), Began: r.began, Outcome: report.Passed,
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	v, err := st.Judge(ctx, r.event, r.expectation(), stack.JudgeOptions{})
 	if err != nil {
@@ -138,7 +136,7 @@ func (r reviewed) judge(ctx context.Context, st *stack.Stack, set *golden.Set) (
 	return record, nil
 }
 
-// expectation says what the fixture does.
+// expectation returns the outcome that the fixture describes.
 func (r reviewed) expectation() harness.Expectation {
 	if r.Notification == fixtures.Failed {
 		return harness.Expectation{
@@ -157,7 +155,7 @@ func (r reviewed) expectation() harness.Expectation {
 	}
 }
 
-// normalise are the values in an email that differ from one run to the next.
+// normalise replaces what differs in an email from one run to the next.
 func (r reviewed) normalise(appURL string) []golden.Replacement {
 	return []golden.Replacement{
 		{Old: r.created.ID, New: "{{request-id}}"},

@@ -1,4 +1,4 @@
-package requests_test
+package testenv_test
 
 import (
 	"io"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/odoo-maintenance/inngest-harness/e2e/internal/requests"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 )
 
@@ -19,7 +19,7 @@ func TestCreate(t *testing.T) {
 		status       int
 		answer, want string
 	}{
-		"taken":                    {http.StatusCreated, `{"id":"65f"}`, ""},
+		"created":                  {http.StatusCreated, `{"id":"65f"}`, ""},
 		"refused":                  {http.StatusUnprocessableEntity, "who is Kim?", "create " + typical.Name + ": the app answers 422 Unprocessable Entity: who is Kim? (is the sample world loaded? `make dev` does it)"},
 		"answered with no request": {http.StatusCreated, "done", "create " + typical.Name + ": read the app's answer: invalid character 'd' looking for beginning of value"},
 	} {
@@ -33,7 +33,7 @@ func TestCreate(t *testing.T) {
 				_, _ = io.WriteString(w, c.answer)
 			}))
 			defer server.Close()
-			r, err := requests.Create(t.Context(), server.URL, typical)
+			r, err := testenv.Create(t.Context(), server.URL, typical)
 			require.Equal(t, "POST /api/requests application/json "+string(typical.Body), <-posted)
 			if c.want != "" {
 				require.EqualError(t, err, c.want)

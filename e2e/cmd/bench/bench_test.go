@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+func TestMedianInterval(t *testing.T) {
+	t.Parallel()
+	var durations []time.Duration
+	for i := range 100 {
+		durations = append(durations, time.Duration(2*(100-i)))
+	}
+	median, low, high := medianInterval(durations)
+	require.Equal(t, []time.Duration{101, 82, 122}, []time.Duration{median, low, high})
+	median, low, high = medianInterval([]time.Duration{7})
+	require.Equal(t, []time.Duration{7, 7, 7}, []time.Duration{median, low, high})
+	median, _, _ = medianInterval(nil)
+	require.Zero(t, median)
+}
+
+func TestSamples_CompareWithFloor(t *testing.T) {
+	t.Parallel()
+	var s samples
+	s.add("an email", 30*time.Millisecond)
+	s.add("floor", 20*time.Millisecond)
+	s.add("  of it", time.Millisecond)
+	figures := s.figures("floor")
+	require.Equal(t, []report.Figure{
+		{Name: "an email", Median: 30, Low: 30, High: 30, N: 1, Note: "1.50 × the floor, +10.0 ms (medians)"},
+		{Name: "floor", Median: 20, Low: 20, High: 20, N: 1},
+		{Name: "  of it", Median: 1, Low: 1, High: 1, N: 1},
+	}, figures)
+	require.Empty(t, s.figures("")[0].Note)
+}
+
+func TestMissed_NamesFiguresThatMissTheirGoal(t *testing.T) {
+	t.Parallel()
+	met := goal(report.Figure{Name: "a start", Median: 999}, time.Second)
+	late := goal(report.Figure{Name: "an email", Median: 1000}, time.Second)
+	require.Equal(t, "goal: under 1000 ms", met.Note)
+	require.Equal(t, "goal: under 1000 ms, NOT met", late.Note)
+	late.Note += "; 3.0 MB"
+	require.NoError(t, missed([]report.Figure{met, {Name: "a floor", Median: 5000}}))
+	require.EqualError(t, missed([]report.Figure{met, late}), "goal not met: an email; if the machine was busy, measure again when it is idle")
+}
+
+func TestAlternate_CallsEachInEveryRound(t *testing.T) {
+	t.Parallel()
+	var a, b int
+	require.NoError(t, alternate(t.Context(), 2, func() error { a++; return nil }, func() error { b++; return nil }))
+	require.Equal(t, []int{2, 2}, []int{a, b})
+	require.ErrorIs(t, alternate(t.Context(), 2, func() error { return os.ErrClosed }), os.ErrClosed)
+}
+
+func TestSave_PutsFiguresIntoTheReport(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "report")
+	require.NoError(t, save([]report.Figure{{Name: "a figure", Median: 1, N: 1}}, dir))
+	page, err := os.ReadFile(filepath.Join(dir, report.PageFile))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "a figure")
+	require.FileExists(t, filepath.Join(dir, "bench.json"))
+	require.NoError(t, save(nil, ""), "no report")
+}
+
+func TestResident_ListsChildren(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "sleep", "60")
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	held, err := resident(t.Context(), "local")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^  \S*sleep \d+ kB$`, held)
+}

@@ -1,0 +1,167 @@
+// Package testenv puts the notification app and the world of the fixtures on a stack, for the tests and the commands of
+// this module.
+//
+//	st, err := testenv.Start(ctx, stack.Options{})      the app and both plants of the fixtures, on the local backend
+//	r, err := testenv.Create(ctx, env.AppURL, fixtures.Requests()[0])
+//	email, err := st.Inbox().Wait(ctx, testenv.EmailOf(r))
+package testenv
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/config"
+	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
+	"github.com/odoo-maintenance/inngest-harness/app/service"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
+	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+)
+
+// Backends returns every backend. Tests run on those that HARNESS_BACKENDS names.
+func Backends() []harness.Backend {
+	return []harness.Backend{
+		local.New(local.Options{}), containers.New(containers.Options{}), attach.New(attach.Options{}),
+		simstack.New(local.New(local.Options{}), simstack.Options{}),
+	}
+}
+
+// App starts the notification app in this process, with the configuration that a program of its own would read from its
+// environment. It is a [stack.HandlerFunc].
+func App(ctx context.Context, env harness.Env) (http.Handler, error) {
+	vars := map[string]string{}
+	for _, v := range env.Environ() {
+		key, value, _ := strings.Cut(v, "=")
+		vars[key] = value
+	}
+	c, err := config.Parse(vars)
+	if err != nil {
+		return nil, err
+	}
+	s, err := service.New(ctx, c, service.Deps{})
+	if err != nil {
+		return nil, err
+	}
+	return handler{s.Handler(), s}, nil
+}
+
+// handler serves the app's routes. Its Close ends what the app runs behind them.
+type handler struct {
+	http.Handler
+	service *service.Service
+}
+
+// Close ends the app gracefully.
+func (h handler) Close(ctx context.Context) error { return h.service.Close(ctx) }
+
+// Start starts a stack on the local backend with the app, and stores both plants of the fixtures unchanged: golden
+// emails and documents name their addresses. The caller closes the stack.
+func Start(ctx context.Context, o stack.Options) (*stack.Stack, error) {
+	return StartOn(ctx, local.New(local.Options{}), o)
+}
+
+// StartOn is Start on another backend.
+func StartOn(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
+	st, err := stack.Start(ctx, b, o)
+	if err != nil {
+		return nil, err
+	}
+	err = st.RunHandler(ctx, App)
+	if env, ok := st.Env(); ok && err == nil {
+		err = errors.Join(seedUnchanged(ctx, env.MongoURI, fixtures.World()), seedUnchanged(ctx, env.MongoURI, fixtures.HostileWorld()))
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
+	}
+	return st, nil
+}
+
+// Seed stores a copy of a plant in which every id and address carries the salt, so that tests which share a database
+// share no user. It returns the copy with a store on that database. The caller closes the store.
+func Seed(ctx context.Context, mongoURI string, plant fixtures.Plant, salt string) (fixtures.Plant, app.Store, error) {
+	plant = plant.Clone(salt)
+	store, err := put(ctx, mongoURI, plant)
+	return plant, store, err
+}
+
+func seedUnchanged(ctx context.Context, mongoURI string, plant fixtures.Plant) error {
+	store, err := put(ctx, mongoURI, plant)
+	if err != nil {
+		return err
+	}
+	return store.Close(ctx)
+}
+
+func put(ctx context.Context, mongoURI string, plant fixtures.Plant) (app.Store, error) {
+	store, err := mongostore.Open(ctx, mongoURI)
+	if err != nil {
+		return nil, err
+	}
+	var world app.World
+	err = json.Unmarshal(plant.JSON(), &world)
+	if err == nil {
+		err = store.PutWorld(ctx, world)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("seed the plant: %w", err), store.Close(ctx))
+	}
+	return store, nil
+}
+
+// Create posts a request of the fixtures to the app at a base URL, and returns it as stored. The plant that the request
+// names must have been seeded.
+func Create(ctx context.Context, appURL string, f fixtures.Request) (app.Request, error) {
+	var r app.Request
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, appURL+"/api/requests", bytes.NewReader(f.Body))
+	if err != nil {
+		return r, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, fmt.Errorf("create %s: %w", f.Name, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return r, fmt.Errorf("create %s: %w", f.Name, err)
+	}
+	if res.StatusCode != http.StatusCreated {
+		return r, fmt.Errorf("create %s: the app answers %s: %s (is the sample world loaded? `make dev` does it)", f.Name, res.Status, body)
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return r, fmt.Errorf("create %s: read the app's answer: %w", f.Name, err)
+	}
+	return r, nil
+}
+
+// StoreUndispatched stores a request that the app's dispatcher leaves alone for an hour. The caller sends its event.
+func StoreUndispatched(ctx context.Context, store app.Store, f fixtures.Request) (app.Request, error) {
+	var r app.Request
+	if err := json.Unmarshal(f.Body, &r); err != nil {
+		return r, err
+	}
+	now := time.Now()
+	r.ID = store.NewID()
+	r.CreatedAt = now
+	r.Notification = app.NewNotification("<"+r.ID+"@plant.test>", now, app.Pace{DispatchLease: time.Hour, RedispatchAfter: time.Hour, SendLease: time.Minute})
+	return r, store.CreateRequest(ctx, r)
+}
+
+// EmailOf matches the emails that the app sends about a request.
+func EmailOf(r app.Request) inbox.Filter {
+	return inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}}
+}
