@@ -1,5 +1,49 @@
 package main
 
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// mutant is one defect: a text that occurs once in a file of the workspace, and its replacement.
+type mutant struct{ name, file, old, new string }
+
+// plant writes the changed file to a temporary directory, with an overlay that puts it in the place of the file in dir. It
+// returns the path of the overlay, for the go command's flag -overlay. The caller calls remove when it is no longer used.
+func (m mutant) plant(dir string) (overlay string, remove func(), err error) {
+	file := filepath.Join(dir, filepath.FromSlash(m.file))
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, err
+	}
+	switch n := bytes.Count(source, []byte(m.old)); {
+	case m.old == "" || m.old == m.new:
+		return "", nil, errors.New("the patch changes nothing")
+	case n != 1:
+		return "", nil, fmt.Errorf("the patch no longer fits: the text that it replaces occurs %d times in %s, not once: %q", n, m.file, m.old)
+	}
+	temp, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.RemoveAll(temp) }
+	changed := filepath.Join(temp, "changed.go")
+	overlay = filepath.Join(temp, "overlay.json")
+	data, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
+	err = errors.Join(err,
+		os.WriteFile(changed, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o644),
+		os.WriteFile(overlay, data, 0o644))
+	if err != nil {
+		remove()
+		return "", nil, err
+	}
+	return overlay, remove, nil
+}
+
 // mutants are plausible defects. A test must catch each.
 var mutants = []mutant{
 	// Recipient and content.

@@ -1,12 +1,12 @@
-// Command mutants plants defects in a copy of the app, one at a time, and shows which test catches each.
+// Command mutants plants defects into the app, one at a time, and shows which test catches each.
 //
-//	go run ./e2e/cmd/mutants                           all of them, against all tests
+//	go run ./e2e/cmd/mutants                           all defects, against all tests
 //	go run ./e2e/cmd/mutants -run send                 those with "send" in their name
 //	go run ./e2e/cmd/mutants -run claim ./e2e/faults   would the fault matrix catch it by itself?
 //
-// It is run at the root of the workspace, whose present state it copies, what is not committed included. It exits
-// with 1 when a defect survives all tests, when a patch no longer fits the source, or when the test that fails does
-// so without the defect too.
+// It runs at the root of the workspace, which it does not change: the go command reads the changed file by an overlay. It
+// exits with status 1 when a defect survives all tests, when a patch no longer fits the source, or when the test that
+// fails also fails without the defect.
 package main
 
 import (
@@ -36,15 +36,19 @@ func main() {
 	}
 }
 
-// mutant is one defect: a text that stands once in a file of the workspace, and what is put in its place.
-type mutant struct{ name, file, old, new string }
-
-// finding is what came of one mutant.
-type finding struct {
+// result is the outcome of one mutant.
+type result struct {
 	mutant string
 	caught string // the test
 	took   time.Duration
 	err    error // why it does not count as caught
+}
+
+func (r result) String() string {
+	if r.err != nil {
+		return "NOT CAUGHT: " + r.err.Error()
+	}
+	return r.caught
 }
 
 func run(ctx context.Context, pattern string, packages []string, verbose bool) error {
@@ -56,112 +60,97 @@ func run(ctx context.Context, pattern string, packages []string, verbose bool) e
 	if len(chosen) == 0 {
 		return fmt.Errorf("no defect is called %q", pattern)
 	}
-	dir, err := os.MkdirTemp("", "mutants-")
+	dir, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := copyWorkspace(".", dir); err != nil {
-		return fmt.Errorf("copy the workspace: %w", err)
-	}
-	l := &lab{dir: dir, packages: packages, sound: map[string]error{}}
+	w := &workspace{dir: dir, packages: packages, baseline: map[string]error{}}
 	if verbose {
-		l.log = os.Stderr
+		w.log = os.Stderr
 	}
-
-	var findings []finding
+	var results []result
 	for i, m := range chosen {
 		began := time.Now()
-		caught, err := l.try(ctx, m)
+		caught, err := w.try(ctx, m)
 		if ctx.Err() != nil {
-			return errors.Join(errors.New("interrupted"), print(os.Stdout, findings))
+			return errors.Join(errors.New("interrupted"), print(os.Stdout, results))
 		}
-		f := finding{m.name, caught, time.Since(began), err}
-		findings = append(findings, f)
-		fmt.Fprintf(os.Stderr, "%d/%d %s: %s (%.1f s)\n", i+1, len(chosen), f.mutant, f.verdict(), f.took.Seconds())
+		r := result{m.name, caught, time.Since(began), err}
+		results = append(results, r)
+		fmt.Fprintf(os.Stderr, "%d/%d %s: %s (%.1f s)\n", i+1, len(chosen), r.mutant, r, r.took.Seconds())
 	}
-	if err := print(os.Stdout, findings); err != nil {
+	if err := print(os.Stdout, results); err != nil {
 		return err
 	}
-	if n := survivors(findings); n > 0 {
-		return fmt.Errorf("%d of %d defects were not caught", n, len(findings))
+	if n := survivors(results); n > 0 {
+		return fmt.Errorf("%d of %d defects were not caught", n, len(results))
 	}
 	return nil
 }
 
-func (f finding) verdict() string {
-	if f.err != nil {
-		return "NOT CAUGHT: " + f.err.Error()
-	}
-	return f.caught
+func survivors(results []result) int {
+	return len(slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.err == nil }))
 }
 
-func survivors(findings []finding) int {
-	n := 0
-	for _, f := range findings {
-		if f.err != nil {
-			n++
-		}
-	}
-	return n
-}
-
-func print(w io.Writer, findings []finding) error {
+func print(w io.Writer, results []result) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "defect\tcaught by\ttime")
-	for _, f := range findings {
-		fmt.Fprintf(tw, "%s\t%s\t%.1f s\n", f.mutant, f.verdict(), f.took.Seconds())
+	for _, r := range results {
+		fmt.Fprintf(tw, "%s\t%s\t%.1f s\n", r.mutant, r, r.took.Seconds())
 	}
-	fmt.Fprintf(tw, "\n%d of %d defects caught\n", len(findings)-survivors(findings), len(findings))
+	fmt.Fprintf(tw, "\n%d of %d defects caught\n", len(results)-survivors(results), len(results))
 	return tw.Flush()
 }
 
-// errSurvived is the verdict on a mutant that no test minds.
+// errSurvived says that no test catches a mutant.
 var errSurvived = errors.New("every test passes")
 
-// lab is the copy in which mutants live.
-type lab struct {
+// workspace is the tree into which mutants are planted.
+type workspace struct {
 	dir      string
-	packages []string         // patterns of those whose tests are tried, in order; empty: all, the nearest first
-	sound    map[string]error // by package and test: what is wrong with it without any defect
+	packages []string         // patterns of the packages to test; empty: all, the nearest first
+	baseline map[string]error // by test: why it fails without any defect; nil: it passes
 	log      io.Writer        // nil: silent
 }
 
-// try plants a defect, runs the tests until one has caught it, and takes the defect out again. It returns that test.
-func (l *lab) try(ctx context.Context, m mutant) (caught string, err error) {
-	restore, err := m.plant(l.dir)
+// try plants a defect and runs the tests until one catches it. It returns that test.
+func (w *workspace) try(ctx context.Context, m mutant) (caught string, err error) {
+	overlay, remove, err := m.plant(w.dir)
 	if err != nil {
 		return "", err
 	}
-	f, err := l.firstFailure(ctx, m)
-	if restoreErr := restore(); restoreErr != nil {
-		return "", errors.Join(err, restoreErr)
-	}
+	defer remove()
+	f, err := w.firstFailure(ctx, overlay, m)
 	if err != nil {
 		return "", err
 	}
-	if err := l.passesWithout(ctx, f); err != nil {
-		return "", err
+	name := f.String()
+	if _, known := w.baseline[name]; !known {
+		again, err := w.test(ctx, "", f.pkg, f.test)
+		if err == nil && again != nil {
+			err = fmt.Errorf("%s fails without the defect too", name)
+		}
+		w.baseline[name] = err
 	}
-	return f.String(), nil
+	return name, w.baseline[name]
 }
 
-// firstFailure runs tests until one fails, and fails again when it is run by itself.
-func (l *lab) firstFailure(ctx context.Context, m mutant) (failure, error) {
-	packages, err := l.near(ctx, m)
+// firstFailure runs tests until one fails, and fails again when it runs by itself.
+func (w *workspace) firstFailure(ctx context.Context, overlay string, m mutant) (failure, error) {
+	packages, err := w.near(ctx, m)
 	if err != nil {
 		return failure{}, err
 	}
 	var flaky []failure
 	for _, p := range packages {
-		f, err := l.test(ctx, p, "")
+		f, err := w.test(ctx, overlay, p, "")
 		if err != nil {
 			return failure{}, err
 		}
 		if f == nil {
 			continue
 		}
-		again, err := l.test(ctx, f.pkg, f.test)
+		again, err := w.test(ctx, overlay, f.pkg, f.test)
 		if err != nil {
 			return failure{}, err
 		}
@@ -176,30 +165,15 @@ func (l *lab) firstFailure(ctx context.Context, m mutant) (failure, error) {
 	return failure{}, errSurvived
 }
 
-// near returns the packages to test: those next to the defect first, then the app's others, then those that need
-// real servers.
-func (l *lab) near(ctx context.Context, m mutant) ([]string, error) {
-	if len(l.packages) > 0 {
-		return l.list(ctx, l.packages...)
+// near returns the packages to test: that of the defect first, then the app's others, then those that need real servers.
+func (w *workspace) near(ctx context.Context, m mutant) ([]string, error) {
+	if len(w.packages) > 0 {
+		return w.list(ctx, w.packages...)
 	}
-	all, err := l.list(ctx, "./app/...", "./e2e", "./e2e/faults")
+	all, err := w.list(ctx, "./app/...", "./e2e", "./e2e/faults")
 	if err != nil {
 		return nil, err
 	}
 	own := modulePath + path.Dir(m.file)
-	others := slices.DeleteFunc(all, func(p string) bool { return p == own })
-	return append([]string{own}, others...), nil
-}
-
-// passesWithout returns an error when the test fails in the workspace as it is.
-func (l *lab) passesWithout(ctx context.Context, f failure) error {
-	if err, known := l.sound[f.String()]; known {
-		return err
-	}
-	again, err := l.test(ctx, f.pkg, f.test)
-	if err == nil && again != nil {
-		err = fmt.Errorf("%s fails without the defect too", f)
-	}
-	l.sound[f.String()] = err
-	return err
+	return append([]string{own}, slices.DeleteFunc(all, func(p string) bool { return p == own })...), nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,36 +13,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// workspace is the root of the workspace, seen from this package.
-const workspace = "../../.."
-
-func TestEveryPatchFitsTheSource(t *testing.T) {
+func TestMutants_EveryPatchFitsTheSource(t *testing.T) {
 	t.Parallel()
-	require.GreaterOrEqual(t, len(mutants), 15)
+	require.GreaterOrEqual(t, len(mutants), 32)
+	root, err := filepath.Abs("../../..")
+	require.NoError(t, err)
 	names := map[string]bool{}
 	for _, m := range mutants {
 		require.False(t, names[m.name], "two defects are called %q", m.name)
 		names[m.name] = true
-		source, err := os.ReadFile(filepath.Join(workspace, m.file))
-		require.NoError(t, err)
-		dir := t.TempDir()
-		file := filepath.Join(dir, m.file)
-		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-		require.NoError(t, os.WriteFile(file, source, 0o644))
-
-		restore, err := m.plant(dir)
+		overlay, remove, err := m.plant(root)
 		require.NoError(t, err, m.name)
-		planted, err := os.ReadFile(file)
+		defer remove()
+		data, err := os.ReadFile(overlay)
 		require.NoError(t, err)
-		require.NotEqual(t, string(source), string(planted))
-		require.NoError(t, restore())
-		restored, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.Equal(t, string(source), string(restored))
+		var o struct{ Replace map[string]string }
+		require.NoError(t, json.Unmarshal(data, &o))
+		require.Len(t, o.Replace, 1)
+		for file, changed := range o.Replace {
+			require.Equal(t, filepath.Join(root, m.file), file)
+			source, err := os.ReadFile(file)
+			require.NoError(t, err)
+			planted, err := os.ReadFile(changed)
+			require.NoError(t, err)
+			require.Equal(t, strings.Replace(string(source), m.old, m.new, 1), string(planted))
+		}
 	}
 }
 
-func TestPatchesThatDoNotFit(t *testing.T) {
+func TestPlant_RefusesAPatchThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.go"), []byte("one two two"), 0o644))
@@ -49,20 +49,20 @@ func TestPatchesThatDoNotFit(t *testing.T) {
 		m    mutant
 		want string
 	}{
-		"gone":      {mutant{"", "a.go", "three", "x"}, `stands 0 times in a.go, not once: "three"`},
-		"ambiguous": {mutant{"", "a.go", "two", "x"}, `stands 2 times in a.go, not once: "two"`},
+		"gone":      {mutant{"", "a.go", "three", "x"}, `occurs 0 times in a.go, not once: "three"`},
+		"ambiguous": {mutant{"", "a.go", "two", "x"}, `occurs 2 times in a.go, not once: "two"`},
 		"no change": {mutant{"", "a.go", "one", "one"}, "the patch changes nothing"},
 		"no file":   {mutant{"", "b.go", "one", "x"}, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := test.m.plant(dir)
+			_, _, err := test.m.plant(dir)
 			require.ErrorContains(t, err, test.want)
 		})
 	}
 }
 
-func TestReadingTestResults(t *testing.T) {
+func TestRead_GoTestJSON(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		stream string
@@ -93,24 +93,24 @@ func TestReadingTestResults(t *testing.T) {
 	require.ErrorContains(t, err, "no JSON")
 }
 
-func TestTable(t *testing.T) {
+func TestPrint_Table(t *testing.T) {
 	t.Parallel()
-	findings := []finding{
+	results := []result{
 		{"doubled send", "app/inngest/functions TestSend/once", 1500 * time.Millisecond, nil},
 		{"lost outbox entry", "", 90 * time.Second, errSurvived},
 	}
 	var out bytes.Buffer
-	require.NoError(t, print(&out, findings))
+	require.NoError(t, print(&out, results))
 	require.Equal(t, `defect             caught by                            time
 doubled send       app/inngest/functions TestSend/once  1.5 s
 lost outbox entry  NOT CAUGHT: every test passes        90.0 s
 
 1 of 2 defects caught
 `, out.String())
-	require.Equal(t, 1, survivors(findings))
+	require.Equal(t, 1, survivors(results))
 }
 
-func TestATestThatFailsAnywayCatchesNothing(t *testing.T) {
+func TestTry_CountsNoTestThatFailsWithoutTheDefect(t *testing.T) {
 	t.Parallel()
 	dir := newModule(t, map[string]string{
 		"app/app.go":                "package app\n\nfunc Answer() int { return 42 }\n",
@@ -119,25 +119,25 @@ func TestATestThatFailsAnywayCatchesNothing(t *testing.T) {
 		"e2e/faults/faults_test.go": "package faults\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"always\") }\n",
 		"e2e/faults/doc.go":         "package faults\n\nvar Unused = 1\n",
 	})
-	l := &lab{dir: dir, sound: map[string]error{}}
+	w := &workspace{dir: dir, baseline: map[string]error{}}
 
-	caught, err := l.try(t.Context(), mutant{"wrong", "app/app.go", "42", "41"})
+	caught, err := w.try(t.Context(), mutant{"wrong", "app/app.go", "42", "41"})
 	require.NoError(t, err)
 	require.Equal(t, "app TestAnswer", caught)
 
-	_, err = l.try(t.Context(), mutant{"harmless", "e2e/faults/doc.go", "= 1", "= 2"})
+	_, err = w.try(t.Context(), mutant{"harmless", "e2e/faults/doc.go", "= 1", "= 2"})
 	require.EqualError(t, err, "e2e/faults TestBroken fails without the defect too")
 
-	_, err = l.try(t.Context(), mutant{"nonsense", "app/app.go", "42", "x"})
+	_, err = w.try(t.Context(), mutant{"nonsense", "app/app.go", "42", "x"})
 	require.ErrorContains(t, err, "it does not compile")
 
 	writeFile(t, dir, "e2e/faults/faults_test.go", "package faults\n")
-	_, err = l.try(t.Context(), mutant{"unnoticed", "e2e/faults/doc.go", "= 1", "= 2"})
+	_, err = w.try(t.Context(), mutant{"unnoticed", "e2e/faults/doc.go", "= 1", "= 2"})
 	require.True(t, errors.Is(err, errSurvived), "%v", err)
 }
 
-// TestATestThatFailsOnceCatchesNothing: it fails in its package, whatever the defect, and passes when it is asked again.
-func TestATestThatFailsOnceCatchesNothing(t *testing.T) {
+// The test fails in its package, whatever the defect, and passes when it runs again.
+func TestTry_CountsNoTestThatFailsOnce(t *testing.T) {
 	t.Parallel()
 	dir := newModule(t, map[string]string{
 		"app/app.go": "package app\n\nvar Unused = 1\n",
@@ -158,8 +158,8 @@ func TestNowAndThen(t *testing.T) {
 		"e2e/e2e.go":        "package e2e\n",
 		"e2e/faults/doc.go": "package faults\n",
 	})
-	l := &lab{dir: dir, sound: map[string]error{}}
-	_, err := l.try(t.Context(), mutant{"harmless", "app/app.go", "= 1", "= 2"})
+	w := &workspace{dir: dir, baseline: map[string]error{}}
+	_, err := w.try(t.Context(), mutant{"harmless", "app/app.go", "= 1", "= 2"})
 	require.ErrorIs(t, err, errSurvived)
 	require.EqualError(t, err, "every test passes, but [app TestNowAndThen] failed once, and then passed with the defect")
 }
