@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs `docker compose`. Where the docker command has no such plugin it is built, once, from its Go module into the
+# Runs `docker compose`. Where the docker command has no such plugin, this builds it once from its Go module, into the
 # harness's cache.
 set -eu
 
@@ -17,8 +17,8 @@ if [ ! -x "$program" ]; then
 	mkdir -p "$cache"
 	scratch=$(mktemp -d "$cache/compose-XXXXXX")
 	trap 'rm -rf "$scratch"' EXIT INT TERM
-	# In the module's own directory, since `go install` takes no module whose go.mod excludes versions.
-	# What fails is said in the JSON, too.
+	# In the module's own directory, since `go install` refuses a module whose go.mod excludes versions.
+	# The JSON contains the error, too.
 	found=$(GOWORK=off GOFLAGS= go mod download -json "$module@$version") || true
 	source=$(printf '%s\n' "$found" | sed -n 's/^.*"Dir": "\(.*\)",$/\1/p')
 	if [ -z "$source" ]; then

@@ -1,34 +1,46 @@
 #!/bin/sh
-# Tidies every go.mod, or with -check says which are not tidy. The modules name each other by a version that no
-# registry has yet, and published go.mod files may hold no replace directive: so tidy works on a copy that has them.
+# Tidies every go.mod and go.sum, and go.work.sum; with -check it changes nothing and fails where one is not tidy.
+#
+# The modules name each other by a version that no registry has yet, and published go.mod files may hold no replace
+# directive: so tidy works on a copy that has them.
 set -eu
 cd "$(dirname "$0")/.."
 module=github.com/odoo-maintenance/inngest-harness
+check=${1:-}
 status=0
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# put FROM TO: replaces a file, or says that it differs.
+put() {
+	cmp -s "$1" "$2" && return
+	if [ "$check" = -check ]; then
+		echo "$2 is not tidy: run sh scripts/tidy.sh" >&2
+		status=1
+	else
+		cp "$1" "$2"
+	fi
+}
+
 for dir in fixtures harness harness/containers app harness/cmd/harness e2e; do
-  tmp=$(mktemp -d)
-  cp "$dir/go.mod" "$tmp/go.mod"
-  if [ -f "$dir/go.sum" ]; then cp "$dir/go.sum" "$tmp/go.sum"; fi
-  for sibling in app fixtures harness harness/containers; do
-    if [ "$sibling" != "$dir" ]; then
-      go mod edit -replace "$module/$sibling=$PWD/$sibling" "$tmp/go.mod"
-    fi
-  done
-  (cd "$dir" && GOWORK=off GOFLAGS=-mod=mod go mod tidy -modfile="$tmp/go.mod")
-  for sibling in app fixtures harness harness/containers; do
-    go mod edit -dropreplace "$module/$sibling" "$tmp/go.mod"
-  done
-  touch "$tmp/go.sum"
-  for file in go.mod go.sum; do
-    if [ "$file" = go.sum ] && [ ! -s "$tmp/go.sum" ]; then continue; fi
-    if cmp -s "$tmp/$file" "$dir/$file"; then continue; fi
-    if [ "${1:-}" = -check ]; then
-      echo "$dir/$file is not tidy: run make tidy" >&2
-      status=1
-    else
-      cp "$tmp/$file" "$dir/$file"
-    fi
-  done
-  rm -rf "$tmp"
+	cp "$dir/go.mod" "$tmp/go.mod"
+	rm -f "$tmp/go.sum"
+	[ ! -f "$dir/go.sum" ] || cp "$dir/go.sum" "$tmp/go.sum"
+	for sibling in app fixtures harness harness/containers; do
+		[ "$sibling" = "$dir" ] || go mod edit -replace "$module/$sibling=$PWD/$sibling" "$tmp/go.mod"
+	done
+	(cd "$dir" && GOWORK=off GOFLAGS=-mod=mod go mod tidy -modfile="$tmp/go.mod")
+	for sibling in app fixtures harness harness/containers; do
+		go mod edit -dropreplace "$module/$sibling" "$tmp/go.mod"
+	done
+	put "$tmp/go.mod" "$dir/go.mod"
+	[ ! -s "$tmp/go.sum" ] || put "$tmp/go.sum" "$dir/go.sum"
 done
+
+# The go command adds to go.work.sum what it needs to list all modules, as go doc does, too.
+cp go.work.sum "$tmp/before"
+go list -m -e all >/dev/null
+cp go.work.sum "$tmp/after"
+[ "$check" != -check ] || cp "$tmp/before" go.work.sum
+put "$tmp/after" go.work.sum
 exit $status

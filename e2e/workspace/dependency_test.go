@@ -16,13 +16,12 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// version is the one that the modules of this workspace name each other by.
+// version is the one by which the modules of this workspace require each other.
 const version = "v0.1.0"
 
-// TestTheHarnessWorksAsADependency takes the published modules the way another project does: from module zips served
-// by a proxy, with no workspace around. A test of that project then runs on the local backend, whose servers are built
-// from sources that must have travelled inside the zip; and the command installs.
-func TestTheHarnessWorksAsADependency(t *testing.T) {
+// Another project can use the published modules: from module zips that a proxy serves, without this workspace. A test of
+// that project runs on the local backend, whose servers are built from sources in the zip, and the command installs.
+func TestHarness_WorksAsADependency(t *testing.T) {
 	t.Parallel()
 	proxy := t.TempDir()
 	for _, dir := range []string{"harness", "harness/containers", "harness/cmd/harness"} {
@@ -32,9 +31,9 @@ func TestTheHarnessWorksAsADependency(t *testing.T) {
 	gobin := t.TempDir()
 	env := append(os.Environ(),
 		"GOWORK=off", "GOFLAGS=-mod=mod -modcacherw -trimpath", "GOBIN="+gobin, "GONOSUMDB="+modulePrefix+"*",
-		// -trimpath, because a build is found again only if it does not depend on where the module cache is.
-		// A module cache of its own, since these zips change under the same version. What everybody's cache has
-		// downloaded is taken from there, so that no network is needed.
+		// -trimpath, so that the build cache is used although the module cache is another one.
+		// A separate module cache, since these zips change under the same version. The usual module cache serves as a
+		// proxy, so that no network is needed.
 		"GOMODCACHE="+t.TempDir(),
 		"GOPROXY="+strings.Join([]string{fileURL(proxy), fileURL(filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download")), goEnv(t, "GOPROXY")}, ","),
 	)
@@ -62,7 +61,7 @@ func TestTheHarnessWorksAsADependency(t *testing.T) {
 	run(filepath.Join(gobin, "harness"), "tools", "path")
 }
 
-// publish puts a module into a proxy's directory, as a module zip.
+// publish writes a module zip into the directory of a proxy.
 func publish(t *testing.T, proxy, dir string) {
 	t.Helper()
 	m := module.Version{Path: modulePrefix + dir, Version: version}

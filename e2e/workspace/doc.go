@@ -1,4 +1,3 @@
-// Package workspace holds the tests that keep the rules of this repository which no compiler checks: who may import
-// whom, that every package says what it is for, that versions agree wherever they are written, and that the documents
-// tell the truth.
+// Package workspace holds the tests of this repository's rules that no compiler checks: which package may import which,
+// package comments, agreeing versions, and documents whose commands work.
 package workspace

@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -32,7 +31,7 @@ type block struct {
 	text string
 }
 
-// blocks returns the code blocks of a document, in order.
+// blocks returns the code blocks of a document, in sequence.
 func blocks(doc, text string) []block {
 	var all []block
 	var b *block
@@ -62,12 +61,14 @@ func blocks(doc, text string) []block {
 	return all
 }
 
-// TestGoInDocumentsIsCompiled: Go code in a document is part of a file that a test compiles. In the tutorial each block
-// is a whole file, which TestTheTutorialIsTrue compiles.
-func TestGoInDocumentsIsCompiled(t *testing.T) {
+// Go code in a document is part of a file that is compiled. In the tutorial each block is a whole file, which
+// TestTutorial_CommandsPrintWhatItShows compiles.
+func TestDocuments_GoCodeIsCompiled(t *testing.T) {
 	t.Parallel()
-	sources := sourceFiles(t, ".")
-	sources["e2e/workspace/testdata/shop_test.go.txt"] = read(t, "e2e/workspace/testdata/shop_test.go.txt")
+	sources := []string{read(t, "e2e/workspace/testdata/shop_test.go.txt")}
+	for _, file := range files(t, ".", "*.go") {
+		sources = append(sources, read(t, file))
+	}
 	for _, doc := range documents(t) {
 		for _, b := range blocks(doc, read(t, doc)) {
 			if b.lang != "go" {
@@ -77,36 +78,14 @@ func TestGoInDocumentsIsCompiled(t *testing.T) {
 				require.NotEmpty(t, b.file, "%s:%d: name the file behind the language, as in ```go shop.go", doc, b.line)
 				continue
 			}
-			found := false
-			for _, source := range sources {
-				found = found || strings.Contains(source, b.text)
-			}
+			found := slices.ContainsFunc(sources, func(source string) bool { return strings.Contains(source, b.text) })
 			require.True(t, found, "%s:%d: no file that is compiled has this code: copy it from one", doc, b.line)
 		}
 	}
 }
 
-// sourceFiles returns the Go files below a directory that are compiled, by path.
-func sourceFiles(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := fs.WalkDir(os.DirFS(root(t)), dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || len(d.Name()) > 1 && d.Name()[0] == '.'):
-			return fs.SkipDir
-		case filepath.Ext(path) == ".go":
-			files[path] = read(t, path)
-		}
-		return nil
-	})
-	require.NoError(t, err)
-	return files
-}
-
-// TestTheTutorialKnowsEveryField: its table of an expectation's fields has all of them.
-func TestTheTutorialKnowsEveryField(t *testing.T) {
+// The tutorial's table of an expectation's fields has all of them.
+func TestTutorial_NamesEveryField(t *testing.T) {
 	t.Parallel()
 	text := read(t, tutorial)
 	for _, v := range []any{harness.Expectation{}, harness.RunExpectation{}, harness.StepExpectation{}, harness.MailExpectation{}} {
@@ -116,30 +95,30 @@ func TestTheTutorialKnowsEveryField(t *testing.T) {
 	}
 }
 
-// TestTroubleshootingQuotesTheHarness: each of its headings is a text that the harness prints, with … for what varies.
-func TestTroubleshootingQuotesTheHarness(t *testing.T) {
+// Each heading of the troubleshooting page is a text that the harness or the app prints, with … for what varies.
+func TestTroubleshooting_QuotesMessages(t *testing.T) {
 	t.Parallel()
-	said := sayings(t)
+	printed := messages(t)
 	headings := regexp.MustCompile("(?m)^### (.*)$").FindAllStringSubmatch(read(t, "docs/troubleshooting.md"), -1)
 	require.Greater(t, len(headings), 20)
 	for _, h := range headings {
 		quoted := strings.Trim(h[1], "`")
 		assert.NotEqual(t, quoted, h[1], "the heading %q is no text in backquotes", h[1])
-		assert.True(t, isSaid(quoted, said), "nothing in the source prints %q", quoted)
+		assert.True(t, isPrinted(quoted, printed), "nothing in the source prints %q", quoted)
 	}
 }
 
-// sayings are the texts in the harness's and the app's sources, with … in the place of a format's verbs.
-func sayings(t *testing.T) []string {
+// messages returns the string literals in the sources of the harness and the app, with … in the place of a format's verbs.
+func messages(t *testing.T) []string {
 	t.Helper()
 	verb := regexp.MustCompile(`%[-+#.0-9]*[a-zA-Z]`)
 	var all []string
 	for _, dir := range []string{"app", "harness"} {
-		for path, text := range sourceFiles(t, dir) {
+		for _, path := range files(t, dir, "*.go") {
 			if strings.HasSuffix(path, "_test.go") {
 				continue
 			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+			file, err := parser.ParseFile(token.NewFileSet(), path, read(t, path), parser.SkipObjectResolution)
 			require.NoError(t, err)
 			ast.Inspect(file, func(n ast.Node) bool {
 				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
@@ -154,10 +133,10 @@ func sayings(t *testing.T) []string {
 	return all
 }
 
-// isSaid says whether the pieces of a quoted text, between the … in it, stand in this order in one saying.
-func isSaid(quoted string, said []string) bool {
+// isPrinted reports whether one message contains the pieces of a quoted text, which are separated by …, in sequence.
+func isPrinted(quoted string, messages []string) bool {
 	pieces := strings.Split(quoted, "…")
-	return slices.ContainsFunc(said, func(s string) bool {
+	return slices.ContainsFunc(messages, func(s string) bool {
 		for _, p := range pieces {
 			i := strings.Index(s, strings.TrimSpace(p))
 			if i < 0 {
@@ -169,16 +148,16 @@ func isSaid(quoted string, said []string) bool {
 	})
 }
 
-func TestWhatNobodySaysIsFound(t *testing.T) {
+func TestIsPrinted(t *testing.T) {
 	t.Parallel()
-	said := []string{"port …, wanted for …, is in use by …"}
-	require.True(t, isSaid("port …, wanted for …, is in use", said))
-	require.False(t, isSaid("port …, wanted by …", said))
-	require.False(t, isSaid("is in use by … wanted for", said))
+	printed := []string{"port …, wanted for …, is in use by …"}
+	require.True(t, isPrinted("port …, wanted for …, is in use", printed))
+	require.False(t, isPrinted("port …, wanted by …", printed))
+	require.False(t, isPrinted("is in use by … wanted for", printed))
 }
 
-// TestPicturesAreThere: the documents show those that `make screenshots` makes, all of them, none too large for a page.
-func TestPicturesAreThere(t *testing.T) {
+// The documents show every picture that e2e/cmd/screenshots makes, and none is too large for a page.
+func TestDocuments_ShowThePictures(t *testing.T) {
 	t.Parallel()
 	shown := map[string]bool{}
 	for _, doc := range documents(t) {
@@ -192,11 +171,23 @@ func TestPicturesAreThere(t *testing.T) {
 	for _, e := range entries {
 		picture := path.Join("docs/images", e.Name())
 		require.True(t, shown[picture], "no document shows %s", picture)
-		require.Contains(t, maker, strconv.Quote(e.Name()), "make screenshots does not make it")
+		require.Contains(t, maker, strconv.Quote(e.Name()), "e2e/cmd/screenshots does not make it")
 		info, err := e.Info()
 		require.NoError(t, err)
 		require.Less(t, info.Size(), int64(300_000), picture)
 		delete(shown, picture)
 	}
 	require.Empty(t, shown, "documents show pictures that are not there")
+}
+
+// The files to which a document links exist.
+func TestDocuments_LinkToWhatExists(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	for _, doc := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(read(t, doc), -1) {
+			_, err := os.Stat(filepath.Join(root(t), filepath.Dir(doc), filepath.FromSlash(m[1])))
+			require.NoError(t, err, "%s links to %s", doc, m[1])
+		}
+	}
 }

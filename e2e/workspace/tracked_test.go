@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// largest is the size in bytes up to which a file may be in the repository: what is once in its history stays there.
+// largest is the greatest size in bytes of a file in the repository. A file stays in its history for ever.
 const largest = 1 << 20
 
-// programs are what programs and libraries begin with, and static archives, by format.
+// programs lists the first bytes of programs, libraries and static archives, by format.
 var programs = []struct{ format, magic string }{
 	{"ELF", "\x7fELF"},
 	{"Mach-O", "\xcf\xfa\xed\xfe"},
@@ -27,7 +27,7 @@ var programs = []struct{ format, magic string }{
 	{"archive of objects", "!<arch>\n"},
 }
 
-// unfit says what is wrong with a file of this beginning and size, or returns "".
+// unfit returns why a file with this beginning and size may not be committed; "" if it may.
 func unfit(beginning []byte, size int64) string {
 	for _, p := range programs {
 		if bytes.HasPrefix(beginning, []byte(p.magic)) {
@@ -35,13 +35,13 @@ func unfit(beginning []byte, size int64) string {
 		}
 	}
 	if size > largest {
-		return fmt.Sprintf("it has %.1f MB, and more than 1", float64(size)/(1<<20))
+		return fmt.Sprintf("it has %.1f MB, more than 1", float64(size)/(1<<20))
 	}
 	return ""
 }
 
-// TestNoProgramIsCommitted: what git tracks is source, and small.
-func TestNoProgramIsCommitted(t *testing.T) {
+// The files that git tracks are source, and small.
+func TestTrackedFiles_AreSourceAndSmall(t *testing.T) {
 	t.Parallel()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z")
 	list.Dir = root(t)
@@ -52,14 +52,14 @@ func TestNoProgramIsCommitted(t *testing.T) {
 	for _, name := range tracked {
 		beginning, size, err := look(filepath.Join(root(t), filepath.FromSlash(name)))
 		if os.IsNotExist(err) {
-			continue // deleted, not committed yet
+			continue // deleted, but not committed
 		}
 		require.NoError(t, err)
 		require.Empty(t, unfit(beginning, size), "%s: take it out of the repository (git rm --cached), and name it in .gitignore", name)
 	}
 }
 
-// look returns how a file begins, and its size. A link is its target's name.
+// look returns the first bytes of a file, and its size. Of a link it returns nothing.
 func look(path string) (beginning []byte, size int64, err error) {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() {
@@ -74,7 +74,7 @@ func look(path string) (beginning []byte, size int64, err error) {
 	return beginning, info.Size(), err
 }
 
-func TestProgramsAndLargeFilesAreFound(t *testing.T) {
+func TestUnfit_FindsProgramsAndLargeFiles(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestProgramsAndLargeFilesAreFound(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, unfit(beginning, size), "it is a binary program (", "this test itself")
 	require.Equal(t, "it is a binary program (Windows)", unfit([]byte("MZ\x90"), 10))
-	require.Equal(t, "it has 1.5 MB, and more than 1", unfit([]byte("# Much text"), 3<<19))
+	require.Equal(t, "it has 1.5 MB, more than 1", unfit([]byte("# Much text"), 3<<19))
 	require.Empty(t, unfit([]byte("package x"), largest))
 	require.Empty(t, unfit(nil, 0))
 }

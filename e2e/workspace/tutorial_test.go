@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheTutorialIsTrue does what docs/writing-tests.md says, from its first line to its last, in a module of its own:
-// it writes its files, makes its changes, types its commands, and compares what they print. In an output … on a line of
-// its own stands for any number of lines; what differs from run to run is compared as if it did not.
-func TestTheTutorialIsTrue(t *testing.T) {
+// The test follows docs/writing-tests.md from its first line to its last, in a module of its own: it writes the files, makes
+// the changes, runs the commands, and compares their output. In an output a line with only … stands for any number of
+// lines, and what differs from run to run is replaced by a name before comparing.
+func TestTutorial_CommandsPrintWhatItShows(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	for _, b := range blocks(tutorial, read(t, tutorial)) {
@@ -38,11 +38,11 @@ func TestTheTutorialIsTrue(t *testing.T) {
 	require.Nil(t, r.up, "the tutorial left its stack up")
 }
 
-// reader does what a document says.
+// reader follows a document.
 type reader struct {
 	*testing.T
 	dir string
-	env []string // what it has beside the test's own
+	env []string // added to that of the test
 	up  *terminal
 }
 
@@ -50,15 +50,11 @@ func newReader(t *testing.T) *reader {
 	t.Helper()
 	base, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
-	dir, bin := filepath.Join(base, "shop"), filepath.Join(base, "bin")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./harness/cmd/harness")
-	build.Dir = root(t)
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	dir, bin := filepath.Join(base, "shop"), filepath.Dir(builtHarness(t))
 	return &reader{T: t, dir: dir, env: []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly",
-		"HARNESS_BACKENDS=", "HARNESS_BACKEND=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
+		"HARNESS_BACKENDS=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
 	}}
 }
 
@@ -69,7 +65,7 @@ func (r *reader) write(name, text string) {
 	require.NoError(r, os.WriteFile(file, []byte(text), 0o644))
 }
 
-// edit replaces the lines that begin with - by those that begin with +.
+// edit applies a diff: it replaces the lines that begin with - by those that begin with +.
 func (r *reader) edit(b block) {
 	r.Helper()
 	var before, after string
@@ -83,11 +79,11 @@ func (r *reader) edit(b block) {
 	}
 	text, err := os.ReadFile(filepath.Join(r.dir, b.file))
 	require.NoError(r, err)
-	require.Equal(r, 1, strings.Count(string(text), before), "%s:%d: %s has not one place with\n%s", b.doc, b.line, b.file, before)
+	require.Equal(r, 1, strings.Count(string(text), before), "%s:%d: %s does not have exactly one place with\n%s", b.doc, b.line, b.file, before)
 	r.write(b.file, strings.Replace(string(text), before, after, 1))
 }
 
-// command is a line that a reader types, with what they are told to expect.
+// command is a line to type, with the output that the document shows.
 type command struct {
 	doc          string
 	at           int // its line there
@@ -149,15 +145,15 @@ func (r *reader) shell(line string) *exec.Cmd {
 
 func (r *reader) run(c command) {
 	r.Helper()
-	// Whether it should succeed is for the output to show.
+	// The output shows whether it should succeed.
 	out, err := r.shell(c.line).CombinedOutput()
 	got := r.normal(string(out))
 	if !matches(lines(r.normal(c.output)), lines(got)) {
-		r.Fatalf("%s:%d: %s (%v) prints\n%s\nwhich is not, as the document has it,\n%s", c.doc, c.at, c.line, err, got, r.normal(c.output))
+		r.Fatalf("%s:%d: %s (%v) prints\n%s\nThe document shows\n%s", c.doc, c.at, c.line, err, got, r.normal(c.output))
 	}
 }
 
-// startUp starts what stays up, and waits until it has printed what it should.
+// startUp starts a program that keeps running, and waits until it has printed what the document shows.
 func (r *reader) startUp(c command) {
 	r.Helper()
 	cmd := r.shell("exec " + c.line)
@@ -167,7 +163,7 @@ func (r *reader) startUp(c command) {
 	require.NoError(r, cmd.Start())
 	r.up = term
 	r.Cleanup(func() {
-		_ = cmd.Cancel() // this and the next are of no effect where it has ended in order
+		_ = cmd.Cancel() // this and the next have no effect where it has ended
 		_ = cmd.Wait()
 		_ = pw.Close()
 	})
@@ -183,7 +179,7 @@ func (r *reader) startUp(c command) {
 	}
 }
 
-// terminal is a program that stays up, and what it has printed.
+// terminal is a program that keeps running, with its output.
 type terminal struct {
 	cmd  *exec.Cmd
 	news chan struct{}
@@ -211,7 +207,7 @@ func (t *terminal) text() string {
 	return t.out.String()
 }
 
-// varying is what differs from run to run.
+// varying lists what differs from run to run.
 var varying = []struct {
 	pattern *regexp.Regexp
 	name    string
@@ -220,12 +216,12 @@ var varying = []struct {
 	{regexp.MustCompile(`\b[a-z2-7]{10}((?:-[a-z]+)?@plant\.test)`), "SALT$1"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b`), "TIME"},
-	{regexp.MustCompile(`(?m)dev server v.*$`), "dev server"},          // which one depends on what is installed,
+	{regexp.MustCompile(`(?m)dev server v.*$`), "dev server"},          // the version depends on what is installed,
 	{regexp.MustCompile(`(?m)(FerretDB|MongoDB) v?\d.*$`), "database"}, // and so does the database
-	{regexp.MustCompile(`(\S)[ \t]{2,}`), "$1  "},                      // columns are as wide as what stands in them
+	{regexp.MustCompile(`(\S)[ \t]{2,}`), "$1  "},                      // columns are as wide as their contents
 }
 
-// progress is what a suite prints where its servers take long to start.
+// progress matches what a suite prints where its servers take long to start.
 var progress = regexp.MustCompile(`(?m)^harnesstest: (mongo|mailhog|inngest|app) .*\n`)
 
 func (r *reader) normal(text string) string {
@@ -239,7 +235,7 @@ func (r *reader) normal(text string) string {
 
 func lines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
 
-// matches says whether got is as want says.
+// matches reports whether got equals want, in which … stands for any number of lines.
 func matches(want, got []string) bool {
 	switch {
 	case len(want) == 0:

@@ -1,8 +1,8 @@
 package workspace_test
 
 import (
-	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,14 +15,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/config"
 )
 
-// read returns a file of the workspace.
-func read(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(root(t), filepath.FromSlash(path)))
-	require.NoError(t, err)
-	return string(data)
-}
-
 func parseMod(t *testing.T, path string) *modfile.File {
 	t.Helper()
 	f, err := modfile.Parse(path, []byte(read(t, path)), nil)
@@ -30,20 +22,8 @@ func parseMod(t *testing.T, path string) *modfile.File {
 	return f
 }
 
-// modules are the folders of the workspace's modules, as go.work has them.
-func modules(t *testing.T) []string {
-	t.Helper()
-	work, err := modfile.ParseWork("go.work", []byte(read(t, "go.work")), nil)
-	require.NoError(t, err)
-	var dirs []string
-	for _, u := range work.Use {
-		dirs = append(dirs, strings.TrimPrefix(u.Path, "./"))
-	}
-	return dirs
-}
-
-// TestGoVersionsAgree: one Go version in every go.mod, in go.work, and in the documents.
-func TestGoVersionsAgree(t *testing.T) {
+// One Go version stands in every go.mod, in go.work, in the documents and in the app's image.
+func TestVersions_OfGoAgree(t *testing.T) {
 	t.Parallel()
 	work, err := modfile.ParseWork("go.work", []byte(read(t, "go.work")), nil)
 	require.NoError(t, err)
@@ -54,10 +34,13 @@ func TestGoVersionsAgree(t *testing.T) {
 	for _, doc := range []string{"README.md", "CONTRIBUTING.md"} {
 		require.Contains(t, read(t, doc), "Go "+want, "%s names another Go version", doc)
 	}
+	major, minor, _ := strings.Cut(want, ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	require.Contains(t, read(t, "docker/app.Dockerfile"), "FROM golang:"+major+"."+minor+" AS build")
 }
 
-// TestDependenciesAgree: a dependency that several modules name directly has one version.
-func TestDependenciesAgree(t *testing.T) {
+// A dependency that several modules name directly has one version.
+func TestVersions_OfDependenciesAgree(t *testing.T) {
 	t.Parallel()
 	first := map[string]string{}
 	for _, dir := range modules(t) {
@@ -73,8 +56,8 @@ func TestDependenciesAgree(t *testing.T) {
 	}
 }
 
-// TestServerVersionsAgree: the versions that the servers are built from are those that every other place names.
-func TestServerVersionsAgree(t *testing.T) {
+// The versions from which the servers are built stand in the compose file and in the documents, too.
+func TestVersions_OfServersAgree(t *testing.T) {
 	t.Parallel()
 	for _, server := range []struct {
 		tool, module string
@@ -102,8 +85,8 @@ func TestServerVersionsAgree(t *testing.T) {
 	}
 }
 
-// TestEnvExampleNamesEveryVariable: .env.example and the app's own table of variables name the same.
-func TestEnvExampleNamesEveryVariable(t *testing.T) {
+// .env.example and the app's table of variables name the same.
+func TestEnvExample_NamesEveryVariable(t *testing.T) {
 	t.Parallel()
 	var want, got []string
 	for _, v := range config.Table() {
@@ -117,56 +100,49 @@ func TestEnvExampleNamesEveryVariable(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// documents are the Markdown files that a reader is shown.
-func documents(t *testing.T) []string {
-	t.Helper()
-	var docs []string
-	err := fs.WalkDir(os.DirFS(root(t)), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+// Go's version in the workflow is that of the workspace, and each action has one version.
+func TestVersions_InTheWorkflowAgree(t *testing.T) {
+	t.Parallel()
+	all := read(t, ".github/workflows/ci.yml")
+	for _, file := range files(t, ".github", "action.yml") {
+		all += read(t, file)
+	}
+	require.Contains(t, all, "go-version-file: go.work")
+	require.NotContains(t, all, "go-version:")
+	first := map[string]string{}
+	for _, m := range regexp.MustCompile(`uses: ([\w-]+/[\w-]+)@(\S+)`).FindAllStringSubmatch(all, -1) {
+		if v, ok := first[m[1]]; ok {
+			require.Equal(t, v, m[2], "versions of %s", m[1])
 		}
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "testdata" || d.Name() == "node_modules") {
-			return fs.SkipDir
+		first[m[1]] = m[2]
+		require.Regexp(t, `^v[0-9]`, m[2], "%s is not pinned", m[1])
+	}
+}
+
+// `go doc` and `go list -m all` add missing checksums to go.work.sum. In a fresh clone nothing must be missing.
+func TestGoWorkSum_IsComplete(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	copyFile := func(name string) {
+		data, err := os.ReadFile(filepath.Join(root(t), name))
+		if os.IsNotExist(err) {
+			return // a module without dependencies has no go.sum
 		}
-		if filepath.Ext(path) == ".md" {
-			docs = append(docs, path)
-		}
-		return nil
-	})
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+	copyFile("go.work")
+	copyFile("go.work.sum")
+	for _, m := range modules(t) {
+		copyFile(m + "/go.mod")
+		copyFile(m + "/go.sum")
+	}
+	list := exec.CommandContext(t.Context(), "go", "list", "-m", "-e", "all")
+	list.Dir, list.Env = dir, append(os.Environ(), "GOWORK=")
+	out, err := list.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	after, err := os.ReadFile(filepath.Join(dir, "go.work.sum"))
 	require.NoError(t, err)
-	require.NotEmpty(t, docs)
-	return docs
-}
-
-// TestDocumentsNameWhatIsThere: make targets, files that are linked to, and Go tests that a document names exist.
-func TestDocumentsNameWhatIsThere(t *testing.T) {
-	t.Parallel()
-	makefile := read(t, "Makefile")
-	target := regexp.MustCompile("(?m)`(?:[A-Z_]+=[^ `]+ )*make ([a-z][a-z-]*)|^(?:    |\\$ |\t)(?:[A-Z_]+=\\S+ )*make ([a-z][a-z-]*)")
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, doc := range documents(t) {
-		text := read(t, doc)
-		for _, m := range target.FindAllStringSubmatch(text, -1) {
-			name := m[1] + m[2]
-			require.Regexp(t, `(?m)^`+regexp.QuoteMeta(name)+`:`, makefile, "%s speaks of make %s", doc, name)
-		}
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			_, err := os.Stat(filepath.Join(root(t), filepath.Dir(doc), filepath.FromSlash(m[1])))
-			require.NoError(t, err, "%s links to %s", doc, m[1])
-		}
-	}
-}
-
-// TestEveryTargetIsExplained: `make` alone prints each target that a person may call, with what it is for.
-func TestEveryTargetIsExplained(t *testing.T) {
-	t.Parallel()
-	makefile := read(t, "Makefile")
-	phony := regexp.MustCompile(`(?m)^\.PHONY: (.*)$`).FindStringSubmatch(makefile)
-	require.NotNil(t, phony)
-	for _, name := range strings.Fields(phony[1]) {
-		require.Regexp(t, `(?m)^`+regexp.QuoteMeta(name)+`:.*## \S`, makefile, "target %s says nothing of itself", name)
-	}
-	for _, name := range strings.Fields("dev demo test e2e golden bench lint check build tools clean") {
-		require.Contains(t, strings.Fields(phony[1]), name)
-	}
+	require.Equal(t, read(t, "go.work.sum"), string(after), "go.work.sum is incomplete: run sh scripts/tidy.sh")
 }
