@@ -16,7 +16,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usagef("`%s` takes no arguments, but was given %s; see `%s --help`", cmd.CommandPath(), strings.Join(args, " "), cmd.CommandPath())
 }
 
-// subcommandArgs is for a command that only has others below it: what reaches it is none of them.
+// subcommandArgs is for a command that only has subcommands: an argument is none of them.
 func subcommandArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -24,7 +24,7 @@ func subcommandArgs(cmd *cobra.Command, args []string) error {
 	return unknownCommand(cmd, args[0])
 }
 
-// atLeastOne and exactlyOne want arguments, and say what.
+// atLeastOne requires arguments. what describes them in the error.
 func atLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -52,10 +52,10 @@ func atMostOne(what string) cobra.PositionalArgs {
 	}
 }
 
-// mailHogID is a message id of MailHog's that begins with a dash, as one in 64 does.
+// mailHogID matches a message id of MailHog that begins with a dash, as one in 64 does.
 var mailHogID = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}=@`)
 
-// sparingIDs moves message ids that look like flags to where no flags are.
+// sparingIDs moves message ids that look like flags behind --.
 func sparingIDs(args []string) []string {
 	if len(args) == 0 || args[0] != "mail" || !slices.ContainsFunc(args, mailHogID.MatchString) || slices.Contains(args, "--") {
 		return args
@@ -71,7 +71,7 @@ func sparingIDs(args []string) []string {
 	return slices.Concat(flags, []string{"--"}, ids)
 }
 
-// completeFlag tells the shell the values that a flag can have.
+// completeFlag makes the shell offer the values of a flag.
 func completeFlag(cmd *cobra.Command, flag string, values ...string) {
 	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 }
@@ -81,7 +81,7 @@ func completeFiles(extension string) cobra.CompletionFunc {
 	return cobra.FixedCompletions([]string{extension}, cobra.ShellCompDirectiveFilterFileExt)
 }
 
-// must is for errors that only a command without that flag can cause.
+// must panics on errors that only a mistake in this program causes.
 func must(err error) {
 	if err != nil {
 		panic(err)

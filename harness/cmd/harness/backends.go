@@ -12,7 +12,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
-// The names of backends. All that is known about backends by name stands in this file.
+// The names of backends.
 const (
 	backendAuto       = "auto"
 	backendLocal      = "local"
@@ -24,7 +24,7 @@ func backendNames() []string {
 	return []string{backendAuto, backendLocal, backendContainers, backendAttach}
 }
 
-// chooseBackend returns the backend of a name that is one of backendNames. For auto it says which one it is, and why.
+// chooseBackend returns the backend of a name that is one of backendNames. For auto it prints which one it chose, and why.
 func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backend, error) {
 	switch name {
 	case backendLocal:

@@ -30,11 +30,11 @@ func commands(c *cobra.Command) []*cobra.Command {
 	return all
 }
 
-func TestEveryCommandIsDocumented(t *testing.T) {
+func TestCommands_AreDocumented(t *testing.T) {
 	t.Parallel()
 	for _, c := range commands(newRoot(discard())) {
 		if p := c.Parent(); p != nil && p.Name() == "completion" {
-			continue // the library's own, whose text is long enough
+			continue // cobra's own
 		}
 		t.Run(c.CommandPath(), func(t *testing.T) {
 			require.NotEmpty(t, c.Short)
@@ -51,8 +51,8 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 	}
 }
 
-// TestExamplesParse holds the examples to the commands' flags and arguments.
-func TestExamplesParse(t *testing.T) {
+// The examples have the commands' flags and arguments.
+func TestExamples_Parse(t *testing.T) {
 	t.Parallel()
 	examples := 0
 	for _, c := range commands(newRoot(discard())) {
@@ -87,7 +87,7 @@ func exampleCommands(line string) [][]string {
 	return all
 }
 
-func TestNearest(t *testing.T) {
+func TestSimilar(t *testing.T) {
 	t.Parallel()
 	names := []string{"up", "status", "env", "down", "expect", "send", "runs", "mail"}
 	for word, want := range map[string]string{
@@ -103,12 +103,12 @@ func TestNearest(t *testing.T) {
 		"u":       "up",
 		"":        "",
 	} {
-		require.Equal(t, want, nearest(word, names), word)
+		require.Equal(t, want, similar(word, names), word)
 	}
 }
 
-// TestIDsThatBeginWithADash: an id is pasted as `mail ls` has printed it.
-func TestIDsThatBeginWithADash(t *testing.T) {
+// An id is pasted as `mail ls` printed it.
+func TestSparingIDs_MovesIDsThatBeginWithADash(t *testing.T) {
 	t.Parallel()
 	const id = "-oAAzmiAV1gU1-6k9ya054rTxFJEpMKMQwpIzR_h0ic=@mailhog.example"
 	for _, test := range []struct{ args, want []string }{
@@ -137,7 +137,7 @@ func TestSafe(t *testing.T) {
 	require.Equal(t, `one\ntwo three`, oneLine("one\ntwo\tthree"))
 }
 
-func TestPrinterOffATerminal(t *testing.T) {
+func TestPrinter_WithoutATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
@@ -153,7 +153,7 @@ func TestPrinterOffATerminal(t *testing.T) {
 	}, lines(out.String()))
 }
 
-func TestPrinterOnATerminal(t *testing.T) {
+func TestPrinter_OnATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
@@ -165,20 +165,20 @@ func TestPrinterOnATerminal(t *testing.T) {
 	require.Equal(t, "app      starting\r\x1b[Kapp      | first line\napp      starting  1.5s\r\x1b[Kapp      ready  2s\n", out.String())
 }
 
-func TestPrinterSaysWhatACommandWaitsFor(t *testing.T) {
+func TestPrinter_Waiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
 		done := p.waiting("mail", "waiting")
-		time.Sleep(2*quietFor + 500*time.Millisecond) // of the bubble's time, of which there is plenty
+		time.Sleep(2*quietFor + 500*time.Millisecond) // virtual time
 		done()
-		require.Equal(t, []string{"mail     waiting  15s", "mail     waiting  30s"}, lines(out.String()), "off a terminal")
+		require.Equal(t, []string{"mail     waiting  15s", "mail     waiting  30s"}, lines(out.String()), "without a terminal")
 
 		out.Reset()
 		p.live = true
 		p.waiting("mail", "waiting")()
-		require.Empty(t, out.String(), "what comes at once is not announced")
+		require.Empty(t, out.String(), "a wait that ends at once is not announced")
 		done = p.waiting("mail", "waiting")
 		time.Sleep(2500 * time.Millisecond)
 		done()
@@ -186,8 +186,8 @@ func TestPrinterSaysWhatACommandWaitsFor(t *testing.T) {
 	})
 }
 
-// TestPrinterKeepsLinesWhole prints from many goroutines, as app and servers do.
-func TestPrinterKeepsLinesWhole(t *testing.T) {
+// It prints from many goroutines, as app and servers do.
+func TestPrinter_KeepsLinesWhole(t *testing.T) {
 	t.Parallel()
 	var out writes
 	p := newPrinter(stdio{err: &out, getenv: func(string) string { return "" }})
@@ -210,7 +210,7 @@ func TestPrinterKeepsLinesWhole(t *testing.T) {
 	}
 }
 
-// writes records each write; the printer sees to it that there is one at a time.
+// writes records each write. The printer writes one at a time.
 type writes []string
 
 func (w *writes) Write(p []byte) (int, error) {
@@ -222,7 +222,7 @@ func lines(s string) []string {
 	return slices.Collect(strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n"))
 }
 
-func TestColourNeedsATerminal(t *testing.T) {
+func TestPaint_NeedsATerminal(t *testing.T) {
 	t.Parallel()
 	require.False(t, bool(discard().paint(io.Discard)))
 	require.Equal(t, "ok", paint(false).green("ok"))
@@ -231,7 +231,7 @@ func TestColourNeedsATerminal(t *testing.T) {
 	require.Equal(t, "✗ a step", paint(false).marks("✗ a step"))
 }
 
-func TestRunTellsErrorsOnce(t *testing.T) {
+func TestRun_PrintsErrorsOnce(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
 	status := run(context.Background(), []string{"statsu"}, stdio{out: &out, err: &errs, getenv: func(string) string { return "" }})

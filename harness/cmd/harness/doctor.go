@@ -16,7 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
-// A level says what a finding means for `harness up`.
+// level says what a finding means for `harness up`.
 type level string
 
 const (
@@ -91,7 +91,7 @@ func examineGo(ctx context.Context) finding {
 	return finding{"go", levelOK, strings.TrimSpace(strings.TrimPrefix(string(out), "go version ")), ""}
 }
 
-// examineTool looks for a server's program. canBuild says that one which is not there yet will be.
+// examineTool looks for a server's program. canBuild says that a missing one can be built.
 func examineTool(ctx context.Context, t toolchain.Tool, canBuild bool) finding {
 	bin, err := toolchain.Find(ctx, t, toolchain.Options{})
 	switch {
@@ -107,7 +107,7 @@ func examineTool(ctx context.Context, t toolchain.Tool, canBuild bool) finding {
 	}
 }
 
-// variable names a program to use for a tool.
+// variable returns the environment variable that names a program to use for a tool.
 func variable(t toolchain.Tool) string {
 	switch t {
 	case toolchain.Inngest:
@@ -154,14 +154,12 @@ func examinePorts() finding {
 	return finding{"ports", levelOK, "the known ones are free", ""}
 }
 
-func joined(names []string) string { return strings.Join(names, ", ") }
-
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
 }
 
-// examineDocker looks for an engine for the containers backend, which nobody has to have.
+// examineDocker looks for an engine for the containers backend, which is optional.
 func examineDocker(ctx context.Context) finding {
 	found, err := containers.New(containers.Options{}).Engine(ctx)
 	switch {
@@ -169,7 +167,7 @@ func examineDocker(ctx context.Context) finding {
 		return finding{"docker", levelNote, firstLine(err.Error()),
 			"nothing, unless you want containers: without an engine the servers run as processes, MongoDB's stand-in with them"}
 	case len(found.Missing) > 0:
-		return finding{"docker", levelNote, fmt.Sprintf("engine %s at %s, without the images %s", found.Version, found.Host, joined(found.Missing)),
+		return finding{"docker", levelNote, fmt.Sprintf("engine %s at %s, without the images %s", found.Version, found.Host, strings.Join(found.Missing, ", ")),
 			"nothing: the first start on containers pulls them; without a registry, `make images` builds some from source"}
 	default:
 		return finding{"docker", levelOK, fmt.Sprintf("engine %s at %s, which has the images", found.Version, found.Host), ""}

@@ -4,6 +4,7 @@ go 1.26.4
 
 require (
 	github.com/fsnotify/fsnotify v1.10.1
+	github.com/gofrs/flock v0.13.2
 	github.com/inngest/inngestgo v0.16.0
 	github.com/mattn/go-isatty v0.0.24
 	github.com/odoo-maintenance/inngest-harness/harness v0.1.0

@@ -5,7 +5,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 )
 
-// goldens returns the comparison with the golden emails in a directory; nil where none is given.
+// goldens returns a function that compares an email with a golden in a directory; nil without a directory.
 func goldens(dir, runHeader string) (func(string, *harness.TraceMail) error, error) {
 	if dir == "" {
 		return nil, nil

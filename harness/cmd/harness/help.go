@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manual writes the help of a command, laid out as a manual page. Annotations are further sections of it.
+// manual writes the help of a command in the form of a manual page. Annotations are further sections.
 func manual(w io.Writer, cmd *cobra.Command) {
 	fmt.Fprintf(w, "%s - %s\n", cmd.CommandPath(), cmd.Short)
 	section := func(title, text string) {
@@ -36,7 +36,7 @@ func manual(w io.Writer, cmd *cobra.Command) {
 		}
 	}
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(w, "\n`%s COMMAND --help` tells about one of them.\n", cmd.CommandPath())
+		fmt.Fprintf(w, "\n`%s COMMAND --help` shows more about one of them.\n", cmd.CommandPath())
 	}
 }
 
@@ -62,10 +62,10 @@ func indent(text string) string {
 	return b.String()
 }
 
-// exitStatus is the section on a command's exit statuses, where they differ from the usual.
+// exitStatus returns the section on a command's exit statuses, where they differ from the usual ones.
 func exitStatus(text string) map[string]string { return map[string]string{"Exit status": text} }
 
-// jsonFlag gives a command the flag that every command with an answer has.
+// jsonFlag adds the flag --json to a command.
 func jsonFlag(cmd *cobra.Command, what string) *bool {
 	return cmd.Flags().Bool("json", false, what)
 }

@@ -24,7 +24,7 @@ import (
 
 // ping is the data of the event that the scripts' app listens for.
 type ping struct {
-	// To gets an email; "": nobody.
+	// To gets an email; "": no email is sent.
 	To string `json:"to"`
 	// Subject is the email's.
 	Subject string `json:"subject"`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // mailView is an email as JSON.
@@ -21,7 +22,7 @@ type mailView struct {
 	ID          string           `json:"id"`
 	Received    time.Time        `json:"received"`
 	From        string           `json:"from"`
-	To          []string         `json:"to"` // whom it was delivered to, whatever the header says
+	To          []string         `json:"to"` // the recipients in the SMTP dialogue
 	Subject     string           `json:"subject"`
 	Date        time.Time        `json:"date,omitzero"`
 	MessageID   string           `json:"messageId,omitempty"`
@@ -49,8 +50,8 @@ func mailCommand(io stdio) *cobra.Command {
 		Use:        "mail",
 		SuggestFor: []string{"mails", "email", "emails", "inbox"},
 		Short:      "look at the emails that were sent",
-		Long: `mail reads the inbox of the st that is up here, with every email decoded: transfer encodings, charsets,
-encoded headers. What an email contains is shown so that it cannot steer the terminal.`,
+		Long: `mail reads the inbox of the stack that is up here, with every email decoded: transfer encodings, charsets,
+encoded headers. Control characters in an email are shown as text, so that they cannot affect the terminal.`,
 		Example: `  harness mail ls
   harness mail show
   harness mail wait --to kim@plant.test`,
@@ -118,7 +119,7 @@ func mailLsCommand(io stdio) *cobra.Command {
 		const enough = 60 // one long subject would push the ids of all emails off the screen
 		for _, m := range found {
 			to, subject := oneLine(strings.Join(m.Envelope.To, ", ")), oneLine(m.Subject)
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Received.Local().Format(time.TimeOnly), shortened(to, enough), shortened(subject, enough), m.ID)
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Received.Local().Format(time.TimeOnly), text.Clip(to, enough), text.Clip(subject, enough), m.ID)
 		}
 		return tw.Flush()
 	}
@@ -132,7 +133,7 @@ func mailShowCommand(io stdio) *cobra.Command {
 		SuggestFor: []string{"cat", "get", "print"},
 		Short:      "show an email, the latest where none is named",
 		Long: `show prints an email's main headers and its text. ID is the one that 'harness mail ls' prints. --raw is the
-message as it crossed the wire, unchanged: it may hold what steers a terminal.`,
+message as it was sent, unchanged: it may hold control characters for a terminal.`,
 		Example: `  harness mail show
   harness mail show --html > email.html
   harness mail show --json | jq -r .messageId`,
@@ -206,7 +207,7 @@ func mailWaitCommand(io stdio) *cobra.Command {
 		Use:   "wait",
 		Short: "wait for an email",
 		Long: `wait returns when the inbox has an email that meets all the flags, at once when it has one already, and
-prints it as 'harness mail show' does. When none comes in time it says which email came nearest.`,
+prints it as 'harness mail show' does. When none comes in time it names the most similar one.`,
 		Example: `  harness mail wait --to kim@plant.test
   harness mail wait --to kim@plant.test --header X-Order=17 --timeout 30s --json`,
 		Annotations: exitStatus("0  it is there\n1  it did not come in time, or no stack is up\n2  the command line was wrong"),
@@ -250,7 +251,7 @@ func mailClearCommand(io stdio) *cobra.Command {
 		Use:        "clear",
 		SuggestFor: []string{"rm", "delete", "empty", "purge"},
 		Short:      "remove emails",
-		Long: `clear removes all emails from the inbox, everybody's, or with flags those that meet all of them. Tests that
+		Long: `clear removes all emails from the inbox, or with flags those that meet all of them. Tests that
 use the same inbox miss what is cleared.`,
 		Example: `  harness mail clear
   harness mail clear --to kim@plant.test`,
@@ -293,7 +294,7 @@ func clearMail(ctx context.Context, box *inbox.Client, f inbox.Filter) (removed 
 	for _, m := range found {
 		err := box.Delete(ctx, m.ID)
 		switch {
-		case errors.Is(err, inbox.ErrNotFound): // somebody else was faster
+		case errors.Is(err, inbox.ErrNotFound): // another client has removed it
 		case err != nil:
 			return removed, err
 		default:

@@ -23,14 +23,14 @@ import (
 func main() {
 	configureTestcontainers()
 	signals := make(chan os.Signal, 2)
-	// A terminal that is closed hangs up: that too is an order to end.
+	// A terminal that is closed sends SIGHUP.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-signals
 		cancel()
-		// The first signal ends everything in order. A second one is for a user who does not want to wait: the
-		// watchdogs of app and servers take them down with this process.
+		// The first signal ends everything gracefully. A second one ends this process at once; the watchdogs of app and
+		// servers then kill them.
 		<-signals
 		os.Exit(exitKilled)
 	}()

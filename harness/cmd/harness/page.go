@@ -21,7 +21,7 @@ type page struct {
 	served chan struct{}
 }
 
-// openPage serves the dashboard on a port, a free one where that is zero.
+// openPage serves the dashboard on a port; 0 means a free one.
 func openPage(st *stack.Stack, port int, o upOptions) (*page, error) {
 	options := dashboard.Options{RunHeader: o.runHeader}
 	if o.samples != "" {
@@ -45,12 +45,12 @@ func openPage(st *stack.Stack, port int, o upOptions) (*page, error) {
 	}
 	go func() {
 		defer close(p.served)
-		_ = p.server.Serve(l) // it ends when close makes it
+		_ = p.server.Serve(l) // until close
 	}()
 	return p, nil
 }
 
-// close ends the page and what it follows. Pages that are open in a browser lose their connection.
+// close ends the server. Pages that are open in a browser lose their connection.
 func (p *page) close(ctx context.Context) error {
 	err := errors.Join(p.board.Close(ctx), p.server.Close())
 	select {

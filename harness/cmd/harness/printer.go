@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// printer tells a person what is going on. On a terminal the current line is rewritten; elsewhere there is a line when
-// something begins, one every few seconds while it goes on, and one when it is done. It is safe for concurrent use, and
-// what it prints stays whole lines.
+// printer prints progress. On a terminal it rewrites the current line; elsewhere it prints a line when something begins,
+// one every few seconds while it lasts, and one when it is done. It is safe for concurrent use, and prints whole lines.
 type printer struct {
 	paint
 	mu     sync.Mutex
 	w      io.Writer
 	live   bool
-	shown  bool // the cursor stands behind a line that will be rewritten
+	shown  bool // the current line will be rewritten
 	spoken map[string]time.Duration
 }
 
@@ -25,16 +25,16 @@ func newPrinter(io stdio) *printer {
 	return &printer{w: io.err, live: io.terminal(io.err), paint: io.paint(io.err), spoken: map[string]time.Duration{}}
 }
 
-// quietFor is how long something goes on, off a terminal, before it is mentioned again.
+// quietFor is how long something lasts, without a terminal, before it is printed again.
 const quietFor = 15 * time.Second
 
-// progress prints news about something that takes time.
+// progress prints the progress of something that takes time.
 func (p *printer) progress(n harness.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	line := p.subject(n.Subject) + safe(n.Doing)
 	if n.Elapsed >= time.Second || n.Done {
-		line += "  " + p.dim(elapsed(n.Elapsed))
+		line += "  " + p.dim(text.Elapsed(n.Elapsed).String())
 	}
 	if p.live {
 		p.clear()
@@ -53,11 +53,11 @@ func (p *printer) progress(n harness.Progress) {
 	}
 }
 
-// waiting says what a command waits for, and how long already: on a terminal after a second, in a line that is gone in the
-// end; elsewhere every few seconds. done ends it; call it before the outcome is printed.
+// waiting prints what a command waits for, and for how long: on a terminal after a second, in a line that is removed in the
+// end; elsewhere every few seconds. Call done before printing the outcome.
 func (p *printer) waiting(subject, doing string) (done func()) {
 	p.mu.Lock()
-	p.spoken[subject+doing] = 0 // elsewhere nobody wants to know at once
+	p.spoken[subject+doing] = 0 // without a terminal not at once
 	p.mu.Unlock()
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -80,17 +80,17 @@ func (p *printer) waiting(subject, doing string) (done func()) {
 	return func() { close(end); <-ended }
 }
 
-// say prints a line about something.
+// say prints a line about a subject.
 func (p *printer) say(subject, format string, args ...any) {
 	p.whole(p.subject(subject) + safe(fmt.Sprintf(format, args...)))
 }
 
-// output prints a line that the app wrote. It is as harmless as the app, whose colours are its own business.
+// output prints a line that the app wrote, unchanged: its colours stay.
 func (p *printer) output(line string) {
 	p.whole(p.cyan(fmt.Sprintf("%-8s |", "app")) + " " + line)
 }
 
-// whole prints a line in one write, so that nothing comes in between.
+// whole prints a line in one write, so that lines do not mix.
 func (p *printer) whole(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,22 +12,22 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 )
 
-// Exit statuses, the same for every command but expect, which has a finer notion of what could not be done.
+// Exit statuses of every command but expect, which distinguishes more.
 const (
 	exitOK     = 0
-	exitFailed = 1   // it was tried and did not work, or the answer is no
+	exitFailed = 1   // it did not work, or the answer is no
 	exitUsage  = 2   // the command line was wrong
 	exitKilled = 130 // ended by a second interrupt
 )
 
-// stdio is all that a command has of the world besides files and the network.
+// stdio holds the streams and the environment of a command.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
 }
 
-// exitError ends the program with a status. Without an error in it nothing more is said.
+// exitError ends the program with a status. Without an error in it nothing is printed.
 type exitError struct {
 	status int
 	err    error
@@ -42,7 +42,7 @@ func (e exitError) Error() string {
 
 func (e exitError) Unwrap() error { return e.err }
 
-// usagef makes the error of a command line that is wrong.
+// usagef returns the error for a wrong command line.
 func usagef(format string, args ...any) error {
 	return exitError{exitUsage, fmt.Errorf(format, args...)}
 }
@@ -101,7 +101,7 @@ they send events, show runs and emails, and judge whether what should have happe
 			"Exit status": `0    it worked; the answer is yes
 1    it did not work; the answer is no
 2    the command line was wrong; for expect, also: it could not be judged
-130  ended by a second interrupt, without waiting for an orderly stop`,
+130  ended by a second interrupt, without waiting for a graceful stop`,
 			"Environment": `INNGEST_BIN, MAILHOG_BIN, MONGOD_BIN   programs to run instead of those in the cache
 HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
 HARNESS_INNGEST_URL, HARNESS_MAILHOG_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
@@ -137,14 +137,14 @@ NO_COLOR                               any value: no colour, on a terminal too`,
 	return root
 }
 
-// describeDefaults words the help of the commands that the library brings as that of the others is.
+// describeDefaults gives the commands that cobra adds help texts like those of the others.
 func describeDefaults(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "help":
-			c.Short = "tell about a command"
+			c.Short = "show the help of a command"
 			c.Example = "  harness help up"
 		case "completion":
 			c.Short = "print a script that makes a shell complete command lines"

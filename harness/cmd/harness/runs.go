@@ -12,12 +12,14 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// eventView is an event with what came of it.
+// eventView is an event with its runs, as JSON.
 type eventView struct {
 	EventID  string          `json:"eventId"`
-	ID       string          `json:"id,omitempty"` // the sender's own
+	ID       string          `json:"id,omitempty"` // the sender's
 	Name     string          `json:"name"`
 	Data     json.RawMessage `json:"data,omitempty"`
 	Received time.Time       `json:"received"`
@@ -59,7 +61,7 @@ sending the event returned, it shows the runs of that event alone, with their st
 		Example: `  harness runs
   harness runs 01JDD9WRP1F5G1Y9ZVC4Q4XKZS
   harness runs --json | jq -r '.[].runs[] | select(.status == "FAILED") | .error'`,
-		Annotations: exitStatus("0  shown, whatever became of the runs\n1  the server knows no such event, or no stack is up\n2  the command line was wrong"),
+		Annotations: exitStatus("0  shown, whatever the statuses of the runs\n1  the server knows no such event, or no stack is up\n2  the command line was wrong"),
 		Args:        atMostOne("the id of one event"),
 	}
 	asJSON := jsonFlag(cmd, "print them as a JSON array of events")
@@ -102,8 +104,8 @@ sending the event returned, it shows the runs of that event alone, with their st
 	return cmd
 }
 
-// intakeTime is how long the server may take until it knows an event that it has answered for.
-const intakeTime = time.Second
+// ingestTimeout is how long the server may take to ingest an event that it has acknowledged.
+const ingestTimeout = time.Second
 
 // oneEvent returns an event with its runs and their steps.
 func oneEvent(ctx context.Context, api *inngestapi.Client, id string) ([]eventView, error) {
@@ -133,27 +135,23 @@ func oneEvent(ctx context.Context, api *inngestapi.Client, id string) ([]eventVi
 	return []eventView{view}, nil
 }
 
-// knownEvent returns an event, which the server may have answered for a moment ago without knowing it yet.
-func knownEvent(ctx context.Context, api *inngestapi.Client, id string) (inngestapi.ReceivedEvent, error) {
-	deadline := time.After(intakeTime)
-	tick := time.NewTicker(lookInterval)
-	defer tick.Stop()
-	for {
-		e, err := api.Event(ctx, id)
-		if !errors.Is(err, inngestapi.ErrNotFound) {
-			return e, err
+// knownEvent returns an event. The server answers a sender a moment before it can return the event.
+func knownEvent(ctx context.Context, api *inngestapi.Client, id string) (e inngestapi.ReceivedEvent, err error) {
+	waiting, cancel := context.WithTimeout(ctx, ingestTimeout)
+	defer cancel()
+	unknown := poll.Until(waiting, pollInterval, func(context.Context) error {
+		if e, err = api.Event(ctx, id); errors.Is(err, inngestapi.ErrNotFound) {
+			return err
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return e, ctx.Err()
-		case <-deadline:
-			return e, fmt.Errorf("the Inngest server knows no event %s: `harness runs` lists the latest", id)
-		}
+		return nil // found, or an error that waiting does not change
+	})
+	if unknown != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the Inngest server knows no event %s: `harness runs` lists the latest", id)
 	}
+	return e, err
 }
 
-// sinceEver is earlier than any event of a server that keeps them in memory.
+// sinceEver reaches back beyond the first event of a server that keeps events in memory.
 const sinceEver = 30 * 24 * time.Hour
 
 func latestEvents(ctx context.Context, api *inngestapi.Client, limit int) ([]eventView, error) {
@@ -207,7 +205,7 @@ func (e eventView) print(b *strings.Builder) {
 				fmt.Fprintf(b, "          %s\n", oneLine(s.Error))
 			}
 			if len(s.Output) > 0 {
-				fmt.Fprintf(b, "          %s\n", shortened(oneLine(string(s.Output)), 160))
+				fmt.Fprintf(b, "          %s\n", text.Clip(oneLine(string(s.Output)), 160))
 			}
 		}
 	}
@@ -215,7 +213,7 @@ func (e eventView) print(b *strings.Builder) {
 
 const timeOfDay = "15:04:05.000"
 
-// mark is how a status stands in a tree.
+// mark returns the mark of a status in a tree.
 func mark(status harness.Status) string {
 	switch status {
 	case harness.StatusCompleted:
@@ -231,7 +229,7 @@ func between(from, to time.Time) string {
 	if from.IsZero() || to.IsZero() {
 		return ""
 	}
-	return "  " + elapsed(to.Sub(from))
+	return "  " + text.Elapsed(to.Sub(from)).String()
 }
 
 func tries(n int) string {
@@ -239,14 +237,6 @@ func tries(n int) string {
 		return ""
 	}
 	return fmt.Sprintf("  after %d attempts", n)
-}
-
-// shortened cuts a text that is longer than enough characters.
-func shortened(s string, enough int) string {
-	if r := []rune(s); len(r) > enough {
-		return string(r[:enough]) + " …"
-	}
-	return s
 }
 
 // completeEvents offers the ids of the latest events to the shell.

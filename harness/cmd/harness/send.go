@@ -9,17 +9,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// sentEvent is an event that the server has taken.
+// sentEvent is an event that the server has accepted, as JSON.
 type sentEvent struct {
 	// EventID is the ULID that the server gave it, by which the other commands know it.
 	EventID string `json:"eventId"`
-	ID      string `json:"id,omitempty"` // the sender's own
+	ID      string `json:"id,omitempty"` // the sender's
 	Name    string `json:"name"`
 }
 
@@ -29,10 +30,10 @@ func sendCommand(std stdio) *cobra.Command {
 		Short: "send events to the Inngest server",
 		Long: `send sends the events in the files, in order, all of them in one request, and prints for each the ULID
 by which 'harness runs' and 'harness expect' know it. A file holds one event, several one after another,
-or an array of them; "-" is standard input. An event is an object with a name, and may have data (an
-object), id, user, ts and v.
+or an array of them; "-" is standard input. An event is an object with the fields ` + strings.Join(jsonFields(harness.Event{}), ", ") + `;
+name is required, data and user are objects.
 
-The server starts nothing for an event whose own id it has seen in the last 24 hours.`,
+The server starts nothing for an event whose id it has seen in the last 24 hours.`,
 		Example: `  harness send event.json
   echo '{"name":"shop/order.paid","data":{"order":17}}' | harness send -
   harness runs "$(harness send event.json --json | jq -r .[0].eventId)"`,
@@ -73,7 +74,7 @@ The server starts nothing for an event whose own id it has seen in the last 24 h
 	return cmd
 }
 
-// readEvents reads the events in a file, of which there is at least one.
+// readEvents reads the events in a file. A file without any is an error.
 func readEvents(std stdio, file string) ([]harness.Event, error) {
 	data, err := readFile(std, file)
 	if err != nil {
@@ -108,14 +109,14 @@ func readEvents(std stdio, file string) ([]harness.Event, error) {
 	}
 }
 
-// parseEvent reads one event and refuses what the server would misunderstand.
+// parseEvent reads one event. What the server would misunderstand is an error.
 func parseEvent(data []byte) (harness.Event, error) {
 	var e harness.Event
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	d.UseNumber() // an id of many digits stays what it is
+	d.UseNumber() // keeps all digits of a large number
 	if err := d.Decode(&e); err != nil {
-		return e, fmt.Errorf("%w: an event is an object with the fields name, data, id, user, ts and v", err)
+		return e, fmt.Errorf("%w: an event is an object with the fields %s", err, strings.Join(jsonFields(e), ", "))
 	}
 	if e.Name == "" {
 		return e, errors.New("it has no name")

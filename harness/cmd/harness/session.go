@@ -11,10 +11,11 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// stopTimeout bounds an orderly stop.
+// stopTimeout bounds a graceful stop.
 const stopTimeout = 10 * time.Second
 
 // session is a stack from the moment its servers are up.
@@ -31,9 +32,9 @@ type session struct {
 
 func (s *session) watching() bool { return len(s.options.watch) > 0 }
 
-// run starts the app and keeps the stack up until it is told to end or something dies.
+// run starts the app and keeps the stack up until ctx ends or a server or the app exits.
 func (s *session) run(ctx context.Context) error {
-	// Changes are watched from before the first start: one that is made meanwhile counts.
+	// Watching begins before the first start, so that a change during it counts.
 	changes := make(chan string)
 	if s.watching() {
 		w, err := newWatcher(s.options.watch)
@@ -77,7 +78,7 @@ func (s *session) startApp(ctx context.Context) error {
 	return nil
 }
 
-// goRunEnded is what `go run` prints when it is told to end, as it is at each end in order.
+// goRunEnded is what `go run` prints when it is interrupted.
 const goRunEnded = "signal: interrupt"
 
 // output shows a line that the app wrote.
@@ -97,7 +98,7 @@ func (s *session) state() statefile.State {
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   statefile.Mongo{URI: ends.Mongo},
 	}
-	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil { // without an app nothing has parsed it yet
+	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil { // without an app it has not been validated
 		state.Mongo.URI = uri
 	}
 	if env, ok := s.stack.Env(); ok {
@@ -110,12 +111,12 @@ func (s *session) state() statefile.State {
 	return state
 }
 
-// announce says what there is to open and to do.
+// announce prints what to open.
 func (s *session) announce() error {
 	p, state := s.printer, s.state()
-	p.say("up", "on the %s backend after %s; Ctrl-C or `harness down` stops it", s.stack.Backend(), elapsed(time.Since(s.began)))
+	p.say("up", "on the %s backend after %s; Ctrl-C or `harness down` stops it", s.stack.Backend(), text.Elapsed(time.Since(s.began)))
 	if s.options.json {
-		// As in the file, which names this process.
+		// As in the file, which also names this process.
 		state, _, err := statefile.Find(s.dir)
 		if err != nil {
 			return err
@@ -128,7 +129,7 @@ func (s *session) announce() error {
 	return writeTable(s.out, stateRows(state, s.stack.Describe()))
 }
 
-// serve keeps the stack up. Whatever it started has ended when it returns.
+// serve keeps the stack up. It returns when all that it started has ended.
 func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
@@ -136,19 +137,19 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	defer cancel()
 	background.Go(func() { s.keepSynced(ctx) })
 
-	app := s.stack.App().Done() // of the incarnation whose end has not been handled
+	app := s.stack.App().Done() // of the app whose exit has not been handled
 	appDone := app              // nil once it has been
 	reload := newReload()
 	var reloaded <-chan struct{} // nil while no reload is in progress
 	fail := func(err error) error {
-		reload.callOff()
+		reload.stop()
 		s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
 		return err
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			reload.callOff()
+			reload.stop()
 			return nil
 		case <-s.stack.Done():
 			return fail(s.stack.Err())
@@ -168,14 +169,14 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			}
 		case file := <-changes:
 			// A change during a reload makes what is being started outdated.
-			reload.callOff()
+			reload.stop()
 			reload = s.reload(ctx, file)
 			reloaded = reload.done
 		}
 	}
 }
 
-// brief is an error without the app's output, which has been shown as it came.
+// brief returns an error without the app's output, which has been printed already.
 func brief(err error) string {
 	var e interface {
 		error
@@ -187,7 +188,7 @@ func brief(err error) string {
 	return err.Error()
 }
 
-// reloading is a start of the app's next incarnation under way.
+// reloading is a start of the changed app that is in progress.
 type reloading struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -200,13 +201,13 @@ func newReload() *reloading {
 	return r
 }
 
-// callOff ends the reload and returns when it has ended.
-func (r *reloading) callOff() {
+// stop cancels the reload and returns when it has ended.
+func (r *reloading) stop() {
 	r.cancel()
 	<-r.done
 }
 
-// reload starts the app's next incarnation without waiting for it.
+// reload starts the changed app without waiting for it.
 func (s *session) reload(ctx context.Context, file string) *reloading {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reloading{cancel: cancel, done: make(chan struct{})}
@@ -235,10 +236,10 @@ func (s *session) nextApp(ctx context.Context) error {
 	if err := s.startApp(ctx); err != nil {
 		return err
 	}
-	return s.writeState() // which had no app in it
+	return s.writeState() // it had no app
 }
 
-// lastGood says what is up after a reload that failed.
+// lastGood describes what is up after a failed reload.
 func (s *session) lastGood() string {
 	if _, ok := s.stack.Env(); ok {
 		return "the last good state stays up"
@@ -246,14 +247,13 @@ func (s *session) lastGood() string {
 	return "no app is up"
 }
 
-// syncCheck is how often the server is asked whether it still knows the app. A server that somebody restarted knows
-// nobody.
+// syncCheck is how often to ask the server whether it still knows the app: a restarted server has forgotten it.
 const syncCheck = 2 * time.Second
 
 func (s *session) keepSynced(ctx context.Context) {
 	tick := time.NewTicker(syncCheck)
 	defer tick.Stop()
-	var last string // what went wrong the last time, which is said once
+	var last string // the last error, which is printed once
 	for {
 		select {
 		case <-ctx.Done():
@@ -288,6 +288,6 @@ func (s *session) stop() error {
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)
 	}
-	s.printer.say("up", "stopped after %s", elapsed(time.Since(began)))
+	s.printer.say("up", "stopped after %s", text.Elapsed(time.Since(began)))
 	return nil
 }

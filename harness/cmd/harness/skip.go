@@ -16,7 +16,7 @@ func skipCommand(std stdio) *cobra.Command {
 		SuggestFor: []string{"advance", "forward", "jump"},
 		Short:      "put the clock of a stack's Inngest forward",
 		Long: `skip puts the clock forward by which a stack's Inngest counts sleeps, retries, timeouts and schedules, and
-returns when what falls due in that time has been done. It needs a stack whose Inngest is sim: the dev
+returns when all that is due in that time has been done. It needs a stack whose Inngest is sim: the dev
 server cannot skip time. The app's own clock stays.`,
 		Example: `  harness up --inngest sim -- npm start
   harness skip 24h`,

@@ -14,8 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 )
 
@@ -51,30 +53,26 @@ it waits for one to be up, as a script wants to that has started it in the backg
 	return cmd
 }
 
-// lookInterval is how often a file or a process is looked at that somebody else changes.
-const lookInterval = 20 * time.Millisecond
+// pollInterval is how often to read a file, a process or an API that gives no notice of a change.
+const pollInterval = 20 * time.Millisecond
 
-// awaitState returns the stack that is up here, or comes up within a time.
-func awaitState(ctx context.Context, wait time.Duration) (statefile.State, error) {
-	deadline := time.After(wait)
-	tick := time.NewTicker(lookInterval)
-	defer tick.Stop()
-	for {
-		s, _, err := findState()
-		if err == nil || wait <= 0 || !isNoStack(err) {
-			return s, err
+// awaitState returns the stack that is up here. It waits for one for up to a time.
+func awaitState(ctx context.Context, wait time.Duration) (s statefile.State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	expired := poll.Until(ctx, pollInterval, func(context.Context) error {
+		if s, _, err = findState(); isNoStack(err) && wait > 0 {
+			return err
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			return s, fmt.Errorf("%w (waited %v)", err, wait)
-		case <-ctx.Done():
-			return s, ctx.Err()
-		}
+		return nil // found, or an error that waiting does not change
+	})
+	if expired != nil {
+		err = fmt.Errorf("%w (waited %v)", err, wait)
 	}
+	return s, err
 }
 
-// stateRows are what there is to open. infos, where they are known, say what the servers are.
+// stateRows lists what to open. infos, where they are known, describe the servers.
 func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 	about := map[harness.Service]string{harness.ServiceInngest: "dev server"}
 	if strings.HasSuffix(s.Backend, onSim) {
@@ -85,7 +83,7 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 		if i.Service != harness.ServiceInngest {
 			continue
 		}
-		if strings.HasPrefix(i.Version, "v") { // attached servers are told by where they were found
+		if strings.HasPrefix(i.Version, "v") { // an attached server has its address here
 			about[i.Service] = "dev server " + i.Version
 		}
 		if !i.HasUI && i.Source != simstack.Source {
@@ -144,7 +142,7 @@ servers' own addresses. PORT and APP_URL are there when the stack runs an app.`,
 		for _, v := range s.Env().Environ() {
 			key, value, _ := strings.Cut(v, "=")
 			if s.App.URL == "" && (key == "PORT" || key == "APP_URL") {
-				continue // empty, they would unset those of an app that is started by hand
+				continue // an empty one would replace that of an app started by hand
 			}
 			vars[key] = value
 			fmt.Fprintf(&lines, "export %s='%s'\n", key, strings.ReplaceAll(value, "'", `'\''`))
@@ -158,7 +156,7 @@ servers' own addresses. PORT and APP_URL are there when the stack runs an app.`,
 	return cmd
 }
 
-// downTimeout bounds the wait for a stack to go.
+// downTimeout bounds the wait for the end of a stack.
 const downTimeout = 10 * time.Second
 
 func downCommand(io stdio) *cobra.Command {
@@ -173,14 +171,14 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 	}
 	asJSON := jsonFlag(cmd, "print what was stopped as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, dir, err := findState()
+		s, _, err := findState()
 		if err != nil && !isNoStack(err) {
 			return err
 		}
 		var took time.Duration
 		if err == nil {
-			done := newPrinter(io).waiting("down", "waiting for the stack to end in order")
-			took, err = endStack(cmd.Context(), s, dir)
+			done := newPrinter(io).waiting("down", "waiting for the stack to end")
+			took, err = endStack(cmd.Context(), s)
 			done()
 			if err != nil {
 				return err
@@ -198,15 +196,15 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 		case s.PID == 0:
 			fmt.Fprintln(io.out, "no stack is up here")
 		default:
-			fmt.Fprintf(io.out, "the stack is down after %s\n", elapsed(took))
+			fmt.Fprintf(io.out, "the stack is down after %s\n", text.Elapsed(took))
 		}
 		return nil
 	}
 	return cmd
 }
 
-// endStack asks the stack's process to end, and waits until it has.
-func endStack(ctx context.Context, s statefile.State, dir string) (took time.Duration, err error) {
+// endStack interrupts the stack's process, and waits for its end.
+func endStack(ctx context.Context, s statefile.State) (took time.Duration, err error) {
 	began := time.Now()
 	if err := interrupt(s.PID); errors.Is(err, errors.ErrUnsupported) {
 		return 0, fmt.Errorf("%s has no way to interrupt process %d from here: press Ctrl-C in its window", runtime.GOOS, s.PID)
@@ -215,16 +213,11 @@ func endStack(ctx context.Context, s statefile.State, dir string) (took time.Dur
 	}
 	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
-	tick := time.NewTicker(lookInterval)
-	defer tick.Stop()
-	for {
-		if started, err := proc.StartTime(s.PID); err != nil || !started.Equal(s.Started) {
-			return time.Since(began), nil
+	err = poll.Until(ctx, pollInterval, func(context.Context) error {
+		if started, err := proc.StartTime(s.PID); err == nil && started.Equal(s.Started) {
+			return fmt.Errorf("process %d is still there: `kill -9 %d` ends it", s.PID, s.PID)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return 0, fmt.Errorf("process %d is still there after %s: `kill -9 %d` ends it", s.PID, elapsed(time.Since(began)), s.PID)
-		}
-	}
+		return nil
+	})
+	return time.Since(began), err
 }

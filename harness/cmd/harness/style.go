@@ -5,22 +5,21 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/mattn/go-isatty"
 )
 
-// terminal says whether w is a terminal that can move its cursor.
+// terminal reports whether w is a terminal that can move its cursor.
 func (s stdio) terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd()) && s.getenv("TERM") != "dumb"
 }
 
-// paint is how w wants its colours. See https://no-color.org.
+// paint returns the colours for w. See https://no-color.org.
 func (s stdio) paint(w io.Writer) paint { return paint(s.terminal(w) && s.getenv("NO_COLOR") == "") }
 
-// paint colours text, or, when false, leaves it as it is.
+// paint colours text; false leaves it unchanged.
 type paint bool
 
 func (p paint) with(code, text string) string {
@@ -44,8 +43,8 @@ func (p paint) marks(text string) string {
 	return strings.NewReplacer("✓", p.green("✓"), "✗", p.red("✗"), "…", p.yellow("…"), "← first broken hop", p.red("← first broken hop")).Replace(text)
 }
 
-// safe makes text from outside (an email, an app's output, an error that quotes them) harmless to a terminal: it shows
-// control characters and those that turn the direction of writing instead of sending them.
+// safe makes text from outside (an email, an app's output, an error that quotes them) harmless to a terminal: it prints
+// control characters and those that change the direction of writing as escapes.
 func safe(s string) string {
 	if strings.IndexFunc(s, dangerous) < 0 {
 		return s
@@ -68,15 +67,7 @@ func dangerous(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// oneLine is safe for text that has to stay on its line.
+// oneLine is safe for text that has to stay on one line.
 func oneLine(s string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(safe(s))
-}
-
-// elapsed prints a duration as a person counts it.
-func elapsed(d time.Duration) string {
-	if d < time.Second {
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(100 * time.Millisecond).String()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ func toolsBuildCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [TOOL…]",
 		Short: "build what is not built yet",
-		Long: `build builds the servers that are not in the cache yet: all, or those named of mongo, mailhog and inngest.
+		Long: `build builds the servers that are not in the cache yet: all, or those named of ` + strings.Join(toolNames(), ", ") + `.
 The Inngest server takes some minutes.`,
 		Example: `  harness tools build
   harness tools build mailhog --json`,
@@ -78,7 +79,7 @@ func toolsPathCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "path [TOOL…]",
 		Short:       "print where the servers' programs are",
-		Long:        "path prints the path of each program, or of those named of mongo, mailhog and inngest. It builds none.",
+		Long:        "path prints the path of each program, or of those named of " + strings.Join(toolNames(), ", ") + ". It builds none.",
 		Example:     "  harness tools path\n  harness tools path inngest",
 		Annotations: exitStatus("0  all are there\n1  one is not there yet\n2  the command line was wrong"),
 		Args:        toolArgs,
@@ -107,7 +108,7 @@ func toolsPathCommand(io stdio) *cobra.Command {
 	return cmd
 }
 
-// describeTool says which program it is, for a person.
+// describeTool names a program by its version and source.
 func describeTool(b toolchain.Binary) string {
 	if b.Database != "" {
 		return fmt.Sprintf("%s (%s)", b.Database, b.Source)
@@ -136,12 +137,8 @@ func chosenTools(args []string) []toolchain.Tool {
 
 func toolArgs(_ *cobra.Command, args []string) error {
 	for _, a := range args {
-		if names := toolNames(); !slices.Contains(names, a) {
-			text := fmt.Sprintf("there is no tool %q: it is one of %s", a, joined(names))
-			if near := nearest(a, names); near != "" {
-				text += fmt.Sprintf("; did you mean %s?", near)
-			}
-			return usagef("%s", text)
+		if err := oneOf(fmt.Sprintf("there is no tool %q", a), a, toolNames()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -45,7 +45,7 @@ answers on PORT, syncs it with Inngest, checks that its functions are registered
 open. CMD is any program, in any language, that serves Inngest functions over HTTP; it may be a
 wrapper that starts the real one. Its output is shown line by line behind "app      |".
 
-Interrupt up (Ctrl-C), or run 'harness down', to stop everything in order, the app first; the exit
+Interrupt up (Ctrl-C), or run 'harness down', to stop everything gracefully, the app first; the exit
 status is then 0. A second interrupt kills. When a server or CMD ends by itself, up stops the rest,
 shows the end of its log, and exits with 1.
 
@@ -92,7 +92,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
 	f.DurationVar(&o.retry, "retry-interval", 0, "pause before Inngest retries a failed step, in whole seconds; 0 leaves it to Inngest: 15 s and more")
 	f.StringVar(&o.runHeader, "run-header", "X-Inngest-Run-Id", "`HEADER` of an email that names the run that sent it")
-	f.BoolVar(&o.taps, "taps", true, "record what crosses between app, Inngest and MailHog, by means of proxies")
+	f.BoolVar(&o.taps, "taps", true, "record the exchanges between app, Inngest and MailHog, by means of proxies")
 	f.BoolVar(&o.dashboard, "dashboard", true, "serve a page that shows live what happens on the stack")
 	f.StringVar(&o.samples, "samples", "", "the page can send each .json file of `DIR`, an event: {\"name\": …, \"data\": …}")
 	f.StringVar(&o.samplesTo, "samples-to", "", "the files of --samples are requests to the app instead: `WHERE` is a method and a path,\nas in \"POST /api/requests\"")
@@ -111,15 +111,15 @@ const (
 	portsFree  = "free"
 )
 
-// check refuses options that make no sense, before anything is started.
+// check returns a usage error for options that contradict each other.
 func (o upOptions) check(args []string) error {
-	if err := oneOf("ports", o.ports, portsFixed, portsFree); err != nil {
+	if err := oneOf(fmt.Sprintf("--ports %q", o.ports), o.ports, []string{portsFixed, portsFree}); err != nil {
 		return err
 	}
-	if err := oneOf("backend", o.backend, backendNames()...); err != nil {
+	if err := oneOf(fmt.Sprintf("--backend %q", o.backend), o.backend, backendNames()); err != nil {
 		return err
 	}
-	if err := oneOf("inngest", o.inngest, inngests()...); err != nil {
+	if err := oneOf(fmt.Sprintf("--inngest %q", o.inngest), o.inngest, inngests()); err != nil {
 		return err
 	}
 	switch {
@@ -148,7 +148,7 @@ func (o upOptions) check(args []string) error {
 	return nil
 }
 
-// wanted returns the ports to use. The error names all that are taken, now rather than after minutes of building.
+// wanted returns the ports to use. The error names all that are taken. It is checked first, before minutes of building.
 func (o upOptions) wanted() (harness.Ports, error) {
 	if o.ports == portsFree {
 		return harness.Ports{}, nil
@@ -162,7 +162,7 @@ func (o upOptions) wanted() (harness.Ports, error) {
 		wishes = append(wishes, port.OfServers(ports.Inngest, ports.MailHog, ports.SMTP, ports.Mongo)...)
 	}
 	err := port.CheckAll(wishes...)
-	if err != nil && os.Getenv("MAKELEVEL") != "" { // whose user has not typed the command that has this flag
+	if err != nil && os.Getenv("MAKELEVEL") != "" { // its user did not type this flag
 		err = fmt.Errorf("%w (by way of make: PORTS=free)", err)
 	}
 	return ports, err
@@ -173,7 +173,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("find the working directory: %w", err)
 	}
-	unlock, err := claim(dir)
+	unlock, err := lock(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	}
 	runDir := filepath.Join(dir, statefile.Dir, "run")
 	if err := os.RemoveAll(runDir); err != nil {
-		return fmt.Errorf("clear what the last stack left: %w", err)
+		return fmt.Errorf("remove the logs of the last stack: %w", err)
 	}
 
 	p := newPrinter(io)
@@ -211,31 +211,25 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	return interrupted(ctx, p, s.run(ctx))
 }
 
-// claimTime is how long another `harness up` in the same directory may take to let go of it.
-const claimTime = 500 * time.Millisecond
+// lockTimeout is how long another `harness up` in the same directory may take to release its lock.
+const lockTimeout = 500 * time.Millisecond
 
-// claim makes this process the one whose stack is up in dir, until unlock or its end, however it ends.
-func claim(dir string) (unlock func(), err error) {
+// lock makes this process the only one with a stack in dir, until unlock or the end of the process.
+func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Join(dir, statefile.Dir), 0o755); err != nil {
 		return nil, fmt.Errorf("make a directory for the stack's state: %w", err)
 	}
-	type result struct {
-		unlock func()
-		err    error
-	}
-	// There is no asking for the lock without waiting for it. Whoever gives up ends with the process.
-	locked := make(chan result, 1)
-	go func() {
-		unlock, err := lockedfile.MutexAt(filepath.Join(dir, statefile.Dir, "lock")).Lock()
-		locked <- result{unlock, err}
-	}()
-	select {
-	case r := <-locked:
-		if r.err != nil {
-			return nil, fmt.Errorf("claim %s for this stack: %w", dir, r.err)
-		}
-		return r.unlock, nil
-	case <-time.After(claimTime):
+	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	l := flock.New(filepath.Join(dir, statefile.Dir, "lock"))
+	locked, err := l.TryLockContext(waiting, pollInterval)
+	switch {
+	case locked:
+		return func() { _ = l.Close() }, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && waiting.Err() == nil:
+		return nil, fmt.Errorf("lock %s for this stack: %w", dir, err)
 	}
 	if s, at, err := statefile.Find(dir); err == nil && at == dir {
 		return nil, fmt.Errorf("a stack is up here already (process %d): stop it with `harness down`, or use it: `harness status`", s.PID)
@@ -243,10 +237,10 @@ func claim(dir string) (unlock func(), err error) {
 	return nil, errors.New("another `harness up` is starting or stopping in this directory: wait for it, or interrupt it")
 }
 
-// interrupted makes a failure that comes from the user's own interrupt no failure.
+// interrupted returns nil for an error that comes from the user's interrupt.
 func interrupted(ctx context.Context, p *printer, err error) error {
 	if err != nil && ctx.Err() != nil {
-		p.say("up", "called off")
+		p.say("up", "cancelled")
 		return nil
 	}
 	return err

@@ -17,7 +17,7 @@ import (
 // tools write many files at once.
 const settle = 150 * time.Millisecond
 
-// watcher tells when a source file changes.
+// watcher reports changed source files.
 type watcher struct{ w *fsnotify.Watcher }
 
 func newWatcher(dirs []string) (*watcher, error) {
@@ -44,19 +44,19 @@ func (w *watcher) add(dir string) error {
 		if !d.IsDir() {
 			return nil
 		}
-		if path != dir && passedOver(d.Name()) {
+		if path != dir && skipped(d.Name()) {
 			return filepath.SkipDir
 		}
 		return w.w.Add(path)
 	})
 }
 
-// passedOver says that a directory holds no sources: what a tool keeps there changes by itself.
-func passedOver(name string) bool {
+// skipped reports whether a directory is not watched: tools write to it.
+func skipped(name string) bool {
 	return strings.HasPrefix(name, ".") || slices.Contains([]string{"node_modules", "vendor", "bin", "dist", "build", "target", "__pycache__", "testdata"}, name)
 }
 
-// sources are the endings of files whose change starts the app anew.
+// sources lists the extensions of files whose change restarts the app.
 var sources = []string{
 	".go", ".mod", ".sum", ".work", ".tmpl", ".html", ".css", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".json",
 	".py", ".rb", ".php", ".java", ".kt", ".cs", ".ex", ".exs", ".rs", ".toml", ".yaml", ".yml", ".sql", ".env", ".txt",
@@ -87,7 +87,7 @@ func (w *watcher) run(ctx context.Context, changes chan<- string) {
 				changed = source
 				quiet.Reset(settle)
 			}
-		case <-w.w.Errors: // an overflow loses names, and the next change makes up for it
+		case <-w.w.Errors: // an overflow loses names; the next change follows
 		case <-quiet.C:
 			select {
 			case changes <- changed:
@@ -98,19 +98,19 @@ func (w *watcher) run(ctx context.Context, changes chan<- string) {
 	}
 }
 
-// affected returns the source file that an event is about; "" where it is about none. A new directory is watched from
-// then on, and holds what was put there before that.
+// affected returns the source file that an event is about; "" for none. It watches a new directory, and finds files that
+// were put there before.
 func (w *watcher) affected(e fsnotify.Event) string {
 	info, err := os.Stat(e.Name)
 	switch {
 	case e.Op == fsnotify.Chmod:
 		return ""
-	case err != nil || !info.IsDir(): // what is gone counts too: a source that was removed
+	case err != nil || !info.IsDir(): // a removed source counts, too
 		if isSource(e.Name) {
 			return e.Name
 		}
 		return ""
-	case !e.Has(fsnotify.Create) || passedOver(info.Name()) || w.add(e.Name) != nil:
+	case !e.Has(fsnotify.Create) || skipped(info.Name()) || w.add(e.Name) != nil:
 		return ""
 	default:
 		return firstSource(e.Name)
@@ -123,7 +123,7 @@ func firstSource(dir string) (found string) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != dir && passedOver(d.Name()):
+		case d.IsDir() && path != dir && skipped(d.Name()):
 			return filepath.SkipDir
 		case !d.IsDir() && isSource(path):
 			found = path

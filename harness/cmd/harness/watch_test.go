@@ -20,7 +20,7 @@ func TestIsSource(t *testing.T) {
 	}
 }
 
-func TestWatcherTellsOfABurstOnce(t *testing.T) {
+func TestWatcher_ReportsABurstOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	changes := watch(t, dir)
@@ -30,10 +30,10 @@ func TestWatcherTellsOfABurstOnce(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "main.go"), next(t, changes))
 	write(t, filepath.Join(dir, "notes.md"))
 	write(t, filepath.Join(dir, "other.go"))
-	require.Equal(t, filepath.Join(dir, "other.go"), next(t, changes), "the first burst was told of once, and notes are no source")
+	require.Equal(t, filepath.Join(dir, "other.go"), next(t, changes), "the first burst was reported once, and notes are no source")
 }
 
-func TestWatcherTellsOfWhatIsRemoved(t *testing.T) {
+func TestWatcher_ReportsRemovedFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "main.go"))
@@ -42,8 +42,8 @@ func TestWatcherTellsOfWhatIsRemoved(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "main.go"), next(t, changes))
 }
 
-// TestWatcherFollowsNewDirectories moves a directory into place, with files in it that no event will tell of.
-func TestWatcherFollowsNewDirectories(t *testing.T) {
+// A directory is moved into place, with files in it of which no event tells.
+func TestWatcher_FollowsNewDirectories(t *testing.T) {
 	t.Parallel()
 	dir, outside := t.TempDir(), t.TempDir()
 	changes := watch(t, dir)
@@ -55,7 +55,7 @@ func TestWatcherFollowsNewDirectories(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "new", "deep", "later.go"), next(t, changes))
 }
 
-func TestWatcherPassesOverWhatToolsWrite(t *testing.T) {
+func TestWatcher_SkipsDirectoriesOfTools(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, sub := range []string{"node_modules", ".git", "bin"} {
