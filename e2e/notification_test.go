@@ -16,7 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-// completed is a run of the function in which every step went well at the first try.
+// completed expects a run of the function in which every step succeeds at the first attempt.
 func completed() harness.RunExpectation {
 	return harness.RunExpectation{
 		Function: notify,
@@ -33,7 +33,7 @@ func TestEveryTypicalRequest(t *testing.T) {
 	for _, r := range fixtures.Requests() {
 		t.Run(r.Name, func(t *testing.T) {
 			suite.Run(t, func(t *harnesstest.T) {
-				s := newScene(t, fixtures.World())
+				s := newEnv(t, fixtures.World())
 				request := s.create(r.In(s.plant))
 				s.Expect(s.dispatched(request, 1), harness.Expectation{
 					Runs: []harness.RunExpectation{completed()},
@@ -62,7 +62,7 @@ func TestHostileRequests(t *testing.T) {
 	for _, r := range fixtures.HostileRequests() {
 		t.Run(r.Name, func(t *testing.T) {
 			suite.Run(t, func(t *harnesstest.T) {
-				s := newScene(t, fixtures.HostileWorld())
+				s := newEnv(t, fixtures.HostileWorld())
 				r := r.In(s.plant)
 				switch {
 				case !r.Accepted():
@@ -77,8 +77,8 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// isRefused: the API says what is wrong with which field, and stores nothing.
-func isRefused(s *scene, r fixtures.Request) {
+// isRefused checks that the API names the invalid fields, and no others.
+func isRefused(s *env, r fixtures.Request) {
 	a := s.post("/api/requests", r.Body)
 	require.Equal(s, http.StatusBadRequest, a.status, "%s", a.body)
 	require.Equal(s, "application/problem+json", a.header.Get("Content-Type"))
@@ -92,8 +92,8 @@ func isRefused(s *scene, r fixtures.Request) {
 	require.Len(s, problem.Errors, len(r.Refused))
 }
 
-// arrives: the email is there, and the hostile text is text in it, not markup and not a header.
-func arrives(s *scene, r fixtures.Request) {
+// arrives checks that the email is there, and that the hostile text is text in it: neither markup nor a header.
+func arrives(s *env, r fixtures.Request) {
 	request := s.create(r)
 	to := s.technician(request.TechnicianID).Email
 	v := s.Expect(s.dispatched(request, 1), harness.Expectation{
@@ -115,8 +115,9 @@ func arrives(s *scene, r fixtures.Request) {
 	requireOnlyOurMarkup(s, m.HTML, s.Env().AppURL+"/requests/"+request.ID)
 }
 
-// failsUntilMended: nobody can be notified, which the request says in words; a person mends the cause and requeues it.
-func failsUntilMended(s *scene, r fixtures.Request) {
+// failsUntilMended checks that the request says why its notification failed, and that it is sent when a person has
+// corrected the cause and requeued it.
+func failsUntilMended(s *env, r fixtures.Request) {
 	request := s.create(r)
 	s.Expect(s.dispatched(request, 1), undeliverable("has no email address"))
 	failed := s.stored(request.ID).Notification
@@ -139,7 +140,7 @@ func failsUntilMended(s *scene, r fixtures.Request) {
 	require.Equal(s, http.StatusConflict, s.post(requeue, nil).status, "what was sent cannot be requeued")
 }
 
-// undeliverable is a run that ends, without a second try, because there is nobody to write to.
+// undeliverable expects a run that fails without a retry, because there is no recipient.
 func undeliverable(reason string) harness.Expectation {
 	return harness.Expectation{
 		Runs: []harness.RunExpectation{{
@@ -154,10 +155,10 @@ func undeliverable(reason string) harness.Expectation {
 	}
 }
 
-func TestATechnicianDeletedLater(t *testing.T) {
+func TestNotification_FailsForADeletedTechnician(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		s := newScene(t, fixtures.World())
-		request := s.storeQuietly(fixtures.Requests()[0].In(s.plant))
+		s := newEnv(t, fixtures.World())
+		request := s.storeUndispatched(fixtures.Requests()[0].In(s.plant))
 		s.deleteUser(request.TechnicianID)
 		s.SendAndExpect(harness.Event{IdempotencyKey: app.IdempotencyKey(request.ID, 1), Name: app.EventRequestCreated, Data: request.Event().Data}, undeliverable("does not exist"))
 		after := s.stored(request.ID).Notification
@@ -166,7 +167,7 @@ func TestATechnicianDeletedLater(t *testing.T) {
 	})
 }
 
-// requireOnlyOurMarkup: every element and attribute is of a kind that the template has, and every link is its own.
+// requireOnlyOurMarkup fails when there is an element or an event handler that the template does not have, or another link.
 func requireOnlyOurMarkup(t require.TestingT, text, page string) {
 	doc, err := html.Parse(strings.NewReader(text))
 	require.NoError(t, err)
@@ -184,12 +185,12 @@ func requireOnlyOurMarkup(t require.TestingT, text, page string) {
 	}
 }
 
-// templateElements are the elements that the app's emails are made of.
+// templateElements lists the elements of the app's emails.
 var templateElements = []string{
 	"html", "head", "meta", "title", "style", "body", "div", "table", "tbody", "tr", "td", "span", "bdi", "h1", "h2", "p", "br", "a",
 }
 
-func TestOnlyOurMarkupCatchesWhatWasAdded(t *testing.T) {
+func TestRequireOnlyOurMarkup_FindsAdditions(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		`<p>ok</p><script>alert(1)</script>`,
@@ -204,7 +205,7 @@ func TestOnlyOurMarkupCatchesWhatWasAdded(t *testing.T) {
 	}))
 }
 
-// fails says whether an assertion fails the test that makes it.
+// fails reports whether an assertion fails.
 func fails(assert func(require.TestingT)) bool {
 	r := &recorder{}
 	done := make(chan struct{})
@@ -216,22 +217,22 @@ func fails(assert func(require.TestingT)) bool {
 	return r.failed
 }
 
-// recorder is a test that remembers whether it has failed.
+// recorder records whether a test failed.
 type recorder struct{ failed bool }
 
 func (r *recorder) Errorf(string, ...any) { r.failed = true }
 func (r *recorder) FailNow()              { r.failed = true; runtime.Goexit() }
 
-// knownHeaders are the headers that the app's emails have.
+// knownHeaders lists the headers of the app's emails.
 var knownHeaders = []string{
 	"received", "return-path", "date", "from", "to", "subject", "message-id", "mime-version", "content-type", "content-language", "user-agent", "x-mailer",
 	"x-inngest-run-id", "x-maintenance-request-id", "auto-submitted", "content-transfer-encoding",
 	"x-auto-response-suppress", "importance", "x-priority", "priority", "x-msmail-priority",
 }
 
-func TestEventSentStraightToInngest(t *testing.T) {
+func TestNotification_IsNotRepeatedForASecondEvent(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		s := newScene(t, fixtures.World())
+		s := newEnv(t, fixtures.World())
 		request := s.create(fixtures.Requests()[0].In(s.plant))
 		s.Expect(s.dispatched(request, 1), harness.Expectation{Runs: []harness.RunExpectation{completed()}})
 
@@ -249,8 +250,8 @@ func TestEventSentStraightToInngest(t *testing.T) {
 	})
 }
 
-// event is the event of a request as somebody else would send it.
-func event(s *scene, r app.Request, purpose string) harness.Event {
+// event returns the event of a request as another program would send it.
+func event(s *env, r app.Request, purpose string) harness.Event {
 	s.Helper()
 	encoded, err := json.Marshal(r.Event().Data)
 	require.NoError(s, err)
@@ -259,33 +260,33 @@ func event(s *scene, r app.Request, purpose string) harness.Event {
 	return harness.Event{IdempotencyKey: s.Salt() + "-" + purpose, Name: app.EventRequestCreated, Data: data}
 }
 
-func TestEventsThatNameWhatIsNotThere(t *testing.T) {
+func TestNotification_FailsForAnInvalidEvent(t *testing.T) {
 	tests := map[string]struct {
-		change func(s *scene, data map[string]any)
+		change func(s *env, data map[string]any)
 		step   string
 		reason string
 	}{
 		"unknown request": {
-			func(s *scene, data map[string]any) { data["requestId"] = s.store.NewID() },
+			func(s *env, data map[string]any) { data["requestId"] = s.store.NewID() },
 			"fetch-request-details", "there is no request",
 		},
 		"malformed request id": {
-			func(_ *scene, data map[string]any) { data["requestId"] = "{\"$gt\":\"\"}" },
+			func(_ *env, data map[string]any) { data["requestId"] = "{\"$gt\":\"\"}" },
 			"fetch-request-details", "requestId",
 		},
 		"no data at all": {
-			func(_ *scene, data map[string]any) { clear(data) },
+			func(_ *env, data map[string]any) { clear(data) },
 			"fetch-request-details", "requestId",
 		},
 		"another technician": {
-			func(s *scene, data map[string]any) { data["technicianId"] = s.store.NewID() },
+			func(s *env, data map[string]any) { data["technicianId"] = s.store.NewID() },
 			"fetch-request-details", "is assigned to",
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			suite.Run(t, func(t *harnesstest.T) {
-				s := newScene(t, fixtures.World())
+				s := newEnv(t, fixtures.World())
 				request := s.create(fixtures.Requests()[0].In(s.plant))
 				e := event(s, request, "hostile")
 				test.change(s, e.Data.(map[string]any))
@@ -297,7 +298,7 @@ func TestEventsThatNameWhatIsNotThere(t *testing.T) {
 					NoOtherRuns: true,
 					NoOtherMail: true,
 				})
-				// The request's own notification is not harmed by what somebody else sent.
+				// The invalid event does not affect the request's own notification.
 				s.Expect(s.dispatched(request, 1), harness.Expectation{
 					Mail: []harness.MailExpectation{{To: s.technician(request.TechnicianID).Email, Copies: 1}},
 				})

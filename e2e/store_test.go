@@ -15,9 +15,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-// TestTheStoreOnThisDatabase holds the app's store to its promises on the database that this backend has, atomicity
-// included, which FerretDB has not by itself.
-func TestTheStoreOnThisDatabase(t *testing.T) {
+// The app's store keeps its promises on the database of this backend, also atomicity, which FerretDB lacks by itself.
+func TestStore_OnThisDatabase(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		base, err := url.Parse(t.Env().MongoURI)
 		require.NoError(t, err)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -36,35 +35,35 @@ var suite = harnesstest.New(harnesstest.Options{
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
 
-// scene is a test with a plant and a store of its own.
-type scene struct {
+// env is a test with its own plant and store.
+type env struct {
 	*harnesstest.T
 	plant fixtures.Plant
 	store app.Store
 }
 
-// newScene seeds a copy of the plant in which every id and address is this test's alone.
-func newScene(t *harnesstest.T, plant fixtures.Plant) *scene {
+// newEnv seeds a copy of the plant in which every id and address belongs to this test.
+func newEnv(t *harnesstest.T, plant fixtures.Plant) *env {
 	t.Helper()
 	plant, store, err := testenv.Seed(t.Context(), t.Env().MongoURI, plant, t.Salt())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
-	return &scene{T: t, plant: plant, store: store}
+	return &env{T: t, plant: plant, store: store}
 }
 
-// answer is what the API said.
+// answer is an answer of the API.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (s *scene) post(path string, body []byte) answer {
+func (s *env) post(path string, body []byte) answer {
 	s.Helper()
 	return s.do(http.MethodPost, path, body)
 }
 
-func (s *scene) do(method, path string, body []byte) answer {
+func (s *env) do(method, path string, body []byte) answer {
 	s.Helper()
 	req, err := http.NewRequestWithContext(s.Context(), method, s.Env().AppURL+path, bytes.NewReader(body))
 	require.NoError(s, err)
@@ -79,8 +78,8 @@ func (s *scene) do(method, path string, body []byte) answer {
 	return answer{res.StatusCode, res.Header, data}
 }
 
-// create posts a request that the API takes and returns it as stored.
-func (s *scene) create(r fixtures.Request) app.Request {
+// create posts a request that the API accepts and returns it as stored.
+func (s *env) create(r fixtures.Request) app.Request {
 	s.Helper()
 	a := s.post("/api/requests", r.Body)
 	require.Equal(s, http.StatusCreated, a.status, "%s", a.body)
@@ -89,20 +88,16 @@ func (s *scene) create(r fixtures.Request) app.Request {
 	return created
 }
 
-// storeQuietly stores a request that the app's own dispatcher leaves alone: its event is the test's to send.
-func (s *scene) storeQuietly(f fixtures.Request) app.Request {
+// storeUndispatched stores a request whose event the test sends.
+func (s *env) storeUndispatched(f fixtures.Request) app.Request {
 	s.Helper()
-	var r app.Request
-	require.NoError(s, json.Unmarshal(f.Body, &r))
-	r.ID = s.store.NewID()
-	r.CreatedAt = time.Now()
-	r.Notification = app.NewNotification("<"+r.ID+"@plant.test>", time.Now(), app.Pace{DispatchLease: time.Hour, RedispatchAfter: time.Hour, SendLease: time.Minute})
-	require.NoError(s, s.store.CreateRequest(s.Context(), r))
+	r, err := testenv.StoreUndispatched(s.Context(), s.store, f)
+	require.NoError(s, err)
 	return r
 }
 
-// deleteUser takes somebody out of the database, as nobody can through the app.
-func (s *scene) deleteUser(id string) {
+// deleteUser removes a user from the database, which the API cannot do.
+func (s *env) deleteUser(id string) {
 	s.Helper()
 	oid, err := bson.ObjectIDFromHex(id)
 	require.NoError(s, err)
@@ -117,7 +112,7 @@ func (s *scene) deleteUser(id string) {
 }
 
 // dispatched waits until the app has sent the event of a request's generation and returns the server's id for it.
-func (s *scene) dispatched(request app.Request, generation int) string {
+func (s *env) dispatched(request app.Request, generation int) string {
 	s.Helper()
 	id, err := s.Stack.AwaitEvent(s.Context(), app.IdempotencyKey(request.ID, generation))
 	require.NoError(s, err)
@@ -125,7 +120,7 @@ func (s *scene) dispatched(request app.Request, generation int) string {
 }
 
 // stored reads a request back through the API.
-func (s *scene) stored(id string) app.Request {
+func (s *env) stored(id string) app.Request {
 	s.Helper()
 	a := s.do(http.MethodGet, "/api/requests/"+id, nil)
 	require.Equal(s, http.StatusOK, a.status, "%s", a.body)
@@ -134,15 +129,15 @@ func (s *scene) stored(id string) app.Request {
 	return r
 }
 
-func (s *scene) technician(id string) fixtures.User {
+func (s *env) technician(id string) fixtures.User {
 	s.Helper()
 	u, ok := s.plant.User(id)
 	require.True(s, ok, "the plant has no user %s", id)
 	return u
 }
 
-// normalise are the values in this scene's emails that differ from one run to the next.
-func (s *scene) normalise(r app.Request) []golden.Replacement {
+// normalise replaces what differs in this test's emails from one run to the next.
+func (s *env) normalise(r app.Request) []golden.Replacement {
 	return []golden.Replacement{
 		{Old: r.ID, New: "{{request-id}}"},
 		{Old: s.Env().AppURL, New: "{{app-url}}"},

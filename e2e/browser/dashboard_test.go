@@ -15,9 +15,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-func TestTheDashboardFollowsAnEventToItsEmail(t *testing.T) {
+func TestDashboard_FollowsAnEventToItsEmail(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		d.openBoard()
 		eval[bool](d, `window.sameDocument = true`)
 
@@ -41,9 +41,9 @@ func TestTheDashboardFollowsAnEventToItsEmail(t *testing.T) {
 	})
 }
 
-func TestAnEventPageGrowsWhileItIsOpen(t *testing.T) {
+func TestEventPage_GrowsWhileItIsOpen(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		// The page is asked for before the server shows the event, and follows it to its end.
 		id := d.Send(harness.Event{Name: "maintenance/request.created", Data: map[string]any{"requestId": "of " + d.Salt()}})
 		d.do(chromedp.Navigate(d.url + "/event/" + id))
@@ -53,9 +53,9 @@ func TestAnEventPageGrowsWhileItIsOpen(t *testing.T) {
 	})
 }
 
-func TestADeveloperSendsASampleAndSeesTheEmail(t *testing.T) {
+func TestDashboard_SendsASample(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		d.openBoard()
 		// One click, and the rendered email is on the screen.
 		d.touch("#sample")
@@ -78,9 +78,9 @@ func TestADeveloperSendsASampleAndSeesTheEmail(t *testing.T) {
 	})
 }
 
-func TestTheInboxIsEmptied(t *testing.T) {
+func TestDashboard_EmptiesTheInbox(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		d.email(d.create("corrective"))
 		d.openBoard()
 		d.until(`[...rows.values()].some(r => r.mail?.length)`)
@@ -93,9 +93,9 @@ func TestTheInboxIsEmptied(t *testing.T) {
 	})
 }
 
-func TestTheBoardSaysWhatIsWrongWithTheStack(t *testing.T) {
+func TestDashboard_ShowsWhatIsWrongWithTheStack(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		d.openBoard()
 		d.until(`document.querySelector('#app[data-state=synced]') !== null`)
 		require.NoError(t, d.Stack.Stop(d.Context(), harness.ServiceMailHog))
@@ -114,9 +114,9 @@ func TestTheBoardSaysWhatIsWrongWithTheStack(t *testing.T) {
 	})
 }
 
-func TestTheBoardIsUsedByTheKeyboardAlone(t *testing.T) {
+func TestDashboard_IsUsableByKeyboard(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		var events []harness.Event
 		for i := range 40 {
 			events = append(events, harness.Event{Name: "keys/pressed", Data: map[string]any{"n": i, "of": d.Salt()}})
@@ -141,16 +141,16 @@ func TestTheBoardIsUsedByTheKeyboardAlone(t *testing.T) {
 		require.True(t, eval[bool](d, `(r => r.top >= 0 && r.bottom <= innerHeight)(document.activeElement.getBoundingClientRect())`), "what has the focus is in sight")
 		require.Equal(t, "40", eval[string](d, `document.activeElement.closest('li').getAttribute('aria-setsize')`))
 		d.do(chromedp.KeyEvent(kb.Enter))
-		// Its stream flows: its script, which listens to the keyboard, has been run.
+		// The stream is live, so the script that handles the keyboard has run.
 		d.until(`location.pathname.startsWith('/event/') && document.querySelector('#link[data-state=live]') !== null`)
 		d.do(chromedp.KeyEvent(kb.Escape))
 		d.until(`location.pathname === '/' && document.getElementById('filter') !== null`)
 	})
 }
 
-func TestEveryControlHasAName(t *testing.T) {
+func TestDashboard_NamesEveryControl(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		r := d.create("minimal")
 		d.openBoard()
 		d.find(r.ID)

@@ -21,38 +21,38 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-// hostile are emails that try to run or load something. CANARY stands for a server of theirs.
+// hostile are emails that try to run or load something. SERVER stands for a server of theirs.
 var hostile = map[string]string{
-	"script":            `<script>parent.pwned = 1; fetch('CANARY/script')</script>`,
-	"script file":       `<script src="CANARY/script.js"></script>`,
-	"handlers":          `<body onload="fetch('CANARY/onload')"><img src=x onerror="fetch('CANARY/onerror')"><svg onload="fetch('CANARY/svg')"></svg><details open ontoggle="fetch('CANARY/toggle')">x</details>`,
-	"picture":           `<img src="CANARY/pixel.png"><img srcset="CANARY/2x.png 2x"><picture><source srcset="CANARY/source.png"><img></picture><input type=image src="CANARY/input.png">`,
-	"styles":            `<link rel=stylesheet href="CANARY/link.css"><style>@import "CANARY/import.css"; @font-face{font-family:f;src:url(CANARY/font)} *{font-family:f;background:url(CANARY/bg.png);cursor:url(CANARY/cursor),auto;list-style:url(CANARY/list)}</style><p style="background:url('CANARY/inline.png')">x</p>`,
-	"hints":             `<link rel=preload as=image href="CANARY/preload"><link rel=prefetch href="CANARY/prefetch"><link rel=preconnect href="CANARY"><link rel=icon href="CANARY/icon">`,
-	"frames":            `<iframe src="CANARY/frame"></iframe><object data="CANARY/object"></object><embed src="CANARY/embed"><iframe srcdoc="<script>top.pwned=1</script>"></iframe>`,
-	"refresh":           `<meta http-equiv=refresh content="0; url=CANARY/refresh">`,
+	"script":            `<script>parent.pwned = 1; fetch('SERVER/script')</script>`,
+	"script file":       `<script src="SERVER/script.js"></script>`,
+	"handlers":          `<body onload="fetch('SERVER/onload')"><img src=x onerror="fetch('SERVER/onerror')"><svg onload="fetch('SERVER/svg')"></svg><details open ontoggle="fetch('SERVER/toggle')">x</details>`,
+	"picture":           `<img src="SERVER/pixel.png"><img srcset="SERVER/2x.png 2x"><picture><source srcset="SERVER/source.png"><img></picture><input type=image src="SERVER/input.png">`,
+	"styles":            `<link rel=stylesheet href="SERVER/link.css"><style>@import "SERVER/import.css"; @font-face{font-family:f;src:url(SERVER/font)} *{font-family:f;background:url(SERVER/bg.png);cursor:url(SERVER/cursor),auto;list-style:url(SERVER/list)}</style><p style="background:url('SERVER/inline.png')">x</p>`,
+	"hints":             `<link rel=preload as=image href="SERVER/preload"><link rel=prefetch href="SERVER/prefetch"><link rel=preconnect href="SERVER"><link rel=icon href="SERVER/icon">`,
+	"frames":            `<iframe src="SERVER/frame"></iframe><object data="SERVER/object"></object><embed src="SERVER/embed"><iframe srcdoc="<script>top.pwned=1</script>"></iframe>`,
+	"refresh":           `<meta http-equiv=refresh content="0; url=SERVER/refresh">`,
 	"refresh late":      `<p>x</p><meta http-equiv=refresh content="0; url=javascript:top.pwned=1">`,
-	"base and link":     `<base href="CANARY/" target="_top"><a id=link href="go" style="position:fixed;inset:0">Everywhere is a link</a>`,
-	"top link":          `<a href="CANARY/top" target="_top" style="position:fixed;inset:0;display:block">Everywhere is a link</a>`,
+	"base and link":     `<base href="SERVER/" target="_top"><a id=link href="go" style="position:fixed;inset:0">Everywhere is a link</a>`,
+	"top link":          `<a href="SERVER/top" target="_top" style="position:fixed;inset:0;display:block">Everywhere is a link</a>`,
 	"script link":       `<a href="javascript:top.pwned=1" style="position:fixed;inset:0;display:block">Everywhere is a link</a>`,
-	"form":              `<form action="CANARY/form" method=post target=_top><button autofocus style="position:fixed;inset:0">Everywhere is a button</button></form>`,
-	"media":             `<video autoplay src="CANARY/video"></video><audio autoplay src="CANARY/audio"></audio><video poster="CANARY/poster"></video>`,
-	"breaks out":        `"></iframe><script>top.pwned=1;fetch('CANARY/out')</script><img src=x onerror=top.pwned=1>`,
-	"policy of its own": `<meta http-equiv="Content-Security-Policy" content="default-src * 'unsafe-inline'"><img src="CANARY/policy.png">`,
+	"form":              `<form action="SERVER/form" method=post target=_top><button autofocus style="position:fixed;inset:0">Everywhere is a button</button></form>`,
+	"media":             `<video autoplay src="SERVER/video"></video><audio autoplay src="SERVER/audio"></audio><video poster="SERVER/poster"></video>`,
+	"breaks out":        `"></iframe><script>top.pwned=1;fetch('SERVER/out')</script><img src=x onerror=top.pwned=1>`,
+	"policy of its own": `<meta http-equiv="Content-Security-Policy" content="default-src * 'unsafe-inline'"><img src="SERVER/policy.png">`,
 	"mutation":          `<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=x onerror=top.pwned=1&gt;">`,
-	"svg picture":       `<img src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='CANARY/svg.png'/><script>top.pwned=1</script></svg>">`,
+	"svg picture":       `<img src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='SERVER/svg.png'/><script>top.pwned=1</script></svg>">`,
 }
 
-// canary notes who calls at it.
-type canary struct {
+// webServer records the requests that it gets.
+type webServer struct {
 	*httptest.Server
 	called chan struct{} // has something after a call
 	mu     sync.Mutex
 	calls  []string
 }
 
-func newCanary(t testing.TB) *canary {
-	c := &canary{called: make(chan struct{}, 1)}
+func newWebServer(t testing.TB) *webServer {
+	c := &webServer{called: make(chan struct{}, 1)}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		c.calls = append(c.calls, r.Method+" "+r.URL.Path)
@@ -66,16 +66,16 @@ func newCanary(t testing.TB) *canary {
 	return c
 }
 
-func (c *canary) heard() []string {
+func (c *webServer) requests() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.calls)
 }
 
-func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
+func TestHostileEmails_RunAndLoadNothing(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1180, 1200)
-		bird := newCanary(t)
+		d := newEnv(t, 1180, 1200)
+		server := newWebServer(t)
 		answered := watch(d)
 		dialogs := 0
 		require.NoError(t, chromedp.Listen(d.tab, func(ev any) {
@@ -87,7 +87,7 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 			to := strings.ReplaceAll(name, " ", "-") + "+" + d.Salt() + "@plant.test"
 			m := d.deliver(to, "From: \"<script>top.pwned=1</script>\" <stranger@a.test>\r\nTo: "+to+"\r\nSubject: </title><script>window.pwned=1</script>"+name+
 				"\r\nX-Evil: <img src=x onerror=top.pwned=1>\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>visible</p>"+
-				strings.ReplaceAll(body, "CANARY", bird.URL)+"\r\n")
+				strings.ReplaceAll(body, "SERVER", server.URL)+"\r\n")
 			url := d.url + "/mail/" + m.ID
 			d.do(chromedp.Navigate(url))
 			// Where it covers everything with a link or a button, a person touches it.
@@ -115,7 +115,7 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 		d.until(fmt.Sprintf(`order.length === %d && document.querySelectorAll('#rows li[data-state=mail]').length > 3`, len(hostile)))
 		require.Nil(t, eval[any](d, `window.pwned ?? null`))
 
-		require.Empty(t, bird.heard(), "somebody called at the sender's server")
+		require.Empty(t, server.requests(), "a request reached the sender's server")
 		require.Zero(t, dialogs)
 		for _, url := range answered() {
 			require.True(t, strings.HasPrefix(url, d.url+"/") || strings.HasPrefix(url, "data:image/"), "the browser has loaded %s", url)
@@ -123,8 +123,8 @@ func TestHostileEmailsRunNothingAndLoadNothing(t *testing.T) {
 	})
 }
 
-// harmless are those of the hostile emails that do nothing in this browser even where nobody takes precautions: they are
-// for what others, or a mistake of the dashboard's, would make of them.
+// harmless lists the hostile emails that do nothing in this browser even without precautions. Other browsers, or a
+// mistake of the dashboard, could act on them.
 var harmless = map[string]string{
 	"refresh late": "it follows no refresh to a script",
 	"svg picture":  "a picture runs no script and loads no file",
@@ -132,28 +132,28 @@ var harmless = map[string]string{
 }
 
 // Without the dashboard's precautions the same emails do act: the test above can fail.
-func TestTheCanarySings(t *testing.T) {
+func TestHostileEmails_AreNoticedWithoutPrecautions(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1180, 900)
+		d := newEnv(t, 1180, 900)
 		for name, body := range hostile {
-			bird := newCanary(t)
-			// What a payload does to the page it is a call at the canary, too.
-			page := "<!doctype html><script>Object.defineProperty(window, 'pwned', {set() { fetch('CANARY/pwned', {mode: 'no-cors'}) }})</script>" + body
+			server := newWebServer(t)
+			// What a payload does to the page it is a call at the server, too.
+			page := "<!doctype html><script>Object.defineProperty(window, 'pwned', {set() { fetch('SERVER/pwned', {mode: 'no-cors'}) }})</script>" + body
 			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/html")
-				_, _ = w.Write([]byte(strings.ReplaceAll(page, "CANARY", bird.URL)))
+				_, _ = w.Write([]byte(strings.ReplaceAll(page, "SERVER", server.URL)))
 			}))
 			t.Cleanup(bare.Close)
 			_ = chromedp.Do(d.tab, chromedp.Navigate(bare.URL)) // it may lead away before it is there
 			_ = chromedp.Do(d.tab, chromedp.MouseClickXY(400, 300))
 			if harmless[name] != "" {
 				d.settle()
-				require.Empty(t, bird.heard(), "%s is not as harmless as is said", name)
+				require.Empty(t, server.requests(), "%s is not as harmless as is said", name)
 				continue
 			}
 			select {
-			case <-bird.called:
-			case <-time.After(patience):
+			case <-server.called:
+			case <-time.After(timeout):
 				t.Errorf("%s does nothing even without precautions, so that it proves nothing", name)
 			}
 		}
@@ -162,7 +162,7 @@ func TestTheCanarySings(t *testing.T) {
 
 // settle waits until what the page has begun has had its turn: it has been drawn twice, and something that it asked for
 // after that has been answered, or refused by its policy.
-func (d *desk) settle() {
+func (d *env) settle() {
 	d.Helper()
 	d.until(`document.readyState === 'complete'`)
 	eval[bool](d, `(async () => {
@@ -172,9 +172,9 @@ func (d *desk) settle() {
 	})()`)
 }
 
-// watch notes everything that the browser loads from now on. What its policy refuses it names as a request too, but
-// nobody answers.
-func watch(d *desk) func() []string {
+// watch records everything that the browser loads from now on: answers, since a request that its policy refuses is an event
+// of the protocol, too.
+func watch(d *env) func() []string {
 	d.Helper()
 	var mu sync.Mutex
 	var urls []string

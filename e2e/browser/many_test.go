@@ -11,11 +11,11 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-// TestOnlyWhatIsInSightIsInTheDocument is why the board stays smooth with thousands of events; how smooth, and how soon
+// TestDashboard_HoldsOnlyVisibleRows is why the board stays smooth with thousands of events; how smooth, and how soon
 // it shows an email, `make bench` measures.
-func TestOnlyWhatIsInSightIsInTheDocument(t *testing.T) {
+func TestDashboard_HoldsOnlyVisibleRows(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		events := make([]harness.Event, 500)
 		for i := range events {
 			events[i] = harness.Event{Name: "plant/measured", Data: map[string]any{"reading": i, "place": "Hall B, line 2"}}

@@ -14,9 +14,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 )
 
-func TestMailHogShowsTheEmailThatTheAppSent(t *testing.T) {
+func TestMailHog_ShowsTheEmail(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		d := newDesk(t, 1180, 900)
+		d := newEnv(t, 1180, 900)
 		r := d.create("preventive-scheduled")
 		d.email(r)
 		d.do(chromedp.Navigate(d.Stack.Endpoints().MailHog),
@@ -30,9 +30,9 @@ func TestMailHogShowsTheEmailThatTheAppSent(t *testing.T) {
 	})
 }
 
-func TestTheRequestPageOpensFromTheEmail(t *testing.T) {
+func TestRequestPage_OpensFromTheEmail(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1180, 900)
+		d := newEnv(t, 1180, 900)
 		r := d.create("corrective")
 		m := d.email(r)
 		d.do(chromedp.Navigate(d.url+"/mail/"+m.ID), chromedp.WaitVisible(chromedp.CSS(".mv iframe")))

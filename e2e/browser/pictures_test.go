@@ -33,9 +33,9 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 	}
 }
 
-func TestNoPageIsWiderThanItsWindow(t *testing.T) {
+func TestPages_FitTheirWindow(t *testing.T) {
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
-		d := newDesk(t, 1280, 900)
+		d := newEnv(t, 1280, 900)
 		for _, name := range []string{"corrective", "preventive-scheduled", "japanese", "urgent", "right-to-left"} {
 			d.email(d.create(name))
 		}
@@ -43,13 +43,13 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 			harness.Event{Name: "maintenance/request.created", Data: map[string]any{"requestId": "nonsense"}},
 			harness.Event{Name: "plant/audited", Data: map[string]any{"by": "Noor"}})
 		require.NoError(d, err)
-		d.deliver("stray@plant.test", "From: stranger@a.test\r\nTo: stray@plant.test\r\nSubject: A stray email\r\n\r\nHello.\r\n")
+		d.deliver("unattributed@plant.test", "From: stranger@a.test\r\nTo: unattributed@plant.test\r\nSubject: An unattributed email\r\n\r\nHello.\r\n")
 		d.openBoard()
 		d.until(`['completed', 'failed', 'unsubscribed', 'mail'].map(state => [...rows.values()].filter(r => r.state === state).length).join() === '5,1,1,1'`)
 		event := eval[string](d, `location.origin + '/event/' + order.find(r => r.state === 'completed').id`)
 
 		for _, page := range []struct{ name, url string }{
-			{"the board", d.url}, {"an event", event}, {"a failed event", d.url + "/event/" + ids[0]}, {"an event that nobody heard", d.url + "/event/" + ids[1]},
+			{"the board", d.url}, {"an event", event}, {"a failed event", d.url + "/event/" + ids[0]}, {"an event without a function", d.url + "/event/" + ids[1]},
 		} {
 			for _, width := range []int64{390, 820, 1440} {
 				d.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(page.url))
@@ -66,7 +66,7 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 }
 
 // keep keeps a picture of the page, where a report is wanted.
-func (d *desk) keep(name string) {
+func (d *env) keep(name string) {
 	d.Helper()
 	if os.Getenv(report.Variable) == "" {
 		return
@@ -76,9 +76,9 @@ func (d *desk) keep(name string) {
 	d.Picture(name, page)
 }
 
-func TestAnEmailIsDrawnAtBothWidthsAndInBothSchemes(t *testing.T) {
+func TestEmail_IsDrawnAtBothWidthsAndInBothSchemes(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
-		d := newDesk(t, 1180, 1300)
+		d := newEnv(t, 1180, 1300)
 		m := d.email(d.create("urgent"))
 		d.do(chromedp.Navigate(d.url+"/mail/"+m.ID), chromedp.WaitVisible(chromedp.CSS(".mv iframe")))
 		width := `document.querySelector('.mv iframe').getBoundingClientRect().width`
@@ -98,9 +98,9 @@ func TestAnEmailIsDrawnAtBothWidthsAndInBothSchemes(t *testing.T) {
 }
 
 // drawnEmail returns a picture of the email once it is drawn, and another than before.
-func (d *desk) drawnEmail(before []byte) []byte {
+func (d *env) drawnEmail(before []byte) []byte {
 	d.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
 		eval[bool](d, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 		drawn, err := chromedp.Run(d.tab, chromedp.Screenshot(chromedp.CSS(".mv iframe")))
 		require.NoError(d, err)

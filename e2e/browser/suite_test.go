@@ -3,11 +3,8 @@
 package browser_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"net/smtp"
 	"os"
@@ -36,16 +33,16 @@ var suite = harnesstest.New(harnesstest.Options{
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
 
-// desk is a person before a browser: a tab, a plant of their own, and the dashboard of the test's stack.
-type desk struct {
+// env is a browser tab with the dashboard of the test's stack, and the test's own plant.
+type env struct {
 	*harnesstest.T
 	tab   context.Context
 	plant fixtures.Plant
 	url   string // of the dashboard
 }
 
-// newDesk opens a browser. Without one the test fails, in a sentence that says what to install.
-func newDesk(t *harnesstest.T, width, height int) *desk {
+// newEnv opens a browser. Without one the test fails with what to install.
+func newEnv(t *harnesstest.T, width, height int) *env {
 	t.Helper()
 	tab, cancel, err := browser.Open(t.Context(), width, height)
 	require.NoError(t, err)
@@ -53,7 +50,7 @@ func newDesk(t *harnesstest.T, width, height int) *desk {
 	plant, store, err := testenv.Seed(t.Context(), t.Env().MongoURI, fixtures.World(), t.Salt())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
-	d := &desk{T: t, tab: tab, plant: plant}
+	d := &env{T: t, tab: tab, plant: plant}
 
 	var samples []dashboard.Sample
 	for _, r := range fixtures.Requests() {
@@ -67,20 +64,20 @@ func newDesk(t *harnesstest.T, width, height int) *desk {
 	return d
 }
 
-// do takes steps in the browser.
-func (d *desk) do(steps ...chromedp.Action[chromedp.Void]) {
+// do performs steps in the browser.
+func (d *env) do(steps ...chromedp.Action[chromedp.Void]) {
 	d.Helper()
 	require.NoError(d, chromedp.Do(d.tab, steps...))
 }
 
-// patience bounds what a page may take on a busy machine.
-const patience = 45 * time.Second
+// timeout bounds the wait for a page on a busy machine.
+const timeout = 45 * time.Second
 
 // until waits until an expression in the page is true, whatever page is loaded meanwhile.
-func (d *desk) until(expression string) {
+func (d *env) until(expression string) {
 	d.Helper()
 	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && d.tab.Err() == nil; {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline) && d.tab.Err() == nil; {
 		if _, err = chromedp.Run(d.tab, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Until(deadline)))); err == nil {
 			return
 		}
@@ -92,21 +89,21 @@ func (d *desk) until(expression string) {
 
 // see waits until what a selector names is to be seen. A live page may replace it at any time, which the protocol's own
 // waiting takes for an error.
-func (d *desk) see(selector string) {
+func (d *env) see(selector string) {
 	d.Helper()
 	d.until(fmt.Sprintf(`Boolean(document.querySelector(%q)?.checkVisibility())`, selector))
 }
 
 // touch clicks into the middle of what a selector names, once it is to be seen.
-func (d *desk) touch(selector string) {
+func (d *env) touch(selector string) {
 	d.Helper()
 	d.see(selector)
 	at := eval[[]float64](d, fmt.Sprintf(`(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })(document.querySelector(%q))`, selector))
 	d.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
-// eval returns what an expression in the page comes to.
-func eval[V any](d *desk, expression string) V {
+// eval returns the value of an expression in the page.
+func eval[V any](d *env, expression string) V {
 	d.Helper()
 	v, err := chromedp.Run(d.tab, chromedp.Evaluate[V](expression, chromedp.EvalAwaitPromise))
 	require.NoError(d, err, expression)
@@ -114,7 +111,7 @@ func eval[V any](d *desk, expression string) V {
 }
 
 // openBoard opens the dashboard's first page and waits until its stream flows.
-func (d *desk) openBoard() {
+func (d *env) openBoard() {
 	d.Helper()
 	d.do(chromedp.Navigate(d.url), chromedp.WaitVisible(chromedp.CSS(`#link[data-state=live]`)))
 }
@@ -122,25 +119,21 @@ func (d *desk) openBoard() {
 // find types a text into the board's filter, as a person would. It comes before every look at the board of a shared
 // stack: other tests' events push a row out of sight at any time, and what is out of sight is not in the document. From
 // then on `order` is what matches, the newest first, and so are the rows in the document.
-func (d *desk) find(text string) {
+func (d *env) find(text string) {
 	d.Helper()
 	d.do(chromedp.SendKeys(chromedp.CSS("#filter"), text))
 	d.until(fmt.Sprintf(`document.getElementById('filter').value === %q && !dirty`, text))
 }
 
-// create makes a request through the app's own API, as another program would.
-func (d *desk) create(name string) app.Request {
+// create makes a request through the app's API.
+func (d *env) create(name string) app.Request {
 	d.Helper()
 	for _, f := range fixtures.Requests() {
 		if f.Name != name {
 			continue
 		}
-		res, err := http.Post(d.Env().AppURL+"/api/requests", "application/json", bytes.NewReader(f.In(d.plant).Body))
+		r, err := testenv.Create(d.Context(), d.Env().AppURL, f.In(d.plant))
 		require.NoError(d, err)
-		defer res.Body.Close()
-		require.Equal(d, http.StatusCreated, res.StatusCode)
-		var r app.Request
-		require.NoError(d, json.NewDecoder(res.Body).Decode(&r))
 		return r
 	}
 	require.FailNow(d, "there is no request "+name)
@@ -148,12 +141,12 @@ func (d *desk) create(name string) app.Request {
 }
 
 // email waits for the email about a request.
-func (d *desk) email(r app.Request) *harness.Message {
+func (d *env) email(r app.Request) *harness.Message {
 	d.Helper()
-	return d.await(inbox.Filter{Header: map[string]string{"X-Maintenance-Request-Id": r.ID}})
+	return d.await(testenv.EmailOf(r))
 }
 
-func (d *desk) await(f inbox.Filter) *harness.Message {
+func (d *env) await(f inbox.Filter) *harness.Message {
 	d.Helper()
 	ctx, cancel := context.WithTimeout(d.Context(), 20*time.Second)
 	defer cancel()
@@ -162,8 +155,8 @@ func (d *desk) await(f inbox.Filter) *harness.Message {
 	return m
 }
 
-// deliver hands an email to MailHog, past the app, and returns it as it stands there.
-func (d *desk) deliver(to, message string) *harness.Message {
+// deliver sends an email to MailHog without the app, and returns it as stored there.
+func (d *env) deliver(to, message string) *harness.Message {
 	d.Helper()
 	err := smtp.SendMail(d.Stack.Endpoints().SMTP, nil, "stranger@a.test", []string{to}, []byte(message))
 	require.NoError(d, err)

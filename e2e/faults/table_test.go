@@ -18,13 +18,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// result is one row of the matrix after it has been run, as the report shows it.
+// result is the result of one row, as the report shows it.
 type result struct {
 	report.Fault
 	index int // in the matrix
 }
 
-// table gathers results, in any order and from any goroutine.
+// table collects results. It is safe for concurrent use.
 type table struct {
 	mu      sync.Mutex
 	results []result
@@ -66,8 +66,8 @@ func (t *table) print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// save writes the results to faults.json in a directory that it makes, and the report there anew: the tests' own part of
-// it was written when the last of them had ended.
+// save writes the results to faults.json in a directory that it makes, and writes the report there again: it was written
+// when the last test had ended.
 func (t *table) save(dir string) error {
 	var faults []report.Fault
 	for _, r := range t.sorted() {
@@ -87,7 +87,7 @@ func (t *table) save(dir string) error {
 	return err
 }
 
-func TestTable(t *testing.T) {
+func TestMatrix_AsTable(t *testing.T) {
 	t.Parallel()
 	var tb table
 	tb.add(result{report.Fault{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Seconds: 2}, 2})

@@ -19,20 +19,20 @@ import (
 )
 
 var (
-	made  = &plants{all: map[string]*plant{}}
+	made  = &testApps{all: map[string]*testApp{}}
 	suite = harnesstest.New(harnesstest.Options{Backends: []harness.Backend{local.New(local.Options{})}, Fixed: true, Handler: made.app, Pool: 1})
 )
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
 
-// TestOnSim plays the rows in this process.
-func TestOnSim(t *testing.T) {
+// The rows run in this process.
+func TestFunction_OnSim(t *testing.T) {
 	t.Parallel()
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorkbench(t)
-			s := newScene(t, made.at(w.Env().AppURL))
+			s := newEnv(t, made.at(w.Env().AppURL))
 			r.play(s, w.Taps(), func(a act) *harness.Verdict { return judged(t, w, a) })
 		})
 	}
@@ -55,13 +55,13 @@ func judged(t *testing.T, w *simstack.Workbench, a act) *harness.Verdict {
 	return v
 }
 
-// TestOnAServer plays the rows on the real server: those that break something on a stack of their own.
-func TestOnAServer(t *testing.T) {
+// The rows run on the real server, those with faults on a stack of their own.
+func TestFunction_OnAServer(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			play := func(t *harnesstest.T) {
-				r.play(newScene(t, made.at(t.Env().AppURL)), t.Stack.Taps(), func(a act) *harness.Verdict {
-					return t.Judge(t.Send(a.event), a.want, stack.JudgeOptions{Timeout: patience})
+				r.play(newEnv(t, made.at(t.Env().AppURL)), t.Stack.Taps(), func(a act) *harness.Verdict {
+					return t.Judge(t.Send(a.event), a.want, stack.JudgeOptions{Timeout: timeout})
 				})
 			}
 			if len(r.faults) > 0 {
@@ -73,11 +73,11 @@ func TestOnAServer(t *testing.T) {
 	}
 }
 
-// patience is more than the real server's shortest ladder of retries takes, a second each.
-const patience = 30 * time.Second
+// timeout is longer than all retries on the real server, at one second each.
+const timeout = 30 * time.Second
 
-// play plays the row. judged sends an act's event and judges what comes of it.
-func (r row) play(s *scene, taps *tap.Set, judged func(act) *harness.Verdict) {
+// play runs the row. judged sends an act's event and judges what follows.
+func (r row) play(s *env, taps *tap.Set, judged func(act) *harness.Verdict) {
 	s.t.Helper()
 	for _, f := range r.faults {
 		_, err := taps.Inject(f)
@@ -95,11 +95,11 @@ func (r row) play(s *scene, taps *tap.Set, judged func(act) *harness.Verdict) {
 	r.after(s, s.notification())
 }
 
-// TestTheWholeLadder shows what the real server's least retry interval hides: how long each retry waits.
-func TestTheWholeLadder(t *testing.T) {
+// Each retry waits as long as the server's back-off says. The real server runs with the least interval here.
+func TestFunction_RetriesWithBackOff(t *testing.T) {
 	t.Parallel()
 	w := newWorkbench(t)
-	s := newScene(t, made.at(w.Env().AppURL))
+	s := newEnv(t, made.at(w.Env().AppURL))
 	_, err := w.Taps().Inject(tap.Fault{At: tap.AtConnect, Do: tap.Reply, Code: 421, Text: "too busy", Times: -1})
 	require.NoError(t, err)
 	v := judged(t, w, act{event: s.own(), want: failsAt(send, attempts, "too busy")(s)})
@@ -120,7 +120,7 @@ func BenchmarkOnSim(b *testing.B) {
 	defer w.Close(b.Context())
 	p := made.at(w.Env().AppURL)
 	for b.Loop() {
-		s := newScene(b, p)
+		s := newEnv(b, p)
 		e := s.own()
 		if _, err := w.Sim().Send(b.Context(), e); err != nil {
 			b.Fatal(err)

@@ -17,13 +17,13 @@ import (
 type row struct {
 	name string
 	// arrange changes what there is before the first event. Nil: nothing.
-	arrange func(*scene)
+	arrange func(*env)
 	// faults act on the wires.
 	faults []tap.Fault
 	// acts are the events, each sent when all that follows from the one before has been judged.
-	acts func(*scene) []act
+	acts func(*env) []act
 	// after looks at the notification in the end.
-	after func(*scene, app.Notification)
+	after func(*env, app.Notification)
 }
 
 // act is an event and what is expected of it.
@@ -34,13 +34,13 @@ type act struct {
 }
 
 // once is one act: the app's own event.
-func once(want func(*scene) harness.Expectation) func(*scene) []act {
-	return func(s *scene) []act { return []act{{event: s.own(), want: want(s)}} }
+func once(want func(*env) harness.Expectation) func(*env) []act {
+	return func(s *env) []act { return []act{{event: s.own(), want: want(s)}} }
 }
 
-// foreign is one act: an event that somebody else sends.
-func foreign(change func(*scene, *app.RequestCreated), want func(*scene) harness.Expectation) func(*scene) []act {
-	return func(s *scene) []act {
+// foreign returns one act: an event that another program sends.
+func foreign(change func(*env, *app.RequestCreated), want func(*env) harness.Expectation) func(*env) []act {
+	return func(s *env) []act {
 		return []act{{event: s.foreign(func(d *app.RequestCreated) { change(s, d) }), want: want(s)}}
 	}
 }
@@ -68,8 +68,8 @@ func broken(id string, attempts int, reason string) harness.StepExpectation {
 }
 
 // sends expects a run that ends well, its last step at that attempt, and one email.
-func sends(attempts int, text ...string) func(*scene) harness.Expectation {
-	return func(s *scene) harness.Expectation {
+func sends(attempts int, text ...string) func(*env) harness.Expectation {
+	return func(s *env) harness.Expectation {
 		e := run(harness.StatusCompleted, "", done(fetch, 1), done(look, 1), done(send, attempts))
 		e.Mail = []harness.MailExpectation{s.mail(1, text...)}
 		return e
@@ -77,7 +77,7 @@ func sends(attempts int, text ...string) func(*scene) harness.Expectation {
 }
 
 // mail is the email to the technician.
-func (s *scene) mail(copies int, text ...string) harness.MailExpectation {
+func (s *env) mail(copies int, text ...string) harness.MailExpectation {
 	return harness.MailExpectation{
 		To: s.technician.Email, Copies: copies, Text: append(text, "Belt torn"), HTML: []string{"/requests/" + s.request.ID},
 		Headers: map[string]string{"Message-ID": s.request.Notification.MessageID, "X-Maintenance-Request-Id": s.request.ID},
@@ -85,9 +85,9 @@ func (s *scene) mail(copies int, text ...string) harness.MailExpectation {
 }
 
 // skips expects a run that ends well, with nothing sent because of that.
-func skips(because app.ClaimResult) func(*scene) harness.Expectation {
+func skips(because app.ClaimResult) func(*env) harness.Expectation {
 	output, _ := json.Marshal(map[string]string{"skipped": string(because)}) // a map of strings always encodes
-	return func(*scene) harness.Expectation {
+	return func(*env) harness.Expectation {
 		last := done(send, 1)
 		last.Output = output
 		return run(harness.StatusCompleted, "", done(fetch, 1), done(look, 1), last)
@@ -95,29 +95,29 @@ func skips(because app.ClaimResult) func(*scene) harness.Expectation {
 }
 
 // failsAt expects a run that fails at a step after some attempts, with nothing sent.
-func failsAt(step string, attempts int, reason string) func(*scene) harness.Expectation {
-	return func(*scene) harness.Expectation {
+func failsAt(step string, attempts int, reason string) func(*env) harness.Expectation {
+	return func(*env) harness.Expectation {
 		return run(harness.StatusFailed, reason, broken(step, attempts, reason))
 	}
 }
 
-func isSent(attempts int) func(*scene, app.Notification) {
-	return func(s *scene, n app.Notification) {
+func isSent(attempts int) func(*env, app.Notification) {
+	return func(s *env, n app.Notification) {
 		require.Equal(s.t, app.Sent, n.State)
 		require.Equal(s.t, attempts, n.Attempts)
 		require.Equal(s.t, s.request.Notification.MessageID, n.MessageID)
 	}
 }
 
-func isFailed(reason string) func(*scene, app.Notification) {
-	return func(s *scene, n app.Notification) {
+func isFailed(reason string) func(*env, app.Notification) {
+	return func(s *env, n app.Notification) {
 		require.Equal(s.t, app.Failed, n.State)
 		require.Contains(s.t, n.Reason, reason)
 	}
 }
 
 // isUntouched: nothing has happened to it.
-func isUntouched(s *scene, n app.Notification) {
+func isUntouched(s *env, n app.Notification) {
 	require.Equal(s.t, s.request.Notification, n)
 }
 
@@ -129,7 +129,7 @@ var rows = []row{
 	{name: "the technician is written to", acts: once(sends(1, "Press 4", "Lee Park")), after: isSent(1)},
 	{
 		name: "what is no longer listed is named by its id",
-		arrange: func(s *scene) {
+		arrange: func(s *env) {
 			s.store.DeleteUser(s.requester.ID)
 			s.request.ID, s.request.EquipmentID = s.store.NewID(), s.store.NewID()
 			s.request.Notification.MessageID = email.MessageID(s.request.ID, "plant.example")
@@ -139,37 +139,37 @@ var rows = []row{
 	},
 	{
 		name:  "an event from elsewhere works as one of the app",
-		acts:  foreign(func(*scene, *app.RequestCreated) {}, sends(1)),
+		acts:  foreign(func(*env, *app.RequestCreated) {}, sends(1)),
 		after: isSent(1),
 	},
 
 	// Events that cannot be acted on end at once, and do the request that they name no harm.
 	{
-		name: "an unknown request", acts: foreign(func(s *scene, d *app.RequestCreated) { d.RequestID = s.store.NewID() }, failsAt(fetch, 1, "there is no request")),
+		name: "an unknown request", acts: foreign(func(s *env, d *app.RequestCreated) { d.RequestID = s.store.NewID() }, failsAt(fetch, 1, "there is no request")),
 		after: isUntouched,
 	},
 	{
-		name: "an id that is none", acts: foreign(func(_ *scene, d *app.RequestCreated) { d.RequestID = "{$ne:1}" }, failsAt(fetch, 1, "data.requestId is not an id")),
+		name: "an id that is none", acts: foreign(func(_ *env, d *app.RequestCreated) { d.RequestID = "{$ne:1}" }, failsAt(fetch, 1, "data.requestId is not an id")),
 		after: isUntouched,
 	},
 	{
-		name: "no technician", acts: foreign(func(_ *scene, d *app.RequestCreated) { d.TechnicianID = "" }, failsAt(fetch, 1, "data.technicianId is not an id")),
+		name: "no technician", acts: foreign(func(_ *env, d *app.RequestCreated) { d.TechnicianID = "" }, failsAt(fetch, 1, "data.technicianId is not an id")),
 		after: isUntouched,
 	},
 	{
 		name: "another technician, in an event from elsewhere",
-		acts: foreign(func(s *scene, d *app.RequestCreated) { d.TechnicianID = s.other.ID }, failsAt(fetch, 1, "is assigned to")), after: isUntouched,
+		acts: foreign(func(s *env, d *app.RequestCreated) { d.TechnicianID = s.other.ID }, failsAt(fetch, 1, "is assigned to")), after: isUntouched,
 	},
 	{
 		name: "no data at all",
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			return []act{{event: harness.Event{Name: app.EventRequestCreated}, want: failsAt(fetch, 1, "data.requestId is not an id")(s)}}
 		},
 		after: isUntouched,
 	},
 	{
 		name: "data of other types",
-		acts: func(*scene) []act {
+		acts: func(*env) []act {
 			return []act{{
 				event: harness.Event{Name: app.EventRequestCreated, Data: map[string]any{"requestId": 7}},
 				want:  run(harness.StatusFailed, "cannot unmarshal number"),
@@ -179,7 +179,7 @@ var rows = []row{
 	},
 	{
 		name: "another technician, in the app's own event",
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			e := s.foreign(func(d *app.RequestCreated) { d.TechnicianID = s.other.ID })
 			e.IdempotencyKey = s.own().IdempotencyKey
 			return []act{{event: e, want: failsAt(fetch, 1, "is assigned to")(s)}}
@@ -189,15 +189,15 @@ var rows = []row{
 
 	// Who cannot be written to is a matter for a person.
 	{
-		name: "a technician who is deleted", arrange: func(s *scene) { s.store.DeleteUser(s.technician.ID) },
+		name: "a technician who is deleted", arrange: func(s *env) { s.store.DeleteUser(s.technician.ID) },
 		acts: once(failsAt(look, 1, "does not exist")), after: isFailed("does not exist"),
 	},
 	{
-		name: "a technician without an address", arrange: func(s *scene) { s.technician.Email = ""; s.put(s.technician) },
+		name: "a technician without an address", arrange: func(s *env) { s.technician.Email = ""; s.put(s.technician) },
 		acts: once(failsAt(look, 1, "technician Kim Larsen has no email address")), after: isFailed("has no email address"),
 	},
 	{
-		name: "an address that is none", arrange: func(s *scene) { s.technician.Email = "kim@"; s.put(s.technician) },
+		name: "an address that is none", arrange: func(s *env) { s.technician.Email = "kim@"; s.put(s.technician) },
 		acts: once(failsAt(look, 1, "is not a valid one")), after: isFailed("is not a valid one"),
 	},
 	{
@@ -208,7 +208,7 @@ var rows = []row{
 	{
 		name:   "what failed is sent once a person has requeued it",
 		faults: []tap.Fault{{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "no such user here"}},
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			first := act{event: s.own(), want: failsAt(send, 1, "no such user here")(s)}
 			again := act{event: s.foreign(nil), want: skips(app.HasFailed)(s)}
 			requeued := act{
@@ -229,7 +229,7 @@ var rows = []row{
 		name:   "a mail server that is busy twice",
 		faults: []tap.Fault{{At: tap.AtDot, Do: tap.Reply, Code: 451, Text: "mailbox busy", Times: 2}},
 		acts:   once(sends(3)),
-		after: func(s *scene, n app.Notification) {
+		after: func(s *env, n app.Notification) {
 			isSent(3)(s, n)
 			require.Contains(s.t, n.LastError, "mailbox busy")
 		},
@@ -237,7 +237,7 @@ var rows = []row{
 	{
 		name:   "a mail server that is busy in every attempt: the dispatcher starts a new run",
 		faults: []tap.Fault{{At: tap.AtConnect, Do: tap.Reply, Code: 421, Text: "too busy", Times: attempts}},
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			redispatched := act{
 				before: func() {
 					n := s.notification()
@@ -256,8 +256,8 @@ var rows = []row{
 		after: isSent(attempts + 1),
 	},
 	{
-		name: "a store that is away once", arrange: func(s *scene) { s.fails(storeFault{reads: 2}) }, // the second is to note the first
-		acts: func(s *scene) []act {
+		name: "a store that is away once", arrange: func(s *env) { s.fails(storeFault{reads: 2}) }, // the second is to note the first
+		acts: func(s *env) []act {
 			want := sends(1)(s)
 			want.Runs[0].Steps[0].Attempts = 2
 			return []act{{event: s.own(), want: want}}
@@ -265,12 +265,12 @@ var rows = []row{
 		after: isSent(1),
 	},
 	{
-		name: "a store that stays away", arrange: func(s *scene) { s.fails(storeFault{reads: -1}) },
+		name: "a store that stays away", arrange: func(s *env) { s.fails(storeFault{reads: -1}) },
 		acts: once(failsAt(fetch, attempts, "read the request: the store is away")), after: isUntouched,
 	},
 	{
 		name: "a failure that cannot be recorded is tried again",
-		arrange: func(s *scene) {
+		arrange: func(s *env) {
 			s.store.DeleteUser(s.technician.ID)
 			s.fails(storeFault{failing: 1})
 		},
@@ -280,24 +280,24 @@ var rows = []row{
 	// One request, one email.
 	{
 		name: "the same event twice",
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			return []act{{event: s.own(), want: sends(1)(s)}, {event: s.own(), want: harness.Expectation{NoOtherRuns: true}}}
 		},
 		after: isSent(1),
 	},
 	{
 		name: "another event when it has been sent",
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			return []act{{event: s.own(), want: sends(1)(s)}, {event: s.foreign(nil), want: skips(app.AlreadySent)(s)}}
 		},
 		after: isSent(1),
 	},
 	{
 		name: "an event of an earlier dispatch",
-		arrange: func(s *scene) {
+		arrange: func(s *env) {
 			s.change(func(n app.Notification) (app.Notification, bool) { return n.TakeForDispatch(n.NextDispatchAt, pace) })
 		},
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			old := s.own()
 			old.IdempotencyKey = app.IdempotencyKey(s.request.ID, 1)
 			return []act{{event: old, want: skips(app.Superseded)(s)}, {event: s.own(), want: sends(1)(s)}}
@@ -306,7 +306,7 @@ var rows = []row{
 	},
 	{
 		name: "a claim that another run has",
-		arrange: func(s *scene) {
+		arrange: func(s *env) {
 			s.change(func(n app.Notification) (app.Notification, bool) {
 				n, got := n.ClaimFor(app.Run{ID: "another run"}, time.Now(), pace)
 				return n, got == app.Granted
@@ -320,7 +320,7 @@ var rows = []row{
 			{At: tap.AtCheckpoint, Do: tap.Drop, Step: send},
 			{At: tap.AtCall, Do: tap.DropAnswer},
 		},
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			want := sends(1)(s)
 			want.Runs[0].Steps[2] = harness.StepExpectation{ID: send, Status: harness.StatusCompleted, Output: json.RawMessage(`{"skipped":"already sent"}`)}
 			return []act{{event: s.own(), want: want}}
@@ -328,19 +328,19 @@ var rows = []row{
 		after: isSent(1),
 	},
 	{
-		name:   "a mail server that takes the email and breaks off before it says so",
+		name:   "a mail server that accepts the email and disconnects before it answers",
 		faults: []tap.Fault{{At: tap.AtDot, Do: tap.DropAnswer}},
-		acts: func(s *scene) []act {
+		acts: func(s *env) []act {
 			want := sends(2)(s)
-			want.Mail = []harness.MailExpectation{s.mail(2)} // nobody can know; both are one message to a mail program
+			want.Mail = []harness.MailExpectation{s.mail(2)} // the app cannot know of the first; both are one message to a mail program
 			return []act{{event: s.own(), want: want}}
 		},
 		after: isSent(2),
 	},
 	{
-		name:    "an email that was accepted, of which the store could not be told",
-		arrange: func(s *scene) { s.fails(storeFault{recording: 12}) }, // 6 times in the step, 6 in the code after it, each in 3 s of real time
-		acts: func(s *scene) []act {
+		name:    "an email that was accepted, which the store could not record",
+		arrange: func(s *env) { s.fails(storeFault{recording: 12}) }, // 6 times in the step, 6 in the code after it, each in 3 s of real time
+		acts: func(s *env) []act {
 			want := sends(1)(s)
 			want.Runs[0].Steps[2].Output = json.RawMessage(`{"unrecorded":true}`)
 			return []act{{event: s.own(), want: want}}

@@ -21,7 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// attack is an email that tries all it can to be noticed by a server.
+// attack returns an email that tries everything to make requests to a server.
 func attack(url string) string {
 	return strings.ReplaceAll(`<html><head>
 		<meta http-equiv="refresh" content="0;url=URL/refresh"><base href="URL/"><link rel="stylesheet" href="URL/sheet"><link rel="preload" as="image" href="URL/preload">
@@ -35,7 +35,7 @@ func attack(url string) string {
 		<div style="background-image:url('URL/style')">x</div><a href="URL/link" ping="URL/ping" target="_top">x</a></body></html>`, "URL", url)
 }
 
-// server remembers what it was asked for.
+// server records the paths that it is asked for.
 type server struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -60,7 +60,7 @@ func (s *server) requests() []string {
 	return append([]string{}, s.asked...)
 }
 
-// drawAll has every frame of the page loaded, with all that it would load, and drawn, and says how many there are.
+// drawAll loads and draws every frame of the page, and returns their number.
 const drawAll = `(async () => {
 	document.querySelectorAll("details").forEach(d => d.open = true);
 	const frames = [...document.querySelectorAll("iframe")];
@@ -75,7 +75,7 @@ const drawAll = `(async () => {
 	return frames.length;
 })()`
 
-func TestAHostileEmailInTheReportIsDrawnAndNoMore(t *testing.T) {
+func TestReport_DrawsAHostileEmailAndLoadsNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	rep := &report.Report{Records: []report.Record{{Package: "p", Test: "TestHostile", Outcome: report.Passed, Verdicts: []*harness.Verdict{{
@@ -100,15 +100,15 @@ func TestAHostileEmailInTheReportIsDrawnAndNoMore(t *testing.T) {
 	title, err := chromedp.Run(tab, chromedp.Title())
 	require.NoError(t, err)
 	require.Equal(t, "1 test passed", title)
-	require.Empty(t, s.requests(), "the report asked somebody for something")
+	require.Empty(t, s.requests(), "the report made a request")
 
-	// The same email without the report's care is noticed: the attack is one.
-	_ = chromedp.Do(tab, chromedp.Navigate("file://"+bare)) // it may be led elsewhere before it is loaded
+	// Without the report's precautions the same email makes requests.
+	_ = chromedp.Do(tab, chromedp.Navigate("file://"+bare)) // it may redirect before it is loaded
 	require.NotEmpty(t, s.requests())
 }
 
-// TestTheReportOpensFromDisk: the page fits windows of every width, and its two choices change the frames.
-func TestTheReportOpensFromDisk(t *testing.T) {
+// The page fits windows of every width, and its two choices change the frames.
+func TestReport_OpensFromDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, run(t.Context(), io.Discard, options{dir: dir, golden: goldens(t), once: true}))

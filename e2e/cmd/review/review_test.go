@@ -14,7 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// goldens is a copy of the fixtures' goldens, in which the one called urgent says something else.
+// goldens copies the fixtures' goldens, with another text in the one called urgent.
 func goldens(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "golden")
@@ -30,7 +30,7 @@ func goldens(t *testing.T) string {
 	return dir
 }
 
-func TestReviewShowsEveryFixtureBesideItsGolden(t *testing.T) {
+func TestReview_ShowsEveryFixtureBesideItsGolden(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var out bytes.Buffer
@@ -63,7 +63,7 @@ func TestReviewShowsEveryFixtureBesideItsGolden(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, report.PageFile))
 }
 
-func TestReviewEndsWhenItIsInterrupted(t *testing.T) {
+func TestReview_EndsOnInterrupt(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestThePicturesAreTaken: what is on them a person judges.
-func TestThePicturesAreTaken(t *testing.T) {
+// A person judges what the pictures show.
+func TestScreenshots_AreTaken(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, run(t.Context(), dir))
 	for _, name := range []string{"mailhog-email.png", "dashboard.png", "dashboard-event.png", "report.png"} {

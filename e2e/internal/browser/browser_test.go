@@ -8,7 +8,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/browser"
 )
 
-func TestAMissingBrowserIsAnErrorThatNamesTheFix(t *testing.T) {
+func TestOpen_WithoutABrowserNamesTheFix(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("CHROMIUM_BIN", "")
 	_, _, err := browser.Open(t.Context(), 800, 600)

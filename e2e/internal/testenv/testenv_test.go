@@ -12,7 +12,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 )
 
-func TestCreate(t *testing.T) {
+func TestCreate_ReportsWhatTheAppAnswers(t *testing.T) {
 	t.Parallel()
 	typical := fixtures.Requests()[0]
 	for name, c := range map[string]struct {

@@ -30,18 +30,18 @@ var pace = app.Pace{
 	DispatchLease: time.Hour, RedispatchAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
 }
 
-// plants are the apps that have been made, by the address at which they are reached.
-type plants struct {
+// testApps holds the apps that were made, by address.
+type testApps struct {
 	mu  sync.Mutex
-	all map[string]*plant
+	all map[string]*testApp
 }
 
-// plant is an app with its functions and a store in memory.
-type plant struct{ store *store }
+// testApp is an app with its store in memory.
+type testApp struct{ store *store }
 
-// app makes one. It is a [stack.HandlerFunc].
-func (p *plants) app(ctx context.Context, env harness.Env) (http.Handler, error) {
-	one := &plant{store: &store{Memory: storetest.NewMemory(), faults: map[string]*storeFault{}}}
+// app makes an app. It is a [stack.HandlerFunc].
+func (p *testApps) app(ctx context.Context, env harness.Env) (http.Handler, error) {
+	one := &testApp{store: &store{Memory: storetest.NewMemory(), faults: map[string]*storeFault{}}}
 	client, handler, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: env.InngestURL, APIURL: env.InngestURL, EventKey: env.EventKey})
 	if err != nil {
 		return nil, err
@@ -82,23 +82,23 @@ func (p *plants) app(ctx context.Context, env harness.Env) (http.Handler, error)
 	return mux, nil
 }
 
-func (p *plants) at(appURL string) *plant {
+func (p *testApps) at(appURL string) *testApp {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.all[appURL]
 }
 
-// store fails for some requests.
+// store is a store that fails for some requests.
 type store struct {
 	*storetest.Memory
 	mu     sync.Mutex
 	faults map[string]*storeFault // by request
 }
 
-// storeFault says how often in a row something fails; -1 is always.
+// storeFault says how often in a row operations fail; -1 means always.
 type storeFault struct {
 	reads int
-	// recording is how many records of an accepted email fail, failing how many of a failure.
+	// recording counts the saves of an accepted email that fail, failing those of a failure.
 	recording, failing int
 }
 
@@ -142,8 +142,8 @@ func (s *store) SaveNotification(ctx context.Context, id string, n app.Notificat
 	return s.Memory.SaveNotification(ctx, id, n)
 }
 
-// scene is a request, dispatched, with people and a machine that are this scene's alone.
-type scene struct {
+// env is the environment of one row: a dispatched request, with its own people and equipment.
+type env struct {
 	t                            testing.TB
 	store                        *store
 	technician, other, requester app.User
@@ -151,9 +151,9 @@ type scene struct {
 	request                      app.Request
 }
 
-func newScene(t testing.TB, p *plant) *scene {
+func newEnv(t testing.TB, p *testApp) *env {
 	t.Helper()
-	s := &scene{t: t, store: p.store}
+	s := &env{t: t, store: p.store}
 	user := func(name, role string) app.User {
 		id := p.store.NewID()
 		return app.User{ID: id, Name: name, Email: strings.ToLower(name[:3]) + "+" + id + "@plant.test", Role: role}
@@ -173,46 +173,46 @@ func newScene(t testing.TB, p *plant) *scene {
 	return s
 }
 
-// put stores people, in place of those of the same ids.
-func (s *scene) put(users ...app.User) {
+// put stores users. It replaces those with the same ids.
+func (s *env) put(users ...app.User) {
 	s.t.Helper()
 	require.NoError(s.t, s.store.PutWorld(s.t.Context(), app.World{Users: users}))
 }
 
-// change changes the stored notification as the app would.
-func (s *scene) change(f func(app.Notification) (app.Notification, bool)) {
+// change updates the stored notification as the app does.
+func (s *env) change(f func(app.Notification) (app.Notification, bool)) {
 	s.t.Helper()
 	stored, err := s.store.Memory.Request(s.t.Context(), s.request.ID)
 	require.NoError(s.t, err)
 	changed, ok, err := app.Update(s.t.Context(), s.store.Memory, stored, f)
 	require.NoError(s.t, err)
-	require.True(s.t, ok, "the notification does not take the change")
+	require.True(s.t, ok, "the notification refuses the change")
 	s.request = changed
 }
 
 // fails makes the store fail for this request.
-func (s *scene) fails(f storeFault) {
+func (s *env) fails(f storeFault) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	s.store.faults[s.request.ID] = &f
 }
 
-// notification is what is stored of it.
-func (s *scene) notification() app.Notification {
+// notification returns the stored notification.
+func (s *env) notification() app.Notification {
 	s.t.Helper()
 	r, err := s.store.Memory.Request(context.WithoutCancel(s.t.Context()), s.request.ID)
 	require.NoError(s.t, err)
 	return r.Notification
 }
 
-// own is the app's own event for the request.
-func (s *scene) own() harness.Event {
+// own returns the app's event for the request.
+func (s *env) own() harness.Event {
 	e := s.request.Event()
 	return harness.Event{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}
 }
 
-// foreign is an event that somebody else sends, with the same data but for a change.
-func (s *scene) foreign(change func(*app.RequestCreated)) harness.Event {
+// foreign returns an event that another program sends, with the same data but for a change.
+func (s *env) foreign(change func(*app.RequestCreated)) harness.Event {
 	data := s.request.Event().Data
 	if change != nil {
 		change(&data)
