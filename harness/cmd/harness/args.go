@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // noArgs refuses arguments.
@@ -24,33 +28,22 @@ func subcommandArgs(cmd *cobra.Command, args []string) error {
 	return unknownCommand(cmd, args[0])
 }
 
-// atLeastOne requires arguments. what describes them in the error.
-func atLeastOne(what string) cobra.PositionalArgs {
+// between requires a number of arguments. what describes them in the error.
+func between(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
+		if least <= len(args) && len(args) <= most {
 			return nil
 		}
-		return usagef("`%s` needs %s; see `%s --help`", cmd.CommandPath(), what, cmd.CommandPath())
+		verb := "takes"
+		if least > 0 {
+			verb = "needs"
+		}
+		return usagef("`%s` %s %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), verb, what, len(args), cmd.CommandPath())
 	}
 }
 
-func exactlyOne(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			return nil
-		}
-		return usagef("`%s` needs %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
-	}
-}
-
-func atMostOne(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < 2 {
-			return nil
-		}
-		return usagef("`%s` takes %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), what, len(args), cmd.CommandPath())
-	}
-}
+// anyNumber is the most arguments of a command that sets no limit.
+const anyNumber = math.MaxInt
 
 // mailHogID matches a message id of MailHog that begins with a dash, as one in 64 does.
 var mailHogID = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}=@`)
@@ -87,3 +80,24 @@ func must(err error) {
 		panic(err)
 	}
 }
+
+// completeIDs makes the shell offer the ids that list returns from the stack that is up here, for a command with one
+// argument.
+func completeIDs(list func(context.Context, *stack.Stack) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		if len(args) > 0 {
+			return nil, directive
+		}
+		st, err := attached(cmd.Context(), "")
+		if err != nil {
+			return nil, directive
+		}
+		defer st.Close(cmd.Context())
+		ids, _ := list(cmd.Context(), st) // without ids there is nothing to offer
+		return ids, directive
+	}
+}
+
+// completions is how many ids the shell offers.
+const completions = 10

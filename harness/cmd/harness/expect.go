@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -55,7 +56,7 @@ asserts nothing. An example:
 			"Fields of an expectation": expectationFields(),
 			"Checks of an email":       checkList(),
 		},
-		Args: exactlyOne("one file with an expectation, or - for standard input"),
+		Args: between(1, 1, "one file with an expectation, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := expect(cmd.Context(), io, o, args[0])
 			if err != nil && !errors.As(err, new(exitError)) {
@@ -188,4 +189,16 @@ func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {
 	default:
 		return exitError{exitCannotBeJudged, nil}
 	}
+}
+
+// goldens returns a function that compares an email with a golden in a directory; nil without a directory.
+func goldens(dir, runHeader string) (func(string, *harness.TraceMail) error, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	set, err := golden.Open(dir, golden.Options{RunHeader: runHeader})
+	if err != nil {
+		return nil, err
+	}
+	return func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }, nil
 }

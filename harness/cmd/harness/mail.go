@@ -15,6 +15,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // mailView is an email as JSON.
@@ -79,7 +80,7 @@ func openInbox(ctx context.Context) (box *inbox.Client, done func(), err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return st.Inbox(), func() { _ = st.Close(ctx) }, nil // closing frees only what is this process's
+	return st.Inbox(), func() { _ = st.Close(ctx) }, nil // closing frees only what belongs to this process
 }
 
 func mailLsCommand(io stdio) *cobra.Command {
@@ -138,7 +139,7 @@ message as it was sent, unchanged: it may hold control characters for a terminal
   harness mail show --html > email.html
   harness mail show --json | jq -r .messageId`,
 		Annotations: exitStatus("0  shown\n1  there is no such email, or no stack is up\n2  the command line was wrong"),
-		Args:        atMostOne("the id of one email"),
+		Args:        between(0, 1, "the id of one email"),
 	}
 	asJSON := jsonFlag(cmd, "print all of it as JSON")
 	f := cmd.Flags()
@@ -146,7 +147,13 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 	f.BoolVar(&raw, "raw", false, "print the message as it was sent")
 	f.BoolVar(&headers, "headers", false, "print all headers, decoded")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if count(html, raw, headers, *asJSON) > 1 {
+		chosen := 0
+		for _, flag := range []bool{html, raw, headers, *asJSON} {
+			if flag {
+				chosen++
+			}
+		}
+		if chosen > 1 {
 			return usagef("--html, --raw, --headers and --json exclude each other")
 		}
 		box, done, err := openInbox(cmd.Context())
@@ -176,9 +183,13 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 		}
 		return err
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return completeMail(cmd.Context(), args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	}
+	cmd.ValidArgsFunction = completeIDs(func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
+		all, err := st.Inbox().List(ctx)
+		for i := len(all) - 1; i >= 0 && len(ids) < completions; i-- {
+			ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(all[i].Subject)))
+		}
+		return ids, err
+	})
 	return cmd
 }
 
@@ -360,35 +371,4 @@ func addresses(list []*netmail.Address) string {
 		all = append(all, fmt.Sprintf("%s <%s>", a.Name, a.Address))
 	}
 	return strings.Join(all, ", ")
-}
-
-func count(all ...bool) (n int) {
-	for _, b := range all {
-		if b {
-			n++
-		}
-	}
-	return n
-}
-
-// completeMail offers the ids of the latest emails to the shell.
-func completeMail(ctx context.Context, args []string) []string {
-	if len(args) > 0 {
-		return nil
-	}
-	box, done, err := openInbox(ctx)
-	if err != nil {
-		return nil
-	}
-	defer done()
-	all, err := box.List(ctx)
-	if err != nil {
-		return nil
-	}
-	const enough = 10
-	var ids []string
-	for i := len(all) - 1; i >= 0 && len(ids) < enough; i-- {
-		ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(all[i].Subject)))
-	}
-	return ids
 }

@@ -19,7 +19,7 @@ absolute path; they make the page themselves when they end, so that report is fo
 		Example: `  HARNESS_REPORT=$PWD/report go test ./...
   harness report report
   harness report --clear report`,
-		Args: exactlyOne("a directory"),
+		Args: between(1, 1, "a directory"),
 	}
 	asJSON := jsonFlag(cmd, "print the headline and the paths, or what was cleared, as JSON")
 	clear := cmd.Flags().Bool("clear", false, "remove what is recorded there instead, before the next run")

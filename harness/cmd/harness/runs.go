@@ -14,6 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // eventView is an event with its runs, as JSON.
@@ -62,7 +63,7 @@ sending the event returned, it shows the runs of that event alone, with their st
   harness runs 01JDD9WRP1F5G1Y9ZVC4Q4XKZS
   harness runs --json | jq -r '.[].runs[] | select(.status == "FAILED") | .error'`,
 		Annotations: exitStatus("0  shown, whatever the statuses of the runs\n1  the server knows no such event, or no stack is up\n2  the command line was wrong"),
-		Args:        atMostOne("the id of one event"),
+		Args:        between(0, 1, "the id of one event"),
 	}
 	asJSON := jsonFlag(cmd, "print them as a JSON array of events")
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many events to show")
@@ -98,9 +99,13 @@ sending the event returned, it shows the runs of that event alone, with their st
 		_, err = fmt.Fprint(io.out, io.paint(io.out).marks(safe(b.String())))
 		return err
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return completeEvents(cmd.Context(), args), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
-	}
+	cmd.ValidArgsFunction = completeIDs(func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
+		events, err := st.API().Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: completions})
+		for _, e := range events {
+			ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(e.Name)))
+		}
+		return ids, err
+	})
 	return cmd
 }
 
@@ -195,12 +200,12 @@ func (e eventView) print(b *strings.Builder) {
 		b.WriteString("  … no run\n")
 	}
 	for _, r := range e.Runs {
-		fmt.Fprintf(b, "  %s %s  %s%s  run %s\n", mark(r.Status), oneLine(r.Function), r.Status, between(r.Started, r.Ended), r.ID)
+		fmt.Fprintf(b, "  %s %s  %s%s  run %s\n", mark(r.Status), oneLine(r.Function), r.Status, took(r.Started, r.Ended), r.ID)
 		if r.Error != "" {
 			fmt.Fprintf(b, "      %s\n", oneLine(r.Error))
 		}
 		for _, s := range r.Steps {
-			fmt.Fprintf(b, "      %s %s  %s%s%s\n", mark(s.Status), oneLine(s.ID), s.Status, between(s.Started, s.Ended), tries(s.Attempts))
+			fmt.Fprintf(b, "      %s %s  %s%s%s\n", mark(s.Status), oneLine(s.ID), s.Status, took(s.Started, s.Ended), tries(s.Attempts))
 			if s.Error != "" {
 				fmt.Fprintf(b, "          %s\n", oneLine(s.Error))
 			}
@@ -225,7 +230,7 @@ func mark(status harness.Status) string {
 	}
 }
 
-func between(from, to time.Time) string {
+func took(from, to time.Time) string {
 	if from.IsZero() || to.IsZero() {
 		return ""
 	}
@@ -237,26 +242,4 @@ func tries(n int) string {
 		return ""
 	}
 	return fmt.Sprintf("  after %d attempts", n)
-}
-
-// completeEvents offers the ids of the latest events to the shell.
-func completeEvents(ctx context.Context, args []string) []string {
-	if len(args) > 0 {
-		return nil
-	}
-	st, err := attached(ctx, "")
-	if err != nil {
-		return nil
-	}
-	defer st.Close(ctx)
-	const enough = 10
-	events, err := st.API().Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: enough})
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	for _, e := range events {
-		ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(e.Name)))
-	}
-	return ids
 }

@@ -37,7 +37,7 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 		Example: `  harness send event.json
   echo '{"name":"shop/order.paid","data":{"order":17}}' | harness send -
   harness runs "$(harness send event.json --json | jq -r .[0].eventId)"`,
-		Args: atLeastOne("a file with an event, or - for standard input"),
+		Args: between(1, anyNumber, "a file with an event, or - for standard input"),
 	}
 	asJSON := jsonFlag(cmd, "print the events' ids as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -20,7 +20,7 @@ returns when all that is due in that time has been done. It needs a stack whose 
 server cannot skip time. The app's own clock stays.`,
 		Example: `  harness up --inngest sim -- npm start
   harness skip 24h`,
-		Args: exactlyOne("a duration, as in 24h"),
+		Args: between(1, 1, "a duration, as in 24h"),
 	}
 	asJSON := jsonFlag(cmd, "print the time as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
