@@ -90,7 +90,7 @@ func TestTutorial_NamesEveryField(t *testing.T) {
 	text := read(t, tutorial)
 	for _, v := range []any{harness.Expectation{}, harness.RunExpectation{}, harness.StepExpectation{}, harness.MailExpectation{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
-			require.Contains(t, text, "`"+f.Name+"`", "%T", v)
+			require.True(t, strings.Contains(text, "`"+f.Name+"`"), "%s does not name %s of %T", tutorial, f.Name, v)
 		}
 	}
 }
