@@ -143,7 +143,7 @@ func (w *simWorld) settle(*recorder, int)           { require.NoError(w.t, w.s.S
 func (w *simWorld) client() *inngestapi.Client      { return w.api }
 
 func (w *simWorld) finish(*recorder, int, int) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(w.t, w.s.Run(ctx))
 }
