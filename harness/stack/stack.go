@@ -59,8 +59,8 @@ type Options struct {
 // ErrClosed is returned by operations on a stack that is closed or being closed.
 var ErrClosed = errors.New("this stack is closed: start another")
 
-// A Stack is a database, a mail catcher, an Inngest server and at most one app. Its methods are safe for concurrent use;
-// it has one for each operation on a service, and so more than most types. Close frees it.
+// A Stack is a database, a mail catcher, an Inngest server and at most one app. Its methods are safe for concurrent use. It
+// has many methods because it has one for each operation on a service. Close frees it.
 type Stack struct {
 	options  Options
 	backend  string
