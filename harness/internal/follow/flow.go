@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -60,6 +61,27 @@ func (f *flow) add(c tap.Exchange) {
 			f.mails = slices.Delete(f.mails, 0, maxFlow/4)
 		}
 	}
+}
+
+// miss notes that records were dropped. What the log does not show as open any more has ended meanwhile.
+func (f *flow) miss(log []tap.Exchange) {
+	f.missed = time.Now()
+	open := map[uint64]bool{}
+	for _, x := range log {
+		open[x.ID] = !x.Over()
+	}
+	maps.DeleteFunc(f.openCalls, func(id uint64, c *call) bool {
+		if !open[id] {
+			c.ended = f.missed
+		}
+		return !open[id]
+	})
+	maps.DeleteFunc(f.openSends, func(id uint64, events []*dispatch) bool {
+		for _, e := range events {
+			e.over = e.over || !open[id]
+		}
+		return !open[id]
+	})
 }
 
 func (f *flow) addCall(c tap.Exchange) {

@@ -70,3 +70,15 @@ func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
 	require.Less(t, len(f.dispatches), maxFlow)
 	require.Equal(t, f.dispatches[0].began.Add(-time.Millisecond), f.missed)
 }
+
+func TestFlow_MissEndsWhatLogDoesNotShowAsOpen(t *testing.T) {
+	t.Parallel()
+	f := newFlow()
+	for id, run := range map[uint64]string{1: "ended unseen", 2: "open"} {
+		f.add(tap.Exchange{ID: id, Began: noon, Call: &tap.Call{RunID: run}})
+	}
+	f.miss([]tap.Exchange{{ID: 2, Began: noon}})
+	require.False(t, f.calling("ended unseen"))
+	require.True(t, f.calling("open"))
+	require.False(t, f.missed.IsZero())
+}

@@ -47,6 +47,8 @@ type Sources struct {
 
 	// Now is the clock of the server and of the inbox. Nil: time.Now.
 	Now func() time.Time
+	// Stuck says why a run will never go on, where the server knows; "" for other runs. Nil: not known.
+	Stuck func(runID string) string
 	// Idle reports whether the server has nothing left to do, so that what has not started will not start. Nil: not
 	// known.
 	Idle func() bool
@@ -261,6 +263,10 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 		return l.trace("the server has not received the event"), nil
 	}
 	if err := l.readRuns(ctx); err != nil {
+		return nil, err
+	}
+	// The ledger reads the taps' records a moment after they are made: an old record may show a call as open.
+	if err := f.src.Ledger.catchUp(ctx); err != nil {
 		return nil, err
 	}
 	unquiet := f.unquiet()

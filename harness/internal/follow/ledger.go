@@ -175,7 +175,7 @@ func (l *Ledger) addReported(run string, ops []tap.Op) {
 func (l *Ledger) miss() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.flow.missed = time.Now()
+	l.flow.miss(l.taps.Exchanges())
 }
 
 // Sent enters an event that the harness sent by itself, past the taps. key may be empty.

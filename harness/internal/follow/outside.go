@@ -40,6 +40,9 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 		if err := l.src.Ledger.catchUp(ctx); err != nil {
 			return "", err
 		}
+		if unquiet := l.unquiet(); unquiet != "" { // a call may have begun since
+			return unquiet, nil
+		}
 		added, unquiet := l.attributeOutside()
 		if unquiet != "" {
 			return unquiet, nil
@@ -49,9 +52,6 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 		}
 		if err := l.readRuns(ctx); err != nil {
 			return "", err
-		}
-		if unquiet := l.unquiet(); unquiet != "" {
-			return unquiet, nil
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
@@ -29,7 +30,11 @@ func (f *Follower) unquiet() string {
 	}
 	for _, r := range f.runs {
 		if !r.over {
-			return fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.currentStep())
+			why := fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.currentStep())
+			if f.src.Stuck != nil {
+				why = strings.TrimSuffix(why+": "+f.src.Stuck(r.ID), ": ")
+			}
+			return why
 		}
 		if f.src.Ledger.calling(r.ID) {
 			return fmt.Sprintf("the run %s of %s is %s, but the app is still being called for it", r.ID, r.Function, r.Status)

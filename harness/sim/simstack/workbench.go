@@ -41,6 +41,7 @@ type Workbench struct {
 	ledger *follow.Ledger
 	app    *http.Server
 	closer interface{ Close(context.Context) error } // of the app; may be nil
+	endApp func()                                    // ends the app's context
 	env    harness.Env
 	api    *inngestapi.Client
 }
@@ -84,7 +85,11 @@ func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions
 	w.env = harness.Env{
 		Addr: l.Addr().String(), AppURL: "http://" + toApp.Addr(), InngestURL: toSim.URL(), EventKey: harness.DevEventKey, SMTPAddr: toMail.Addr(),
 	}
-	handler, err := app(ctx, w.env)
+	// The app's context ends with ctx only during the start.
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	w.endApp = func() { end(nil) }
+	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
+	handler, err := app(life, w.env)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the app: %w", err), l.Close())
 	}
@@ -139,10 +144,18 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 // and name no run belong to it. All times are virtual.
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
 	f := follow.New(follow.Sources{
-		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, RunHeader: w.o.RunHeader, Now: w.sim.Now, Idle: w.sim.Idle,
+		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, RunHeader: w.o.RunHeader, Now: w.sim.Now, Idle: w.sim.Idle, Stuck: w.stuck,
 	}, eventID, recipients)
 	defer f.Close()
 	return f.Look(ctx)
+}
+
+// stuck says why a run will never go on.
+func (w *Workbench) stuck(runID string) string {
+	if run, ok := w.sim.FindRun(runID); ok {
+		return run.Stuck
+	}
+	return ""
 }
 
 // Close ends the app and frees everything. It may be called more than once.
@@ -157,6 +170,9 @@ func (w *Workbench) Close(ctx context.Context) error {
 	if w.closer != nil {
 		errs = append(errs, w.closer.Close(ctx))
 		w.closer = nil
+	}
+	if w.endApp != nil {
+		w.endApp()
 	}
 	errs = append(errs, w.sim.Close(ctx), w.taps.Close(ctx))
 	w.ledger.Close()

@@ -260,3 +260,18 @@ func TestRecording_Refuses(t *testing.T) {
 		require.EqualError(t, err, want)
 	}
 }
+
+func TestNewWorkbench_ContextLivesAsLongAsApp(t *testing.T) {
+	t.Parallel()
+	start, cancel := context.WithCancel(t.Context())
+	var life context.Context
+	w, err := simstack.NewWorkbench(start, func(ctx context.Context, env harness.Env) (http.Handler, error) {
+		life = ctx
+		return family(ctx, env)
+	}, simstack.WorkbenchOptions{})
+	require.NoError(t, err)
+	cancel()
+	require.NoError(t, life.Err(), "the context of the start has ended, the app has not")
+	require.NoError(t, w.Close(t.Context()))
+	require.ErrorIs(t, life.Err(), context.Canceled)
+}
