@@ -53,9 +53,6 @@ func openPage(st *stack.Stack, port int, o upOptions) (*page, error) {
 // close ends the server. Pages that are open in a browser lose their connection.
 func (p *page) close(ctx context.Context) error {
 	err := errors.Join(p.board.Close(ctx), p.server.Close())
-	select {
-	case <-p.served:
-	case <-ctx.Done():
-	}
+	<-p.served
 	return err
 }

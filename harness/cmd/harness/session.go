@@ -54,7 +54,7 @@ func (s *session) run(ctx context.Context) error {
 			s.printer.say("app", "does not work, the next change starts it again: %s", brief(err))
 		}
 	}
-	if err := s.writeState(); err != nil {
+	if err := statefile.Write(s.dir, s.state()); err != nil {
 		return err
 	}
 	if err := s.announce(); err != nil {
@@ -87,8 +87,6 @@ func (s *session) output(line string) {
 		s.printer.output(line)
 	}
 }
-
-func (s *session) writeState() error { return statefile.Write(s.dir, s.state()) }
 
 func (s *session) state() statefile.State {
 	ends, options := s.stack.Endpoints(), s.stack.Options()
@@ -139,17 +137,17 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 
 	app := s.stack.App().Done() // of the app whose exit has not been handled
 	appDone := app              // nil once it has been
-	reload := newReload()
+	stopReload := func() {}
 	var reloaded <-chan struct{} // nil while no reload is in progress
 	fail := func(err error) error {
-		reload.stop()
+		stopReload()
 		s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
 		return err
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			reload.stop()
+			stopReload()
 			return nil
 		case <-s.stack.Done():
 			return fail(s.stack.Err())
@@ -169,9 +167,8 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			}
 		case file := <-changes:
 			// A change during a reload makes what is being started outdated.
-			reload.stop()
-			reload = s.reload(ctx, file)
-			reloaded = reload.done
+			stopReload()
+			stopReload, reloaded = s.reload(ctx, file)
 		}
 	}
 }
@@ -188,31 +185,12 @@ func brief(err error) string {
 	return err.Error()
 }
 
-// reloading is a start of the changed app that is in progress.
-type reloading struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// newReload returns a reload that is over.
-func newReload() *reloading {
-	r := &reloading{cancel: func() {}, done: make(chan struct{})}
-	close(r.done)
-	return r
-}
-
-// stop cancels the reload and returns when it has ended.
-func (r *reloading) stop() {
-	r.cancel()
-	<-r.done
-}
-
-// reload starts the changed app without waiting for it.
-func (s *session) reload(ctx context.Context, file string) *reloading {
+// reload starts the changed app without waiting for it. It closes done in the end. stop cancels it and waits for its end.
+func (s *session) reload(ctx context.Context, file string) (stop func(), done <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &reloading{cancel: cancel, done: make(chan struct{})}
+	ended := make(chan struct{})
 	go func() {
-		defer close(r.done)
+		defer close(ended)
 		defer cancel()
 		began := time.Now()
 		s.printer.progress(harness.Progress{Subject: "app", Doing: file + " changed, starting anew"})
@@ -221,12 +199,16 @@ func (s *session) reload(ctx context.Context, file string) *reloading {
 		case ctx.Err() != nil:
 		case err != nil:
 			s.printer.say("app", "the change does not work: %s", brief(err))
-			s.printer.say("app", "%s; the next change starts it again", s.lastGood())
+			now := "no app is up"
+			if _, ok := s.stack.Env(); ok {
+				now = "the last good state stays up"
+			}
+			s.printer.say("app", "%s; the next change starts it again", now)
 		default:
 			s.printer.progress(harness.Progress{Subject: "app", Doing: "the change is up and synced", Elapsed: time.Since(began), Done: true})
 		}
 	}()
-	return r
+	return func() { cancel(); <-ended }, ended
 }
 
 func (s *session) nextApp(ctx context.Context) error {
@@ -236,15 +218,7 @@ func (s *session) nextApp(ctx context.Context) error {
 	if err := s.startApp(ctx); err != nil {
 		return err
 	}
-	return s.writeState() // it had no app
-}
-
-// lastGood describes what is up after a failed reload.
-func (s *session) lastGood() string {
-	if _, ok := s.stack.Env(); ok {
-		return "the last good state stays up"
-	}
-	return "no app is up"
+	return statefile.Write(s.dir, s.state()) // it had no app
 }
 
 // syncCheck is how often to ask the server whether it still knows the app: a restarted server has forgotten it.
@@ -264,14 +238,14 @@ func (s *session) keepSynced(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && err.Error() != last:
-			last = err.Error()
-			s.printer.say("inngest", "does not know the app, and syncing it again failed: %v", err)
 		case err == nil && again:
 			s.printer.say("inngest", "had forgotten the app: synced again")
-			last = ""
-		case err == nil:
-			last = ""
+		case err != nil && err.Error() != last:
+			s.printer.say("inngest", "does not know the app, and syncing it again failed: %v", err)
+		}
+		last = ""
+		if err != nil {
+			last = err.Error()
 		}
 	}
 }

@@ -27,7 +27,7 @@ func newWatcher(dirs []string) (*watcher, error) {
 	}
 	w := &watcher{fw}
 	for _, dir := range dirs {
-		if err := w.add(dir); err != nil {
+		if _, err := w.add(dir); err != nil {
 			fw.Close()
 			return nil, fmt.Errorf("watch %s for changes: %w", dir, err)
 		}
@@ -35,20 +35,22 @@ func newWatcher(dirs []string) (*watcher, error) {
 	return w, nil
 }
 
-// add watches a directory and those below it.
-func (w *watcher) add(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+// add watches a directory and those below it, and returns one of the source files in them; "" for none.
+func (w *watcher) add(dir string) (source string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !d.IsDir() {
-			return nil
-		}
-		if path != dir && skipped(d.Name()) {
+		case d.IsDir() && path != dir && skipped(d.Name()):
 			return filepath.SkipDir
+		case d.IsDir():
+			return w.w.Add(path)
+		case isSource(path):
+			source = path
 		}
-		return w.w.Add(path)
+		return nil
 	})
+	return source, err
 }
 
 // skipped reports whether a directory is not watched: tools write to it.
@@ -110,28 +112,14 @@ func (w *watcher) affected(e fsnotify.Event) string {
 			return e.Name
 		}
 		return ""
-	case !e.Has(fsnotify.Create) || skipped(info.Name()) || w.add(e.Name) != nil:
+	case !e.Has(fsnotify.Create) || skipped(info.Name()):
 		return ""
-	default:
-		return firstSource(e.Name)
 	}
-}
-
-// firstSource returns a source file below dir, or "".
-func firstSource(dir string) (found string) {
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && path != dir && skipped(d.Name()):
-			return filepath.SkipDir
-		case !d.IsDir() && isSource(path):
-			found = path
-			return filepath.SkipAll
-		}
-		return nil
-	})
-	return found
+	source, err := w.add(e.Name)
+	if err != nil {
+		return ""
+	}
+	return source
 }
 
 func (w *watcher) count() int { return len(w.w.WatchList()) }
