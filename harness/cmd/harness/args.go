@@ -50,18 +50,12 @@ var mailHogID = regexp.MustCompile(`^-[A-Za-z0-9_-]{42}=@`)
 
 // sparingIDs moves message ids that look like flags behind --.
 func sparingIDs(args []string) []string {
-	if len(args) == 0 || args[0] != "mail" || !slices.ContainsFunc(args, mailHogID.MatchString) || slices.Contains(args, "--") {
+	ids := slices.DeleteFunc(slices.Clone(args), func(a string) bool { return !mailHogID.MatchString(a) })
+	if len(ids) == 0 || args[0] != "mail" || slices.Contains(args, "--") {
 		return args
 	}
-	var flags, ids []string
-	for _, a := range args {
-		if mailHogID.MatchString(a) {
-			ids = append(ids, a)
-		} else {
-			flags = append(flags, a)
-		}
-	}
-	return slices.Concat(flags, []string{"--"}, ids)
+	others := slices.DeleteFunc(slices.Clone(args), mailHogID.MatchString)
+	return slices.Concat(others, []string{"--"}, ids)
 }
 
 // completeFlag makes the shell offer the values of a flag.

@@ -33,16 +33,13 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 		return containers.New(containers.Options{}), nil
 	case backendAttach:
 		return attach.New(attach.Options{}), nil
-	case backendAuto:
-		b, why, err := containers.Choose(ctx, containers.Options{}, p.progress)
-		if err != nil {
-			return nil, fmt.Errorf("choose a backend: %w", err)
-		}
-		p.say("backend", "%s", why)
-		return b, nil
-	default:
-		return nil, fmt.Errorf("there is no backend %q", name)
 	}
+	b, why, err := containers.Choose(ctx, containers.Options{}, p.progress)
+	if err != nil {
+		return nil, fmt.Errorf("choose a backend: %w", err)
+	}
+	p.say("backend", "%s", why)
+	return b, nil
 }
 
 // What can run as a stack's Inngest.

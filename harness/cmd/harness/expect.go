@@ -15,11 +15,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// Exit statuses of expect.
-const (
-	exitBroken         = 1
-	exitCannotBeJudged = 2
-)
+// exitCannotBeJudged is the exit status of expect for a question without an answer. exitFailed means a broken expectation.
+const exitCannotBeJudged = 2
 
 type expectOptions struct {
 	eventID   string
@@ -121,13 +118,21 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		return usagef("--timeout %v: it is a time to wait, as in 10s", o.timeout)
 	}
 	// The question is validated before an event is sent.
-	expectation, err := readExpectation(io, file)
+	data, err := readFile(io, file)
 	if err != nil {
 		return err
 	}
+	expectation, err := harness.ParseExpectation(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", named(file), err)
+	}
 	options := stack.JudgeOptions{Timeout: o.timeout}
-	if options.Golden, err = goldens(o.golden, o.runHeader); err != nil {
-		return err
+	if o.golden != "" {
+		set, err := golden.Open(o.golden, golden.Options{RunHeader: o.runHeader})
+		if err != nil {
+			return err
+		}
+		options.Golden = func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }
 	}
 	var events []harness.Event
 	if o.send != "" {
@@ -161,18 +166,6 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	return printVerdict(io, verdict, o.json)
 }
 
-func readExpectation(io stdio, file string) (harness.Expectation, error) {
-	data, err := readFile(io, file)
-	if err != nil {
-		return harness.Expectation{}, err
-	}
-	e, err := harness.ParseExpectation(data)
-	if err != nil {
-		return e, fmt.Errorf("%s: %w", named(file), err)
-	}
-	return e, nil
-}
-
 func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {
 	if asJSON {
 		if err := writeJSON(io.out, v); err != nil {
@@ -185,20 +178,8 @@ func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {
 	case harness.Holds:
 		return nil
 	case harness.Broken:
-		return exitError{exitBroken, nil}
+		return exitError{exitFailed, nil}
 	default:
 		return exitError{exitCannotBeJudged, nil}
 	}
-}
-
-// goldens returns a function that compares an email with a golden in a directory; nil without a directory.
-func goldens(dir, runHeader string) (func(string, *harness.TraceMail) error, error) {
-	if dir == "" {
-		return nil, nil
-	}
-	set, err := golden.Open(dir, golden.Options{RunHeader: runHeader})
-	if err != nil {
-		return nil, err
-	}
-	return func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }, nil
 }

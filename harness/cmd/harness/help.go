@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,16 +52,10 @@ func commandList(cmd *cobra.Command, group string) string {
 	return b.String()
 }
 
-func indent(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if strings.TrimSpace(line) != "" {
-			b.WriteString("  ")
-		}
-		b.WriteString(line)
-	}
-	return b.String()
-}
+var notBlank = regexp.MustCompile(`(?m)^.*\S`)
+
+// indent indents the lines that are not blank.
+func indent(text string) string { return notBlank.ReplaceAllString(text, "  $0") }
 
 // exitStatus returns the section on a command's exit statuses, where they differ from the usual ones.
 func exitStatus(text string) map[string]string { return map[string]string{"Exit status": text} }

@@ -74,15 +74,6 @@ func filterFlags(cmd *cobra.Command) *inbox.Filter {
 	return &f
 }
 
-// openInbox connects to the inbox of the stack that is up here.
-func openInbox(ctx context.Context) (box *inbox.Client, done func(), err error) {
-	st, err := attached(ctx, "")
-	if err != nil {
-		return nil, nil, err
-	}
-	return st.Inbox(), func() { _ = st.Close(ctx) }, nil // closing frees only what belongs to this process
-}
-
 func mailLsCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "ls",
@@ -96,12 +87,12 @@ func mailLsCommand(io stdio) *cobra.Command {
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print them, whole, as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		box, done, err := openInbox(cmd.Context())
+		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
 		}
-		defer done()
-		found, err := box.Find(cmd.Context(), *f)
+		defer st.Close(cmd.Context())
+		found, err := st.Inbox().Find(cmd.Context(), *f)
 		if err != nil {
 			return err
 		}
@@ -156,12 +147,12 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 		if chosen > 1 {
 			return usagef("--html, --raw, --headers and --json exclude each other")
 		}
-		box, done, err := openInbox(cmd.Context())
+		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
 		}
-		defer done()
-		m, err := pick(cmd.Context(), box, args)
+		defer st.Close(cmd.Context())
+		m, err := pick(cmd.Context(), st.Inbox(), args)
 		if err != nil {
 			return err
 		}
@@ -234,15 +225,15 @@ prints it as 'harness mail show' does. When none comes in time it names the most
 		if timeout <= 0 {
 			return usagef("--timeout %v: it is a time to wait, as in 10s", timeout)
 		}
-		box, done, err := openInbox(cmd.Context())
+		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
 		}
-		defer done()
+		defer st.Close(cmd.Context())
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
 		seen := newPrinter(io).waiting("mail", "waiting for "+f.String())
-		m, err := box.Wait(ctx, *f)
+		m, err := st.Inbox().Wait(ctx, *f)
 		seen()
 		switch {
 		case err != nil:
@@ -271,19 +262,17 @@ use the same inbox miss what is cleared.`,
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print how many were removed as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		box, done, err := openInbox(cmd.Context())
+		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
 		}
-		defer done()
-		removed, err := clearMail(cmd.Context(), box, *f)
+		defer st.Close(cmd.Context())
+		removed, err := clearMail(cmd.Context(), st.Inbox(), *f)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return writeJSON(io.out, struct {
-				Removed int `json:"removed"`
-			}{removed})
+			return writeJSON(io.out, map[string]int{"removed": removed})
 		}
 		fmt.Fprintf(io.out, "%d removed\n", removed)
 		return nil
@@ -364,11 +353,11 @@ func viewMail(m *harness.Message) mailView {
 func addresses(list []*netmail.Address) string {
 	var all []string
 	for _, a := range list {
-		if a.Name == "" {
+		if a.Name != "" {
+			all = append(all, fmt.Sprintf("%s <%s>", a.Name, a.Address))
+		} else {
 			all = append(all, a.Address)
-			continue
 		}
-		all = append(all, fmt.Sprintf("%s <%s>", a.Name, a.Address))
 	}
 	return strings.Join(all, ", ")
 }

@@ -76,14 +76,21 @@ sending the event returned, it shows the runs of that event alone, with their st
 			return err
 		}
 		defer st.Close(cmd.Context())
-		var events []eventView
+		var received []inngestapi.ReceivedEvent
 		if len(args) == 1 {
-			events, err = oneEvent(cmd.Context(), st.API(), args[0])
+			received = make([]inngestapi.ReceivedEvent, 1)
+			received[0], err = knownEvent(cmd.Context(), st.API(), args[0])
 		} else {
-			events, err = latestEvents(cmd.Context(), st.API(), limit)
+			received, err = latestEvents(cmd.Context(), st.API(), limit)
 		}
 		if err != nil {
 			return err
+		}
+		events := make([]eventView, len(received))
+		for i, e := range received {
+			if events[i], err = viewEvent(cmd.Context(), st.API(), e, len(args) > 0); err != nil {
+				return err
+			}
 		}
 		if *asJSON {
 			return writeJSON(io.out, events)
@@ -100,7 +107,7 @@ sending the event returned, it shows the runs of that event alone, with their st
 		return err
 	}
 	cmd.ValidArgsFunction = completeIDs(func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
-		events, err := st.API().Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: completions})
+		events, err := latestEvents(ctx, st.API(), completions)
 		for _, e := range events {
 			ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(e.Name)))
 		}
@@ -111,34 +118,6 @@ sending the event returned, it shows the runs of that event alone, with their st
 
 // ingestTimeout is how long the server may take to ingest an event that it has acknowledged.
 const ingestTimeout = time.Second
-
-// oneEvent returns an event with its runs and their steps.
-func oneEvent(ctx context.Context, api *inngestapi.Client, id string) ([]eventView, error) {
-	e, err := knownEvent(ctx, api, id)
-	if err != nil {
-		return nil, err
-	}
-	view := viewEvent(e)
-	runs, err := api.EventRuns(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range runs {
-		run := viewRun(r)
-		trace, err := api.Trace(ctx, r.ID)
-		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) { // a run that is still queued has none
-			return nil, err
-		}
-		for _, s := range trace.Steps {
-			run.Steps = append(run.Steps, stepView{
-				ID: s.ID, Op: s.Op, Status: s.Status, Attempts: len(s.Attempts), Output: s.Output, Error: s.Error,
-				Started: s.Started, Ended: s.Ended,
-			})
-		}
-		view.Runs = append(view.Runs, run)
-	}
-	return []eventView{view}, nil
-}
 
 // knownEvent returns an event. The server answers a sender a moment before it can return the event.
 func knownEvent(ctx context.Context, api *inngestapi.Client, id string) (e inngestapi.ReceivedEvent, err error) {
@@ -159,39 +138,40 @@ func knownEvent(ctx context.Context, api *inngestapi.Client, id string) (e innge
 // sinceEver reaches back beyond the first event of a server that keeps events in memory.
 const sinceEver = 30 * 24 * time.Hour
 
-func latestEvents(ctx context.Context, api *inngestapi.Client, limit int) ([]eventView, error) {
-	events, err := api.Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: limit})
-	if err != nil {
-		return nil, err
-	}
-	views := make([]eventView, 0, len(events))
-	for _, e := range events {
-		view := viewEvent(e)
-		runs, err := api.EventRuns(ctx, e.EventID)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range runs {
-			view.Runs = append(view.Runs, viewRun(r))
-		}
-		views = append(views, view)
-	}
-	return views, nil
+func latestEvents(ctx context.Context, api *inngestapi.Client, limit int) ([]inngestapi.ReceivedEvent, error) {
+	return api.Events(ctx, inngestapi.EventFilter{Since: time.Now().Add(-sinceEver), Limit: limit})
 }
 
-func viewEvent(e inngestapi.ReceivedEvent) eventView {
+// viewEvent returns an event with its runs, and with their steps where these are asked for.
+func viewEvent(ctx context.Context, api *inngestapi.Client, e inngestapi.ReceivedEvent, steps bool) (eventView, error) {
 	v := eventView{EventID: e.EventID, ID: e.IdempotencyKey, Name: e.Name, Data: e.Data, Received: e.Received, Runs: []runView{}}
 	if v.ID == v.EventID {
 		v.ID = "" // the sender gave none
 	}
-	return v
-}
-
-func viewRun(r inngestapi.Run) runView {
-	return runView{
-		ID: r.ID, Function: r.Function, App: r.App, Status: r.Status, Output: r.Output, Error: r.Error,
-		Queued: r.Queued, Started: r.Started, Ended: r.Ended,
+	runs, err := api.EventRuns(ctx, e.EventID)
+	if err != nil {
+		return v, err
 	}
+	for _, r := range runs {
+		run := runView{
+			ID: r.ID, Function: r.Function, App: r.App, Status: r.Status, Output: r.Output, Error: r.Error,
+			Queued: r.Queued, Started: r.Started, Ended: r.Ended,
+		}
+		if steps {
+			trace, err := api.Trace(ctx, r.ID)
+			if err != nil && !errors.Is(err, inngestapi.ErrNotFound) { // a run that is still queued has none
+				return v, err
+			}
+			for _, s := range trace.Steps {
+				run.Steps = append(run.Steps, stepView{
+					ID: s.ID, Op: s.Op, Status: s.Status, Attempts: len(s.Attempts), Output: s.Output, Error: s.Error,
+					Started: s.Started, Ended: s.Ended,
+				})
+			}
+		}
+		v.Runs = append(v.Runs, run)
+	}
+	return v, nil
 }
 
 func (e eventView) print(b *strings.Builder) {
@@ -205,7 +185,11 @@ func (e eventView) print(b *strings.Builder) {
 			fmt.Fprintf(b, "      %s\n", oneLine(r.Error))
 		}
 		for _, s := range r.Steps {
-			fmt.Fprintf(b, "      %s %s  %s%s%s\n", mark(s.Status), oneLine(s.ID), s.Status, took(s.Started, s.Ended), tries(s.Attempts))
+			fmt.Fprintf(b, "      %s %s  %s%s", mark(s.Status), oneLine(s.ID), s.Status, took(s.Started, s.Ended))
+			if s.Attempts > 1 {
+				fmt.Fprintf(b, "  after %d attempts", s.Attempts)
+			}
+			b.WriteString("\n")
 			if s.Error != "" {
 				fmt.Fprintf(b, "          %s\n", oneLine(s.Error))
 			}
@@ -235,11 +219,4 @@ func took(from, to time.Time) string {
 		return ""
 	}
 	return "  " + text.Elapsed(to.Sub(from)).String()
-}
-
-func tries(n int) string {
-	if n < 2 {
-		return ""
-	}
-	return fmt.Sprintf("  after %d attempts", n)
 }

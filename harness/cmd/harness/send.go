@@ -142,21 +142,19 @@ func named(file string) string {
 	return file
 }
 
-func readFile(std stdio, file string) ([]byte, error) {
+// readFile reads a file, or standard input.
+func readFile(std stdio, file string) (data []byte, err error) {
 	if file == stdinName {
-		data, err := io.ReadAll(std.in)
-		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		return data, nil
+		data, err = io.ReadAll(std.in)
+	} else {
+		data, err = os.ReadFile(file)
 	}
-	data, err := os.ReadFile(file)
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", cmp.Or(file, `""`), err)
+		return nil, fmt.Errorf("read %s: %w", cmp.Or(named(file), `""`), err)
 	}
 	return data, nil
 }

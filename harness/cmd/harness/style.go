@@ -37,9 +37,6 @@ func (p paint) dim(s string) string    { return p.with("2", s) }
 
 // marks colours the marks of a tree.
 func (p paint) marks(text string) string {
-	if !p {
-		return text
-	}
 	return strings.NewReplacer("✓", p.green("✓"), "✗", p.red("✗"), "…", p.yellow("…"), "← first broken hop", p.red("← first broken hop")).Replace(text)
 }
 

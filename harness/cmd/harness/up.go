@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,13 +114,11 @@ const (
 
 // check returns a usage error for options that contradict each other.
 func (o upOptions) check(args []string) error {
-	if err := oneOf(fmt.Sprintf("--ports %q", o.ports), o.ports, []string{portsFixed, portsFree}); err != nil {
-		return err
-	}
-	if err := oneOf(fmt.Sprintf("--backend %q", o.backend), o.backend, backendNames()); err != nil {
-		return err
-	}
-	if err := oneOf(fmt.Sprintf("--inngest %q", o.inngest), o.inngest, inngests()); err != nil {
+	err := cmp.Or(
+		oneOf(fmt.Sprintf("--ports %q", o.ports), o.ports, []string{portsFixed, portsFree}),
+		oneOf(fmt.Sprintf("--backend %q", o.backend), o.backend, backendNames()),
+		oneOf(fmt.Sprintf("--inngest %q", o.inngest), o.inngest, inngests()))
+	if err != nil {
 		return err
 	}
 	switch {
