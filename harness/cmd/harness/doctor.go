@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,17 +47,13 @@ func doctorCommand(io stdio) *cobra.Command {
 	asJSON := jsonFlag(cmd, "print the findings as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		findings := examine(cmd.Context())
-		if *asJSON {
-			if err := writeJSON(io.out, findings); err != nil {
-				return err
-			}
-		} else {
+		if !*asJSON {
 			printFindings(io, findings)
+		} else if err := writeJSON(io.out, findings); err != nil {
+			return err
 		}
-		for _, f := range findings {
-			if f.Level == levelMissing {
-				return exitError{exitFailed, nil}
-			}
+		if slices.ContainsFunc(findings, func(f finding) bool { return f.Level == levelMissing }) {
+			return exitError{exitFailed, nil}
 		}
 		return nil
 	}
@@ -98,24 +95,12 @@ func examineTool(ctx context.Context, t toolchain.Tool, canBuild bool) finding {
 	case errors.Is(err, toolchain.ErrNotBuilt) && canBuild:
 		return finding{string(t), levelNote, "not built yet", "nothing: the first `harness up` builds it, or `harness tools build` now; Inngest takes some minutes"}
 	case err != nil:
-		return finding{string(t), levelMissing, firstLine(err.Error()), fmt.Sprintf("set %s to a program, or install Go 1.26.4 or newer, which builds one", variable(t))}
+		return finding{string(t), levelMissing, firstLine(err.Error()), fmt.Sprintf("set %s to a program, or install Go 1.26.4 or newer, which builds one", t.Variable())}
 	case t == toolchain.Inngest && !bin.HasUI:
 		return finding{string(t), levelNote, describeTool(bin) + ", without its web page",
 			"nothing, unless you want Inngest's own page: then install inngest-cli with npm, or set INNGEST_BIN"}
 	default:
 		return finding{string(t), levelOK, describeTool(bin), ""}
-	}
-}
-
-// variable returns the environment variable that names a program to use for a tool.
-func variable(t toolchain.Tool) string {
-	switch t {
-	case toolchain.Inngest:
-		return "INNGEST_BIN"
-	case toolchain.MailHog:
-		return "MAILHOG_BIN"
-	default:
-		return "MONGOD_BIN"
 	}
 }
 

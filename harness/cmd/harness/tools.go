@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,19 +12,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
-
-// toolView is a server's program as JSON.
-type toolView struct {
-	Tool     string `json:"tool"`
-	Path     string `json:"path"`
-	Version  string `json:"version,omitempty"`
-	Database string `json:"database,omitempty"`
-	Source   string `json:"source"`
-}
-
-func viewTool(b toolchain.Binary) toolView {
-	return toolView{string(b.Tool), b.Path, b.Version, b.Database, b.Source}
-}
 
 func toolsCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
@@ -53,7 +41,7 @@ The Inngest server takes some minutes.`,
 	asJSON := jsonFlag(cmd, "print what there is then as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p := newPrinter(io)
-		var views []toolView
+		var all []toolchain.Binary
 		for _, t := range chosenTools(args) {
 			bin, err := toolchain.Ensure(cmd.Context(), t, toolchain.Options{Progress: func(n toolchain.Progress) {
 				p.progress(harness.Progress{Subject: string(n.Tool), Doing: n.Doing, Elapsed: n.Elapsed, Done: n.Done})
@@ -61,13 +49,13 @@ The Inngest server takes some minutes.`,
 			if err != nil {
 				return err
 			}
-			views = append(views, viewTool(bin))
+			all = append(all, bin)
 			if !*asJSON {
 				fmt.Fprintf(io.out, "%-8s %s\n", t, describeTool(bin))
 			}
 		}
 		if *asJSON {
-			return writeJSON(io.out, views)
+			return writeJSON(io.out, all)
 		}
 		return nil
 	}
@@ -86,7 +74,7 @@ func toolsPathCommand(io stdio) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd, "print them as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		views := []toolView{}
+		found := []toolchain.Binary{}
 		var missing []error
 		for _, t := range chosenTools(args) {
 			bin, err := toolchain.Find(cmd.Context(), t, toolchain.Options{})
@@ -94,13 +82,13 @@ func toolsPathCommand(io stdio) *cobra.Command {
 				missing = append(missing, err)
 				continue
 			}
-			views = append(views, viewTool(bin))
+			found = append(found, bin)
 			if !*asJSON {
 				fmt.Fprintln(io.out, bin.Path)
 			}
 		}
 		if *asJSON {
-			missing = append(missing, writeJSON(io.out, views))
+			missing = append(missing, writeJSON(io.out, found))
 		}
 		return errors.Join(missing...)
 	}
@@ -110,10 +98,7 @@ func toolsPathCommand(io stdio) *cobra.Command {
 
 // describeTool names a program by its version and source.
 func describeTool(b toolchain.Binary) string {
-	if b.Database != "" {
-		return fmt.Sprintf("%s (%s)", b.Database, b.Source)
-	}
-	return fmt.Sprintf("%s (%s)", b.Version, b.Source)
+	return fmt.Sprintf("%s (%s)", cmp.Or(b.Database, b.Version), b.Source)
 }
 
 func toolNames() []string {

@@ -63,7 +63,7 @@ func (f *finder) failure(cause error, logFile string) error {
 	case fetchFailed(text):
 		e.Why = "a Go module could not be downloaded: " + mainLine(text)
 		e.Fix = "Check the network and the module proxy (go env GOPROXY); what is in the module cache needs neither. " +
-			fmt.Sprintf("Or let %s name the program.", f.tool.variable())
+			fmt.Sprintf("Or let %s name the program.", f.tool.Variable())
 	default:
 		e.Why = mainLine(text)
 		e.Fix = "The log says more."

@@ -20,7 +20,7 @@ type goCommand struct {
 func (f *finder) findGo(ctx context.Context) (goCommand, error) {
 	doing := "build " + f.recipe.title()
 	install := fmt.Sprintf("Install Go %s or newer (https://go.dev/dl), or let %s name the program.",
-		strings.TrimPrefix(f.recipe.minGo, "go"), f.tool.variable())
+		strings.TrimPrefix(f.recipe.minGo, "go"), f.tool.Variable())
 	path, err := f.lookPath("go")
 	if err != nil {
 		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: "there is no go command in PATH", Fix: install, Err: err}

@@ -26,8 +26,8 @@ var (
 	mongoVersion = regexp.MustCompile(`(?m)^db version v?(\S+)`)
 )
 
-// variable is the environment variable that names a tool's program.
-func (t Tool) variable() string {
+// Variable is the environment variable that names a tool's program.
+func (t Tool) Variable() string {
 	switch t {
 	case Inngest:
 		return "INNGEST_BIN"
@@ -40,7 +40,7 @@ func (t Tool) variable() string {
 
 // named returns the program that a variable names. If that does not work, it is an error.
 func (f *finder) named(ctx context.Context) (bin Binary, found bool, err error) {
-	variable := f.tool.variable()
+	variable := f.tool.Variable()
 	value := f.env(variable)
 	if value == "" {
 		return Binary{}, false, nil

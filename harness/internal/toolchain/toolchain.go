@@ -59,18 +59,18 @@ type Progress struct {
 	Err     error
 }
 
-// Binary is a server's program.
+// Binary is a server's program. Its JSON is what the commands `harness tools` print.
 type Binary struct {
-	Tool    Tool
-	Path    string // absolute
-	Version string // such as "v1.43.0"; empty when a program named by a variable does not report it
-	Source  string // the variable that names it, SourceInstalled or SourceBuilt
+	Tool Tool   `json:"tool"`
+	Path string `json:"path"` // absolute
+	// Version is such as "v1.43.0"; empty when a program named by a variable does not report it.
+	Version string `json:"version,omitempty"`
+	// Database is the database that Mongo is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
+	Database string `json:"database,omitempty"`
+	Source   string `json:"source"` // the variable that names it, SourceInstalled or SourceBuilt
 
 	// HasUI reports whether the server has its web page: MailHog always, Inngest only as a release.
-	HasUI bool
-
-	// Database is the database that Mongo is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
-	Database string
+	HasUI bool `json:"-"`
 }
 
 // Pinned returns the version that the harness is made for and builds, such as "v1.43.0". For Mongo it is FerretDB's. An
