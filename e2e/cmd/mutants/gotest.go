@@ -84,11 +84,7 @@ func (w *workspace) test(ctx context.Context, overlay, pkg, only string) (*failu
 
 // exactly returns the -run pattern of one test or subtest.
 func exactly(test string) string {
-	parts := strings.Split(test, "/")
-	for i, p := range parts {
-		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
-	}
-	return strings.Join(parts, "/")
+	return "^" + strings.ReplaceAll(regexp.QuoteMeta(test), "/", "$/^") + "$"
 }
 
 // report is the content of go test -json.

@@ -27,18 +27,14 @@ func Open(ctx context.Context, width, height int) (tab context.Context, cancel f
 	if err != nil {
 		return nil, nil, err
 	}
-	options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
-	options = append(options,
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
 		chromedp.WindowSize(width, height),
 		// It shows pages of this machine only: it needs neither a sandbox, which root cannot have, nor any of what a
 		// browser asks the network for by itself.
 		chromedp.NoSandbox,
-		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("no-first-run", true),
 	)
 	ctx, cancelTime := context.WithTimeout(ctx, timeout)
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
