@@ -32,7 +32,7 @@ type env struct {
 }
 
 func newEnv(ctx context.Context, b harness.Backend, o stack.Options) (*env, error) {
-	st, err := testenv.StartOn(ctx, b, o)
+	st, err := testenv.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +53,23 @@ func (e *env) close(ctx context.Context) {
 	_ = e.stack.Close(context.WithoutCancel(ctx))
 }
 
-// event stores a request and returns it with its event.
-func (e *env) event(ctx context.Context) (app.Request, harness.Event, error) {
-	r, err := testenv.StoreUndispatched(ctx, e.store, e.request)
-	event := r.Event()
-	return r, harness.Event{IdempotencyKey: event.IdempotencyKey, Name: event.Name, Data: event.Data}, err
+// outcome sends the event of a request and waits for what is measured.
+type outcome func(context.Context, app.Request, harness.Event) error
+
+// timing returns a function that stores a request and measures how long the outcome of its event takes.
+func (e *env) timing(ctx context.Context, s *samples, name string, of outcome) func() error {
+	return func() error {
+		r, err := testenv.StoreUndispatched(ctx, e.store, e.request)
+		if err != nil {
+			return err
+		}
+		event := r.Event()
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		return s.time(name, func() error {
+			return of(ctx, r, harness.Event{IdempotencyKey: event.IdempotencyKey, Name: event.Name, Data: event.Data})
+		})
+	}
 }
 
 // benchEvents measures the time from sending an event to seeing its email: by a bare HTTP call and MailHog's own push on a
@@ -83,12 +95,10 @@ func benchEvents(ctx context.Context, backends []harness.Backend, n int) ([]repo
 		}
 		defer push.CloseNow()
 		turns = append(turns,
-			func() error { return plain.timeBareEmail(ctx, &s, floorOn(b), push) },
-			func() error { return plain.timeEmail(ctx, &s, b.Name()+": event → email through client and inbox") },
-			func() error {
-				return tapped.timeEmail(ctx, &s, b.Name()+": event → email through client, inbox and taps")
-			},
-			func() error { return tapped.timeVerdict(ctx, &s, b.Name()+": event → verdict") })
+			plain.timing(ctx, &s, floorOn(b), plain.bareEmail(push)),
+			plain.timing(ctx, &s, b.Name()+": event → email through client and inbox", plain.email),
+			tapped.timing(ctx, &s, b.Name()+": event → email through client, inbox and taps", tapped.email),
+			tapped.timing(ctx, &s, b.Name()+": event → verdict", tapped.verdict))
 	}
 	err := alternate(ctx, n, turns...)
 	return s.figures(floorOn(backends[0])), err
@@ -98,36 +108,22 @@ func floorOn(b harness.Backend) string {
 	return b.Name() + ": event → email, bare HTTP, MailHog's push, no taps"
 }
 
-// timeEmail measures one event through the harness.
-func (e *env) timeEmail(ctx context.Context, s *samples, name string) error {
-	r, event, err := e.event(ctx)
-	if err != nil {
+// email sends the event and waits for its email, through the harness.
+func (e *env) email(ctx context.Context, r app.Request, event harness.Event) error {
+	if _, err := e.stack.Send(ctx, event); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return s.time(name, func() error {
-		if _, err := e.stack.Send(ctx, event); err != nil {
-			return err
-		}
-		_, err := e.stack.Inbox().Wait(ctx, testenv.EmailOf(r))
-		return err
-	})
+	_, err := e.stack.Inbox().Wait(ctx, testenv.EmailOf(r))
+	return err
 }
 
-// timeBareEmail measures one event by a bare HTTP call, and its email by MailHog's push.
-func (e *env) timeBareEmail(ctx context.Context, s *samples, name string, push *websocket.Conn) error {
-	r, event, err := e.event(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	body, err := json.Marshal(event)
-	if err != nil {
-		return err
-	}
-	return s.time(name, func() error {
+// bareEmail sends the event by a bare HTTP call, and waits for MailHog's push of its email.
+func (e *env) bareEmail(push *websocket.Conn) outcome {
+	return func(ctx context.Context, r app.Request, event harness.Event) error {
+		body, err := json.Marshal(event)
+		if err != nil {
+			return err
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.stack.Endpoints().Inngest+"/e/bench", bytes.NewReader(body))
 		if err != nil {
 			return err
@@ -138,30 +134,24 @@ func (e *env) timeBareEmail(ctx context.Context, s *samples, name string, push *
 		}
 		res.Body.Close()
 		return awaitPush(ctx, push, r.ID)
-	})
+	}
 }
 
-// timeVerdict measures one event until its verdict. The server saves runs in batches, up to 100 ms after their end.
-func (e *env) timeVerdict(ctx context.Context, s *samples, name string) error {
-	_, event, err := e.event(ctx)
+// verdict sends the event and waits for the verdict on its run and email. The server saves runs in batches, up to 100 ms after their end.
+func (e *env) verdict(ctx context.Context, _ app.Request, event harness.Event) error {
+	ids, err := e.stack.Send(ctx, event)
 	if err != nil {
 		return err
 	}
-	return s.time(name, func() error {
-		ids, err := e.stack.Send(ctx, event)
-		if err != nil {
-			return err
-		}
-		v, err := e.stack.Judge(ctx, ids[0], harness.Expectation{
-			Runs:        []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}},
-			Mail:        []harness.MailExpectation{{To: e.to, Copies: 1}},
-			NoOtherRuns: true, NoOtherMail: true,
-		}, stack.JudgeOptions{})
-		if err != nil {
-			return err
-		}
-		return v.Err()
-	})
+	v, err := e.stack.Judge(ctx, ids[0], harness.Expectation{
+		Runs:        []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}},
+		Mail:        []harness.MailExpectation{{To: e.to, Copies: 1}},
+		NoOtherRuns: true, NoOtherMail: true,
+	}, stack.JudgeOptions{})
+	if err != nil {
+		return err
+	}
+	return v.Err()
 }
 
 // dialPush opens MailHog's websocket, on which it pushes each email.

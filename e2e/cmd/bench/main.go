@@ -18,12 +18,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
@@ -35,12 +35,7 @@ func main() {
 	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, dashboard, memory")
 	strict := flag.Bool("strict", false, "exit with status 1 when a figure misses its goal")
 	flag.Parse()
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer cancel()
-	if err := run(ctx, *n, *starts, *only, *strict); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	command.Main("bench", func(ctx context.Context) error { return run(ctx, *n, *starts, *only, *strict) })
 }
 
 // part is one kind of measurement.

@@ -20,7 +20,7 @@ const idleTime = 5 * time.Second
 // printMemory prints how much memory the servers of an idle stack hold: their resident sets. The app runs in this process
 // and is not counted.
 func printMemory(ctx context.Context, b harness.Backend) (err error) {
-	st, err := testenv.StartOn(ctx, b, stack.Options{})
+	st, err := testenv.Start(ctx, b, stack.Options{})
 	if err != nil {
 		return err
 	}

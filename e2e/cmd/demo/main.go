@@ -9,10 +9,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -24,12 +24,7 @@ import (
 const timeout = 30 * time.Second
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer cancel()
-	if err := demo(ctx, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
-	}
+	command.Main("demo", func(ctx context.Context) error { return demo(ctx, os.Stdout) })
 }
 
 func demo(ctx context.Context, out io.Writer) error {

@@ -16,24 +16,20 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path"
 	"regexp"
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	pattern := flag.String("run", "", "plant only the defects whose name matches this")
 	verbose := flag.Bool("v", false, "show each test run, and the output of the failing test")
 	flag.Parse()
-	if err := run(ctx, *pattern, flag.Args(), *verbose); err != nil {
-		fmt.Fprintln(os.Stderr, "mutants:", err)
-		os.Exit(1)
-	}
+	command.Main("mutants", func(ctx context.Context) error { return run(ctx, *pattern, flag.Args(), *verbose) })
 }
 
 // result is the outcome of one mutant.

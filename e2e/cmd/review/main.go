@@ -16,14 +16,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
@@ -37,12 +37,7 @@ func main() {
 	flag.StringVar(&o.golden, "golden", "", "the directory of the goldens to compare with (default: those of the fixtures)")
 	flag.BoolVar(&o.once, "once", false, "end when the report is written")
 	flag.Parse()
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
-	if err := run(ctx, os.Stdout, o); err != nil {
-		fmt.Fprintln(os.Stderr, "review:", err)
-		os.Exit(1)
-	}
+	command.Main("review", func(ctx context.Context) error { return run(ctx, os.Stdout, o) })
 }
 
 type options struct {
@@ -58,7 +53,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := report.Clear(dir); err != nil {
 		return err
 	}
-	st, err := testenv.Start(ctx, stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
+	st, err := testenv.Start(ctx, local.New(local.Options{}), stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
 		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
 	}})
 	if err != nil {

@@ -47,7 +47,7 @@ func newCamera(ctx context.Context, st *stack.Stack) (*camera, error) {
 }
 
 // mailhog takes a picture of the email in MailHog.
-func (c *camera) mailhog(context.Context) ([]byte, error) {
+func (c *camera) mailhog() ([]byte, error) {
 	return c.picture(860, browser.Settled("#preview-html"),
 		chromedp.Navigate(c.mailURL),
 		chromedp.WaitVisible(chromedp.CSS(".msglist-message")),
@@ -60,12 +60,12 @@ func (c *camera) mailhog(context.Context) ([]byte, error) {
 const settled = `order.length === %d && order.every(r => r.state !== 'waiting' && r.state !== 'running')`
 
 // board takes a picture of the dashboard's list of events.
-func (c *camera) board(context.Context) ([]byte, error) {
+func (c *camera) board() ([]byte, error) {
 	return c.picture(912, until(fmt.Sprintf(settled, len(fixtures.Requests())+2)), chromedp.Navigate(c.url))
 }
 
 // event takes a picture of the page of the event that led to the email.
-func (c *camera) event(context.Context) ([]byte, error) {
+func (c *camera) event() ([]byte, error) {
 	id, err := chromedp.Run(c.tab, chromedp.Evaluate[string](fmt.Sprintf(`order.find(r => r.data.includes(%q)).id`, c.shown.ID)))
 	if err != nil {
 		return nil, err

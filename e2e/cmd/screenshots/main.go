@@ -12,15 +12,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -29,16 +30,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: screenshots DIRECTORY")
 		os.Exit(2)
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer cancel()
-	if err := run(ctx, os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "screenshots:", err)
-		os.Exit(1)
-	}
+	command.Main("screenshots", func(ctx context.Context) error { return run(ctx, os.Args[1]) })
 }
 
 func run(ctx context.Context, dir string) (err error) {
-	st, err := testenv.Start(ctx, stack.Options{})
+	st, err := testenv.Start(ctx, local.New(local.Options{}), stack.Options{})
 	if err != nil {
 		return err
 	}
@@ -57,14 +53,14 @@ func run(ctx context.Context, dir string) (err error) {
 	}
 	for _, p := range []struct {
 		file string
-		take func(context.Context) ([]byte, error)
+		take func() ([]byte, error)
 	}{
 		{"mailhog-email.png", c.mailhog},
 		{"dashboard.png", c.board},
 		{"dashboard-event.png", c.event},
-		{"report.png", func(ctx context.Context) ([]byte, error) { return c.report(ctx, st) }},
+		{"report.png", func() ([]byte, error) { return c.report(ctx, st) }},
 	} {
-		png, err := p.take(ctx)
+		png, err := p.take()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.file, err)
 		}

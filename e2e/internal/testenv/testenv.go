@@ -1,7 +1,7 @@
 // Package testenv puts the notification app and the world of the fixtures on a stack, for the tests and the commands of
 // this module.
 //
-//	st, err := testenv.Start(ctx, stack.Options{})      the app and both plants of the fixtures, on the local backend
+//	st, err := testenv.Start(ctx, backend, stack.Options{})      the app and both plants of the fixtures
 //	r, err := testenv.Create(ctx, env.AppURL, fixtures.Requests()[0])
 //	email, err := st.Inbox().Wait(ctx, testenv.EmailOf(r))
 package testenv
@@ -58,23 +58,15 @@ func App(ctx context.Context, env harness.Env) (http.Handler, error) {
 	return handler{s.Handler(), s}, nil
 }
 
-// handler serves the app's routes. Its Close ends what the app runs behind them.
+// handler serves the app's routes. Its Close ends the app gracefully.
 type handler struct {
 	http.Handler
-	service *service.Service
+	*service.Service
 }
 
-// Close ends the app gracefully.
-func (h handler) Close(ctx context.Context) error { return h.service.Close(ctx) }
-
-// Start starts a stack on the local backend with the app, and stores both plants of the fixtures unchanged: golden
-// emails and documents name their addresses. The caller closes the stack.
-func Start(ctx context.Context, o stack.Options) (*stack.Stack, error) {
-	return StartOn(ctx, local.New(local.Options{}), o)
-}
-
-// StartOn is Start on another backend.
-func StartOn(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
+// Start starts a stack on a backend with the app, and stores both plants of the fixtures unchanged: golden emails and
+// documents name their addresses. The caller closes the stack.
+func Start(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
 	st, err := stack.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
