@@ -45,7 +45,8 @@ type env struct {
 // newEnv seeds a copy of the plant in which every id and address belongs to this test.
 func newEnv(t *harnesstest.T, plant fixtures.Plant) *env {
 	t.Helper()
-	plant, store, err := testenv.Seed(t.Context(), t.Env().MongoURI, plant, t.Salt())
+	plant = plant.Clone(t.Salt())
+	store, err := testenv.Seed(t.Context(), t.Env().MongoURI, plant)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
 	return &env{T: t, plant: plant, store: store}

@@ -47,7 +47,8 @@ func newEnv(t *harnesstest.T, width, height int) *env {
 	tab, cancel, err := browser.Open(t.Context(), width, height)
 	require.NoError(t, err)
 	t.Cleanup(cancel)
-	plant, store, err := testenv.Seed(t.Context(), t.Env().MongoURI, fixtures.World(), t.Salt())
+	plant := fixtures.World().Clone(t.Salt())
+	store, err := testenv.Seed(t.Context(), t.Env().MongoURI, plant)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.WithoutCancel(t.Context())) })
 	d := &env{T: t, tab: tab, plant: plant}

@@ -37,7 +37,8 @@ func newEnv(ctx context.Context, b harness.Backend, o stack.Options) (*env, erro
 		return nil, err
 	}
 	e, _ := st.Env()
-	plant, store, err := testenv.Seed(ctx, e.MongoURI, fixtures.World(), "bench")
+	plant := fixtures.World().Clone("bench")
+	store, err := testenv.Seed(ctx, e.MongoURI, plant)
 	if err != nil {
 		return nil, errors.Join(err, st.Close(ctx))
 	}

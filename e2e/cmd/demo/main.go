@@ -28,11 +28,7 @@ func main() {
 }
 
 func demo(ctx context.Context, out io.Writer) error {
-	dir, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	appURL, mailURL, err := findStack(ctx, dir)
+	appURL, mailURL, err := findStack(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,8 +61,8 @@ func demo(ctx context.Context, out io.Writer) error {
 
 // findStack returns the addresses of the app and of MailHog: those of the `make dev` that runs in this directory. Where
 // there is none, it returns those of the well-known ports, which the compose project publishes.
-func findStack(ctx context.Context, dir string) (appURL, mailURL string, err error) {
-	ends, env, err := attach.Find(dir)
+func findStack(ctx context.Context) (appURL, mailURL string, err error) {
+	ends, env, err := attach.Find(".")
 	switch {
 	case err == nil && env.AppURL == "":
 		return "", "", errors.New("the stack that is up here runs no app: start it with `make dev`")

@@ -71,9 +71,13 @@ func Start(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stac
 	if err != nil {
 		return nil, err
 	}
-	err = st.RunHandler(ctx, App)
-	if env, ok := st.Env(); ok && err == nil {
-		err = errors.Join(seedUnchanged(ctx, env.MongoURI, fixtures.World()), seedUnchanged(ctx, env.MongoURI, fixtures.HostileWorld()))
+	var store app.Store
+	if err = st.RunHandler(ctx, App); err == nil {
+		env, _ := st.Env()
+		store, err = Seed(ctx, env.MongoURI, fixtures.World(), fixtures.HostileWorld())
+	}
+	if err == nil {
+		err = store.Close(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close(context.WithoutCancel(ctx)))
@@ -81,34 +85,22 @@ func Start(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stac
 	return st, nil
 }
 
-// Seed stores a copy of a plant in which every id and address carries the salt, so that tests which share a database
-// share no user. It returns the copy with a store on that database. The caller closes the store.
-func Seed(ctx context.Context, mongoURI string, plant fixtures.Plant, salt string) (fixtures.Plant, app.Store, error) {
-	plant = plant.Clone(salt)
-	store, err := put(ctx, mongoURI, plant)
-	return plant, store, err
-}
-
-func seedUnchanged(ctx context.Context, mongoURI string, plant fixtures.Plant) error {
-	store, err := put(ctx, mongoURI, plant)
-	if err != nil {
-		return err
-	}
-	return store.Close(ctx)
-}
-
-func put(ctx context.Context, mongoURI string, plant fixtures.Plant) (app.Store, error) {
+// Seed stores plants, and returns a store on their database, which the caller closes. Tests that share a database store
+// clones of a plant, so that they share no user.
+func Seed(ctx context.Context, mongoURI string, plants ...fixtures.Plant) (app.Store, error) {
 	store, err := mongostore.Open(ctx, mongoURI)
 	if err != nil {
 		return nil, err
 	}
-	var world app.World
-	err = json.Unmarshal(plant.JSON(), &world)
-	if err == nil {
-		err = store.PutWorld(ctx, world)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("seed the plant: %w", err), store.Close(ctx))
+	for _, plant := range plants {
+		var world app.World
+		err := json.Unmarshal(plant.JSON(), &world)
+		if err == nil {
+			err = store.PutWorld(ctx, world)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("seed the plant: %w", err), store.Close(ctx))
+		}
 	}
 	return store, nil
 }

@@ -12,7 +12,7 @@ func attached(ctx context.Context, runHeader string) (*stack.Stack, error) {
 	st, err := stack.Start(ctx, attach.New(attach.Options{}), stack.Options{WithoutTaps: true, RunHeader: runHeader})
 	if isNoStack(err) {
 		// With the text of the other commands: the error of attach suggests to start a stack.
-		_, _, err = findState()
+		_, err = findState()
 	}
 	return st, err
 }

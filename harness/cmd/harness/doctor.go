@@ -105,7 +105,7 @@ func examineTool(ctx context.Context, t toolchain.Tool, canBuild bool) finding {
 }
 
 func examineStack() finding {
-	s, _, err := findState()
+	s, err := findState()
 	switch {
 	case err == nil:
 		return finding{"stack", levelOK, fmt.Sprintf("up on the %s backend (process %d)", s.Backend, s.PID), ""}
@@ -118,7 +118,7 @@ func examineStack() finding {
 
 // examinePorts looks at the ports that a `harness up` with fixed ports wants.
 func examinePorts() finding {
-	if _, _, err := findState(); err == nil {
+	if _, err := findState(); err == nil {
 		return finding{"ports", levelOK, "not looked at: a stack is up", ""}
 	}
 	known := harness.KnownPorts()

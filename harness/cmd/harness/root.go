@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -154,12 +153,9 @@ func describeDefaults(root *cobra.Command) {
 }
 
 // findState returns the stack that is up here.
-func findState() (statefile.State, string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return statefile.State{}, "", fmt.Errorf("find the working directory: %w", err)
-	}
-	return statefile.Find(dir)
+func findState() (statefile.State, error) {
+	s, _, err := statefile.Find(".")
+	return s, err
 }
 
 func isNoStack(err error) bool { return errors.Is(err, statefile.ErrNoStack) }

@@ -28,7 +28,7 @@ server cannot skip time. The app's own clock stays.`,
 		if err != nil || d <= 0 {
 			return usagef("%q is no time to skip: give a duration, as in 24h or 90s", args[0])
 		}
-		state, _, err := findState()
+		state, err := findState()
 		if err != nil {
 			return err
 		}

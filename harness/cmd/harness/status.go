@@ -61,7 +61,7 @@ func awaitState(ctx context.Context, wait time.Duration) (s statefile.State, err
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	expired := poll.Until(ctx, pollInterval, func(context.Context) error {
-		if s, _, err = findState(); isNoStack(err) && wait > 0 {
+		if s, err = findState(); isNoStack(err) && wait > 0 {
 			return err
 		}
 		return nil // found, or an error that waiting does not change
@@ -133,7 +133,7 @@ servers' own addresses. PORT and APP_URL are there when the stack runs an app.`,
 	}
 	asJSON := jsonFlag(cmd, "print them as a JSON object")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		s, _, err := findState()
+		s, err := findState()
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 	}
 	asJSON := jsonFlag(cmd, "print what was stopped as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, _, err := findState()
+		s, err := findState()
 		if err != nil && !isNoStack(err) {
 			return err
 		}
