@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 func TestRules_CoverEveryFieldAndAction(t *testing.T) {
@@ -82,4 +85,54 @@ func FuzzFault(f *testing.F) {
 		s.faults.take(moment{at: fault.At}, moment{at: fault.At, answer: true})
 		i.Release()
 	})
+}
+
+// A fault that asks for a value which an exchange does not have lets it pass.
+func TestInjection_ComparesEveryMatcher(t *testing.T) {
+	t.Parallel()
+	own := map[string]any{"function": "f", "run": "01RUN", "attempt": 2, "step": "send", "after": "look-up", "event": "e", "to": "kim@plant.test"}
+	foreign := map[string]any{"function": "g", "run": "02RUN", "attempt": 3, "step": "other", "after": "other", "event": "other", "to": "lee@plant.test"}
+	parameters := map[string]any{"for": "1ms", "code": 451, "rate": 1}
+	compared := map[string]bool{"bytes": true} // TestFaults_AtBody
+	for _, r := range Rules() {
+		for _, do := range r.Actions {
+			for _, matcher := range r.Match {
+				action := actionRules[do]
+				if matcher == "bytes" || slices.Contains(action.ignores, matcher) {
+					continue
+				}
+				compared[matcher] = true
+				m := moment{
+					at: r.At, answer: action.onAnswer, functionID: "app-f", runID: "01RUN", attempt: 2,
+					steps: []string{sdk.StepHash("send")}, after: sdk.StepHash("look-up"), events: []string{"d", "e"}, to: []string{"kim@plant.test"},
+				}
+				if matcher == "after" {
+					m.steps = nil // the call names no step, and goes on after the last one
+				}
+				acts := func(value any) bool {
+					fault := map[string]any{"at": r.At, "do": do}
+					if action.needs != "" {
+						fault[action.needs] = parameters[action.needs]
+					}
+					if r.At == AtStep {
+						fault["step"] = own["step"]
+					}
+					fault[matcher] = value
+					text, err := json.Marshal(fault)
+					require.NoError(t, err)
+					var f Fault
+					require.NoError(t, json.Unmarshal(text, &f))
+					s := New(Options{})
+					_, err = s.Inject(f)
+					require.NoError(t, err)
+					return len(s.faults.take(m)) == 1
+				}
+				require.True(t, acts(own[matcher]), "%s at %s with the exchange's own %q", do, r.At, matcher)
+				require.False(t, acts(foreign[matcher]), "%s at %s with a foreign %q", do, r.At, matcher)
+			}
+		}
+	}
+	for _, f := range (Fault{}).matchers() {
+		require.True(t, compared[f.name], "%q is never compared", f.name)
+	}
 }
