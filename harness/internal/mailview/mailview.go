@@ -16,7 +16,9 @@ import (
 //go:embed mailview.html mailview.css
 var files embed.FS
 
-var view = template.Must(template.New("mailview.html").ParseFS(files, "mailview.html"))
+var view = template.Must(template.New("mailview.html").Funcs(template.FuncMap{
+	"people": People, "size": Size, "checks": Checks, "join": strings.Join,
+}).ParseFS(files, "mailview.html"))
 
 // CSS is the style sheet of all fragments, which a page includes once. Its colours are the custom properties --mv-…,
 // with defaults for both schemes.
@@ -57,27 +59,16 @@ func Render(m *harness.Message, o Options) (template.HTML, error) {
 	text, textCut := clip(m.Text)
 	data := struct {
 		Options
-		Message                 *harness.Message
-		Doc                     Doc
-		From, ReplyTo, To, Copy string
-		Received, Source, Text  string
-		SourceCut, TextCut      bool
-		Size, DeliveredTo       string
-		HasHTML                 bool
-		Parts                   []part
-		Findings                []mailcheck.Finding
-		Checks                  string
+		Message                *harness.Message
+		Doc                    Doc
+		Received, Source, Text string
+		SourceCut, TextCut     bool
+		Findings               []mailcheck.Finding
 	}{
 		Options: o, Message: m, Doc: doc,
-		From: People(m.From), To: People(m.To), Copy: People(m.Cc), ReplyTo: People(m.ReplyTo),
 		Received: at(m.Received, cmp.Or(o.Clock, "2006-01-02 15:04:05.000")),
 		Source:   source, SourceCut: cut, Text: text, TextCut: textCut,
-		Size:        Size(len(m.Raw)),
-		HasHTML:     m.HTML != "",
-		Parts:       parts(m),
-		Findings:    Findings(m),
-		Checks:      Checks(),
-		DeliveredTo: strings.Join(m.Envelope.To, ", "),
+		Findings: Findings(m),
 	}
 	var out strings.Builder
 	if err := view.Execute(&out, data); err != nil {
@@ -100,17 +91,6 @@ func Checks() string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-// part is an attachment or an inline part in one line.
-type part struct{ Name, Type, Size string }
-
-func parts(m *harness.Message) []part {
-	var all []part
-	for _, p := range m.Files() {
-		all = append(all, part{cmp.Or(p.Name, p.ContentID, "without a name"), p.ContentType, Size(len(p.Data))})
-	}
-	return all
 }
 
 // Size formats a number of bytes: "512 B", "9.8 KB".
