@@ -79,32 +79,28 @@ func (j *journal) last() uint64 {
 	return j.first + uint64(len(j.kept)) - 1
 }
 
-// batch is how many records a reader takes while it holds the lock.
-const batch = 256
-
-// read appends up to batch records after the position to buf, and returns the position reached. missed counts those
-// that were dropped before they could be read. With nothing to read it returns a channel that closes when there is,
-// or nil at the end of a closed log.
-func (j *journal) read(after uint64, buf []*Exchange) (_ []*Exchange, position, missed uint64, wait <-chan struct{}) {
+// next returns the first record after a position, and the position reached. missed counts the records that were dropped
+// before they could be read; there is no record then. With nothing to read it returns a channel that closes when there
+// is, or nil at the end of a closed log.
+func (j *journal) next(after uint64) (_ *Exchange, position, missed uint64, wait <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if after+1 < j.first {
-		missed = j.first - after - 1
-		after = j.first - 1
+		return nil, j.first - 1, j.first - 1 - after, nil
 	}
-	for i := after + 1 - j.first; i < uint64(len(j.kept)) && len(buf) < batch; i++ {
-		if c := j.kept[i]; c != nil {
-			buf = append(buf, c)
-		}
+	for _, c := range j.kept[min(after+1-j.first, uint64(len(j.kept))):] {
 		after++
+		if c != nil {
+			return c, after, 0, nil
+		}
 	}
-	if len(buf) > 0 || missed > 0 || j.closed {
-		return buf, after, missed, nil
+	if j.closed {
+		return nil, after, 0, nil
 	}
 	if j.wake == nil {
 		j.wake = make(chan struct{})
 	}
-	return buf, after, 0, j.wake
+	return nil, after, 0, j.wake
 }
 
 func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Exchange, error] {
@@ -116,29 +112,25 @@ func (j *journal) watch(ctx context.Context, after uint64) iter.Seq2[Exchange, e
 			position = j.first - 1
 			j.mu.Unlock()
 		}
-		var buf []*Exchange
-		for {
-			var missed uint64
-			var wait <-chan struct{}
-			buf, position, missed, wait = j.read(position, buf[:0])
-			if missed > 0 && !yield(Exchange{}, &GapError{missed}) {
-				return
-			}
-			for _, c := range buf {
-				if ctx.Err() != nil || !yield(*c, nil) {
+		for ctx.Err() == nil {
+			c, reached, missed, wait := j.next(position)
+			position = reached
+			switch {
+			case missed > 0:
+				if !yield(Exchange{}, &GapError{missed}) {
 					return
 				}
-			}
-			if len(buf) > 0 || missed > 0 {
-				continue
-			}
-			if wait == nil {
+			case c != nil:
+				if !yield(*c, nil) {
+					return
+				}
+			case wait == nil:
 				return
-			}
-			select {
-			case <-wait:
-			case <-ctx.Done():
-				return
+			default:
+				select {
+				case <-wait:
+				case <-ctx.Done():
+				}
 			}
 		}
 	}

@@ -19,11 +19,11 @@ type smtpTap struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	closing  bool
-	idle     chan struct{} // closed when the last session of a closing tap has ended
+	running  sync.WaitGroup // the sessions
 }
 
 func newSMTPTap(s *Set) *smtpTap {
-	t := &smtpTap{set: s, sessions: map[*session]struct{}{}, idle: make(chan struct{})}
+	t := &smtpTap{set: s, sessions: map[*session]struct{}{}}
 	t.context, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -44,35 +44,25 @@ func (t *smtpTap) serve(ln net.Listener) {
 		if err != nil {
 			return
 		}
-		s := newSession(t, conn, t.number.Add(1))
-		if !t.add(s) {
-			_ = conn.Close()
-			return
-		}
-		go func() {
-			defer t.remove(s)
-			s.run()
-		}()
+		t.begin(newSession(t, conn, t.number.Add(1)))
 	}
 }
 
-func (t *smtpTap) add(s *session) bool {
+// begin runs a session in a goroutine of its own. A closing tap closes its connection instead.
+func (t *smtpTap) begin(s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closing {
-		return false
+		_ = s.app.Close()
+		return
 	}
 	t.sessions[s] = struct{}{}
-	return true
-}
-
-func (t *smtpTap) remove(s *session) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.sessions, s)
-	if t.closing && len(t.sessions) == 0 {
-		close(t.idle)
-	}
+	t.running.Go(func() {
+		s.run()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.sessions, s)
+	})
 }
 
 func (t *smtpTap) isClosing() bool {
@@ -85,23 +75,18 @@ func (t *smtpTap) isClosing() bool {
 func (t *smtpTap) shutdown(ctx context.Context) {
 	t.mu.Lock()
 	t.closing = true
-	if len(t.sessions) == 0 {
-		close(t.idle)
-	}
 	for s := range t.sessions {
 		s.app.interrupt()
 	}
 	t.mu.Unlock()
-	select {
-	case <-t.idle:
-	case <-ctx.Done():
+	defer context.AfterFunc(ctx, func() {
 		t.cancel()
 		t.mu.Lock()
+		defer t.mu.Unlock()
 		for s := range t.sessions {
 			s.abort()
 		}
-		t.mu.Unlock()
-		<-t.idle
-	}
+	})()
+	t.running.Wait()
 	t.cancel()
 }
