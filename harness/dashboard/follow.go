@@ -141,8 +141,7 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 	if f.stack.Taps() == nil {
 		pause = pollTapless
 	}
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
+	tick := time.Tick(pause)
 	since, limit := time.Unix(1, 0), min(firstEvents, keep)
 	for n := 1; ; n++ {
 		from := since
@@ -167,7 +166,7 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-tick:
 		case <-f.kick:
 		}
 	}
@@ -219,8 +218,7 @@ func (f *follower) setTriggers(functions []inngestapi.Function, asked time.Time)
 
 // probe checks the services at intervals and updates the state of the stack.
 func (f *follower) probe(ctx context.Context) {
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
+	tick := time.Tick(probeEvery)
 	for {
 		began := time.Now()
 		state, mailhog := f.look(ctx)
@@ -231,7 +229,7 @@ func (f *follower) probe(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-tick:
 		}
 	}
 }

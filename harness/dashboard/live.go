@@ -20,8 +20,7 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 	_ = stream.SetWriteDeadline(time.Time{}) // where the server sets one, it is not for streams
 	w.Header().Set("Content-Type", "text/event-stream")
 	only := r.URL.Query().Get("event")
-	ticker := time.NewTicker(heartbeat)
-	defer ticker.Stop()
+	beat := time.Tick(heartbeat)
 	var revision uint64
 	for {
 		c, now, wake := d.board.changes(revision, only)
@@ -35,12 +34,16 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		revision = now
-		if !d.pause(r, coalesce) {
+		select { // changes gather
+		case <-time.After(coalesce):
+		case <-r.Context().Done():
+			return
+		case <-d.ctx.Done():
 			return
 		}
 		select {
 		case <-wake:
-		case <-ticker.C:
+		case <-beat:
 			if _, err := fmt.Fprint(w, ":\n\n"); err != nil || stream.Flush() != nil {
 				return
 			}
@@ -50,17 +53,4 @@ func (d *Dashboard) getLive(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-}
-
-// pause waits while changes gather. It reports whether the stream goes on.
-func (d *Dashboard) pause(r *http.Request, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-	case <-d.ctx.Done():
-	}
-	return false
 }

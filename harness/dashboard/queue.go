@@ -52,15 +52,12 @@ func (q *queue) next(ctx context.Context) (string, error) {
 			q.notify() // another one may be due, for another goroutine
 			return id, nil
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return "", ctx.Err()
 		case <-q.wake:
-		case <-timer.C:
+		case <-time.After(wait):
 		}
-		timer.Stop()
 	}
 }
 

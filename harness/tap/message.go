@@ -2,7 +2,6 @@ package tap
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -108,13 +107,12 @@ func (m *message) applyNext() error {
 }
 
 func (m *message) wait(d time.Duration) error {
-	ctx, cancel := context.WithTimeout(m.session.tap.context, d)
-	defer cancel()
-	<-ctx.Done()
-	if m.session.tap.context.Err() != nil {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-m.session.tap.context.Done():
 		return errClosed
 	}
-	return nil
 }
 
 // terminator ends a message. It follows a line end.

@@ -111,9 +111,7 @@ func (r *recorder) act(i *Injection) {
 func (r *recorder) pause(ctx context.Context, i *Injection) error {
 	var delay <-chan time.Time
 	if i.fault.For > 0 {
-		t := time.NewTimer(i.fault.For)
-		defer t.Stop()
-		delay = t.C
+		delay = time.After(i.fault.For)
 	}
 	select {
 	case <-delay:

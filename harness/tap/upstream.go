@@ -70,9 +70,7 @@ const goneInterval = 100 * time.Millisecond
 func (u *upstream) awaitReply(ctx context.Context, last func(reply) bool, gone func() bool) (reply, error) {
 	var check <-chan time.Time
 	if gone != nil {
-		ticker := time.NewTicker(goneInterval)
-		defer ticker.Stop()
-		check = ticker.C
+		check = time.Tick(goneInterval)
 	}
 	for {
 		select {
