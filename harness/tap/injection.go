@@ -107,6 +107,12 @@ type moment struct {
 	to         []string
 }
 
+// passing returns the moment at which an exchange passes a point with a message that names some steps.
+func (m moment) passing(at Point, answer bool, steps []string) moment {
+	m.at, m.answer, m.steps = at, answer, steps
+	return m
+}
+
 // A faultSet holds the faults that are armed. It is safe for concurrent use.
 type faultSet struct {
 	mu     sync.Mutex

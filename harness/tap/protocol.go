@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -91,10 +92,7 @@ func parseFailure(body []byte, maxPayload int) *Failure {
 func parseCheckpoint(run string, body []byte, maxPayload int) (_ *Checkpoint, queueItem string) {
 	var b sdk.Checkpoint
 	_ = json.Unmarshal(body, &b)
-	if run == "" {
-		run = b.RunID
-	}
-	return &Checkpoint{RunID: run, Steps: ops(b.Steps, maxPayload)}, b.QueueItem
+	return &Checkpoint{RunID: cmp.Or(run, b.RunID), Steps: ops(b.Steps, maxPayload)}, b.QueueItem
 }
 
 // parseEvents reads the events that an app sends: an array, or a single one.
@@ -141,10 +139,7 @@ func parseSyncAnswer(header http.Header, body []byte) string {
 		Error   string `json:"error"`
 	}
 	_ = json.Unmarshal(sdk.Decompress(header, body), &b)
-	if b.Error != "" {
-		return b.Error
-	}
-	return b.Message
+	return cmp.Or(b.Error, b.Message)
 }
 
 // redactPath removes what is secret from a URL path: the event key.

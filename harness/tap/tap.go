@@ -138,7 +138,6 @@ type tapper interface {
 // A Wire is one open tap. Its methods are safe for concurrent use.
 type Wire struct {
 	side    Side
-	addr    string
 	tap     tapper
 	serving chan struct{}
 	closing sync.Once
@@ -153,7 +152,7 @@ func (s *Set) open(side Side, listen, target string, t tapper) (*Wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open tap %s: %w", side, err)
 	}
-	w := &Wire{side: side, addr: ln.Addr().String(), tap: t, ln: ln, serving: make(chan struct{})}
+	w := &Wire{side: side, tap: t, ln: ln, serving: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -169,10 +168,10 @@ func (s *Set) open(side Side, listen, target string, t tapper) (*Wire, error) {
 }
 
 // Addr is the host:port on which the tap listens.
-func (w *Wire) Addr() string { return w.addr }
+func (w *Wire) Addr() string { return w.ln.Addr().String() }
 
 // URL is the base URL of a tap on an HTTP wire.
-func (w *Wire) URL() string { return "http://" + w.addr }
+func (w *Wire) URL() string { return "http://" + w.Addr() }
 
 // SetTarget sets the address of the far side for new exchanges, for example of an app that listens on another port after a
 // restart.

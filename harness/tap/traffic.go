@@ -98,10 +98,11 @@ type callTraffic struct {
 	set   *Set
 	query url.Values
 
-	call  *liveCall
-	known moment   // what the request says
-	ran   []string // hashed ids of the steps whose end the answer reports
-	ops   []string // hashed ids of all its opcodes
+	call   *liveCall
+	known  moment   // what the request says
+	target []string // hashed id of the one step that it is to run, if it names one
+	ran    []string // hashed ids of the steps whose end the answer reports
+	ops    []string // hashed ids of all its opcodes
 }
 
 func (t *callTraffic) request(body []byte, x *Exchange) {
@@ -111,24 +112,18 @@ func (t *callTraffic) request(body []byte, x *Exchange) {
 	t.set.calls.add(t.call)
 	t.known = moment{functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt, after: parsed.After}
 	if parsed.Step != "" {
-		t.known.steps = []string{parsed.Step}
+		t.target = []string{parsed.Step}
 	}
 }
 
 func (t *callTraffic) cutOff() bool { return t.call.cutOff.Load() }
 
 func (t *callTraffic) before() []moment {
-	call, step := t.known, t.known
-	call.at, step.at = AtCall, AtStep
-	return []moment{call, step}
+	return []moment{t.known.passing(AtCall, false, t.target), t.known.passing(AtStep, false, t.target)}
 }
 
 func (t *callTraffic) after() []moment {
-	call, step := t.known, t.known
-	call.at, step.at = AtCall, AtStep
-	call.answer, step.answer = true, true
-	call.steps, step.steps = t.ops, t.ran
-	return []moment{call, step}
+	return []moment{t.known.passing(AtCall, true, t.ops), t.known.passing(AtStep, true, t.ran)}
 }
 
 func (t *callTraffic) onCut(*Injection) { t.call.cutOff.Store(true) }
@@ -175,17 +170,12 @@ func (t *checkpointTraffic) cutOff() bool { return t.call != nil && t.call.cutOf
 
 // before is also the moment after the steps ended, since they ran in the app.
 func (t *checkpointTraffic) before() []moment {
-	save, step := t.known, t.known
-	save.at, step.at, step.answer = AtCheckpoint, AtStep, true
-	save.steps, step.steps = t.steps, t.steps
-	return []moment{save, step}
+	return []moment{t.known.passing(AtCheckpoint, false, t.steps), t.known.passing(AtStep, true, t.steps)}
 }
 
 // after is also the moment before the next step begins, since the app waits for this answer.
 func (t *checkpointTraffic) after() []moment {
-	save, next := t.known, t.known
-	save.at, save.answer, next.at = AtCheckpoint, true, AtStep
-	save.steps = t.steps
+	save, next := t.known.passing(AtCheckpoint, true, t.steps), t.known.passing(AtStep, false, nil)
 	if len(t.steps) == 0 {
 		return []moment{save}
 	}
