@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,6 +69,9 @@ type statusError struct {
 	body   []byte
 }
 
+// is reports whether e is an answer with this status code; nil is none.
+func (e *statusError) is(code int) bool { return e != nil && e.code == code }
+
 func (e *statusError) Error() string {
 	if text := e.text(); text != "" {
 		return fmt.Sprintf("it answered %s: %s", e.status, text)
@@ -121,8 +123,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	}
 	_, answer, err := roundTrip(c.http, req)
 	if err != nil {
-		var s *statusError
-		if errors.As(err, &s) {
+		if _, answered := errors.AsType[*statusError](err); answered {
 			return fmt.Errorf("the Inngest server at %s: %w", c.base, err)
 		}
 		if ctx.Err() != nil {
@@ -133,10 +134,23 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if into == nil {
 		return nil
 	}
+	return c.decode(answer, into)
+}
+
+func (c *Client) decode(answer []byte, into any) error {
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("%s does not answer as an Inngest server of version 1.43 does (is it one?): %w", c.base, err)
 	}
 	return nil
+}
+
+// find is do, except that the answer 404 is ErrNotFound.
+func (c *Client) find(ctx context.Context, method, path string, into any) error {
+	err := c.do(ctx, method, path, nil, into)
+	if answer, _ := errors.AsType[*statusError](err); answer.is(http.StatusNotFound) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // roundTrip returns a 2xx answer; any other is a *statusError.
@@ -158,13 +172,11 @@ func roundTrip(client *http.Client, req *http.Request) (http.Header, []byte, err
 
 // reason takes the wrapping off an error of net/http that repeats the URL, which may hold a key.
 func reason(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, syscall.ECONNREFUSED) {
 		return syscall.ECONNREFUSED
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
 	}
 	return err
 }
@@ -185,8 +197,5 @@ func (c *Client) query(ctx context.Context, query string, variables map[string]a
 		}
 		return fmt.Errorf("the Inngest server refused a query: %s", text)
 	}
-	if err := json.Unmarshal(answer.Data, into); err != nil {
-		return fmt.Errorf("%s does not answer as an Inngest server of version 1.43 does (is it one?): %w", c.base, err)
-	}
-	return nil
+	return c.decode(answer.Data, into)
 }

@@ -31,28 +31,29 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	}
 	var answer sdk.SendAnswer
 	err := c.do(ctx, http.MethodPost, "/e/"+url.PathEscape(c.eventKey), events, &answer)
-	var s *statusError
-	switch {
-	case errors.As(err, &s) && s.code == http.StatusRequestEntityTooLarge:
-		return nil, fmt.Errorf("send %s: it is larger than the server takes: %w", names(events), err)
-	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
-		return nil, fmt.Errorf("send %s: the server does not take this event key: %w", names(events), err)
-	case errors.As(err, &s) && s.code == http.StatusBadRequest:
-		_ = json.Unmarshal(s.body, &answer) // what it says instead is in err
-		return accepted(answer.IDs), fmt.Errorf("send %s: the server refused: %w", names(events), err)
-	case err != nil:
-		return nil, fmt.Errorf("send %s: %w", names(events), err)
-	case answer.Error != "" || answer.Status/100 != 2:
-		return accepted(answer.IDs), fmt.Errorf("send %s: the server refused: %s", names(events), answer.Error)
-	case len(accepted(answer.IDs)) != len(events):
-		return accepted(answer.IDs), fmt.Errorf("send %s: the server answered with %d ids for %d events", names(events), len(accepted(answer.IDs)), len(events))
+	refused, _ := errors.AsType[*statusError](err)
+	if refused.is(http.StatusBadRequest) {
+		_ = json.Unmarshal(refused.body, &answer) // what it says instead is in err
 	}
-	return answer.IDs, nil
-}
-
-// accepted returns the ids of the events that the server accepted; it has empty ones for the others.
-func accepted(ids []string) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
+	// The server has empty ids for the events that it did not accept.
+	ids := slices.DeleteFunc(answer.IDs, func(id string) bool { return id == "" })
+	switch {
+	case refused.is(http.StatusRequestEntityTooLarge):
+		err = fmt.Errorf("it is larger than the server takes: %w", err)
+	case refused.is(http.StatusUnauthorized):
+		err = fmt.Errorf("the server does not take this event key: %w", err)
+	case refused.is(http.StatusBadRequest):
+		err = fmt.Errorf("the server refused: %w", err)
+	case err != nil:
+	case answer.Error != "" || answer.Status/100 != 2:
+		err = fmt.Errorf("the server refused: %s", answer.Error)
+	case len(ids) != len(events):
+		err = fmt.Errorf("the server answered with %d ids for %d events", len(ids), len(events))
+	}
+	if err != nil {
+		return ids, fmt.Errorf("send %s: %w", names(events), err)
+	}
+	return ids, nil
 }
 
 func names(events []harness.Event) string {
@@ -64,20 +65,17 @@ func names(events []harness.Event) string {
 
 // ReceivedEvent is an event as the server has it.
 type ReceivedEvent struct {
-	EventID        string // ULID
+	EventID        string `json:"id"` // ULID
 	IdempotencyKey string // the sender's id; the ULID again where there was none
 	Name           string
-	Data           json.RawMessage
-	Received       time.Time
+	Data           json.RawMessage `json:"-"`
+	Received       time.Time       `json:"receivedAt"`
 }
 
-// receivedEvent is the event in GraphQL.
+// receivedEvent is the event in GraphQL: Raw is the JSON that holds its data.
 type receivedEvent struct {
-	ID             string
-	IdempotencyKey string
-	Name           string
-	Raw            string
-	ReceivedAt     time.Time
+	ReceivedEvent
+	Raw string
 }
 
 const eventFields = "id idempotencyKey name raw receivedAt"
@@ -85,7 +83,8 @@ const eventFields = "id idempotencyKey name raw receivedAt"
 func (e receivedEvent) export() ReceivedEvent {
 	var raw struct{ Data json.RawMessage }
 	_ = json.Unmarshal([]byte(e.Raw), &raw) // the server wrote it
-	return ReceivedEvent{EventID: e.ID, IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: raw.Data, Received: e.ReceivedAt}
+	e.Data = raw.Data
+	return e.ReceivedEvent
 }
 
 // VisibleWithin is how long after it was sent an event may be missing from what the server shows. On a quiet machine it

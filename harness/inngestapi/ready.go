@@ -60,10 +60,8 @@ func (c *Client) ingestsEvents(ctx context.Context) (bool, error) {
 
 // pause returns after d, or with the reason when ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -34,8 +34,8 @@ type run struct {
 	ID         string
 	Status     string
 	QueuedAt   time.Time
-	StartedAt  *time.Time
-	EndedAt    *time.Time
+	StartedAt  time.Time // zero: null
+	EndedAt    time.Time // zero: null
 	Output     *string
 	TriggerIDs []string
 	Function   struct{ Slug string }
@@ -46,15 +46,12 @@ const runFields = "id status queuedAt startedAt endedAt output triggerIDs functi
 
 func (r run) export() Run {
 	out := Run{
-		ID: r.ID, Status: status(r.Status), App: r.App.ExternalID, EventIDs: r.TriggerIDs, Queued: r.QueuedAt,
+		ID: r.ID, Status: status(r.Status), App: r.App.ExternalID, EventIDs: r.TriggerIDs, Queued: r.QueuedAt, Started: r.StartedAt,
 		Function: sdk.SplitFunctionID(r.Function.Slug, r.App.ExternalID),
 	}
-	if r.StartedAt != nil {
-		out.Started = *r.StartedAt
-	}
 	// A run that waits for its next attempt has an end too, that of the last one.
-	if r.EndedAt != nil && out.Status.Final() {
-		out.Ended = *r.EndedAt
+	if out.Status.Final() {
+		out.Ended = r.EndedAt
 	}
 	if r.Output != nil && out.Status == harness.StatusFailed {
 		out.Error = errorText([]byte(*r.Output))

@@ -24,6 +24,14 @@ type App struct {
 	Host string
 }
 
+// endpoint returns the app's URL, and the host under which the server reaches it.
+func (a App) endpoint() (u *url.URL, host string, err error) {
+	if u, err = url.Parse(a.URL); err != nil {
+		return nil, "", fmt.Errorf("the app's address: %w", err)
+	}
+	return u, cmp.Or(a.Host, u.Host), nil
+}
+
 // Function is a function that the server knows.
 type Function struct {
 	ID       string // without the app's id
@@ -116,18 +124,11 @@ const (
 // Sync asks an app to register its functions with the server that it is configured for, and returns them once this
 // server lists them. The error says which half failed, and why.
 func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
-	u, err := url.Parse(app.URL)
-	if err != nil {
-		return nil, fmt.Errorf("sync: the app's address: %w", err)
+	if err := c.register(ctx, app); err != nil {
+		return nil, fmt.Errorf("sync: %w", err)
 	}
-	host := cmp.Or(app.Host, u.Host)
-	if err := c.register(ctx, app, host); err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(syncPoll)
-	defer tick.Stop()
 	for began := time.Now(); ; {
-		functions, err := c.functionsAt(ctx, host, u.Path)
+		functions, err := c.functionsOf(ctx, app)
 		if err == nil && len(functions) > 0 {
 			return functions, nil
 		}
@@ -138,10 +139,7 @@ func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
 			return nil, fmt.Errorf("sync: the app at %s answered, but the Inngest server at %s lists no function of it: does it serve any, and does its INNGEST_DEV name this server? %s",
 				app.URL, c.base, c.known(ctx))
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
+		_ = pause(ctx, syncPoll) // when ctx ends, the next turn returns
 	}
 }
 
@@ -168,50 +166,47 @@ func (c *Client) known(ctx context.Context) string {
 }
 
 // register sends the PUT that makes an app register itself.
-func (c *Client) register(ctx context.Context, app App, host string) error {
+func (c *Client) register(ctx context.Context, app App) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, app.URL, nil)
 	if err != nil {
-		return fmt.Errorf("sync: the app's address: %w", err)
+		return fmt.Errorf("the app's address: %w", err)
 	}
-	req.Host = host
+	req.Host = cmp.Or(app.Host, req.Host)
 	header, _, err := roundTrip(c.http, req)
-	var s *statusError
+	refused, _ := errors.AsType[*statusError](err)
 	switch {
 	case err == nil && header.Get(sdk.HeaderSDK) == "":
-		return fmt.Errorf("sync: %s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdk.HeaderSDK)
+		return fmt.Errorf("%s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdk.HeaderSDK)
 	case err == nil:
 		return nil
-	case errors.As(err, &s) && s.code == http.StatusNotFound:
-		return fmt.Errorf("sync: the app listens, but serves no Inngest functions at %s (404 Not Found): mount the SDK's handler there, or name the right path", app.URL)
-	case errors.As(err, &s) && s.code == http.StatusMethodNotAllowed:
-		return fmt.Errorf("sync: %s does not take a PUT (405 Method Not Allowed): it is no SDK's handler, or one that is mounted for some methods only", app.URL)
-	case errors.As(err, &s) && s.code == http.StatusUnauthorized:
-		return fmt.Errorf("sync: the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
-	case errors.As(err, &s) && !s.sdk:
-		return fmt.Errorf("sync: %s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, s.status, sdk.HeaderSDK)
-	case errors.As(err, &s):
-		return fmt.Errorf("sync: the app at %s could not register its functions: %w", app.URL, err)
+	case refused.is(http.StatusNotFound):
+		return fmt.Errorf("the app listens, but serves no Inngest functions at %s (404 Not Found): mount the SDK's handler there, or name the right path", app.URL)
+	case refused.is(http.StatusMethodNotAllowed):
+		return fmt.Errorf("%s does not take a PUT (405 Method Not Allowed): it is no SDK's handler, or one that is mounted for some methods only", app.URL)
+	case refused.is(http.StatusUnauthorized):
+		return fmt.Errorf("the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
+	case refused != nil && !refused.sdk:
+		return fmt.Errorf("%s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, refused.status, sdk.HeaderSDK)
+	case refused != nil:
+		return fmt.Errorf("the app at %s could not register its functions: %w", app.URL, err)
 	default:
-		return fmt.Errorf("sync: the app at %s cannot be reached: %w", app.URL, reason(err))
+		return fmt.Errorf("the app at %s cannot be reached: %w", app.URL, reason(err))
 	}
 }
 
-// functionsAt returns the functions that the server calls at a host and path.
-func (c *Client) functionsAt(ctx context.Context, host, path string) ([]Function, error) {
-	functions, err := c.Functions(ctx)
+// functionsOf returns the functions that the server calls at the app's host and path.
+func (c *Client) functionsOf(ctx context.Context, app App) ([]Function, error) {
+	u, host, err := app.endpoint()
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(functions, func(f Function) bool { return !sameEndpoint(f.URL, host, path) }), nil
+	functions, err := c.Functions(ctx)
+	return slices.DeleteFunc(functions, func(f Function) bool { return !sameEndpoint(f.URL, host, u.Path) }), err
 }
 
 // Serves says whether the server lists any function of the app.
 func (c *Client) Serves(ctx context.Context, app App) (bool, error) {
-	u, err := url.Parse(app.URL)
-	if err != nil {
-		return false, fmt.Errorf("the app's address: %w", err)
-	}
-	functions, err := c.functionsAt(ctx, cmp.Or(app.Host, u.Host), u.Path)
+	functions, err := c.functionsOf(ctx, app)
 	return len(functions) > 0, err
 }
 
@@ -235,19 +230,12 @@ func canonicalHost(hostport string) string {
 // RemoveApp makes the server forget the app that it calls at this URL. Apps stay registered after they end otherwise,
 // and their functions are still called. For an app that the server does not know the error is [ErrNotFound].
 func (c *Client) RemoveApp(ctx context.Context, app App) error {
-	u, err := url.Parse(app.URL)
+	u, host, err := app.endpoint()
 	if err != nil {
-		return fmt.Errorf("the app's address: %w", err)
+		return err
 	}
-	if app.Host != "" {
-		u.Host = app.Host
-	}
-	err = c.do(ctx, http.MethodDelete, "/fn/remove?url="+url.QueryEscape(u.String()), nil, nil)
-	var s *statusError
-	if errors.As(err, &s) && s.code == http.StatusNotFound {
-		err = ErrNotFound
-	}
-	if err != nil {
+	u.Host = host
+	if err := c.find(ctx, http.MethodDelete, "/fn/remove?url="+url.QueryEscape(u.String()), nil); err != nil {
 		return fmt.Errorf("remove the app at %s: %w", u, err)
 	}
 	return nil

@@ -3,7 +3,6 @@ package inngestapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -59,12 +58,7 @@ func (c *Client) Trace(ctx context.Context, runID string) (RunTrace, error) {
 	var answer struct {
 		Data struct{ RootSpan span }
 	}
-	err := c.do(ctx, http.MethodGet, "/api/v2/runs/"+url.PathEscape(runID)+"/trace?includeOutput=true", nil, &answer)
-	var s *statusError
-	if errors.As(err, &s) && s.code == http.StatusNotFound {
-		err = ErrNotFound
-	}
-	if err != nil {
+	if err := c.find(ctx, http.MethodGet, "/api/v2/runs/"+url.PathEscape(runID)+"/trace?includeOutput=true", &answer); err != nil {
 		return RunTrace{}, fmt.Errorf("read the trace of run %s: %w", runID, err)
 	}
 	return readTrace(answer.Data.RootSpan), nil
