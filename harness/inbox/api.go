@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -25,8 +24,8 @@ const (
 
 // api speaks MailHog's HTTP API, as far as this package needs it.
 type api struct {
-	base   string // without a trailing slash or credentials
-	user   *url.Userinfo
+	base   string // without a trailing slash or credentials, for messages
+	url    string // with the credentials, which package net/http sends as basic authentication
 	client *http.Client
 }
 
@@ -102,20 +101,19 @@ func (e *statusError) Error() string { return "it answered " + e.status }
 var errTorn = errors.New("MailHog broke off its answer")
 
 func (a *api) do(ctx context.Context, method, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, a.url+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("MailHog's address %q: %w", a.base, err)
-	}
-	if a.user != nil {
-		password, _ := a.user.Password()
-		req.SetBasicAuth(a.user.Username(), password)
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, fmt.Errorf("%w: %w", errTorn, err)
 		}
-		return nil, a.explain(err)
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // "Get http://…:" in front says nothing that the sentence does not
+		}
+		return nil, fmt.Errorf("MailHog at %s cannot be reached (is it running?): %w", a.base, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -128,27 +126,12 @@ func (a *api) do(ctx context.Context, method, path string) ([]byte, error) {
 	return body, nil
 }
 
-// explain says what a failed connection means to the person who reads it.
-func (a *api) explain(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err // "Get http://…:" in front says nothing that the sentence does not
-	}
-	return fmt.Errorf("MailHog at %s cannot be reached (is it running?): %w", a.base, err)
-}
-
-// websocketURL is where MailHog pushes new messages.
-func (a *api) websocketURL() string {
-	return "ws" + strings.TrimPrefix(a.base, "http") + "/api/v2/websocket"
-}
-
-// parseBase splits the credentials off a base URL.
-func parseBase(base string) (string, *url.Userinfo) {
+// withoutUser returns a URL without its credentials.
+func withoutUser(base string) string {
 	u, err := url.Parse(base)
 	if err != nil || u.User == nil {
-		return strings.TrimRight(base, "/"), nil
+		return base
 	}
-	user := u.User
 	u.User = nil
-	return strings.TrimRight(u.String(), "/"), user
+	return u.String()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,10 +56,10 @@ type Client struct {
 // New returns a client of the MailHog whose page is at baseURL, as in "http://127.0.0.1:8025". Credentials in the URL
 // are used for HTTP basic authentication. New sends no request: if MailHog is not there, the first question fails.
 func New(baseURL string, o Options) *Client {
-	base, user := parseBase(baseURL)
+	baseURL = strings.TrimRight(baseURL, "/")
 	transport := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
 	c := &Client{
-		api:       api{base: base, user: user, client: &http.Client{Timeout: requestTimeout, Transport: transport}},
+		api:       api{base: withoutUser(baseURL), url: baseURL, client: &http.Client{Timeout: requestTimeout, Transport: transport}},
 		transport: transport,
 		index:     newIndex(cmp.Or(o.RunHeader, DefaultRunHeader)),
 	}
@@ -112,16 +113,12 @@ func (c *Client) Find(ctx context.Context, f Filter) ([]*harness.Message, error)
 
 // Get returns the message with this id, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (*harness.Message, error) {
-	c.mu.Lock()
-	e := c.index.byID[id]
-	c.mu.Unlock()
+	e := c.known(id)
 	if e == nil {
 		if err := c.refresh(ctx); err != nil {
 			return nil, err
 		}
-		c.mu.Lock()
-		e = c.index.byID[id]
-		c.mu.Unlock()
+		e = c.known(id)
 	}
 	if e == nil {
 		return nil, fmt.Errorf("message %q: %w", id, ErrNotFound)
@@ -142,8 +139,7 @@ func (c *Client) Count(ctx context.Context) (int, error) {
 // Delete removes one message from MailHog, or returns ErrNotFound.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	if err := c.api.delete(ctx, id); err != nil {
-		var status *statusError
-		if errors.As(err, &status) && status.code == http.StatusInternalServerError {
+		if answer, ok := errors.AsType[*statusError](err); ok && answer.code == http.StatusInternalServerError {
 			// That is how MailHog says that it does not know the id.
 			return fmt.Errorf("delete message %q: %w", id, ErrNotFound)
 		}
@@ -167,6 +163,13 @@ func (c *Client) Clear(ctx context.Context) error {
 	c.index.remove(func(e *entry) bool { return e.seq <= before })
 	c.mu.Unlock()
 	return c.refresh(ctx) // a message that came meanwhile may have been cleared or not
+}
+
+// known returns the message with this id if it is in the index, and nil otherwise.
+func (c *Client) known(id string) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.index.byID[id]
 }
 
 // entries returns the known messages with a key that were learnt after the one numbered seq.

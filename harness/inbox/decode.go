@@ -25,7 +25,7 @@ const maxMultiparts = 100
 // Received and Envelope stay empty, since they are not part of a message.
 func Decode(raw []byte) *harness.Message {
 	m := decoder{&harness.Message{Raw: raw}}
-	m.Headers, m.Problems = parseHeaders(raw)
+	m.Headers, m.Problems = parseHeaders(string(raw))
 	m.readHeaders()
 	m.readBody()
 	return m.Message
@@ -77,9 +77,12 @@ func (m decoder) readBody() {
 		m.Text = plain(bodyOf(m.Raw))
 		return
 	}
-	for _, part := range leaves(root) {
-		m.addPart(part)
-	}
+	root.DepthMatchAll(func(p *enmime.Part) bool {
+		if p.FirstChild == nil {
+			m.addPart(p)
+		}
+		return false
+	})
 	root.DepthMatchAll(func(p *enmime.Part) bool {
 		for _, e := range p.Errors {
 			switch {
@@ -255,11 +258,6 @@ func foreignCharset(value, param string) string {
 		}
 	}
 	return ""
-}
-
-// leaves returns the parts that have no parts of their own, in the order of the message.
-func leaves(root *enmime.Part) []*enmime.Part {
-	return root.DepthMatchAll(func(p *enmime.Part) bool { return p.FirstChild == nil })
 }
 
 // bodyOf returns what follows the header, undecoded.

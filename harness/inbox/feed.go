@@ -2,10 +2,8 @@ package inbox
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
@@ -45,11 +43,9 @@ func (c *Client) feed() {
 		c.mu.Lock()
 		c.feedErr = err
 		c.mu.Unlock()
-		timer := time.NewTimer(retry)
 		select {
-		case <-timer.C:
+		case <-time.After(retry):
 		case <-c.ctx.Done():
-			timer.Stop()
 		}
 		retry = min(2*retry, lastRetry)
 	}
@@ -92,15 +88,10 @@ func (c *Client) feedOnce() (connected bool, err error) {
 func (c *Client) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	header := http.Header{}
-	if u := c.api.user; u != nil {
-		password, _ := u.Password()
-		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
-	}
 	// The client's own timeout would end the connection, not only the handshake.
 	client := *c.api.client
 	client.Timeout = 0
-	conn, _, err := websocket.Dial(ctx, c.api.websocketURL(), &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
+	conn, _, err := websocket.Dial(ctx, c.api.url+"/api/v2/websocket", &websocket.DialOptions{HTTPClient: &client})
 	if err != nil {
 		return nil, fmt.Errorf("MailHog's websocket at %s cannot be reached (is MailHog running?): %w", c.api.base, err)
 	}

@@ -23,27 +23,29 @@ import (
 
 // parseHeaders reads the header block at the start of raw. A line that is no header is a problem, and is taken as part
 // of the header before it, as mail programs do.
-func parseHeaders(raw []byte) (headers []harness.Header, problems []string) {
-	for line := range headerLines(raw) {
-		name, value, found := bytes.Cut(line, []byte(":"))
-		switch {
-		case line[0] == ' ' || line[0] == '\t' || !found || !validName(name):
-			if line[0] != ' ' && line[0] != '\t' {
-				problems = append(problems, fmt.Sprintf("the header has a line that is no header: %q", text.Clip(string(line), 60)))
-			}
-			if n := len(headers); n > 0 {
-				headers[n-1].Raw += "\r\n" + string(line)
-			}
-		default:
-			headers = append(headers, harness.Header{
-				Name: string(bytes.TrimRight(name, " \t")),
-				Raw:  strings.TrimLeft(string(value), " \t"),
-			})
+func parseHeaders(raw string) (headers []harness.Header, problems []string) {
+	for line := range strings.Lines(raw) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			break
+		}
+		name, value, found := strings.Cut(line, ":")
+		name = strings.TrimRight(name, " \t") // blanks before the colon were once allowed
+		folded := line[0] == ' ' || line[0] == '\t'
+		if found && !folded && validName(name) {
+			headers = append(headers, harness.Header{Name: name, Raw: strings.TrimLeft(value, " \t")})
+			continue
+		}
+		if !folded {
+			problems = append(problems, fmt.Sprintf("the header has a line that is no header: %q", text.Clip(line, 60)))
+		}
+		if n := len(headers); n > 0 {
+			headers[n-1].Raw += "\r\n" + line
 		}
 	}
 	for i := range headers {
 		h := &headers[i]
-		h.Value = decodeHeader(h.Raw)
+		h.Value = decodeWords(strings.TrimSpace(unfold(h.Raw)))
 		if !utf8.ValidString(h.Value) {
 			h.Value = strings.ToValidUTF8(h.Value, "\uFFFD")
 			problems = append(problems, fmt.Sprintf("header %s holds bytes that are not UTF-8", text.Clip(h.Name, 40)))
@@ -52,33 +54,9 @@ func parseHeaders(raw []byte) (headers []harness.Header, problems []string) {
 	return headers, problems
 }
 
-// headerLines yields the lines before the first empty one, without their ends.
-func headerLines(raw []byte) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		for line := range bytes.Lines(raw) {
-			line = bytes.TrimRight(line, "\r\n")
-			if len(line) == 0 || !yield(line) {
-				return
-			}
-		}
-	}
-}
-
-// validName reports whether a name is valid for a header (RFC 5322, 2.2; blanks before the colon were once allowed).
-func validName(name []byte) bool {
-	name = bytes.TrimRight(name, " \t")
-	for _, c := range name {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return len(name) > 0
-}
-
-// decodeHeader unfolds a header's value and decodes its encoded words. A malformed encoded word, or one in an unknown
-// charset, stays as it is.
-func decodeHeader(raw string) string {
-	return decodeWords(strings.TrimSpace(unfold(raw)))
+// validName reports whether a name is valid for a header (RFC 5322, 2.2).
+func validName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // unfold joins the lines of a header: each line end goes, the blank that follows it stays (RFC 5322, 2.2.3).
@@ -93,7 +71,8 @@ var lineEnds = strings.NewReplacer("\r", "", "\n", "")
 var encodedWord = regexp.MustCompile(`=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=`)
 
 // decodeWords decodes the encoded words in s. Neighbours with one charset are joined before they are decoded: many
-// senders break a line in the middle of a character, which mime.WordDecoder takes for two damaged ones.
+// senders break a line in the middle of a character, which mime.WordDecoder takes for two damaged ones. A malformed
+// encoded word stays as it is; if one has an unknown charset, all of s does.
 func decodeWords(s string) string {
 	words := encodedWord.FindAllStringSubmatchIndex(s, -1)
 	if words == nil {

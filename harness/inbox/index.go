@@ -61,7 +61,7 @@ func (ix *index) add(m stored) *entry {
 			e.keys = append(e.keys, key)
 		}
 	}
-	headers, _ := parseHeaders([]byte(m.Raw.Data))
+	headers, _ := parseHeaders(m.Raw.Data)
 	if run := (&harness.Message{Headers: headers}).Header(ix.runHeader); run != "" {
 		e.keys = append(e.keys, keyRun(run))
 	}
