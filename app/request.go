@@ -40,10 +40,10 @@ const RoleTechnician = "technician"
 
 // User is a person known to the service.
 type User struct {
-	ID    string `json:"id"` // 24 hexadecimal digits
-	Name  string `json:"name"`
-	Email string `json:"email"` // empty: unknown
-	Role  string `json:"role"`
+	ID    string `json:"id" bson:"-"` // 24 hexadecimal digits
+	Name  string `json:"name" bson:"name"`
+	Email string `json:"email" bson:"email,omitempty"` // empty: unknown
+	Role  string `json:"role" bson:"role"`
 }
 
 // Address returns the address for emails to u. The text of its error can be shown to users.
@@ -65,24 +65,25 @@ func plainAddress(s string) bool {
 
 // Equipment is a machine or installation that needs maintenance.
 type Equipment struct {
-	ID       string `json:"id"` // 24 hexadecimal digits
-	Name     string `json:"name"`
-	Location string `json:"location"`
+	ID       string `json:"id" bson:"-"` // 24 hexadecimal digits
+	Name     string `json:"name" bson:"name"`
+	Location string `json:"location" bson:"location,omitempty"`
 }
 
-// Request asks a technician to maintain a piece of equipment. Times are UTC with millisecond precision.
+// Request asks a technician to maintain a piece of equipment. Times are UTC with millisecond precision. The API and the
+// database have its fields under the same names; a store keeps the ids in its own form.
 type Request struct {
-	ID            string       `json:"id"`
-	Subject       string       `json:"subject"`
-	Type          Type         `json:"type"`
-	EquipmentID   string       `json:"equipmentId"`
-	TechnicianID  string       `json:"technicianId"`
-	RequestedByID string       `json:"requestedById"`
-	Description   string       `json:"description,omitempty"`
-	Priority      Priority     `json:"priority"`
-	ScheduledFor  time.Time    `json:"scheduledFor,omitzero"` // zero: not scheduled
-	CreatedAt     time.Time    `json:"createdAt"`
-	Notification  Notification `json:"notification"`
+	ID            string       `json:"id" bson:"-"`
+	Subject       string       `json:"subject" bson:"subject"`
+	Type          Type         `json:"type" bson:"type"`
+	EquipmentID   string       `json:"equipmentId" bson:"-"`
+	TechnicianID  string       `json:"technicianId" bson:"-"`
+	RequestedByID string       `json:"requestedById" bson:"-"`
+	Description   string       `json:"description,omitempty" bson:"description,omitempty"`
+	Priority      Priority     `json:"priority" bson:"priority"`
+	ScheduledFor  time.Time    `json:"scheduledFor,omitzero" bson:"scheduledFor,omitempty"` // zero: not scheduled
+	CreatedAt     time.Time    `json:"createdAt" bson:"createdAt"`
+	Notification  Notification `json:"notification" bson:"notification"`
 }
 
 // Draft is the unchecked input for a new request.

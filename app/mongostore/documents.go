@@ -2,52 +2,23 @@ package mongostore
 
 import (
 	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// The stored documents. Ids are ObjectIDs in the database and strings in the domain types.
-
-type userDoc struct {
-	ID    bson.ObjectID `bson:"_id"`
-	Name  string        `bson:"name"`
-	Email string        `bson:"email,omitempty"`
-	Role  string        `bson:"role"`
-}
-
-type equipmentDoc struct {
-	ID       bson.ObjectID `bson:"_id"`
-	Name     string        `bson:"name"`
-	Location string        `bson:"location,omitempty"`
-}
-
+// requestDoc is a stored request. Ids are ObjectIDs in the database and strings in the domain types.
 type requestDoc struct {
-	ID            bson.ObjectID    `bson:"_id"`
-	Subject       string           `bson:"subject"`
-	Type          app.Type         `bson:"type"`
-	EquipmentID   bson.ObjectID    `bson:"equipmentId"`
-	TechnicianID  bson.ObjectID    `bson:"technicianId"`
-	RequestedByID bson.ObjectID    `bson:"requestedById"`
-	Description   string           `bson:"description,omitempty"`
-	Priority      app.Priority     `bson:"priority"`
-	ScheduledFor  time.Time        `bson:"scheduledFor,omitempty"`
-	CreatedAt     time.Time        `bson:"createdAt"`
-	Notification  app.Notification `bson:"notification"`
+	ID            bson.ObjectID `bson:"_id"`
+	EquipmentID   bson.ObjectID `bson:"equipmentId"`
+	TechnicianID  bson.ObjectID `bson:"technicianId"`
+	RequestedByID bson.ObjectID `bson:"requestedById"`
+	Fields        app.Request   `bson:",inline"` // all but the ids
 }
 
 func fromRequest(r app.Request) (requestDoc, error) {
-	doc := requestDoc{
-		Subject:      r.Subject,
-		Type:         r.Type,
-		Description:  r.Description,
-		Priority:     r.Priority,
-		ScheduledFor: r.ScheduledFor,
-		CreatedAt:    r.CreatedAt,
-		Notification: r.Notification,
-	}
+	doc := requestDoc{Fields: r}
 	for _, id := range []struct {
 		field string
 		hex   string
@@ -68,17 +39,8 @@ func fromRequest(r app.Request) (requestDoc, error) {
 }
 
 func (d requestDoc) request() app.Request {
-	return app.Request{
-		ID:            d.ID.Hex(),
-		Subject:       d.Subject,
-		Type:          d.Type,
-		EquipmentID:   d.EquipmentID.Hex(),
-		TechnicianID:  d.TechnicianID.Hex(),
-		RequestedByID: d.RequestedByID.Hex(),
-		Description:   d.Description,
-		Priority:      d.Priority,
-		ScheduledFor:  d.ScheduledFor,
-		CreatedAt:     d.CreatedAt,
-		Notification:  d.Notification,
-	}
+	r := d.Fields
+	r.ID, r.EquipmentID = d.ID.Hex(), d.EquipmentID.Hex()
+	r.TechnicianID, r.RequestedByID = d.TechnicianID.Hex(), d.RequestedByID.Hex()
+	return r
 }

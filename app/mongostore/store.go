@@ -211,35 +211,33 @@ func (s *Store) find(ctx context.Context, filter bson.D, order string, limit int
 
 // User implements app.Store.
 func (s *Store) User(ctx context.Context, id string) (app.User, error) {
-	doc, err := findByID[userDoc](ctx, s.users, id)
+	user, err := findByID[app.User](ctx, s.users, id)
 	if err != nil {
 		return app.User{}, err
 	}
-	return app.User{ID: id, Name: doc.Name, Email: doc.Email, Role: doc.Role}, nil
+	user.ID = id
+	return user, nil
 }
 
 // Equipment implements app.Store.
 func (s *Store) Equipment(ctx context.Context, id string) (app.Equipment, error) {
-	doc, err := findByID[equipmentDoc](ctx, s.equipment, id)
+	equipment, err := findByID[app.Equipment](ctx, s.equipment, id)
 	if err != nil {
 		return app.Equipment{}, err
 	}
-	return app.Equipment{ID: id, Name: doc.Name, Location: doc.Location}, nil
+	equipment.ID = id
+	return equipment, nil
 }
 
 // PutWorld implements app.Store.
 func (s *Store) PutWorld(ctx context.Context, w app.World) error {
 	for _, u := range w.Users {
-		if err := put(ctx, s.users, u.ID, func(id bson.ObjectID) any {
-			return userDoc{ID: id, Name: u.Name, Email: u.Email, Role: u.Role}
-		}); err != nil {
+		if err := put(ctx, s.users, u.ID, u); err != nil {
 			return failure("store user "+u.ID, err)
 		}
 	}
 	for _, e := range w.Equipment {
-		if err := put(ctx, s.equipment, e.ID, func(id bson.ObjectID) any {
-			return equipmentDoc{ID: id, Name: e.Name, Location: e.Location}
-		}); err != nil {
+		if err := put(ctx, s.equipment, e.ID, e); err != nil {
 			return failure("store equipment "+e.ID, err)
 		}
 	}
@@ -277,11 +275,12 @@ func findByID[T any](ctx context.Context, in *mongo.Collection, id string) (T, e
 	return doc, nil
 }
 
-func put(ctx context.Context, in *mongo.Collection, id string, doc func(bson.ObjectID) any) error {
+// put stores a document under an id. The server takes the _id of a new document from the filter.
+func put(ctx context.Context, in *mongo.Collection, id string, doc any) error {
 	oid, err := bson.ObjectIDFromHex(id)
 	if err != nil {
 		return fmt.Errorf("id %q: %w", id, err)
 	}
-	_, err = in.ReplaceOne(ctx, bson.D{{Key: "_id", Value: oid}}, doc(oid), options.Replace().SetUpsert(true))
+	_, err = in.ReplaceOne(ctx, bson.D{{Key: "_id", Value: oid}}, doc, options.Replace().SetUpsert(true))
 	return err
 }
