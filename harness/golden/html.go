@@ -142,7 +142,7 @@ func (p *outliner) text(s string) {
 			p.pending = true
 		}
 		p.space(false)
-		p.put(escapeText(word))
+		p.put(textEscaper.Replace(word))
 		p.hidden, p.tagLast = false, false
 	}
 	if len(words) > 0 && isSpace(rune(s[len(s)-1])) {
@@ -248,7 +248,7 @@ func writeVerbatim(b *strings.Builder, n *html.Node) {
 		if holdsLiteral(n.Parent) {
 			b.WriteString(n.Data)
 		} else {
-			b.WriteString(escapeText(n.Data))
+			b.WriteString(textEscaper.Replace(n.Data))
 		}
 	case html.CommentNode:
 		if conditional(n.Data) {
@@ -311,12 +311,8 @@ var (
 		`"`, "&quot;", "\n", "&#10;", "\t", "&#9;")
 )
 
-func escapeText(s string) string { return textEscaper.Replace(s) }
-
 // isSpace reports whether r is white space that HTML collapses; a no-break space is not.
-func isSpace(r rune) bool {
-	return r == ' ' || r == '\t' || r == '\n' || r == '\f' || r == '\r'
-}
+func isSpace(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) }
 
 func isVoid(n *html.Node) bool {
 	return n.Namespace == "" && voidElements[n.Data]

@@ -179,7 +179,7 @@ func (s *Set) Load(name string) (Files, error) {
 		return Files{}, fmt.Errorf("golden %q: %w", name, err)
 	}
 	if problem := s.malformed(name, files); problem != "" {
-		return Files{}, &malformedError{fmt.Sprintf("golden %q: %s: restore it, or have it rewritten %s", name, problem, howToUpdate)}
+		return Files{}, malformedError(fmt.Sprintf("golden %q: %s: restore it, or have it rewritten %s", name, problem, howToUpdate))
 	}
 	return files, nil
 }
@@ -228,17 +228,14 @@ func (s *Set) malformed(name string, files Files) string {
 }
 
 // malformedError says that the files of a golden are not as this package writes them.
-type malformedError struct{ text string }
+type malformedError string
 
-func (e *malformedError) Error() string { return e.text }
+func (e malformedError) Error() string { return string(e) }
 
 // rewritable reports whether writing the golden anew mends err.
 func rewritable(err error) bool {
-	var (
-		missing   *MissingError
-		malformed *malformedError
-	)
-	return errors.As(err, &missing) || errors.As(err, &malformed)
+	_, malformed := errors.AsType[malformedError](err)
+	return malformed || errors.Is(err, fs.ErrNotExist) // a MissingError
 }
 
 type goldenFile struct {
@@ -349,11 +346,9 @@ func checkElement(element string) string {
 		return "part of its name is longer than 100 characters"
 	case isGoldenFile(strings.ToLower(element)):
 		return fmt.Sprintf("%q is the name of a file in goldens", element)
-	}
-	if r := invalidInName.FindString(element); r != "" {
-		return fmt.Sprintf("its name holds %q", []rune(r)[0])
-	}
-	if windowsDevice.MatchString(element) {
+	case invalidInName.MatchString(element):
+		return fmt.Sprintf("its name holds %q", []rune(invalidInName.FindString(element))[0])
+	case windowsDevice.MatchString(element):
 		return fmt.Sprintf("%q is a device on Windows", element)
 	}
 	return ""
