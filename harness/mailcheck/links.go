@@ -95,11 +95,10 @@ func resolve(p *page, ask func(string) error) []string {
 func external(m *harness.Message, p *page) []string {
 	var found []string
 	for _, r := range p.refs() {
-		id, attached := r.cid()
 		switch {
-		case attached && !hasPart(m, id):
+		case r.attached && !hasPart(m, r.cid):
 			found = append(found, fmt.Sprintf("<%s> shows %s, a part that the email does not have", r.where, quote(r.url)))
-		case !attached && r.remote():
+		case !r.attached:
 			found = append(found, fmt.Sprintf("<%s> loads %s: attach it and refer to it by cid:, or allow it by leaving this check out", r.where, quote(r.url)))
 		}
 	}
@@ -111,40 +110,35 @@ func external(m *harness.Message, p *page) []string {
 func Loads(html string) []string {
 	var urls []string
 	for _, r := range parse(html).refs() {
-		if _, attached := r.cid(); !attached && r.remote() && !slices.Contains(urls, r.url) {
+		if !r.attached && !slices.Contains(urls, r.url) {
 			urls = append(urls, r.url)
 		}
 	}
 	return urls
 }
 
-// A ref is something that a mail client loads without being asked to.
+// A ref is something outside of the document that a mail client loads without being asked to.
 type ref struct {
-	where string // the element and its attribute
-	url   string
-}
-
-// remote reports whether a ref leads out of the document.
-func (r ref) remote() bool {
-	u, err := url.Parse(r.url)
-	return r.url != "" && !strings.HasPrefix(r.url, "#") && (err != nil || u.Scheme != "data")
-}
-
-// cid returns the id of the part that a ref shows.
-func (r ref) cid() (id string, ok bool) {
-	u, err := url.Parse(r.url)
-	if err != nil || u.Scheme != "cid" {
-		return "", false
-	}
-	return u.Opaque, true
+	where    string // the element and its attribute
+	url      string
+	attached bool   // it is a part of the email
+	cid      string // the id of that part
 }
 
 func (p *page) refs() []ref {
 	var refs []ref
 	for _, n := range p.elements {
 		add := func(where string, urls ...string) {
-			for _, url := range urls {
-				refs = append(refs, ref{n.Data + " " + where, strings.TrimSpace(url)})
+			for _, link := range urls {
+				r := ref{where: n.Data + " " + where, url: strings.TrimSpace(link)}
+				u, err := url.Parse(r.url)
+				if r.url == "" || strings.HasPrefix(r.url, "#") || err == nil && u.Scheme == "data" {
+					continue
+				}
+				if r.attached = err == nil && u.Scheme == "cid"; r.attached {
+					r.cid = u.Opaque
+				}
+				refs = append(refs, r)
 			}
 		}
 		for _, a := range n.Attr {

@@ -19,8 +19,7 @@ type Resolver struct {
 	app    string // scheme and host
 	client *http.Client
 
-	mu    sync.Mutex
-	there map[string]bool // answers that are known to be good; a page that is not there yet may come
+	there sync.Map // the URLs whose answers are known to be good; a page that is not there yet may come
 }
 
 // resolveTimeout bounds one question.
@@ -28,16 +27,15 @@ const resolveTimeout = 5 * time.Second
 
 // NewResolver returns a resolver. appURL is where the app is; it may be empty.
 func NewResolver(appURL string) *Resolver {
-	r := &Resolver{there: map[string]bool{}}
-	if u, err := url.Parse(appURL); err == nil {
-		r.app = origin(u)
-	}
-	r.client = &http.Client{
+	r := &Resolver{client: &http.Client{
 		Timeout: resolveTimeout,
 		// A redirect counts as an answer: it may lead to any server.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		// Neither a proxy nor a connection that outlives the question.
 		Transport: &http.Transport{DisableKeepAlives: true},
+	}}
+	if u, err := url.Parse(appURL); err == nil {
+		r.app = origin(u)
 	}
 	return r
 }
@@ -53,10 +51,7 @@ func (r *Resolver) Resolve(ctx context.Context, link string) error {
 	if !r.mayAsk(u) {
 		return nil
 	}
-	r.mu.Lock()
-	known := r.there[u.String()]
-	r.mu.Unlock()
-	if known {
+	if _, known := r.there.Load(u.String()); known {
 		return nil
 	}
 	status, err := r.ask(ctx, http.MethodHead, u)
@@ -69,9 +64,7 @@ func (r *Resolver) Resolve(ctx context.Context, link string) error {
 	case status >= http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusForbidden:
 		return fmt.Errorf("the answer is %d %s", status, http.StatusText(status))
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.there[u.String()] = true
+	r.there.Store(u.String(), true)
 	return nil
 }
 
@@ -91,11 +84,8 @@ func (r *Resolver) mayAsk(u *url.URL) bool {
 	if r.app != "" && origin(u) == r.app {
 		return true
 	}
-	if host := u.Hostname(); !strings.EqualFold(host, "localhost") {
-		ip := net.ParseIP(host)
-		return ip != nil && ip.IsLoopback()
-	}
-	return true
+	host := u.Hostname()
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 func origin(u *url.URL) string { return strings.ToLower(u.Scheme + "://" + u.Host) }
