@@ -47,8 +47,7 @@ func Permanent(kind Kind, reason string, err error) error {
 
 // Classify returns the kind of err and, for the permanent kinds, the reason to show to users.
 func Classify(err error) (kind Kind, reason string) {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f.kind, f.reason
 	}
 	return Transient, ""

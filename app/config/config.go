@@ -106,6 +106,13 @@ func (p *parser) problem(variable, format string, args ...any) {
 	p.problems = append(p.problems, variable+": "+fmt.Sprintf(format, args...))
 }
 
+// check adds a problem unless the variable is valid.
+func (p *parser) check(variable string, valid bool, format string, args ...any) {
+	if !valid {
+		p.problem(variable, format, args...)
+	}
+}
+
 // withDefaults returns the variables that are set, and the defaults of the others.
 func (p *parser) withDefaults(environ map[string]string) map[string]string {
 	set := map[string]string{}
@@ -224,9 +231,8 @@ func (p *parser) url(variable, value string) {
 var signingKeyForm = regexp.MustCompile(`^(signkey-\w+-)?([0-9a-fA-F]{2})+$`)
 
 func (p *parser) signingKey(variable, key string) {
-	if key != "" && !signingKeyForm.MatchString(key) {
-		p.problem(variable, "must be an even number of hexadecimal digits, with or without signkey-…- in front")
-	}
+	p.check(variable, key == "" || signingKeyForm.MatchString(key),
+		"must be an even number of hexadecimal digits, with or without signkey-…- in front")
 }
 
 func (p *parser) rest(c *Config) {
@@ -237,9 +243,7 @@ func (p *parser) rest(c *Config) {
 	}
 	p.port("MAIL_PORT", c.MailPort, 1)
 	p.port("PORT", c.Port, 0)
-	if c.MailPass != "" && c.MailUser == "" {
-		p.problem("MAIL_USER", "is required when MAIL_PASS is set")
-	}
+	p.check("MAIL_USER", c.MailUser != "" || c.MailPass == "", "is required when MAIL_PASS is set")
 	p.secret("API_TOKEN", c.APIToken)
 	p.secret("LINK_KEY", c.LinkKey)
 	p.positive("MAIL_TIMEOUT", c.MailTimeout)
@@ -248,22 +252,16 @@ func (p *parser) rest(c *Config) {
 }
 
 func (p *parser) port(variable string, port, least int) {
-	if port < least || port > 65535 {
-		p.problem(variable, "must be between %d and 65535", least)
-	}
+	p.check(variable, port >= least && port <= 65535, "must be between %d and 65535", least)
 }
 
 // minSecret is the shortest accepted secret, in bytes.
 const minSecret = 16
 
 func (p *parser) secret(variable, value string) {
-	if value != "" && len(value) < minSecret {
-		p.problem(variable, "must have at least %d characters", minSecret)
-	}
+	p.check(variable, value == "" || len(value) >= minSecret, "must have at least %d characters", minSecret)
 }
 
 func (p *parser) positive(variable string, d time.Duration) {
-	if d < 10*time.Millisecond {
-		p.problem(variable, "must be a positive duration such as 30s")
-	}
+	p.check(variable, d >= 10*time.Millisecond, "must be a positive duration such as 30s")
 }

@@ -50,8 +50,7 @@ type SendError struct {
 
 func (e *SendError) Error() string {
 	why := e.Err.Error()
-	var reply *textproto.Error
-	if errors.As(e.Err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](e.Err); ok {
 		why = fmt.Sprintf("%d %s", reply.Code, oneLine(reply.Msg, lineLimit))
 	}
 	return fmt.Sprintf("send email through %s: %s: %s", e.Server, phaseTexts[e.Phase], why)
@@ -76,8 +75,7 @@ var phaseTexts = map[string]string{
 func newSendError(ctx context.Context, server, phase string, timeout time.Duration, err error) *SendError {
 	e := &SendError{Phase: phase, Server: server, Err: err}
 
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		e.Code = reply.Code
 		// A refusal of TLS may be temporary and does not concern the message.
 		e.Permanent = reply.Code >= 500 && reply.Code <= 599 && phase != PhaseTLS
@@ -98,8 +96,8 @@ func newSendError(ctx context.Context, server, phase string, timeout time.Durati
 // withoutSecrets replaces secrets in the server's reply. Some servers repeat an unknown command, which may contain the
 // password.
 func withoutSecrets(err error, secrets ...string) error {
-	var reply *textproto.Error
-	if !errors.As(err, &reply) {
+	reply, ok := errors.AsType[*textproto.Error](err)
+	if !ok {
 		return err
 	}
 	msg := reply.Msg

@@ -58,19 +58,16 @@ const (
 
 // NewSMTP returns an SMTP. It does not connect. It returns an error if the options are not valid.
 func NewSMTP(o SMTPOptions) (*SMTP, error) {
-	if o.Host == "" {
+	switch {
+	case o.Host == "":
 		return nil, errors.New("SMTP server: the host is missing")
-	}
-	if strings.ContainsAny(o.Host, " \t\r\n/") {
+	case strings.ContainsAny(o.Host, " \t\r\n/"):
 		return nil, fmt.Errorf("SMTP server: %q is not a host name or IP address", o.Host)
-	}
-	if o.Port < 1 || o.Port > 65535 {
+	case o.Port < 1 || o.Port > 65535:
 		return nil, fmt.Errorf("SMTP server: port %d is not between 1 and 65535", o.Port)
-	}
-	if o.Timeout < 0 {
+	case o.Timeout < 0:
 		return nil, fmt.Errorf("SMTP server: timeout %v is negative", o.Timeout)
-	}
-	if o.User == "" && o.Pass != "" {
+	case o.User == "" && o.Pass != "":
 		return nil, errors.New("SMTP server: there is a password but no user")
 	}
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
@@ -194,8 +191,7 @@ func (d *dialogue) hello(context.Context) error {
 	var both interface{ Unwrap() []error }
 	if errors.As(err, &both) {
 		for _, e := range slices.Backward(both.Unwrap()) {
-			var reply *textproto.Error
-			if errors.As(e, &reply) {
+			if reply, ok := errors.AsType[*textproto.Error](e); ok {
 				return reply
 			}
 		}

@@ -2,6 +2,7 @@ package email
 
 import (
 	"html"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -67,13 +68,7 @@ func paragraphs(s string) [][]string {
 	return all
 }
 
-func isLineBreak(r rune) bool {
-	switch r {
-	case '\n', '\r', '\v', '\f', '\u0085', '\u2028', '\u2029':
-		return true
-	}
-	return false
-}
+func isLineBreak(r rune) bool { return strings.ContainsRune("\n\r\v\f\u0085\u2028\u2029", r) }
 
 // headerText is oneLine for header values. It also removes direction controls, which can disguise a header, and splits
 // "=?", which starts an RFC 2047 encoded word.
@@ -149,19 +144,15 @@ func balance(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	for i := len(open) - 1; i >= 0; i-- {
-		b.WriteRune(open[i])
+	for _, r := range slices.Backward(open) {
+		b.WriteRune(r)
 	}
 	return b.String()
 }
 
 // opensDirection reports whether r is LRE, RLE, LRO, RLO, LRI, RLI or FSI.
 func opensDirection(r rune) bool {
-	switch r {
-	case '\u202a', '\u202b', '\u202d', '\u202e', '\u2066', '\u2067', firstStrongIsolate:
-		return true
-	}
-	return false
+	return strings.ContainsRune("\u202a\u202b\u202d\u202e\u2066\u2067\u2068", r)
 }
 
 func closesDirection(r rune) bool { return r == popEmbedding || r == popIsolate }
