@@ -88,10 +88,10 @@ func (s *env) address(server harness.Service) string {
 // functions are the ids of the functions that the Inngest server knows.
 func (s *env) functions(t *testing.T) []string {
 	t.Helper()
-	info, err := s.API().Info(t.Context())
+	functions, err := s.API().Functions(t.Context())
 	require.NoError(t, err)
 	var ids []string
-	for _, f := range info.Functions {
+	for _, f := range functions {
 		ids = append(ids, f.ID)
 	}
 	return ids

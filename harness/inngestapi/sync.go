@@ -79,23 +79,6 @@ func (c *Client) Functions(ctx context.Context) ([]Function, error) {
 	return functions, nil
 }
 
-// Info is what a dev server says of itself.
-type Info struct {
-	Version   string
-	Functions []Function
-}
-
-// Info asks a dev server about itself and its functions. A server in production mode does not tell: ask it for
-// [Client.Functions] alone.
-func (c *Client) Info(ctx context.Context) (Info, error) {
-	var dev struct{ Version string }
-	if err := c.do(ctx, http.MethodGet, "/dev", nil, &dev); err != nil {
-		return Info{}, fmt.Errorf("ask the dev server about itself: %w", err)
-	}
-	functions, err := c.Functions(ctx)
-	return Info{Version: dev.Version, Functions: functions}, err
-}
-
 // RegisteredApp is an app that the server knows.
 type RegisteredApp struct {
 	ID        string `json:"externalID"`
