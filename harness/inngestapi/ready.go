@@ -26,8 +26,8 @@ const (
 // "subscribing to events" none is lost.
 func (c *Client) Ready(ctx context.Context) error {
 	for last := errors.New("it was not queried"); ; {
-		ok, err := c.ingestsEvents(ctx)
-		if ok {
+		err := c.ingestsEvents(ctx)
+		if err == nil {
 			return nil
 		}
 		if ctx.Err() == nil {
@@ -39,23 +39,24 @@ func (c *Client) Ready(ctx context.Context) error {
 	}
 }
 
-func (c *Client) ingestsEvents(ctx context.Context) (bool, error) {
+// ingestsEvents sends an event and returns nil once the server shows it.
+func (c *Client) ingestsEvents(ctx context.Context) error {
 	if err := c.do(ctx, http.MethodGet, "/health", nil, nil); err != nil {
-		return false, err
+		return err
 	}
 	ids, err := c.Send(ctx, harness.Event{Name: readyEvent})
 	if err != nil {
-		return false, err
+		return err
 	}
 	for range readyLooks {
-		if _, err = c.Event(ctx, ids[0]); err == nil || !errors.Is(err, ErrNotFound) {
-			return err == nil, err
+		if _, err := c.Event(ctx, ids[0]); !errors.Is(err, ErrNotFound) {
+			return err
 		}
 		if err := pause(ctx, readyPause); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return false, errors.New("it accepts events and does not show them")
+	return errors.New("it accepts events and does not show them")
 }
 
 // pause returns after d, or with the reason when ctx ends.

@@ -187,18 +187,18 @@ func having(spans []span, wanted harness.Status) []span {
 	return found
 }
 
-// pair makes one try of the i-th call and the i-th reported one.
+// pair makes one try of the i-th call and the i-th reported one, and one of each that is left over.
 func pair(calls, reported []span) []try {
 	var all []try
-	for i := range max(len(calls), len(reported)) {
-		switch {
-		case i >= len(reported):
-			all = append(all, newTry(calls[i], calls[i]))
-		case i >= len(calls):
-			all = append(all, newTry(reported[i], reported[i]))
-		default:
-			all = append(all, newTry(calls[i], reported[i]))
+	for i, call := range calls {
+		other := call
+		if i < len(reported) {
+			other = reported[i]
 		}
+		all = append(all, newTry(call, other))
+	}
+	for _, s := range reported[min(len(calls), len(reported)):] {
+		all = append(all, newTry(s, s))
 	}
 	return all
 }
