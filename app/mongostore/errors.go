@@ -20,16 +20,10 @@ func failure(doing string, err error) error {
 
 // unreachable reports whether err is about the connection to the database and not about the operation.
 func unreachable(err error) bool {
-	if mongo.IsNetworkError(err) || mongo.IsTimeout(err) || errors.Is(err, mongo.ErrClientDisconnected) {
-		return true
-	}
-	if _, none := errors.AsType[topology.ServerSelectionError](err); none {
-		return true
-	}
-	if _, broken := errors.AsType[topology.ConnectionError](err); broken {
-		return true
-	}
-	// The label of a server that steps down or stops.
+	_, none := errors.AsType[topology.ServerSelectionError](err)
+	_, broken := errors.AsType[topology.ConnectionError](err)
 	labeled, ok := errors.AsType[mongo.LabeledError](err)
-	return ok && labeled.HasErrorLabel("RetryableWriteError")
+	stepping := ok && labeled.HasErrorLabel("RetryableWriteError") // the label of a server that steps down or stops
+	return none || broken || stepping ||
+		mongo.IsNetworkError(err) || mongo.IsTimeout(err) || errors.Is(err, mongo.ErrClientDisconnected)
 }
