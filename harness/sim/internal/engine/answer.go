@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,25 +93,12 @@ func errorOf(body []byte, reason string) *Error {
 		if json.Unmarshal(body, &text) != nil {
 			text = string(body)
 		}
-		if text != "" {
-			failed.Message = text
-		}
+		failed.Message = cmp.Or(text, reason)
 		return failed
 	}
-	if fields.Name != "" {
-		failed.Name = fields.Name
-	}
-	if fields.Message != "" {
-		failed.Message = fields.Message
-	}
+	failed.Name, failed.Message = cmp.Or(fields.Name, failed.Name), cmp.Or(fields.Message, failed.Message)
 	failed.Stack, failed.Cause = fields.Stack, fields.Cause
 	return failed
-}
-
-// modelled are the opcodes that the engine acts on. The others end a run with an error that names them.
-var modelled = []sdk.Opcode{
-	sdk.OpNone, sdk.OpStep, sdk.OpStepRun, sdk.OpStepError, sdk.OpStepFailed, sdk.OpStepPlanned, sdk.OpSleep, sdk.OpWaitForEvent,
-	sdk.OpInvokeFunction, sdk.OpRunComplete, sdk.OpDiscovery,
 }
 
 // parseOps reads the opcodes of a 206 answer. The error says what of them the server refuses.

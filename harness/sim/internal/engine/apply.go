@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -137,7 +138,7 @@ func (on *application) plan() {
 	}
 }
 
-// step acts on one opcode.
+// step acts on one opcode. An [Error] that it returns fails the run; any other says why the server cannot act on it.
 func (on *application) step(o *sdk.Op) error {
 	switch o.Op {
 	case sdk.OpNone:
@@ -166,17 +167,12 @@ func (on *application) step(o *sdk.Op) error {
 	return nil
 }
 
-// stepRefused acts on an error in an opcode, which the server cannot act on.
+// stepRefused acts on an error in an opcode: the server fails the run at once for an [Error], and cannot act on any other.
 func (on *application) stepRefused(err error) {
 	r, it := on.r, on.it
-	var early *failEarly
-	var long *tooLong
-	switch {
-	case errors.As(err, &early):
-		on.fail(r, early.shown)
-		return
-	case errors.As(err, &long):
-		on.fail(r, newError("TimeoutTooLong", long.message))
+	var atOnce *Error
+	if errors.As(err, &atOnce) {
+		on.fail(r, atOnce)
 		return
 	}
 	tried := it.tried(on.now, newError("Error", err.Error()))
@@ -189,11 +185,6 @@ func (on *application) stepRefused(err error) {
 	r.failed = append(r.failed, tried)
 }
 
-// failEarly marks an opcode for which the server fails the run at once.
-type failEarly struct{ shown *Error }
-
-func (e *failEarly) Error() string { return e.shown.Message }
-
 func stepLimit() *Error {
 	return newError("InngestErrFunctionOverflowed", fmt.Sprintf("The function run exceeded the step limit of %d steps.", maxSteps))
 }
@@ -202,7 +193,7 @@ func stepLimit() *Error {
 func (on *application) stepDone(o *sdk.Op) error {
 	raw := memoOf(o)
 	if on.r.stateSize+len(raw) > maxStateSize {
-		return &failEarly{newError("InngestErrStateOverflowed", "The function run exceeded the state size limit of 32 MiB.")}
+		return newError("InngestErrStateOverflowed", "The function run exceeded the state size limit of 32 MiB.")
 	}
 	on.it.finishStep(o, on.now)
 	othersPending := on.r.save(o.ID, raw)
@@ -298,9 +289,7 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 	if err := o.Options(&opts); err != nil {
 		return err
 	}
-	if opts.Event == "" {
-		opts.Event = o.Name
-	}
+	opts.Event = cmp.Or(opts.Event, o.Name)
 	if opts.Event == "" {
 		return fmt.Errorf("step %s: an event name must be provided when waiting for an event", o.StepID())
 	}
@@ -310,7 +299,7 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 		if err != nil {
 			failed := newError("InvalidExpression", "Wait for event If expression failed to compile")
 			failed.Stack = err.Error()
-			return &failEarly{failed}
+			return failed
 		}
 		w.when = e
 	}
@@ -320,7 +309,7 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 			return fmt.Errorf("unable to parse wait for event expires: %w", err)
 		}
 		if at.Sub(on.now) > longestWait {
-			return &tooLong{fmt.Sprintf("The wait-for-event timeout %q expires more than one year in the future; timeouts may last at most one year.", opts.Timeout)}
+			return tooLong(fmt.Sprintf("The wait-for-event timeout %q expires more than one year in the future; timeouts may last at most one year.", opts.Timeout))
 		}
 		w.expires = at
 	}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -94,13 +96,10 @@ func (e *Engine) Sync(ctx context.Context, address string, handler http.Handler,
 		address = fmt.Sprintf("http://app-%d.sim.invalid/api/inngest", e.m.registry.hosts)
 		e.mu.Unlock()
 	}
-	body, err := json.Marshal(map[string]string{"url": address})
-	if err != nil {
-		return fmt.Errorf("registering the app at %s: %w", address, err)
-	}
+	body := Wrap("url", address)
 	var last error
 	for _, signed := range []bool{true, false} {
-		req, err := http.NewRequest(http.MethodPut, address, strings.NewReader(string(body)))
+		req, err := http.NewRequest(http.MethodPut, address, bytes.NewReader(body))
 		if err != nil {
 			return fmt.Errorf("registering the app at %s: %w", address, err)
 		}
@@ -190,15 +189,9 @@ func (e *Engine) StartFunction(functionID string, body EventBody) (runID string,
 	defer e.mu.Unlock()
 	f := e.m.registry.find(functionID)
 	if f == nil {
-		known := strings.Join(e.m.registry.ids(), ", ")
-		if known == "" {
-			known = "none"
-		}
-		return "", fmt.Errorf("no such function; registered: %s", known)
+		return "", fmt.Errorf("no such function; registered: %s", cmp.Or(strings.Join(e.m.registry.ids(), ", "), "none"))
 	}
-	if body.Name == "" {
-		body.Name = EventFunctionInvoked
-	}
+	body.Name = cmp.Or(body.Name, EventFunctionInvoked)
 	ev := e.m.newEvent(&body, ulid.ULID{})
 	e.m.events.add(ev)
 	r := e.m.start(f, ev)

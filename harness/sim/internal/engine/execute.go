@@ -34,8 +34,6 @@ func (m *machine) process(it *item) *call {
 	switch it.kind {
 	case kindEvent:
 		m.match(it.event)
-	case kindStart:
-		m.start(it.function, it.event)
 	case kindTick:
 		m.fire(it.tick)
 	case kindCancel:

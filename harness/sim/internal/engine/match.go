@@ -59,14 +59,10 @@ func (m *machine) scheduleTick(t *tick) {
 // start starts a run of a function for an event, as far as admission lets it. It returns nil if no run has started.
 func (m *machine) start(f *function, e *event) *run {
 	now := m.clock.Now()
-	switch d := m.admission.admit(f, e, now); d.outcome {
-	case dropped:
-		if d.refused != nil {
-			m.invoked(e.correlation, nil, d.refused)
+	if ok, refused := m.admission.admit(f, e, now); !ok {
+		if refused != nil {
+			m.invoked(e.correlation, nil, refused)
 		}
-		return nil
-	case held:
-		m.queue.push(&item{at: d.at, kind: kindStart, function: f, event: e})
 		return nil
 	}
 	r := newRun(m.source.ulid(), f, e, now)

@@ -11,7 +11,6 @@ type kind uint8
 
 const (
 	kindEvent  kind = iota // match an event with functions and waits
-	kindStart              // start a function that admission has held back
 	kindCall               // call the app: a run starts, goes on, or runs one planned step
 	kindWake               // a sleep is over
 	kindExpire             // a wait or an invocation times out
@@ -30,7 +29,6 @@ type item struct {
 
 	run      *run
 	event    *event
-	function *function // of kindStart
 	wait     *wait
 	tick     *tick
 	deferred *answer // of kindAnswer

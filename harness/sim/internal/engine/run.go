@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -87,10 +88,7 @@ func errorFrom(e *sdk.Failure) *Error {
 
 // Fields returns the error as the server's events and traces have it.
 func (e *Error) Fields() map[string]any {
-	out := map[string]any{"error": e.Message, "name": e.Name, "message": e.Message}
-	if e.Reason != "" {
-		out["error"] = e.Reason
-	}
+	out := map[string]any{"error": cmp.Or(e.Reason, e.Message), "name": e.Name, "message": e.Message}
 	if e.Stack != "" {
 		out["stack"] = e.Stack
 	}

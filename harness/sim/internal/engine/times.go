@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,10 +13,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 )
 
-// tooLong marks a time that is further away than the server allows: the run fails at once.
-type tooLong struct{ message string }
-
-func (e *tooLong) Error() string { return e.message }
+// tooLong returns the failure of a run that waits longer than the server allows.
+func tooLong(message string) *Error { return newError("TimeoutTooLong", message) }
 
 // sleepTime returns how long a Sleep lasts.
 func sleepTime(c *clock.Clock, o *sdk.Op) (time.Duration, error) {
@@ -25,10 +24,7 @@ func sleepTime(c *clock.Clock, o *sdk.Op) (time.Duration, error) {
 	if err := o.Options(&opts); err != nil {
 		return 0, err
 	}
-	text := opts.Duration
-	if text == "" {
-		text = o.Name
-	}
+	text := cmp.Or(opts.Duration, o.Name)
 	if text == "" {
 		return 0, nil
 	}
@@ -41,7 +37,7 @@ func sleepTime(c *clock.Clock, o *sdk.Op) (time.Duration, error) {
 		d = max(c.FromWall(at).Sub(c.Now()).Round(time.Second), 0)
 	}
 	if d > longestWait {
-		return 0, &tooLong{fmt.Sprintf("The sleep %q ends more than one year in the future; sleeps may last at most one year.", text)}
+		return 0, tooLong(fmt.Sprintf("The sleep %q ends more than one year in the future; sleeps may last at most one year.", text))
 	}
 	return d, nil
 }
