@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
@@ -32,29 +30,6 @@ const SkipPath = "/sim/skip"
 // maxBody is the most of a request's body that is read: a full batch of events.
 const maxBody = 64 << 20
 
-// Engine is what the API writes to. [engine.Engine] implements it.
-type Engine interface {
-	Snapshot
-	Ingest(body []byte, seed string) (eventIDs []string, err error)
-	Invoke(functionID string, payload engine.EventBody) (eventID string)
-	Register(body []byte, address string, handler http.Handler) error
-	RemoveAt(address string)
-	Checkpoint(c sdk.Checkpoint) (status int, err error)
-}
-
-// Snapshot is what the API reads. What its methods return is a copy.
-type Snapshot interface {
-	Apps() []engine.App
-	Functions() []engine.Function
-	Run(id string) (r engine.Run, ok bool)
-	Runs(eventID string) []engine.Run
-	Event(id ulid.ULID) (e engine.Event, ok bool)
-	EventPage(f engine.EventFilter) (page []engine.Event, total int)
-	Signed() bool
-	Now() time.Time
-	Shown(virtual time.Time) time.Time
-}
-
 // Options configure the API.
 type Options struct {
 	// EventKeys are the keys that the event API accepts. Empty: any.
@@ -65,12 +40,12 @@ type Options struct {
 
 // server is the API of one Engine.
 type server struct {
-	engine  Engine
+	engine  *engine.Engine
 	options Options
 }
 
 // New returns the API of an engine.
-func New(e Engine, o Options) http.Handler {
+func New(e *engine.Engine, o Options) http.Handler {
 	s := &server{e, o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /e/{key}", s.events)
@@ -83,8 +58,8 @@ func New(e Engine, o Options) http.Handler {
 	})
 	mux.HandleFunc("POST "+SkipPath, s.skip)
 	mux.HandleFunc("GET /dev", s.dev)
-	mux.HandleFunc("GET /api/v2/runs/{run}", s.run)
-	mux.HandleFunc("GET /api/v2/runs/{run}/trace", s.trace)
+	mux.HandleFunc("GET /api/v2/runs/{run}", s.ofRun(s.run))
+	mux.HandleFunc("GET /api/v2/runs/{run}/trace", s.ofRun(s.trace))
 	mux.Handle("POST /v0/gql", newGraphQL(e))
 	return mux
 }

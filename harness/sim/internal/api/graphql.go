@@ -19,9 +19,9 @@ import (
 var schema string
 
 // newGraphQL returns the handler of the GraphQL API.
-func newGraphQL(s Snapshot) http.Handler {
+func newGraphQL(e *engine.Engine) http.Handler {
 	parsed := sync.OnceValue(func() *graphql.Schema { // most users of a simulated server never query it
-		return graphql.MustParseSchema(schema, &query{s}, graphql.UseFieldResolvers(), graphql.MaxDepth(32))
+		return graphql.MustParseSchema(schema, &query{e}, graphql.UseFieldResolvers(), graphql.MaxDepth(32))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -48,7 +48,7 @@ func (t *text) UnmarshalGraphQL(input any) error {
 }
 
 // query resolves the type Query.
-type query struct{ s Snapshot }
+type query struct{ engine *engine.Engine }
 
 type appObject struct {
 	ID               graphql.ID
@@ -65,7 +65,7 @@ func newApp(a engine.App) appObject {
 
 func (q *query) Apps() []appObject {
 	var out []appObject
-	for _, a := range q.s.Apps() {
+	for _, a := range q.engine.Apps() {
 		out = append(out, newApp(a))
 	}
 	return out
@@ -79,7 +79,7 @@ type functionObject struct {
 func (q *query) newFunction(f engine.Function) functionObject {
 	config, _ := json.Marshal(configOf(f)) // made of strings
 	out := functionObject{ID: f.UUID, Slug: f.ID, Name: f.Name, URL: f.URL, Config: string(config), App: newApp(engine.App{ID: f.App})}
-	for _, a := range q.s.Apps() {
+	for _, a := range q.engine.Apps() {
 		if a.ID == f.App {
 			out.App = newApp(a)
 		}
@@ -89,13 +89,15 @@ func (q *query) newFunction(f engine.Function) functionObject {
 
 func (q *query) Functions() *[]functionObject {
 	out := []functionObject{}
-	for _, f := range q.s.Functions() {
+	for _, f := range q.engine.Functions() {
 		out = append(out, q.newFunction(f))
 	}
 	return &out
 }
 
-func (q *query) time(virtual time.Time) graphql.Time { return graphql.Time{Time: q.s.Shown(virtual)} }
+func (q *query) time(virtual time.Time) graphql.Time {
+	return graphql.Time{Time: q.engine.Shown(virtual)}
+}
 
 func (q *query) timeOrNil(virtual time.Time) *graphql.Time {
 	if virtual.IsZero() {
@@ -127,7 +129,7 @@ func (r runObject) Trace(struct{ Preview *bool }) *spanObject {
 type spanObject struct{ OutputID *string }
 
 func (q *query) Run(args struct{ RunID string }) (*runObject, error) {
-	r, ok := q.s.Run(args.RunID)
+	r, ok := q.engine.Run(args.RunID)
 	if !ok {
 		return nil, fmt.Errorf("run %s not found", args.RunID)
 	}
@@ -147,7 +149,7 @@ type errorObject struct {
 
 // RunTraceSpanOutputByID returns the output of a run: outputs are named by their runs.
 func (q *query) RunTraceSpanOutputByID(args struct{ OutputID string }) *outputObject {
-	r, ok := q.s.Run(args.OutputID)
+	r, ok := q.engine.Run(args.OutputID)
 	switch {
 	case !ok:
 		return nil
@@ -172,7 +174,7 @@ func (e eventObject) Raw() string              { return string(e.e.Raw) }
 func (e eventObject) ReceivedAt() graphql.Time { return e.q.time(e.e.At) }
 func (e eventObject) Runs() []runObject {
 	var out []runObject
-	for _, r := range e.q.s.Runs(e.e.EventID) {
+	for _, r := range e.q.engine.Runs(e.e.EventID) {
 		out = append(out, runObject{e.q, r})
 	}
 	return out
@@ -183,7 +185,7 @@ func (q *query) EventV2(args struct{ ID text }) (*eventObject, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event id %q: %w", args.ID, err)
 	}
-	e, ok := q.s.Event(id)
+	e, ok := q.engine.Event(id)
 	if !ok {
 		return nil, fmt.Errorf("event %s not found", args.ID)
 	}
@@ -221,7 +223,7 @@ func (q *query) EventsV2(args struct {
 	if args.After != nil {
 		f.After = *args.After
 	}
-	page, total := q.s.EventPage(f)
+	page, total := q.engine.EventPage(f)
 	out := eventsObject{TotalCount: int32(total)}
 	for _, e := range page {
 		out.Edges = append(out.Edges, edgeObject{Cursor: e.EventID, Node: eventObject{q, e}})

@@ -34,52 +34,40 @@ type functionConfig struct {
 	ID       string           `json:"id"`
 	Slug     string           `json:"slug"`
 	Name     string           `json:"name"`
-	Triggers []trigger        `json:"triggers"`
+	Triggers []engine.Trigger `json:"triggers"`
 	Steps    []map[string]any `json:"steps"`
 }
 
-type trigger struct {
-	Event      string `json:"event,omitempty"`
-	Cron       string `json:"cron,omitempty"`
-	Expression string `json:"expression,omitempty"`
-}
-
 func configOf(f engine.Function) functionConfig {
-	c := functionConfig{ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: []trigger{}, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}}}
-	for _, t := range f.Triggers {
-		c.Triggers = append(c.Triggers, trigger(t))
-	}
-	return c
+	return functionConfig{ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}}}
 }
 
-func (s *server) run(w http.ResponseWriter, r *http.Request) {
-	run, ok := s.engine.Run(r.PathValue("run"))
-	if !ok {
-		noRun(w, r)
-		return
+// ofRun answers with what data returns for the run that the path names.
+func (s *server) ofRun(data func(engine.Run) map[string]any) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		run, ok := s.engine.Run(r.PathValue("run"))
+		if !ok {
+			reply(w, http.StatusNotFound, map[string]any{"errors": []map[string]string{
+				{"code": "not_found", "message": "run " + r.PathValue("run") + " not found"},
+			}})
+			return
+		}
+		reply(w, http.StatusOK, map[string]any{"data": data(run)})
 	}
-	reply(w, http.StatusOK, map[string]any{"data": map[string]any{
+}
+
+func (s *server) run(run engine.Run) map[string]any {
+	return map[string]any{
 		"id": run.ID, "status": string(run.Status), "queuedAt": s.engine.Shown(run.Queued), "startedAt": s.shown(run.Started), "endedAt": s.shown(run.Ended),
 		"output": outputOf(run), "triggerIDs": []string{run.Event.EventID},
 		"function": map[string]any{"id": run.Function.UUID, "slug": run.Function.ID, "name": run.Function.Name},
 		"app":      map[string]any{"externalID": run.Function.App, "name": run.Function.App},
 		"trace":    map[string]any{"outputID": run.ID},
-	}})
-}
-
-func (s *server) trace(w http.ResponseWriter, r *http.Request) {
-	run, ok := s.engine.Run(r.PathValue("run"))
-	if !ok {
-		noRun(w, r)
-		return
 	}
-	reply(w, http.StatusOK, map[string]any{"data": map[string]any{"runId": run.ID, "rootSpan": s.rootSpan(run)}})
 }
 
-func noRun(w http.ResponseWriter, r *http.Request) {
-	reply(w, http.StatusNotFound, map[string]any{"errors": []map[string]string{
-		{"code": "not_found", "message": "run " + r.PathValue("run") + " not found"},
-	}})
+func (s *server) trace(run engine.Run) map[string]any {
+	return map[string]any{"runId": run.ID, "rootSpan": s.rootSpan(run)}
 }
 
 // outputOf returns what the server shows as a run's output, or nil.

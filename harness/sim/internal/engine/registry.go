@@ -32,8 +32,12 @@ type Function struct {
 	Triggers []Trigger
 }
 
-// Trigger is what starts a function: an event, or a schedule.
-type Trigger struct{ Event, Cron, Expression string }
+// Trigger is what starts a function: an event, or a schedule. Its encoding as JSON is the server's.
+type Trigger struct {
+	Event      string `json:"event,omitempty"`
+	Cron       string `json:"cron,omitempty"`
+	Expression string `json:"expression,omitempty"`
+}
 
 // app is a registered app.
 type app struct {
@@ -82,7 +86,7 @@ type tick struct {
 }
 
 func (f *function) view() Function {
-	out := Function{ID: f.id, Name: f.name, UUID: f.uuid.String(), App: f.app.id, URL: f.url.String()}
+	out := Function{ID: f.id, Name: f.name, UUID: f.uuid.String(), App: f.app.id, URL: f.url.String(), Triggers: []Trigger{}}
 	for _, t := range f.triggers {
 		out.Triggers = append(out.Triggers, Trigger{Event: t.event, Cron: t.cron, Expression: t.when.text()})
 	}
