@@ -146,7 +146,7 @@ func (p *player) forward(ctx context.Context, out *Replay) error {
 			return err
 		}
 		if len(plan.Ops) == 0 {
-			out.Finished, out.Output, out.Error = true, plan.Output, newError(plan.Failed)
+			out.Finished, out.Output, out.Error = true, plan.Output, plan.Failed
 			return nil
 		}
 		for i := range plan.Ops {

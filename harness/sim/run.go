@@ -2,7 +2,6 @@ package sim
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,26 +11,26 @@ import (
 )
 
 // Op says what a step does, in the protocol's words.
-type Op string
+type Op = sdk.Opcode
 
 // What steps do.
 const (
-	OpRun          = Op(sdk.OpStepRun)
-	OpSleep        = Op(sdk.OpSleep)
-	OpWaitForEvent = Op(sdk.OpWaitForEvent)
-	OpInvoke       = Op(sdk.OpInvokeFunction)
+	OpRun          = sdk.OpStepRun
+	OpSleep        = sdk.OpSleep
+	OpWaitForEvent = sdk.OpWaitForEvent
+	OpInvoke       = sdk.OpInvokeFunction
 )
 
 // StepStatus is the state of a step.
-type StepStatus string
+type StepStatus = engine.StepStatus
 
 // The states of a step.
 const (
-	StepPlanned   = StepStatus(engine.StepPlanned)   // to be run, or to be tried again
-	StepWaiting   = StepStatus(engine.StepWaiting)   // asleep, or waiting for an event or for another function
-	StepCompleted = StepStatus(engine.StepCompleted) // with an output
-	StepFailed    = StepStatus(engine.StepFailed)    // for good: the function was given the error
-	StepTimedOut  = StepStatus(engine.StepTimedOut)  // no event came, or the invoked function did not end, in time
+	StepPlanned   = engine.StepPlanned   // to be run, or to be tried again
+	StepWaiting   = engine.StepWaiting   // asleep, or waiting for an event or for another function
+	StepCompleted = engine.StepCompleted // with an output
+	StepFailed    = engine.StepFailed    // for good: the function was given the error
+	StepTimedOut  = engine.StepTimedOut  // no event came, or the invoked function did not end, in time
 )
 
 // Run is what one execution of a function did so far.
@@ -67,84 +66,25 @@ func (r *Run) Step(id string) (step Step, ok bool) {
 }
 
 // Decode decodes the function's output into v.
-func (r *Run) Decode(v any) error { return decode("output of run "+r.ID, r.Output, v) }
+func (r *Run) Decode(v any) error { return engine.Decode("output of run "+r.ID, r.Output, v) }
 
 // Step is one step of a run.
-type Step struct {
-	ID     string // as in the code; "id:1" for the second use of one id
-	Hash   string // the id on the wire
-	Op     Op
-	Status StepStatus
-
-	// Output is the result, as JSON; for a wait it is the event, for a sleep null. Error is why it failed for good.
-	Output json.RawMessage
-	Error  *Error
-
-	Attempts       []Attempt
-	Started, Ended time.Time // virtual; Ended is zero until it has ended
-	// Replaced says that the result came from [Sim.Replace]: the step's code was not called.
-	Replaced bool
-}
-
-// Decode decodes the step's output into v.
-func (s *Step) Decode(v any) error { return decode("output of step "+s.ID, s.Output, v) }
+type Step = engine.Step
 
 // Attempt is one try of a step, or of a call to the app.
-type Attempt struct {
-	Number int // from 1
-	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim runs in the
-	// background, or an answer came late.
-	At, Ended time.Time
-	Error     *Error // nil: it succeeded
-	// RetryAt is when it is tried again; zero if it is not.
-	RetryAt time.Time
-}
+type Attempt = engine.Attempt
 
 // Error is an error that an app reported, or that the server found.
-type Error struct {
-	Name    string          `json:"name"`
-	Message string          `json:"message"`
-	Stack   string          `json:"stack,omitempty"`
-	Data    json.RawMessage `json:"data,omitempty"`
-	NoRetry bool            `json:"noRetry,omitempty"`
-	Cause   json.RawMessage `json:"cause,omitempty"`
-}
-
-// Error returns the message.
-func (e *Error) Error() string { return e.Message }
+type Error = engine.Error
 
 // SentEvent is an event that a Sim received or made.
-type SentEvent struct {
-	EventID        string // the ULID that sending returned
-	IdempotencyKey string // the sender's id, or else the ULID
-	Name           string
-	Data           map[string]any
-	At             time.Time // virtual
-}
-
-func decode(what string, raw json.RawMessage, v any) error {
-	if len(raw) == 0 {
-		return fmt.Errorf("decoding the %s: there is none", what)
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("decoding the %s: %w", what, err)
-	}
-	return nil
-}
+type SentEvent = engine.Event
 
 func newRun(r engine.Run) *Run {
-	out := &Run{
-		ID: r.ID, FunctionID: r.Function.ID, Status: r.Status, Event: newSentEvent(r.Event),
-		Queued: r.Queued, Started: r.Started, Ended: r.Ended,
-		Output: r.Output, Error: newError(r.Error), Calls: r.Calls, FailedCalls: newAttempts(r.FailedCalls), Stuck: r.Stuck,
+	return &Run{
+		ID: r.ID, FunctionID: r.Function.ID, Status: r.Status, Event: r.Event, Queued: r.Queued, Started: r.Started, Ended: r.Ended,
+		Output: r.Output, Error: r.Error, Steps: r.Steps, Calls: r.Calls, FailedCalls: r.FailedCalls, Stuck: r.Stuck,
 	}
-	for _, s := range r.Steps {
-		out.Steps = append(out.Steps, Step{
-			ID: s.ID, Hash: s.Hash, Op: Op(s.Op), Status: StepStatus(s.Status), Output: s.Output, Error: newError(s.Error),
-			Attempts: newAttempts(s.Attempts), Started: s.Started, Ended: s.Ended, Replaced: s.Replaced,
-		})
-	}
-	return out
 }
 
 func newRuns(runs []engine.Run) []*Run {
@@ -153,23 +93,4 @@ func newRuns(runs []engine.Run) []*Run {
 		out[i] = newRun(r)
 	}
 	return out
-}
-
-func newAttempts(attempts []engine.Attempt) []Attempt {
-	var out []Attempt
-	for _, a := range attempts {
-		out = append(out, Attempt{Number: a.Number, At: a.At, Ended: a.Ended, Error: newError(a.Error), RetryAt: a.RetryAt})
-	}
-	return out
-}
-
-func newError(e *engine.Error) *Error {
-	if e == nil {
-		return nil
-	}
-	return (*Error)(&e.Failure)
-}
-
-func newSentEvent(e engine.Event) SentEvent {
-	return SentEvent{EventID: e.EventID, IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data, At: e.At}
 }

@@ -43,22 +43,19 @@ const (
 )
 
 // A Feature is something that an app may configure and a Sim does not model.
-type Feature string
+type Feature = engine.Feature
 
 // The features that registration refuses unless [Options.Ignore] names them. Ignoring one means that its functions run as
 // if it had not been configured.
 const (
-	Concurrency Feature = engine.Concurrency
-	Throttle    Feature = engine.Throttle
-	RateLimit   Feature = engine.RateLimit
-	Debounce    Feature = engine.Debounce
-	Batching    Feature = engine.Batching
-	Priority    Feature = engine.Priority
-	Singleton   Feature = engine.Singleton
+	Concurrency = engine.Concurrency
+	Throttle    = engine.Throttle
+	RateLimit   = engine.RateLimit
+	Debounce    = engine.Debounce
+	Batching    = engine.Batching
+	Priority    = engine.Priority
+	Singleton   = engine.Singleton
 )
-
-// Known reports whether there is such a feature.
-func (f Feature) Known() bool { return engine.Unmodelled(string(f)) }
 
 // Options configure a Sim. The zero Options behave like the dev server started without flags.
 type Options struct {
@@ -110,12 +107,8 @@ func New(o Options) *Sim {
 	if o.Start.IsZero() {
 		o.Start = time.Now()
 	}
-	features := make([]string, len(o.Ignore))
-	for i, f := range o.Ignore {
-		features[i] = string(f)
-	}
 	e := engine.New(engine.Options{
-		Clock: clock.New(o.Start, o.Bubble), Seed: o.Seed, RetryInterval: o.RetryInterval, SigningKey: o.SigningKey, Ignore: features,
+		Clock: clock.New(o.Start, o.Bubble), Seed: o.Seed, RetryInterval: o.RetryInterval, SigningKey: o.SigningKey, Ignore: o.Ignore,
 		CallTimeout: cmp.Or(o.CallTimeout, defaultCallTimeout), Keep: cmp.Or(max(o.Keep, 0), defaultKeep), Logger: o.Logger,
 	})
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}
@@ -251,14 +244,7 @@ func (s *Sim) RunsOf(eventID string) []*Run {
 }
 
 // Events returns the events that are kept, oldest first, the server's own among them.
-func (s *Sim) Events() []SentEvent {
-	events := s.engine.Events()
-	out := make([]SentEvent, len(events))
-	for i, e := range events {
-		out[i] = newSentEvent(e)
-	}
-	return out
-}
+func (s *Sim) Events() []SentEvent { return s.engine.Events() }
 
 // FunctionIDs returns the ids of the registered functions, with their app's in front, sorted.
 func (s *Sim) FunctionIDs() []string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -55,7 +56,7 @@ func Recording(t *harness.Trace, runID string) (sim.Recording, error) {
 		}
 		step := sim.RecordedStep{ID: id, Op: op, Output: s.Output}
 		if s.Status == harness.StatusFailed {
-			step.Error = &sim.Error{Name: "Error", Message: s.Error, Data: json.RawMessage("null")} // the Go SDK reads it
+			step.Error = &sim.Error{Failure: sdk.Failure{Name: "Error", Message: s.Error, Data: json.RawMessage("null")}} // the Go SDK reads it
 		}
 		ended[id] = s
 		rec.Steps = append(rec.Steps, step)

@@ -16,20 +16,23 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 )
 
-// What a function may configure that is not modelled.
+// A Feature is something that a function may configure and that is not modelled.
+type Feature string
+
+// The features that registration refuses unless [Options.Ignore] names them.
 const (
-	Concurrency = "concurrency"
-	Throttle    = "throttle"
-	RateLimit   = "rate limit"
-	Debounce    = "debounce"
-	Batching    = "event batching"
-	Priority    = "priority"
-	Singleton   = "singleton"
+	Concurrency Feature = "concurrency"
+	Throttle    Feature = "throttle"
+	RateLimit   Feature = "rate limit"
+	Debounce    Feature = "debounce"
+	Batching    Feature = "event batching"
+	Priority    Feature = "priority"
+	Singleton   Feature = "singleton"
 )
 
-// unmodelled are the features that registration refuses unless [Options.Ignore] names them.
+// unmodelled says where the configuration of each Feature stands.
 var unmodelled = []struct {
-	feature string
+	feature Feature
 	config  func(sdk.FunctionConfig) json.RawMessage
 }{
 	{Concurrency, func(c sdk.FunctionConfig) json.RawMessage { return c.Concurrency }},
@@ -41,10 +44,10 @@ var unmodelled = []struct {
 	{Singleton, func(c sdk.FunctionConfig) json.RawMessage { return c.Singleton }},
 }
 
-// Unmodelled reports whether there is such a feature.
-func Unmodelled(feature string) bool {
+// Known reports whether there is such a feature.
+func (f Feature) Known() bool {
 	for _, u := range unmodelled {
-		if u.feature == feature {
+		if u.feature == f {
 			return true
 		}
 	}
@@ -91,7 +94,7 @@ func parseApp(r sdk.Registration, p configParser) (*app, error) {
 // configParser reads the configuration of functions.
 type configParser struct {
 	clock  *clock.Clock
-	ignore []string
+	ignore []Feature
 }
 
 // parse reads the configuration of one function, part by part. The error says everything that is wrong with it.

@@ -26,7 +26,7 @@ type Options struct {
 	Seed          uint64
 	RetryInterval time.Duration // zero: the server's backoff
 	SigningKey    string        // empty: calls are not signed
-	Ignore        []string      // features that functions may configure although they are not modelled
+	Ignore        []Feature     // features that functions may configure although they are not modelled
 	CallTimeout   time.Duration // by the wall clock; negative: none
 	Keep          int           // ended runs
 	Logger        *slog.Logger  // nil: none

@@ -33,7 +33,7 @@ const (
 
 // Event is a copy of an event that was received or made.
 type Event struct {
-	EventID        string // ULID
+	EventID        string // the ULID that sending returned
 	IdempotencyKey string // the sender's id, or else the ULID
 	Name           string
 	Data           map[string]any

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -17,11 +18,11 @@ type StepStatus string
 
 // The states of a step.
 const (
-	StepPlanned   StepStatus = "PLANNED"
-	StepWaiting   StepStatus = "WAITING"
-	StepCompleted StepStatus = "COMPLETED"
-	StepFailed    StepStatus = "FAILED"
-	StepTimedOut  StepStatus = "TIMED_OUT"
+	StepPlanned   StepStatus = "PLANNED"   // to be run, or to be tried again
+	StepWaiting   StepStatus = "WAITING"   // asleep, or waiting for an event or for another function
+	StepCompleted StepStatus = "COMPLETED" // with an output
+	StepFailed    StepStatus = "FAILED"    // for good: the function was given the error
+	StepTimedOut  StepStatus = "TIMED_OUT" // no event came, or the invoked function did not end, in time
 )
 
 // Run is a copy of what a run did so far. Times are virtual.
@@ -45,32 +46,51 @@ type Run struct {
 
 // Step is one step of a run.
 type Step struct {
-	ID     string // "id:1" for the second use of one id
-	Hash   string
+	ID     string // as in the code; "id:1" for the second use of one id
+	Hash   string // the id on the wire
 	Op     sdk.Opcode
 	Status StepStatus
 
+	// Output is the result, as JSON; for a wait it is the event, for a sleep null. Error is why it failed for good.
 	Output json.RawMessage
 	Error  *Error
 
 	Attempts       []Attempt
-	Started, Ended time.Time
-	Replaced       bool
+	Started, Ended time.Time // virtual; Ended is zero until it has ended
+	// Replaced says that the result came from sim.Sim.Replace: the step's code was not called.
+	Replaced bool
+}
+
+// Decode decodes the step's output into v.
+func (s *Step) Decode(v any) error { return Decode("output of step "+s.ID, s.Output, v) }
+
+// Decode decodes JSON into v. The error calls it what.
+func Decode(what string, raw json.RawMessage, v any) error {
+	if len(raw) == 0 {
+		return fmt.Errorf("decoding the %s: there is none", what)
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("decoding the %s: %w", what, err)
+	}
+	return nil
 }
 
 // Attempt is one try of a step, or of a call to the app.
 type Attempt struct {
-	Number    int // from 1
+	Number int // from 1
+	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim runs in the
+	// background, or an answer came late.
 	At, Ended time.Time
-	Error     *Error
-	RetryAt   time.Time
+	Error     *Error // nil: it succeeded
+	// RetryAt is when it is tried again; zero if it is not.
+	RetryAt time.Time
 }
 
-// Error is an error on the wire, with what the server's events and traces say of it beyond.
+// Error is an error that an app reported, or that the server found. Its encoding as JSON is that of its Failure.
 type Error struct {
 	sdk.Failure
-	Reason  string // of the failure, as the server names it: "invalid status code: 500"
-	Body    []byte // that the app answered
+	Reason  string `json:"-"` // of the failure, as the server names it: "invalid status code: 500"
+	Body    []byte `json:"-"` // that the app answered
 	refused bool   // an invocation that started no run
 }
 
