@@ -49,7 +49,7 @@ func (m *machine) announce(r *run) {
 	if e.name == EventFunctionFailed || e.name == EventFunctionFinished {
 		return
 	}
-	data := func() map[string]any { return finishedData(r) }
+	data := finishedData(r)
 	m.publish(m.internalEvent(EventFunctionFinished, "", data))
 	switch r.status {
 	case harness.StatusFailed:
@@ -64,7 +64,7 @@ func (m *machine) announce(r *run) {
 
 // finishedData returns what the server's events say of a run that is over.
 func finishedData(r *run) map[string]any {
-	e := r.event.materialise()
+	e := r.event
 	status := map[harness.Status]string{
 		harness.StatusCompleted: "Completed", harness.StatusFailed: "Failed", harness.StatusCancelled: "Cancelled",
 	}[r.status]

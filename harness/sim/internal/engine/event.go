@@ -59,31 +59,20 @@ type event struct {
 	ts       int64
 	at       time.Time
 	seq      uint64
-	fields   map[string]any        // name, data, user, id, ts, v: what expressions see
-	raw      []byte                // the same as JSON: what functions get
-	bare     bool                  // it came without data: functions get null where expressions see an empty object
-	recurs   bool                  // it may come again: the sender gave it an id, or may repeat the request that it came in
-	lazy     func() map[string]any // makes the data when it is first needed
+	fields   map[string]any // name, data, user, id, ts, v: what expressions see
+	raw      []byte         // the same as JSON: what functions get
+	bare     bool           // it came without data: functions get null where expressions see an empty object
+	recurs   bool           // it may come again: the sender gave it an id, or may repeat the request that it came in
 
 	invokes     *function // set on an invocation
 	unknown     string    // id of the function that an invocation names, if there is none
 	correlation string    // ties an invocation, and the end of the run that it started, to the run that waits
 }
 
-// materialise makes the fields of an event whose data is made when it is first needed.
-func (e *event) materialise() *event {
-	if e.lazy != nil {
-		data := e.lazy()
-		e.lazy = nil
-		e.fields = eventFields(e.name, e.id, e.ts, data, nil, "")
-	}
-	return e
-}
-
 // json returns the event as functions get it.
 func (e *event) json() []byte {
 	if e.raw == nil {
-		fields := e.materialise().fields
+		fields := e.fields
 		if e.bare {
 			fields = maps.Clone(fields)
 			fields["data"] = nil
@@ -98,7 +87,7 @@ func (e *event) object() []byte {
 	if !e.bare {
 		return e.json()
 	}
-	return encodeFields(e.name, e.materialise().fields)
+	return encodeFields(e.name, e.fields)
 }
 
 func encodeFields(name string, fields map[string]any) []byte {
@@ -112,7 +101,7 @@ func encodeFields(name string, fields map[string]any) []byte {
 
 // view returns a copy of the event.
 func (e *event) view() Event {
-	data, _ := e.materialise().fields["data"].(map[string]any)
+	data, _ := e.fields["data"].(map[string]any)
 	return Event{EventID: e.internal.String(), IdempotencyKey: e.id, Name: e.name, Data: data, At: e.at}
 }
 
@@ -220,10 +209,10 @@ func (m *machine) newEvent(b *EventBody, internal ulid.ULID) *event {
 	return e
 }
 
-// internalEvent makes one of the server's events. data is called when the data is first needed.
-func (m *machine) internalEvent(name, id string, data func() map[string]any) *event {
+// internalEvent makes one of the server's events.
+func (m *machine) internalEvent(name, id string, data map[string]any) *event {
 	e := m.eventNow(name, id, m.source.ulid())
-	e.lazy = data
+	e.fields = eventFields(name, e.id, e.ts, data, nil, "")
 	return e
 }
 

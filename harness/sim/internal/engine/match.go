@@ -18,7 +18,7 @@ func (m *machine) match(e *event) {
 	default:
 		for _, f := range m.registry.ordered {
 			for _, t := range f.triggers {
-				if sdk.TriggerMatches(t.event, e.name) && (t.when == nil || t.when.holds(e.materialise().fields, nil)) {
+				if sdk.TriggerMatches(t.event, e.name) && t.when.holds(e.fields, nil) {
 					m.start(f, e)
 					break // several triggers of one function start it once
 				}
@@ -33,10 +33,10 @@ func (m *machine) fire(t *tick) {
 	if t.over {
 		return
 	}
-	now := m.clock.Now()
 	due := t.due.Format(time.RFC3339)
-	data := map[string]any{"cron": t.trigger.cron, "scheduledAt": due, "fireAt": now.UTC().Format(time.RFC3339)}
-	e := m.internalEvent(EventScheduled, due, func() map[string]any { return data })
+	e := m.internalEvent(EventScheduled, due, map[string]any{
+		"cron": t.trigger.cron, "scheduledAt": due, "fireAt": m.clock.Now().UTC().Format(time.RFC3339),
+	})
 	m.scheduleTick(t)
 	m.events.add(e)
 	m.start(t.function, e)

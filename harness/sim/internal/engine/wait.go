@@ -71,7 +71,7 @@ func (m *machine) wake(e *event) {
 		if w.over || r.status.Final() || e == r.event || e.seq <= w.born || w.expires.Before(now) {
 			continue
 		}
-		if w.when != nil && !w.when.holds(r.event.materialise().fields, e.materialise().fields) {
+		if !w.when.holds(r.event.fields, e.fields) {
 			continue
 		}
 		if w.cancels {
