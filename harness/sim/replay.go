@@ -34,16 +34,11 @@ func Record(r *Run) Recording {
 		panic(fmt.Sprintf("sim: encoding event %s: %v", r.Event.Name, err)) // its data came from JSON
 	}
 	rec := Recording{FunctionID: r.FunctionID, Event: event}
-	for _, s := range r.Steps {
-		if !s.Ended.IsZero() {
-			rec.Steps = append(rec.Steps, RecordedStep{ID: s.ID, Op: s.Op, Output: s.Output, Error: s.Error})
-		}
+	done := slices.DeleteFunc(slices.Clone(r.Steps), func(s Step) bool { return s.Ended.IsZero() })
+	slices.SortStableFunc(done, func(a, b Step) int { return a.Ended.Compare(b.Ended) })
+	for _, s := range done {
+		rec.Steps = append(rec.Steps, RecordedStep{ID: s.ID, Op: s.Op, Output: s.Output, Error: s.Error})
 	}
-	slices.SortStableFunc(rec.Steps, func(a, b RecordedStep) int {
-		x, _ := r.Step(a.ID)
-		y, _ := r.Step(b.ID)
-		return x.Ended.Compare(y.Ended)
-	})
 	return rec
 }
 

@@ -253,5 +253,5 @@ func (s *Sim) FunctionIDs() []string {
 	for i, f := range functions {
 		ids[i] = f.ID
 	}
-	return slices.Clip(ids)
+	return ids
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -181,17 +182,12 @@ func (s *servers) Tail(name harness.Service) []string { return s.of(name).Tail(n
 // Close implements [harness.Servers].
 func (s *servers) Close(ctx context.Context) error {
 	err := errors.Join(s.sim.Close(ctx), s.Servers.Close(ctx))
-	s.unit.backend.forget(s.sim.Endpoints().Inngest, s.unit)
+	b := s.unit.backend
+	b.mu.Lock()
+	maps.DeleteFunc(b.all, func(_ string, u *unit) bool { return u == s.unit })
+	b.mu.Unlock()
 	if s.unit.log != nil {
 		err = errors.Join(err, s.unit.log.Close())
 	}
 	return err
-}
-
-func (b *Backend) forget(url string, u *unit) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all[url] == u {
-		delete(b.all, url)
-	}
 }

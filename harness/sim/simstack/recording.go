@@ -40,27 +40,23 @@ func Recording(t *harness.Trace, runID string) (sim.Recording, error) {
 	steps := slices.Clone(r.Steps)
 	slices.SortStableFunc(steps, func(a, b harness.TraceStep) int { return a.Started.Compare(b.Started) })
 	uses := map[string]int{}
-	ended := map[string]harness.TraceStep{}
-	for _, s := range steps {
-		op, ok := ops[s.Op]
-		if !ok {
+	for i, s := range steps {
+		if _, ok := ops[s.Op]; !ok {
 			return sim.Recording{}, fmt.Errorf("record run %s: step %s is of the kind %s, which sim does not model", r.ID, s.ID, s.Op)
 		}
-		id := s.ID
 		if n := uses[s.ID]; n > 0 {
-			id = fmt.Sprintf("%s:%d", s.ID, n)
+			steps[i].ID = fmt.Sprintf("%s:%d", s.ID, n)
 		}
 		uses[s.ID]++
-		if s.Ended.IsZero() {
-			continue
-		}
-		step := sim.RecordedStep{ID: id, Op: op, Output: s.Output}
+	}
+	steps = slices.DeleteFunc(steps, func(s harness.TraceStep) bool { return s.Ended.IsZero() })
+	slices.SortStableFunc(steps, func(a, b harness.TraceStep) int { return a.Ended.Compare(b.Ended) })
+	for _, s := range steps {
+		step := sim.RecordedStep{ID: s.ID, Op: ops[s.Op], Output: s.Output}
 		if s.Status == harness.StatusFailed {
 			step.Error = &sim.Error{Failure: sdk.Failure{Name: "Error", Message: s.Error, Data: json.RawMessage("null")}} // the Go SDK reads it
 		}
-		ended[id] = s
 		rec.Steps = append(rec.Steps, step)
 	}
-	slices.SortStableFunc(rec.Steps, func(a, b sim.RecordedStep) int { return ended[a.ID].Ended.Compare(ended[b.ID].Ended) })
 	return rec, nil
 }

@@ -13,6 +13,7 @@ import (
 type Driver struct {
 	e       *Engine
 	turn    chan struct{} // held by the goroutine that drives
+	jumps   chan struct{} // has a value unless a jump is under way
 	driven  chan struct{} // closed by Background
 	closed  chan struct{}
 	closing sync.Once
@@ -27,7 +28,9 @@ type Driver struct {
 
 // NewDriver returns the driver of an Engine, which has one.
 func NewDriver(e *Engine) *Driver {
-	return &Driver{e: e, turn: make(chan struct{}, 1), driven: make(chan struct{}), closed: make(chan struct{})}
+	d := &Driver{e: e, turn: make(chan struct{}, 1), jumps: make(chan struct{}, 1), driven: make(chan struct{}), closed: make(chan struct{})}
+	d.jumps <- struct{}{}
+	return d
 }
 
 // Errors of a Driver.
@@ -112,26 +115,19 @@ func isClosed(c <-chan struct{}) bool {
 
 // jumpTo makes a Driver that drives by itself jump to a time. Jumps are made one at a time.
 func (d *Driver) jumpTo(ctx context.Context, at time.Time) error {
-	d.e.mu.Lock()
-	for d.arrived != nil {
-		other := d.arrived
-		d.e.mu.Unlock()
-		if err := d.await(ctx, other); err != nil {
-			return err
-		}
-		d.e.mu.Lock()
+	if err := d.await(ctx, d.jumps); err != nil {
+		return err
 	}
+	defer func() { d.jumps <- struct{}{} }()
 	arrived := make(chan struct{})
+	d.e.mu.Lock()
 	d.goal, d.arrived = at, arrived
 	d.e.mu.Unlock()
 	d.e.signal()
 	err := d.await(ctx, arrived)
 	if err != nil {
 		d.e.mu.Lock()
-		if d.arrived == arrived {
-			close(arrived) // for jumps that wait for their turn
-			d.arrived = nil
-		}
+		d.arrived = nil
 		d.e.mu.Unlock()
 	}
 	return err

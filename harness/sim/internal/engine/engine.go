@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -189,7 +190,7 @@ func (e *Engine) StartFunction(functionID string, body EventBody) (runID string,
 	defer e.mu.Unlock()
 	f := e.m.registry.find(functionID)
 	if f == nil {
-		return "", fmt.Errorf("no such function; registered: %s", cmp.Or(strings.Join(e.m.registry.ids(), ", "), "none"))
+		return "", fmt.Errorf("no such function; registered: %s", cmp.Or(strings.Join(slices.Sorted(maps.Keys(e.m.registry.functions)), ", "), "none"))
 	}
 	body.Name = cmp.Or(body.Name, EventFunctionInvoked)
 	ev := e.m.newEvent(&body, ulid.ULID{})

@@ -130,15 +130,6 @@ func (g *registry) find(id string) *function {
 	return nil
 }
 
-// ids returns the ids of all functions, sorted.
-func (g *registry) ids() []string {
-	ids := make([]string, len(g.ordered))
-	for i, f := range g.ordered {
-		ids[i] = f.id
-	}
-	return ids
-}
-
 // at returns the apps at a URL.
 func (g *registry) at(address string) (apps []*app) {
 	for _, a := range g.apps {
