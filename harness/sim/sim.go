@@ -94,7 +94,8 @@ type Options struct {
 }
 
 // Sim is an Inngest executor. It is safe for concurrent use. Close it. Its methods are in three groups: what stands in for
-// the server (registering, events, Handler), what moves time, and what a test reads and interferes with.
+// the server (registering, events, Handler), what moves time, and what a test reads and interferes with. They are one type
+// because a test uses all three together.
 type Sim struct {
 	options Options
 	engine  *engine.Engine

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log"
 	"net"
 	"sync"
 	"time"
@@ -37,15 +38,10 @@ func openMailbox(now func() time.Time, runHeader string) (*mailbox, error) {
 	m := &mailbox{addr: l.Addr().String(), now: now, runHeader: runHeader, served: make(chan error, 1)}
 	m.server = smtp.NewServer(m)
 	m.server.Domain = "localhost"
-	m.server.ErrorLog = silent{}
+	m.server.ErrorLog = log.New(io.Discard, "", 0)
 	go func() { m.served <- m.server.Serve(l) }()
 	return m, nil
 }
-
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-func (silent) Println(...any)        {}
 
 // Find returns the messages that match a filter, in the order of their arrival.
 func (m *mailbox) Find(_ context.Context, f inbox.Filter) ([]*harness.Message, error) {

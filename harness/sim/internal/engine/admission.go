@@ -14,7 +14,7 @@ type admission struct {
 // admit reports whether an event that matches a function starts a run of it. If not, refused is the error for a run that
 // invoked the function; nil: it is given none.
 func (a *admission) admit(f *function, e *event, now time.Time) (ok bool, refused *Error) {
-	if e.recurs && !a.seen.first(f.id+"\x00"+e.id, now) {
+	if e.recurs && !a.seen.first(f.ID+"\x00"+e.IdempotencyKey, now) {
 		return false, nil
 	}
 	if f.idempotency == nil {
@@ -24,7 +24,7 @@ func (a *admission) admit(f *function, e *event, now time.Time) (ok bool, refuse
 	if !ok || value == false {
 		return true, nil
 	}
-	if key, err := json.Marshal(value); err == nil && !a.seen.first(f.id+"\x01"+string(key), now) {
+	if key, err := json.Marshal(value); err == nil && !a.seen.first(f.ID+"\x01"+string(key), now) {
 		refused = newError("Error", "invoked function is rate limited")
 		refused.refused = true
 		return false, refused

@@ -24,7 +24,7 @@ type application struct {
 // apply acts on an answer.
 func (m *machine) apply(it *item, a *answer) {
 	r := it.run
-	if r.status.Final() {
+	if r.Status.Final() {
 		return // the answer came after the end
 	}
 	if a.version != 0 && r.version < 0 && len(a.ops) > 0 {
@@ -39,7 +39,7 @@ func (m *machine) apply(it *item, a *answer) {
 	switch {
 	case len(a.ops) == 0:
 		output, plain := a.Result()
-		r.plain = plain
+		r.Plain = plain
 		m.complete(r, output)
 	case slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.Op != sdk.OpNone || o.ID != "" }):
 		on.steps()
@@ -49,14 +49,14 @@ func (m *machine) apply(it *item, a *answer) {
 		if n := len(r.state); n > 0 {
 			from = r.state[n-1].id
 		}
-		m.discover(r, from, r.text+"-redrive-"+fmt.Sprint(r.calls), false)
+		m.discover(r, from, r.ID+"-redrive-"+fmt.Sprint(r.Calls), false)
 	}
 }
 
 // callFailed records a call that failed as a whole, and retries it or ends the run.
 func (on *application) callFailed(failed *Error) {
 	r, it := on.r, on.it
-	on.options.Logger.Warn("call failed", "run", r.text, "function", r.function.id, "attempt", it.failures+1, "error", failed.Message)
+	on.options.Logger.Warn("call failed", "run", r.ID, "function", r.function.ID, "attempt", it.failures+1, "error", failed.Message)
 	tried := it.tried(on.now, failed)
 	retry := !on.a.noRetry && it.canRetry()
 	if retry {
@@ -65,7 +65,7 @@ func (on *application) callFailed(failed *Error) {
 	if step := r.stepOf(it.target); it.target != "" && step != nil {
 		step.Attempts = append(step.Attempts, tried)
 	} else {
-		r.failed = append(r.failed, tried)
+		r.FailedCalls = append(r.FailedCalls, tried)
 	}
 	if retry {
 		return
@@ -110,7 +110,7 @@ func (on *application) steps() {
 	// Waits first: another step of the same answer may send the very event that one waits for.
 	for _, first := range []bool{true, false} {
 		for i := range ops {
-			if o := &ops[i]; (o.Op == sdk.OpWaitForEvent) == first && !r.status.Final() {
+			if o := &ops[i]; (o.Op == sdk.OpWaitForEvent) == first && !r.Status.Final() {
 				if err := on.step(o); err != nil {
 					on.stepRefused(err)
 					return
@@ -180,9 +180,9 @@ func (on *application) stepRefused(err error) {
 		tried.RetryAt = on.retry()
 	} else {
 		// The server drops the job and leaves the run running.
-		r.stuck = fmt.Sprintf("the server cannot act on what the app answered, and after %d attempts leaves the run as it is: %v", it.failures+1, err)
+		r.Stuck = fmt.Sprintf("the server cannot act on what the app answered, and after %d attempts leaves the run as it is: %v", it.failures+1, err)
 	}
-	r.failed = append(r.failed, tried)
+	r.FailedCalls = append(r.FailedCalls, tried)
 }
 
 func stepLimit() *Error {
@@ -271,7 +271,7 @@ func (on *application) sleep(o *sdk.Op) error {
 		return nil
 	}
 	step.Status = StepWaiting
-	if on.interventions.next(on.r.function.id, step.ID) != nil {
+	if on.interventions.next(on.r.function.ID, step.ID) != nil {
 		d = 0
 		step.Replaced = true
 	}
@@ -328,7 +328,7 @@ func (on *application) invokeFunction(o *sdk.Op) error {
 		return err
 	}
 	w := on.newWait(o, EventFunctionFinished, on.now.Add(defaultExpiry))
-	w.correlation = on.r.text + "." + o.ID
+	w.correlation = on.r.ID + "." + o.ID
 	if opts.Timeout != "" {
 		at, err := deadline(on.clock, opts.Timeout)
 		if err != nil {
@@ -357,7 +357,7 @@ func (on *application) startWait(o *sdk.Op, w *wait) bool {
 		return false
 	}
 	step.Status = StepWaiting
-	if rep := on.interventions.next(on.r.function.id, step.ID); rep != nil {
+	if rep := on.interventions.next(on.r.function.ID, step.ID); rep != nil {
 		step.Replaced = true
 		on.resume(w, rep.forWait(o.Op), StepCompleted, rep.failure())
 		return false

@@ -23,11 +23,11 @@ type call struct {
 // prepare builds the call for an item.
 func (m *machine) prepare(it *item) *call {
 	r := it.run
-	f := m.registry.functions[r.function.id] // deploying new code is registering it: runs go on with the new definition
+	f := m.registry.functions[r.function.ID] // deploying new code is registering it: runs go on with the new definition
 	if f == nil {
 		f = r.function // the app was removed; its address is still called, as the server does
 	}
-	job := r.text + "-" + strconv.FormatUint(it.seq, 10)
+	job := r.ID + "-" + strconv.FormatUint(it.seq, 10)
 	body := m.callBody(it, job)
 	u := *f.url
 	query := u.Query()
@@ -38,7 +38,7 @@ func (m *machine) prepare(it *item) *call {
 		panic(fmt.Sprintf("engine: calling %s: %v", &u, err)) // it was parsed at registration
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(sdk.HeaderRunID, r.text)
+	req.Header.Set(sdk.HeaderRunID, r.ID)
 	req.Header.Set(sdk.HeaderRequestID, job)
 	req.Header.Set(sdk.HeaderJobID, job)
 	req.Header.Set(sdk.HeaderServerKind, m.options.kind())
@@ -56,11 +56,11 @@ func (m *machine) callBody(it *item, job string) []byte {
 	c := sdk.Call{
 		Event: event, Events: []json.RawMessage{}, Steps: map[string]json.RawMessage{}, Version: r.version, UseAPI: tooLarge,
 		Context: sdk.CallContext{
-			FunctionID: r.function.uuid.String(), RunID: r.text, StepID: sdk.AnyStep,
+			FunctionID: r.function.UUID, RunID: r.ID, StepID: sdk.AnyStep,
 			Attempt: sdk.Attempt(it.failures + 1), MaxAttempts: r.function.attempts,
 			Stack:     sdk.Stack{Stack: make([]string, len(r.state)), Current: r.position(it.from)},
 			QueueItem: job, RequestID: job, UseAPI: tooLarge,
-			PlanFirst: r.planFirst || it.planFirst || m.interventions.mustPlan(r.function.id),
+			PlanFirst: r.planFirst || it.planFirst || m.interventions.mustPlan(r.function.ID),
 		},
 	}
 	for i, memo := range r.state {
@@ -74,7 +74,7 @@ func (m *machine) callBody(it *item, job string) []byte {
 	}
 	body, err := json.Marshal(c)
 	if err != nil {
-		panic(fmt.Sprintf("engine: encoding a call of run %s: %v", r.text, err)) // all that is in it came from JSON
+		panic(fmt.Sprintf("engine: encoding a call of run %s: %v", r.ID, err)) // all that is in it came from JSON
 	}
 	return body
 }

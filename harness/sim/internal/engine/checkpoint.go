@@ -12,14 +12,14 @@ import (
 // server's answer.
 func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 	r := m.runs.find(c.RunID)
-	if r == nil || r.status.Final() {
+	if r == nil || r.Status.Final() {
 		return http.StatusBadRequest, fmt.Errorf("checkpointing run %s: the run is over or was never here", c.RunID)
 	}
 	ids := make([]string, len(c.Steps))
 	for i := range c.Steps {
 		ids[i] = c.Steps[i].StepID()
 	}
-	if f := m.interventions.takeFault(r.function.id, ids); f != nil && f.Lose {
+	if f := m.interventions.takeFault(r.function.ID, ids); f != nil && f.Lose {
 		return http.StatusServiceUnavailable, errors.New("the checkpoint was lost (sim.Fault.Lose)")
 	}
 	now := m.clock.Now()

@@ -81,10 +81,10 @@ func parseApp(r sdk.Registration, p configParser) (*app, error) {
 		switch {
 		case err != nil:
 			problems = append(problems, err)
-		case seen[f.id]:
-			problems = append(problems, fmt.Errorf("function %q is defined twice in app %q: give one of them another id", f.id, a.id))
+		case seen[f.ID]:
+			problems = append(problems, fmt.Errorf("function %q is defined twice in app %q: give one of them another id", f.ID, a.id))
 		default:
-			seen[f.id] = true
+			seen[f.ID] = true
 			a.functions = append(a.functions, f)
 		}
 	}
@@ -99,7 +99,12 @@ type configParser struct {
 
 // parse reads the configuration of one function, part by part. The error says everything that is wrong with it.
 func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
-	f := &function{id: c.ID, name: c.Name, app: a, attempts: defaultRetries + 1, uuid: uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.id+"\x00"+c.ID))}
+	f := &function{
+		Function: Function{
+			ID: c.ID, Name: c.Name, App: a.id, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.id+"\x00"+c.ID)).String(), Triggers: []Trigger{},
+		},
+		app: a, attempts: defaultRetries + 1,
+	}
 	var problems []error
 	for _, part := range []func(*function, sdk.FunctionConfig) []error{
 		p.names, p.features, p.steps, p.triggers, p.idempotency, p.cancellation, p.timeouts,
@@ -144,7 +149,7 @@ func (configParser) steps(f *function, c sdk.FunctionConfig) (problems []error) 
 			problems = append(problems, fmt.Errorf("step URL %q is not an HTTP address", step.Runtime.URL))
 			continue
 		}
-		f.url = u
+		f.url, f.URL = u, u.String()
 		if step.Retries != nil {
 			f.attempts = min(max(step.Retries.Attempts, 0), maxRetries) + 1
 		}
@@ -162,10 +167,11 @@ func (configParser) triggers(f *function, c sdk.FunctionConfig) (problems []erro
 			problems = append(problems, err)
 			continue
 		}
-		if slices.ContainsFunc(f.triggers, t.same) {
+		if slices.Contains(f.Triggers, t.Trigger) {
 			problems = append(problems, fmt.Errorf("duplicate trigger %s", t))
 		}
 		f.triggers = append(f.triggers, t)
+		f.Triggers = append(f.Triggers, t.Trigger)
 	}
 	return problems
 }
@@ -231,7 +237,7 @@ func (configParser) timeouts(f *function, c sdk.FunctionConfig) (problems []erro
 var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 
 func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
-	t := trigger{event: c.Event, cron: c.Cron}
+	t := trigger{Trigger: Trigger{Event: c.Event, Cron: c.Cron}}
 	switch {
 	case c.Event == "" && c.Cron == "":
 		return t, errors.New("a trigger must supply an event name or a cron schedule")
@@ -243,7 +249,7 @@ func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
 			if err != nil {
 				return t, fmt.Errorf("invalid trigger expression on '%s': %w", c.Event, err)
 			}
-			t.when = e
+			t.when, t.Expression = e, *c.Expression
 		}
 		return t, nil
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func (d *Driver) drive(ctx context.Context, more func(next *item) bool) error {
 		if next == nil || !more(next) {
 			return nil
 		}
-		e.m.queue.pop()
+		heap.Pop(&e.m.queue)
 		e.moveTo(next.at)
 		if c := e.m.process(next); c != nil {
 			e.mu.Unlock()
@@ -209,7 +210,7 @@ func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bo
 		}
 		e.moveTo(next.at)
 	}
-	e.m.queue.pop()
+	heap.Pop(&e.m.queue)
 	c := e.m.process(next)
 	if c == nil {
 		return 0, true

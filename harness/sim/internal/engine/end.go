@@ -10,23 +10,23 @@ import (
 )
 
 func (m *machine) complete(r *run, output json.RawMessage) {
-	r.output = output
+	r.Output = output
 	m.end(r, harness.StatusCompleted)
 }
 
 func (m *machine) fail(r *run, err *Error) {
-	r.err = err
+	r.Error = err
 	m.end(r, harness.StatusFailed)
 }
 
 // end closes a run and publishes the server's events about it. It resumes the run that invoked it.
 func (m *machine) end(r *run, status harness.Status) {
-	if r.status.Final() {
+	if r.Status.Final() {
 		return
 	}
-	r.status, r.ended = status, m.clock.Now()
+	r.Status, r.Ended = status, m.clock.Now()
 	if m.options.Logger.Enabled(context.Background(), slog.LevelInfo) {
-		m.options.Logger.Info("run ended", "run", r.text, "function", r.function.id, "status", status, "at", r.ended)
+		m.options.Logger.Info("run ended", "run", r.ID, "function", r.function.ID, "status", status, "at", r.Ended)
 	}
 	for _, w := range r.waits {
 		if !w.over {
@@ -46,19 +46,19 @@ func (m *machine) end(r *run, status harness.Status) {
 // never end.
 func (m *machine) announce(r *run) {
 	e := r.event
-	if e.name == EventFunctionFailed || e.name == EventFunctionFinished {
+	if e.Name == EventFunctionFailed || e.Name == EventFunctionFinished {
 		return
 	}
 	data := finishedData(r)
 	m.publish(m.internalEvent(EventFunctionFinished, "", data))
-	switch r.status {
+	switch r.Status {
 	case harness.StatusFailed:
-		m.publish(m.internalEvent(EventFunctionFailed, r.text, data))
+		m.publish(m.internalEvent(EventFunctionFailed, r.ID, data))
 	case harness.StatusCancelled:
-		m.publish(m.internalEvent(EventFunctionCancelled, r.text, data))
+		m.publish(m.internalEvent(EventFunctionCancelled, r.ID, data))
 	}
 	if e.correlation != "" {
-		m.invoked(e.correlation, r.output, r.err)
+		m.invoked(e.correlation, r.Output, r.Error)
 	}
 }
 
@@ -67,21 +67,21 @@ func finishedData(r *run) map[string]any {
 	e := r.event
 	status := map[harness.Status]string{
 		harness.StatusCompleted: "Completed", harness.StatusFailed: "Failed", harness.StatusCancelled: "Cancelled",
-	}[r.status]
+	}[r.Status]
 	data := map[string]any{
-		"function_id": r.function.id, "run_id": r.text, "event": e.fields, "events": []any{listed(e)},
+		"function_id": r.function.ID, "run_id": r.ID, "event": e.fields, "events": []any{listed(e)},
 		metadataKey: map[string]any{"status": status},
 	}
 	if e.correlation != "" {
 		data["correlation_id"] = e.correlation
 	}
-	if r.err != nil {
-		data["error"] = r.err.Fields()
-		if len(r.err.Body) > 0 {
-			data["result"] = valueOf(r.err.Body)
+	if r.Error != nil {
+		data["error"] = r.Error.Fields()
+		if len(r.Error.Body) > 0 {
+			data["result"] = valueOf(r.Error.Body)
 		}
-	} else if r.output != nil {
-		data["result"] = valueOf(r.output)
+	} else if r.Output != nil {
+		data["result"] = valueOf(r.Output)
 	}
 	return data
 }

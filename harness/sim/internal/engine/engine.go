@@ -41,7 +41,8 @@ func (o Options) kind() string {
 	return "dev"
 }
 
-// Engine executes durable functions. It is passive: a [Driver] makes it work. It is safe for concurrent use.
+// Engine executes durable functions. It is passive: a [Driver] makes it work. It is safe for concurrent use. It has one method
+// for each request of the server's API, because one lock guards what they all act on.
 type Engine struct {
 	caller  *caller
 	changed chan struct{} // something was queued
@@ -199,7 +200,7 @@ func (e *Engine) StartFunction(functionID string, body EventBody) (runID string,
 	if r == nil {
 		return "", fmt.Errorf("it ran for this event id within the last 24 hours")
 	}
-	return r.text, nil
+	return r.ID, nil
 }
 
 // Checkpoint memoises steps that an app reports while its call is under way. status is that of the server's answer.
@@ -267,7 +268,7 @@ func (e *Engine) Event(id ulid.ULID) (ev Event, ok bool) {
 	if found == nil {
 		return Event{}, false
 	}
-	ev = found.view()
+	ev = found.Event
 	ev.Raw = found.object()
 	return ev, true
 }
@@ -278,7 +279,7 @@ func (e *Engine) Events() []Event {
 	defer e.mu.Unlock()
 	out := make([]Event, len(e.m.events.order))
 	for i, ev := range e.m.events.order {
-		out[i] = ev.view()
+		out[i] = ev.Event
 	}
 	return out
 }
@@ -297,21 +298,21 @@ func (e *Engine) EventPage(f EventFilter) (page []Event, total int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, ev := range slices.Backward(e.m.events.order) {
-		at := e.m.clock.Shown(ev.at)
+		at := e.m.clock.Shown(ev.At)
 		if len(page) >= f.Limit || at.Before(f.From) {
 			break
 		}
 		if !f.Until.IsZero() && at.After(f.Until) ||
-			len(f.Names) > 0 && !slices.Contains(f.Names, ev.name) || !f.Internal && strings.HasPrefix(ev.name, reservedPrefix) {
+			len(f.Names) > 0 && !slices.Contains(f.Names, ev.Name) || !f.Internal && strings.HasPrefix(ev.Name, reservedPrefix) {
 			continue
 		}
 		if f.After != "" {
-			if ev.internal.String() == f.After {
+			if ev.EventID == f.After {
 				f.After = ""
 			}
 			continue
 		}
-		one := ev.view()
+		one := ev.Event
 		one.Raw = ev.object()
 		page = append(page, one)
 	}
@@ -324,7 +325,7 @@ func (e *Engine) Functions() []Function {
 	defer e.mu.Unlock()
 	out := make([]Function, len(e.m.registry.ordered))
 	for i, f := range e.m.registry.ordered {
-		out[i] = f.view()
+		out[i] = f.Function
 	}
 	return out
 }

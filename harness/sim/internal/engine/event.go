@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,11 +54,9 @@ type EventBody struct {
 
 // event is an accepted event.
 type event struct {
+	Event    // what readers get a copy of
 	internal ulid.ULID
-	id       string // the sender's, or else the ULID
-	name     string
 	ts       int64
-	at       time.Time
 	seq      uint64
 	fields   map[string]any // name, data, user, id, ts, v: what expressions see
 	raw      []byte         // the same as JSON: what functions get
@@ -77,7 +76,7 @@ func (e *event) json() []byte {
 			fields = maps.Clone(fields)
 			fields["data"] = nil
 		}
-		e.raw = encodeFields(e.name, fields)
+		e.raw = encodeFields(e.Name, fields)
 	}
 	return e.raw
 }
@@ -87,7 +86,7 @@ func (e *event) object() []byte {
 	if !e.bare {
 		return e.json()
 	}
-	return encodeFields(e.name, e.fields)
+	return encodeFields(e.Name, e.fields)
 }
 
 func encodeFields(name string, fields map[string]any) []byte {
@@ -99,25 +98,20 @@ func encodeFields(name string, fields map[string]any) []byte {
 	return raw
 }
 
-// view returns a copy of the event.
-func (e *event) view() Event {
-	data, _ := e.fields["data"].(map[string]any)
-	return Event{EventID: e.internal.String(), IdempotencyKey: e.id, Name: e.name, Data: data, At: e.at}
-}
-
-func eventFields(name, id string, ts int64, data, user map[string]any, version string) map[string]any {
+// setFields sets what functions and expressions see of the event.
+func (e *event) setFields(data, user map[string]any, version string) {
+	e.Data = data
 	if data == nil {
-		data = map[string]any{}
+		e.Data = map[string]any{}
 	}
 	if user == nil {
 		user = map[string]any{}
 	}
 	// Numbers are doubles here, as everywhere in JSON: expressions compare them as such.
-	fields := map[string]any{"name": name, "id": id, "ts": float64(ts), "data": data, "user": user}
+	e.fields = map[string]any{"name": e.Name, "id": e.IdempotencyKey, "ts": float64(e.ts), "data": e.Data, "user": user}
 	if version != "" {
-		fields["v"] = version
+		e.fields["v"] = version
 	}
-	return fields
 }
 
 var (
@@ -205,24 +199,24 @@ func (m *machine) newEvent(b *EventBody, internal ulid.ULID) *event {
 		e.ts = b.TS
 	}
 	e.bare, e.recurs = b.Data == nil, recurs
-	e.fields = eventFields(e.name, e.id, e.ts, b.Data, b.User, b.Version)
+	e.setFields(b.Data, b.User, b.Version)
 	return e
 }
 
 // internalEvent makes one of the server's events.
 func (m *machine) internalEvent(name, id string, data map[string]any) *event {
 	e := m.eventNow(name, id, m.source.ulid())
-	e.fields = eventFields(name, e.id, e.ts, data, nil, "")
+	e.setFields(data, nil, "")
 	return e
 }
 
 func (m *machine) eventNow(name, id string, internal ulid.ULID) *event {
-	if id == "" {
-		id = internal.String()
-	}
 	now := m.clock.Now()
 	m.sequence++
-	return &event{internal: internal, id: id, name: name, ts: now.UnixMilli(), at: now, seq: m.sequence}
+	return &event{
+		Event:    Event{EventID: internal.String(), IdempotencyKey: cmp.Or(id, internal.String()), Name: name, At: now},
+		internal: internal, ts: now.UnixMilli(), seq: m.sequence,
+	}
 }
 
 // publish records an event and queues it for matching.
@@ -247,7 +241,7 @@ func (m *machine) ingest(body []byte, seed string) ([]string, error) {
 		delete(b.Data, metadataKey) // reserved for the server
 		e := m.newEvent(&b, m.source.seeded(seed, i+1))
 		m.publish(e)
-		ids = append(ids, e.internal.String())
+		ids = append(ids, e.EventID)
 	}
 	return ids, bad
 }

@@ -28,7 +28,7 @@ func (m *machine) backoff(failures int) time.Time {
 // process does what an item of the queue asks for, up to the call to the app that it may need. The [Driver] makes the
 // call and hands the answer to conclude.
 func (m *machine) process(it *item) *call {
-	if it.run != nil && it.run.status.Final() {
+	if it.run != nil && it.run.Status.Final() {
 		return nil
 	}
 	switch it.kind {
@@ -66,13 +66,13 @@ func (m *machine) attempt(it *item) *call {
 		m.fail(r, stepLimit())
 		return nil
 	}
-	if r.started.IsZero() {
+	if r.Started.IsZero() {
 		f := r.function
-		if f.start > 0 && now.Sub(r.queued) > f.start {
+		if f.start > 0 && now.Sub(r.Queued) > f.start {
 			m.end(r, harness.StatusCancelled)
 			return nil
 		}
-		r.started = now
+		r.Started = now
 		if f.finish > 0 {
 			m.queue.push(&item{at: now.Add(f.finish), kind: kindCancel, run: r})
 		}
@@ -83,7 +83,7 @@ func (m *machine) attempt(it *item) *call {
 		return nil
 	}
 	c := m.prepare(it)
-	r.calls++
+	r.Calls++
 	m.inflight[c.job] = it
 	return c
 }
@@ -107,7 +107,7 @@ func (m *machine) deliver(it *item, a *answer) {
 	for i := range a.ops {
 		ids = append(ids, a.ops[i].StepID())
 	}
-	f := m.interventions.takeFault(it.run.function.id, ids)
+	f := m.interventions.takeFault(it.run.function.ID, ids)
 	switch {
 	case f == nil:
 		m.apply(it, a)
@@ -119,7 +119,7 @@ func (m *machine) deliver(it *item, a *answer) {
 		m.queue.push(&late)
 	default:
 		m.apply(it, a)
-		if f.Twice && !it.run.status.Final() {
+		if f.Twice && !it.run.Status.Final() {
 			a.again = true
 			m.apply(it, a)
 		}
@@ -140,7 +140,7 @@ func (m *machine) discover(r *run, from, job string, blocked bool) {
 
 // checkStuck notes when nothing is left by which a run could ever go on. The server would not notice.
 func (m *machine) checkStuck(r *run) {
-	if r.status.Final() || r.stuck != "" {
+	if r.Status.Final() || r.Stuck != "" {
 		return
 	}
 	for _, other := range r.items {
@@ -153,6 +153,6 @@ func (m *machine) checkStuck(r *run) {
 			return
 		}
 	}
-	r.stuck = "nothing is left to do for the run, and it has not ended: the app reported a step that was done before, or none;" +
+	r.Stuck = "nothing is left to do for the run, and it has not ended: the app reported a step that was done before, or none;" +
 		" the server, too, leaves such a run as it is"
 }

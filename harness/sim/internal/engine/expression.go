@@ -18,10 +18,7 @@ import (
 //
 // The server evaluates CEL loosely, as people write it: a field that is not there is like null, numbers and texts may be
 // added. [lenient] does the same.
-type expression struct {
-	source  string
-	program cel.Program
-}
+type expression struct{ program cel.Program }
 
 // environment is made once: it costs more than any expression and never changes.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
@@ -43,15 +40,7 @@ func compile(source string) (*expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	return &expression{source: source, program: program}, nil
-}
-
-// text returns the expression as it was written; "" for nil.
-func (e *expression) text() string {
-	if e == nil {
-		return ""
-	}
-	return e.source
+	return &expression{program}, nil
 }
 
 // value evaluates the expression; ok is false if it has no value, for instance because a field is missing.

@@ -79,7 +79,7 @@ func (iv *interventions) answer(it *item, now time.Time) *answer {
 	if it.target == "" {
 		return nil
 	}
-	rep := iv.next(it.run.function.id, it.name)
+	rep := iv.next(it.run.function.ID, it.name)
 	if rep == nil {
 		return nil
 	}

@@ -25,7 +25,8 @@ const (
 
 // machine is all state of an [Engine], and the transitions between states. Its methods stand with what they are about:
 // events in event.go, the start of runs in match.go, their calls in execute.go, their waits in wait.go, their end in end.go;
-// [application] applies an answer. The Engine's lock is held in all of them.
+// [application] applies an answer. They are one type because each transition may cause any other. The Engine's lock is held
+// in all of them.
 type machine struct {
 	options  Options
 	clock    *clock.Clock

@@ -18,7 +18,7 @@ func (m *machine) match(e *event) {
 	default:
 		for _, f := range m.registry.ordered {
 			for _, t := range f.triggers {
-				if sdk.TriggerMatches(t.event, e.name) && t.when.holds(e.fields, nil) {
+				if sdk.TriggerMatches(t.Event, e.Name) && t.when.holds(e.fields, nil) {
 					m.start(f, e)
 					break // several triggers of one function start it once
 				}
@@ -35,7 +35,7 @@ func (m *machine) fire(t *tick) {
 	}
 	due := t.due.Format(time.RFC3339)
 	e := m.internalEvent(EventScheduled, due, map[string]any{
-		"cron": t.trigger.cron, "scheduledAt": due, "fireAt": m.clock.Now().UTC().Format(time.RFC3339),
+		"cron": t.trigger.Cron, "scheduledAt": due, "fireAt": m.clock.Now().UTC().Format(time.RFC3339),
 	})
 	m.scheduleTick(t)
 	m.events.add(e)

@@ -65,30 +65,16 @@ func (q *queue) push(it *item) {
 	if q.rng != nil {
 		it.tie = q.rng.Uint64()
 	}
-	if it.kind == kindTick {
-		q.ticks++
-	}
 	heap.Push(q, it)
 	if it.run != nil {
 		it.run.track(it)
 	}
 }
 
-func (q *queue) pop() *item {
-	it := heap.Pop(q).(*item)
-	if it.kind == kindTick {
-		q.ticks--
-	}
-	return it
-}
-
+// remove takes an item out. One that is not in the queue, or nil, does nothing.
 func (q *queue) remove(it *item) {
-	if it == nil || it.index < 0 {
-		return
-	}
-	heap.Remove(q, it.index)
-	if it.kind == kindTick {
-		q.ticks--
+	if it != nil && it.index >= 0 {
+		heap.Remove(q, it.index)
 	}
 }
 
@@ -126,6 +112,9 @@ func (q *queue) Swap(i, j int) {
 func (q *queue) Push(x any) {
 	it := x.(*item)
 	it.index = len(q.items)
+	if it.kind == kindTick {
+		q.ticks++
+	}
 	q.items = append(q.items, it)
 }
 
@@ -135,5 +124,8 @@ func (q *queue) Pop() any {
 	q.items[last] = nil
 	q.items = q.items[:last]
 	it.index = -1
+	if it.kind == kindTick {
+		q.ticks--
+	}
 	return it
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/robfig/cron/v3"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
@@ -50,9 +49,7 @@ type app struct {
 
 // function is a registered function.
 type function struct {
-	id          string // with the app's id in front
-	name        string
-	uuid        uuid.UUID
+	Function    // what readers get a copy of
 	app         *app
 	url         *url.URL
 	triggers    []trigger
@@ -64,9 +61,8 @@ type function struct {
 }
 
 type trigger struct {
-	event    string
+	Trigger
 	when     *expression // nil: always
-	cron     string
 	schedule cron.Schedule
 	jitter   time.Duration
 }
@@ -85,23 +81,11 @@ type tick struct {
 	over     bool
 }
 
-func (f *function) view() Function {
-	out := Function{ID: f.id, Name: f.name, UUID: f.uuid.String(), App: f.app.id, URL: f.url.String(), Triggers: []Trigger{}}
-	for _, t := range f.triggers {
-		out.Triggers = append(out.Triggers, Trigger{Event: t.event, Cron: t.cron, Expression: t.when.text()})
+func (t Trigger) String() string {
+	if t.Cron != "" {
+		return "cron: " + t.Cron
 	}
-	return out
-}
-
-func (t trigger) String() string {
-	if t.cron != "" {
-		return "cron: " + t.cron
-	}
-	return "event: " + t.event
-}
-
-func (t trigger) same(o trigger) bool {
-	return t.event == o.event && t.cron == o.cron && t.when.text() == o.when.text()
+	return "event: " + t.Event
 }
 
 // registry is what apps have registered.
@@ -123,7 +107,7 @@ func (g *registry) find(id string) *function {
 		return f
 	}
 	for _, f := range g.ordered {
-		if f.uuid.String() == id {
+		if f.UUID == id {
 			return f
 		}
 	}
@@ -143,8 +127,8 @@ func (g *registry) at(address string) (apps []*app) {
 // install puts an app in place of an earlier one of the same id, and returns its schedules.
 func (g *registry) install(a *app) ([]*tick, error) {
 	for _, f := range a.functions {
-		if other := g.functions[f.id]; other != nil && other.app.id != a.id {
-			return nil, fmt.Errorf("registering app %q: function id %q is taken by app %q", a.id, f.id, other.app.id)
+		if other := g.functions[f.ID]; other != nil && other.app.id != a.id {
+			return nil, fmt.Errorf("registering app %q: function id %q is taken by app %q", a.id, f.ID, other.app.id)
 		}
 	}
 	if old := g.apps[a.id]; old != nil {
@@ -153,7 +137,7 @@ func (g *registry) install(a *app) ([]*tick, error) {
 	g.apps[a.id] = a
 	var ticks []*tick
 	for _, f := range a.functions {
-		g.functions[f.id] = f
+		g.functions[f.ID] = f
 		for _, t := range f.triggers {
 			if t.schedule != nil {
 				ticks = append(ticks, &tick{function: f, trigger: t})
@@ -168,7 +152,7 @@ func (g *registry) install(a *app) ([]*tick, error) {
 func (g *registry) uninstall(a *app) {
 	delete(g.apps, a.id)
 	for _, f := range a.functions {
-		delete(g.functions, f.id)
+		delete(g.functions, f.ID)
 	}
 	g.ticks = slices.DeleteFunc(g.ticks, func(t *tick) bool {
 		t.over = t.over || t.function.app == a
@@ -178,7 +162,7 @@ func (g *registry) uninstall(a *app) {
 }
 
 func (g *registry) reorder() {
-	g.ordered = slices.SortedFunc(maps.Values(g.functions), func(a, b *function) int { return strings.Compare(a.id, b.id) })
+	g.ordered = slices.SortedFunc(maps.Values(g.functions), func(a, b *function) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // ErrNotRegistered is returned if an app answered and yet did not register any function.

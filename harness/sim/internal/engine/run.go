@@ -120,17 +120,10 @@ func (e *Error) Fields() map[string]any {
 
 // run is a run and what it needs to go on.
 type run struct {
+	Run      // what it did so far; readers get a copy from view
 	id       ulid.ULID
-	text     string // the id as text
 	function *function
 	event    *event
-
-	status                 harness.Status
-	queued, started, ended time.Time
-	output                 json.RawMessage
-	plain                  string
-	err                    *Error
-	stuck                  string
 
 	state     []memo // in the sequence of completion: the protocol's stack
 	stateSize int
@@ -141,10 +134,6 @@ type run struct {
 
 	planFirst bool // the app must not run steps at once: several are pending
 	version   int  // of the app's protocol; -1 until it is known
-
-	steps  []*Step
-	calls  int
-	failed []Attempt
 }
 
 // memo is a memoised step.
@@ -154,7 +143,10 @@ type memo struct {
 }
 
 func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
-	return &run{id: id, text: id.String(), function: f, event: e, status: harness.StatusRunning, queued: now, version: -1}
+	return &run{
+		Run: Run{ID: id.String(), Function: f.Function, Status: harness.StatusRunning, Event: e.Event, Queued: now},
+		id:  id, function: f, event: e, version: -1,
+	}
 }
 
 // track remembers a queued item, which is removed from the queue when the run ends.
@@ -193,20 +185,22 @@ func (r *run) save(hash string, raw json.RawMessage) (othersPending bool) {
 	return len(r.pending) > 0
 }
 
-// stepOf returns the record of a step, or nil.
+// stepOf returns the record of a step, or nil. It is valid until the next step is recorded.
 func (r *run) stepOf(hash string) *Step {
-	if i := slices.IndexFunc(r.steps, func(s *Step) bool { return s.Hash == hash }); i >= 0 {
-		return r.steps[i]
+	for i := range r.Steps {
+		if r.Steps[i].Hash == hash {
+			return &r.Steps[i]
+		}
 	}
 	return nil
 }
 
-// step returns the record of a step, and makes it if there is none.
+// step returns the record of a step, as stepOf does, and makes it if there is none.
 func (r *run) step(hash, id string, op sdk.Opcode, now time.Time) *Step {
 	s := r.stepOf(hash)
 	if s == nil {
-		s = &Step{ID: id, Hash: hash, Status: StepPlanned, Started: now}
-		r.steps = append(r.steps, s)
+		r.Steps = append(r.Steps, Step{ID: id, Hash: hash, Status: StepPlanned, Started: now})
+		s = &r.Steps[len(r.Steps)-1]
 	}
 	s.Op = op
 	return s
@@ -231,15 +225,10 @@ func (r *run) planAgain() {
 
 // view returns a copy of what the run did so far.
 func (r *run) view() Run {
-	out := Run{
-		ID: r.text, Function: r.function.view(), Status: r.status, Event: r.event.view(),
-		Queued: r.queued, Started: r.started, Ended: r.ended,
-		Output: r.output, Plain: r.plain, Error: r.err, Calls: r.calls, FailedCalls: slices.Clone(r.failed), Stuck: r.stuck,
-	}
-	for _, s := range r.steps {
-		step := *s
-		step.Attempts = slices.Clone(s.Attempts)
-		out.Steps = append(out.Steps, step)
+	out := r.Run
+	out.FailedCalls, out.Steps = slices.Clone(r.FailedCalls), slices.Clone(r.Steps)
+	for i := range out.Steps {
+		out.Steps[i].Attempts = slices.Clone(out.Steps[i].Attempts)
 	}
 	return out
 }

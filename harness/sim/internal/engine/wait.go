@@ -62,13 +62,13 @@ func (m *machine) dropWait(w *wait) {
 
 // wake resumes and cancels runs that wait for the event.
 func (m *machine) wake(e *event) {
-	if len(m.waits.byEvent[e.name]) == 0 {
+	if len(m.waits.byEvent[e.Name]) == 0 {
 		return
 	}
 	now := m.clock.Now()
-	for _, w := range slices.Clone(m.waits.byEvent[e.name]) {
+	for _, w := range slices.Clone(m.waits.byEvent[e.Name]) {
 		r := w.run
-		if w.over || r.status.Final() || e == r.event || e.seq <= w.born || w.expires.Before(now) {
+		if w.over || r.Status.Final() || e == r.event || e.seq <= w.born || w.expires.Before(now) {
 			continue
 		}
 		if !w.when.holds(r.event.fields, e.fields) {
