@@ -54,7 +54,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 		return nil, fmt.Errorf("start inngest (sim): %w: start again, or let the harness choose with --ports free", err)
 	}
 	logger := slog.New(slog.NewTextHandler(u.log, nil))
-	i := &instance{log: u.log, served: make(chan struct{}), done: make(chan struct{})}
+	i := &instance{log: u.log, done: make(chan struct{})}
 	i.sim = sim.New(sim.Options{
 		RetryInterval: u.options.RetryInterval, Ignore: u.backend.o.Ignore, Keep: u.backend.o.Keep, Logger: logger,
 	})
@@ -62,12 +62,11 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	i.gate = &gate{handler: i.sim.Handler()}
 	i.http = &http.Server{Handler: i.gate, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	logger.Info("sim is up, in process", "address", fleet.URL(ports[0]), "like", "Inngest v"+sim.Version)
-	go func() {
-		defer close(i.served)
+	i.served.Go(func() {
 		if err := i.http.Serve(lingeringListener{l}); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("the listener failed", "error", err)
 		}
-	}()
+	})
 	u.current.Store(i)
 	return i, nil
 }
@@ -78,7 +77,7 @@ type instance struct {
 	sim    *sim.Sim
 	http   *http.Server
 	gate   *gate
-	served chan struct{} // closed when http has ended
+	served sync.WaitGroup // of http
 	done   chan struct{}
 }
 
@@ -121,7 +120,7 @@ func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	if i.http.Shutdown(ctx) != nil {
 		_ = i.http.Close() // requests in flight have had their time
 	}
-	<-i.served
+	i.served.Wait()
 	defer close(i.done)
 	return i.sim.Close(context.WithoutCancel(ctx)) // its calls are cancelled: it does not take long
 }

@@ -122,6 +122,7 @@ func (e *Error) Fields() map[string]any {
 type run struct {
 	Run      // what it did so far; readers get a copy from view
 	id       ulid.ULID
+	seq      uint64 // among the runs that were started
 	function *function
 	event    *event
 

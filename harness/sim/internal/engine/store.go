@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,15 +14,15 @@ type runStore struct {
 	keep    int
 	byID    map[ulid.ULID]*run
 	byEvent map[ulid.ULID][]*run
-	order   []*run // by start; those dropped since the last compaction are still in it
 	done    []*run // ended, in that sequence
-	dropped int    // of order
+	added   uint64
 }
 
 func (s *runStore) add(r *run) {
 	s.byID[r.id] = r
 	s.byEvent[r.event.internal] = append(s.byEvent[r.event.internal], r)
-	s.order = append(s.order, r)
+	s.added++
+	r.seq = s.added
 }
 
 // ended notes that a run is over, and drops the one that ended longest ago if there are too many.
@@ -33,14 +35,14 @@ func (s *runStore) ended(r *run) {
 	s.done[0] = nil
 	s.done = s.done[1:]
 	delete(s.byID, old.id)
-	left := slices.DeleteFunc(s.byEvent[old.event.internal], func(r *run) bool { return r == old })
-	if len(left) == 0 {
-		delete(s.byEvent, old.event.internal)
-	} else {
-		s.byEvent[old.event.internal] = left
-	}
-	if s.dropped++; s.dropped > s.keep {
-		s.order, s.dropped = s.all(), 0
+	remove(s.byEvent, old.event.internal, old)
+}
+
+// remove takes v out of the values of a key. A key without values is deleted.
+func remove[K, V comparable](m map[K][]V, key K, v V) {
+	m[key] = slices.DeleteFunc(m[key], func(o V) bool { return o == v })
+	if len(m[key]) == 0 {
+		delete(m, key)
 	}
 }
 
@@ -63,13 +65,7 @@ func (s *runStore) of(eventID string) []*run {
 
 // all returns the runs that are kept, oldest first.
 func (s *runStore) all() []*run {
-	kept := make([]*run, 0, len(s.byID))
-	for _, r := range s.order {
-		if s.byID[r.id] == r {
-			kept = append(kept, r)
-		}
-	}
-	return kept
+	return slices.SortedFunc(maps.Values(s.byID), func(a, b *run) int { return cmp.Compare(a.seq, b.seq) })
 }
 
 // eventStore keeps the latest events.

@@ -46,12 +46,7 @@ func (ws *waits) remove(w *wait) {
 		delete(ws.invocations, w.correlation)
 		return
 	}
-	left := slices.DeleteFunc(ws.byEvent[w.event], func(o *wait) bool { return o == w })
-	if len(left) == 0 {
-		delete(ws.byEvent, w.event)
-		return
-	}
-	ws.byEvent[w.event] = left
+	remove(ws.byEvent, w.event, w)
 }
 
 func (m *machine) dropWait(w *wait) {
