@@ -222,10 +222,19 @@ func (e *Engine) Cancel(runID string) (ok bool) {
 }
 
 // Replace sets the outcomes of a step's attempts. None leave the step as it was. An empty function means any.
-func (e *Engine) Replace(functionID, stepID string, list []Outcome) {
+func (e *Engine) Replace(functionID, stepID string, list []Outcome) error {
+	list = slices.Clone(list)
+	for i := range list {
+		value, err := json.Marshal(list[i].Value)
+		if err != nil {
+			return fmt.Errorf("replacing step %s: encoding the value: %w", stepID, err)
+		}
+		list[i].encoded = value
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.m.interventions.replace(functionID, stepID, list)
+	return nil
 }
 
 // InjectFault makes a fault act on the next answers that it describes.

@@ -9,22 +9,36 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-// Outcome is the result of one attempt of a replaced step.
+// Outcome is the outcome of one attempt of a replaced step.
 type Outcome struct {
-	Value      json.RawMessage
-	Err        string // not empty: the attempt fails
-	NoRetry    bool
+	// Value is the result, encoded as JSON. For a wait it is the event that comes; nil is that none comes in time.
+	Value any
+	// Err, if not empty, makes the attempt fail with this message. It is retried like any failed step.
+	Err string
+	// NoRetry makes the failure final.
+	NoRetry bool
+	// RetryAfter puts the next attempt this much later, in place of the backoff.
 	RetryAfter time.Duration
+
+	encoded json.RawMessage // Value
 }
 
-// Fault acts on the answers of a function or a step: the app has done its work, and its answer arrives late, twice or
-// not at all. Empty names mean any. Times is the number of answers that it acts on.
+// Fault is a fault on the way of the app's answers: the app has done its work, and its answer arrives late, twice or not
+// at all. Exactly one of Lose, Late and Twice is expected; of several, the first named here acts.
 type Fault struct {
+	// Function and Step say whose answers: a function's id with the app's in front, and a step's id in the code. Empty means
+	// any.
 	Function, Step string
-	Times          int
-	Lose           bool
-	Late           time.Duration
-	Twice          bool
+	// Times is how many answers it acts on. Zero is one.
+	Times int
+
+	// Lose drops the answer, as when the app crashes between a step's effect and its checkpoint: the attempt counts as
+	// failed and is made again.
+	Lose bool
+	// Late delivers the answer this much later by the virtual clock.
+	Late time.Duration
+	// Twice delivers the answer a second time.
+	Twice bool
 }
 
 // interventions are what a test has put in the way of apps.
@@ -42,7 +56,7 @@ type outcomes struct {
 	used int
 }
 
-// replace sets the outcomes of a step. None leave the step as it was.
+// replace sets the outcomes of a step, whose values are encoded. None leave the step as it was.
 func (iv *interventions) replace(function, step string, list []Outcome) {
 	key := replacedStep{function, step}
 	if len(list) == 0 {
@@ -86,7 +100,7 @@ func (iv *interventions) answer(it *item, now time.Time) *answer {
 	if step := it.run.stepOf(it.target); step != nil {
 		step.Replaced = true
 	}
-	op := sdk.Op{Op: sdk.OpStepRun, ID: it.target, Name: it.name, Data: rep.Value}
+	op := sdk.Op{Op: sdk.OpStepRun, ID: it.target, Name: it.name, Data: rep.encoded}
 	if failed := rep.failure(); failed != nil {
 		op.Op, op.Error, op.Data = sdk.OpStepError, &failed.Failure, nil
 	}
@@ -114,9 +128,9 @@ func (o *Outcome) forWait(op sdk.Opcode) json.RawMessage {
 	case failed != nil:
 		return Wrap("error", failed.Failure)
 	case op == sdk.OpInvokeFunction:
-		return Wrap("data", o.Value)
+		return Wrap("data", o.encoded)
 	default:
-		return o.Value
+		return o.encoded
 	}
 }
 
