@@ -112,7 +112,7 @@ var eventScenarios = []scenario{
 		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), `async.data.order == "1"`, time.Minute))
 	}, act: then(data{}, sends("reply", data{"order": "2"}), sends("reply", data{"order": "1"}))},
 	{name: "wait-both-missing", runs: 1, build: func(p *play) {
-		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "event.data.absent == async.data.absent", 3*time.Second))
+		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "event.data.absent == async.data.absent", 20*time.Second))
 	}, act: then(data{}, sends("reply", data{"order": "2"}))},
 	{name: "wait-times-out", runs: 1, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", time.Second)) }},
 	{name: "wait-comes-too-early", runs: 1, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", 2*time.Second)) },
