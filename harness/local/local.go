@@ -53,12 +53,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	g, gctx := errgroup.WithContext(ctx)
 	for i, service := range wanted {
 		g.Go(func() error {
-			bin, err := toolchain.Ensure(gctx, tools[service], toolchain.Options{
-				CacheDir: b.o.CacheDir,
-				Progress: func(p toolchain.Progress) {
-					progress(harness.Progress{Subject: string(p.Tool), Doing: p.Doing, Elapsed: p.Elapsed, Done: p.Done})
-				},
-			})
+			bin, err := toolchain.Ensure(gctx, service, toolchain.Options{CacheDir: b.o.CacheDir, Progress: progress})
 			units[i] = &unit{service: service, bin: bin, o: o}
 			return err
 		})

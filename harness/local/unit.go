@@ -19,10 +19,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
-var tools = map[harness.Service]toolchain.Tool{
-	harness.ServiceMongo: toolchain.Mongo, harness.ServiceMailHog: toolchain.MailHog, harness.ServiceInngest: toolchain.Inngest,
-}
-
 // unit is one server, run as a process.
 type unit struct {
 	service harness.Service

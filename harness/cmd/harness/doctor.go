@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,13 +46,17 @@ func doctorCommand(io stdio) *cobra.Command {
 	asJSON := jsonFlag(cmd, "print the findings as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		findings := examine(cmd.Context())
-		if !*asJSON {
+		if *asJSON {
+			if err := writeJSON(io.out, findings); err != nil {
+				return err
+			}
+		} else {
 			printFindings(io, findings)
-		} else if err := writeJSON(io.out, findings); err != nil {
-			return err
 		}
-		if slices.ContainsFunc(findings, func(f finding) bool { return f.Level == levelMissing }) {
-			return exitError{exitFailed, nil}
+		for _, f := range findings {
+			if f.Level == levelMissing {
+				return exitError{exitFailed, nil}
+			}
 		}
 		return nil
 	}
@@ -89,14 +92,14 @@ func examineGo(ctx context.Context) finding {
 }
 
 // examineTool looks for a server's program. canBuild says that a missing one can be built.
-func examineTool(ctx context.Context, t toolchain.Tool, canBuild bool) finding {
+func examineTool(ctx context.Context, t harness.Service, canBuild bool) finding {
 	bin, err := toolchain.Find(ctx, t, toolchain.Options{})
 	switch {
 	case errors.Is(err, toolchain.ErrNotBuilt) && canBuild:
 		return finding{string(t), levelNote, "not built yet", "nothing: the first `harness up` builds it, or `harness tools build` now; Inngest takes some minutes"}
 	case err != nil:
-		return finding{string(t), levelMissing, firstLine(err.Error()), fmt.Sprintf("set %s to a program, or install Go 1.26.4 or newer, which builds one", t.Variable())}
-	case t == toolchain.Inngest && !bin.HasUI:
+		return finding{string(t), levelMissing, firstLine(err.Error()), fmt.Sprintf("set %s to a program, or install Go 1.26.4 or newer, which builds one", toolchain.Variable(t))}
+	case t == harness.ServiceInngest && !bin.HasUI:
 		return finding{string(t), levelNote, describeTool(bin) + ", without its web page",
 			"nothing, unless you want Inngest's own page: then install inngest-cli with npm, or set INNGEST_BIN"}
 	default:

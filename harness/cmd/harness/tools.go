@@ -43,9 +43,7 @@ The Inngest server takes some minutes.`,
 		p := newPrinter(io)
 		var all []toolchain.Binary
 		for _, t := range chosenTools(args) {
-			bin, err := toolchain.Ensure(cmd.Context(), t, toolchain.Options{Progress: func(n toolchain.Progress) {
-				p.progress(harness.Progress{Subject: string(n.Tool), Doing: n.Doing, Elapsed: n.Elapsed, Done: n.Done})
-			}})
+			bin, err := toolchain.Ensure(cmd.Context(), t, toolchain.Options{Progress: p.progress})
 			if err != nil {
 				return err
 			}
@@ -109,13 +107,13 @@ func toolNames() []string {
 	return names
 }
 
-func chosenTools(args []string) []toolchain.Tool {
+func chosenTools(args []string) []harness.Service {
 	if len(args) == 0 {
 		return toolchain.Tools()
 	}
-	var tools []toolchain.Tool
+	var tools []harness.Service
 	for _, a := range args {
-		tools = append(tools, toolchain.Tool(a))
+		tools = append(tools, harness.Service(a))
 	}
 	return tools
 }

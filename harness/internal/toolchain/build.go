@@ -18,13 +18,13 @@ import (
 const stopTime = 2 * time.Second
 
 // build builds the tool into the cache, unless another process does first.
-func (f *finder) build(ctx context.Context) (_ Binary, err error) {
+func (f *finder) build(ctx context.Context) (Binary, error) {
 	gocmd, err := f.findGo(ctx)
 	if err != nil {
 		return Binary{}, err
 	}
-	report := newReporter(f.tool, f.progress)
-	defer func() { report.end(err) }()
+	report := newReporter(f.recipe.tool, f.progress)
+	defer report.end()
 	report.now("preparing to build " + f.recipe.title())
 
 	if err := os.MkdirAll(f.cache, 0o755); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
@@ -14,7 +15,6 @@ const shownLines = 15
 
 // Error says why a tool cannot be provided, in sentences for users.
 type Error struct {
-	Tool    Tool
 	Doing   string   // what failed: "build Inngest v1.43.0"
 	Why     string   // the reason
 	Fix     string   // what to do about it
@@ -38,9 +38,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// cannotBuild returns the error of a build. cause may be nil.
+func (f *finder) cannotBuild(why, fix string, cause error) *Error {
+	return &Error{Doing: "build " + f.recipe.title(), Why: why, Fix: fix, Err: cause}
+}
+
 // failure explains why a build failed.
 func (f *finder) failure(cause error, logFile string) error {
-	e := &Error{Tool: f.tool, Doing: "build " + f.recipe.title(), LogFile: logFile, Err: cause}
+	e := f.cannotBuild("", "", cause)
+	e.LogFile = logFile
 	text := cause.Error()
 	if exit := (*proc.ExitError)(nil); errors.As(cause, &exit) {
 		e.Lines = exit.Tail
@@ -63,7 +69,7 @@ func (f *finder) failure(cause error, logFile string) error {
 	case fetchFailed(text):
 		e.Why = "a Go module could not be downloaded: " + mainLine(text)
 		e.Fix = "Check the network and the module proxy (go env GOPROXY); what is in the module cache needs neither. " +
-			fmt.Sprintf("Or let %s name the program.", f.tool.Variable())
+			fmt.Sprintf("Or let %s name the program.", f.recipe.variable)
 	default:
 		e.Why = mainLine(text)
 		e.Fix = "The log says more."
@@ -76,22 +82,14 @@ func (f *finder) cacheFailure(cause error) error {
 	if diskFull(cause.Error()) {
 		return f.failure(cause, "")
 	}
-	return &Error{
-		Tool: f.tool, Doing: "build " + f.recipe.title(),
-		Why: fmt.Sprintf("the cache %s cannot be used (%v)", f.cache, cause),
-		Fix: "Make it a folder that can be written, or set HARNESS_CACHE to one.",
-		Err: cause,
-	}
+	return f.cannotBuild(fmt.Sprintf("the cache %s cannot be used (%v)", f.cache, cause),
+		"Make it a folder that can be written, or set HARNESS_CACHE to one.", cause)
 }
 
 // misfitFailure explains that a patch does not fit the module.
 func (f *finder) misfitFailure(cause *misfit) error {
-	return &Error{
-		Tool: f.tool, Doing: "build " + f.recipe.title(),
-		Why: fmt.Sprintf("what the harness changes in it is not as expected (%v)", cause),
-		Fix: "The pinned version has changed: adapt the patch in harness/tools/patches.go, or remove it if it is no longer needed.",
-		Err: cause,
-	}
+	return f.cannotBuild(fmt.Sprintf("what the harness changes in it is not as expected (%v)", cause),
+		"The pinned version has changed: adapt the patch in harness/tools/patches.go, or remove it if it is no longer needed.", cause)
 }
 
 // diskFull recognises the systems' messages, since it often comes as the output of another program.
@@ -101,16 +99,11 @@ func diskFull(text string) bool {
 
 // fetchFailed recognises the go command's messages about a module that it could not download.
 func fetchFailed(text string) bool {
-	for _, sign := range []string{
+	return slices.ContainsFunc([]string{
 		"module lookup disabled by GOPROXY=off", "dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake timeout",
 		"network is unreachable", "proxyconnect", "403 Forbidden", "404 Not Found", "410 Gone", "502 Bad Gateway", "503 Service Unavailable",
 		"missing go.sum entry", "cannot find module",
-	} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
+	}, func(sign string) bool { return strings.Contains(text, sign) })
 }
 
 // mainLine returns the last line that is not about progress.

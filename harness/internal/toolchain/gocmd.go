@@ -18,12 +18,11 @@ type goCommand struct {
 
 // findGo finds a go command that can build the recipe.
 func (f *finder) findGo(ctx context.Context) (goCommand, error) {
-	doing := "build " + f.recipe.title()
 	install := fmt.Sprintf("Install Go %s or newer (https://go.dev/dl), or let %s name the program.",
-		strings.TrimPrefix(f.recipe.minGo, "go"), f.tool.Variable())
+		strings.TrimPrefix(f.recipe.minGo, "go"), f.recipe.variable)
 	path, err := f.lookPath("go")
 	if err != nil {
-		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: "there is no go command in PATH", Fix: install, Err: err}
+		return goCommand{}, f.cannotBuild("there is no go command in PATH", install, err)
 	}
 
 	cmd := exec.CommandContext(ctx, path, "env", "-json", "GOVERSION", "GOTOOLCHAIN")
@@ -31,11 +30,11 @@ func (f *finder) findGo(ctx context.Context) (goCommand, error) {
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.Output()
 	if err != nil {
-		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: fmt.Sprintf("%s env: %v", path, err), Fix: install, Err: err}
+		return goCommand{}, f.cannotBuild(fmt.Sprintf("%s env: %v", path, err), install, err)
 	}
 	var env struct{ GOVERSION, GOTOOLCHAIN string }
 	if err := json.Unmarshal(out, &env); err != nil {
-		return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: fmt.Sprintf("%s env answers %q", path, firstLine(out)), Fix: install, Err: err}
+		return goCommand{}, f.cannotBuild(fmt.Sprintf("%s env answers %q", path, firstLine(out)), install, err)
 	}
 
 	// "go1.26.8 X:experiment"; a development version cannot be compared, and is accepted.
@@ -47,7 +46,7 @@ func (f *finder) findGo(ctx context.Context) (goCommand, error) {
 			if env.GOTOOLCHAIN == "local" {
 				why += " (GOTOOLCHAIN=local keeps it from fetching that)"
 			}
-			return goCommand{}, &Error{Tool: f.tool, Doing: doing, Why: why, Fix: install}
+			return goCommand{}, f.cannotBuild(why, install, nil)
 		}
 		have = f.recipe.minGo
 	}

@@ -1,17 +1,17 @@
 package toolchain
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // versionTime bounds the wait for a program to print its version.
@@ -26,33 +26,21 @@ var (
 	mongoVersion = regexp.MustCompile(`(?m)^db version v?(\S+)`)
 )
 
-// Variable is the environment variable that names a tool's program.
-func (t Tool) Variable() string {
-	switch t {
-	case Inngest:
-		return "INNGEST_BIN"
-	case MailHog:
-		return "MAILHOG_BIN"
-	default:
-		return "MONGOD_BIN"
-	}
-}
-
 // named returns the program that a variable names. If that does not work, it is an error.
 func (f *finder) named(ctx context.Context) (bin Binary, found bool, err error) {
-	variable := f.tool.Variable()
+	variable := f.recipe.variable
 	value := f.env(variable)
 	if value == "" {
 		return Binary{}, false, nil
 	}
-	bin = Binary{Tool: f.tool, Source: variable}
+	bin = Binary{Tool: f.recipe.tool, Source: variable}
 	if bin.Path, err = f.lookPath(value); err == nil {
 		bin, err = f.ask(ctx, bin)
 	}
 	if err != nil {
 		return Binary{}, false, &Error{
-			Tool: f.tool, Doing: fmt.Sprintf("use %s=%s", variable, value),
-			Why: err.Error(), Fix: "Let it name a program that runs, or unset it.", Err: err,
+			Doing: fmt.Sprintf("use %s=%s", variable, value),
+			Why:   err.Error(), Fix: "Let it name a program that runs, or unset it.", Err: err,
 		}
 	}
 	return bin, true, nil
@@ -60,7 +48,7 @@ func (f *finder) named(ctx context.Context) (bin Binary, found bool, err error) 
 
 // installed returns an Inngest release in PATH that is new enough.
 func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
-	if f.tool != Inngest || f.env("HARNESS_IGNORE_INSTALLED") == "1" {
+	if f.recipe.tool != harness.ServiceInngest || f.env("HARNESS_IGNORE_INSTALLED") == "1" {
 		return Binary{}, false
 	}
 	for _, name := range []string{"inngest", "inngest-cli"} {
@@ -68,7 +56,7 @@ func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
 		if err != nil {
 			continue
 		}
-		bin, err := f.ask(ctx, Binary{Tool: f.tool, Path: path, Source: SourceInstalled})
+		bin, err := f.ask(ctx, Binary{Tool: f.recipe.tool, Path: path, Source: SourceInstalled})
 		if err == nil && bin.Version != "" && atLeast(bin.Version, f.recipe.version) {
 			return bin, true
 		}
@@ -79,7 +67,7 @@ func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
 // ask completes bin with what the program reports.
 func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 	flag := "--version"
-	if f.tool == Inngest {
+	if f.recipe.tool == harness.ServiceInngest {
 		flag = "version"
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
@@ -92,17 +80,17 @@ func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 		return bin, fmt.Errorf("%s %s: %w", bin.Path, flag, err)
 	}
 
-	switch f.tool {
-	case Inngest:
+	switch f.recipe.tool {
+	case harness.ServiceInngest:
 		if m := semanticVersion.FindSubmatch(out); m != nil {
 			bin.Version = fmt.Sprintf("v%s.%s.%s", m[1], m[2], m[3])
 			bin.HasUI = releaseCommit.Match(out)
 		}
-	case MailHog:
+	case harness.ServiceMailHog:
 		_, version, _ := strings.Cut(string(out), "version:") // empty in a build that is not stamped
 		bin.Version = strings.TrimSpace(version)
 		bin.HasUI = true
-	case Mongo:
+	case harness.ServiceMongo:
 		m := mongoVersion.FindSubmatch(out)
 		if m == nil {
 			return bin, fmt.Errorf("%s %s names no version of MongoDB but prints %q", bin.Path, flag, firstLine(out))
@@ -134,25 +122,9 @@ func (f *finder) lookPath(name string) (string, error) {
 	return "", fmt.Errorf("there is no %s in PATH: %w", name, exec.ErrNotFound)
 }
 
-// atLeast compares versions such as v1.43.0 by their numbers.
-func atLeast(version, least string) bool {
-	return slices.CompareFunc(numbers(version), numbers(least), cmp.Compare[int]) >= 0
-}
-
-func numbers(version string) []int {
-	m := semanticVersion.FindStringSubmatch(version)
-	if m == nil {
-		return nil
-	}
-	var n []int
-	for _, digits := range m[1:] {
-		i, err := strconv.Atoi(digits)
-		if err != nil {
-			return nil // beyond any version
-		}
-		n = append(n, i)
-	}
-	return n
+// atLeast compares versions such as v1.43.0 by their numbers. Go's own versions have the same three.
+func atLeast(have, least string) bool {
+	return version.Compare("go"+strings.TrimPrefix(have, "v"), "go"+strings.TrimPrefix(least, "v")) >= 0
 }
 
 func firstLine(b []byte) string {

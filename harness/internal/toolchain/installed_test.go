@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
@@ -39,13 +40,13 @@ func TestFind_InstalledInngest(t *testing.T) {
 			if c.ignore {
 				w.env["HARNESS_IGNORE_INSTALLED"] = "1"
 			}
-			bin, err := toolchain.Find(t.Context(), toolchain.Inngest, w.options())
+			bin, err := toolchain.Find(t.Context(), harness.ServiceInngest, w.options())
 			if c.version == "" {
 				require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, toolchain.Binary{Tool: toolchain.Inngest, Path: path, Version: c.version, Source: "installed", HasUI: c.ui}, bin)
+			require.Equal(t, toolchain.Binary{Tool: harness.ServiceInngest, Path: path, Version: c.version, Source: "installed", HasUI: c.ui}, bin)
 			require.Equal(t, "1\n", w.note(t, "track"))
 		})
 	}
@@ -54,7 +55,7 @@ func TestFind_InstalledInngest(t *testing.T) {
 		w := newWorkshop(t)
 		w.script(t, "inngest", "echo 1.0.0-0a1b2c3d4")
 		good := w.script(t, "inngest-cli", "echo 1.43.0-0a1b2c3d4")
-		bin, err := toolchain.Find(t.Context(), toolchain.Inngest, w.options())
+		bin, err := toolchain.Find(t.Context(), harness.ServiceInngest, w.options())
 		require.NoError(t, err)
 		require.Equal(t, good, bin.Path)
 	})
@@ -62,7 +63,7 @@ func TestFind_InstalledInngest(t *testing.T) {
 		t.Parallel()
 		w := newWorkshop(t)
 		w.env["PATH"] = ".:relative"
-		_, err := toolchain.Find(t.Context(), toolchain.Inngest, w.options())
+		_, err := toolchain.Find(t.Context(), harness.ServiceInngest, w.options())
 		require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 	})
 }
@@ -71,16 +72,16 @@ func TestFind_ProgramNamedByAVariable(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
-		tool     toolchain.Tool
+		tool     harness.Service
 		variable string
 		script   string
 		want     toolchain.Binary
 	}{
-		{"Inngest", toolchain.Inngest, "INNGEST_BIN", `[ "$1" = version ] && echo 1.45.1-0a1b2c3d4`, toolchain.Binary{Version: "v1.45.1", HasUI: true}},
-		{"Inngest of one's own", toolchain.Inngest, "INNGEST_BIN", "echo dev-", toolchain.Binary{}},
-		{"MailHog", toolchain.MailHog, "MAILHOG_BIN", `[ "$1" = --version ] && echo MailHog version: v1.0.1`, toolchain.Binary{Version: "v1.0.1", HasUI: true}},
-		{"MailHog without a version", toolchain.MailHog, "MAILHOG_BIN", "echo 'MailHog version: '", toolchain.Binary{HasUI: true}},
-		{"MongoDB", toolchain.Mongo, "MONGOD_BIN", `[ "$1" = --version ] && printf 'db version v8.0.4\nBuild Info: {}\n'`, toolchain.Binary{Version: "v8.0.4", Database: "MongoDB 8.0.4"}},
+		{"Inngest", harness.ServiceInngest, "INNGEST_BIN", `[ "$1" = version ] && echo 1.45.1-0a1b2c3d4`, toolchain.Binary{Version: "v1.45.1", HasUI: true}},
+		{"Inngest of one's own", harness.ServiceInngest, "INNGEST_BIN", "echo dev-", toolchain.Binary{}},
+		{"MailHog", harness.ServiceMailHog, "MAILHOG_BIN", `[ "$1" = --version ] && echo MailHog version: v1.0.1`, toolchain.Binary{Version: "v1.0.1", HasUI: true}},
+		{"MailHog without a version", harness.ServiceMailHog, "MAILHOG_BIN", "echo 'MailHog version: '", toolchain.Binary{HasUI: true}},
+		{"MongoDB", harness.ServiceMongo, "MONGOD_BIN", `[ "$1" = --version ] && printf 'db version v8.0.4\nBuild Info: {}\n'`, toolchain.Binary{Version: "v8.0.4", Database: "MongoDB 8.0.4"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +113,7 @@ func TestFind_ProgramNamedByAVariable(t *testing.T) {
 			w.script(t, "go", goodGo)
 			w.script(t, "program", c.script)
 			w.env["MONGOD_BIN"] = c.value
-			_, err := toolchain.Ensure(t.Context(), toolchain.Mongo, w.options())
+			_, err := toolchain.Ensure(t.Context(), harness.ServiceMongo, w.options())
 			require.ErrorContains(t, err, c.want)
 			require.NotErrorIs(t, err, toolchain.ErrNotBuilt)
 			require.Empty(t, w.note(t, "builds"), "what is named is not passed over")

@@ -20,6 +20,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
@@ -34,7 +35,7 @@ type standIn struct {
 // startStandIn builds the program when it has to, and runs it on a free port.
 func startStandIn(t *testing.T, args ...string) standIn {
 	t.Helper()
-	bin, err := toolchain.Ensure(t.Context(), toolchain.Mongo, toolchain.Options{LookupEnv: environment("PATH", "HARNESS_CACHE")})
+	bin, err := toolchain.Ensure(t.Context(), harness.ServiceMongo, toolchain.Options{LookupEnv: environment("PATH", "HARNESS_CACHE")})
 	require.NoError(t, err)
 
 	ready := make(chan string, 1)

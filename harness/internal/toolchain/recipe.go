@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
@@ -20,18 +21,39 @@ var buildFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 
 // A recipe says how to build one tool.
 type recipe struct {
-	name    string // of the program, and of the sources in package tools
-	label   string // the name in messages
-	module  string // the module whose version is pinned in go.mod
-	pkg     string // the package to build
-	takes   string // how long a first build takes on two cores, for messages
-	version string
-	minGo   string // such as "go1.26.4"
-	files   map[string][]byte
+	tool     harness.Service
+	variable string // the environment variable that names a program to use instead
+	name     string // of the program, and of the sources in package tools
+	label    string // the name in messages
+	module   string // the module whose version is pinned in go.mod
+	pkg      string // the package to build
+	takes    string // how long a first build takes on two cores, for messages
 
 	// Changes that the build makes to a copy of the modules, since the module cache must not be changed.
 	lacksEmbed bool // see placeholder
 	patches    []tools.Patch
+
+	// What the sources state.
+	version string
+	minGo   string // such as "go1.26.4"
+	files   map[string][]byte
+}
+
+// recipes are those of all tools, without what recipeOf reads from the sources, in the order of [Tools].
+var recipes = []recipe{
+	{
+		// Not stamped with a version: an unstamped server sends no telemetry, whatever its environment says.
+		tool: harness.ServiceInngest, variable: "INNGEST_BIN", name: "inngest", label: "Inngest", module: "github.com/inngest/inngest",
+		pkg: "github.com/inngest/inngest/cmd", lacksEmbed: true, takes: "about 4 minutes",
+	},
+	{
+		tool: harness.ServiceMongo, variable: "MONGOD_BIN", name: "ferretdb", label: "FerretDB", module: "github.com/FerretDB/FerretDB",
+		pkg: ".", takes: "about 40 seconds",
+	},
+	{
+		tool: harness.ServiceMailHog, variable: "MAILHOG_BIN", name: "mailhog", label: "MailHog", module: "github.com/mailhog/MailHog",
+		pkg: "github.com/mailhog/MailHog", takes: "about 20 seconds",
+	},
 }
 
 // placeholder replaces, in a vendored copy of Inngest, the documentation that one of its packages embeds and that its module
@@ -42,19 +64,12 @@ const (
 	missingEmbed    = "github.com/inngest/inngest/internal/embeddocs"
 )
 
-func recipeOf(t Tool) (recipe, error) {
-	var r recipe
-	switch t {
-	case Inngest:
-		// Not stamped with a version: an unstamped server sends no telemetry, whatever its environment says.
-		r = recipe{name: "inngest", label: "Inngest", module: "github.com/inngest/inngest", pkg: "github.com/inngest/inngest/cmd", lacksEmbed: true, takes: "about 4 minutes"}
-	case MailHog:
-		r = recipe{name: "mailhog", label: "MailHog", module: "github.com/mailhog/MailHog", pkg: "github.com/mailhog/MailHog", takes: "about 20 seconds"}
-	case Mongo:
-		r = recipe{name: "ferretdb", label: "FerretDB", module: "github.com/FerretDB/FerretDB", pkg: ".", takes: "about 40 seconds"}
-	default:
+func recipeOf(t harness.Service) (recipe, error) {
+	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.tool == t })
+	if i < 0 {
 		return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
 	}
+	r := recipes[i]
 	var err error
 	if r.files, err = tools.Sources(r.name); err != nil {
 		return recipe{}, err

@@ -1,6 +1,7 @@
 package toolchain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,19 +10,25 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// Tool names a server.
-type Tool string
+// Tools returns the services that have a program here, those that take longest to build first. The one of
+// [harness.ServiceMongo] is MongoDB where MONGOD_BIN names one, else FerretDB on SQLite, a stand-in.
+func Tools() []harness.Service {
+	tools := make([]harness.Service, len(recipes))
+	for i, r := range recipes {
+		tools[i] = r.tool
+	}
+	return tools
+}
 
-const (
-	Inngest Tool = "inngest" // Inngest's dev server
-	MailHog Tool = "mailhog"
-	Mongo   Tool = "mongo" // MongoDB where MONGOD_BIN names one, else FerretDB on SQLite, a stand-in
-)
-
-// Tools returns all tools, those that take longest to build first.
-func Tools() []Tool { return []Tool{Inngest, Mongo, MailHog} }
+// Variable returns the environment variable that names a tool's program; "" for an unknown tool.
+func Variable(t harness.Service) string {
+	r, _ := recipeOf(t)
+	return r.variable
+}
 
 // Where a [Binary] comes from, unless an environment variable names it.
 const (
@@ -37,9 +44,10 @@ type Options struct {
 	// CacheDir is where builds are kept. Empty: HARNESS_CACHE, or else inngest-harness in the user's cache folder.
 	CacheDir string
 
-	// Progress receives what a build is doing: when it starts, every second, and when it ends. It is called by one
-	// goroutine at a time, and not at all when there is nothing to build. Nil: no reports.
-	Progress func(Progress)
+	// Progress receives what a build is doing: when it starts, every second, and when it ends, also with an error. Its
+	// subject is the tool. It is called by one goroutine at a time, and not at all when there is nothing to build. Nil:
+	// no reports.
+	Progress func(harness.Progress)
 
 	// LookupEnv reads the harness's variables and PATH. Nil: os.LookupEnv. The go command gets the environment of
 	// this process in any case.
@@ -50,19 +58,10 @@ type Options struct {
 	GOOS, GOARCH string
 }
 
-// Progress is a moment of a build.
-type Progress struct {
-	Tool    Tool
-	Doing   string        // such as "compiling"
-	Elapsed time.Duration // since Ensure was called
-	Done    bool          // the last call: the build has ended, successfully if Err is nil
-	Err     error
-}
-
 // Binary is a server's program. Its JSON is what the commands `harness tools` print.
 type Binary struct {
-	Tool Tool   `json:"tool"`
-	Path string `json:"path"` // absolute
+	Tool harness.Service `json:"tool"`
+	Path string          `json:"path"` // absolute
 	// Version is such as "v1.43.0"; empty when a program named by a variable does not report it.
 	Version string `json:"version,omitempty"`
 	// Database is the database that Mongo is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
@@ -75,17 +74,14 @@ type Binary struct {
 
 // Pinned returns the version that the harness is made for and builds, such as "v1.43.0". For Mongo it is FerretDB's. An
 // unknown tool has none.
-func Pinned(t Tool) string {
-	r, err := recipeOf(t)
-	if err != nil {
-		return ""
-	}
+func Pinned(t harness.Service) string {
+	r, _ := recipeOf(t)
 	return r.version
 }
 
 // Find returns the program of a tool and builds nothing: where Ensure would build it, the error wraps [ErrNotBuilt]. A variable
 // that names a program which does not run is an error too.
-func Find(ctx context.Context, t Tool, o Options) (Binary, error) {
+func Find(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	f, err := newFinder(t, o)
 	if err != nil {
 		return Binary{}, err
@@ -95,7 +91,7 @@ func Find(ctx context.Context, t Tool, o Options) (Binary, error) {
 
 // Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and less than one minute
 // for the others; the end of ctx ends the build. Its errors are [*Error], for users.
-func Ensure(ctx context.Context, t Tool, o Options) (Binary, error) {
+func Ensure(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	f, err := newFinder(t, o)
 	if err != nil {
 		return Binary{}, err
@@ -109,17 +105,16 @@ func Ensure(ctx context.Context, t Tool, o Options) (Binary, error) {
 
 // finder looks for one tool, and builds it.
 type finder struct {
-	tool     Tool
 	recipe   recipe
 	cache    string
 	env      func(string) string
 	goos     string
 	goarch   string
 	static   bool // only a build will do
-	progress func(Progress)
+	progress func(harness.Progress)
 }
 
-func newFinder(t Tool, o Options) (*finder, error) {
+func newFinder(t harness.Service, o Options) (*finder, error) {
 	r, err := recipeOf(t)
 	if err != nil {
 		return nil, err
@@ -129,30 +124,20 @@ func newFinder(t Tool, o Options) (*finder, error) {
 		lookup = os.LookupEnv
 	}
 	f := &finder{
-		tool:     t,
 		recipe:   r,
-		cache:    o.CacheDir,
 		env:      func(key string) string { v, _ := lookup(key); return v },
-		goos:     o.GOOS,
-		goarch:   o.GOARCH,
+		goos:     cmp.Or(o.GOOS, runtime.GOOS),
+		goarch:   cmp.Or(o.GOARCH, runtime.GOARCH),
 		static:   o.GOOS != "" || o.GOARCH != "",
 		progress: o.Progress,
 	}
-	if f.goos == "" {
-		f.goos = runtime.GOOS
-	}
-	if f.goarch == "" {
-		f.goarch = runtime.GOARCH
-	}
-	if f.cache == "" {
-		f.cache = f.env("HARNESS_CACHE")
-	}
+	f.cache = cmp.Or(o.CacheDir, f.env("HARNESS_CACHE"))
 	if f.cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
 			return nil, &Error{
-				Tool: t, Doing: "find a place for " + r.title(),
-				Why: err.Error(), Fix: "Set HARNESS_CACHE to a folder that can be written.", Err: err,
+				Doing: "find a place for " + r.title(),
+				Why:   err.Error(), Fix: "Set HARNESS_CACHE to a folder that can be written.", Err: err,
 			}
 		}
 		f.cache = filepath.Join(user, "inngest-harness")
@@ -196,8 +181,8 @@ func (f *finder) built(ctx context.Context) (Binary, error) {
 
 // binary describes a build.
 func (f *finder) binary(path string) Binary {
-	bin := Binary{Tool: f.tool, Path: path, Version: f.recipe.version, Source: SourceBuilt, HasUI: f.tool == MailHog}
-	if f.tool == Mongo {
+	bin := Binary{Tool: f.recipe.tool, Path: path, Version: f.recipe.version, Source: SourceBuilt, HasUI: f.recipe.tool == harness.ServiceMailHog}
+	if f.recipe.tool == harness.ServiceMongo {
 		bin.Database = f.recipe.title() + " (stand-in)"
 	}
 	return bin
@@ -216,23 +201,22 @@ func (f *finder) executable() string {
 
 // reporter reports on a build every second.
 type reporter struct {
-	tool     Tool
-	progress func(Progress)
+	tool     harness.Service
+	progress func(harness.Progress)
 	began    time.Time
+	stop     chan struct{}
+	ticking  sync.WaitGroup
 
 	mu    sync.Mutex
 	doing string
-	ended bool
-
-	stop chan struct{}
 }
 
-func newReporter(t Tool, progress func(Progress)) *reporter {
+func newReporter(t harness.Service, progress func(harness.Progress)) *reporter {
 	r := &reporter{tool: t, progress: progress, began: time.Now(), stop: make(chan struct{})}
 	if r.progress == nil {
-		r.progress = func(Progress) {}
+		r.progress = func(harness.Progress) {}
 	}
-	go r.tick()
+	r.ticking.Go(r.tick)
 	return r
 }
 
@@ -242,7 +226,7 @@ func (r *reporter) tick() {
 	for {
 		select {
 		case <-ticker.C:
-			r.send(func() {})
+			r.send("", false)
 		case <-r.stop:
 			return
 		}
@@ -250,22 +234,19 @@ func (r *reporter) tick() {
 }
 
 // now sets what the build does from now on, and reports it.
-func (r *reporter) now(doing string) { r.send(func() { r.doing = doing }) }
+func (r *reporter) now(doing string) { r.send(doing, false) }
 
-func (r *reporter) end(err error) {
+// end reports that the build has ended. It is the last report.
+func (r *reporter) end() {
 	close(r.stop)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ended = true
-	r.progress(Progress{Tool: r.tool, Doing: r.doing, Elapsed: time.Since(r.began), Done: true, Err: err})
+	r.ticking.Wait()
+	r.send("", true)
 }
 
-func (r *reporter) send(change func()) {
+// send reports what the build does: the same as before where doing is empty.
+func (r *reporter) send(doing string, done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended {
-		return
-	}
-	change()
-	r.progress(Progress{Tool: r.tool, Doing: r.doing, Elapsed: time.Since(r.began)})
+	r.doing = cmp.Or(doing, r.doing)
+	r.progress(harness.Progress{Subject: string(r.tool), Doing: r.doing, Elapsed: time.Since(r.began), Done: done})
 }

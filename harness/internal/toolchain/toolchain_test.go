@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
@@ -82,9 +83,9 @@ func (w workshop) note(t *testing.T, name string) string {
 
 func TestPinned(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "v1.43.0", toolchain.Pinned(toolchain.Inngest))
-	require.Equal(t, "v1.0.1", toolchain.Pinned(toolchain.MailHog))
-	require.Equal(t, "v1.24.2", toolchain.Pinned(toolchain.Mongo))
+	require.Equal(t, "v1.43.0", toolchain.Pinned(harness.ServiceInngest))
+	require.Equal(t, "v1.0.1", toolchain.Pinned(harness.ServiceMailHog))
+	require.Equal(t, "v1.24.2", toolchain.Pinned(harness.ServiceMongo))
 	require.Empty(t, toolchain.Pinned("redis"))
 	_, err := toolchain.Find(t.Context(), "redis", toolchain.Options{})
 	require.EqualError(t, err, `there is no tool "redis"; the tools are [inngest mongo mailhog]`)
@@ -93,13 +94,13 @@ func TestPinned(t *testing.T) {
 func TestEnsure_BuildsOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		tool  toolchain.Tool
+		tool  harness.Service
 		build string
 		want  toolchain.Binary
 	}{
-		{toolchain.Inngest, " -trimpath -buildvcs=false -ldflags=-s -w github.com/inngest/inngest/cmd\n", toolchain.Binary{Version: "v1.43.0"}},
-		{toolchain.MailHog, " -trimpath -buildvcs=false -ldflags=-s -w github.com/mailhog/MailHog\n", toolchain.Binary{Version: "v1.0.1", HasUI: true}},
-		{toolchain.Mongo, " -trimpath -buildvcs=false -ldflags=-s -w .\n", toolchain.Binary{Version: "v1.24.2", Database: "FerretDB v1.24.2 (stand-in)"}},
+		{harness.ServiceInngest, " -trimpath -buildvcs=false -ldflags=-s -w github.com/inngest/inngest/cmd\n", toolchain.Binary{Version: "v1.43.0"}},
+		{harness.ServiceMailHog, " -trimpath -buildvcs=false -ldflags=-s -w github.com/mailhog/MailHog\n", toolchain.Binary{Version: "v1.0.1", HasUI: true}},
+		{harness.ServiceMongo, " -trimpath -buildvcs=false -ldflags=-s -w .\n", toolchain.Binary{Version: "v1.24.2", Database: "FerretDB v1.24.2 (stand-in)"}},
 	} {
 		t.Run(string(c.tool), func(t *testing.T) {
 			t.Parallel()
@@ -110,9 +111,9 @@ func TestEnsure_BuildsOnce(t *testing.T) {
 			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 			require.ErrorContains(t, err, c.want.Version+" is not built yet")
 
-			var seen []toolchain.Progress
+			var seen []harness.Progress
 			o := w.options()
-			o.Progress = func(p toolchain.Progress) { seen = append(seen, p) }
+			o.Progress = func(p harness.Progress) { seen = append(seen, p) }
 			bin, err := toolchain.Ensure(t.Context(), c.tool, o)
 			require.NoError(t, err)
 			c.want.Tool, c.want.Source, c.want.Path = c.tool, "built", bin.Path
@@ -124,13 +125,12 @@ func TestEnsure_BuildsOnce(t *testing.T) {
 			require.Contains(t, seen[0].Doing, "preparing to build")
 			last := seen[len(seen)-1]
 			require.True(t, last.Done)
-			require.NoError(t, last.Err)
 			require.Contains(t, last.Doing, "from source, once (about ")
 			require.Positive(t, last.Elapsed)
-			require.Equal(t, c.tool, last.Tool)
+			require.Equal(t, string(c.tool), last.Subject)
 
 			seen = nil
-			for _, find := range []func(context.Context, toolchain.Tool, toolchain.Options) (toolchain.Binary, error){toolchain.Ensure, toolchain.Find} {
+			for _, find := range []func(context.Context, harness.Service, toolchain.Options) (toolchain.Binary, error){toolchain.Ensure, toolchain.Find} {
 				again, err := find(t.Context(), c.tool, o)
 				require.NoError(t, err)
 				require.Equal(t, bin, again)
@@ -149,7 +149,7 @@ func TestEnsure_VendorsInngest(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	w.script(t, "go", goodGo)
-	_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
+	_, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, w.options())
 	require.NoError(t, err)
 	require.Equal(t, "mod vendor -e\n", w.note(t, "vendor"))
 	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
@@ -160,7 +160,7 @@ func TestEnsure_PatchesFerretDB(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
 	w.script(t, "go", goodGo)
-	_, err := toolchain.Ensure(t.Context(), toolchain.Mongo, w.options())
+	_, err := toolchain.Ensure(t.Context(), harness.ServiceMongo, w.options())
 	require.NoError(t, err)
 	require.Equal(t, "mod vendor\n", w.note(t, "vendor"), "not content with any failure")
 	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
@@ -186,11 +186,11 @@ func TestEnsure_RefusesAFerretDBThatPatchesDoNotFit(t *testing.T) {
 			if w.module(t, p.File, text); text == "" {
 				require.NoError(t, os.Remove(filepath.Join(w.dir, "modules", p.File)))
 			}
-			_, err := toolchain.Ensure(t.Context(), toolchain.Mongo, w.options())
+			_, err := toolchain.Ensure(t.Context(), harness.ServiceMongo, w.options())
 			require.EqualError(t, err, fmt.Sprintf("cannot build FerretDB v1.24.2: what the harness changes in it is not as expected (%s has %q %d times, not %d times)",
 				p.File, strings.TrimSpace(p.Old), strings.Count(text, p.Old), p.Times)+advice)
 			require.Empty(t, w.note(t, "builds"))
-			_, err = toolchain.Find(t.Context(), toolchain.Mongo, w.options())
+			_, err = toolchain.Find(t.Context(), harness.ServiceMongo, w.options())
 			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 		})
 	}
@@ -206,7 +206,7 @@ func TestEnsure_BuildEnvironment(t *testing.T) {
 	w.env["MAILHOG_BIN"] = w.script(t, "mailhog", "echo MailHog version: v1.0.1")
 	o := w.options()
 	o.GOOS, o.GOARCH = "windows", "arm64"
-	bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, o)
+	bin, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, o)
 	require.NoError(t, err)
 	require.Equal(t, "built", bin.Source, "for another system, not the program that is named for this one")
 	require.Equal(t, "mailhog.exe", filepath.Base(bin.Path))
@@ -225,7 +225,7 @@ func TestEnsure_NamesBuildsAfterTheirInputs(t *testing.T) {
 		for _, arch := range []string{"amd64", "arm64"} {
 			o := w.options()
 			o.GOOS, o.GOARCH = "linux", arch
-			bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, o)
+			bin, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, o)
 			require.NoError(t, err)
 			paths[bin.Path] = true
 		}
@@ -235,7 +235,7 @@ func TestEnsure_NamesBuildsAfterTheirInputs(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(w.env["PATH"], "go")))
 	o := w.options()
 	o.GOOS, o.GOARCH = "linux", "arm64"
-	bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, o)
+	bin, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, o)
 	require.NoError(t, err, "where there is no Go any more, an earlier build will do")
 	require.Contains(t, paths, bin.Path)
 	require.Contains(t, bin.Path, "linux-arm64")
@@ -248,7 +248,7 @@ func TestEnsure_BuildsOnceForConcurrentCallers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options()); err != nil {
+			if _, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, w.options()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -267,7 +267,7 @@ func TestEnsure_InterruptedBuild(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := toolchain.Ensure(ctx, toolchain.MailHog, w.options())
+		_, err := toolchain.Ensure(ctx, harness.ServiceMailHog, w.options())
 		done <- err
 	}()
 	require.Eventually(t, func() bool { return w.note(t, "began") != "" }, 30*time.Second, time.Millisecond)
@@ -275,19 +275,19 @@ func TestEnsure_InterruptedBuild(t *testing.T) {
 	// A concurrent call for the same tool waits, reports that, and ends with its context.
 	other, giveUp := context.WithCancel(t.Context())
 	o := w.options()
-	o.Progress = func(p toolchain.Progress) {
+	o.Progress = func(p harness.Progress) {
 		if p.Doing == "waiting for another process that builds MailHog v1.0.1" {
 			giveUp()
 		}
 	}
-	_, err := toolchain.Ensure(other, toolchain.MailHog, o)
+	_, err := toolchain.Ensure(other, harness.ServiceMailHog, o)
 	require.ErrorIs(t, err, context.Canceled)
 
 	cancel()
 	err = <-done
 	require.ErrorIs(t, err, context.Canceled)
 	require.EqualError(t, err, "cannot build MailHog v1.0.1: it was cancelled (context canceled). The next try starts where the go command left off.")
-	_, err = toolchain.Find(t.Context(), toolchain.MailHog, w.options())
+	_, err = toolchain.Find(t.Context(), harness.ServiceMailHog, w.options())
 	require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 
 	// The leftovers of a build that was killed are removed.
@@ -297,10 +297,10 @@ func TestEnsure_InterruptedBuild(t *testing.T) {
 	leftover := strings.TrimSuffix(locks[0], ".lock") + ".tmp/out"
 	require.NoError(t, os.MkdirAll(leftover, 0o755))
 	require.NoError(t, os.WriteFile(leftover+"/mailhog", []byte("half"), 0o755))
-	_, err = toolchain.Find(t.Context(), toolchain.MailHog, w.options())
+	_, err = toolchain.Find(t.Context(), harness.ServiceMailHog, w.options())
 	require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 	w.script(t, "go", goodGo)
-	bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, w.options())
+	bin, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, w.options())
 	require.NoError(t, err)
 	text, err := os.ReadFile(bin.Path)
 	require.NoError(t, err)
@@ -344,7 +344,7 @@ func TestEnsure_ExplainsFailures(t *testing.T) {
 			if c.go_ != "" {
 				w.script(t, "go", c.go_)
 			}
-			_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
+			_, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, w.options())
 			var failure *toolchain.Error
 			require.ErrorAs(t, err, &failure)
 			for _, want := range c.want {
@@ -353,7 +353,7 @@ func TestEnsure_ExplainsFailures(t *testing.T) {
 			if failure.LogFile != "" {
 				require.FileExists(t, failure.LogFile)
 			}
-			_, err = toolchain.Find(t.Context(), toolchain.Inngest, w.options())
+			_, err = toolchain.Find(t.Context(), harness.ServiceInngest, w.options())
 			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
 		})
 	}
@@ -362,7 +362,7 @@ func TestEnsure_ExplainsFailures(t *testing.T) {
 		w := newWorkshop(t)
 		w.script(t, "go", goodGo)
 		require.NoError(t, os.WriteFile(w.cache, nil, 0o600))
-		_, err := toolchain.Ensure(t.Context(), toolchain.Inngest, w.options())
+		_, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, w.options())
 		require.EqualError(t, err, "cannot build Inngest v1.43.0: the cache "+w.cache+" cannot be used (mkdir "+w.cache+
 			": not a directory). Make it a folder that can be written, or set HARNESS_CACHE to one.")
 	})
@@ -370,7 +370,7 @@ func TestEnsure_ExplainsFailures(t *testing.T) {
 		t.Parallel()
 		w := newWorkshop(t)
 		w.script(t, "go", `if [ "$1" = env ]; then echo '{"GOVERSION":"go1.24.0","GOTOOLCHAIN":"auto"}'; exit; fi`+"\n"+goVendor+goBuild)
-		bin, err := toolchain.Ensure(t.Context(), toolchain.MailHog, w.options())
+		bin, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, w.options())
 		require.NoError(t, err)
 		require.Contains(t, bin.Path, "-go1.26.4-", "it is that one which builds")
 	})

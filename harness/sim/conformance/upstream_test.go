@@ -14,6 +14,7 @@ import (
 	"github.com/inngest/inngestgo/step"
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
@@ -30,7 +31,7 @@ func TestUpstream(t *testing.T) {
 	s.RunInBackground(sim.WallClock)
 	srv := httptest.NewServer(s.Handler())
 	t.Cleanup(func() { srv.Close(); require.NoError(t, s.Close(context.Background())) })
-	bin, err := toolchain.Find(t.Context(), toolchain.Inngest, toolchain.Options{})
+	bin, err := toolchain.Find(t.Context(), harness.ServiceInngest, toolchain.Options{})
 	require.NoError(t, err)
 	const key = "7468697320697320612074657374206b6579"
 	app := httptest.NewServer(upstreamFixture(t, key).Serve())

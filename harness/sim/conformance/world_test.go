@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
@@ -57,12 +58,12 @@ func TestMain(m *testing.M) {
 func withServer(run func() int) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	bin, err := toolchain.Ensure(ctx, toolchain.Inngest, toolchain.Options{LookupEnv: pinnedOnly})
+	bin, err := toolchain.Ensure(ctx, harness.ServiceInngest, toolchain.Options{LookupEnv: pinnedOnly})
 	if err != nil {
 		return 1, err
 	}
-	if bin.Version != toolchain.Pinned(toolchain.Inngest) {
-		return 1, fmt.Errorf("the real server is %s, and sim is held to %s", bin.Version, toolchain.Pinned(toolchain.Inngest))
+	if bin.Version != toolchain.Pinned(harness.ServiceInngest) {
+		return 1, fmt.Errorf("the real server is %s, and sim is held to %s", bin.Version, toolchain.Pinned(harness.ServiceInngest))
 	}
 	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {

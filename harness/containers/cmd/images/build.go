@@ -34,9 +34,9 @@ func tag(name string) string { return "inngest-harness/" + name + ":dev" }
 
 // image is one image to build, with one program and the healthcheck in its /usr/bin.
 type image struct {
-	name    string         // of its Dockerfile and in its tag
-	program string         // the program's name
-	tool    toolchain.Tool // what the program is; empty: the app
+	name    string          // of its Dockerfile and in its tag
+	program string          // the program's name
+	tool    harness.Service // what the program is; empty: the app
 	version string
 	files   map[string]string // name in /usr/bin → file here
 }
@@ -58,9 +58,9 @@ func build(ctx context.Context, app string, progress func(harness.Progress)) err
 	}
 	defer os.RemoveAll(dir)
 	images := []image{
-		{name: "mongo", program: "ferretdb", tool: toolchain.Mongo},
-		{name: "mailhog", program: "MailHog", tool: toolchain.MailHog},
-		{name: "inngest", program: "inngest", tool: toolchain.Inngest},
+		{name: "mongo", program: "ferretdb", tool: harness.ServiceMongo},
+		{name: "mailhog", program: "MailHog", tool: harness.ServiceMailHog},
+		{name: "inngest", program: "inngest", tool: harness.ServiceInngest},
 	}
 	if app != "" {
 		images = append(images, image{name: "app", program: "app", version: "dev"})
@@ -75,12 +75,7 @@ func build(ctx context.Context, app string, progress func(harness.Progress)) err
 			if i.tool == "" {
 				return goBuild(gctx, i.files[i.program], app, arch)
 			}
-			bin, err := toolchain.Ensure(gctx, i.tool, toolchain.Options{
-				GOOS: "linux", GOARCH: arch,
-				Progress: func(p toolchain.Progress) {
-					progress(harness.Progress{Subject: string(p.Tool), Doing: p.Doing, Elapsed: p.Elapsed, Done: p.Done})
-				},
-			})
+			bin, err := toolchain.Ensure(gctx, i.tool, toolchain.Options{GOOS: "linux", GOARCH: arch, Progress: progress})
 			i.version, i.files[i.program] = toolchain.Pinned(i.tool), bin.Path
 			return err
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
@@ -31,8 +32,8 @@ func TestOfficialImages_AreThoseOfCompose(t *testing.T) {
 func TestOfficialImages_HaveTheVersionsThatAreBuilt(t *testing.T) {
 	t.Parallel()
 	official := containers.OfficialImages()
-	require.True(t, strings.HasSuffix(official.MailHog, ":"+toolchain.Pinned(toolchain.MailHog)), official.MailHog)
-	require.True(t, strings.HasSuffix(official.Inngest, ":"+toolchain.Pinned(toolchain.Inngest)), official.Inngest)
+	require.True(t, strings.HasSuffix(official.MailHog, ":"+toolchain.Pinned(harness.ServiceMailHog)), official.MailHog)
+	require.True(t, strings.HasSuffix(official.Inngest, ":"+toolchain.Pinned(harness.ServiceInngest)), official.Inngest)
 }
 
 func TestTag_IsWhatComposeNames(t *testing.T) {
