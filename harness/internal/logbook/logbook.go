@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// DefaultLines is how many lines a book keeps in memory by default.
-	DefaultLines = 200
+	// Lines is how many lines a book keeps in memory.
+	Lines = 200
 	// MaxLine is how much of a line is kept in memory, in bytes.
 	MaxLine = 64 << 10
 )
@@ -25,8 +25,6 @@ const (
 type Options struct {
 	// File is the file that all output is appended to, readable by its owner only. Empty: none.
 	File string
-	// Lines is how many lines are kept in memory. Zero: [DefaultLines].
-	Lines int
 	// OnLine is called with every line, without its line end, one call at a time. Nothing is written while it runs. It
 	// may call Tail, which has the line already.
 	OnLine func(line string)
@@ -39,20 +37,14 @@ type Book struct {
 	writing sync.Mutex // held during a Write
 	partial []byte     // the line that has not ended yet
 
-	mu     sync.Mutex
-	file   *os.File
-	err    error    // why the file is not complete
-	lines  []string // a ring once it is full
-	oldest int
+	mu    sync.Mutex
+	file  *os.File
+	err   error    // why the file is not complete
+	lines []string // the last ones
 }
 
 // New returns an empty book. Nothing is written to its file before Open.
-func New(o Options) *Book {
-	if o.Lines == 0 {
-		o.Lines = DefaultLines
-	}
-	return &Book{o: o}
-}
+func New(o Options) *Book { return &Book{o: o} }
 
 // Open opens the file for appending. It does nothing to a book that is open.
 func (b *Book) Open() (err error) {
@@ -95,7 +87,7 @@ func (b *Book) log(output []byte) {
 	}
 }
 
-// endLine adds the complete line to the ring. The caller holds writing.
+// endLine adds the complete line to those in memory. The caller holds writing.
 func (b *Book) endLine() {
 	line := string(bytes.TrimSuffix(b.partial, []byte{'\r'}))
 	b.partial = b.partial[:0]
@@ -108,12 +100,10 @@ func (b *Book) endLine() {
 func (b *Book) keep(line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.lines) < b.o.Lines {
-		b.lines = append(b.lines, line)
-		return
+	if len(b.lines) == Lines {
+		b.lines = b.lines[1:] // append moves them to a new array now and then
 	}
-	b.lines[b.oldest] = line
-	b.oldest = (b.oldest + 1) % b.o.Lines
+	b.lines = append(b.lines, line)
 }
 
 // EndLine ends a line that the server left incomplete.
@@ -129,7 +119,7 @@ func (b *Book) EndLine() {
 func (b *Book) Tail() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append(append([]string{}, b.lines[b.oldest:]...), b.lines[:b.oldest]...)
+	return append([]string{}, b.lines...)
 }
 
 // FileError returns why the file is not complete; nil when it is. It does not repeat the path.

@@ -41,11 +41,9 @@ func (o *output) pump() {
 // drain waits until pump has read all of the output, then closes pipe and file. It waits no longer than limit, for a process
 // that holds its end of the pipe.
 func (o *output) drain(limit time.Duration) {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
 	select {
 	case <-o.drained:
-	case <-timer.C:
+	case <-time.After(limit):
 		// It ends a blocked read. Where pipes have no deadlines, closing does.
 		if err := o.pipe.SetReadDeadline(time.Unix(1, 0)); err == nil {
 			<-o.drained

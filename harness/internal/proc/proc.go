@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
@@ -42,9 +42,6 @@ type Spec struct {
 	// It is created when missing; its folder is not. Empty: none.
 	LogFile string
 
-	// TailLines is how many lines of output are kept in memory; 0: 200.
-	TailLines int
-
 	// Redact receives every line of output, without its line end, and returns what is logged, kept and passed to OnLine.
 	// It is called as OnLine is. It receives lines over 64 KiB in pieces. Nil: nothing is redacted.
 	Redact func(line string) string
@@ -65,11 +62,10 @@ type Process struct {
 	watch            *watchdog
 	ignoresInterrupt bool // as this process did when it was started
 
-	mu    sync.Mutex
-	asked bool // Stop or Kill was called before the child ended
+	asked atomic.Bool // Stop or Kill was called before the child ended
 
-	force     chan struct{} // closed when the rest of the group is to be killed
-	forceOnce sync.Once
+	force      context.Context // ends when the rest of the group is to be killed
+	forceGroup context.CancelFunc
 
 	done chan struct{}
 	err  error // written before done is closed
@@ -94,15 +90,12 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 			return nil, fmt.Errorf("its working directory: %w", err)
 		}
 	}
-	p := &Process{
-		spec:  s,
-		id:    rand.Text(),
-		force: make(chan struct{}),
-		done:  make(chan struct{}),
-	}
+	p := &Process{spec: s, id: rand.Text(), done: make(chan struct{})}
+	p.force, p.forceGroup = context.WithCancel(context.Background())
 	p.cmd = exec.Command(s.Path, s.Args...)
 	p.cmd.Dir = s.Dir
-	p.cmd.Env = append(without(s.Env, mark), mark+"="+p.id)
+	isMark := func(kv string) bool { return strings.HasPrefix(kv, mark+"=") }
+	p.cmd.Env = append(slices.DeleteFunc(slices.Clone(s.Env), isMark), mark+"="+p.id)
 	p.cmd.SysProcAttr = ownGroup()
 
 	write, err := p.openOutput()
@@ -135,7 +128,7 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 func (p *Process) openOutput() (*os.File, error) {
 	p.output = &output{
 		redact: p.spec.Redact, drained: make(chan struct{}),
-		book: logbook.New(logbook.Options{File: p.spec.LogFile, Lines: p.spec.TailLines, OnLine: p.spec.OnLine}),
+		book: logbook.New(logbook.Options{File: p.spec.LogFile, OnLine: p.spec.OnLine}),
 	}
 	if err := p.output.book.Open(); err != nil {
 		return nil, fmt.Errorf("open its log file: %w", err)
@@ -156,9 +149,7 @@ func (p *Process) supervise() {
 	_ = p.cmd.Wait()
 	lived := time.Since(p.started)
 
-	p.mu.Lock()
-	asked := p.asked
-	p.mu.Unlock()
+	asked := p.asked.Load()
 	if asked {
 		// The child may be a wrapper that ends before the program that it wraps, which has the same grace.
 		p.awaitGroup()
@@ -181,7 +172,7 @@ func (p *Process) awaitGroup() {
 	for groupAlive(p.PID()) {
 		select {
 		case <-ticker.C:
-		case <-p.force:
+		case <-p.force.Done():
 			return
 		}
 	}
@@ -197,12 +188,10 @@ func (p *Process) Stop(ctx context.Context, grace time.Duration) error {
 	if p.ask() {
 		interruptGroup(p.PID(), p.ignoresInterrupt)
 	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
 	select {
 	case <-p.done:
 		return nil
-	case <-timer.C:
+	case <-time.After(grace):
 	case <-ctx.Done():
 	}
 	return p.kill()
@@ -216,62 +205,41 @@ func (p *Process) Kill() error {
 }
 
 // ask records that the child has been told to end, and reports whether it had not been before.
-func (p *Process) ask() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.asked {
-		return false
-	}
-	select {
-	case <-p.done:
-		return false
-	default:
-	}
-	p.asked = true
-	return true
-}
+func (p *Process) ask() bool { return !over(p.done) && p.asked.CompareAndSwap(false, true) }
 
 func (p *Process) kill() error {
-	p.forceOnce.Do(func() { close(p.force) })
-	select {
-	case <-p.done: // another process may have its id by now
+	p.forceGroup()
+	if over(p.done) { // another process may have its id by now
 		return nil
-	default:
-		killGroup(p.PID())
 	}
-	timer := time.NewTimer(killTime)
-	defer timer.Stop()
+	killGroup(p.PID())
 	select {
 	case <-p.done:
 		return nil
-	case <-timer.C:
+	case <-time.After(killTime):
 		return fmt.Errorf("%s (process %d) is still there %v after it was killed", p.spec.Name, p.PID(), killTime)
 	}
 }
 
 // Pause freezes the child's group until Resume. Stop works on a paused child too.
 func (p *Process) Pause() error {
-	if err := p.signal(pauseGroup); err != nil {
-		return fmt.Errorf("pause %s: %w", p.spec.Name, err)
-	}
-	return nil
+	return p.signal("pause", pauseGroup)
 }
 
 // Resume continues a paused group. It does nothing to one that is not paused.
 func (p *Process) Resume() error {
-	if err := p.signal(resumeGroup); err != nil {
-		return fmt.Errorf("resume %s: %w", p.spec.Name, err)
-	}
-	return nil
+	return p.signal("resume", resumeGroup)
 }
 
-func (p *Process) signal(send func(pid int) error) error {
-	select {
-	case <-p.done:
-		return errors.New("it has ended")
-	default:
-		return send(p.PID())
+func (p *Process) signal(doing string, send func(pid int) error) error {
+	err := errors.New("it has ended")
+	if !over(p.done) {
+		err = send(p.PID())
 	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", doing, p.spec.Name, err)
+	}
+	return nil
 }
 
 // Done is closed when the child has ended, nothing of it is left, and its output is complete.
@@ -280,15 +248,13 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Err returns nil until Done is closed. After that, it returns an *ExitError when the child ended without being told to, with
 // any status, and nil when Stop or Kill ended it.
 func (p *Process) Err() error {
-	select {
-	case <-p.done:
+	if over(p.done) {
 		return p.err
-	default:
-		return nil
 	}
+	return nil
 }
 
-// Tail returns the last lines of output, oldest first, without their line ends. Lines over 64 KiB are cut.
+// Tail returns the last 200 lines of output, oldest first, without their line ends. Lines over 64 KiB are cut.
 func (p *Process) Tail() []string { return p.output.book.Tail() }
 
 // PID returns the process id of the child, which is the id of its group too.
@@ -299,8 +265,3 @@ func (p *Process) Name() string { return p.spec.Name }
 
 // LogFile returns Spec.LogFile.
 func (p *Process) LogFile() string { return p.spec.LogFile }
-
-// without returns a copy of env that has no entry for key.
-func without(env []string, key string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
-}

@@ -38,54 +38,42 @@ func (p *Process) WaitReady(ctx context.Context, probe func(context.Context) err
 // The context that probe gets ends with the program and with ctx. A probe that ignores it may be left running.
 func AwaitReady(ctx context.Context, p Program, probe func(context.Context) error) error {
 	began := time.Now()
-	switch late, ended := await(ctx, p.Done(), probe); {
-	case ended && p.Err() == nil:
-		return fmt.Errorf("%s was stopped before it was ready", p.Name())
-	case ended:
-		return p.Err()
-	case late != nil:
-		return &NotReadyError{
-			What:  fmt.Sprintf("%s was not ready after %v", p.Name(), rounded(time.Since(began))),
-			Cause: context.Cause(ctx), Last: late, Tail: p.Tail(), LogFile: p.LogFile(),
-		}
-	}
-	return nil
-}
-
-// await returns late, the last error of probe, when ctx ends first, and ended when done is closed first.
-func await(ctx context.Context, done <-chan struct{}, probe func(context.Context) error) (late error, ended bool) {
 	probeCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	late = errors.New("the first probe has not returned")
-	for pause := firstProbePause; ; pause = min(pause*3/2, lastProbePause) {
+	last := errors.New("the first probe has not returned")
+	for pause := firstProbePause; !over(p.Done()) && ctx.Err() == nil; pause = min(pause*3/2, lastProbePause) {
 		result := make(chan error, 1)
 		go func() { result <- probe(probeCtx) }()
 		select {
 		case err := <-result:
-			if over(done) { // another program may have answered, in place of one that could not take its port
-				return nil, true
-			}
-			if err == nil {
-				return nil, false
+			// Another program may have answered, in place of one that could not take its port.
+			if err == nil && !over(p.Done()) {
+				return nil
 			}
 			// A probe fails when ctx ends; the error before is the one that explains why.
-			if ctx.Err() == nil {
-				late = err
+			if err != nil && ctx.Err() == nil {
+				last = err
 			}
-		case <-done:
-			return nil, true
+		case <-p.Done():
 		case <-ctx.Done():
-			return late, false
 		}
-
 		select {
 		case <-time.After(pause):
-		case <-done:
-			return nil, true
+		case <-p.Done():
 		case <-ctx.Done():
-			return late, false
 		}
+	}
+	switch {
+	case !over(p.Done()):
+		return &NotReadyError{
+			What:  fmt.Sprintf("%s was not ready after %v", p.Name(), rounded(time.Since(began))),
+			Cause: context.Cause(ctx), Last: last, Tail: p.Tail(), LogFile: p.LogFile(),
+		}
+	case p.Err() == nil:
+		return fmt.Errorf("%s was stopped before it was ready", p.Name())
+	default:
+		return p.Err()
 	}
 }
 

@@ -15,19 +15,14 @@ const userHZ = 100
 // StartTime returns when the process with this id started, to a hundredth of a second: a number that a later process
 // with the same id does not share. The error says that there is no such process.
 func StartTime(pid int) (time.Time, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := statFields(pid)
 	if err != nil {
 		return time.Time{}, err
 	}
-	// The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 {
-		return time.Time{}, fmt.Errorf("/proc/%d/stat has %d fields behind the name, want 20", pid, len(fields))
-	}
-	if string(fields[0]) == "Z" {
+	if fields[0] == "Z" {
 		return time.Time{}, fmt.Errorf("process %d has ended: %w", pid, os.ErrProcessDone)
 	}
-	ticks, err := strconv.ParseInt(string(fields[19]), 10, 64)
+	ticks, err := strconv.ParseInt(fields[19], 10, 64)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("start time in /proc/%d/stat: %w", pid, err)
 	}
@@ -36,6 +31,20 @@ func StartTime(pid int) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return boot.Add(time.Duration(ticks) * time.Second / userHZ).UTC(), nil
+}
+
+// statFields returns the fields of /proc/PID/stat behind the program's name: state, ppid, pgrp and at least 17 others.
+func statFields(pid int) ([]string, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	// The name is in parentheses, and may itself hold spaces and parentheses.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 {
+		return nil, fmt.Errorf("/proc/%d/stat has %d fields behind the name, want 20", pid, len(fields))
+	}
+	return fields, nil
 }
 
 func bootTime() (time.Time, error) {

@@ -2,11 +2,10 @@ package proc
 
 import (
 	"bytes"
+	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -17,10 +16,8 @@ func groupAlive(pgid int) bool {
 		return false
 	}
 	for pid := range processes() {
-		text := processFile(pid, "stat")
-		// "pid (name) state ppid pgrp …", and the name may have spaces and parentheses of its own.
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		if len(fields) > 2 && fields[2] == strconv.Itoa(pgid) && fields[0] != "Z" && fields[0] != "X" {
+		fields, err := statFields(pid) // the error: it has ended
+		if err == nil && fields[2] == strconv.Itoa(pgid) && fields[0] != "Z" && fields[0] != "X" {
 			return true
 		}
 	}
@@ -34,7 +31,9 @@ func killMarked(id string) {
 	for range rounds {
 		found := false
 		for pid := range processes() {
-			if bytes.Contains(processFile(pid, "environ"), []byte(mark+"="+id)) && syscall.Kill(pid, syscall.SIGKILL) == nil {
+			// The error: it has ended, or belongs to another user.
+			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+			if err == nil && bytes.Contains(env, []byte(mark+"="+id)) && syscall.Kill(pid, syscall.SIGKILL) == nil {
 				found = true
 			}
 		}
@@ -57,13 +56,4 @@ func processes() iter.Seq[int] {
 			}
 		}
 	}
-}
-
-// processFile returns a file of a process, or nothing for one that has ended or belongs to another user.
-func processFile(pid int, name string) []byte {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name))
-	if err != nil {
-		return nil
-	}
-	return text
 }

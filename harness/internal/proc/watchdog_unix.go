@@ -5,7 +5,6 @@ package proc
 import (
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"syscall"
 )
@@ -45,17 +44,14 @@ func startWatchdog(id string) (*watchdog, error) {
 	cmd.Dir = "/" // so that it keeps no folder in use
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	read, write, err := os.Pipe()
+	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for its watchdog: %w", err)
 	}
-	defer read.Close()
-	cmd.Stdin = read
-	if err := cmd.Start(); err != nil {
-		write.Close()
+	if err := cmd.Start(); err != nil { // it closes the pipe
 		return nil, fmt.Errorf("start its watchdog, the shell that ends it should this process be killed: %w", err)
 	}
-	return &watchdog{cmd: cmd, pipe: write}, nil
+	return &watchdog{cmd: cmd, pipe: pipe}, nil
 }
 
 // guard passes the group on. Without a watchdog, if that has died, the child is not guarded.
