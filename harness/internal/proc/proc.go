@@ -51,8 +51,8 @@ type Spec struct {
 	OnLine func(line string)
 }
 
-// Process is a child that runs or has ended. Its methods are safe for concurrent use. Stop or Kill must be called, also when
-// it has ended without being told to; both may be called again.
+// Process is a child that runs or has ended. Its methods are safe for concurrent use. Stop must be called, also when
+// it has ended without being told to; it may be called again.
 type Process struct {
 	spec             Spec
 	id               string // value of mark
@@ -62,7 +62,7 @@ type Process struct {
 	watch            *watchdog
 	ignoresInterrupt bool // as this process did when it was started
 
-	asked atomic.Bool // Stop or Kill was called before the child ended
+	asked atomic.Bool // Stop was called before the child ended
 
 	force      context.Context // ends when the rest of the group is to be killed
 	forceGroup context.CancelFunc
@@ -178,14 +178,14 @@ func (p *Process) awaitGroup() {
 	}
 }
 
-// Stop interrupts the child's group, waits up to grace, and kills what is left; when ctx ends earlier it kills then. It returns
-// when nothing is left. It is no error that the child has ended before or had to be killed; the error is that processes
+// Stop interrupts the child's group, waits up to grace, and kills what is left; when ctx ends earlier it kills then. With a
+// grace of zero it only kills, immediately, as a crash would. It returns when nothing is left. It is no error that the child has ended before or had to be killed; the error is that processes
 // survived even that.
 //
 // The group is interrupted once, with SIGTERM where the child ignores interrupts because this process did when it was
 // started. Of concurrent calls, the one with the shortest grace decides.
 func (p *Process) Stop(ctx context.Context, grace time.Duration) error {
-	if p.ask() {
+	if p.ask() && grace > 0 {
 		interruptGroup(p.PID(), p.ignoresInterrupt)
 	}
 	select {
@@ -194,20 +194,6 @@ func (p *Process) Stop(ctx context.Context, grace time.Duration) error {
 	case <-time.After(grace):
 	case <-ctx.Done():
 	}
-	return p.kill()
-}
-
-// Kill kills the child's group immediately, as a crash would, and returns when nothing is left of it. As for Stop, the child's
-// end is no error.
-func (p *Process) Kill() error {
-	p.ask()
-	return p.kill()
-}
-
-// ask records that the child has been told to end, and reports whether it had not been before.
-func (p *Process) ask() bool { return !over(p.done) && p.asked.CompareAndSwap(false, true) }
-
-func (p *Process) kill() error {
 	p.forceGroup()
 	if over(p.done) { // another process may have its id by now
 		return nil
@@ -220,6 +206,9 @@ func (p *Process) kill() error {
 		return fmt.Errorf("%s (process %d) is still there %v after it was killed", p.spec.Name, p.PID(), killTime)
 	}
 }
+
+// ask records that the child has been told to end, and reports whether it had not been before.
+func (p *Process) ask() bool { return !over(p.done) && p.asked.CompareAndSwap(false, true) }
 
 // Pause freezes the child's group until Resume. Stop works on a paused child too.
 func (p *Process) Pause() error {
@@ -246,7 +235,7 @@ func (p *Process) signal(doing string, send func(pid int) error) error {
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err returns nil until Done is closed. After that, it returns an *ExitError when the child ended without being told to, with
-// any status, and nil when Stop or Kill ended it.
+// any status, and nil when Stop ended it.
 func (p *Process) Err() error {
 	if over(p.done) {
 		return p.err

@@ -48,7 +48,7 @@ func run(t *testing.T, play string, s proc.Spec) child {
 	}
 	p, err := proc.Start(t.Context(), s)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = p.Kill() })
+	t.Cleanup(func() { _ = p.Stop(context.Background(), 0) })
 	return child{Process: p, lines: lines}
 }
 
@@ -238,7 +238,7 @@ func TestStop(t *testing.T) {
 		require.Equal(t, []string{"ready", "bye"}, c.Tail())
 		require.NoError(t, c.Err(), "a stop that was asked for is no error")
 		require.NoError(t, c.Stop(t.Context(), patience), "again")
-		require.NoError(t, c.Kill())
+		require.NoError(t, c.Stop(context.Background(), 0))
 		requireGone(t, c.PID())
 	})
 	t.Run("one that ignores it", func(t *testing.T) {
@@ -304,14 +304,14 @@ func TestStop(t *testing.T) {
 	})
 }
 
-func TestKill(t *testing.T) {
+func TestStop_KillsWithoutGrace(t *testing.T) {
 	t.Parallel()
 	c := run(t, "obey", proc.Spec{})
 	c.line(t, "ready")
-	require.NoError(t, c.Kill())
+	require.NoError(t, c.Stop(context.Background(), 0))
 	require.Equal(t, []string{"ready"}, c.Tail(), "it was not asked")
 	require.NoError(t, c.Err())
-	require.NoError(t, c.Kill())
+	require.NoError(t, c.Stop(context.Background(), 0))
 }
 
 func TestPauseAndResume(t *testing.T) {
@@ -410,7 +410,7 @@ func TestWaitReady(t *testing.T) {
 		t.Parallel()
 		c := run(t, "obey", proc.Spec{Name: "app"})
 		looked := make(chan struct{}, 1)
-		go func() { <-looked; _ = c.Kill() }()
+		go func() { <-looked; _ = c.Stop(context.Background(), 0) }()
 		err := c.WaitReady(t.Context(), func(context.Context) error {
 			select {
 			case looked <- struct{}{}:

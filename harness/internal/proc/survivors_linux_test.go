@@ -21,7 +21,7 @@ func TestProcess_LeavesNoDescendants(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(child) error{
 		"stop":                  func(c child) error { return c.Stop(t.Context(), time.Millisecond) },
-		"kill":                  func(c child) error { return c.Kill() },
+		"kill":                  func(c child) error { return c.Stop(t.Context(), 0) },
 		"the child alone dies":  func(c child) error { return syscall.Kill(c.PID(), syscall.SIGKILL) },
 		"the child is paused":   func(c child) error { return errors.Join(c.Pause(), c.Stop(t.Context(), time.Millisecond)) },
 		"its group is murdered": func(c child) error { return syscall.Kill(-c.PID(), syscall.SIGKILL) },

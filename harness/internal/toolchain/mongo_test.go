@@ -51,7 +51,7 @@ func startStandIn(t *testing.T, args ...string) standIn {
 		},
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = p.Kill() })
+	t.Cleanup(func() { _ = p.Stop(context.Background(), 0) })
 	select {
 	case addr := <-ready:
 		return standIn{Process: p, path: bin.Path, addr: addr}
@@ -334,7 +334,7 @@ func TestStandIn_KeepsItsData(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*proc.Process) error{
 		"stopped": func(p *proc.Process) error { return p.Stop(context.Background(), 5*time.Second) },
-		"killed":  (*proc.Process).Kill,
+		"killed":  func(p *proc.Process) error { return p.Stop(context.Background(), 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
