@@ -10,6 +10,7 @@
 package servertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,25 +32,10 @@ type Server struct {
 }
 
 // MailHog starts a MailHog with an empty inbox.
-func MailHog(ctx context.Context) (*Server, error) {
-	s, err := start(ctx, harness.ServiceMailHog)
-	if err != nil {
-		return nil, err
-	}
-	ends := s.servers.Endpoints()
-	s.URL, s.SMTP = ends.MailHog, ends.SMTP
-	return s, nil
-}
+func MailHog(ctx context.Context) (*Server, error) { return start(ctx, harness.ServiceMailHog) }
 
 // Inngest starts an Inngest dev server that knows no apps and retries after a second.
-func Inngest(ctx context.Context) (*Server, error) {
-	s, err := start(ctx, harness.ServiceInngest)
-	if err != nil {
-		return nil, err
-	}
-	s.URL = s.servers.Endpoints().Inngest
-	return s, nil
-}
+func Inngest(ctx context.Context) (*Server, error) { return start(ctx, harness.ServiceInngest) }
 
 func start(ctx context.Context, service harness.Service) (*Server, error) {
 	dir, err := os.MkdirTemp("", "servertest-"+string(service)+"-")
@@ -66,7 +52,8 @@ func start(ctx context.Context, service harness.Service) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &Server{service: service, servers: servers, dir: dir}, nil
+	ends := servers.Endpoints() // of this service only
+	return &Server{URL: cmp.Or(ends.MailHog, ends.Inngest), SMTP: ends.SMTP, service: service, servers: servers, dir: dir}, nil
 }
 
 // Start starts the server again after Kill, with nothing in it.
