@@ -117,7 +117,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 		return nil, err
 	}
 	// Not before: what a killed stack left behind may hold these ports.
-	if err := port.CheckAll(port.OfServers(o.Ports.Inngest, o.Ports.MailHog, o.Ports.SMTP, o.Ports.Mongo)...); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports)...); err != nil {
 		return nil, err
 	}
 	if err := s.makeNetwork(ctx); err != nil {

@@ -45,7 +45,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
-	if err := port.CheckAll(port.OfServers(o.Ports.Inngest, o.Ports.MailHog, o.Ports.SMTP, o.Ports.Mongo)...); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports)...); err != nil {
 		return nil, err
 	}
 	progress := fleet.Serialised(o.Progress)

@@ -99,11 +99,8 @@ func (u *unit) command(ports []int, dir string) (args, env []string) {
 // instance is a server's process.
 type instance struct {
 	*proc.Process
-	probe *fleet.Probe
+	*fleet.Probe
 }
-
-// Look implements [fleet.Instance].
-func (i *instance) Look(ctx context.Context) error { return i.probe.Look(ctx) }
 
 // Pause implements [fleet.Instance].
 func (i *instance) Pause(context.Context) error { return i.Process.Pause() }
@@ -115,7 +112,7 @@ func (i *instance) Resume(context.Context) error { return i.Process.Resume() }
 // filter between it and its log would make it too slow.
 func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	err := i.Stop(ctx, grace)
-	if i.probe.Service == harness.ServiceMailHog {
+	if i.Service == harness.ServiceMailHog {
 		if redactErr := rewrite(i.LogFile(), (*secret.Set)(nil).Lines()); redactErr != nil && !errors.Is(redactErr, fs.ErrNotExist) {
 			err = errors.Join(err, fmt.Errorf("remove logins from MailHog's log, which still has them: %w", redactErr))
 		}

@@ -158,7 +158,7 @@ func (o upOptions) wanted() (harness.Ports, error) {
 		wishes = append(wishes, port.Wish{Port: ports.Dashboard, For: "the dashboard"})
 	}
 	if o.backend != backendAttach {
-		wishes = append(wishes, port.OfServers(ports.Inngest, ports.MailHog, ports.SMTP, ports.Mongo)...)
+		wishes = append(wishes, port.OfServers(ports)...)
 	}
 	err := port.CheckAll(wishes...)
 	if err != nil && os.Getenv("MAKELEVEL") != "" { // its user did not type this flag

@@ -6,11 +6,13 @@
 package port
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // A TakenError says that a port is in use, and by which process if that is known.
@@ -28,11 +30,7 @@ func (e *TakenError) Error() string {
 const remedy = "let the harness choose with --ports free"
 
 func (e *TakenError) fact() string {
-	by := "another program"
-	if e.Holder != "" {
-		by = e.Holder
-	}
-	return fmt.Sprintf("port %d, wanted for %s, is in use by %s", e.Port, e.For, by)
+	return fmt.Sprintf("port %d, wanted for %s, is in use by %s", e.Port, e.For, cmp.Or(e.Holder, "another program"))
 }
 
 // takenErrors are several, with the remedy once.
@@ -62,8 +60,8 @@ type Wish struct {
 }
 
 // OfServers returns the wishes of a stack's servers.
-func OfServers(inngest, mailhog, smtp, mongo int) []Wish {
-	return []Wish{{inngest, "Inngest"}, {mailhog, "MailHog's page"}, {smtp, "MailHog's SMTP"}, {mongo, "MongoDB"}}
+func OfServers(p harness.Ports) []Wish {
+	return []Wish{{p.Inngest, "Inngest"}, {p.MailHog, "MailHog's page"}, {p.SMTP, "MailHog's SMTP"}, {p.Mongo, "MongoDB"}}
 }
 
 // CheckAll is Check for several ports. Its error names all that are taken; each is a [TakenError].
@@ -86,14 +84,14 @@ func CheckAll(wishes ...Wish) error {
 
 // Check returns a [TakenError] when a program listens on the port, on the loopback interface or on all of them.
 func Check(port int, purpose string) error {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l, err := listen(port)
 	if err != nil {
 		return &TakenError{Port: port, For: purpose, Holder: holder(port)}
 	}
 	l.Close()
 	// On some systems a listener on all interfaces does not prevent one on loopback, but a connection finds it. This
 	// process does not listen any more.
-	c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	c, err := net.Dial("tcp", l.Addr().String())
 	if err == nil {
 		c.Close()
 		return &TakenError{Port: port, For: purpose, Holder: holder(port)}
