@@ -9,8 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
@@ -80,8 +79,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if b.o.OwnApp {
 		found.app = nil
 	}
-	s := &servers{target: found, hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
-	s.database = database.String()
+	s := &servers{target: found, database: database.String(), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
 	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
 		s.bridge = bridge.New(gateway)
 	}
@@ -110,14 +108,7 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Project != "" {
 		return ofProject(ctx, b.o.Project)
 	}
-	dir := b.o.Dir
-	if dir == "" {
-		var err error
-		if dir, err = os.Getwd(); err != nil {
-			return target{}, fmt.Errorf("find the working directory: %w", err)
-		}
-	}
-	state, where, err := statefile.Find(dir)
+	state, where, err := statefile.Find(b.o.Dir)
 	if err != nil {
 		return target{}, fmt.Errorf("attach to a stack: %w; or name its servers with %s, %s, %s and %s, or a compose project with %s",
 			err, EnvInngest, EnvMailHog, EnvSMTP, EnvMongo, EnvProject)
@@ -224,28 +215,24 @@ func isLoopback(hostport string) bool {
 // check checks concurrently that every server answers as one of its kind.
 func (t target) check(ctx context.Context) (endpoint.Database, error) {
 	var database endpoint.Database
-	errs := make([]error, 4)
-	var g errgroup.Group
-	for i, look := range []func() error{
-		func() (err error) {
-			database, err = endpoint.Mongo(ctx, t.ends.Mongo)
-			return t.explain("MongoDB", err)
-		},
-		func() error { return t.explain("MailHog", endpoint.MailHog(ctx, t.ends.MailHog)) },
-		func() error { return t.explain("SMTP", endpoint.SMTP(ctx, t.ends.SMTP)) },
-		func() error { return t.explain("Inngest", endpoint.Inngest(ctx, t.ends.Inngest)) },
-	} {
-		g.Go(func() error { errs[i] = look(); return nil })
+	checks := []struct {
+		name string
+		look func() error
+	}{
+		{"MongoDB", func() (err error) { database, err = endpoint.Mongo(ctx, t.ends.Mongo); return err }},
+		{"MailHog", func() error { return endpoint.MailHog(ctx, t.ends.MailHog) }},
+		{"SMTP", func() error { return endpoint.SMTP(ctx, t.ends.SMTP) }},
+		{"Inngest", func() error { return endpoint.Inngest(ctx, t.ends.Inngest) }},
 	}
-	if err := g.Wait(); err != nil {
-		return database, err
+	errs := make([]error, len(checks))
+	var all sync.WaitGroup
+	for i, c := range checks {
+		all.Go(func() {
+			if err := c.look(); err != nil {
+				errs[i] = fmt.Errorf("%s %s does not answer (%w): %s", c.name, t.source, err, t.fix)
+			}
+		})
 	}
+	all.Wait()
 	return database, errors.Join(errs...)
-}
-
-func (t target) explain(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s %s does not answer (%w): %s", name, t.source, err, t.fix)
 }

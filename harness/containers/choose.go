@@ -115,7 +115,7 @@ func (b *Backend) ensureImages(ctx context.Context, docker *client.Client, servi
 				return err
 			}
 			if pulled {
-				progress(harness.Progress{Subject: subject, Doing: fmt.Sprintf("pulled %s", name), Elapsed: time.Since(began), Done: true})
+				progress(harness.Progress{Subject: subject, Doing: "pulled " + name, Elapsed: time.Since(began), Done: true})
 			}
 			mu.Lock()
 			defer mu.Unlock()

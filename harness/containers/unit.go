@@ -70,7 +70,7 @@ func (u *unit) Info() harness.ServerInfo {
 
 // identify completes what Info says by what the server answers.
 func (u *unit) identify(ctx context.Context, ports []int, db endpoint.Database) {
-	info := harness.ServerInfo{Service: u.service, Version: u.image.Version, Source: u.image.Name, LogFile: u.logFile()}
+	info := u.Info()
 	switch u.service {
 	case harness.ServiceMongo:
 		if db.FerretDB == "unknown" {

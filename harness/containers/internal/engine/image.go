@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,12 +65,9 @@ func ensureImage(ctx context.Context, c *client.Client, name string, progress fu
 	if err != nil {
 		return Image{}, fmt.Errorf("look at the image %s: %w", name, Explain(err))
 	}
-	image := Image{Name: name}
+	image := Image{Name: name, Version: tagOf(name)}
 	if found.Config != nil {
-		image.Version = found.Config.Labels["org.opencontainers.image.version"]
-	}
-	if image.Version == "" {
-		image.Version = tagOf(name)
+		image.Version = cmp.Or(found.Config.Labels["org.opencontainers.image.version"], image.Version)
 	}
 	return image, nil
 }
@@ -132,12 +131,7 @@ func credentials(ctx context.Context, name string) string {
 func notPulled(name string, err error) error {
 	text := err.Error()
 	contains := func(signs ...string) bool {
-		for _, s := range signs {
-			if strings.Contains(text, s) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(text, sign) })
 	}
 	others := []string{
 		"build the images from source (in this repository: make images)",
