@@ -31,7 +31,6 @@ const (
 type instance struct {
 	unit      *unit
 	container testcontainers.Container
-	ports     []int
 	probe     *fleet.Probe
 	log       *logbook.Book
 	done      chan struct{}
@@ -144,7 +143,7 @@ func (i *instance) LogFile() string { return i.log.File() }
 func (i *instance) Look(ctx context.Context) error {
 	err := i.probe.Look(ctx)
 	if err == nil {
-		i.unit.identify(ctx, i.ports, i.probe.Database())
+		i.unit.identify(ctx, i.probe)
 		return nil
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) && inContainer() {

@@ -69,10 +69,11 @@ func (u *unit) Info() harness.ServerInfo {
 }
 
 // identify completes what Info says by what the server answers.
-func (u *unit) identify(ctx context.Context, ports []int, db endpoint.Database) {
+func (u *unit) identify(ctx context.Context, probe *fleet.Probe) {
 	info := u.Info()
 	switch u.service {
 	case harness.ServiceMongo:
+		db := probe.Database()
 		if db.FerretDB == "unknown" {
 			db.FerretDB = u.image.Version
 		}
@@ -80,7 +81,7 @@ func (u *unit) identify(ctx context.Context, ports []int, db endpoint.Database) 
 	case harness.ServiceMailHog:
 		info.HasUI = true
 	default:
-		info.HasUI = endpoint.HasPage(ctx, fleet.URL(ports[0]))
+		info.HasUI = endpoint.HasPage(ctx, fleet.URL(probe.Ports[0]))
 	}
 	u.found.Store(&info)
 }
@@ -97,7 +98,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	}
 	probe := &fleet.Probe{Service: u.service, Ports: ports}
 	i := &instance{
-		unit: u, container: u.container, ports: ports, probe: probe, done: make(chan struct{}),
+		unit: u, container: u.container, probe: probe, done: make(chan struct{}),
 		log: logbook.New(logbook.Options{File: u.logFile(), OnLine: probe.Line}),
 	}
 	if err := i.start(ctx); err != nil {
