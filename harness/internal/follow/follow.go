@@ -294,6 +294,15 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	return trace, nil
 }
 
+// tapSince is the time from which records of the taps can belong to the trace, by the wall clock that the taps use. Where
+// the server has a clock of its own, it is the first call of one of the trace's runs.
+func (f *Follower) tapSince() time.Time {
+	if f.src.Now == nil {
+		return f.since
+	}
+	return f.src.Ledger.firstCall(f.runIDs())
+}
+
 // run returns the run with an id, or nil.
 func (f *Follower) run(id string) *tracedRun {
 	for _, r := range f.runs {

@@ -256,6 +256,16 @@ func (l *Ledger) calling(run string) bool {
 	return l.flow.calling(run)
 }
 
+// firstCall returns when the first call of one of these runs began; now where there was none.
+func (l *Ledger) firstCall(runs map[string]bool) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if calls := l.flow.callsOf(runs); len(calls) > 0 {
+		return calls[0].began
+	}
+	return time.Now()
+}
+
 // mailDuring is flow.mailDuring.
 func (l *Ledger) mailDuring(runs map[string]bool, known []string) []sentMail {
 	l.mu.Lock()

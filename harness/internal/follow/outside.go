@@ -61,7 +61,7 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 func (l *look) attributeOutside() (added bool, unquiet string) {
 	runs := l.runIDs()
 	found, alone, missed := l.src.Ledger.outsideDuring(runs)
-	l.outside = outside{missed: !missed.IsZero() && !missed.Before(l.since)}
+	l.outside = outside{missed: !missed.IsZero() && !missed.Before(l.tapSince())}
 	if l.outside.missed && !l.src.Shared {
 		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps is incomplete"
 	}

@@ -72,9 +72,10 @@ func (l *look) trace(unquiet string) *harness.Trace {
 		trace.Runs = append(trace.Runs, r.TraceRun)
 		trace.Deliveries = append(trace.Deliveries, l.src.Ledger.get(keyRun(r.ID)).deliveries...)
 	}
+	since := l.tapSince()
 	for _, to := range l.recipients {
 		for _, d := range l.src.Ledger.get(keyRecipient(to)).deliveries {
-			if !d.Began.Before(l.since) {
+			if !d.Began.Before(since) {
 				trace.Deliveries = append(trace.Deliveries, d)
 			}
 		}

@@ -141,7 +141,7 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 }
 
 // Trace returns what is known now of what followed from an event. Emails to the recipients that arrived since the event
-// and name no run belong to it. All times are virtual.
+// and name no run belong to it. Times are virtual, except those of deliveries.
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
 	f := follow.New(follow.Sources{
 		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, RunHeader: w.o.RunHeader, Now: w.sim.Now, Idle: w.sim.Idle, Stuck: w.stuck,

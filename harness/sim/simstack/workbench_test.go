@@ -275,3 +275,14 @@ func TestNewWorkbench_ContextLivesAsLongAsApp(t *testing.T) {
 	require.NoError(t, w.Close(t.Context()))
 	require.ErrorIs(t, life.Err(), context.Canceled)
 }
+
+func TestWorkbench_ShowsDeliveriesWhateverTheClock(t *testing.T) {
+	t.Parallel()
+	w, err := simstack.NewWorkbench(t.Context(), family, simstack.WorkbenchOptions{Sim: sim.Options{Start: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close(context.WithoutCancel(t.Context()))) })
+	v := judged(t, w, sent(t, w, harness.Event{Name: "parent/called"}), harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@plant.test", Copies: 1}}})
+	require.NoError(t, v.Err())
+	require.True(t, v.Trace.Mail[0].Inferred, "the email names no run")
+	require.Len(t, v.Trace.Deliveries, 1)
+}

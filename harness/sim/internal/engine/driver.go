@@ -45,11 +45,11 @@ func (d *Driver) Run(ctx context.Context) error {
 	return d.drive(ctx, func(*item) bool { return !d.e.m.queue.idle() })
 }
 
-// Idle reports whether nothing but cron schedules is left to do.
+// Idle reports whether nothing but cron schedules is left to do and no call of an app is in progress.
 func (d *Driver) Idle() bool {
 	d.e.mu.Lock()
 	defer d.e.mu.Unlock()
-	return d.e.m.queue.idle()
+	return d.e.m.queue.idle() && len(d.e.m.inflight) == 0
 }
 
 // RunUntil moves the clock to a time and does what falls due until then, that instant included.
