@@ -97,10 +97,10 @@ type server struct {
 	unit    Unit
 	current atomic.Pointer[Instance] // the last one that was started; nil before the first
 
-	mu     sync.Mutex // held while the server is started or ended; guards what follows
-	ports  []int      // constant once the server has been usable
-	usable bool       // it has been started and not been told to end: its exit is unexpected
-	proven bool       // it has been usable once: from then on it keeps its ports
+	busy   chan struct{} // holds a token while the server is started or ended; guards what follows
+	ports  []int         // constant once the server has been usable
+	usable bool          // it has been started and not been told to end: its exit is unexpected
+	proven bool          // it has been usable once: from then on it keeps its ports
 	closed bool
 }
 
@@ -114,7 +114,7 @@ func Start(ctx context.Context, o Options, units ...Unit) (*Fleet, error) {
 	f.alive, f.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	g, gctx := errgroup.WithContext(ctx)
 	for _, u := range units {
-		s := &server{service: u.Info().Service, unit: u}
+		s := &server{service: u.Info().Service, unit: u, busy: make(chan struct{}, 1)}
 		f.servers[s.service] = s
 		g.Go(func() error { return f.start(gctx, s) })
 	}
@@ -131,14 +131,17 @@ func Start(ctx context.Context, o Options, units ...Unit) (*Fleet, error) {
 
 // start starts a server unless it runs. A server that has never been usable is tried on other ports when its own are taken.
 func (f *Fleet) start(ctx context.Context, s *server) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	if s.closed {
 		return f.closedError(s)
 	}
-	if s.usable {
+	if s.running() {
 		return nil
 	}
+	f.noteExit(s) // of an instance that has just ended
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(f.alive, func() { cancel(f.closedError(s)) })()
@@ -215,16 +218,48 @@ func (f *Fleet) awaitUsable(ctx context.Context, i Instance) error {
 // watchExit waits until an instance ends. If it should still be running, its exit is the fleet's death.
 func (f *Fleet) watchExit(s *server, i Instance) {
 	<-i.Done()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.usable || *s.current.Load() != i {
+	_ = s.lock(context.Background()) // it has no end, so there is no error
+	defer s.unlock()
+	if *s.current.Load() == i {
+		f.noteExit(s)
+	}
+}
+
+// noteExit reports the exit of a server that should be running. The caller holds the server's lock.
+func (f *Fleet) noteExit(s *server) {
+	if !s.usable {
 		return
 	}
 	s.usable = false
 	f.died.Do(func() {
-		f.death = i.Err()
+		f.death = (*s.current.Load()).Err()
 		close(f.done)
 	})
+}
+
+// lock waits until no other call starts or ends the server, or ctx ends.
+func (s *server) lock(ctx context.Context) error {
+	select {
+	case s.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait until another call has started or stopped %s: %w", s.service, context.Cause(ctx))
+	}
+}
+
+func (s *server) unlock() { <-s.busy }
+
+// running reports whether the server is usable and has not exited. The caller holds the server's lock.
+func (s *server) running() bool {
+	if !s.usable {
+		return false
+	}
+	select {
+	case <-(*s.current.Load()).Done():
+		return false
+	default:
+		return true
+	}
 }
 
 // end ends a server and keeps it from being reported as dead.
@@ -233,8 +268,10 @@ func (f *Fleet) end(ctx context.Context, name harness.Service, grace time.Durati
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	return s.end(ctx, grace)
 }
 
@@ -249,14 +286,16 @@ func (s *server) end(ctx context.Context, grace time.Duration) error {
 }
 
 // onRunning calls do with the running instance of a server.
-func (f *Fleet) onRunning(name harness.Service, do func(Instance) error) error {
+func (f *Fleet) onRunning(ctx context.Context, name harness.Service, do func(Instance) error) error {
 	s, err := f.server(name)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.usable {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	if !s.running() {
 		return fmt.Errorf("%s is not running", name)
 	}
 	return do(*s.current.Load())
@@ -322,12 +361,12 @@ func (f *Fleet) Kill(ctx context.Context, name harness.Service) error { return f
 
 // Pause implements [harness.Servers].
 func (f *Fleet) Pause(ctx context.Context, name harness.Service) error {
-	return f.onRunning(name, func(i Instance) error { return i.Pause(ctx) })
+	return f.onRunning(ctx, name, func(i Instance) error { return i.Pause(ctx) })
 }
 
 // Resume implements [harness.Servers].
 func (f *Fleet) Resume(ctx context.Context, name harness.Service) error {
-	return f.onRunning(name, func(i Instance) error { return i.Resume(ctx) })
+	return f.onRunning(ctx, name, func(i Instance) error { return i.Resume(ctx) })
 }
 
 // Tail implements [harness.Servers].
@@ -364,8 +403,8 @@ func (f *Fleet) close(ctx context.Context) error {
 	var g errgroup.Group
 	for _, s := range f.servers {
 		g.Go(func() (err error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
+			_ = s.lock(context.Background()) // a start under way has been called off
+			defer s.unlock()
 			if f.o.EndAll == nil {
 				err = s.end(ctx, f.o.Grace)
 			}

@@ -402,3 +402,39 @@ func TestSerialised(t *testing.T) {
 	all.Wait()
 	require.Equal(t, 50, count)
 }
+
+func TestStart_ReplacesAServerThatHasJustExited(t *testing.T) {
+	t.Parallel()
+	for range 200 { // the exit and the start race
+		u := mailhog()
+		f := start(t, u)
+		u.instance().exit(errBroken)
+		require.NoError(t, f.Start(t.Context(), harness.ServiceMailHog))
+		require.EqualValues(t, 2, u.tries.Load(), "the one that exited is not taken for running")
+		<-f.Done()
+		require.ErrorIs(t, f.Err(), errBroken, "the exit is reported all the same")
+	}
+}
+
+func TestFleet_WaitsForAnotherCallAsLongAsItsContext(t *testing.T) {
+	t.Parallel()
+	u := mailhog()
+	f := start(t, u)
+	require.NoError(t, f.Stop(t.Context(), harness.ServiceMailHog))
+	looking, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	u.look = func(context.Context) error {
+		once.Do(func() { close(looking) })
+		<-goOn
+		return nil
+	}
+	started := make(chan error, 1)
+	go func() { started <- f.Start(t.Context(), harness.ServiceMailHog) }()
+	<-looking
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.EqualError(t, f.Stop(ctx, harness.ServiceMailHog), "wait until another call has started or stopped mailhog: context canceled")
+	require.ErrorIs(t, f.Pause(ctx, harness.ServiceMailHog), context.Canceled)
+	close(goOn)
+	require.NoError(t, <-started)
+}
