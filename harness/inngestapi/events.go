@@ -14,8 +14,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-// Send sends events in one request and returns the id, a ULID, that the server gave to each. When it refuses one of
-// several, it may have accepted others: then there are ids beside the error.
+// Send sends events in one request and returns the ULID that the server gave to each. When the server accepted only some of
+// them, the error comes with their ids, and with "" for each of the others.
 func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, error) {
 	if len(events) == 0 {
 		return nil, errors.New("send: no event given")
@@ -35,8 +35,9 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	if refused.is(http.StatusBadRequest) {
 		_ = json.Unmarshal(refused.body, &answer) // what it says instead is in err
 	}
-	// The server has empty ids for the events that it did not accept.
-	ids := slices.DeleteFunc(answer.IDs, func(id string) bool { return id == "" })
+	// The server has empty ids for the events that it did not accept, or none from the first of them on.
+	ids := answer.IDs
+	accepted := len(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" }))
 	switch {
 	case refused.is(http.StatusRequestEntityTooLarge):
 		err = fmt.Errorf("it is larger than the server takes: %w", err)
@@ -47,13 +48,18 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	case err != nil:
 	case answer.Error != "" || answer.Status/100 != 2:
 		err = fmt.Errorf("the server refused: %s", answer.Error)
-	case len(ids) != len(events):
-		err = fmt.Errorf("the server answered with %d ids for %d events", len(ids), len(events))
+	case accepted != len(events):
+		err = fmt.Errorf("the server answered with %d ids for %d events", accepted, len(events))
 	}
-	if err != nil {
-		return ids, fmt.Errorf("send %s: %w", names(events), err)
+	switch {
+	case err == nil:
+		return ids, nil
+	case accepted == 0:
+		return nil, fmt.Errorf("send %s: %w", names(events), err)
+	default:
+		ids = append(ids, make([]string, max(0, len(events)-len(ids)))...)
+		return ids[:len(events)], fmt.Errorf("send %s: %w", names(events), err)
 	}
-	return ids, nil
 }
 
 func names(events []harness.Event) string {

@@ -183,15 +183,11 @@ func (s *Stack) Env() (env harness.Env, ok bool) { return s.app.Env() }
 func (s *Stack) Redactor() *Redactor { return s.redactor }
 
 // Send sends events to the Inngest server, not through the app, and returns the ULID that the server gave to each. When
-// the server accepted only some of them, the error comes with the ids of those.
+// the server accepted only some of them, the error comes with their ids, and with "" for each of the others.
 func (s *Stack) Send(ctx context.Context, events ...harness.Event) ([]string, error) {
 	ids, err := s.api.Send(ctx, events...)
 	for i, id := range ids {
-		key := ""
-		if len(ids) == len(events) {
-			key = events[i].IdempotencyKey
-		}
-		s.ledger.Sent(key, id)
+		s.ledger.Sent(events[i].IdempotencyKey, id)
 	}
 	return ids, err
 }

@@ -54,21 +54,20 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 			return err
 		}
 		defer st.Close(cmd.Context())
-		ids, err := st.Send(cmd.Context(), events...)
-		if err != nil {
-			return err
-		}
-		sent := make([]sentEvent, len(ids))
+		ids, sendErr := st.Send(cmd.Context(), events...)
+		sent := []sentEvent{} // also where the server accepted only some
 		for i, id := range ids {
-			sent[i] = sentEvent{EventID: id, ID: events[i].IdempotencyKey, Name: events[i].Name}
+			if id != "" {
+				sent = append(sent, sentEvent{EventID: id, ID: events[i].IdempotencyKey, Name: events[i].Name})
+			}
 		}
-		if *asJSON {
-			return writeJSON(std.out, sent)
+		if *asJSON && (sendErr == nil || len(sent) > 0) {
+			return errors.Join(sendErr, writeJSON(std.out, sent))
 		}
 		for _, e := range sent {
 			fmt.Fprintf(std.out, "%s  %s\n", e.EventID, oneLine(e.Name))
 		}
-		return nil
+		return sendErr
 	}
 	cmd.ValidArgsFunction = completeFiles("json")
 	return cmd
