@@ -5,6 +5,14 @@ import (
 	"slices"
 )
 
+// Defaults of stacks, taps and clients.
+const (
+	// DefaultAppPath is where an app serves its Inngest functions.
+	DefaultAppPath = "/api/inngest"
+	// DefaultRunHeader is the header of an email that holds the id of the run that sent it.
+	DefaultRunHeader = "X-Inngest-Run-Id"
+)
+
 // DevEventKey is the event key of apps on a stack. The dev server accepts any key.
 const DevEventKey = "harness"
 

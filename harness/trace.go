@@ -2,7 +2,6 @@ package harness
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
@@ -180,6 +179,11 @@ type SMTPLine struct {
 	Text string `json:"text"`
 }
 
+// Is reports whether the function has an id, which may have the app's id and a dash before it.
+func (f *TraceFunction) Is(function string) bool {
+	return f.ID == function || f.App+"-"+f.ID == function
+}
+
 // Is reports whether the run is one of a function, whose id may have the app's id and a dash before it.
 func (r *TraceRun) Is(function string) bool {
 	return r.Function == function || r.App+"-"+r.Function == function
@@ -197,15 +201,6 @@ func (r *TraceRun) Before(i int) []TraceStep {
 		}
 	}
 	return before
-}
-
-// StepByID returns the first step with an id, or nil.
-func (r *TraceRun) StepByID(id string) *TraceStep {
-	i := slices.IndexFunc(r.Steps, func(s TraceStep) bool { return s.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return &r.Steps[i]
 }
 
 // MailTo returns the emails whose envelope has an address. Case is ignored.

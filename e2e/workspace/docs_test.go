@@ -191,3 +191,12 @@ func TestDocuments_LinkToWhatExists(t *testing.T) {
 		}
 	}
 }
+
+func TestDocuments_ListEveryCheck(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), "docs", "report.md"))
+	require.NoError(t, err)
+	for _, c := range harness.Checks() {
+		require.Contains(t, string(text), "\n| `"+string(c.Check)+"` | ", "the table of checks in docs/report.md")
+	}
+}

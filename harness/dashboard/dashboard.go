@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -51,7 +51,7 @@ func New(st *stack.Stack, o Options) (*Dashboard, error) {
 	if o.Keep <= 0 {
 		o.Keep = defaultKeep
 	}
-	o.RunHeader = cmp.Or(o.RunHeader, inbox.DefaultRunHeader)
+	o.RunHeader = cmp.Or(o.RunHeader, harness.DefaultRunHeader)
 	for i, s := range o.Samples {
 		if err := s.check(); err != nil {
 			return nil, fmt.Errorf("dashboard: sample %d: %w", i+1, err)

@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
@@ -28,7 +27,7 @@ type Files struct {
 func DefaultHeaders() []string {
 	return []string{
 		"Sender", "Bcc", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "Precedence", "Importance",
-		"X-Priority", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Content-Type", inbox.DefaultRunHeader,
+		"X-Priority", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Content-Type", harness.DefaultRunHeader,
 	}
 }
 

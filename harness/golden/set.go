@@ -15,7 +15,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
@@ -29,7 +28,7 @@ type Options struct {
 	// Headers names the headers that are compared beside subject and addresses, in the order in which they are stored.
 	// Nil means DefaultHeaders; an empty list means none.
 	Headers []string
-	// RunHeader names the header whose value is replaced by {{run-id}} wherever it stands. Empty means inbox.DefaultRunHeader.
+	// RunHeader names the header whose value is replaced by {{run-id}} wherever it stands. Empty means harness.DefaultRunHeader.
 	RunHeader string
 }
 
@@ -62,7 +61,7 @@ func Open(dir string, o Options) (*Set, error) {
 		headers = DefaultHeaders()
 	}
 	if o.RunHeader == "" {
-		o.RunHeader = inbox.DefaultRunHeader
+		o.RunHeader = harness.DefaultRunHeader
 	}
 	names, err := list(dir)
 	if err != nil {

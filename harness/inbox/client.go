@@ -13,9 +13,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// DefaultRunHeader is the header that ties an email to the Inngest run that sent it.
-const DefaultRunHeader = "X-Inngest-Run-Id"
-
 var (
 	// ErrNotFound says that MailHog has no message with this id.
 	ErrNotFound = errors.New("MailHog has no such message")
@@ -25,7 +22,7 @@ var (
 
 // Options configures a client. The zero value is ready to use.
 type Options struct {
-	// RunHeader is the header that holds the id of the Inngest run that sent an email. Empty means DefaultRunHeader.
+	// RunHeader is the header that holds the id of the Inngest run that sent an email. Empty means [harness.DefaultRunHeader].
 	RunHeader string
 }
 
@@ -61,7 +58,7 @@ func New(baseURL string, o Options) *Client {
 	c := &Client{
 		api:       api{base: withoutUser(baseURL), url: baseURL, client: &http.Client{Timeout: requestTimeout, Transport: transport}},
 		transport: transport,
-		index:     newIndex(cmp.Or(o.RunHeader, DefaultRunHeader)),
+		index:     newIndex(cmp.Or(o.RunHeader, harness.DefaultRunHeader)),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c

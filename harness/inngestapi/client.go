@@ -58,8 +58,11 @@ func New(baseURL string, o Options) *Client {
 // BaseURL is the server's.
 func (c *Client) BaseURL() string { return c.base }
 
-// Close drops idle connections. The client can still be used.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close closes idle connections. It needs no time and returns nil; the client can still be used.
+func (c *Client) Close(context.Context) error {
+	c.http.CloseIdleConnections()
+	return nil
+}
 
 // statusError is an answer that is not 2xx.
 type statusError struct {

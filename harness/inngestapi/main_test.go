@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 
 func newClient(t testing.TB, baseURL string) *inngestapi.Client {
 	c := inngestapi.New(baseURL, inngestapi.Options{})
-	t.Cleanup(c.Close)
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
 }
 

@@ -198,5 +198,5 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	_, err = api.Send(limit(t), harness.Event{Name: "a"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"/v0/gql Bearer signkey-1", "/e/test "}, authorized)
-	api.Close()
+	_ = api.Close(context.Background())
 }

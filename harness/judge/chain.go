@@ -27,8 +27,8 @@ type difference struct {
 	pending bool // more time may remove it
 }
 
-// Matches reports whether there is no difference.
-func (c *chain) Matches() bool { return len(c.differences) == 0 }
+// matches reports whether there is no difference.
+func (c *chain) matches() bool { return len(c.differences) == 0 }
 
 // Broken reports whether there is a difference that more time cannot remove.
 func (c *chain) Broken() bool {

@@ -55,12 +55,12 @@ func Compare(e harness.Expectation, t *harness.Trace, o Options) *Judgement {
 
 // Holds reports whether the expectation holds, whatever happens from now on.
 func (j *Judgement) Holds() bool {
-	return j.Matches() && (j.trace.Quiet && j.doubt() == "" || !j.trace.Quiet && !j.expectation.Denies())
+	return j.matches() && (j.trace.Quiet && j.doubt() == "" || !j.trace.Quiet && !j.expectation.Denies())
 }
 
 // Doubtful reports whether nothing more can happen and nothing contradicts the expectation, but what it denies is not
 // known to be absent.
-func (j *Judgement) Doubtful() bool { return j.Matches() && j.trace.Quiet && j.doubt() != "" }
+func (j *Judgement) Doubtful() bool { return j.matches() && j.trace.Quiet && j.doubt() != "" }
 
 // unsubscribed reports whether no function is subscribed to the event, so that waiting makes no difference.
 func (j *Judgement) unsubscribed() bool {
@@ -87,23 +87,23 @@ func (j *Judgement) doubt() string {
 func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 	switch {
 	case j.trace.Event == nil && len(j.trace.Runs) == 0:
-		v := j.Verdict(harness.CannotBeJudged, took)
+		v := j.verdict(harness.CannotBeJudged, took)
 		v.Why = fmt.Sprintf("the Inngest server knows no event %s: give the id that sending the event returned, and ask the server that it was sent to", j.trace.EventID)
 		return v
 	case len(j.differences) > 0:
-		v := j.Verdict(harness.Broken, took)
+		v := j.verdict(harness.Broken, took)
 		if !j.Broken() && waited > 0 {
 			v.Why += fmt.Sprintf(" (within %v)", waited)
 		}
 		return v
 	case j.Doubtful():
-		v := j.Verdict(harness.CannotBeJudged, took)
+		v := j.verdict(harness.CannotBeJudged, took)
 		v.Why = "nothing contradicts it, but " + j.doubt()
 		return v
 	case j.trace.Quiet || !j.expectation.Denies():
-		return j.Verdict(harness.Holds, took)
+		return j.verdict(harness.Holds, took)
 	default:
-		v := j.Verdict(harness.CannotBeJudged, took)
+		v := j.verdict(harness.CannotBeJudged, took)
 		after := ""
 		if waited > 0 {
 			after = fmt.Sprintf(" after %v", waited)
@@ -113,13 +113,13 @@ func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 	}
 }
 
-// Verdict returns a verdict with the given outcome. Of a broken one it marks the first broken hop.
-func (j *Judgement) Verdict(o harness.Outcome, took time.Duration) *harness.Verdict {
+// verdict returns a verdict with the given outcome. Of a broken one it marks the first broken hop.
+func (j *Judgement) verdict(o harness.Outcome, took time.Duration) *harness.Verdict {
 	v := &harness.Verdict{Outcome: o, Hops: j.hops, Took: took, Trace: j.trace}
 	for _, d := range j.differences {
 		v.Differences = append(v.Differences, d.text)
 	}
-	if o != harness.Broken && j.Matches() {
+	if o != harness.Broken && j.matches() {
 		// The expectation says nothing about what failed: a mark of failure would contradict the verdict.
 		for i := range v.Hops {
 			if v.Hops[i].State == harness.HopBroken {

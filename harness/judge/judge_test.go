@@ -67,10 +67,10 @@ func confirmed(change func(*harness.Expectation)) harness.Expectation {
 // judged is the verdict on a trace that is as it will stay.
 func judged(e harness.Expectation, t *harness.Trace, golden func(string, *harness.TraceMail) error) *harness.Verdict {
 	c := Compare(e, t, Options{Golden: golden})
-	if c.Matches() {
-		return c.Verdict(harness.Holds, time.Second)
+	if c.matches() {
+		return c.verdict(harness.Holds, time.Second)
 	}
-	return c.Verdict(harness.Broken, time.Second)
+	return c.verdict(harness.Broken, time.Second)
 }
 
 func TestJudge_Holds(t *testing.T) {

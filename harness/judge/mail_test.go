@@ -24,7 +24,7 @@ func TestCompare_ChecksEmails(t *testing.T) {
 	}}
 
 	require.Empty(t, Compare(e, good(nil), o).differences)
-	v := Compare(e, good(links), o).Verdict(harness.Broken, 0)
+	v := Compare(e, good(links), o).verdict(harness.Broken, 0)
 	require.Equal(t, []string{
 		`email to kim@shop.test: check links: the link "/orders/7" is not absolute: an email has no address that it could be relative to`,
 		`email to kim@shop.test: check resolve: the link "http://127.0.0.1:1/" leads nowhere: the answer is 404 Not Found`,

@@ -99,7 +99,7 @@ func pointers[T any](list []T) []*T {
 // missingRun adds the hop of an expected run that does not exist.
 func (j runComparison) missingRun(want harness.RunExpectation) {
 	subscribed := slices.ContainsFunc(j.trace.Functions, func(f harness.TraceFunction) bool {
-		return f.ID == want.Function || f.App+"-"+f.ID == want.Function
+		return f.Is(want.Function)
 	})
 	h := j.addHop(1, harness.HopPending, "no run of %s", want.Function)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/api"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
@@ -24,11 +25,11 @@ const Version = api.Version
 
 // The server's own events.
 const (
-	EventFunctionFailed    = engine.EventFunctionFailed
-	EventFunctionFinished  = engine.EventFunctionFinished
-	EventFunctionCancelled = engine.EventFunctionCancelled
-	EventFunctionInvoked   = engine.EventFunctionInvoked
-	EventScheduled         = engine.EventScheduled
+	EventFunctionFailed    = sdk.EventFunctionFailed
+	EventFunctionFinished  = sdk.EventFunctionFinished
+	EventFunctionCancelled = sdk.EventFunctionCancelled
+	EventFunctionInvoked   = sdk.EventFunctionInvoked
+	EventScheduled         = sdk.EventScheduled
 )
 
 // MaxEventSize is the most bytes that one event may take, as JSON: the dev server's limit.

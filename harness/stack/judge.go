@@ -101,7 +101,7 @@ func (j *judging) run(ctx context.Context) (*harness.Verdict, error) {
 				// a verdict that is final.
 				continue
 			case result.Broken():
-				return result.Verdict(harness.Broken, time.Since(j.began)), nil
+				return result.Final(time.Since(j.began), 0), nil
 			case result.Holds() || result.Doubtful():
 				return result.Final(time.Since(j.began), 0), nil
 			}

@@ -84,8 +84,8 @@ type Stack struct {
 // start only: the stack stays up until Close.
 func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err error) {
 	o.Database = cmp.Or(o.Database, "app")
-	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
-	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	o.AppPath = cmp.Or(o.AppPath, harness.DefaultAppPath)
+	o.RunHeader = cmp.Or(o.RunHeader, harness.DefaultRunHeader)
 	o.AppGrace = cmp.Or(o.AppGrace, appGrace)
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
@@ -264,7 +264,7 @@ func (s *Stack) close(ctx context.Context) error {
 		errs = append(errs, s.inbox.Close(ctx))
 	}
 	if s.api != nil {
-		s.api.Close()
+		errs = append(errs, s.api.Close(ctx))
 	}
 	if s.servers != nil {
 		errs = append(errs, s.servers.Close(ctx))

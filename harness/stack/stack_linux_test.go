@@ -25,5 +25,6 @@ func TestStack_ReportsServerThatEndsByItself(t *testing.T) {
 	var exit *stack.ExitError
 	require.ErrorAs(t, st.Err(), &exit)
 	require.Equal(t, "mailhog", exit.Name)
+	require.ErrorContains(t, st.Err(), "was ended by a signal (killed)")
 	require.ErrorContains(t, st.Err(), "whole log: ")
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // Options configures a [Set]. The zero value is ready to use.
@@ -45,8 +47,8 @@ type Set struct {
 
 // New returns a set without wires.
 func New(o Options) *Set {
-	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
-	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	o.AppPath = cmp.Or(o.AppPath, harness.DefaultAppPath)
+	o.RunHeader = cmp.Or(o.RunHeader, harness.DefaultRunHeader)
 	o.Keep = cmp.Or(o.Keep, 1<<16)
 	o.MaxPayload = cmp.Or(o.MaxPayload, 16<<10)
 	return &Set{

@@ -126,7 +126,7 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// hold sees to it that a port is taken for the rest of the script, by this test or by whoever has it: `hold PORT`.
+// hold sees to it that a port is taken for the rest of the script, by this test or by another program: `hold PORT`.
 func hold(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: hold PORT")

@@ -154,7 +154,7 @@ func InngestDir(ctx context.Context, url string) (string, error) {
 // after its first answer it does not. Each attempt takes a quarter of a second and leaves an event named harness/ready.
 func InngestTakesEvents(ctx context.Context, url string) error {
 	api := inngestapi.New(url, inngestapi.Options{})
-	defer api.Close()
+	defer func() { _ = api.Close(ctx) }()
 	return api.Ready(ctx)
 }
 

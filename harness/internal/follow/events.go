@@ -44,14 +44,6 @@ func (f *Follower) subscribed(name, about string) []harness.TraceFunction {
 	return found
 }
 
-// The events that the server sends because of a run.
-const (
-	eventInvoked   = "inngest/function.invoked"
-	eventFailed    = "inngest/function.failed"
-	eventCancelled = "inngest/function.cancelled"
-	eventFinished  = "inngest/function.finished"
-)
-
 // endLag is how much later than the true end of a run the server may report it.
 const endLag = 10 * time.Second
 
@@ -102,19 +94,19 @@ func (f *Follower) systemEvents(r *tracedRun) map[string]int {
 	awaited := map[string]int{}
 	for _, s := range r.Steps {
 		if s.Op == "INVOKE" {
-			awaited[eventInvoked]++
+			awaited[sdk.EventFunctionInvoked]++
 		}
 	}
 	// The server sends none about a run that such an event started: it would never end.
-	if cause := f.eventName(r.EventID); !r.over || r.Status == harness.StatusSkipped || cause == eventFinished || cause == eventFailed {
+	if cause := f.eventName(r.EventID); !r.over || r.Status == harness.StatusSkipped || cause == sdk.EventFunctionFinished || cause == sdk.EventFunctionFailed {
 		return awaited
 	}
-	ends := []string{eventFinished}
+	ends := []string{sdk.EventFunctionFinished}
 	switch r.Status {
 	case harness.StatusFailed:
-		ends = append(ends, eventFailed)
+		ends = append(ends, sdk.EventFunctionFailed)
 	case harness.StatusCancelled:
-		ends = append(ends, eventCancelled)
+		ends = append(ends, sdk.EventFunctionCancelled)
 	}
 	for _, name := range ends {
 		if len(f.subscribed(name, sdk.FunctionID(r.App, r.Function))) > 0 {
@@ -148,7 +140,7 @@ func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 
 // startedBy returns the functions that an event of the server starts.
 func (f *Follower) startedBy(name string, c cause) []harness.TraceFunction {
-	if name != eventInvoked {
+	if name != sdk.EventFunctionInvoked {
 		return f.subscribed(name, c.function)
 	}
 	for _, fn := range f.registered {

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -26,7 +27,7 @@ func newForgetful(t *testing.T) *Follower {
 	t.Cleanup(server.Close)
 	api, ledger := inngestapi.New(server.URL, inngestapi.Options{}), NewLedger(nil)
 	t.Cleanup(ledger.Close)
-	t.Cleanup(api.Close)
+	t.Cleanup(func() { _ = api.Close(context.Background()) })
 	return &Follower{src: Sources{API: api, Ledger: ledger, VisibleWithin: inngestapi.VisibleWithin}, waiter: newWaiter()}
 }
 

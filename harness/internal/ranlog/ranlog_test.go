@@ -19,6 +19,6 @@ func TestNote(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "local\tMongoDB 8.0.4\t"+here+"\ncontainers\tMongoDB 8.0.4\t"+here+"\n", string(text))
 
-	require.NoError(t, note("", "local", "MongoDB 8.0.4"), "nobody asks")
+	require.NoError(t, note("", "local", "MongoDB 8.0.4"), "no file is named")
 	require.ErrorContains(t, note(filepath.Join(path, "below"), "local", ""), "note where the tests run, as HARNESS_RAN asks: ")
 }

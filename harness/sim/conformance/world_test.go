@@ -91,7 +91,7 @@ func withServer(run func() int) (code int, err error) {
 	}()
 	realURL = "http://127.0.0.1:" + strconv.Itoa(ports[0])
 	api := inngestapi.New(realURL, inngestapi.Options{})
-	defer api.Close()
+	defer func() { _ = api.Close(context.Background()) }()
 	if err := p.WaitReady(ctx, api.Ready); err != nil {
 		return 1, err
 	}
@@ -134,7 +134,11 @@ func newSimWorld(t testing.TB) world {
 	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: 10 * time.Second})
 	srv := httptest.NewServer(s.Handler())
 	api := inngestapi.New(srv.URL, inngestapi.Options{})
-	t.Cleanup(func() { api.Close(); srv.Close(); require.NoError(t, s.Close(context.Background())) })
+	t.Cleanup(func() {
+		_ = api.Close(context.Background())
+		srv.Close()
+		require.NoError(t, s.Close(context.Background()))
+	})
 	return &simWorld{t, s, srv, api}
 }
 
@@ -156,7 +160,7 @@ type realWorld struct {
 
 func newRealWorld(t testing.TB) world {
 	api := inngestapi.New(realURL, inngestapi.Options{})
-	t.Cleanup(api.Close)
+	t.Cleanup(func() { _ = api.Close(context.Background()) })
 	return &realWorld{t, api}
 }
 

@@ -36,7 +36,7 @@ func Recording(t *harness.Trace, runID string) (sim.Recording, error) {
 	if err != nil {
 		return sim.Recording{}, fmt.Errorf("record run %s: its event: %w", r.ID, err)
 	}
-	rec := sim.Recording{FunctionID: r.App + "-" + r.Function, Event: event}
+	rec := sim.Recording{FunctionID: sdk.FunctionID(r.App, r.Function), Event: event}
 	steps := slices.Clone(r.Steps)
 	slices.SortStableFunc(steps, func(a, b harness.TraceStep) int { return a.Started.Compare(b.Started) })
 	uses := map[string]int{}

@@ -48,8 +48,8 @@ type Workbench struct {
 
 // NewWorkbench starts the app and registers its functions. The app's Env has no MongoURI. ctx bounds the start only.
 func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions) (_ *Workbench, err error) {
-	o.AppPath = cmp.Or(o.AppPath, "/api/inngest")
-	o.RunHeader = cmp.Or(o.RunHeader, "X-Inngest-Run-Id")
+	o.AppPath = cmp.Or(o.AppPath, harness.DefaultAppPath)
+	o.RunHeader = cmp.Or(o.RunHeader, harness.DefaultRunHeader)
 	w := &Workbench{o: o, sim: sim.New(o.Sim), taps: tap.New(tap.Options{AppPath: o.AppPath, RunHeader: o.RunHeader})}
 	w.ledger = follow.NewLedger(w.taps)
 	defer func() {

@@ -5,7 +5,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,13 +91,15 @@ func reply(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // an error means that the client went away
 }
 
-func refuse(w http.ResponseWriter, status int, err error) {
-	reply(w, status, map[string]any{"error": err.Error(), "status": status})
+func refuse(w http.ResponseWriter, status int, err error) { refuseText(w, status, err.Error()) }
+
+func refuseText(w http.ResponseWriter, status int, text string) {
+	reply(w, status, map[string]any{"error": text, "status": status})
 }
 
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if keys := s.options.EventKeys; len(keys) > 0 && !slices.Contains(keys, r.PathValue("key")) {
-		refuse(w, http.StatusUnauthorized, errors.New("Event key not found"))
+		refuseText(w, http.StatusUnauthorized, "Event key not found")
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))

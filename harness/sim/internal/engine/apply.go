@@ -327,7 +327,7 @@ func (on *application) invokeFunction(o *sdk.Op) error {
 	if err := o.Options(&opts); err != nil {
 		return err
 	}
-	w := on.newWait(o, EventFunctionFinished, on.now.Add(defaultExpiry))
+	w := on.newWait(o, sdk.EventFunctionFinished, on.now.Add(defaultExpiry))
 	w.correlation = on.r.ID + "." + o.ID
 	if opts.Timeout != "" {
 		at, err := deadline(on.clock, opts.Timeout)

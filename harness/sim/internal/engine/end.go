@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 func (m *machine) complete(r *run, output json.RawMessage) {
@@ -46,16 +47,16 @@ func (m *machine) end(r *run, status harness.Status) {
 // never end.
 func (m *machine) announce(r *run) {
 	e := r.event
-	if e.Name == EventFunctionFailed || e.Name == EventFunctionFinished {
+	if e.Name == sdk.EventFunctionFailed || e.Name == sdk.EventFunctionFinished {
 		return
 	}
 	data := finishedData(r)
-	m.publish(m.internalEvent(EventFunctionFinished, "", data))
+	m.publish(m.internalEvent(sdk.EventFunctionFinished, "", data))
 	switch r.Status {
 	case harness.StatusFailed:
-		m.publish(m.internalEvent(EventFunctionFailed, r.ID, data))
+		m.publish(m.internalEvent(sdk.EventFunctionFailed, r.ID, data))
 	case harness.StatusCancelled:
-		m.publish(m.internalEvent(EventFunctionCancelled, r.ID, data))
+		m.publish(m.internalEvent(sdk.EventFunctionCancelled, r.ID, data))
 	}
 	if e.correlation != "" {
 		m.invoked(e.correlation, r.Output, r.Error)

@@ -193,7 +193,7 @@ func (e *Engine) StartFunction(functionID string, body EventBody) (runID string,
 	if f == nil {
 		return "", fmt.Errorf("no such function; registered: %s", cmp.Or(strings.Join(slices.Sorted(maps.Keys(e.m.registry.functions)), ", "), "none"))
 	}
-	body.Name = cmp.Or(body.Name, EventFunctionInvoked)
+	body.Name = cmp.Or(body.Name, sdk.EventFunctionInvoked)
 	ev := e.m.newEvent(&body, ulid.ULID{})
 	e.m.events.add(ev)
 	r := e.m.start(f, ev)

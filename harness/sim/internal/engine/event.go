@@ -12,15 +12,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
-)
 
-// The server's own events.
-const (
-	EventFunctionFailed    = "inngest/function.failed"
-	EventFunctionFinished  = "inngest/function.finished"
-	EventFunctionCancelled = "inngest/function.cancelled"
-	EventFunctionInvoked   = "inngest/function.invoked"
-	EventScheduled         = "inngest/scheduled.timer"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
 // MaxEventSize is the most bytes that one event may take, as JSON: the dev server's limit.
@@ -256,7 +249,7 @@ func (m *machine) invoke(functionID, correlation string, payload *EventBody) *ev
 	if correlation != "" {
 		meta["correlation_id"] = correlation
 	}
-	body.Name, body.Data[metadataKey] = EventFunctionInvoked, meta
+	body.Name, body.Data[metadataKey] = sdk.EventFunctionInvoked, meta
 	e := m.newEvent(&body, ulid.ULID{})
 	e.correlation = correlation
 	if e.invokes = m.registry.find(functionID); e.invokes == nil {

@@ -34,7 +34,7 @@ func (m *machine) fire(t *tick) {
 		return
 	}
 	due := t.due.Format(time.RFC3339)
-	e := m.internalEvent(EventScheduled, due, map[string]any{
+	e := m.internalEvent(sdk.EventScheduled, due, map[string]any{
 		"cron": t.trigger.Cron, "scheduledAt": due, "fireAt": m.clock.Now().UTC().Format(time.RFC3339),
 	})
 	m.scheduleTick(t)
