@@ -47,7 +47,7 @@ type Fault struct {
 	Times int `json:"times,omitempty"`
 	// Skip is how many matching exchanges pass first, counted in the same way.
 	Skip int `json:"skip,omitempty"`
-	// Chance is the probability with which a matching exchange counts, drawn from the set's seed. Zero: always.
+	// Chance is the probability that the fault acts on a matching exchange, drawn from the set's seed. Zero: always.
 	Chance float64 `json:"chance,omitempty"`
 
 	// For is how long [Delay] and [DelayAnswer] wait.
