@@ -21,11 +21,16 @@ import (
 )
 
 const (
-	// engineTime bounds one operation of the engine that must not be cancelled half-way.
-	engineTime = 20 * time.Second
+	// engineTime bounds one operation of the engine that must not be cancelled half-way. It is there for an engine that
+	// hangs: a busy one may take many seconds for what usually takes 200 ms.
+	engineTime = 2 * time.Minute
 	// drainTime bounds the wait for the last output of a container that has ended.
 	drainTime = time.Second
 )
+
+// startSlots bounds how many containers this process starts at once, to what one stack needs. Where many stacks start at
+// once, an engine starts their containers faster one after the other than all together.
+var startSlots = make(chan struct{}, len(insidePorts))
 
 // instance is a container from one start to the exit after it.
 type instance struct {
@@ -39,6 +44,12 @@ type instance struct {
 
 // start starts the container. Its output and its exit are awaited before, so that neither can be missed.
 func (i *instance) start(ctx context.Context) (err error) {
+	select {
+	case startSlots <- struct{}{}:
+		defer func() { <-startSlots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if err := i.log.Open(); err != nil {
 		return fmt.Errorf("open its log file: %w", err)
 	}
