@@ -61,21 +61,10 @@ var rules = []rule{
 // helpers matches the internal packages without a rule of their own.
 const helpers = "harness/internal/..."
 
-// pendingImports are violations that a later change removes. A violation that has gone must leave this list.
-var pendingImports = []string{
-	"harness/containers imports harness/local, which it may not: a backend starts units of services, and nothing else",
-}
-
 func TestImports_KeepTheRules(t *testing.T) {
 	t.Parallel()
-	broken := violations(packages(t), rules)
-	for _, b := range broken {
-		if !slices.Contains(pendingImports, b) {
-			t.Error(b)
-		}
-	}
-	for _, p := range pendingImports {
-		require.Contains(t, broken, p, "pending, but no longer so: take it off the list")
+	for _, b := range violations(packages(t), rules) {
+		t.Error(b)
 	}
 }
 

@@ -13,13 +13,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
-// Choose returns the containers backend if an engine answers and has the images or can pull them, which it does, else the local
-// one. reason is a short sentence for a user, as in "local, since no Docker engine answers at unix:///var/run/docker.sock; for
-// containers: start Docker". The error is that ctx has ended. It is not meant for tests, which name their backends.
-func Choose(ctx context.Context, o Options, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
+// Choose returns the containers backend if an engine answers and has the images or can pull them, which it does, else the
+// other one. reason is a short sentence for a user, as in "local, since no Docker engine answers at
+// unix:///var/run/docker.sock; for containers: start Docker". The error is that ctx has ended. It is not meant for tests,
+// which name their backends.
+func Choose(ctx context.Context, o Options, other harness.Backend, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
 	b := New(o)
 	err = b.usable(ctx, fleet.Serialised(progress))
 	if ctx.Err() != nil {
@@ -28,7 +28,7 @@ func Choose(ctx context.Context, o Options, progress func(harness.Progress)) (_ 
 	if err == nil {
 		return b, "containers, since a Docker engine answers and has the images; --backend local does without", nil
 	}
-	return local.New(local.Options{}), "local, since " + inShort(err), nil
+	return other, other.Name() + ", since " + inShort(err), nil
 }
 
 // inShort says why containers cannot be used, and the first remedy. It leaves out the messages of engines and registries.

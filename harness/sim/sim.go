@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -158,41 +157,28 @@ func (s *Sim) HTTPClient() *http.Client { return api.Client(s.handler) }
 
 // Send accepts an event and returns its id, a ULID, as the event API does. Functions start once the Sim is driven.
 func (s *Sim) Send(ctx context.Context, e harness.Event) (eventID string, err error) {
-	ids, err := s.SendAll(ctx, e)
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	body, err := encode(e)
 	if err != nil {
 		return "", err
+	}
+	ids, err := s.engine.Ingest(body, "")
+	if err != nil {
+		return "", fmt.Errorf("sending an event: %w", err)
 	}
 	return ids[0], nil
 }
 
-// SendAll accepts several events in one request. If one is refused, those before it have been accepted: their ids are
-// returned with the error.
-func (s *Sim) SendAll(ctx context.Context, events ...harness.Event) (eventIDs []string, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// encode returns an event as the event API reads it.
+func encode(e harness.Event) ([]byte, error) {
+	if data, ok := e.Data.([]byte); ok { // which would be encoded as a string of base64
+		e.Data = json.RawMessage(data)
 	}
-	body, err := encode(events)
+	body, err := json.Marshal(e)
 	if err != nil {
-		return nil, err
-	}
-	ids, err := s.engine.Ingest(body, "")
-	if err != nil {
-		return ids, fmt.Errorf("sending events: %w", err)
-	}
-	return ids, nil
-}
-
-// encode returns events as the event API reads them.
-func encode(events []harness.Event) ([]byte, error) {
-	events = slices.Clone(events)
-	for i := range events {
-		if data, ok := events[i].Data.([]byte); ok { // which would be encoded as a string of base64
-			events[i].Data = json.RawMessage(data)
-		}
-	}
-	body, err := json.Marshal(events)
-	if err != nil {
-		return nil, fmt.Errorf("encoding events: %w", err)
+		return nil, fmt.Errorf("encoding an event: %w", err)
 	}
 	return body, nil
 }
@@ -203,26 +189,18 @@ func (s *Sim) StartFunction(ctx context.Context, functionID string, e harness.Ev
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	raw, err := encode([]harness.Event{e})
+	raw, err := encode(e)
 	if err != nil {
 		return "", fmt.Errorf("starting %s: %w", functionID, err)
 	}
-	var bodies []engine.EventBody
-	if err := json.Unmarshal(raw, &bodies); err != nil {
+	var body engine.EventBody
+	if err := json.Unmarshal(raw, &body); err != nil {
 		return "", fmt.Errorf("starting %s: event data must be an object: %w", functionID, err)
 	}
-	if runID, err = s.engine.StartFunction(functionID, bodies[0]); err != nil {
+	if runID, err = s.engine.StartFunction(functionID, body); err != nil {
 		return "", fmt.Errorf("starting %s: %w", functionID, err)
 	}
 	return runID, nil
-}
-
-// CancelRun ends a run as cancelled. Cancelling one that is over does nothing.
-func (s *Sim) CancelRun(runID string) error {
-	if !s.engine.Cancel(runID) {
-		return fmt.Errorf("cancelling run %s: no such run is kept", runID)
-	}
-	return nil
 }
 
 // FindRun returns a run by its id. ok is false if there is none, or it is no longer kept.
@@ -247,13 +225,3 @@ func (s *Sim) RunsOf(eventID string) []*Run {
 
 // Events returns the events that are kept, oldest first, the server's own among them.
 func (s *Sim) Events() []SentEvent { return s.engine.Events() }
-
-// FunctionIDs returns the ids of the registered functions, with their app's in front, sorted.
-func (s *Sim) FunctionIDs() []string {
-	functions := s.engine.Functions()
-	ids := make([]string, len(functions))
-	for i, f := range functions {
-		ids[i] = f.ID
-	}
-	return ids
-}

@@ -34,7 +34,7 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 	case backendAttach:
 		return attach.New(attach.Options{}), nil
 	}
-	b, why, err := containers.Choose(ctx, containers.Options{}, p.progress)
+	b, why, err := containers.Choose(ctx, containers.Options{}, local.New(local.Options{}), p.progress)
 	if err != nil {
 		return nil, fmt.Errorf("choose a backend: %w", err)
 	}
