@@ -36,18 +36,15 @@ type Client struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	lookup  sync.Mutex // held while MailHog is asked for a message by its id; locked before walking
-	walking sync.Mutex // held while the inbox is read; locked before mu
+	index  *index
+	walker walker
+	feed   *feed
 
-	mu      sync.Mutex
-	index   *index
-	next    *round // the refresh that has not begun to read yet
-	feeding bool   // the websocket goroutine was started
-	// held are messages pushed while the inbox is read for the first time, or for the first time since the connection
-	// broke: they come after what is being read. Nil at other times.
-	held    []stored
-	holding bool
-	feedErr error // why there is no websocket connection; nil while there is one
+	lookup  sync.Mutex // held while MailHog is asked for a message by its id; locked before walking
+	walking sync.Mutex // held while the inbox is read
+
+	mu   sync.Mutex
+	next *round // the refresh that has not begun to read yet
 }
 
 // New returns a client of the MailHog whose page is at baseURL, as in "http://127.0.0.1:8025". Credentials in the URL
@@ -60,6 +57,7 @@ func New(baseURL string, o Options) *Client {
 		transport: transport,
 		index:     newIndex(cmp.Or(o.RunHeader, harness.DefaultRunHeader)),
 	}
+	c.walker, c.feed = walker{c.api, c.index}, &feed{client: c}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -100,7 +98,8 @@ func (c *Client) Find(ctx context.Context, f Filter) ([]*harness.Message, error)
 		return nil, err
 	}
 	var found []*harness.Message
-	for _, e := range c.entries(f.key(), 0) {
+	matching, _ := c.index.after(f.key(), 0)
+	for _, e := range matching {
 		if m := c.decode(e); f.Matches(m, c.index.runHeader) {
 			found = append(found, m)
 		}
@@ -110,12 +109,12 @@ func (c *Client) Find(ctx context.Context, f Filter) ([]*harness.Message, error)
 
 // Get returns the message with this id, or ErrNotFound.
 func (c *Client) Get(ctx context.Context, id string) (*harness.Message, error) {
-	e := c.known(id)
+	e := c.index.get(id)
 	if e == nil {
 		if err := c.refresh(ctx); err != nil {
 			return nil, err
 		}
-		e = c.known(id)
+		e = c.index.get(id)
 	}
 	if e == nil {
 		return nil, fmt.Errorf("message %q: %w", id, ErrNotFound)
@@ -128,9 +127,8 @@ func (c *Client) Count(ctx context.Context) (int, error) {
 	if err := c.refresh(ctx); err != nil {
 		return 0, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.index.byID), nil
+	known, _, _ := c.index.size()
+	return known, nil
 }
 
 // Delete removes one message from MailHog, or returns ErrNotFound.
@@ -142,38 +140,60 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 		}
 		return fmt.Errorf("delete message %q: %w", id, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.index.remove(func(e *entry) bool { return e.ID == id })
 	return nil
 }
 
 // Clear removes all messages from MailHog. Tests that share a MailHog must not call it.
 func (c *Client) Clear(ctx context.Context) error {
-	c.mu.Lock()
-	before := c.index.seq
-	c.mu.Unlock()
+	_, _, before := c.index.size()
 	if err := c.api.delete(ctx, ""); err != nil {
 		return fmt.Errorf("clear the inbox: %w", err)
 	}
-	c.mu.Lock()
 	c.index.remove(func(e *entry) bool { return e.seq <= before })
-	c.mu.Unlock()
 	return c.refresh(ctx) // a message that came meanwhile may have been cleared or not
 }
 
-// known returns the message with this id if it is in the index, and nil otherwise.
-func (c *Client) known(id string) *entry {
+// refresh brings the index up to date: when it returns nil, every message that MailHog had received before the call is in
+// the index, and what was deleted before the call is not. Calls may overlap; those that come while one is under way
+// share the next one.
+func (c *Client) refresh(ctx context.Context) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.index.byID[id]
+	if c.ctx.Err() != nil {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	r := c.next
+	if r == nil {
+		r = &round{done: make(chan struct{})}
+		c.next = r
+		c.running.Go(func() { c.run(r) })
+	}
+	c.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return fmt.Errorf("read the inbox: %w", context.Cause(ctx))
+	}
 }
 
-// entries returns the known messages with a key that were learnt after the one numbered seq.
-func (c *Client) entries(key string, seq uint64) []*entry {
+// round is one refresh, which several callers may wait for.
+type round struct {
+	done chan struct{}
+	err  error
+}
+
+func (c *Client) run(r *round) {
+	defer close(r.done)
+	c.walking.Lock()
+	defer c.walking.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.index.after(key, seq)
+	c.next = nil // a later caller may need something newer than this round will see
+	c.mu.Unlock()
+	if r.err = c.walker.update(c.ctx); r.err != nil && c.ctx.Err() != nil {
+		r.err = ErrClosed
+	}
 }
 
 // decode returns the decoded message, which is made once.

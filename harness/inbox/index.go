@@ -9,10 +9,12 @@ import (
 )
 
 // index is what the client knows of the inbox: every message once, in the order in which it was added, findable by
-// recipient and by run. It is not safe for concurrent use.
+// recipient and by run. It is safe for concurrent use.
 type index struct {
 	runHeader string
-	byID      map[string]*entry
+
+	mu   sync.Mutex
+	byID map[string]*entry
 	// lists holds the messages by key: "" for all, and those of keyTo and keyRun. Each is in the order of seq.
 	lists map[string][]*entry
 	seq   uint64
@@ -48,8 +50,15 @@ func newIndex(runHeader string) *index {
 func keyTo(recipient string) string { return "to:" + address.Key(recipient) }
 func keyRun(run string) string      { return "run:" + run }
 
-// add puts a message into the index unless it is there, closes added, and returns its entry.
-func (ix *index) add(m stored) *entry {
+// add puts a message into the index unless it is there.
+func (ix *index) add(m stored) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.addLocked(m)
+}
+
+// addLocked is add, and returns the message's entry. It closes added.
+func (ix *index) addLocked(m stored) *entry {
 	if e := ix.byID[m.ID]; e != nil {
 		return e
 	}
@@ -74,16 +83,34 @@ func (ix *index) add(m stored) *entry {
 	return e
 }
 
-// settle marks a message that a walk has seen.
-func (ix *index) settle(e *entry) {
-	if !e.settled {
-		e.settled = true
-		ix.unsettled--
-	}
+// get returns the message with this id, nil if there is none.
+func (ix *index) get(id string) *entry {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.byID[id]
 }
 
-// after returns the messages with a key that were learnt after the one numbered seq.
-func (ix *index) after(key string, seq uint64) []*entry {
+// settled reports whether a message is known, with all those before it.
+func (ix *index) settled(id string) bool {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	e := ix.byID[id]
+	return e != nil && e.settled
+}
+
+// size returns how many messages are known, how many of them no walk has seen, and the number of the last one that was
+// added.
+func (ix *index) size() (known, unsettled int, seq uint64) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return len(ix.byID), ix.unsettled, ix.seq
+}
+
+// after returns the messages with a key that were added after the one numbered seq, and a channel that is closed when
+// another one is added.
+func (ix *index) after(key string, seq uint64) (found []*entry, added <-chan struct{}) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
 	list := ix.lists[key]
 	i, _ := slices.BinarySearchFunc(list, seq, func(e *entry, seq uint64) int {
 		if e.seq <= seq {
@@ -91,11 +118,42 @@ func (ix *index) after(key string, seq uint64) []*entry {
 		}
 		return 1
 	})
-	return slices.Clone(list[i:])
+	return slices.Clone(list[i:]), ix.added
+}
+
+// merge adds what a walk found that began when before was the number of the last message and known messages were in the
+// index. What it should have found and did not is removed. It reports whether messages are missing that the walk did not
+// come to.
+func (ix *index) merge(w *walked, before uint64, known int) (missing bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	seen := make(map[string]bool, len(w.items))
+	for _, m := range slices.Backward(w.items) {
+		e := ix.addLocked(m)
+		if !e.settled {
+			e.settled = true
+			ix.unsettled--
+		}
+		seen[m.ID] = true
+		if e.seq > before {
+			known++
+		}
+	}
+	if w.end {
+		ix.removeLocked(func(e *entry) bool { return e.seq <= before && !seen[e.ID] })
+		return false
+	}
+	return w.total < known
 }
 
 // remove takes out the messages for which gone says so.
 func (ix *index) remove(gone func(*entry) bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.removeLocked(gone)
+}
+
+func (ix *index) removeLocked(gone func(*entry) bool) {
 	touched := map[string]bool{}
 	for id, e := range ix.byID {
 		if !gone(e) {

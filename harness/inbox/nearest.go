@@ -8,13 +8,15 @@ const lookBack = 1000
 // nearest returns the message that comes closest to a filter without matching it, the newest of several, and says in what
 // it differs; nil if there is none. It looks at the newest 1,000 messages and at those to the recipient or of the run.
 func (c *Client) nearest(f Filter) (nearest *harness.Message, misses []string) {
-	candidates := c.entries("", 0)
+	candidates, _ := c.index.after("", 0)
 	candidates = candidates[max(0, len(candidates)-lookBack):]
 	if f.To != "" {
-		candidates = append(c.entries(keyTo(f.To), 0), candidates...)
+		to, _ := c.index.after(keyTo(f.To), 0)
+		candidates = append(to, candidates...)
 	}
 	if f.RunID != "" {
-		candidates = append(c.entries(keyRun(f.RunID), 0), candidates...)
+		of, _ := c.index.after(keyRun(f.RunID), 0)
+		candidates = append(of, candidates...)
 	}
 	best, newest := -1, uint64(0)
 	for _, e := range candidates {

@@ -61,9 +61,7 @@ func (c *Client) awaitQuiet(ctx context.Context) error {
 		if err := c.refresh(ctx); err != nil {
 			return err
 		}
-		c.mu.Lock()
-		now := c.index.seq
-		c.mu.Unlock()
+		_, _, now := c.index.size()
 		if now != before {
 			before = now
 			return errors.New("deliveries did not pause, and MailHog can be asked for them only then")

@@ -40,15 +40,13 @@ func (c *Client) Wait(ctx context.Context, f Filter) (*harness.Message, error) {
 //	}
 func (c *Client) Watch(ctx context.Context, f Filter) iter.Seq2[*harness.Message, error] {
 	return func(yield func(*harness.Message, error) bool) {
-		if !c.startFeed() {
+		if !c.feed.start() {
 			yield(nil, ErrClosed)
 			return
 		}
 		var seq uint64
 		for {
-			c.mu.Lock()
-			found, added := c.index.after(f.key(), seq), c.index.added
-			c.mu.Unlock()
+			found, added := c.index.after(f.key(), seq)
 			for _, e := range found {
 				seq = e.seq
 				if m := c.decode(e); f.Matches(m, c.index.runHeader) && !yield(m, nil) {
@@ -106,10 +104,8 @@ func (e *WaitError) Error() string {
 func (e *WaitError) Unwrap() error { return e.Err }
 
 func (c *Client) waitError(err error, f Filter, waited time.Duration) error {
-	we := &WaitError{Filter: f, Waited: waited, Err: err}
-	c.mu.Lock()
-	we.Count, we.Disconnected = len(c.index.byID), c.feedErr
-	c.mu.Unlock()
+	we := &WaitError{Filter: f, Waited: waited, Err: err, Disconnected: c.feed.disconnected()}
+	we.Count, _, _ = c.index.size()
 	we.Nearest, we.Misses = c.nearest(f)
 	return we
 }
