@@ -54,7 +54,7 @@ func Run(t *testing.T, make func(testing.TB) harness.Backend, caps Caps) {
 	t.Run("a server is controlled", s.controlled)
 	t.Run("some services", s.someServices)
 	t.Run("an address of this machine is reached", s.reach)
-	t.Run("a death is reported", s.death)
+	t.Run("a crash is reported", s.crash)
 	t.Run("two start in parallel", s.parallel)
 	t.Run("fixed ports are used", s.fixedPorts)
 	t.Run("a port that is taken", s.portTaken)
@@ -185,23 +185,23 @@ func (s *suite) someServices(t *testing.T) {
 	require.Equal(t, harness.ServiceMailHog, up.Describe()[0].Service)
 	require.ErrorContains(t, up.Stop(t.Context(), harness.ServiceMongo), `runs no service "mongo"`)
 
-	t.Run("an end that was asked for is no death", func(t *testing.T) {
+	t.Run("an end that was asked for is no crash", func(t *testing.T) {
 		require.NoError(t, up.Stop(t.Context(), harness.ServiceMailHog))
 		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog))
 		require.NoError(t, up.Kill(t.Context(), harness.ServiceMailHog))
 		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog))
 		require.NoError(t, up.Err())
 	})
-	t.Run("a death closes Done and is kept", func(t *testing.T) {
+	t.Run("a crash closes Done and is kept", func(t *testing.T) {
 		s.caps.Crash(t, dir, harness.ServiceMailHog)
 		select {
 		case <-up.Done(): // the first one: what Stop and Kill ended did not close it
 		case <-time.After(hopTime):
 			require.Fail(t, "Done is not closed after a crash")
 		}
-		checkDeath(t, up.Err())
+		checkCrash(t, up.Err())
 		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog), "it can be started again")
-		checkDeath(t, up.Err())
+		checkCrash(t, up.Err())
 	})
 	require.NoError(t, up.Close(t.Context()))
 	require.Equal(t, before, s.caps.Leftovers(t))
@@ -211,7 +211,7 @@ func (s *suite) someServices(t *testing.T) {
 	require.NoError(t, again.Close(t.Context()))
 	select {
 	case <-again.Done():
-		require.Fail(t, "Close is no death")
+		require.Fail(t, "Close is no crash")
 	default: // after Close no exit is noticed any more
 	}
 	require.NoError(t, again.Err())
@@ -249,8 +249,8 @@ func (s *suite) reach(t *testing.T) {
 	require.NoError(t, <-accepted)
 }
 
-// checkDeath checks that err says how MailHog was killed, with the end of its log.
-func checkDeath(t *testing.T, err error) {
+// checkCrash checks that err says how MailHog was killed, with the end of its log.
+func checkCrash(t *testing.T, err error) {
 	t.Helper()
 	exit := (*stack.ExitError)(nil)
 	require.ErrorAs(t, err, &exit)
@@ -261,14 +261,14 @@ func checkDeath(t *testing.T, err error) {
 	require.Contains(t, exit.Error(), "whole log: "+exit.LogFile)
 }
 
-func (s *suite) death(t *testing.T) {
+func (s *suite) crash(t *testing.T) {
 	st := s.start(t, stack.Options{})
 	s.caps.Crash(t, st.Dir(), harness.ServiceMailHog)
 	select {
 	case <-st.Done():
-		checkDeath(t, st.Err())
+		checkCrash(t, st.Err())
 	case <-time.After(hopTime):
-		require.Fail(t, "the death of MailHog was not reported")
+		require.Fail(t, "the crash of MailHog was not reported")
 	}
 }
 

@@ -111,7 +111,7 @@ func start(t *testing.T, b harness.Backend) harness.Servers {
 	return servers
 }
 
-// childVariable makes this test binary a process that starts a stack and waits for its death.
+// childVariable makes this test binary a process that starts a stack and waits to be killed.
 const childVariable = "CONTAINERS_TEST_CHILD"
 
 func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {

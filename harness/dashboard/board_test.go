@@ -73,7 +73,7 @@ func TestBoard_FindsTheEventThatNamesAnID(t *testing.T) {
 	b.event("E3", "", "a/followed", []byte(`{"id":"order-7"}`), noon.Add(time.Second))
 	require.Equal(t, "E2", b.awaitMention(t.Context(), "order-7", noon), "the first of several")
 	b.event("E4", "order-9-1", "a/created", nil, noon)
-	require.Equal(t, "E4", b.awaitMention(t.Context(), "order-9", noon), "by its own id")
+	require.Equal(t, "E4", b.awaitMention(t.Context(), "order-9", noon), "by its idempotency key")
 }
 
 func TestBoard_JoinsEmailAndEventInAnyOrder(t *testing.T) {

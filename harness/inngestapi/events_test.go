@@ -61,7 +61,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-func TestSendErrors(t *testing.T) {
+func TestSend_RefusedEvents(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	for name, tc := range map[string]struct {
@@ -85,7 +85,7 @@ func TestSendErrors(t *testing.T) {
 }
 
 // The server takes events one by one.
-func TestSendTellsWhatWasTakenBeforeTheRefusal(t *testing.T) {
+func TestSend_ReturnsIDsAcceptedBeforeARefusal(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	ids, err := api.Send(limit(t), harness.Event{Name: "partly/good"}, harness.Event{Name: "inngest/bad"})
@@ -96,7 +96,7 @@ func TestSendTellsWhatWasTakenBeforeTheRefusal(t *testing.T) {
 }
 
 // What a dev server does not say, others do.
-func TestSendErrorsOfOtherServers(t *testing.T) {
+func TestSend_ErrorsOfOtherServers(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		code       int
@@ -121,7 +121,7 @@ func TestSendErrorsOfOtherServers(t *testing.T) {
 	}
 }
 
-func TestEventErrors(t *testing.T) {
+func TestEvent_Errors(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	id := ulid.Make().String()
@@ -132,7 +132,7 @@ func TestEventErrors(t *testing.T) {
 	require.NotErrorIs(t, err, inngestapi.ErrNotFound)
 }
 
-func TestEventsReadsAllPages(t *testing.T) {
+func TestEvents_ReadsAllPages(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	since := time.Now().Add(-time.Second)
@@ -182,7 +182,7 @@ func TestReady(t *testing.T) {
 }
 
 // In its first milliseconds a server accepts events and loses them.
-func TestReadyIsMoreThanAnswering(t *testing.T) {
+func TestReady_MoreThanAnswering(t *testing.T) {
 	t.Parallel()
 	var sent, shown atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

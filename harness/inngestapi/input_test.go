@@ -16,9 +16,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
-// TestTraceHasTheArgumentsOfAStep: SDKs such as the JavaScript one tell what the code hands to a step. The app here
+// TestTrace_HasArgumentsOfSteps: SDKs such as the JavaScript one tell what the code hands to a step. The app here
 // speaks their protocol by itself.
-func TestTraceHasTheArgumentsOfAStep(t *testing.T) {
+func TestTrace_HasArgumentsOfSteps(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	var app *httptest.Server

@@ -94,7 +94,7 @@ func newApp(t testing.TB, id, registerURL string, checkpoints bool) *app {
 	return a
 }
 
-// function adds a function, that listens for the event of its name.
+// function adds a function that is triggered by the event of its name.
 func (a *app) function(id string, retries int, f code) {
 	a.add(inngestgo.FunctionOpts{ID: id, Retries: &retries}, inngestgo.EventTrigger(a.event(id), nil), f)
 }

@@ -77,7 +77,7 @@ func status(s string) harness.Status {
 
 // EventRuns returns the runs that an event started, in the order in which they were queued, or [ErrNotFound] for an
 // event that the server does not show (yet). It is empty for an event that has not been picked up, that triggers no
-// function, or whose own id was used for another one: of two that are sent within a quarter of a second either may be the one
+// function, or whose idempotency key was used before: of two that are sent within a quarter of a second either may be the one
 // that starts the runs, so look at both.
 func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	var data struct{ EventV2 struct{ Runs []run } }

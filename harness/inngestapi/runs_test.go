@@ -77,7 +77,7 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-func TestRunsOfAnEventThatNobodyListensFor(t *testing.T) {
+func TestRuns_NoneForAnEventWithoutFunctions(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	ids, err := api.Send(limit(t), harness.Event{Name: "unknown/event"})
@@ -88,7 +88,7 @@ func TestRunsOfAnEventThatNobodyListensFor(t *testing.T) {
 	require.Empty(t, runs)
 }
 
-func TestUnknownIDs(t *testing.T) {
+func TestClient_UnknownIDs(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	id := ulid.Make().String()
@@ -103,7 +103,7 @@ func TestUnknownIDs(t *testing.T) {
 }
 
 // The server calls a run that waits for its next attempt by several names in several places.
-func TestARunThatIsTriedAgainIsNotOver(t *testing.T) {
+func TestRun_NotOverWhileRetried(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	a := newApp(t, "again", server.URL+"/fn/register", false)
@@ -154,7 +154,7 @@ func TestARunThatIsTriedAgainIsNotOver(t *testing.T) {
 	}
 }
 
-func TestACancelledRun(t *testing.T) {
+func TestRun_Cancelled(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	a := newApp(t, "cancel", server.URL+"/fn/register", false)
@@ -361,7 +361,7 @@ func requireOrder(t *testing.T, r inngestapi.Run, trace inngestapi.RunTrace) {
 }
 
 // Calls that never reach a step are not a step's.
-func TestTraceOfAnAppThatIsAway(t *testing.T) {
+func TestTrace_AppAway(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	a := newApp(t, "away", server.URL+"/fn/register", false)
@@ -388,7 +388,7 @@ func TestTraceOfAnAppThatIsAway(t *testing.T) {
 }
 
 // Spans as the server has been seen to write them, or may.
-func TestTraceOfOddSpans(t *testing.T) {
+func TestTrace_OddSpans(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ status, children, want string }{
 		"nothing yet":        {"QUEUED", ``, ""},
@@ -423,7 +423,7 @@ func TestTraceOfOddSpans(t *testing.T) {
 }
 
 // The server shows what began in the same millisecond in any order; the end tells what came first.
-func TestTraceOrdersTiesByTheirEnd(t *testing.T) {
+func TestTrace_OrdersTiesByTheirEnd(t *testing.T) {
 	t.Parallel()
 	const at = "2026-01-01T00:00:00."
 	spanOf := func(id, start, end string) string {

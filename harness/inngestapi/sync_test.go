@@ -20,7 +20,7 @@ import (
 
 func nothing(context.Context, input) (any, error) { return nil, nil }
 
-func TestSyncListsTheAppsFunctions(t *testing.T) {
+func TestSync_ListsFunctions(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	a := newApp(t, "shop-admin", server.URL+"/fn/register", false)
@@ -87,7 +87,7 @@ func TestSyncListsTheAppsFunctions(t *testing.T) {
 }
 
 // Host is what the server calls, where it has to take another way than the test.
-func TestSyncUnderAnotherHost(t *testing.T) {
+func TestSync_UnderAnotherHost(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	a := newApp(t, "elsewhere", server.URL+"/fn/register", false)
@@ -102,7 +102,7 @@ func TestSyncUnderAnotherHost(t *testing.T) {
 	})
 }
 
-func TestSyncErrorsSayWhichHalfFailed(t *testing.T) {
+func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
 	closed := httptest.NewServer(nil)
@@ -160,7 +160,7 @@ func TestSyncErrorsSayWhichHalfFailed(t *testing.T) {
 	})
 }
 
-func TestErrorsSayWhatIsWrong(t *testing.T) {
+func TestClient_ErrorsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	closed := httptest.NewServer(nil)
 	closed.Close()

@@ -87,7 +87,7 @@ type order struct {
 	Unsigned bool `json:"unsigned"`
 	// Run is named in the email in place of the run that sends it.
 	Run string `json:"run"`
-	// EventID is the own id of the event that forward sends.
+	// EventID is the idempotency key of the event that forward sends.
 	EventID string `json:"eventId"`
 }
 
@@ -123,7 +123,7 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 		if id := in.Event.Data.EventID; id != "" {
 			e.ID = &id
 		}
-		_, err := client.Send(ctx, e) // past the steps
+		_, err := client.Send(ctx, e) // outside the steps
 		return "forwarded", err
 	})
 	add("blab", "shop/blabbed", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {

@@ -22,7 +22,7 @@ import (
 	"github.com/inngest/inngestgo/step"
 )
 
-// ping is the data of the event that the scripts' app listens for.
+// ping is the data of the event that triggers the scripts' app.
 type ping struct {
 	// To gets an email; "": no email is sent.
 	To string `json:"to"`

@@ -86,9 +86,9 @@ type Fleet struct {
 
 	watching sync.WaitGroup // goroutines that wait for an exit
 
-	died  sync.Once
-	death error // written before done is closed
-	done  chan struct{}
+	exited sync.Once
+	exit   error // the first exit without being told to; written before done is closed
+	done   chan struct{}
 }
 
 // server is a unit and its state.
@@ -215,7 +215,7 @@ func (f *Fleet) awaitUsable(ctx context.Context, i Instance) error {
 	}
 }
 
-// watchExit waits until an instance ends. If it should still be running, its exit is the fleet's death.
+// watchExit waits until an instance ends. If it should still be running, it is reported.
 func (f *Fleet) watchExit(s *server, i Instance) {
 	<-i.Done()
 	_ = s.lock(context.Background()) // it has no end, so there is no error
@@ -231,8 +231,8 @@ func (f *Fleet) noteExit(s *server) {
 		return
 	}
 	s.usable = false
-	f.died.Do(func() {
-		f.death = (*s.current.Load()).Err()
+	f.exited.Do(func() {
+		f.exit = (*s.current.Load()).Err()
 		close(f.done)
 	})
 }
@@ -386,7 +386,7 @@ func (f *Fleet) Done() <-chan struct{} { return f.done }
 func (f *Fleet) Err() error {
 	select {
 	case <-f.done:
-		return f.death
+		return f.exit
 	default:
 		return nil
 	}

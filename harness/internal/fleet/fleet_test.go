@@ -299,7 +299,7 @@ func TestDone_StaysOpenWhenAServerIsToldToEnd(t *testing.T) {
 	require.NoError(t, f.Close(t.Context()))
 	select {
 	case <-f.Done():
-		require.Fail(t, "a server that was told to end has not died", "%v", f.Err())
+		require.Fail(t, "a server that was told to end has not crashed", "%v", f.Err())
 	default:
 	}
 	require.NoError(t, f.Err())
