@@ -120,12 +120,12 @@ func (m *mailer) Send(ctx context.Context, message *email.Message) error {
 // faultyStore calls save, if set, before each write of a notification.
 type faultyStore struct {
 	*storetest.Memory
-	save func(app.Notification) error
+	save func(context.Context, app.Notification) error
 }
 
 func (s *faultyStore) SaveNotification(ctx context.Context, id string, n app.Notification) error {
 	if s.save != nil {
-		if err := s.save(n); err != nil {
+		if err := s.save(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -133,8 +133,8 @@ func (s *faultyStore) SaveNotification(ctx context.Context, id string, n app.Not
 }
 
 // failsToSave returns a save that fails for one state.
-func failsToSave(state app.State) func(app.Notification) error {
-	return func(n app.Notification) error {
+func failsToSave(state app.State) func(context.Context, app.Notification) error {
+	return func(_ context.Context, n app.Notification) error {
 		if n.State == state {
 			return errors.New("no primary")
 		}
@@ -209,7 +209,7 @@ func TestSend_LeavesStalledMailServerBeforeClaimEnds(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				e := newEnv(t)
-				e.store.save = func(app.Notification) error {
+				e.store.save = func(context.Context, app.Notification) error {
 					<-time.After(saving) // on the bubble's clock
 					e.store.save = nil
 					return nil
@@ -366,7 +366,7 @@ func TestRecordFailure(t *testing.T) {
 					r.run.Generation = 0
 				}
 				if c.unrecorded {
-					e.store.save = func(app.Notification) error { return errors.New("no primary") }
+					e.store.save = func(context.Context, app.Notification) error { return errors.New("no primary") }
 				}
 				err := r.recordFailure(t.Context(), c.cause)
 				require.ErrorIs(t, err, c.cause)
@@ -390,6 +390,42 @@ func TestRecordFailure_OfUnknownRequest(t *testing.T) {
 	r := e.run("A", 1)
 	r.event.RequestID = requesterID
 	require.True(t, sdkerrors.IsNoRetryError(r.recordFailure(t.Context(), app.Permanent(app.BadEvent, "unknown", nil))))
+}
+
+func TestRecordFailure_RecordsWhenInngestHangsUp(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	e.mailer.answer = func(context.Context) error {
+		hangUp()
+		return errors.New("451 busy")
+	}
+	_, err := e.send(ctx, e.run("A", 1))
+	require.ErrorContains(t, err, "451 busy")
+	n := e.notification()
+	require.Equal(t, "451 busy", n.LastError)
+	require.False(t, n.Claim.Until.After(time.Now()), "the claim outlasts the attempt, so the next one would have to wait")
+}
+
+// A call that a frozen database held would outlast its claim, and block the shutdown.
+func TestRecordFailure_GivesUpOnFrozenStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.store.save = func(ctx context.Context, _ app.Notification) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Hour): // on the bubble's clock
+				return nil
+			}
+		}
+		began := time.Now()
+		err := e.run("A", 1).recordFailure(t.Context(), app.Permanent(app.Undeliverable, "there is no such mailbox", nil))
+		require.ErrorContains(t, err, "this could not be recorded")
+		require.False(t, sdkerrors.IsNoRetryError(err), "a later attempt may be able to record it")
+		require.Equal(t, recordTimeout(sendTimeout), time.Since(began))
+	})
 }
 
 func TestClassifySendError(t *testing.T) {
@@ -432,4 +468,10 @@ func TestRetrySchedule(t *testing.T) {
 	t.Parallel()
 	// Per stage 225 s of waits, 120 s of jitter and five attempts of 42 s each.
 	require.Equal(t, 4*(225+120+5*42)*time.Second, RetrySchedule(30*time.Second))
+}
+
+func TestSendLease_LeavesBusyStoreTimeToRecord(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, leaseSlack+30*time.Second+10*time.Second, SendLease(30*time.Second))
+	require.Equal(t, leaseSlack+time.Second+3*time.Second, SendLease(time.Second), "a third of a short delivery is too little for a busy database")
 }
