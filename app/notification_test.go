@@ -96,6 +96,9 @@ func TestDispatchFailed(t *testing.T) {
 	require.False(t, ok, "a run has claimed it, so the server has the event")
 	_, ok = dispatched().DispatchFailed(1, "x", t0)
 	require.False(t, ok)
+	n, _ = dispatched().TakeForDispatch(dispatched().NextDispatchAt, pace)
+	_, ok = n.DispatchFailed(1, "answer that came late", t0)
+	require.False(t, ok, "a later generation is being dispatched")
 }
 
 func TestTakeForDispatch_StartsNewGenerationOfLostNotification(t *testing.T) {

@@ -293,11 +293,13 @@ func TestStop_RecordsNoFailureOfInterruptedSend(t *testing.T) {
 	})
 }
 
-// failingStore is slow to return due requests, or fails while err is set.
+// failingStore is slow to return due requests, or fails while err is set. While it is frozen, a write of a notification
+// takes as long as its context.
 type failingStore struct {
 	*storetest.Memory
-	takes time.Duration
-	asked atomic.Int32
+	takes  time.Duration
+	asked  atomic.Int32
+	frozen atomic.Bool
 
 	mu  sync.Mutex
 	err error
@@ -312,6 +314,35 @@ func (s *failingStore) DueRequests(ctx context.Context, now time.Time, limit int
 		return nil, s.err
 	}
 	return s.Memory.DueRequests(ctx, now, limit)
+}
+
+func (s *failingStore) SaveNotification(ctx context.Context, id string, n app.Notification) error {
+	if s.frozen.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.Memory.SaveNotification(ctx, id, n)
+}
+
+func TestRun_GivesUpRecordingInFrozenDatabase(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		store := &failingStore{Memory: f.store}
+		store.frozen.Store(true)
+		f.opts.Store = store
+		d, _ := f.start()
+		first, second := f.create(), f.create()
+		d.Offer(first)
+		elapse(3 * time.Second)
+		require.Contains(f, f.log.String(), "could not record a dispatch")
+		store.frozen.Store(false)
+		d.Offer(second)
+		synctest.Wait()
+		require.Equal(f, []string{first.ID + "-1", second.ID + "-1"}, f.server.took())
+		require.Equal(f, app.Dispatched, f.notification(second).State)
+		elapse(pace.DispatchLease)
+		require.Equal(f, app.Dispatched, f.notification(first).State, "it is sent again, with the same idempotency key, after its lease")
+	})
 }
 
 func TestScan_RetriesUnreachableDatabase(t *testing.T) {

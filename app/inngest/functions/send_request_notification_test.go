@@ -117,10 +117,39 @@ func (m *mailer) Send(ctx context.Context, message *email.Message) error {
 	return nil
 }
 
-// faultyStore calls save, if set, before each write of a notification.
+// faultyStore calls save, if set, before each write of a notification, and read before each read, with the id.
 type faultyStore struct {
 	*storetest.Memory
 	save func(context.Context, app.Notification) error
+	read func(id string) error
+}
+
+func (s *faultyStore) failure(id string) error {
+	if s.read == nil {
+		return nil
+	}
+	return s.read(id)
+}
+
+func (s *faultyStore) Request(ctx context.Context, id string) (app.Request, error) {
+	if err := s.failure(id); err != nil {
+		return app.Request{}, err
+	}
+	return s.Memory.Request(ctx, id)
+}
+
+func (s *faultyStore) User(ctx context.Context, id string) (app.User, error) {
+	if err := s.failure(id); err != nil {
+		return app.User{}, err
+	}
+	return s.Memory.User(ctx, id)
+}
+
+func (s *faultyStore) Equipment(ctx context.Context, id string) (app.Equipment, error) {
+	if err := s.failure(id); err != nil {
+		return app.Equipment{}, err
+	}
+	return s.Memory.Equipment(ctx, id)
 }
 
 func (s *faultyStore) SaveNotification(ctx context.Context, id string, n app.Notification) error {
@@ -249,6 +278,54 @@ func TestSend_SucceedsWhenAcceptanceCannotBeStored(t *testing.T) {
 		require.Equal(t, app.Sent, e.notification().State)
 		require.Len(t, e.mailer.accepted, 1)
 	})
+}
+
+func TestSend_StoresAcceptanceWhenStoreIsBackSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		down := time.Now().Add(time.Second)
+		e.store.save = func(ctx context.Context, n app.Notification) error {
+			if time.Now().Before(down) {
+				return failsToSave(app.Sent)(ctx, n)
+			}
+			return nil
+		}
+		delivery, err := e.send(t.Context(), e.run("A", 1))
+		require.NoError(t, err)
+		require.False(t, delivery.Unrecorded)
+		require.Equal(t, app.Sent, e.notification().State)
+	})
+}
+
+// A database that is away says nothing about the technician or the request.
+func TestSteps_RetryWhatUnreachableStoreCannotRead(t *testing.T) {
+	t.Parallel()
+	away := fmt.Errorf("read: %w", app.ErrUnavailable)
+	for _, what := range []string{"request", equipmentID, requesterID, technicianID} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			if what == "request" {
+				what = e.request.ID
+			}
+			e.store.read = func(id string) error {
+				if id == what {
+					return away
+				}
+				return nil
+			}
+			r := e.run("A", 1)
+			_, err := recordingFailure(r, r.fetchDetails)(t.Context())
+			if what == technicianID {
+				require.NoError(t, err)
+				_, err = recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) { return r.technician(ctx, technicianID) })(t.Context())
+			}
+			require.ErrorIs(t, err, app.ErrUnavailable)
+			require.False(t, sdkerrors.IsNoRetryError(err))
+			require.Equal(t, app.Dispatched, e.notification().State)
+		})
+	}
 }
 
 func TestSendRequestNotification_RunsThreeStepsInOneCall(t *testing.T) {
