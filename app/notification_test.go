@@ -127,6 +127,16 @@ func TestTakeForDispatch_StartsNewGenerationAfterUnrecordedDispatch(t *testing.T
 	require.Equal(t, 2, n.Generation)
 }
 
+func TestTakeForDispatch_WaitsForAttemptInFlight(t *testing.T) {
+	t.Parallel()
+	n, _ := claimed()
+	n.NextDispatchAt = n.Claim.Until.Add(-time.Second)
+	_, taken := n.TakeForDispatch(n.NextDispatchAt, pace)
+	require.False(t, taken)
+	_, taken = n.TakeForDispatch(n.Claim.Until, pace)
+	require.True(t, taken)
+}
+
 func TestTakeForDispatch_IgnoresFinalNotification(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]app.Notification{"sent": sent(), "failed": failed()} {

@@ -250,6 +250,25 @@ func TestRun_LimitsConcurrentSends(t *testing.T) {
 	})
 }
 
+// Memory is bounded in a burst: what is not kept is found in the store, when the lease of its creator ends.
+func TestOffer_KeepsThousandRequestsAndScanFindsTheOthers(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		d := dispatch.New(f.opts)
+		for range 1200 {
+			d.Offer(f.create())
+		}
+		ctx, cancel := context.WithCancel(f.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); d.Run(ctx) }()
+		f.Cleanup(func() { cancel(); <-done })
+		synctest.Wait()
+		require.Len(f, f.server.took(), 1000)
+		elapse(pace.DispatchLease + time.Second)
+		require.Len(f, f.server.took(), 1200)
+	})
+}
+
 func TestRun_SharesWorkWithOtherProcesses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {

@@ -1,7 +1,9 @@
 package mongostore_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,4 +41,14 @@ func TestOpen_NamesRemedyIfDatabaseDoesNotAnswer(t *testing.T) {
 	require.ErrorContains(t, err, "database plant at 127.0.0.1:1 does not answer (is it running, and MONGODB_URI right?)")
 	require.ErrorIs(t, err, app.ErrUnavailable)
 	require.NotContains(t, err.Error(), "secret")
+}
+
+// An API call that waits for an unreachable database longer than its client does is of no use: the driver's default is 30 s.
+func TestOpen_WaitsSecondsForUnreachableServer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := mongostore.Open(ctx, "mongodb://127.0.0.1:1/plant")
+	require.ErrorIs(t, err, app.ErrUnavailable)
+	require.NoError(t, ctx.Err(), "the driver's own limit ended it")
 }
