@@ -269,6 +269,53 @@ func TestOffer_KeepsThousandRequestsAndScanFindsTheOthers(t *testing.T) {
 	})
 }
 
+func TestOffer_WhileOthersAreSent(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.delay = 300 * time.Millisecond
+		d, _ := f.start()
+		synctest.Wait()
+		d.Offer(f.create())
+		elapse(100 * time.Millisecond)
+		second := f.create()
+		d.Offer(second)
+		elapse(500 * time.Millisecond) // 600 ms: two sends, and no scan was due
+		require.Contains(f, f.server.took(), second.ID+"-1")
+	})
+}
+
+func TestOffer_FromManyCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		d, _ := f.start()
+		synctest.Wait()
+		start := time.Now()
+		const calls = 500
+		var wg sync.WaitGroup
+		for range calls {
+			wg.Go(func() { d.Offer(f.create()) })
+		}
+		wg.Wait()
+		synctest.Wait()
+		require.Len(f, f.server.took(), calls)
+		require.Zero(f, time.Since(start), "none waits for a scan")
+	})
+}
+
+func TestScan_TakesItsTurnWhileRequestsAreOffered(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		lost := f.create()
+		f.server.delay = 100 * time.Millisecond
+		d, _ := f.start()
+		for range 20 * (int(pace.DispatchLease/time.Second) + 2) {
+			d.Offer(f.create())
+			elapse(50 * time.Millisecond)
+		}
+		require.Contains(f, f.server.took(), lost.ID+"-1")
+	})
+}
+
 func TestRun_SharesWorkWithOtherProcesses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {

@@ -195,6 +195,11 @@ func wait(ctx context.Context, over <-chan struct{}, what string) error {
 	case <-over:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-over: // it had ended when the time was up
+		return nil
+	default:
 		return fmt.Errorf("stopped without waiting longer for %s: %w", what, context.Cause(ctx))
 	}
 }
