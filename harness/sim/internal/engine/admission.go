@@ -20,7 +20,7 @@ func (a *admission) admit(f *function, e *event, now time.Time) (ok bool, refuse
 	if f.idempotency == nil {
 		return true, nil
 	}
-	value, ok := f.idempotency.value(e.fields, nil)
+	value, ok := f.idempotency.Value(e.fields, nil)
 	if !ok || value == false {
 		return true, nil
 	}

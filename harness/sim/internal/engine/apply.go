@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/expression"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
@@ -295,7 +296,7 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 	}
 	w := on.newWait(o, opts.Event, on.now)
 	if opts.If != nil {
-		e, err := compile(*opts.If)
+		e, err := expression.Compile(*opts.If)
 		if err != nil {
 			failed := newError("InvalidExpression", "Wait for event If expression failed to compile")
 			failed.Stack = err.Error()

@@ -12,6 +12,7 @@ import (
 	"github.com/robfig/cron/v3"
 	"github.com/xhit/go-str2duration/v2"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/expression"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 )
@@ -180,7 +181,7 @@ func (configParser) idempotency(f *function, c sdk.FunctionConfig) []error {
 	if c.Idempotency == nil {
 		return nil
 	}
-	e, err := compile(*c.Idempotency)
+	e, err := expression.Compile(*c.Idempotency)
 	if err != nil {
 		return []error{fmt.Errorf("idempotency expression is invalid: %w", err)}
 	}
@@ -195,7 +196,7 @@ func (p configParser) cancellation(f *function, c sdk.FunctionConfig) (problems 
 	for _, config := range c.Cancel {
 		on := cancelOn{event: config.Event}
 		if config.If != nil {
-			e, err := compile(*config.If)
+			e, err := expression.Compile(*config.If)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("cancellation expression is invalid: %w", err))
 			}
@@ -245,7 +246,7 @@ func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
 		return t, errors.New("a trigger cannot have both an event and a cron schedule")
 	case c.Event != "":
 		if c.Expression != nil {
-			e, err := compile(*c.Expression)
+			e, err := expression.Compile(*c.Expression)
 			if err != nil {
 				return t, fmt.Errorf("invalid trigger expression on '%s': %w", c.Event, err)
 			}

@@ -18,7 +18,7 @@ func (m *machine) match(e *event) {
 	default:
 		for _, f := range m.registry.ordered {
 			for _, t := range f.triggers {
-				if sdk.TriggerMatches(t.Event, e.Name) && t.when.holds(e.fields, nil) {
+				if sdk.TriggerMatches(t.Event, e.Name) && t.when.Holds(e.fields, nil) {
 					m.start(f, e)
 					break // several triggers of one function start it once
 				}

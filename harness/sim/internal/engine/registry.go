@@ -12,6 +12,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/expression"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
@@ -54,7 +55,7 @@ type function struct {
 	url         *url.URL
 	triggers    []trigger
 	attempts    int // the most attempts of a step
-	idempotency *expression
+	idempotency *expression.Expression
 	start       time.Duration // from being queued to the first call; zero: no limit
 	finish      time.Duration // from then on; zero: no limit
 	cancels     []cancelOn
@@ -62,14 +63,14 @@ type function struct {
 
 type trigger struct {
 	Trigger
-	when     *expression // nil: always
+	when     *expression.Expression // nil: always
 	schedule cron.Schedule
 	jitter   time.Duration
 }
 
 type cancelOn struct {
 	event   string
-	when    *expression
+	when    *expression.Expression
 	timeout string // "": a year
 }
 

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/expression"
 )
 
 // wait is a run waiting for an event: to go on, to be cancelled by it, or for the end of a function that it invoked.
 type wait struct {
 	run         *run
 	event       string
-	when        *expression
+	when        *expression.Expression
 	expires     time.Time
 	born        uint64 // sequence of the latest event at the time: only later ones count
 	cancels     bool
@@ -66,7 +67,7 @@ func (m *machine) wake(e *event) {
 		if w.over || r.Status.Final() || e == r.event || e.seq <= w.born || w.expires.Before(now) {
 			continue
 		}
-		if !w.when.holds(r.event.fields, e.fields) {
+		if !w.when.Holds(r.event.fields, e.fields) {
 			continue
 		}
 		if w.cancels {

@@ -1,4 +1,4 @@
-package engine
+package expression
 
 import (
 	"testing"
@@ -22,8 +22,8 @@ func TestExpression_ComparesMissingFields(t *testing.T) {
 		"event.data.id != async.data.event_id":          false,
 		"async.data.event_id != async.data.other_event": true,
 	} {
-		e, err := compile(source)
+		e, err := Compile(source)
 		require.NoError(t, err)
-		require.Equal(t, want, e.holds(nil, nil), source)
+		require.Equal(t, want, e.Holds(nil, nil), source)
 	}
 }

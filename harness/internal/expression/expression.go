@@ -1,4 +1,5 @@
-package engine
+// Package expression evaluates the conditions and keys of functions, in CEL, as the server does.
+package expression
 
 import (
 	"fmt"
@@ -14,11 +15,11 @@ import (
 	"github.com/google/cel-go/interpreter"
 )
 
-// expression is a compiled CEL expression over event (what triggered the run) and async (what arrives later).
+// Expression is a compiled CEL expression over event (what triggered the run) and async (what arrives later).
 //
 // The server evaluates CEL loosely, as people write it: a field that is not there is like null, numbers and texts may be
-// added. [lenient] does the same.
-type expression struct{ program cel.Program }
+// added. [lenient] does the same. Numbers in events must be float64, as encoding/json makes them.
+type Expression struct{ program cel.Program }
 
 // environment is made once: it costs more than any expression and never changes.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
@@ -26,8 +27,8 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(cel.Variable("event", object), cel.Variable("async", object))
 })
 
-// compile parses an expression. Types are not checked: events have none.
-func compile(source string) (*expression, error) {
+// Compile parses an expression. Types are not checked: events have none.
+func Compile(source string) (*Expression, error) {
 	env, err := environment()
 	if err != nil {
 		return nil, fmt.Errorf("preparing expressions: %w", err)
@@ -40,11 +41,11 @@ func compile(source string) (*expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	return &expression{program}, nil
+	return &Expression{program}, nil
 }
 
-// value evaluates the expression; ok is false if it has no value, for instance because a field is missing.
-func (e *expression) value(event, async map[string]any) (value any, ok bool) {
+// Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.
+func (e *Expression) Value(event, async map[string]any) (value any, ok bool) {
 	vars := map[string]any{"event": orEmpty(event), "async": orEmpty(async)}
 	out, _, err := e.program.Eval(vars)
 	if err != nil || out == nil || types.IsUnknownOrError(out) {
@@ -53,12 +54,12 @@ func (e *expression) value(event, async map[string]any) (value any, ok bool) {
 	return out.Value(), true
 }
 
-// holds reports whether the expression is true of the events. A nil expression is.
-func (e *expression) holds(event, async map[string]any) bool {
+// Holds reports whether the expression is true of the events. A nil expression is.
+func (e *Expression) Holds(event, async map[string]any) bool {
 	if e == nil {
 		return true
 	}
-	value, _ := e.value(event, async)
+	value, _ := e.Value(event, async)
 	result, _ := value.(bool)
 	return result
 }
