@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // An httpExchange is one request of the protocol and its answer.
@@ -16,6 +18,7 @@ type httpExchange struct {
 	body    []byte
 	traffic traffic
 	rec     *recorder
+	passed  atomic.Bool // the far side has, or may have, got the request
 }
 
 // run records the request, lets faults act on it, and returns the answer for the near side. An error closes the near
@@ -43,6 +46,11 @@ func (e *httpExchange) run() (*http.Response, error) {
 func (e *httpExchange) perform(i *Injection) (*http.Response, error) {
 	switch i.fault.Do {
 	case Twice:
+		e.rec.update(func(x *Exchange) {
+			if x.Call != nil {
+				x.Call.Repeated = true
+			}
+		})
 		return e.receive(e.forwardTwice(i.fault))
 	case Reply:
 		return e.respond(i.fault.Code, "text/plain; charset=utf-8", []byte(i.fault.Text))
@@ -111,7 +119,11 @@ func (e *httpExchange) forward() (*http.Response, error) {
 	// GetBody lets the transport open a new connection when the idle one turns out to be closed, as a client without
 	// the tap would. The transport never sends twice what may have arrived.
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.body)), nil }
-	return e.tap.send(req)
+	resp, err := e.tap.send(req)
+	if dial, _ := errors.AsType[*net.OpError](err); e.tap.target.Load() != nil && (dial == nil || dial.Op != "dial") {
+		e.passed.Store(true)
+	}
+	return resp, err
 }
 
 // forwardTwice passes the request on twice and returns one of the answers when both are there.
@@ -168,6 +180,11 @@ func (e *httpExchange) finish(status, size int) {
 
 // fail ends an exchange without an answer.
 func (e *httpExchange) fail(err error) (*http.Response, error) {
+	e.rec.update(func(x *Exchange) {
+		if x.Call != nil && e.passed.Load() && x.Call.Status == 0 {
+			x.Call.Unanswered, x.Call.Abandoned = true, e.req.Context().Err() != nil
+		}
+	})
 	e.rec.end(err)
 	e.traffic.done()
 	return nil, err

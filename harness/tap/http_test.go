@@ -570,3 +570,48 @@ func TestHTTP_ServerGivesUpOnStreamedAnswer(t *testing.T) {
 	_ = resp.Body.Close()
 	require.Equal(t, "context canceled", await(t, s, "the end", onCalls).Err)
 }
+
+func TestHTTP_NotesCallsWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Query().Get("fnId") {
+		case "slow":
+			close(arrived)
+			<-release
+		case "dies":
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	t.Cleanup(far.Close)
+	t.Cleanup(func() { close(release) })
+	s := newSet(t, tap.Options{})
+	w, err := s.Calls("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	call := func(ctx context.Context, function string) tap.Call {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL()+"/api/inngest?fnId="+function, strings.NewReader(`{"ctx":{"run_id":"`+function+`"}}`))
+		require.NoError(t, err)
+		if res, err := client.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+		return *await(t, s, "the end of the call", func(x tap.Exchange) bool { return x.Call != nil && x.Call.FunctionID == function && x.Over() }).Call
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		hangUp()
+	}()
+	c := call(ctx, "slow")
+	require.True(t, c.Unanswered && c.Abandoned, "the server hung up")
+	c = call(t.Context(), "dies")
+	require.True(t, c.Unanswered && !c.Abandoned, "the app gave no answer")
+	inject(t, s, tap.Fault{At: tap.AtCall, Do: tap.Twice})
+	c = call(t.Context(), "fast")
+	require.True(t, c.Repeated && !c.Unanswered && !c.Abandoned)
+	inject(t, s, tap.Fault{At: tap.AtCall, Do: tap.Drop})
+	c = call(t.Context(), "dropped")
+	require.False(t, c.Unanswered, "the app did not get it")
+	require.NoError(t, w.SetTarget("http://127.0.0.1:1"))
+	c = call(t.Context(), "away")
+	require.False(t, c.Unanswered || c.Abandoned, "the app is not there")
+}

@@ -82,6 +82,12 @@ type Call struct {
 	Events []Event `json:"events,omitempty"`
 	// Checkpointed reports whether steps of this call were sent as checkpoints.
 	Checkpointed bool `json:"checkpointed,omitempty"`
+	// Repeated: a fault passed the call on twice; the answer is that to one of the two.
+	Repeated bool `json:"repeated,omitempty"`
+	// Unanswered: the app got the call and gave no answer. Abandoned: because the server hung up before; the app may be
+	// at work on it still.
+	Unanswered bool `json:"unanswered,omitempty"`
+	Abandoned  bool `json:"abandoned,omitempty"`
 
 	// Status is that of the app's answer: 206 with Ops, 200 with Result, otherwise with Error. It is taken from inside
 	// the stream if the SDK streams. Zero before the answer.
