@@ -38,7 +38,7 @@ const MaxEventSize = engine.MaxEventSize
 const defaultKey = "signkey-test-5349d1a5349d1a5349d1a5349d1a5349d1a5349d1a5349d1a5349d1a5349d1a5"
 
 const (
-	defaultCallTimeout = 30 * time.Second
+	defaultCallTimeout = 2 * time.Hour
 	defaultKeep        = 10_000
 )
 
@@ -77,8 +77,8 @@ type Options struct {
 	Ignore []Feature
 
 	// CallTimeout is how long, by the wall clock, an app may take to answer a call before the attempt counts as failed. An
-	// app in process that hangs is left behind, its context cancelled. Zero is 30 s. Negative: no limit but the context of
-	// the call that drives.
+	// app in process that hangs is left behind, its context cancelled. Zero is 2 h, the server's limit. Negative: no limit but
+	// the context of the call that drives.
 	CallTimeout time.Duration
 	// Keep is how many ended runs are kept for inspection, the latest, with their steps and outputs, and four times as
 	// many events. Runs at work are always kept. Zero is 10,000.
@@ -155,7 +155,9 @@ func (s *Sim) Handler() http.Handler { return s.handler }
 // HTTPClient returns a client that reaches the Sim at [BaseURL] without a socket, for the app to send events with.
 func (s *Sim) HTTPClient() *http.Client { return api.Client(s.handler) }
 
-// Send accepts an event and returns its id, a ULID, as the event API does. Functions start once the Sim is driven.
+// Send accepts an event and returns its id, a ULID, as the event API does. Functions start once the Sim is driven; those of
+// an event whose TS, by the virtual clock, is in the future start then. (In events that come over HTTP, TS is of the wall
+// clock, as all times that apps send.)
 func (s *Sim) Send(ctx context.Context, e harness.Event) (eventID string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -164,7 +166,7 @@ func (s *Sim) Send(ctx context.Context, e harness.Event) (eventID string, err er
 	if err != nil {
 		return "", err
 	}
-	ids, err := s.engine.Ingest(body, "")
+	ids, err := s.engine.IngestVirtual(body)
 	if err != nil {
 		return "", fmt.Errorf("sending an event: %w", err)
 	}

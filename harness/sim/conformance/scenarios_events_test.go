@@ -203,6 +203,9 @@ var eventScenarios = []scenario{
 		p.post(`[{"name":"` + p.ev("go") + `","data":{"_inngest":{"fn_id":"x"},"a":1},"extra":1}]`)
 		p.post(`{"name":"` + p.ev("go") + `","data":{"big":"` + strings.Repeat("x", 1<<20) + `"}}`)
 	}},
+	{name: "event-in-the-future", runs: 1, build: func(p *play) { p.on("go", opts{ID: "f"}, steps("a")) }, act: func(p *play) {
+		p.post(fmt.Sprintf(`{"name":"%s","data":{"n":1},"ts":%d}`, p.ev("go"), time.Now().Add(2*time.Second).UnixMilli()))
+	}},
 	{name: "raw-done", runs: 1, raw: says(said{200, `{"ok":true}`, nil})},
 	{name: "raw-text", runs: 1, raw: says(said{200, `plain text`, nil})},
 	{name: "raw-run-complete", runs: 1, differs: "run-complete-output", raw: says(said{206, `[{"op":"RunComplete","id":"x","data":{"a":1}}]`, nil})},

@@ -27,6 +27,8 @@ type Options struct {
 	Pace sim.Pace
 	// Ignore names what apps may configure although a Sim does not model it.
 	Ignore []sim.Feature
+	// CallTimeout is how long an app may take to answer a call: see [sim.Options].CallTimeout. Zero: 2 h.
+	CallTimeout time.Duration
 	// Keep is how many ended runs are kept: see [sim.Options].Keep. Zero: 10,000.
 	Keep int
 }

@@ -57,6 +57,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	i := &instance{log: u.log, done: make(chan struct{})}
 	i.sim = sim.New(sim.Options{
 		RetryInterval: u.options.RetryInterval, Ignore: u.backend.o.Ignore, Keep: u.backend.o.Keep, Logger: logger,
+		CallTimeout: u.backend.o.CallTimeout,
 	})
 	i.sim.RunInBackground(u.backend.o.Pace)
 	i.gate = &gate{handler: i.sim.Handler()}

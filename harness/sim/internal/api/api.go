@@ -59,6 +59,8 @@ func New(e *engine.Engine, o Options) http.Handler {
 	mux.HandleFunc("GET /dev", s.dev)
 	mux.HandleFunc("GET /api/v2/runs/{run}", s.ofRun(s.run))
 	mux.HandleFunc("GET /api/v2/runs/{run}/trace", s.ofRun(s.trace))
+	mux.HandleFunc("GET /v0/runs/{run}/actions", s.state)
+	mux.HandleFunc("GET /v0/runs/{run}/batch", s.state)
 	mux.Handle("POST /v0/gql", newGraphQL(e))
 	return mux
 }

@@ -36,10 +36,16 @@ type functionConfig struct {
 	Name     string           `json:"name"`
 	Triggers []engine.Trigger `json:"triggers"`
 	Steps    []map[string]any `json:"steps"`
+	// RateLimit is how the server shows an idempotency expression.
+	RateLimit map[string]any `json:"rateLimit,omitempty"`
 }
 
 func configOf(f engine.Function) functionConfig {
-	return functionConfig{ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}}}
+	c := functionConfig{ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}}}
+	if f.Idempotency != "" {
+		c.RateLimit = map[string]any{"limit": 1, "period": "24h0m0s", "key": f.Idempotency}
+	}
+	return c
 }
 
 // ofRun answers with what data returns for the run that the path names.
@@ -53,6 +59,21 @@ func (s *server) ofRun(data func(engine.Run) map[string]any) http.HandlerFunc {
 			return
 		}
 		reply(w, http.StatusOK, map[string]any{"data": data(run)})
+	}
+}
+
+// state answers with the events or the memoised steps of a run, which an app fetches when they are too large for a call.
+func (s *server) state(w http.ResponseWriter, r *http.Request) {
+	events, steps, over, ok := s.engine.State(r.PathValue("run"))
+	switch {
+	case !ok:
+		refuseText(w, http.StatusBadRequest, "run "+r.PathValue("run")+" not found")
+	case over:
+		refuseText(w, http.StatusGone, "run has already ended")
+	case strings.HasSuffix(r.URL.Path, "/batch"):
+		reply(w, http.StatusOK, events)
+	default:
+		reply(w, http.StatusOK, steps)
 	}
 }
 

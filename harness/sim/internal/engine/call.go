@@ -65,12 +65,9 @@ func (m *machine) callBody(it *item, job string) []byte {
 	}
 	for i, memo := range r.state {
 		c.Context.Stack.Stack[i] = memo.id
-		if !tooLarge {
-			c.Steps[memo.id] = memo.raw
-		}
 	}
 	if !tooLarge {
-		c.Events = append(c.Events, event)
+		c.Events, c.Steps = append(c.Events, event), r.memoised()
 	}
 	body, err := json.Marshal(c)
 	if err != nil {

@@ -185,7 +185,7 @@ func (configParser) idempotency(f *function, c sdk.FunctionConfig) []error {
 	if err != nil {
 		return []error{fmt.Errorf("idempotency expression is invalid: %w", err)}
 	}
-	f.idempotency = e
+	f.idempotency, f.Idempotency = e, *c.Idempotency
 	return nil
 }
 

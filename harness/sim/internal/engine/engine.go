@@ -168,12 +168,34 @@ func (e *Engine) RemoveAt(address string) {
 }
 
 // Ingest accepts the events of a request to the event API and returns their ids. With the error it returns the ids of
-// those before the event that is refused. seed is the header that makes a repeated request give the same ids.
+// those before the event that is refused. seed is the header that makes a repeated request give the same ids. Times in the
+// events are of the wall clock.
 func (e *Engine) Ingest(body []byte, seed string) ([]string, error) {
+	return e.ingest(body, seed, e.m.clock.FromWall)
+}
+
+// IngestVirtual is Ingest for events whose times are of the virtual clock.
+func (e *Engine) IngestVirtual(body []byte) ([]string, error) {
+	return e.ingest(body, "", func(at time.Time) time.Time { return at })
+}
+
+func (e *Engine) ingest(body []byte, seed string, virtual func(time.Time) time.Time) ([]string, error) {
 	defer e.signal()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.m.ingest(body, seed)
+	return e.m.ingest(body, seed, virtual)
+}
+
+// State returns the triggering events and the memoised steps of a run at work, as a call has them. over says that the run
+// has ended; ok is false if no such run is kept.
+func (e *Engine) State(runID string) (events []json.RawMessage, steps map[string]json.RawMessage, over, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.m.runs.find(runID)
+	if r == nil || r.Status.Final() {
+		return nil, nil, r != nil, r != nil
+	}
+	return []json.RawMessage{r.event.json()}, r.memoised(), false, true
 }
 
 // Invoke publishes the event that starts one function, and returns the event's id.

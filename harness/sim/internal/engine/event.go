@@ -50,6 +50,7 @@ type event struct {
 	Event    // what readers get a copy of
 	internal ulid.ULID
 	ts       int64
+	due      time.Time // when its runs start, where that is later than it came
 	seq      uint64
 	fields   map[string]any // name, data, user, id, ts, v: what expressions see
 	raw      []byte         // the same as JSON: what functions get
@@ -219,8 +220,9 @@ func (m *machine) publish(e *event) {
 }
 
 // ingest accepts the events of one request and returns their ids, or the ids of those before the one that is refused.
-// seed is the header that makes a repeated request give the same ids.
-func (m *machine) ingest(body []byte, seed string) ([]string, error) {
+// seed is the header that makes a repeated request give the same ids. virtual translates the times that
+// senders gave the events.
+func (m *machine) ingest(body []byte, seed string, virtual func(time.Time) time.Time) ([]string, error) {
 	raws, bad := splitEvents(body)
 	ids := make([]string, 0, len(raws))
 	for i, raw := range raws {
@@ -233,6 +235,9 @@ func (m *machine) ingest(body []byte, seed string) ([]string, error) {
 		}
 		delete(b.Data, metadataKey) // reserved for the server
 		e := m.newEvent(&b, m.source.seeded(seed, i+1))
+		if b.TS != 0 {
+			e.due = virtual(time.UnixMilli(b.TS))
+		}
 		m.publish(e)
 		ids = append(ids, e.EventID)
 	}

@@ -72,7 +72,7 @@ func (m *machine) attempt(it *item) *call {
 			m.end(r, harness.StatusCancelled)
 			return nil
 		}
-		r.Started = now
+		r.Started, r.Status = now, harness.StatusRunning
 		if f.finish > 0 {
 			m.queue.push(&item{at: now.Add(f.finish), kind: kindCancel, run: r})
 		}

@@ -76,6 +76,13 @@ func (m *machine) start(f *function, e *event) *run {
 		}
 		m.waits.add(&wait{run: r, event: on.event, when: on.when, expires: expires, born: e.seq, cancels: true})
 	}
-	m.queue.push(&item{at: now, kind: kindCall, run: r})
+	begin := &item{at: now, kind: kindCall, run: r}
+	if e.due.After(now) {
+		begin.at = e.due
+	}
+	if limit := now.Add(f.start); f.start > 0 && begin.at.After(limit) {
+		begin = &item{at: limit, kind: kindCancel, run: r}
+	}
+	m.queue.push(begin)
 	return r
 }

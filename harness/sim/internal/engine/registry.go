@@ -30,6 +30,8 @@ type Function struct {
 	App      string
 	URL      string
 	Triggers []Trigger
+	// Idempotency is the expression of which one value starts one run in 24 hours; empty: none.
+	Idempotency string
 }
 
 // Trigger is what starts a function: an event, or a schedule. Its encoding as JSON is the server's.

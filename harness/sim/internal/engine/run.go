@@ -145,7 +145,7 @@ type memo struct {
 
 func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
 	return &run{
-		Run: Run{ID: id.String(), Function: f.Function, Status: harness.StatusRunning, Event: e.Event, Queued: now},
+		Run: Run{ID: id.String(), Function: f.Function, Status: harness.StatusQueued, Event: e.Event, Queued: now},
 		id:  id, function: f, event: e, version: -1,
 	}
 }
@@ -184,6 +184,15 @@ func (r *run) save(hash string, raw json.RawMessage) (othersPending bool) {
 	}
 	delete(r.pending, hash)
 	return len(r.pending) > 0
+}
+
+// memoised returns the results of the memoised steps, by hashed id.
+func (r *run) memoised() map[string]json.RawMessage {
+	steps := map[string]json.RawMessage{}
+	for _, memo := range r.state {
+		steps[memo.id] = memo.raw
+	}
+	return steps
 }
 
 // stepOf returns the record of a step, or nil. It is valid until the next step is recorded.
