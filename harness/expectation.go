@@ -17,7 +17,8 @@ type Expectation struct {
 	Runs []RunExpectation `json:"runs,omitempty"`
 	// Mail lists emails that those runs must have sent, or must not have sent. Each entry needs an email of its own.
 	Mail []MailExpectation `json:"mail,omitempty"`
-	// NoOtherRuns asserts that there are no runs beside those in Runs.
+	// NoOtherRuns asserts that no runs were started beside those in Runs: none at all where Runs is empty. A SKIPPED run was
+	// not started.
 	NoOtherRuns bool `json:"noOtherRuns,omitempty"`
 	// NoOtherMail asserts that those runs sent no emails beside those in Mail: one email for each entry, or the number in
 	// its Copies.
@@ -28,7 +29,8 @@ type Expectation struct {
 type RunExpectation struct {
 	// Function is the function's id, with or without the app's id and a dash before it. Required.
 	Function string `json:"function"`
-	// Status is the run's status. COMPLETED, FAILED, CANCELLED and SKIPPED are final.
+	// Status is the run's status. COMPLETED, FAILED, CANCELLED and SKIPPED are final. A run that the server skipped is found
+	// only by an entry with the status SKIPPED.
 	Status Status `json:"status,omitempty"`
 	// Output is what the function returned, as JSON. An expected object matches an object that has at least its fields;
 	// any other value must be equal.
@@ -47,7 +49,8 @@ type StepExpectation struct {
 	Occurrence int `json:"occurrence,omitempty"`
 	// Status is the step's status.
 	Status Status `json:"status,omitempty"`
-	// Attempts is the exact number of attempts. Zero asserts nothing.
+	// Attempts is the exact number of attempts: how often the app was asked to make it, as far as the taps saw, and at least
+	// as often as the server recorded. Zero asserts nothing.
 	Attempts int `json:"attempts,omitempty"`
 	// Output is what the step returned, as JSON. It is compared as a run's output is.
 	Output json.RawMessage `json:"output,omitempty"`

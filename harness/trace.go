@@ -54,6 +54,8 @@ type TraceEvent struct {
 	IdempotencyKey string          `json:"idempotencyKey,omitempty"`
 	Data           json.RawMessage `json:"data,omitempty"`
 	Received       time.Time       `json:"received"`
+	// Due is when its runs start, where that is later: its sender gave it a time in the future.
+	Due time.Time `json:"due,omitzero"`
 	// DuplicateOf is the ULID of another event with the same idempotency key, which started the runs. The server
 	// started none for this one.
 	DuplicateOf string `json:"duplicateOf,omitempty"`
@@ -63,9 +65,11 @@ type TraceEvent struct {
 type TraceFunction struct {
 	ID  string `json:"id"`
 	App string `json:"app"`
-	// Conditional says that the function may start no run for an event, or start it later: its trigger has a condition,
-	// or it batches, debounces, limits its rate, or is a singleton.
-	Conditional bool `json:"conditional,omitempty"`
+	// NotStarted says why the function starts no run for the event, once that is certain: its condition is false, the
+	// event's id was used before, or flow control left the event out.
+	NotStarted string `json:"notStarted,omitempty"`
+	// Pending says what decides whether, or when, the function starts; empty where it starts at once.
+	Pending string `json:"pending,omitempty"`
 }
 
 // TraceRun is one run.
@@ -76,15 +80,17 @@ type TraceRun struct {
 	App      string `json:"app,omitempty"`
 	// EventID is the event that started the run: the trace's own, or one that an earlier run sent. Inferred says that no
 	// step reported that event: it was sent while the earlier run, and nothing else, was being called.
-	EventID  string          `json:"eventId"`
-	Inferred bool            `json:"inferred,omitempty"`
-	Status   Status          `json:"status"`
-	Output   json.RawMessage `json:"output,omitempty"`
-	Error    string          `json:"error,omitempty"`
-	Steps    []TraceStep     `json:"steps"`
-	Queued   time.Time       `json:"queued,omitzero"`
-	Started  time.Time       `json:"started,omitzero"`
-	Ended    time.Time       `json:"ended,omitzero"`
+	EventID  string `json:"eventId"`
+	Inferred bool   `json:"inferred,omitempty"`
+	Status   Status `json:"status"`
+	// Skipped says why the status is SKIPPED.
+	Skipped string          `json:"skipped,omitempty"`
+	Output  json.RawMessage `json:"output,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Steps   []TraceStep     `json:"steps"`
+	Queued  time.Time       `json:"queued,omitzero"`
+	Started time.Time       `json:"started,omitzero"`
+	Ended   time.Time       `json:"ended,omitzero"`
 }
 
 // TraceStep is one step of a run.
@@ -105,10 +111,13 @@ type TraceStep struct {
 
 // TraceAttempt is one try of a step.
 type TraceAttempt struct {
+	// Status is empty where the app gave no answer.
 	Status  Status    `json:"status"`
 	Error   string    `json:"error,omitempty"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
+	// Unrecorded says that the taps saw the app make this attempt and that the Inngest server did not record it.
+	Unrecorded bool `json:"unrecorded,omitempty"`
 }
 
 // TraceMail is one email.

@@ -422,6 +422,8 @@ func stateOf(tr *harness.Trace) (state timeline.State, note string) {
 		return stateDuplicate, "the server has seen its id and starts nothing"
 	case len(tr.Functions) == 0 && len(tr.Runs) == 0:
 		return stateUnsubscribed, cmp.Or(tr.SyncError, noFunction)
+	case tr.Quiet && len(tr.Runs) == 0:
+		return timeline.Completed, tr.Functions[0].ID + " was not started: " + tr.Functions[0].NotStarted
 	case tr.Quiet:
 		return timeline.Completed, ""
 	case len(tr.Runs) == 0:

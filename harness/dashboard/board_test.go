@@ -196,6 +196,10 @@ func TestStateOf_NamesTheState(t *testing.T) {
 		state timeline.State
 		note  string
 	}{
+		"not started": {
+			harness.Trace{Event: event, Functions: []harness.TraceFunction{{ID: "f", NotStarted: "its condition is false"}}, Quiet: true},
+			timeline.Completed, "f was not started: its condition is false",
+		},
 		"completed":   {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusCompleted, ""), Quiet: true}, timeline.Completed, ""},
 		"failed":      {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusFailed, "it broke"), Quiet: true}, timeline.Failed, "it broke"},
 		"cancelled":   {harness.Trace{Event: event, Functions: functions, Runs: run(harness.StatusCancelled, "")}, timeline.Failed, "cancelled"},

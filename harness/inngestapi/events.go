@@ -76,6 +76,17 @@ type ReceivedEvent struct {
 	Name           string
 	Data           json.RawMessage `json:"-"`
 	Received       time.Time       `json:"receivedAt"`
+	At             time.Time       `json:"-"` // when it happened, by its sender: see [harness.Event].TS
+}
+
+// Fields returns the event as expressions see it, but for its user, which the server does not show.
+func (e ReceivedEvent) Fields() map[string]any {
+	fields := map[string]any{"name": e.Name, "id": e.IdempotencyKey, "ts": float64(e.At.UnixMilli()), "data": map[string]any{}}
+	var data map[string]any
+	if json.Unmarshal(e.Data, &data) == nil && data != nil {
+		fields["data"] = data
+	}
+	return fields
 }
 
 // receivedEvent is the event in GraphQL: Raw is the JSON that holds its data.
@@ -87,9 +98,15 @@ type receivedEvent struct {
 const eventFields = "id idempotencyKey name raw receivedAt"
 
 func (e receivedEvent) export() ReceivedEvent {
-	var raw struct{ Data json.RawMessage }
+	var raw struct {
+		Data json.RawMessage
+		TS   int64
+	}
 	_ = json.Unmarshal([]byte(e.Raw), &raw) // the server wrote it
-	e.Data = raw.Data
+	e.Data, e.At = raw.Data, e.Received
+	if raw.TS != 0 {
+		e.At = time.UnixMilli(raw.TS)
+	}
 	return e.ReceivedEvent
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Run struct {
 	Error  string
 	// EventIDs are the ULIDs of the events that started it; of a batch [Client.EventRuns] has only the one asked for.
 	EventIDs []string
+	// Skipped says why the server skipped the run; empty for other runs.
+	Skipped string
 	// Times are zero as long as they are still to come. The end of a cancelled run is up to 10 s late.
 	Queued, Started, Ended time.Time
 }
@@ -86,11 +89,47 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 		return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 	}
 	runs := make([]Run, 0, len(data.EventV2.Runs))
+	skipped := false
 	for _, r := range data.EventV2.Runs {
 		r.TriggerIDs = []string{eventID} // this list is the one place that leaves them out
 		runs = append(runs, r.export())
+		skipped = skipped || runs[len(runs)-1].Status == harness.StatusSkipped
 	}
-	return runs, nil
+	if !skipped {
+		return runs, nil
+	}
+	return runs, c.explainSkipped(ctx, eventID, runs)
+}
+
+// explainSkipped adds the reasons to skipped runs. Only the list of an event's runs has them.
+func (c *Client) explainSkipped(ctx context.Context, eventID string, runs []Run) error {
+	type reason struct{ SkipReason, SkipExistingRunID string }
+	var data struct {
+		EventV2 struct {
+			Runs []struct {
+				ID    string
+				Trace *reason
+			}
+		}
+	}
+	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{id trace(preview:true){skipReason skipExistingRunID}}}}", map[string]any{"id": eventID}, &data)
+	if err != nil {
+		return fmt.Errorf("ask why runs of event %s were skipped: %w", eventID, err)
+	}
+	for _, r := range data.EventV2.Runs {
+		i := slices.IndexFunc(runs, func(run Run) bool { return run.ID == r.ID })
+		if i < 0 || runs[i].Status != harness.StatusSkipped {
+			continue
+		}
+		runs[i].Skipped = "the server does not say why"
+		if r.Trace != nil && r.Trace.SkipReason != "" {
+			runs[i].Skipped = strings.ToLower(r.Trace.SkipReason)
+			if r.Trace.SkipExistingRunID != "" {
+				runs[i].Skipped += ": the run " + r.Trace.SkipExistingRunID + " had not ended"
+			}
+		}
+	}
+	return nil
 }
 
 // outputLag bounds how long a run that has ended is asked again for what it came to. There is always something: a

@@ -38,9 +38,20 @@ type Function struct {
 	App      string // the app's id
 	URL      string // where it is called
 	Triggers []Trigger
-	// Batched and Debounced functions start a later run for several events, or none for this one. RateLimited and
-	// Singleton ones start none while there has been another.
-	Batched, Debounced, RateLimited, Singleton bool
+	// What may keep the function from starting at once, or at all; nil where it is not configured. The server shows an
+	// idempotency expression as a rate limit of one in 24 hours.
+	Batch, Debounce, RateLimit, Singleton *FlowControl
+}
+
+// FlowControl is the configuration of one kind of flow control. Which fields it has depends on the kind.
+type FlowControl struct {
+	Key     string `json:"key"` // an expression; events with different values do not affect each other
+	If      string `json:"if"`  // of a batch: events of which it is false start a run by themselves
+	Mode    string `json:"mode"`
+	Limit   int    `json:"limit"`
+	MaxSize int    `json:"maxSize"`
+	Period  string `json:"period"` // a duration, such as 10m or 1d; so is Timeout
+	Timeout string `json:"timeout"`
 }
 
 // Trigger is what starts a function: an event, on a condition or not, or a schedule.
@@ -65,15 +76,14 @@ func (c *Client) Functions(ctx context.Context) ([]Function, error) {
 	for _, f := range data.Functions {
 		var config struct {
 			Triggers                                    []Trigger
-			BatchEvents, Debounce, RateLimit, Singleton any
+			BatchEvents, Debounce, RateLimit, Singleton *FlowControl
 		}
 		if err := json.Unmarshal([]byte(f.Config), &config); err != nil {
 			return nil, fmt.Errorf("list functions: the configuration of %s: %w", f.Slug, err)
 		}
 		functions = append(functions, Function{
 			ID: sdk.SplitFunctionID(f.Slug, f.App.ExternalID), App: f.App.ExternalID, URL: f.URL, Triggers: config.Triggers,
-			Batched: config.BatchEvents != nil, Debounced: config.Debounce != nil,
-			RateLimited: config.RateLimit != nil, Singleton: config.Singleton != nil,
+			Batch: config.BatchEvents, Debounce: config.Debounce, RateLimit: config.RateLimit, Singleton: config.Singleton,
 		})
 	}
 	return functions, nil

@@ -45,10 +45,10 @@ func TestSync_ListsFunctions(t *testing.T) {
 	want := []inngestapi.Function{
 		{ID: "on-order", Triggers: []inngestapi.Trigger{{Event: "shop/order", Expression: "event.data.n > 1"}}},
 		{ID: "nightly", Triggers: []inngestapi.Trigger{{Cron: "0 3 * * *"}}},
-		{ID: "batch", Triggers: []inngestapi.Trigger{{Event: "shop/batch"}}, Batched: true},
-		{ID: "debounced", Triggers: []inngestapi.Trigger{{Event: "shop/debounced"}}, Debounced: true},
-		{ID: "limited", Triggers: []inngestapi.Trigger{{Event: "shop/limited"}}, RateLimited: true},
-		{ID: "single", Triggers: []inngestapi.Trigger{{Event: "shop/single"}}, Singleton: true},
+		{ID: "batch", Triggers: []inngestapi.Trigger{{Event: "shop/batch"}}, Batch: &inngestapi.FlowControl{MaxSize: 5, Timeout: "1m"}},
+		{ID: "debounced", Triggers: []inngestapi.Trigger{{Event: "shop/debounced"}}, Debounce: &inngestapi.FlowControl{Period: "1m"}},
+		{ID: "limited", Triggers: []inngestapi.Trigger{{Event: "shop/limited"}}, RateLimit: &inngestapi.FlowControl{Limit: 1, Period: "1m"}},
+		{ID: "single", Triggers: []inngestapi.Trigger{{Event: "shop/single"}}, Singleton: &inngestapi.FlowControl{Mode: "skip"}},
 	}
 	for i := range want {
 		want[i].App = "shop-admin"

@@ -147,15 +147,59 @@ broken: there is no run of confirm: no function of that id is subscribed to orde
         nothing has arrived in the inbox since the event`,
 		},
 		"the event's id was used before": {
-			trace: func(t *harness.Trace) { t.Runs, t.Mail, t.Event.DuplicateOf = nil, nil, "01EARLIER" },
+			trace: func(t *harness.Trace) {
+				t.Runs, t.Mail, t.Functions[0].NotStarted = nil, nil, "the event's id \"order-7\" was used before"
+			},
 			want: `
-broken: confirm was not started: the event's id "order-7" was used before: the event that counts is 01EARLIER; so there is no run of confirm, or no further one
+broken: confirm was not started: the event's id "order-7" was used before; so there is no run of confirm, or no further one
   ✓ event order/placed accepted (01EVENT)
     ✗ confirm was not started: the event's id "order-7" was used before   ← first broken hop
-        the server drops an event whose id it has seen within 24 hours, and starts nothing for it;
-        the event that counts is 01EARLIER
     ✗ no run of confirm
     ✗ no email to Kim@shop.test
+        nothing has arrived in the inbox since the event`,
+		},
+		"one of two functions did not start": {
+			trace: func(t *harness.Trace) {
+				t.Functions = append(t.Functions, harness.TraceFunction{ID: "reward", App: "shop", NotStarted: "its condition event.data.n > 5 is false for this event"})
+			},
+			expect: func(e *harness.Expectation) { e.Runs = append(e.Runs, harness.RunExpectation{Function: "reward"}) },
+			want: `
+broken: reward was not started: its condition event.data.n > 5 is false for this event; so there is no run of reward, or no further one
+  ✓ event order/placed accepted (01EVENT)
+    ✗ reward was not started: its condition event.data.n > 5 is false for this event   ← first broken hop
+    ✓ run of confirm COMPLETED (01RUN)
+      ✓ step load-order COMPLETED
+      ✓ step send-email COMPLETED
+    ✗ no run of reward
+    ✓ email to kim@shop.test: "Your order 7"`,
+		},
+		"the server skipped the run": {
+			trace: func(t *harness.Trace) {
+				r := &t.Runs[0]
+				t.Mail, r.Status, r.Skipped, r.Steps, r.Output = nil, harness.StatusSkipped, "singleton: the run 01OTHER had not ended", nil, nil
+			},
+			expect: func(e *harness.Expectation) { e.Runs[0] = harness.RunExpectation{Function: "confirm"} },
+			want: `
+broken: run of confirm: the server skipped it, and did not call the app: singleton: the run 01OTHER had not ended
+  ✓ event order/placed accepted (01EVENT)
+    ✗ run of confirm SKIPPED (01RUN)   ← first broken hop
+        the server did not execute it: singleton: the run 01OTHER had not ended
+    ✗ no email to Kim@shop.test
+        nothing has arrived in the inbox since the event`,
+		},
+		"a run waits for the time of its event": {
+			trace: func(t *harness.Trace) {
+				r := &t.Runs[0]
+				t.Mail, r.Status, r.Steps, r.Output = nil, harness.StatusQueued, nil, nil
+				t.Event.Due, t.Taken, t.Quiet = time.Date(2026, 11, 23, 15, 0, 0, 0, time.Local), time.Date(2026, 11, 23, 14, 0, 0, 0, time.Local), false
+			},
+			want: `
+broken: run of confirm: status is QUEUED, want COMPLETED
+  ✓ event order/placed accepted (01EVENT)
+    ✗ run of confirm QUEUED (01RUN) until 2026-11-23 15:00:00, the time (ts) of its event   ← first broken hop
+      … step load-order was not reached
+      … step send-email was not reached
+    … no email to Kim@shop.test
         nothing has arrived in the inbox since the event`,
 		},
 		"a step failed": {

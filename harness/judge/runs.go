@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
@@ -26,12 +27,14 @@ func (j runComparison) addEvent() int {
 	return j.addHop(0, harness.HopOK, "event %s accepted (%s)", j.trace.Event.Name, j.trace.EventID)
 }
 
-// showFunctions adds the subscribed functions, while no run has started. Their absence is a broken hop.
+// showFunctions adds the subscribed functions that the event has not started. Where nothing has started, their absence is
+// a broken hop, and so is what keeps them from starting.
 func (j runComparison) showFunctions(event int) {
-	if j.trace.Event == nil || len(j.trace.Runs) > 0 {
+	if j.trace.Event == nil {
 		return
 	}
-	if len(j.trace.Functions) == 0 {
+	nothing := len(j.trace.Runs) == 0
+	if len(j.trace.Functions) == 0 && nothing {
 		h := j.addHop(j.hops[event].Depth+1, harness.HopBroken, "no function is registered for %s", j.trace.Event.Name)
 		if j.trace.SyncError != "" {
 			j.addDetail(h, "the app is not synced; its last sync failed: "+j.trace.SyncError)
@@ -39,13 +42,16 @@ func (j runComparison) showFunctions(event int) {
 		return
 	}
 	for _, f := range j.trace.Functions {
+		started := func(r harness.TraceRun) bool { return r.EventID == j.trace.EventID && r.Function == f.ID && r.App == f.App }
+		expected := func(r harness.RunExpectation) bool { return f.Is(r.Function) && r.Status != harness.StatusSkipped }
 		switch {
-		case j.trace.Event.DuplicateOf != "":
-			h := j.addHop(1, harness.HopBroken, "%s was not started: the event's id %q was used before", f.ID, j.trace.Event.IdempotencyKey)
-			j.addDetail(h, "the server drops an event whose id it has seen within 24 hours, and starts nothing for it;",
-				"the event that counts is "+j.trace.Event.DuplicateOf)
-		case f.Conditional:
-			j.addHop(1, harness.HopPending, "%s is subscribed, on a condition or in batches, and has not started", f.ID)
+		case slices.ContainsFunc(j.trace.Runs, started):
+		case f.NotStarted != "" && (nothing || slices.ContainsFunc(j.expectation.Runs, expected)):
+			j.addHop(1, harness.HopBroken, "%s was not started: %s", f.ID, f.NotStarted)
+		case f.NotStarted != "":
+			j.addHop(1, harness.HopNotReached, "%s was not started: %s", f.ID, f.NotStarted)
+		case f.Pending != "":
+			j.addHop(1, harness.HopPending, "%s is subscribed, %s, and has not started", f.ID, f.Pending)
 		default:
 			j.addHop(1, harness.HopPending, "%s is subscribed and has not started", f.ID)
 		}
@@ -130,6 +136,9 @@ func (j runComparison) subscribed() string {
 // compareRun adds a run with its steps, and its differences from want. A nil want means that no run was expected.
 func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.TraceRun) {
 	title := fmt.Sprintf("run of %s %s (%s)", r.Function, r.Status, r.ID)
+	if e := j.trace.Event; r.Status == harness.StatusQueued && e != nil && r.EventID == j.trace.EventID && e.Due.After(j.trace.Taken) {
+		title += " until " + e.Due.Local().Format(time.DateTime) + ", the time (ts) of its event"
+	}
 	if r.Inferred {
 		title += " (attributed to this event by time: the app sent the event that started it while an earlier run was being called)"
 	}
@@ -137,14 +146,19 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 	switch {
 	case !r.Status.Final():
 		state = harness.HopPending
+	case r.Status == harness.StatusSkipped && want == nil:
+		state = harness.HopNotReached
 	case r.Status != harness.StatusCompleted && (want == nil || want.Status != r.Status):
 		state = harness.HopBroken
 	}
 	h := j.addHop(1, state, "%s", title)
+	if r.Status == harness.StatusSkipped {
+		j.addDetail(h, "the server did not execute it: "+r.Skipped)
+	}
 	if r.Error != "" && len(r.Steps) == 0 {
 		j.addDetail(h, "error: "+r.Error)
 	}
-	if want == nil && j.expectation.NoOtherRuns {
+	if want == nil && j.expectation.NoOtherRuns && r.Status != harness.StatusSkipped {
 		j.fail(h, false, "there is a run that was not expected: %s of %s", r.ID, r.Function)
 	}
 	steps := make([]int, len(r.Steps)) // the hop of each step
@@ -190,6 +204,9 @@ func (j runComparison) addStep(run *harness.RunExpectation, s *harness.TraceStep
 	}
 	h := j.addHop(2, state, "%s", title)
 	for i, a := range s.Attempts {
+		if a.Unrecorded {
+			j.addDetail(h, fmt.Sprintf("attempt %d: the taps saw it; the Inngest server did not record it", i+1))
+		}
 		if a.Error != "" {
 			j.addDetail(h, fmt.Sprintf("attempt %d: %s", i+1, a.Error))
 		}
@@ -236,7 +253,10 @@ func (j runComparison) runDiffs(want harness.RunExpectation, r *harness.TraceRun
 	}
 	add := func(format string, args ...any) { diffs = append(diffs, runDiff{-1, "", fmt.Sprintf(format, args...)}) }
 	what := "run of " + want.Function
-	if want.Status != "" && want.Status != r.Status {
+	switch {
+	case r.Status == harness.StatusSkipped && want.Status != r.Status:
+		add("%s: the server skipped it, and did not call the app: %s", what, r.Skipped)
+	case want.Status != "" && want.Status != r.Status:
 		add("%s: status is %s, want %s%s", what, r.Status, want.Status, because(r.Error))
 	}
 	if diff := j.outputDiff(want.Output, r.Output); diff != "" {

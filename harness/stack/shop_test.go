@@ -148,7 +148,6 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	add("note-failure", "inngest/function.failed", inngestgo.StrPtr("event.data.function_id == 'shop-broken'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return "noted", nil
 	})
-	add("picky", "shop/picky", inngestgo.StrPtr("event.data.to == 'vip'"), mail)
 	add("audit", "audit/*", nil, mail)
 	add("relay", "shop/relayed", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return step.Send(ctx, "report", inngestgo.Event{Name: "audit/order.relayed", Data: map[string]any{"to": in.Event.Data.To}})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,28 +16,12 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-// aboutFunction matches the condition of an SDK's failure handler, the only condition that is evaluated here.
-var aboutFunction = regexp.MustCompile(`^event\.data\.function_id == ['"]([^'"]+)['"]$`)
-
-// subscribed returns the functions that an event of this name starts. about is the id, with the app's prefix, of the
-// function that a system event is about.
-func (f *Follower) subscribed(name, about string) []harness.TraceFunction {
+// subscribed returns the functions that an event triggers.
+func (f *Follower) subscribed(e inngestapi.ReceivedEvent) []harness.TraceFunction {
 	found := []harness.TraceFunction{}
 	for _, fn := range f.registered {
-		for _, trigger := range fn.Triggers {
-			if !sdk.TriggerMatches(trigger.Event, name) {
-				continue
-			}
-			conditional := fn.Batched || fn.Debounced || fn.RateLimited || fn.Singleton
-			if m := aboutFunction.FindStringSubmatch(trigger.Expression); m != nil && about != "" {
-				if m[1] != about {
-					continue
-				}
-			} else if trigger.Expression != "" {
-				conditional = true
-			}
-			found = append(found, harness.TraceFunction{ID: fn.ID, App: fn.App, Conditional: conditional})
-			break
+		if subscribed, ok := triggered(fn, e); ok {
+			found = append(found, subscribed)
 		}
 	}
 	return found
@@ -76,8 +59,8 @@ func (f *Follower) followRun(ctx context.Context, r *tracedRun) error {
 		return err
 	}
 	for _, e := range events {
-		if cause, ok := causeOf(e); ok && cause.run == r.ID {
-			f.add(e, f.startedBy(e.Name, cause))
+		if c, ok := causeOf(e); ok && c.run == r.ID {
+			f.add(e, f.startedBy(e, c))
 			awaited[e.Name]--
 		}
 	}
@@ -98,7 +81,7 @@ func (f *Follower) systemEvents(r *tracedRun) map[string]int {
 		}
 	}
 	// The server sends none about a run that such an event started: it would never end.
-	if cause := f.eventName(r.EventID); !r.over || r.Status == harness.StatusSkipped || cause == sdk.EventFunctionFinished || cause == sdk.EventFunctionFailed {
+	if cause := f.event(r.EventID).Name; !r.over || r.Status == harness.StatusSkipped || cause == sdk.EventFunctionFinished || cause == sdk.EventFunctionFailed {
 		return awaited
 	}
 	ends := []string{sdk.EventFunctionFinished}
@@ -109,22 +92,21 @@ func (f *Follower) systemEvents(r *tracedRun) map[string]int {
 		ends = append(ends, sdk.EventFunctionCancelled)
 	}
 	for _, name := range ends {
-		if len(f.subscribed(name, sdk.FunctionID(r.App, r.Function))) > 0 {
+		if len(f.subscribed(inngestapi.ReceivedEvent{Name: name})) > 0 {
 			awaited[name] = 1
 		}
 	}
 	return awaited
 }
 
-// A cause is why the server sent an event: the run that it reports or invokes for, and the function that it is about,
-// with the app's prefix.
-type cause struct{ run, function string }
+// A cause is why the server sent an event: the run that it reports or invokes for, and the function that it invokes, with
+// the app's prefix.
+type cause struct{ run, invoked string }
 
 func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 	var data struct {
-		RunID      string `json:"run_id"`
-		FunctionID string `json:"function_id"`
-		Internal   struct {
+		RunID    string `json:"run_id"`
+		Internal struct {
 			CorrelationID string `json:"correlation_id"`
 			FunctionID    string `json:"fn_id"`
 		} `json:"_inngest"`
@@ -135,16 +117,16 @@ func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 	if run, _, ok := strings.Cut(data.Internal.CorrelationID, "."); ok {
 		return cause{run, data.Internal.FunctionID}, true
 	}
-	return cause{data.RunID, data.FunctionID}, data.RunID != ""
+	return cause{run: data.RunID}, data.RunID != ""
 }
 
-// startedBy returns the functions that an event of the server starts.
-func (f *Follower) startedBy(name string, c cause) []harness.TraceFunction {
-	if name != sdk.EventFunctionInvoked {
-		return f.subscribed(name, c.function)
+// startedBy returns the functions that an event of the server triggers.
+func (f *Follower) startedBy(e inngestapi.ReceivedEvent, c cause) []harness.TraceFunction {
+	if e.Name != sdk.EventFunctionInvoked {
+		return f.subscribed(e)
 	}
 	for _, fn := range f.registered {
-		if sdk.FunctionID(fn.App, fn.ID) == c.function {
+		if sdk.FunctionID(fn.App, fn.ID) == c.invoked {
 			return []harness.TraceFunction{{ID: fn.ID, App: fn.App}}
 		}
 	}
@@ -164,7 +146,7 @@ func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (fou
 	if err != nil {
 		return false, err
 	}
-	f.add(e, f.subscribed(e.Name, ""))
+	f.add(e, f.subscribed(e))
 	return true, nil
 }
 
@@ -180,25 +162,21 @@ func (f *Follower) isNoEvent(ctx context.Context, id ulid.ULID, now time.Time) (
 	return !f.src.Ledger.get(keyRoot(id.String())).isEvent, nil
 }
 
-// eventName is the name of an event of the trace.
-func (f *Follower) eventName(id string) string {
-	for _, e := range f.events {
-		if e.id == id {
-			return e.name
-		}
+// event returns an event of the trace, an empty one where it has none with this id.
+func (f *Follower) event(id string) *tracedEvent {
+	if i := slices.IndexFunc(f.events, func(e *tracedEvent) bool { return e.EventID == id }); i >= 0 {
+		return f.events[i]
 	}
-	return ""
+	return &tracedEvent{}
 }
 
-func (f *Follower) has(id string) bool {
-	return slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.id == id })
-}
+func (f *Follower) has(id string) bool { return f.event(id).EventID != "" }
 
 func (f *Follower) add(e inngestapi.ReceivedEvent, subscribed []harness.TraceFunction) {
 	if f.has(e.EventID) {
 		return
 	}
-	f.events = append(f.events, &tracedEvent{id: e.EventID, key: e.IdempotencyKey, name: e.Name, subscribed: subscribed})
+	f.events = append(f.events, &tracedEvent{ReceivedEvent: e, subscribed: subscribed})
 	f.src.Ledger.subscribe(keyEvent(e.IdempotencyKey), f.waiter)
 }
 

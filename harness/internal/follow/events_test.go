@@ -46,7 +46,7 @@ func TestFollowRun_AwaitsEventThatTapSawAccepted(t *testing.T) {
 	reported := run(sent)
 	require.NoError(t, f.followRun(t.Context(), reported))
 	require.Equal(t, "the event "+sent.String(), reported.awaited, "the server accepted it and does not show it yet")
-	f.event, f.events, f.runs = &harness.TraceEvent{}, []*tracedEvent{{}}, []*tracedRun{reported}
+	f.root, f.events, f.runs = &harness.TraceEvent{}, []*tracedEvent{{}}, []*tracedRun{reported}
 	require.Contains(t, f.unquiet(), "the server does not show the event "+sent.String()+" yet")
 
 	unknown := run(other)

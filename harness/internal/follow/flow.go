@@ -24,6 +24,7 @@ type flow struct {
 type call struct {
 	run          string
 	began, ended time.Time // ended is zero while it is in progress
+	abandoned    bool      // the server hung up: the app may be at work on it still
 }
 
 // A dispatch is one event on its way to the server.
@@ -95,7 +96,7 @@ func (f *flow) addCall(c tap.Exchange) {
 		}
 	}
 	if c.Over() {
-		open.ended = c.Ended
+		open.ended, open.abandoned = c.Ended, c.Call.Abandoned
 		delete(f.openCalls, c.ID)
 	}
 }
@@ -135,14 +136,40 @@ func (f *flow) during(runs map[string]bool) (found []dispatch, alone []bool) {
 	return found, alone
 }
 
-// calling reports whether a run is being called.
-func (f *flow) calling(run string) bool {
-	for _, c := range f.openCalls {
-		if c.run == run {
-			return true
+// began returns when a call in progress began; zero where it is not in progress.
+func (f *flow) began(id uint64) time.Time {
+	if c := f.openCalls[id]; c != nil {
+		return c.began
+	}
+	return time.Time{}
+}
+
+// calls sums up the calls of some runs.
+type calls struct {
+	count, open int
+	last        time.Time // when the last one ended
+	abandoned   time.Time // when the last one ended that the server abandoned; zero: none was
+}
+
+func (f *flow) summary(runs []string) (sum calls) {
+	for _, c := range f.calls {
+		if !slices.Contains(runs, c.run) {
+			continue
+		}
+		sum.count++
+		if c.ended.After(sum.last) {
+			sum.last = c.ended
+		}
+		if c.abandoned && c.ended.After(sum.abandoned) {
+			sum.abandoned = c.ended
 		}
 	}
-	return false
+	for _, c := range f.openCalls {
+		if slices.Contains(runs, c.run) {
+			sum.open++
+		}
+	}
+	return sum
 }
 
 func (f *flow) callsOf(runs map[string]bool) []*call {

@@ -78,7 +78,7 @@ func TestFlow_MissEndsWhatLogDoesNotShowAsOpen(t *testing.T) {
 		f.add(tap.Exchange{ID: id, Began: noon, Call: &tap.Call{RunID: run}})
 	}
 	f.miss([]tap.Exchange{{ID: 2, Began: noon}})
-	require.False(t, f.calling("ended unseen"))
-	require.True(t, f.calling("open"))
+	require.Zero(t, f.summary([]string{"ended unseen"}).open)
+	require.Equal(t, 1, f.summary([]string{"open"}).open)
 	require.False(t, f.missed.IsZero())
 }

@@ -80,7 +80,7 @@ type Follower struct {
 	watchers sync.WaitGroup
 	watched  map[string]bool
 
-	event      *harness.TraceEvent
+	root       *harness.TraceEvent   // the event itself; nil until the server shows it
 	registered []inngestapi.Function // all functions that the server knows
 	events     []*tracedEvent        // events whose runs belong to the trace, the event itself first
 	runs       []*tracedRun
@@ -90,17 +90,19 @@ type Follower struct {
 	settled  bool
 	took     time.Duration // by the last look
 
+	notStarted map[string]string // why functions do not start, by event and function
+
 	done  map[string]bool // unattributed events from which nothing more can come
 	exist map[string]bool // runs that emails name, and whether the server knows them
 }
 
-// A tracedEvent is an event and the functions that it starts.
+// A tracedEvent is an event and the functions that it triggers. Calls of the app carry its idempotency key, which is the
+// id where the sender chose none.
 type tracedEvent struct {
-	id         string
-	name       string
-	key        string // the idempotency key, or the id where there is none; calls of the app carry it
-	subscribed []harness.TraceFunction
-	inferred   bool // only the time at which it was sent connects it to the trace
+	inngestapi.ReceivedEvent
+	subscribed  []harness.TraceFunction
+	duplicateOf string // an event with the same idempotency key that started the runs
+	inferred    bool   // only the time at which it was sent connects it to the trace
 }
 
 // A tracedRun is a run and what is known of it for good.
@@ -153,9 +155,9 @@ func New(src Sources, eventID string, recipients []string) *Follower {
 	ctx, cancel := context.WithCancel(context.Background())
 	first, _ := Intervals(src.Taps)
 	f := &Follower{
-		src: src, eventID: eventID, recipients: recipients, events: []*tracedEvent{{id: eventID}},
+		src: src, eventID: eventID, recipients: recipients, events: []*tracedEvent{{ReceivedEvent: inngestapi.ReceivedEvent{EventID: eventID}}},
 		waiter: newWaiter(), watching: ctx, cancel: cancel, watched: map[string]bool{},
-		done: map[string]bool{}, exist: map[string]bool{}, interval: first, due: true,
+		notStarted: map[string]string{}, done: map[string]bool{}, exist: map[string]bool{}, interval: first, due: true,
 	}
 	if id, err := ulid.ParseStrict(eventID); err == nil {
 		f.since = id.Timestamp() // when the server received it
@@ -214,7 +216,7 @@ func (f *Follower) Wait(ctx context.Context) error {
 // ending reports whether a tap has seen the last answer of a run that the server does not show as ended yet.
 func (f *Follower) ending() bool {
 	for _, e := range f.events {
-		for _, id := range f.src.Ledger.get(keyEvent(e.key)).runs {
+		for _, id := range f.src.Ledger.get(keyEvent(e.IdempotencyKey)).runs {
 			r := f.run(id)
 			ended := f.src.Ledger.get(keyRun(id)).ended
 			if (r == nil || !r.over) && !ended.IsZero() && time.Since(ended) < endingTime {
@@ -259,10 +261,13 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	if err := l.readEvent(ctx); err != nil {
 		return nil, err
 	}
-	if f.event == nil {
+	if f.root == nil {
 		return l.trace("the server has not received the event"), nil
 	}
 	if err := l.readRuns(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.explainUnstarted(ctx); err != nil {
 		return nil, err
 	}
 	// The ledger reads the taps' records a moment after they are made: an old record may show a call as open.

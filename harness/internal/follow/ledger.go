@@ -33,12 +33,13 @@ type Ledger struct {
 // An entry is what is known under one key.
 type entry struct {
 	deliveries []harness.Delivery
-	runs       []string  // runs that an event with this key started, or that reported it
-	accepted   []string  // ULIDs that the server gave to events with this key, in order
-	ended      time.Time // when the run's last answer passed; zero before
-	called     bool      // the server has called the run
-	awaited    bool      // the caller of the harness has asked for it
-	isEvent    bool      // the server has accepted an event with this ULID
+	executions executions // of the run's steps
+	runs       []string   // runs that an event with this key started, or that reported it
+	accepted   []string   // ULIDs that the server gave to events with this key, in order
+	ended      time.Time  // when the run's last answer passed; zero before
+	called     bool       // the server has called the run
+	awaited    bool       // the caller of the harness has asked for it
+	isEvent    bool       // the server has accepted an event with this ULID
 }
 
 // A waiter receives a signal when an entry changes. Sending never blocks.
@@ -104,6 +105,7 @@ func (l *Ledger) add(c tap.Exchange) {
 	switch {
 	case c.Checkpoint != nil:
 		l.addReported(c.Checkpoint.RunID, c.Checkpoint.Steps)
+		l.entry(keyRun(c.Checkpoint.RunID)).executions.report(c.Checkpoint.Steps, c.Checkpoint.Call, l.flow.began(c.Checkpoint.Call), c.Began, 0)
 	case c.Call != nil:
 		l.addCall(c)
 	case c.Dispatch != nil && c.Over():
@@ -139,6 +141,7 @@ func (l *Ledger) addCall(c tap.Exchange) {
 		return
 	}
 	l.addReported(c.Call.RunID, c.Call.Ops)
+	run.executions.addCall(c)
 	answered := c.HTTP.Status != 0 // an answer that was lost on its way ends nothing
 	if answered && endsRun(c.Call) {
 		run.ended = c.Ended
@@ -249,19 +252,19 @@ func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []
 	return found, alone, l.flow.missed
 }
 
-// calling is flow.calling.
-func (l *Ledger) calling(run string) bool {
+// callsOf is flow.summary.
+func (l *Ledger) callsOf(runs ...string) calls {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flow.calling(run)
+	return l.flow.summary(runs)
 }
 
 // firstCall returns when the first call of one of these runs began; now where there was none.
 func (l *Ledger) firstCall(runs map[string]bool) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if calls := l.flow.callsOf(runs); len(calls) > 0 {
-		return calls[0].began
+	if found := l.flow.callsOf(runs); len(found) > 0 {
+		return found[0].began
 	}
 	return time.Now()
 }
@@ -321,6 +324,7 @@ func (l *Ledger) get(key string) entry {
 	}
 	c := *e
 	c.deliveries, c.runs, c.accepted = slices.Clone(e.deliveries), slices.Clone(e.runs), slices.Clone(e.accepted)
+	c.executions.list = slices.Clone(e.executions.list)
 	return c
 }
 

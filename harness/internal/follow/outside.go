@@ -66,8 +66,12 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps is incomplete"
 	}
 	for i, d := range found {
-		subscribed := l.subscribed(d.Name, "")
-		if len(subscribed) == 0 || l.explained(d, runs) {
+		e := inngestapi.ReceivedEvent{
+			EventID: d.EventID, IdempotencyKey: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name, Data: d.Data, Received: d.began, At: d.began,
+		}
+		subscribed := l.subscribed(e)
+		starts := slices.ContainsFunc(subscribed, func(fn harness.TraceFunction) bool { return fn.NotStarted == "" })
+		if !starts || l.explained(d, runs) {
 			continue
 		}
 		switch {
@@ -77,7 +81,7 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 		case l.src.Shared:
 			l.outside.unknown++
 		case alone[i] && !l.src.Taps.Asked(d.began):
-			l.add(inngestapi.ReceivedEvent{EventID: d.EventID, IdempotencyKey: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name}, subscribed)
+			l.add(e, subscribed)
 			l.events[len(l.events)-1].inferred = true
 			added = true
 		default:
@@ -101,7 +105,7 @@ func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
 	}
 	sameKey := ledger.get(keyEvent(d.IdempotencyKey))
 	duplicate := len(sameKey.accepted) > 0 && d.EventID != "" && sameKey.accepted[0] != d.EventID
-	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.key == d.IdempotencyKey })
+	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
 }
 
 // unattributedPatience is how long an unattributed event may take to start a run.
@@ -137,7 +141,7 @@ func (l *look) outsideEvidence() []string {
 	var lines []string
 	for _, e := range l.events {
 		if e.inferred {
-			lines = append(lines, fmt.Sprintf("the app sent the event %s while one of these runs, and nothing else, was being called: it is attributed to that run", e.id))
+			lines = append(lines, fmt.Sprintf("the app sent the event %s while one of these runs, and nothing else, was being called: it is attributed to that run", e.EventID))
 		}
 	}
 	for _, e := range l.outside.unattributed {

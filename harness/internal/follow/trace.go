@@ -4,40 +4,39 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
+// cutPatience is how long the app may be at work on a call after the server has hung up on it.
+const cutPatience = 5 * time.Second
+
 // unquiet says what may still happen; "" when nothing can but the arrival of emails.
 func (f *Follower) unquiet() string {
-	if f.event.DuplicateOf != "" && len(f.runs) == 0 {
-		return ""
-	}
 	if len(f.events[0].subscribed) == 0 && len(f.runs) == 0 {
 		// A misspelt name and an app that is not synced look the same as an event without subscribers.
-		return fmt.Sprintf("the server knows no function that is subscribed to %s, so nothing has picked it up", f.event.Name)
+		return fmt.Sprintf("the server knows no function that is subscribed to %s, so nothing has picked it up", f.root.Name)
 	}
 	for _, e := range f.events {
-		switch fn, waiting := f.unstarted(e); {
-		case !waiting || f.src.idle():
-		case fn.Conditional:
-			return fmt.Sprintf("%s is subscribed on a condition or in batches, and the server does not tell whether it will start", fn.ID)
-		default:
-			return fmt.Sprintf("%s is subscribed and has not started", fn.ID)
+		if fn, waiting := f.unstarted(e); waiting && !f.src.idle() {
+			return fmt.Sprintf("%s is subscribed%s, and has not started", fn.ID, prefixed(", ", fn.Pending))
 		}
 	}
 	for _, r := range f.runs {
 		if !r.over {
-			why := fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, r.currentStep())
+			why := fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, f.currentStep(r))
 			if f.src.Stuck != nil {
-				why = strings.TrimSuffix(why+": "+f.src.Stuck(r.ID), ": ")
+				why += prefixed(": ", f.src.Stuck(r.ID))
 			}
 			return why
 		}
-		if f.src.Ledger.calling(r.ID) {
+		switch calls := f.src.Ledger.callsOf(r.ID); {
+		case calls.open > 0:
 			return fmt.Sprintf("the run %s of %s is %s, but the app is still being called for it", r.ID, r.Function, r.Status)
+		case time.Since(calls.abandoned) < cutPatience:
+			return fmt.Sprintf("the run %s of %s is %s, but the server hung up on a call of it, at which the app may still be at work", r.ID, r.Function, r.Status)
 		}
 		if r.awaited != "" && !f.src.idle() {
 			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
@@ -46,8 +45,18 @@ func (f *Follower) unquiet() string {
 	return ""
 }
 
-// currentStep describes the step at which a run is.
-func (r *tracedRun) currentStep() string {
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+// currentStep describes the step at which a run is, or why it has not begun.
+func (f *Follower) currentStep(r *tracedRun) string {
+	if due := f.event(r.EventID).At; r.Status == harness.StatusQueued && due.After(f.src.now()) {
+		return fmt.Sprintf(" until %s, the time (ts) of its event", clock(due, f.src.now()))
+	}
 	for _, s := range slices.Backward(r.Steps) {
 		if !s.Status.Final() {
 			return fmt.Sprintf(", in step %s (%s)", s.ID, s.Op)
@@ -61,8 +70,11 @@ const maxOtherMail = 5
 
 // trace returns what is known.
 func (l *look) trace(unquiet string) *harness.Trace {
+	if l.root != nil && len(l.runs) == 0 {
+		l.root.DuplicateOf = l.events[0].duplicateOf
+	}
 	trace := &harness.Trace{
-		EventID: l.eventID, Event: l.event, Functions: l.events[0].subscribed, Mail: l.mail, Taken: l.src.now(),
+		EventID: l.eventID, Event: l.root, Functions: l.events[0].subscribed, Mail: l.mail, Taken: l.src.now(),
 		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail, UnattributedEvents: l.outside.unattributed,
 	}
 	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
@@ -99,21 +111,41 @@ func (l *look) evidence(trace *harness.Trace) []string {
 	if trace.Unquiet != "" {
 		return []string{trace.Unquiet}
 	}
-	var lines []string
-	switch {
-	case trace.Event.DuplicateOf != "" && len(trace.Runs) == 0:
-		lines = append(lines, "the server starts no run for an event whose id it has seen before")
-	case l.src.idle():
-		lines = append(lines, fmt.Sprintf("the server has nothing left to do: %s ended, those of events they sent included",
-			text.Count(len(trace.Runs), "run has", "runs have")))
-	default:
-		lines = append(lines, fmt.Sprintf("the event was picked up by %s, and %s ended, those of events they sent included",
-			text.Count(len(l.events[0].subscribed), "subscribed function", "subscribed functions"),
-			text.Count(len(trace.Runs), "run has", "runs have")))
+	var lines, ended []string
+	runs := []string{}
+	for _, r := range trace.Runs {
+		ended, runs = append(ended, r.Function+" "+string(r.Status)), append(runs, r.ID)
 	}
-	if l.src.Taps != nil {
-		lines = append(lines, "no call of these runs is open")
+	if l.src.idle() {
+		lines = append(lines, "the server has nothing left to do")
+	}
+	if len(runs) == 0 {
+		lines = append(lines, "the event started no run")
+	} else {
+		lines = append(lines, fmt.Sprintf("%s ended, those of events they sent included: %s",
+			text.Count(len(runs), "run has", "runs have"), text.List(ended, maxListed)))
+	}
+	for _, fn := range trace.Functions {
+		if fn.NotStarted != "" {
+			lines = append(lines, fn.ID+" was not started: "+fn.NotStarted)
+		}
+	}
+	if l.src.Taps != nil && len(runs) > 0 {
+		calls := l.src.Ledger.callsOf(runs...)
+		line := "the app was never called for them"
+		if calls.count > 0 {
+			line = fmt.Sprintf("no call of these runs is open: the app was called %s, and the last call ended at %s",
+				text.Count(calls.count, "time", "times"), calls.last.Local().Format("15:04:05.000"))
+		}
+		lines = append(lines, line)
+		if !calls.abandoned.IsZero() {
+			lines = append(lines, fmt.Sprintf("the server hung up on a call at %s: what the app did about it after that cannot be known",
+				calls.abandoned.Local().Format("15:04:05.000")))
+		}
 	}
 	lines = append(lines, "the inbox was read to its end after that")
 	return append(lines, l.outsideEvidence()...)
 }
+
+// maxListed bounds the runs that the evidence lists.
+const maxListed = 6

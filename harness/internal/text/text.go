@@ -31,6 +31,14 @@ func Count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// List joins up to n items with commas and counts the rest.
+func List(items []string, n int) string {
+	if rest := len(items) - n; rest > 0 {
+		return strings.Join(items[:n], ", ") + fmt.Sprintf(" and %d more", rest)
+	}
+	return strings.Join(items, ", ")
+}
+
 // Addresses lists the addresses of a header, without names.
 func Addresses(list []*mail.Address) string {
 	all := make([]string, len(list))

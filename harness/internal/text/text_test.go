@@ -28,6 +28,12 @@ func TestCount_ChoosesTheNoun(t *testing.T) {
 	require.Equal(t, "2 runs", Count(2, "run", "runs"))
 }
 
+func TestList_CountsTheRest(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a, b", List([]string{"a", "b"}, 2))
+	require.Equal(t, "a, b and 2 more", List([]string{"a", "b", "c", "d"}, 2))
+}
+
 func TestAddresses_LeavesOutNames(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "a@b.test, c@d.test", Addresses([]*mail.Address{{Name: "A", Address: "a@b.test"}, {Address: "c@d.test"}}))

@@ -1,0 +1,302 @@
+package follow
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xhit/go-str2duration/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/expression"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+)
+
+// A function that an event triggers may start no run for it, and the server keeps no record of that. This file finds out
+// why, from what the server would have decided by: the condition of the trigger, the events with the same idempotency key,
+// and the flow control of the function with the runs that other events started.
+
+// triggered reports whether a function has a trigger for events of that name. NotStarted is set if its condition is false.
+func triggered(fn inngestapi.Function, e inngestapi.ReceivedEvent) (_ harness.TraceFunction, ok bool) {
+	t := harness.TraceFunction{ID: fn.ID, App: fn.App}
+	for _, trigger := range fn.Triggers {
+		if !sdk.TriggerMatches(trigger.Event, e.Name) {
+			continue
+		}
+		holds, err := evaluate(trigger.Expression, e)
+		switch {
+		case trigger.Expression == "" || holds == true:
+			return harness.TraceFunction{ID: fn.ID, App: fn.App}, true
+		case err != nil:
+			t.Pending = fmt.Sprintf("starts on the condition %s, which cannot be evaluated here: %v", trigger.Expression, err)
+		default:
+			t.NotStarted = fmt.Sprintf("its condition %s is false for this event", trigger.Expression)
+		}
+		ok = true
+	}
+	if t.Pending != "" {
+		t.NotStarted = ""
+	}
+	return t, ok
+}
+
+// evaluate returns the value of an expression for an event.
+func evaluate(source string, e inngestapi.ReceivedEvent) (any, error) {
+	switch {
+	case e.Data == nil:
+		return nil, errors.New("the data of the event are not known")
+	case strings.Contains(source, "event.user"):
+		return nil, errors.New("the server does not show the user of an event")
+	}
+	compiled, err := expression.Compile(source)
+	if err != nil {
+		return nil, err
+	}
+	if value, ok := compiled.Value(e.Fields(), nil); ok {
+		return value, nil
+	}
+	return false, nil // as on the server
+}
+
+// bucket returns the value by which flow control tells events apart. ok is false where it cannot be known.
+func bucket(key string, e inngestapi.ReceivedEvent) (value string, ok bool) {
+	if key == "" {
+		return "", true
+	}
+	v, err := evaluate(key, e)
+	if err != nil {
+		return "", false
+	}
+	text, err := json.Marshal(v)
+	return string(text), err == nil
+}
+
+// explainUnstarted finds out of the functions that have not started why, or what decides whether they will.
+func (l *look) explainUnstarted(ctx context.Context) error {
+	for _, e := range l.events {
+		for i := range e.subscribed {
+			t := &e.subscribed[i]
+			if known := l.notStarted[e.EventID+" "+sdk.FunctionID(t.App, t.ID)]; known != "" {
+				t.NotStarted = known
+			}
+			fn := slices.IndexFunc(l.registered, func(fn inngestapi.Function) bool { return fn.ID == t.ID && fn.App == t.App })
+			if t.NotStarted != "" || fn < 0 || l.started(e, *t) {
+				continue
+			}
+			s := start{l, e, l.registered[fn]}
+			t.Pending = cmp.Or(s.pending(), t.Pending)
+			if !l.due {
+				continue
+			}
+			why, err := s.whyNot(ctx)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				t.NotStarted = why
+				l.notStarted[e.EventID+" "+sdk.FunctionID(t.App, t.ID)] = why
+			}
+		}
+	}
+	return nil
+}
+
+// start is a function that an event triggers and that has not started.
+type start struct {
+	*look
+	event *tracedEvent
+	fn    inngestapi.Function
+}
+
+// Events wait in memory before they join a batch, and a debounced function starts later than its period says.
+const (
+	batchLag    = 500 * time.Millisecond
+	debounceLag = 1050 * time.Millisecond
+)
+
+// batched reports whether the event waits in a batch.
+func (s start) batched() bool {
+	if s.fn.Batch == nil || s.fn.Batch.If == "" {
+		return s.fn.Batch != nil
+	}
+	holds, err := evaluate(s.fn.Batch.If, s.event.ReceivedEvent)
+	return err != nil || holds == true
+}
+
+// pending says what decides whether and when the function starts; "" where it starts at once.
+func (s start) pending() string {
+	at := func(d string, lag time.Duration) string {
+		return clock(s.event.Received.Add(duration(d)+lag), s.src.now())
+	}
+	switch fn := s.fn; {
+	case s.batched():
+		return fmt.Sprintf("collects events in batches of %d: it starts when its batch is full, and %s after the first event of it, at the latest at %s",
+			fn.Batch.MaxSize, fn.Batch.Timeout, at(fn.Batch.Timeout, batchLag))
+	case fn.Debounce != nil:
+		return fmt.Sprintf("is debounced%s: it starts for the last of several events, %s after it; for this one at %s if there is no later one",
+			perKey(fn.Debounce), fn.Debounce.Period, at(fn.Debounce.Period, debounceLag))
+	case fn.RateLimit != nil:
+		return fmt.Sprintf("is limited to %d in %s%s: whether the event is dropped will be known at %s",
+			fn.RateLimit.Limit, fn.RateLimit.Period, perKey(fn.RateLimit), clock(s.event.Received.Add(s.src.VisibleWithin), s.src.now()))
+	case fn.Singleton != nil:
+		return fmt.Sprintf("is a singleton%s: it starts at once unless it is running", perKey(fn.Singleton))
+	}
+	return ""
+}
+
+func perKey(c *inngestapi.FlowControl) string {
+	if c.Key == "" {
+		return ""
+	}
+	return " for each " + c.Key
+}
+
+// whyNot says why the function will not start for the event; "" where that is not certain.
+func (s start) whyNot(ctx context.Context) (string, error) {
+	if s.batched() {
+		return "", nil
+	}
+	if why, err := s.duplicate(ctx); err != nil || why != "" {
+		return why, err
+	}
+	e, fn := s.event, s.fn
+	// What the server decides when it receives the event has an effect by now, or has none.
+	decided := s.src.idle() || s.src.now().Sub(e.Received) >= s.src.VisibleWithin
+	if limit := fn.RateLimit; limit != nil && decided {
+		other, run, err := s.otherRun(ctx, limit.Key, e.Received.Add(-duration(limit.Period)), e.Received.Add(s.src.VisibleWithin),
+			func(inngestapi.ReceivedEvent, inngestapi.Run) bool { return true })
+		if err != nil || run.ID != "" {
+			return fmt.Sprintf("its rate limit of %d in %s%s was used up: by the run %s, of the event %s",
+				limit.Limit, limit.Period, perKey(limit), run.ID, other.EventID), err
+		}
+	}
+	if debounce := fn.Debounce; debounce != nil {
+		later := func(o inngestapi.ReceivedEvent, r inngestapi.Run) bool {
+			return !o.At.Before(e.At) && !r.Queued.Before(e.Received)
+		}
+		other, run, err := s.otherRun(ctx, debounce.Key, e.Received.Add(-duration(debounce.Period)), time.Time{}, later)
+		if err != nil || run.ID != "" {
+			return fmt.Sprintf("it was debounced into a later event: the run %s, of the event %s, stands for both", run.ID, other.EventID), err
+		}
+	}
+	if fn.Singleton != nil && decided {
+		atWork := func(_ inngestapi.ReceivedEvent, r inngestapi.Run) bool {
+			return r.Status != harness.StatusSkipped && (r.Ended.IsZero() || r.Ended.After(e.Received))
+		}
+		other, run, err := s.otherRun(ctx, fn.Singleton.Key, e.Received.Add(-keyLifetime), e.Received.Add(s.src.VisibleWithin), atWork)
+		if err != nil || run.ID != "" {
+			return fmt.Sprintf("it is a singleton%s, and the run %s, of the event %s, was at work", perKey(fn.Singleton), run.ID, other.EventID), err
+		}
+	}
+	return "", nil
+}
+
+// maxOthers bounds the events whose runs are looked at.
+const maxOthers = 40
+
+// otherRun finds a run of the function that another event with the same value of a key started. until may be zero.
+func (s start) otherRun(ctx context.Context, key string, since, until time.Time, fits func(inngestapi.ReceivedEvent, inngestapi.Run) bool,
+) (event inngestapi.ReceivedEvent, run inngestapi.Run, err error) {
+	own, ok := bucket(key, s.event.ReceivedEvent)
+	if !ok || key != "" && own == "false" && s.fn.Debounce == nil { // then the feature is off for the event
+		return event, run, nil
+	}
+	filter := inngestapi.EventFilter{Since: since, Until: until}
+	for _, t := range s.fn.Triggers {
+		filter.Names = append(filter.Names, t.Event)
+	}
+	if slices.ContainsFunc(filter.Names, func(name string) bool { return name == "" || strings.HasSuffix(name, "*") }) {
+		filter.Names, filter.Internal = nil, true
+	}
+	events, err := s.src.API.Events(ctx, filter)
+	if err != nil {
+		return event, run, err
+	}
+	asked := 0
+	for _, other := range events {
+		subscribed, ok := triggered(s.fn, other)
+		if value, known := bucket(key, other); !ok || subscribed.NotStarted != "" || !known || value != own || other.EventID == s.event.EventID {
+			continue
+		}
+		if asked++; asked > maxOthers {
+			break
+		}
+		runs, err := s.runsOf(ctx, other.EventID)
+		if err != nil {
+			return event, run, err
+		}
+		for _, r := range runs {
+			if fits(other, r) {
+				return other, r, nil
+			}
+		}
+	}
+	return event, run, nil
+}
+
+// runsOf returns the runs of the function that an event started.
+func (s start) runsOf(ctx context.Context, eventID string) ([]inngestapi.Run, error) {
+	runs, err := s.src.API.EventRuns(ctx, eventID)
+	if errors.Is(err, inngestapi.ErrNotFound) {
+		return nil, nil
+	}
+	return slices.DeleteFunc(runs, func(r inngestapi.Run) bool { return r.Function != s.fn.ID || r.App != s.fn.App }), err
+}
+
+// keyLifetime is how long the server drops events with an idempotency key that it has seen.
+const keyLifetime = 24 * time.Hour
+
+// duplicate says which other event with the same idempotency key started the function. Of two that are sent at nearly the
+// same time either may have, whatever their order.
+func (s start) duplicate(ctx context.Context) (string, error) {
+	e := s.event
+	if e.IdempotencyKey == e.EventID || e.IdempotencyKey == "" {
+		return "", nil
+	}
+	// The ledger knows the events that were sent through the harness; ask the server for others.
+	others := s.src.Ledger.get(keyEvent(e.IdempotencyKey)).accepted
+	if s.src.now().Sub(e.Received) >= s.src.VisibleWithin {
+		same, err := s.src.API.Events(ctx, inngestapi.EventFilter{
+			Since: e.Received.Add(-keyLifetime), Until: e.Received.Add(inngestapi.VisibleWithin), Names: []string{e.Name},
+		})
+		if err != nil {
+			return "", err
+		}
+		for _, o := range same {
+			if o.IdempotencyKey == e.IdempotencyKey && !slices.Contains(others, o.EventID) {
+				others = append(others, o.EventID)
+			}
+		}
+	}
+	for _, other := range others {
+		if other == e.EventID {
+			continue
+		}
+		if runs, err := s.runsOf(ctx, other); err != nil || len(runs) > 0 {
+			e.duplicateOf = other
+			return fmt.Sprintf("the event's id %q was used before: the server starts no run for an id that it has seen within 24 hours; the event that counts is %s",
+				e.IdempotencyKey, other), err
+		}
+	}
+	return "", nil
+}
+
+// duration reads a duration as the server does; one that it cannot read is zero.
+func duration(text string) time.Duration {
+	d, _ := str2duration.ParseDuration(text)
+	return d
+}
+
+// clock shows a time, with its date where it is more than a day from now.
+func clock(at, now time.Time) string {
+	if d := at.Sub(now); d > 24*time.Hour || d < -24*time.Hour {
+		return at.Local().Format(time.DateTime)
+	}
+	return at.Local().Format(time.TimeOnly)
+}
