@@ -1,0 +1,138 @@
+package verdicts_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/smtp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/pkg/checkpoint"
+	"github.com/inngest/inngestgo/step"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+type (
+	data  = map[string]any
+	input = inngestgo.Input[data]
+	body  = func(context.Context, input) (any, error)
+	opts  = inngestgo.FunctionOpts
+)
+
+// app is an app with one function for each case. It is a [stack.HandlerFunc]. Sim refuses flow control, so those functions
+// are registered on the real server only.
+func app(ctx context.Context, env harness.Env) (http.Handler, error) {
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
+		RegisterURL: inngestgo.StrPtr(env.InngestURL + "/fn/register"), Checkpoint: &checkpoint.Config{}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	add := func(o opts, event, condition string, f body) {
+		var when *string
+		if condition != "" {
+			when = &condition
+		}
+		if o.Retries == nil {
+			o.Retries = inngestgo.IntPtr(2)
+		}
+		_, err := inngestgo.CreateFunction(client, o, inngestgo.EventTrigger(event, when), f)
+		errs = append(errs, err)
+	}
+	mails := func(ctx context.Context, in input) (any, error) {
+		return step.Run(ctx, "mail", func(context.Context) (string, error) { return mail(env, in) })
+	}
+	tell := func(name string) body {
+		return func(ctx context.Context, in input) (any, error) {
+			return step.Send(ctx, "tell", inngestgo.Event{Name: name, Data: in.Event.Data})
+		}
+	}
+	add(opts{ID: "note"}, "note/*", "", mails)
+	add(opts{ID: "note-slowly"}, "slow/*", "", func(ctx context.Context, in input) (any, error) {
+		step.Sleep(ctx, "pause", 2*time.Second)
+		return mails(ctx, in)
+	})
+	add(opts{ID: "teller"}, "told/slow", "", tell("slow/user.created"))
+	add(opts{ID: "picky"}, "pick/asked", "event.data.kind == 'big' && event.data.n >= 3", mails)
+	add(opts{ID: "picker"}, "pick/passed", "", tell("pick/asked"))
+	add(opts{ID: "after-picker"}, "inngest/function.finished", "event.data.function_id == 'plant-picker' && event.data.event.data.kind == 'watched'", func(context.Context, input) (any, error) {
+		return "noted", nil
+	})
+	add(opts{ID: "once", Idempotency: inngestgo.StrPtr("event.data.to")}, "once/asked", "", mails)
+	add(opts{ID: "repeat"}, "repeat/asked", "", func(ctx context.Context, in input) (any, error) {
+		if _, err := step.Run(ctx, "first", func(context.Context) (string, error) { return "done", nil }); err != nil {
+			return nil, err
+		}
+		return mails(ctx, in)
+	})
+	add(opts{ID: "twice"}, "twice/asked", "", func(ctx context.Context, in input) (any, error) {
+		key, _ := in.Event.Data["key"].(string)
+		for i := range 2 {
+			_, err := step.Send(ctx, fmt.Sprint("tell-", i), inngestgo.Event{ID: &key, Name: "note/once", Data: in.Event.Data})
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+	if !onSim(ctx, env) {
+		key := inngestgo.StrPtr("event.data.to")
+		add(opts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: key}}, "single/asked", "", func(ctx context.Context, in input) (any, error) {
+			if in.Event.Data["hold"] == true {
+				if _, err := step.WaitForEvent[any](ctx, "hold", step.WaitForEventOpts{Event: "single/released", Timeout: time.Minute, If: inngestgo.StrPtr("event.data.to == async.data.to")}); err != nil {
+					return nil, err
+				}
+			}
+			return mails(ctx, in)
+		})
+		add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "", mails)
+		add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "", mails)
+		add(opts{ID: "batched", BatchEvents: &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: time.Hour}}, "batched/asked", "", mails)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/inngest", client.Serve())
+	return mux, errors.Join(errs...)
+}
+
+func onSim(ctx context.Context, env harness.Env) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, env.InngestURL+"/dev", nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	answer, _ := io.ReadAll(res.Body)
+	return strings.Contains(string(answer), `"sim-`)
+}
+
+// mail sends an email to the recipient in the event, by the run.
+func mail(env harness.Env, in input) (string, error) {
+	to, _ := in.Event.Data["to"].(string)
+	text := fmt.Sprintf("From: app@plant.test\r\nTo: %s\r\nSubject: Hello\r\nX-Inngest-Run-Id: %s\r\n\r\nHello.\r\n", to, in.InputCtx.RunID)
+	return to, smtp.SendMail(env.SMTPAddr, nil, "app@plant.test", []string{to}, []byte(text))
+}
+
+// numbers makes recipients that no other test has.
+var numbers struct {
+	sync.Mutex
+	last int
+}
+
+func recipient() string {
+	numbers.Lock()
+	defer numbers.Unlock()
+	numbers.last++
+	return fmt.Sprintf("kim%d.%d@plant.test", numbers.last, time.Now().UnixNano())
+}

@@ -1,0 +1,169 @@
+package verdicts_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
+	"github.com/odoo-maintenance/inngest-harness/harness/judge"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+const workbench = "workbench"
+
+var suite = harnesstest.New(harnesstest.Options{
+	Backends: []harness.Backend{
+		local.New(local.Options{}), simstack.New(local.New(local.Options{}), simstack.Options{}),
+		simstack.New(local.New(local.Options{}), simstack.Options{Name: "sim-jump", Pace: sim.Jump}),
+	},
+	Default:     []string{"local", "sim", "sim-jump"},
+	Unsupported: map[string]string{"containers": "a verdict does not depend on where the servers run", "attach": "they need stacks of their own"},
+	Handler:     app,
+})
+
+func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+
+// surface is where a case is played.
+type surface struct {
+	testing.TB
+	name  string
+	taps  *tap.Set
+	send  func(harness.Event) string
+	judge func(eventID string, e harness.Expectation, timeout time.Duration) *harness.Verdict
+	to    string // the case's own recipient
+	now   func() time.Time
+}
+
+// testCase is played on every surface, or on those that it names.
+type testCase struct {
+	name  string
+	on    []string // empty: all
+	alone bool     // it needs a stack of its own
+	play  func(s *surface)
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { // in parallel, as the suite makes it
+			if c.plays(workbench) {
+				t.Run(workbench, func(t *testing.T) {
+					t.Parallel()
+					w, err := simstack.NewWorkbench(t.Context(), app, simstack.WorkbenchOptions{Sim: sim.Options{RetryInterval: time.Second}})
+					require.NoError(t, err)
+					t.Cleanup(func() { require.NoError(t, w.Close(context.WithoutCancel(t.Context()))) })
+					c.play(onWorkbench(t, w))
+				})
+			}
+			play := func(t *harnesstest.T) {
+				if c.plays(t.Stack.Backend()) {
+					c.play(onStack(t))
+				}
+			}
+			if c.alone {
+				suite.RunAlone(t, nil, play)
+			} else {
+				suite.Run(t, play)
+			}
+		})
+	}
+}
+
+func (c testCase) plays(on string) bool {
+	for _, name := range c.on {
+		if name == on {
+			return true
+		}
+	}
+	return len(c.on) == 0
+}
+
+func onWorkbench(t *testing.T, w *simstack.Workbench) *surface {
+	return &surface{
+		TB: t, name: workbench, taps: w.Taps(), to: recipient(), now: w.Sim().Now,
+		send: func(e harness.Event) string {
+			id, err := w.Sim().Send(t.Context(), e)
+			require.NoError(t, err)
+			return id
+		},
+		judge: func(id string, e harness.Expectation, _ time.Duration) *harness.Verdict {
+			v, err := w.Judge(t.Context(), id, e, judge.Options{})
+			require.NoError(t, err)
+			return v
+		},
+	}
+}
+
+func onStack(t *harnesstest.T) *surface {
+	return &surface{
+		TB: t, name: t.Stack.Backend(), taps: t.Stack.Taps(), to: recipient(), now: time.Now, send: t.Send,
+		judge: func(id string, e harness.Expectation, timeout time.Duration) *harness.Verdict {
+			return t.Judge(id, e, stack.JudgeOptions{Timeout: timeout})
+		},
+	}
+}
+
+// event is an event with the case's recipient in its data.
+func (s *surface) event(name string, more data) harness.Event {
+	all := data{"to": s.to}
+	for key, value := range more {
+		all[key] = value
+	}
+	return harness.Event{Name: name, Data: all}
+}
+
+// long is a timeout that no verdict may need; soon is when one must be there that waits for nothing but the server.
+const (
+	long = time.Minute
+	soon = 30 * time.Second
+)
+
+// holds, broken and unknown judge an event and require the verdict, whose text has a piece that matches a pattern.
+func (s *surface) holds(id string, e harness.Expectation, pattern string) *harness.Verdict {
+	s.Helper()
+	return s.require(harness.Holds, s.judge(id, e, long), pattern)
+}
+
+func (s *surface) broken(id string, e harness.Expectation, pattern string) *harness.Verdict {
+	s.Helper()
+	return s.require(harness.Broken, s.judge(id, e, long), pattern)
+}
+
+func (s *surface) unknown(id string, e harness.Expectation, pattern string) *harness.Verdict {
+	s.Helper()
+	return s.require(harness.CannotBeJudged, s.judge(id, e, time.Second), pattern)
+}
+
+func (s *surface) require(want harness.Outcome, v *harness.Verdict, pattern string) *harness.Verdict {
+	s.Helper()
+	require.Equal(s, want, v.Outcome, "%s", v)
+	require.Regexp(s, pattern, v.String())
+	require.Less(s, v.Took, soon, "it is known long before the time is up")
+	return v
+}
+
+func run(function string) harness.RunExpectation {
+	return harness.RunExpectation{Function: function, Status: harness.StatusCompleted}
+}
+
+func runs(all ...harness.RunExpectation) harness.Expectation {
+	return harness.Expectation{Runs: all, NoOtherRuns: true, NoOtherMail: true}
+}
+
+// nothing: no run was started, and no email was sent.
+var nothing = harness.Expectation{NoOtherRuns: true, NoOtherMail: true}
+
+// mailed: the run, and one email to the recipient.
+func (s *surface) mailed(all ...harness.RunExpectation) harness.Expectation {
+	e := runs(all...)
+	e.Mail = []harness.MailExpectation{{To: s.to, Copies: 1}}
+	return e
+}
