@@ -215,6 +215,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b01[0-9A-HJKMNP-TV-Z]{24}\b`), "ULID"},
 	{regexp.MustCompile(`\b[a-z2-7]{10}((?:-[a-z]+)?@plant\.test)`), "SALT$1"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "CLOCK"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b`), "TIME"},
 	{regexp.MustCompile(`(?m)dev server v.*$`), "dev server"},          // the version depends on what is installed,
 	{regexp.MustCompile(`(?m)(FerretDB|MongoDB) v?\d.*$`), "database"}, // and so does the database

@@ -42,7 +42,9 @@ func (j runComparison) showFunctions(event int) {
 		return
 	}
 	for _, f := range j.trace.Functions {
-		started := func(r harness.TraceRun) bool { return r.EventID == j.trace.EventID && r.Function == f.ID && r.App == f.App }
+		started := func(r harness.TraceRun) bool {
+			return r.EventID == j.trace.EventID && r.Function == f.ID && r.App == f.App
+		}
 		expected := func(r harness.RunExpectation) bool { return f.Is(r.Function) && r.Status != harness.StatusSkipped }
 		switch {
 		case slices.ContainsFunc(j.trace.Runs, started):
