@@ -42,7 +42,9 @@ func TestEveryTypicalRequest(t *testing.T) {
 						Golden:  r.Name,
 						Copies:  1,
 						Checks:  []harness.Check{harness.CheckAll},
-						Headers: map[string]string{"X-Maintenance-Request-Id": request.ID, "Message-ID": request.Notification.MessageID},
+						Headers: map[string]harness.Match{
+							"X-Maintenance-Request-Id": harness.Equals(request.ID), "Message-ID": harness.Equals(request.Notification.MessageID),
+						},
 					}},
 					NoOtherRuns: true,
 					NoOtherMail: true,
@@ -131,7 +133,7 @@ func failsUntilMended(s *env, r fixtures.Request) {
 	require.Equal(s, http.StatusAccepted, s.post(requeue, nil).status)
 	s.Expect(s.dispatched(request, 2), harness.Expectation{
 		Runs:        []harness.RunExpectation{completed()},
-		Mail:        []harness.MailExpectation{{To: to, Copies: 1, Headers: map[string]string{"Message-ID": request.Notification.MessageID}}},
+		Mail:        []harness.MailExpectation{{To: to, Copies: 1, Headers: map[string]harness.Match{"Message-ID": harness.Equals(request.Notification.MessageID)}}},
 		NoOtherRuns: true, NoOtherMail: true,
 	})
 	sent := s.stored(request.ID).Notification

@@ -1,9 +1,13 @@
 package harness
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -58,29 +62,65 @@ type StepExpectation struct {
 	Error string `json:"error,omitempty"`
 }
 
-// MailExpectation says what one email should have been, or that there should have been none.
+// MailExpectation says what one email should have been, or that there should have been none. A message with several
+// recipients is one email to each of them.
 type MailExpectation struct {
-	// To is a recipient's address in the SMTP dialogue. Required.
+	// To is a recipient's address in the SMTP dialogue, whatever the headers say. Required.
 	To string `json:"to"`
 	// Absent asserts that no email to that address was sent. Only To may be set beside it.
 	Absent bool `json:"absent,omitempty"`
 	// From is the sender's address in the From header.
 	From string `json:"from,omitempty"`
-	// Subject is the whole decoded subject.
-	Subject string `json:"subject,omitempty"`
-	// Text and HTML list texts that the decoded bodies must contain, all of them.
-	Text []string `json:"text,omitempty"`
-	HTML []string `json:"html,omitempty"`
-	// Headers maps names of headers to their whole decoded values.
-	Headers map[string]string `json:"headers,omitempty"`
+	// EnvelopeFrom is the sender's address in the SMTP dialogue, to which bounces go. It is empty in an automatic reply.
+	EnvelopeFrom Match `json:"envelopeFrom,omitzero"`
+	// Cc and ReplyTo are all addresses in these headers, in any sequence. The email must also have been sent to those in Cc.
+	Cc      Texts `json:"cc,omitempty"`
+	ReplyTo Texts `json:"replyTo,omitempty"`
+	// Bcc are all recipients in the SMTP dialogue that are in no header, in any sequence.
+	Bcc Texts `json:"bcc,omitempty"`
+	// Subject is the decoded subject.
+	Subject Match `json:"subject,omitzero"`
+	// Text and HTML are the decoded bodies, with lines that end in \n.
+	Text Match `json:"text,omitzero"`
+	HTML Match `json:"html,omitzero"`
+	// Headers maps names of headers to their decoded values. Of a header that is repeated, one value must match.
+	Headers map[string]Match `json:"headers,omitempty"`
+	// Attachments and Inlines list files that the email must have. Each entry needs a file of its own.
+	Attachments []FileExpectation `json:"attachments,omitempty"`
+	Inlines     []FileExpectation `json:"inlines,omitempty"`
+	// NoOtherFiles asserts that there are no files beside those in Attachments and Inlines.
+	NoOtherFiles bool `json:"noOtherFiles,omitempty"`
+	// Calendar is the method of the invitation that the email holds, such as REQUEST or CANCEL. The type of its part must
+	// name it as well as the calendar data.
+	Calendar string `json:"calendar,omitempty"`
 	// Golden names the golden email with which this one is compared. The judge needs to be given the goldens.
 	Golden string `json:"golden,omitempty"`
 	// Copies is the exact number of emails that match this entry and no other entry. Zero requires at least one; with
 	// NoOtherMail it requires exactly one.
 	Copies int `json:"copies,omitempty"`
+	// SameMessageID asserts that all emails that match this entry have one Message-ID, as copies of one email do.
+	SameMessageID bool `json:"sameMessageID,omitempty"`
 	// Checks lists kinds of defects that the email must not have. [CheckAll] stands for all of them. Leave out
 	// [CheckExternal] for an email that loads images from the web on purpose.
 	Checks []Check `json:"checks,omitempty"`
+	// Problems is empty or [NoProblems].
+	Problems string `json:"problems,omitempty"`
+}
+
+// NoProblems asserts that nothing in the email is malformed: see [Message].Problems.
+const NoProblems = "none"
+
+// FileExpectation says what one file of an email should be. Without fields it is any file.
+type FileExpectation struct {
+	// Name is the decoded file name.
+	Name Match `json:"name,omitzero"`
+	// Type is the media type without parameters.
+	Type string `json:"type,omitempty"`
+	// Size is the number of decoded bytes, SHA256 their hash in hexadecimal.
+	Size   int    `json:"size,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+	// Text is the content of a file that is text, with lines that end in \n.
+	Text Match `json:"text,omitzero"`
 }
 
 // Validate returns an error that lists everything that is wrong with the expectation itself, nil for a valid one.
@@ -115,22 +155,7 @@ func (e Expectation) Validate() error {
 		}
 	}
 	for i, m := range e.Mail {
-		where := fmt.Sprintf("mail[%d]", i)
-		if m.To == "" {
-			bad("%s names no recipient", where)
-		}
-		if m.Copies < 0 {
-			bad("%s: copies is %d", where, m.Copies)
-		}
-		if m.Absent && m.asserts() {
-			bad("%s is absent: it cannot have any other field but to", where)
-		}
-		if err := ValidateChecks(m.Checks); err != nil {
-			bad("%s: %v", where, err)
-		}
-		if slices.Contains(m.Text, "") || slices.Contains(m.HTML, "") {
-			bad("%s looks for an empty piece of text, which every email contains", where)
-		}
+		m.validate(func(format string, args ...any) { bad("mail[%d]"+format, append([]any{i}, args...)...) })
 	}
 	return errors.Join(errs...)
 }
@@ -152,23 +177,99 @@ func validateOutput(bad func(string, ...any), where string, output json.RawMessa
 	}
 }
 
-// asserts reports whether m asserts anything beside the existence of an email.
-func (m MailExpectation) asserts() bool {
-	return m.From != "" || m.Subject != "" || len(m.Text) > 0 || len(m.HTML) > 0 || len(m.Headers) > 0 || m.Golden != "" || m.Copies != 0 ||
-		len(m.Checks) > 0
+// validate reports what is wrong with m. The texts begin with what follows the name of the entry.
+func (m MailExpectation) validate(bad func(format string, args ...any)) {
+	if m.To == "" {
+		bad(" names no recipient")
+	}
+	if m.Copies < 0 {
+		bad(": copies is %d", m.Copies)
+	}
+	if m.Absent && (m.Assertions() > 0 || m.Copies != 0) {
+		bad(" is absent: it cannot have any other field but to")
+	}
+	if err := ValidateChecks(m.Checks); err != nil {
+		bad(": %v", err)
+	}
+	if m.Problems != "" && m.Problems != NoProblems {
+		bad(": problems is %q: it can only be %q", m.Problems, NoProblems)
+	}
+	if slices.Contains(slices.Concat(m.Cc, m.Bcc, m.ReplyTo), "") {
+		bad(" has an empty address in cc, bcc or replyTo")
+	}
+	match := func(where string, m Match) {
+		if err := m.validate(); err != nil {
+			bad(".%s: %v", where, err)
+		}
+	}
+	match("envelopeFrom", m.EnvelopeFrom)
+	match("subject", m.Subject)
+	match("text", m.Text)
+	match("html", m.HTML)
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		match("headers."+name, m.Headers[name])
+		if m.Headers[name].IsZero() {
+			bad(".headers.%s asserts nothing", name)
+		}
+	}
+	for where, files := range map[string][]FileExpectation{"attachments": m.Attachments, "inlines": m.Inlines} {
+		for i, f := range files {
+			where := fmt.Sprintf("%s[%d]", where, i)
+			match(where+".name", f.Name)
+			match(where+".text", f.Text)
+			if sum, err := hex.DecodeString(f.SHA256); f.SHA256 != "" && (err != nil || len(sum) != sha256.Size) {
+				bad(".%s: sha256 is not the hexadecimal form of a hash", where)
+			}
+			if f.Size < 0 {
+				bad(".%s: size is %d", where, f.Size)
+			}
+		}
+	}
+}
+
+// Assertions counts what m asserts of a single email to its recipient. Of two entries the one with more matches fewer
+// emails.
+func (m MailExpectation) Assertions() int {
+	m.To, m.Absent, m.Copies = "", false, 0
+	return assertions(m)
+}
+
+// assertions counts the fields and elements of an expectation that assert something.
+func assertions(of any) int {
+	n := 0
+	switch v := reflect.ValueOf(of); v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			n += assertions(field.Interface())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			n += max(1, assertions(v.Index(i).Interface()))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			n += max(1, assertions(v.MapIndex(key).Interface()))
+		}
+	default:
+		if v.IsValid() && !v.IsZero() {
+			n = 1
+		}
+	}
+	return n
 }
 
 // Recipients returns the addresses that the expectation names.
 func (e Expectation) Recipients() []string {
 	var to []string
 	for _, m := range e.Mail {
-		to = append(to, m.To)
+		to = slices.Concat(to, []string{m.To}, m.Cc, m.Bcc)
 	}
 	return to
 }
 
 // Denies reports whether a part of the expectation can hold only once nothing more can happen: an absent email, an exact
-// number of copies, no other runs or emails.
+// number of copies, no copy with another Message-ID, no other runs or emails.
 func (e Expectation) Denies() bool {
-	return e.NoOtherRuns || e.NoOtherMail || slices.ContainsFunc(e.Mail, func(m MailExpectation) bool { return m.Absent || m.Copies > 0 })
+	denies := func(m MailExpectation) bool { return m.Absent || m.Copies > 0 || m.SameMessageID }
+	return e.NoOtherRuns || e.NoOtherMail || slices.ContainsFunc(e.Mail, denies)
 }

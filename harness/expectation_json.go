@@ -8,34 +8,34 @@ import (
 	"io"
 	"reflect"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // ParseExpectation reads an expectation from JSON. It returns an error for unknown fields, keys that occur twice or are
 // not spelt exactly like the field, text after the value, and an expectation that is not valid.
 func ParseExpectation(data []byte) (Expectation, error) {
 	var e Expectation
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
-		return e, fmt.Errorf("expectation: %s: the fields are runs, mail, noOtherRuns and noOtherMail; see docs/writing-tests.md",
-			strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return e, errors.New("expectation: there is more behind the JSON value: give one expectation")
-	}
 	// The decoder ignores the case of keys and accepts repeated ones.
 	if err := validateKeys(json.NewDecoder(bytes.NewReader(data)), reflect.TypeFor[Expectation](), ""); err != nil {
 		return e, fmt.Errorf("expectation: %w", err)
 	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&e); err != nil {
+		return e, fmt.Errorf("expectation: %s; see docs/writing-tests.md", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return e, errors.New("expectation: there is more behind the JSON value: give one expectation")
+	}
 	return e, e.Validate()
 }
 
-// validateKeys reads the next value, which decodes as a type without error, and returns an error if an object in it has a
-// key twice, or a key that is not spelt like the field. where is the path to the value.
+// validateKeys reads the next value, which is meant to decode as a type, and returns an error if an object in it has a key
+// twice, or a key that is not a field of the type. where is the path to the value. The decoder reports other errors.
 func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 	token, err := d.Token()
 	if err != nil {
-		return err
+		return nil
 	}
 	switch token {
 	case json.Delim('{'):
@@ -43,7 +43,7 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 		for d.More() {
 			token, err := d.Token()
 			if err != nil {
-				return err
+				return nil
 			}
 			key, _ := token.(string) // all keys are
 			at := strings.TrimPrefix(where+"."+key, ".")
@@ -51,9 +51,9 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 				return fmt.Errorf("%s occurs twice: give it once", at)
 			}
 			seen[key] = true
-			value, spelt := member(as, key)
-			if spelt != key {
-				return fmt.Errorf("unknown field %q: it is spelt %q", at, spelt)
+			value, err := member(as, key)
+			if err != nil {
+				return fmt.Errorf("unknown field %q: %w", at, err)
 			}
 			if err := validateKeys(d, value, at); err != nil {
 				return err
@@ -68,23 +68,36 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 	default:
 		return nil
 	}
-	_, err = d.Token() // the end of the object or array
-	return err
+	_, _ = d.Token() // the end of the object or array
+	return nil
 }
 
 // anything is the type of values whose keys are free, such as outputs.
 var anything = reflect.TypeFor[any]()
 
-// member returns the type of the value of a key, and the spelling of the key.
-func member(of reflect.Type, key string) (value reflect.Type, spelt string) {
-	if of.Kind() == reflect.Struct {
-		for _, f := range reflect.VisibleFields(of) {
-			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); strings.EqualFold(name, key) {
-				return f.Type, name
-			}
+// member returns the type of the value of a key in an object. The error says which keys there are instead.
+func member(of reflect.Type, key string) (reflect.Type, error) {
+	switch {
+	case of.Kind() == reflect.Map:
+		return of.Elem(), nil
+	case of.Kind() != reflect.Struct:
+		return anything, nil
+	}
+	var names []string
+	for _, f := range reflect.VisibleFields(of) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch names = append(names, name); {
+		case name == key:
+			return f.Type, nil
+		case strings.EqualFold(name, key):
+			return nil, fmt.Errorf("it is spelt %q", name)
 		}
 	}
-	return anything, key
+	near := ""
+	if name := text.Nearest(key, names); name != "" {
+		near = fmt.Sprintf("did you mean %q? ", name)
+	}
+	return nil, fmt.Errorf("%sthe fields there are %s", near, strings.Join(names, ", "))
 }
 
 // element returns the type of the elements of an array.

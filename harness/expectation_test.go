@@ -1,23 +1,82 @@
-package harness
+package harness_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 func TestParseExpectation(t *testing.T) {
 	t.Parallel()
-	e, err := ParseExpectation([]byte(`{
+	e, err := harness.ParseExpectation([]byte(`{
 		"runs":[{"function":"send-request-notification","status":"COMPLETED","output":{"a":1,"A":{"To":[{"a":2}]}},"error":"no",
 		         "steps":[{"id":"send-email","status":"COMPLETED","attempts":1,"output":null,"error":"no"}]}],
-		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1,"checks":["text","all"]},
+		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1,"checks":["text","all"],
+		         "envelopeFrom":{"equals":""},"cc":["lee@plant.test"],"bcc":"boss@plant.test","replyTo":["a@b.test"],
+		         "attachments":[{"name":"a.pdf","type":"application/pdf","size":3,"sha256":"0000000000000000000000000000000000000000000000000000000000000000","text":{"matches":"^a$"}}],
+		         "inlines":[{}],"noOtherFiles":true,"calendar":"REQUEST","sameMessageID":true,"problems":"none"},
 		        {"to":"lee@plant.test","absent":true}],
 		"noOtherRuns":true,"noOtherMail":true}`))
 	require.NoError(t, err)
 	require.Equal(t, 1, e.Runs[0].Steps[0].Attempts)
 	require.True(t, e.Mail[1].Absent)
 	require.True(t, e.NoOtherRuns && e.NoOtherMail)
+	m := e.Mail[0]
+	require.Equal(t, harness.Texts{"boss@plant.test"}, m.Bcc)
+	require.Equal(t, harness.Equals("s"), m.Subject)
+	require.Equal(t, harness.Contains("t"), m.Text)
+	require.Equal(t, map[string]harness.Match{"X": harness.Equals("y")}, m.Headers)
+	require.Equal(t, harness.Equals(""), m.EnvelopeFrom)
+	require.Equal(t, harness.Matches("^a$"), m.Attachments[0].Text)
+	require.Equal(t, 22, m.Assertions())
+	require.Equal(t, []string{"kim@plant.test", "lee@plant.test", "boss@plant.test", "lee@plant.test"}, e.Recipients())
+
+	// It is read back from its own JSON.
+	data, err := json.Marshal(e)
+	require.NoError(t, err)
+	back, err := harness.ParseExpectation(data)
+	require.NoError(t, err, "%s", data)
+	require.Equal(t, m, back.Mail[0])
+}
+
+func TestParseExpectation_Match(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]harness.Match{
+		`"a"`:                    harness.Equals("a"),
+		`""`:                     harness.Equals(""),
+		`["a","b"]`:              harness.Contains("a", "b"),
+		`{"equals":"a"}`:         harness.Equals("a"),
+		`{"contains":"a"}`:       harness.Contains("a"),
+		`{"contains":["a","b"]}`: harness.Contains("a", "b"),
+		`{"matches":"^a+$"}`:     harness.Matches("^a+$"),
+		`{"present":true}`:       harness.Present(),
+		`{"absent":true}`:        harness.Absent(),
+		`null`:                   {},
+		`[]`:                     {},
+		`{"contains":["a"],"matches":"b","present":true}`: {Contains: harness.Texts{"a"}, Matches: "b", Present: true},
+	} {
+		for _, field := range []string{"subject", "text", "html", "envelopeFrom"} {
+			e, err := harness.ParseExpectation([]byte(`{"mail":[{"to":"a@b","` + field + `":` + text + `}]}`))
+			require.NoError(t, err, text)
+			m := e.Mail[0]
+			got := map[string]harness.Match{"subject": m.Subject, "text": m.Text, "html": m.HTML, "envelopeFrom": m.EnvelopeFrom}[field]
+			require.Equal(t, want.IsZero(), got.IsZero())
+			if !want.IsZero() {
+				require.Equal(t, want, got)
+			}
+		}
+	}
+}
+
+func TestExpectation_Denies(t *testing.T) {
+	t.Parallel()
+	for _, m := range []harness.MailExpectation{{Absent: true}, {Copies: 1}, {SameMessageID: true}} {
+		require.True(t, harness.Expectation{Mail: []harness.MailExpectation{m}}.Denies())
+	}
+	require.False(t, harness.Expectation{Mail: []harness.MailExpectation{{To: "a@b", Subject: harness.Absent()}}}.Denies())
 }
 
 func TestParseExpectation_Invalid(t *testing.T) {
@@ -25,7 +84,23 @@ func TestParseExpectation_Invalid(t *testing.T) {
 	tests := map[string]struct{ json, want string }{
 		"asserts nothing":    {`{}`, "it asserts nothing, so it would hold whatever happened"},
 		"unknown field":      {`{"runz":[]}`, `unknown field "runz"`},
-		"unknown inner":      {`{"mail":[{"to":"a@b","copy":1}]}`, `unknown field "copy"`},
+		"unknown inner":      {`{"mail":[{"to":"a@b","copy":1}]}`, `expectation: unknown field "mail[0].copy": did you mean "copies"? the fields there are to, absent, from,`},
+		"of another level":   {`{"attachments":[]}`, `unknown field "attachments": the fields there are runs, mail, noOtherRuns, noOtherMail`},
+		"unknown in a file":  {`{"mail":[{"to":"a@b","attachments":[{"names":"a"}]}]}`, `unknown field "mail[0].attachments[0].names": did you mean "name"? the fields there are name, type, size, sha256, text`},
+		"unknown in a match": {`{"mail":[{"to":"a@b","headers":{"X":{"match":"a"}}}]}`, `unknown field "mail[0].headers.X.match": did you mean "matches"? the fields there are equals, contains, matches, present, absent`},
+		"unknown in a run":   {`{"runs":[{"fn":"f"}]}`, `unknown field "runs[0].fn": the fields there are function, status, output, error, steps`},
+		"unknown in a step":  {`{"runs":[{"function":"f","steps":[{"attempt":1}]}]}`, `did you mean "attempts"?`},
+		"empty match":        {`{"mail":[{"to":"a@b","subject":{}}]}`, "an object that asserts nothing: say equals, contains, matches, present or absent"},
+		"empty header":       {`{"mail":[{"to":"a@b","headers":{"X":[]}}]}`, "mail[0].headers.X asserts nothing"},
+		"absent and equal":   {`{"mail":[{"to":"a@b","subject":{"absent":true,"equals":"a"}}]}`, "mail[0].subject: absent excludes everything else"},
+		"no expression":      {`{"mail":[{"to":"a@b","html":{"matches":"("}}]}`, "mail[0].html: matches is no regular expression"},
+		"file's expression":  {`{"mail":[{"to":"a@b","inlines":[{"name":{"matches":"("}}]}]}`, "mail[0].inlines[0].name: matches is no regular expression"},
+		"no hash":            {`{"mail":[{"to":"a@b","attachments":[{"sha256":"abc"}]}]}`, "mail[0].attachments[0]: sha256 is not the hexadecimal form of a hash"},
+		"negative size":      {`{"mail":[{"to":"a@b","attachments":[{"size":-1}]}]}`, "mail[0].attachments[0]: size is -1"},
+		"empty address":      {`{"mail":[{"to":"a@b","cc":[""]}]}`, "mail[0] has an empty address in cc, bcc or replyTo"},
+		"some problems":      {`{"mail":[{"to":"a@b","problems":"some"}]}`, `mail[0]: problems is "some": it can only be "none"`},
+		"absent and files":   {`{"mail":[{"to":"a@b","absent":true,"attachments":[{}]}]}`, "it cannot have any other field but to"},
+		"wrong type":         {`{"mail":[{"to":"a@b","subject":7}]}`, "cannot unmarshal number"},
 		"more behind":        {`{"noOtherMail":true} {}`, "there is more behind the JSON value"},
 		"key twice":          {`{"mail":[{"to":"a@b"}],"mail":[{"to":"c@d"}]}`, "expectation: mail occurs twice: give it once"},
 		"inner key twice":    {`{"mail":[{"to":"a@b"},{"to":"a@b","to":"c@d"}]}`, "expectation: mail[1].to occurs twice"},
@@ -52,7 +127,7 @@ func TestParseExpectation_Invalid(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := ParseExpectation([]byte(test.json))
+			_, err := harness.ParseExpectation([]byte(test.json))
 			require.ErrorContains(t, err, test.want)
 		})
 	}

@@ -65,6 +65,8 @@ type Part struct {
 	Name string
 	// ContentType is the media type without parameters, as in "image/png".
 	ContentType string
+	// CalendarMethod is the parameter method of the type text/calendar, such as "REQUEST".
+	CalendarMethod string
 	// ContentID is without its angle brackets, as a "cid:" link in HTML names it.
 	ContentID string
 	// Disposition is "attachment", "inline" or empty.

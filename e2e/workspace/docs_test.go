@@ -88,11 +88,27 @@ func TestDocuments_GoCodeIsCompiled(t *testing.T) {
 func TestTutorial_NamesEveryField(t *testing.T) {
 	t.Parallel()
 	text := read(t, tutorial)
-	for _, v := range []any{harness.Expectation{}, harness.RunExpectation{}, harness.StepExpectation{}, harness.MailExpectation{}} {
+	for _, v := range []any{harness.Expectation{}, harness.RunExpectation{}, harness.StepExpectation{}, harness.MailExpectation{}, harness.FileExpectation{}, harness.Match{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			require.True(t, strings.Contains(text, "`"+f.Name+"`"), "%s does not name %s of %T", tutorial, f.Name, v)
 		}
 	}
+}
+
+// Expectations in the documents are valid.
+func TestDocuments_ExpectationsAreValid(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, doc := range documents(t) {
+		for _, b := range blocks(doc, read(t, doc)) {
+			if b.lang == "json" && strings.Contains(b.text, `"mail"`) {
+				_, err := harness.ParseExpectation([]byte(b.text))
+				require.NoError(t, err, "%s:%d", doc, b.line)
+				found++
+			}
+		}
+	}
+	require.NotZero(t, found)
 }
 
 // Each heading of the troubleshooting page is a text that the harness or the app prints, with … for what varies.

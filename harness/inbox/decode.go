@@ -123,6 +123,9 @@ func (m decoder) addPart(p *enmime.Part) {
 		m.problem("file name %q holds bytes that are not UTF-8", name)
 		part.Name = name
 	}
+	if p.ContentType == "text/calendar" {
+		part.CalendarMethod = typeParam(p, "method")
+	}
 	if strings.HasPrefix(p.ContentType, "text/") {
 		utf8Text, ok := validText(p)
 		if !ok {
@@ -199,11 +202,16 @@ func isASCII(charset string) bool {
 
 // declaredCharset is the charset that a part states, "" when it states none or ASCII.
 func declaredCharset(p *enmime.Part) string {
-	_, params, _, _ := mediatype.Parse(p.Header.Get("Content-Type"))
-	if isASCII(params["charset"]) {
-		return ""
+	if charset := typeParam(p, "charset"); !isASCII(charset) {
+		return charset
 	}
-	return params["charset"]
+	return ""
+}
+
+// typeParam returns a parameter of a part's type as it is written.
+func typeParam(p *enmime.Part, name string) string {
+	_, params, _, _ := mediatype.Parse(p.Header.Get("Content-Type"))
+	return params[name]
 }
 
 // validText returns the text of a part in UTF-8, and whether it was in the charset that it declares. For text that

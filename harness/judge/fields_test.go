@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,14 @@ import (
 // compares would let the verdict hold.
 func TestCompare_ComparesEveryField(t *testing.T) {
 	t.Parallel()
+	tr := good(func(t *harness.Trace) {
+		m := t.Mail[0].Message
+		m.HTML, m.MessageID, m.Problems = `<p>Thank you</p><img src="cid:logo">`, "", []string{"there is no Date header"}
+		m.Inlines = append(m.Inlines, harness.Part{Name: "logo.png", ContentType: "image/png"})
+	})
+	v, err := Judge(confirmed(nil), tr, Options{})
+	require.NoError(t, err)
+	require.NoError(t, v.Err())
 	for _, entry := range []struct {
 		in    string
 		field func(*harness.Expectation) reflect.Value // a struct in the expectation
@@ -22,6 +31,7 @@ func TestCompare_ComparesEveryField(t *testing.T) {
 		{"runs", func(e *harness.Expectation) reflect.Value { return reflect.ValueOf(&e.Runs[0]).Elem() }},
 		{"steps", func(e *harness.Expectation) reflect.Value { return reflect.ValueOf(&e.Runs[0].Steps[0]).Elem() }},
 		{"mail", func(e *harness.Expectation) reflect.Value { return reflect.ValueOf(&e.Mail[0]).Elem() }},
+		{"files", func(e *harness.Expectation) reflect.Value { return reflect.ValueOf(&e.Mail[0].Attachments[0]).Elem() }},
 	} {
 		e := confirmed(nil)
 		for i := range entry.field(&e).NumField() {
@@ -33,7 +43,7 @@ func TestCompare_ComparesEveryField(t *testing.T) {
 				if name == "Absent" { // it excludes the other fields
 					wrong.Mail[0] = harness.MailExpectation{To: wrong.Mail[0].To, Absent: true}
 				}
-				v, err := Judge(wrong, good(func(t *harness.Trace) { t.Mail[0].HTML = `<p>Thank you</p><img src="cid:logo">` }), Options{})
+				v, err := Judge(wrong, tr, Options{})
 				require.NoError(t, err)
 				require.Equal(t, harness.Broken, v.Outcome, "%s", v)
 			})
@@ -44,6 +54,12 @@ func TestCompare_ComparesEveryField(t *testing.T) {
 // wrongValue returns a valid value for a field that the trace of good does not have.
 func wrongValue(t *testing.T, name string, field reflect.Value) any {
 	t.Helper()
+	switch name {
+	case "Problems":
+		return harness.NoProblems
+	case "SHA256":
+		return strings.Repeat("0", 64)
+	}
 	switch field.Interface().(type) {
 	case harness.Status:
 		return harness.StatusFailed
@@ -57,8 +73,14 @@ func wrongValue(t *testing.T, name string, field reflect.Value) any {
 		return json.RawMessage(`"wrong"`)
 	case []string:
 		return []string{"wrong"}
-	case map[string]string:
-		return map[string]string{"X-Order": "wrong"}
+	case harness.Match:
+		return harness.Equals("wrong")
+	case harness.Texts:
+		return harness.Texts{"wrong@shop.test"}
+	case map[string]harness.Match:
+		return map[string]harness.Match{"X-Order": harness.Equals("wrong")}
+	case []harness.FileExpectation:
+		return []harness.FileExpectation{{Type: "wrong"}}
 	case []harness.StepExpectation:
 		return []harness.StepExpectation{{ID: "wrong"}}
 	case []harness.Check:

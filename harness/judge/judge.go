@@ -48,8 +48,7 @@ func Compare(e harness.Expectation, t *harness.Trace, o Options) *Judgement {
 		j.redact = func(s string) string { return s }
 	}
 	runComparison{j}.run()
-	mails := mailComparison{j, map[*harness.TraceMail]bool{}}
-	mails.run()
+	mailComparison{j, map[received]bool{}}.run()
 	return j
 }
 
@@ -129,7 +128,7 @@ func (j *Judgement) verdict(o harness.Outcome, took time.Duration) *harness.Verd
 	}
 	switch o {
 	case harness.Holds:
-		v.Why = text.Count(len(j.trace.Runs), "run", "runs") + ", " + text.Count(len(j.trace.Mail), "email", "emails")
+		v.Why = text.Count(len(j.trace.Runs), "run", "runs") + ", " + text.Count(len(mailComparison{Judgement: j}.allReceived()), "email", "emails")
 	case harness.Broken:
 		first := j.firstBroken()
 		v.Hops[first].First = true

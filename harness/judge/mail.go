@@ -17,17 +17,48 @@ import (
 // A mailComparison compares the expected emails with those that were sent.
 type mailComparison struct {
 	*Judgement
-	matched map[*harness.TraceMail]bool // emails that match an entry
+	matched map[received]bool // emails that match an entry
+}
+
+// received is an email as one of its recipients gets it. A message with several recipients is one email to each.
+type received struct {
+	*harness.TraceMail
+	to string
+}
+
+// allReceived returns the emails of the trace. A recipient that a message names twice gets it once.
+func (j mailComparison) allReceived() []received {
+	var all []received
+	for i := range j.trace.Mail {
+		m := &j.trace.Mail[i]
+		for n, to := range m.Envelope.To {
+			if !address.In(to, m.Envelope.To[:n]) {
+				all = append(all, received{m, to})
+			}
+		}
+	}
+	return all
+}
+
+// receivedBy returns the emails to an address.
+func (j mailComparison) receivedBy(to string) []received {
+	return slices.DeleteFunc(j.allReceived(), func(m received) bool { return !address.Same(m.to, to) })
 }
 
 func (j mailComparison) run() {
 	// An entry that asserts more matches fewer emails, so it chooses first. Of two that assert equally much, the one for
-	// a single email comes before the one that counts copies.
+	// a single email comes before the one that counts copies. An entry that allows no email comes last.
 	wanted := slices.Clone(j.expectation.Mail)
+	assertions := func(m harness.MailExpectation) int {
+		if m.Absent {
+			return -1
+		}
+		return m.Assertions()
+	}
 	slices.SortStableFunc(wanted, func(a, b harness.MailExpectation) int { return cmp.Or(assertions(b)-assertions(a), a.Copies-b.Copies) })
-	mails := newMatching(pointers(j.trace.Mail), func(i int, m *harness.TraceMail) bool {
+	mails := newMatching(j.allReceived(), func(i int, m received) bool {
 		want := wanted[i]
-		return !want.Absent && address.In(want.To, m.Envelope.To) && len(j.mailDiffs(want, m)) == 0
+		return !want.Absent && address.Same(want.To, m.to) && len(j.mailDiffs(want, m)) == 0
 	})
 	for i, matching := range j.assignMail(wanted, mails) {
 		switch want := wanted[i]; {
@@ -55,9 +86,10 @@ func (j mailComparison) run() {
 }
 
 // assignMail assigns emails to each entry: one, or to an entry that counts copies all that are left. Where other emails
-// are allowed, an entry without a count also gets all matching emails that no other entry has.
-func (j mailComparison) assignMail(wanted []harness.MailExpectation, mails *matching[*harness.TraceMail]) [][]*harness.TraceMail {
-	assigned := make([][]*harness.TraceMail, len(wanted))
+// are allowed, an entry without a count also gets all matching emails that no other entry has. What the addresses in Cc and
+// Bcc of an entry get is expected with its email.
+func (j mailComparison) assignMail(wanted []harness.MailExpectation, mails *matching[received]) [][]received {
+	assigned := make([][]received, len(wanted))
 	for i, want := range wanted {
 		if want.Copies > 0 {
 			assigned[i] = mails.takeRest(i)
@@ -76,12 +108,26 @@ func (j mailComparison) assignMail(wanted []harness.MailExpectation, mails *matc
 			j.matched[m] = true
 		}
 	}
+	for i, want := range wanted {
+		for _, m := range assigned[i] {
+			for _, to := range slices.Concat(want.Cc, want.Bcc) {
+				if one := mails.takeOne(func(o received) bool { return address.Same(o.to, to) && o.sameMail(m) }); one != nil {
+					j.matched[*one] = true
+				}
+			}
+		}
+	}
 	return assigned
+}
+
+// sameMail reports whether two emails are one message to two recipients, sent at once or one after the other.
+func (m received) sameMail(o received) bool {
+	return m.Message == o.Message || m.MessageID != "" && m.MessageID == o.MessageID
 }
 
 // absent compares an entry that allows no email to an address.
 func (j mailComparison) absent(want harness.MailExpectation) {
-	found := j.trace.MailTo(want.To)
+	found := j.receivedBy(want.To)
 	if len(found) == 0 {
 		j.addHop(1, harness.HopOK, "no email to %s", want.To)
 		return
@@ -93,13 +139,21 @@ func (j mailComparison) absent(want harness.MailExpectation) {
 	}
 }
 
-// present adds the emails that match an entry, and compares their number with its copies.
-func (j mailComparison) present(want harness.MailExpectation, emails []*harness.TraceMail) {
+// present adds the emails that match an entry, and compares their number with its copies and their Message-IDs.
+func (j mailComparison) present(want harness.MailExpectation, emails []received) {
+	ids := map[string]bool{}
 	for _, m := range emails {
 		h := j.addHop(1, harness.HopOK, "%s", j.describe(m))
 		if want.Copies > 0 && len(emails) != want.Copies {
 			mendable := len(emails) < want.Copies
 			j.fail(h, mendable, "email to %s: there are %d of it, want %d", want.To, len(emails), want.Copies)
+		}
+		switch ids[m.MessageID] = true; {
+		case !want.SameMessageID:
+		case m.MessageID == "":
+			j.fail(h, false, "email to %s: it has no Message-ID, so nothing says that its copies are one email", want.To)
+		case len(ids) > 1:
+			j.fail(h, false, "email to %s: its Message-ID is %s, another one than that of the first, %s", want.To, m.MessageID, emails[0].MessageID)
 		}
 	}
 }
@@ -107,17 +161,17 @@ func (j mailComparison) present(want harness.MailExpectation, emails []*harness.
 // missing describes how the most similar email to the entry's address differs from the entry, or adds that there is no
 // email left to compare.
 func (j mailComparison) missing(want harness.MailExpectation) {
-	var nearest *harness.TraceMail
+	var nearest received
 	var diffs []string
-	for _, m := range j.trace.MailTo(want.To) {
+	for _, m := range j.receivedBy(want.To) {
 		if j.matched[m] {
 			continue
 		}
-		if d := j.mailDiffs(want, m); nearest == nil || len(d) < len(diffs) {
+		if d := j.mailDiffs(want, m); nearest.TraceMail == nil || len(d) < len(diffs) {
 			nearest, diffs = m, d
 		}
 	}
-	if nearest == nil {
+	if nearest.TraceMail == nil {
 		j.missingMail(want)
 		return
 	}
@@ -151,12 +205,13 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 
 // otherMail lists the emails that did arrive.
 func (j mailComparison) otherMail() []string {
-	if len(j.trace.Mail) == 0 && j.trace.OtherMailCount == 0 {
+	mails := j.allReceived()
+	if len(mails) == 0 && j.trace.OtherMailCount == 0 {
 		return []string{"nothing has arrived in the inbox since the event"}
 	}
 	var lines []string
-	for i := range j.trace.Mail {
-		lines = append(lines, "this event sent: "+j.describe(&j.trace.Mail[i]))
+	for _, m := range mails {
+		lines = append(lines, "this event sent: "+j.describe(m))
 	}
 	if j.trace.OtherMailCount > 0 {
 		lines = append(lines, fmt.Sprintf("since the event %d emails of other runs arrived in the inbox, the last of them:", j.trace.OtherMailCount))
@@ -167,53 +222,75 @@ func (j mailComparison) otherMail() []string {
 	return lines
 }
 
-func (j mailComparison) describe(m *harness.TraceMail) string {
-	line := fmt.Sprintf("email to %s: %q", strings.Join(m.Envelope.To, ", "), text.Clip(j.redact(m.Subject), 80))
+func (j mailComparison) describe(m received) string {
+	var notes []string
+	if !listed(m.to, m.To, m.Cc) {
+		notes = append(notes, "in the envelope, in no header")
+	}
 	if m.Inferred {
-		line += " (attributed to this event by recipient and time, not by a header)"
+		notes = append(notes, "attributed to this event by recipient and time, not by a header")
+	}
+	line := fmt.Sprintf("email to %s: %q", m.to, text.Clip(j.redact(m.Subject), 80))
+	if len(notes) > 0 {
+		line += " (" + strings.Join(notes, "; ") + ")"
 	}
 	return line
 }
 
+// listed reports whether an address is in the lists of a header.
+func listed(to string, lists ...[]*mail.Address) bool {
+	return slices.ContainsFunc(slices.Concat(lists...), func(a *mail.Address) bool { return address.Same(a.Address, to) })
+}
+
 // mailDiffs lists how an email differs from want.
-func (j mailComparison) mailDiffs(want harness.MailExpectation, m *harness.TraceMail) []string {
-	var diffs []string
-	add := func(format string, args ...any) { diffs = append(diffs, fmt.Sprintf(format, args...)) }
+func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []string {
+	d := &mailDiffs{redact: j.redact}
 	if m.WrongRun != "" {
-		add("its header names the run %q, which the Inngest server does not know", text.Clip(m.WrongRun, 80))
+		d.add("its header names the run %q, which the Inngest server does not know", text.Clip(m.WrongRun, 80))
 	}
-	if want.From != "" && !slices.ContainsFunc(m.From, func(a *mail.Address) bool { return address.Same(a.Address, want.From) }) {
-		add("it is from %s, want %s", text.Addresses(m.From), want.From)
+	if want.From != "" && !listed(want.From, m.From) {
+		d.add("it is from %s, want %s", text.Addresses(m.From), want.From)
 	}
-	if want.Subject != "" && want.Subject != m.Subject {
-		add("its subject differs:\n  got  %q\n  want %q", m.Subject, want.Subject)
-	}
-	for _, part := range want.Text {
-		if !strings.Contains(m.Text, part) {
-			add("%s", lacks("text", j.redact(m.Text), j.redact(part)))
+	d.match("sender in the envelope", want.EnvelopeFrom, m.Envelope.From)
+	d.addresses("its header Cc lists", want.Cc, plainAddresses(m.Cc))
+	d.addresses("its header Reply-To lists", want.ReplyTo, plainAddresses(m.ReplyTo))
+	unlisted := slices.DeleteFunc(slices.Clone(m.Envelope.To), func(to string) bool { return listed(to, m.To, m.Cc) })
+	d.addresses("in the envelope and in no header are", want.Bcc, unlisted)
+	for _, to := range want.Cc {
+		if !slices.ContainsFunc(j.receivedBy(to), m.sameMail) {
+			d.add("it was not sent to %s, which its header Cc should list", to)
 		}
 	}
-	for _, part := range want.HTML {
-		if !strings.Contains(m.HTML, part) {
-			add("%s", lacks("HTML", j.redact(m.HTML), j.redact(part)))
+	for _, to := range want.Bcc {
+		if slices.ContainsFunc(m.HeaderValues("Bcc"), func(v string) bool { return strings.Contains(address.Key(v), address.Key(to)) }) {
+			d.add("its header Bcc lists %s, so every recipient can see it", to)
 		}
 	}
+	d.match("subject", want.Subject, m.Subject)
+	d.match("text", want.Text, m.Text)
+	d.match("HTML", want.HTML, m.HTML)
 	for _, name := range slices.Sorted(maps.Keys(want.Headers)) {
-		if got := m.HeaderValues(name); !slices.Contains(got, want.Headers[name]) {
-			add("its header %s is %q, want %q", name, got, want.Headers[name])
-		}
+		d.header(name, want.Headers[name], m.HeaderValues(name))
+	}
+	d.files("attachment", want.Attachments, m.Attachments, want.NoOtherFiles)
+	d.files("inline part", want.Inlines, m.Inlines, want.NoOtherFiles)
+	if want.Calendar != "" {
+		d.calendar(want.Calendar, m.Files())
+	}
+	if want.Problems == harness.NoProblems && len(m.Problems) > 0 {
+		d.add("it is malformed: %s", j.redact(strings.Join(m.Problems, "; ")))
 	}
 	if want.Golden != "" {
 		if j.options.Golden == nil {
-			add("golden %q cannot be compared: the judge has no goldens", want.Golden)
-		} else if err := j.options.Golden(want.Golden, j.show(m)); err != nil {
-			add("%v", err)
+			d.add("golden %q cannot be compared: the judge has no goldens", want.Golden)
+		} else if err := j.options.Golden(want.Golden, j.show(m.TraceMail)); err != nil {
+			d.add("%v", err)
 		}
 	}
-	for _, f := range mailcheck.Run(j.show(m).Message, want.Checks, mailcheck.Options{Resolve: j.options.Resolve}) {
-		add("check %s", f)
+	for _, f := range mailcheck.Run(j.show(m.TraceMail).Message, want.Checks, mailcheck.Options{Resolve: j.options.Resolve}) {
+		d.add("check %s", f)
 	}
-	return diffs
+	return d.all
 }
 
 // show returns an email without secrets.
@@ -222,37 +299,6 @@ func (j mailComparison) show(m *harness.TraceMail) *harness.TraceMail {
 		return m
 	}
 	return j.options.Show(m)
-}
-
-// excerptLines is the number of lines of a body that a difference shows.
-const excerptLines = 12
-
-// excerpt returns the beginning of a body.
-func excerpt(body string) string {
-	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(body, "\r\n", "\n")), "\n")
-	cut := ""
-	if len(lines) > excerptLines {
-		cut = fmt.Sprintf("\n  … and %d lines more", len(lines)-excerptLines)
-		lines = lines[:excerptLines]
-	}
-	for i := range lines {
-		lines[i] = "  | " + text.Clip(lines[i], 120)
-	}
-	return strings.Join(lines, "\n") + cut
-}
-
-// assertions counts what an entry asserts of an email. An entry that allows no email comes after all others.
-func assertions(m harness.MailExpectation) int {
-	if m.Absent {
-		return -1
-	}
-	n := len(m.Text) + len(m.HTML) + len(m.Headers) + len(m.Checks)
-	for _, asserted := range []bool{m.From != "", m.Subject != "", m.Golden != ""} {
-		if asserted {
-			n++
-		}
-	}
-	return n
 }
 
 // clockFormat is how the time of an SMTP line is printed.

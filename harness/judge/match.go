@@ -86,3 +86,9 @@ func (m *matching[T]) of(entry int) []T {
 	}
 	return nil
 }
+
+// assigned reports whether an item is assigned to an entry or taken.
+func (m *matching[T]) assigned(item T) bool {
+	_, owned := m.owner[item]
+	return owned
+}

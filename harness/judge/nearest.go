@@ -23,8 +23,16 @@ func lacks(kind, body, want string) string {
 	case passage == "":
 		return lack + ", and nothing in it is similar; it reads:\n" + excerpt(body)
 	default:
-		return fmt.Sprintf("%s; the most similar passage, in line %d, is (- expected, + email):\n%s", lack, line, indent(golden.Diff(unix, passage)))
+		return fmt.Sprintf("%s; the most similar passage, in line %d, is (- expected, + email):\n%s", lack, line, contrast(unix, passage))
 	}
+}
+
+// contrast shows how two texts differ, also where they do so only in line breaks, which golden.Diff does not show.
+func contrast(want, got string) string {
+	if diff := golden.Diff(want, got); diff != "" {
+		return indent(diff)
+	}
+	return fmt.Sprintf("  - %q\n  + %q\n  only line breaks or the spaces beside them differ", text.Clip(want, 200), text.Clip(got, 200))
 }
 
 func indent(s string) string {

@@ -29,7 +29,7 @@ func TestRedactor_RemovesSecretsThatAppPrints(t *testing.T) {
 		Runs: []harness.RunExpectation{{Function: "blab", Status: harness.StatusCompleted, Steps: []harness.StepExpectation{
 			{ID: "tell", Output: json.RawMessage(`"` + key + `"`)}, // compared with what it is
 		}}},
-		Mail: []harness.MailExpectation{{To: "kim@shop.test", Text: []string{"Your key is lost."}}},
+		Mail: []harness.MailExpectation{{To: "kim@shop.test", Text: harness.Contains("Your key is lost.")}},
 	}, stack.JudgeOptions{})
 	require.NoError(t, err)
 	require.Equal(t, harness.Broken, v.Outcome)

@@ -29,7 +29,7 @@ func TestJudge_FollowsEventToEmail(t *testing.T) {
 		to := address(t)
 		v := t.SendAndExpect(ordered("shop/ordered", to), harness.Expectation{
 			Runs:        []harness.RunExpectation{ran("confirm")},
-			Mail:        []harness.MailExpectation{{To: to, Subject: "Your order", Copies: 1}},
+			Mail:        []harness.MailExpectation{{To: to, Subject: harness.Equals("Your order"), Copies: 1}},
 			NoOtherRuns: true, NoOtherMail: true,
 		})
 		require.True(t, v.Trace.Quiet)

@@ -81,10 +81,13 @@ func expectationFields() string {
 	for _, part := range []struct {
 		name string
 		of   any
-	}{{"", harness.Expectation{}}, {"runs", harness.RunExpectation{}}, {"steps", harness.StepExpectation{}}, {"mail", harness.MailExpectation{}}} {
+	}{
+		{"", harness.Expectation{}}, {"runs", harness.RunExpectation{}}, {"steps", harness.StepExpectation{}},
+		{"mail", harness.MailExpectation{}}, {"files", harness.FileExpectation{}}, {"texts", harness.Match{}},
+	} {
 		fmt.Fprintf(&b, "%-7s %s\n", part.name, strings.Join(jsonFields(part.of), ", "))
 	}
-	return b.String() + "go doc github.com/odoo-maintenance/inngest-harness/harness.Expectation describes them"
+	return b.String() + "Attachments and inlines are files. A text is a whole text, a list of parts of it, or an object with these fields.\n" + "go doc github.com/odoo-maintenance/inngest-harness/harness.Expectation describes them"
 }
 
 // jsonFields returns the names that the fields of a struct have in JSON.

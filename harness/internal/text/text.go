@@ -62,3 +62,36 @@ func Elapsed(d time.Duration) time.Duration {
 		return d.Round(time.Second)
 	}
 }
+
+// Nearest returns the name that a mistyped word most probably stands for; "" where more than half of the letters of each
+// name are others. Case is ignored.
+func Nearest(word string, names []string) string {
+	nearest, least := "", len(word)+1
+	for _, name := range names {
+		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least && 2*d <= max(len(word), len(name)) {
+			nearest, least = name, d
+		}
+	}
+	return nearest
+}
+
+// distance is the number of bytes to add, remove or replace that make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

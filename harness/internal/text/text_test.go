@@ -51,3 +51,13 @@ func TestElapsed_RoundsByLength(t *testing.T) {
 		require.Equal(t, want, Elapsed(d).String())
 	}
 }
+
+func TestNearest_FindsMistypedNames(t *testing.T) {
+	t.Parallel()
+	names := []string{"to", "copies", "headers", "noOtherMail"}
+	for word, want := range map[string]string{
+		"copy": "copies", "Headers": "headers", "header": "headers", "noOtherMails": "noOtherMail", "ot": "", "body": "", "": "", "zzzzzzzzzzzz": "",
+	} {
+		require.Equal(t, want, Nearest(word, names), word)
+	}
+}

@@ -59,7 +59,7 @@ func ExampleWorkbench() {
 	}
 	verdict, err := w.Judge(ctx, id, harness.Expectation{
 		Runs:        []harness.RunExpectation{{Function: "remind", Status: harness.StatusCompleted}},
-		Mail:        []harness.MailExpectation{{To: "kim@shop.test", Subject: "Your cart", Copies: 1}},
+		Mail:        []harness.MailExpectation{{To: "kim@shop.test", Subject: harness.Equals("Your cart"), Copies: 1}},
 		NoOtherMail: true,
 	}, judge.Options{})
 	if err != nil {
