@@ -150,6 +150,8 @@ type UnattributedEvent struct {
 type Delivery struct {
 	MailTransaction
 	Began time.Time `json:"began"`
+	// Open says that the delivery had not ended when the trace was taken.
+	Open bool `json:"open,omitempty"`
 	// Faults are the scripted faults that acted on it.
 	Faults []string `json:"faults,omitempty"`
 	// Err says why the dialogue did not end regularly.
@@ -174,6 +176,14 @@ type MailTransaction struct {
 	AcceptedAt time.Time `json:"acceptedAt,omitzero"`
 	// Reported says that the app received the answer that says so.
 	Reported bool `json:"reported"`
+	// BareLF counts the line feeds in the message without a carriage return before them. Mail servers do not take them as
+	// ends of lines.
+	BareLF int `json:"bareLF,omitempty"`
+	// After is set where no email was begun: the mail server refused what the app sent after the email with this MessageID to
+	// these recipients.
+	After []string `json:"after,omitempty"`
+	// Server is the name of the mail server, as in its banner.
+	Server string `json:"server,omitempty"`
 	// TLS says that the connection was encrypted, so that no more is known of it.
 	TLS bool `json:"tls,omitempty"`
 	// Dialogue has up to 200 lines. Credentials and the message's text are left out.

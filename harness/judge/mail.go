@@ -185,20 +185,23 @@ func (j mailComparison) missing(want harness.MailExpectation) {
 
 // missingMail shows how far an email that did not arrive got.
 func (j mailComparison) missingMail(want harness.MailExpectation) {
-	refused := false
+	explained := false
 	for _, d := range j.trace.Deliveries {
 		switch {
 		case !address.In(want.To, d.To) && !address.In(want.To, d.Refused):
+		case d.Open:
+			explained = true
+			j.addHop(1, harness.HopPending, "an email to %s is on its way to the mail server (%s), which has taken %d bytes of it", want.To, d.Server, d.Size)
 		case d.Accepted && address.In(want.To, d.To):
 			j.addHop(1, harness.HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clockFormat))
 		default:
-			refused = true
+			explained = true
 			j.addDetail(j.addHop(1, harness.HopBroken, "the mail server did not accept an email to %s", want.To), endOfDialogue(d)...)
 		}
 	}
 	h := j.addHop(1, harness.HopPending, "no email to %s", want.To)
 	j.fail(h, !j.unsubscribed(), "there is no email to %s", want.To)
-	if !refused {
+	if !explained {
 		j.addDetail(h, j.otherMail()...)
 	}
 }

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ type appConn struct {
 	net.Conn
 	in   *bufio.Reader
 	line []byte // the part of a command line that has been read
+	lf   bool   // the last command line ended in LF alone
 	// interrupted returns why a read must not wait any longer, nil if it may.
 	interrupted func() error
 }
@@ -35,7 +37,7 @@ func (c *appConn) ready() error {
 	return c.interrupted()
 }
 
-// readLine reads a command line.
+// readLine reads a command line. It ends in CRLF, also where the app sent LF alone: some mail servers wait for CRLF.
 func (c *appConn) readLine() ([]byte, error) {
 	for len(c.line) < maxLine {
 		if err := c.ready(); err != nil {
@@ -47,6 +49,9 @@ func (c *appConn) readLine() ([]byte, error) {
 		case err == nil:
 			line := c.line
 			c.line = nil
+			if c.lf = !bytes.HasSuffix(line, []byte("\r\n")); c.lf {
+				line = append(line[:len(line)-1], "\r\n"...)
+			}
 			return line, nil
 		case errors.Is(err, bufio.ErrBufferFull), errors.Is(err, os.ErrDeadlineExceeded):
 		default:

@@ -3,6 +3,7 @@ package tap
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net/textproto"
 	"strings"
@@ -21,13 +22,25 @@ type delivery struct {
 	open       bool      // and accepted
 	to         []string  // recipients that the server accepted
 	size       int64     // bytes of the message that have been passed on
+	bareLF     int       // line feeds among them that do not follow a carriage return
+	last       byte      // the last of them
 	header     headerReader
+	server     string             // the mail server, by its banner
+	before     previous           // the email before on this connection
+	stop       context.CancelFunc // ends the reports of progress; nil before MAIL
+}
+
+// previous is what is known of the email before on a connection.
+type previous struct {
+	to               []string
+	messageID, runID string
+	refused          bool // commands have been refused since, which is recorded
 }
 
 // begin starts the record of an attempt.
 func (d *delivery) begin() {
 	d.rec = d.set.begin(AppToMail)
-	d.rec.publish(func(x *Exchange) { x.Mail = &harness.MailTransaction{Connection: d.connection} })
+	d.rec.publish(func(x *Exchange) { x.Mail = &harness.MailTransaction{Connection: d.connection, Server: d.server} })
 }
 
 // next starts the record of another attempt, unless the one under way has no sender yet.
@@ -39,14 +52,85 @@ func (d *delivery) next() {
 		d.begin()
 	}
 	d.mailed = true
+	if d.stop == nil {
+		var ctx context.Context
+		ctx, d.stop = context.WithCancel(context.Background())
+		go d.rec.reportProgress(ctx)
+	}
+}
+
+// firstReport is how long after MAIL a delivery that has not ended is recorded.
+const firstReport = time.Second
+
+// reportProgress publishes the record of an attempt that takes long, less and less often, until ctx ends.
+func (r *recorder) reportProgress(ctx context.Context) {
+	for wait := firstReport; ; wait *= 2 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+			r.publish(func(*Exchange) {})
+		}
+	}
+}
+
+// refusedAfter records that the mail server refused a command after an email. Of several such commands on a connection it
+// records the first.
+func (d *delivery) refusedAfter(command string, r reply) {
+	if d.rec != nil || d.before.refused || len(d.before.to) == 0 {
+		return
+	}
+	d.begin()
+	d.note("app", command)
+	d.note("server", r.lines()...)
+	d.update(func(m *harness.MailTransaction) {
+		m.After, m.MessageID, m.RunID = d.before.to, d.before.messageID, d.before.runID
+	})
+	before := d.before
+	before.refused = true
+	d.end(nil)
+	d.before = before
+}
+
+// unended says why a message may not have ended where the app meant it to end; "" where it did.
+func (d *delivery) unended() string {
+	if d.bareLF == 0 {
+		return ""
+	}
+	return ": lines of its message end in LF alone, and only a dot between CRLF and CRLF ends a message (RFC 5321, 2.3.8)"
+}
+
+// passed notes a piece of the message that has been passed on.
+func (d *delivery) passed(piece []byte) {
+	for _, b := range piece {
+		if b == '\n' && d.last != '\r' {
+			d.bareLF++
+		}
+		d.last = b
+	}
+	d.size += int64(len(piece))
+	if !d.header.over {
+		if _, _ = d.header.Write(piece); d.header.over {
+			d.publishMessage()
+		}
+	}
+	d.update(func(m *harness.MailTransaction) { m.Size = d.size })
 }
 
 // end ends the record of the attempt, if there is one.
 func (d *delivery) end(err error) {
+	if d.stop != nil {
+		d.stop()
+	}
 	if d.rec != nil {
 		d.rec.end(err)
 	}
-	*d = delivery{set: d.set, connection: d.connection}
+	now := delivery{set: d.set, connection: d.connection, server: d.server}
+	if d.rec != nil && d.rec.exchange.Mail.Accepted { // the record does not change any more
+		m := d.rec.exchange.Mail
+		now.before = previous{to: m.To, messageID: m.MessageID, runID: m.RunID}
+	}
+	*d = now
 }
 
 // update changes the record of the attempt under way.
@@ -76,9 +160,16 @@ func (d *delivery) note(by string, lines ...string) {
 // noteMessage records the size of the message so far, and what its header says.
 func (d *delivery) noteMessage() {
 	d.update(func(m *harness.MailTransaction) {
-		m.Size = d.size
+		m.Size, m.BareLF = d.size, d.bareLF
 		m.MessageID, m.RunID = d.header.ids(d.set.options.RunHeader)
 	})
+}
+
+// publishMessage publishes what is known of a message before the mail server can accept it: it may do so after the app has
+// given up.
+func (d *delivery) publishMessage() {
+	d.noteMessage()
+	d.recorder().publish(func(*Exchange) {})
 }
 
 // recorder returns the recorder of the attempt under way. Between two attempts it returns one that records nothing.

@@ -17,6 +17,9 @@ type reply struct {
 
 func (r reply) positive() bool { return r.code >= 200 && r.code < 300 }
 
+// text returns the first line without its code.
+func (r reply) text() string { return strings.TrimLeft(r.lines()[0], "0123456789- ") }
+
 // lines returns the reply's lines without their ends.
 func (r reply) lines() []string {
 	return strings.Split(strings.TrimRight(strings.ReplaceAll(string(r.raw), "\r\n", "\n"), "\n"), "\n")

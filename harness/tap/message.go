@@ -19,6 +19,7 @@ type message struct {
 // relay passes the message on, up to but not including the line that ends it.
 func (m *message) relay() error {
 	s := m.session
+	defer s.delivery.noteMessage()
 	for _, i := range s.tap.set.faults.take(moment{at: AtBody, to: s.delivery.to}) {
 		if i.fault.Do == Throttle {
 			s.delivery.recorder().act(i)
@@ -56,8 +57,14 @@ func (m *message) relay() error {
 		}
 		_, _ = s.app.in.Discard(used)
 	}
-	s.delivery.note("app", fmt.Sprintf("(message of %d bytes)", s.delivery.size))
-	s.delivery.noteMessage()
+	said := fmt.Sprintf("(message of %d bytes)", s.delivery.size)
+	if n := s.delivery.bareLF; n > 0 {
+		said = fmt.Sprintf("(message of %d bytes, in which LF stands %d times without CR)", s.delivery.size, n)
+	}
+	s.delivery.note("app", said)
+	if !s.delivery.header.over {
+		s.delivery.publishMessage()
+	}
 	return nil
 }
 
@@ -82,8 +89,7 @@ func (m *message) write(text []byte) error {
 		if err := m.session.up.send(text[:n]); err != nil {
 			return err
 		}
-		_, _ = d.header.Write(text[:n])
-		d.size += int64(n)
+		d.passed(text[:n])
 		text = text[n:]
 		if m.pace > 0 {
 			if err := m.wait(time.Duration(n) * time.Second / time.Duration(m.pace)); err != nil {

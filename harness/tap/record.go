@@ -19,7 +19,8 @@ const (
 )
 
 // An Exchange is one request and its answer on an HTTP wire, or one attempt to deliver an email on the SMTP wire. It is
-// recorded when it begins, again whenever a fault acts on it, and once more when it is over. These records share an
+// recorded when it begins, again whenever a fault acts on it, and once more when it is over. A delivery is also recorded
+// when the header of its message has passed, and now and then while it lasts. These records share an
 // ID; each is a snapshot that does not change any more.
 //
 // HTTP is set for every exchange on the two HTTP wires, together with at most one of Call, Checkpoint, Dispatch and

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 )
 
 // A session is one mail connection through the tap. It follows the dialogue one command and one reply at a time.
@@ -19,6 +21,7 @@ type session struct {
 	tap      *smtpTap
 	app      *appConn
 	ehlo     []byte // the last EHLO line
+	mailHog  bool   // the mail server is MailHog
 	delivery delivery
 
 	mu sync.Mutex // guards the writing of up, and its reading by other goroutines
@@ -60,7 +63,7 @@ func (s *session) run() {
 	}
 	switch {
 	case errors.Is(err, io.EOF) && s.delivery.open:
-		err = errors.New("the app hung up in the middle of a delivery")
+		err = errors.New("the app hung up in the middle of a delivery" + s.delivery.unended())
 	case errors.Is(err, io.EOF), errors.Is(err, errQuit):
 		err = nil
 	}
@@ -101,6 +104,9 @@ func (s *session) connect() error {
 	if err != nil {
 		return err
 	}
+	s.mailHog = bytes.Contains(banner.raw, []byte("MailHog"))
+	s.delivery.server = banner.text()
+	s.delivery.update(func(m *harness.MailTransaction) { m.Server = s.delivery.server })
 	return s.relayReply(AtConnect, banner)
 }
 
@@ -161,7 +167,11 @@ func (s *session) handleCommand() error {
 	if v == "MAIL" {
 		s.delivery.next()
 	}
-	s.delivery.note("app", redactCommand(line))
+	said := redactCommand(line)
+	if s.app.lf {
+		said += " (the line ends in LF alone)"
+	}
+	s.delivery.note("app", said)
 	switch v {
 	case "MAIL":
 		return s.mail(line)
@@ -180,6 +190,9 @@ func (s *session) handleCommand() error {
 	if err == nil && passed && v == "RSET" && r.positive() && s.delivery.mailed {
 		s.delivery.end(nil)
 	}
+	if err == nil && r.code >= 500 {
+		s.delivery.refusedAfter(said, r)
+	}
 	return err
 }
 
@@ -193,7 +206,7 @@ func (s *session) relay(at Point, line []byte, to ...string) (_ reply, passed bo
 	if i != nil {
 		return reply{}, false, s.perform(i)
 	}
-	r, err := s.request(line)
+	r, err := s.requestPath(at, line)
 	for err == nil && at == AtAUTH && r.code == 334 {
 		r, err = s.relayCredentials(r)
 	}
@@ -244,6 +257,20 @@ func (s *session) request(line []byte) (reply, error) {
 		return reply{}, err
 	}
 	return s.up.awaitReply(s.tap.context, nil, s.app.gone)
+}
+
+// requestPath is request for a command that may have a path. It sends MailHog an address in place of a path that MailHog
+// cannot read.
+func (s *session) requestPath(at Point, line []byte) (reply, error) {
+	p := path(line)
+	unreadable := at == AtMAIL && bytes.Contains(line, []byte("<>")) || (at == AtMAIL || at == AtRCPT) && strings.HasPrefix(p, `"`)
+	if !s.mailHog || !unreadable {
+		return s.request(line)
+	}
+	command, _, _ := bytes.Cut(line, []byte(":"))
+	r, err := s.request(fmt.Appendf(nil, "%s:<%s>\r\n", command, address.Encode(p)))
+	r.raw = bytes.ReplaceAll(r.raw, []byte(address.Encode(p)), []byte(p))
+	return r, err
 }
 
 // write sends a reply to the app.
@@ -388,7 +415,11 @@ func (s *session) dot() error {
 		}
 		return s.perform(i)
 	}
-	if err := s.up.send([]byte(terminator)); err != nil {
+	end := terminator
+	if s.mailHog && s.delivery.size == 0 {
+		end = ending // it does not find the end of an empty message otherwise
+	}
+	if err := s.up.send([]byte(end)); err != nil {
 		return err
 	}
 	// The reply matters also when the app has hung up.

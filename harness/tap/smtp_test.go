@@ -51,6 +51,7 @@ func TestRecords_Delivery(t *testing.T) {
 	require.Equal(t, harness.MailTransaction{
 		Connection: 1, From: "app@plant.test", To: []string{"kim@plant.test"}, Refused: []string{"unknown@plant.test"},
 		MessageID: "42@plant.test", RunID: "01RUN", Size: int64(len(message + "\r\n..dot\r\n")), Accepted: true, Reported: true,
+		Server: "ESMTP Service Ready",
 	}, m)
 	require.Equal(t, "app: EHLO app.test", dialogue[1])
 	require.Equal(t, []string{

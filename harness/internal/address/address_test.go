@@ -13,3 +13,22 @@ func TestSame_IgnoresCaseAndSpace(t *testing.T) {
 	require.True(t, In("ANN@example.com", []string{"kim@plant.test", "ann@example.com"}))
 	require.False(t, In("ann@example.com", nil))
 }
+
+func TestSame_IgnoresQuotes(t *testing.T) {
+	t.Parallel()
+	require.True(t, Same(`"a>b"@plant.test`, "a>b@plant.test"))
+	require.True(t, Same(`"Kim\" Park"@plant.test`, `kim" park@plant.test`))
+	require.True(t, Same(`"a@b"@plant.test`, "a@b@plant.test"))
+	require.False(t, Same(`"a"b@plant.test`, "ab@plant.test"))
+	require.False(t, Same(`"`, ""))
+}
+
+func TestDecode_ReturnsWhatWasEncoded(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", `"a>b"@plant.test`, "kim@plant.test"} {
+		require.Regexp(t, `^x[0-9a-f]*@encoded-path\.invalid$`, Encode(path))
+		require.Equal(t, path, Decode(Encode(path)))
+		require.Equal(t, path, Decode(path))
+	}
+	require.Equal(t, "xyz@encoded-path.invalid", Decode("xyz@encoded-path.invalid"))
+}

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"sync"
@@ -26,8 +27,9 @@ type Ledger struct {
 	entries map[string]*entry    // by key
 	waiters map[string][]*waiter // by key
 	flow    flow
-	read    uint64        // the sequence number of the last record
-	more    chan struct{} // closed by the next record
+	open    map[uint64]harness.Delivery // deliveries under way whose recipients are known, by the id of their exchange
+	read    uint64                      // the sequence number of the last record
+	more    chan struct{}               // closed by the next record
 }
 
 // An entry is what is known under one key.
@@ -68,7 +70,7 @@ func NewLedger(taps *tap.Set) *Ledger {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Ledger{
 		taps: taps, cancel: cancel, done: make(chan struct{}), entries: map[string]*entry{}, waiters: map[string][]*waiter{},
-		flow: newFlow(), more: make(chan struct{}),
+		flow: newFlow(), open: map[uint64]harness.Delivery{}, more: make(chan struct{}),
 	}
 	go func() {
 		defer close(l.done)
@@ -112,16 +114,60 @@ func (l *Ledger) add(c tap.Exchange) {
 		for _, e := range c.Dispatch.Events {
 			l.addAccepted(e.IdempotencyKey, e.EventID)
 		}
-	case c.Mail != nil && c.Over():
-		d := harness.Delivery{MailTransaction: *c.Mail, Began: c.Began, Faults: c.Faults, Err: c.Err}
-		if d.RunID != "" {
-			l.addDelivery(keyRun(d.RunID), d)
-			return
+	case c.Mail != nil:
+		l.addMail(c)
+	}
+}
+
+// addMail enters a record of a delivery.
+func (l *Ledger) addMail(c tap.Exchange) {
+	d := harness.Delivery{MailTransaction: *c.Mail, Began: c.Began, Faults: c.Faults, Err: c.Err, Open: !c.Over()}
+	keys := deliveryKeys(d)
+	if delete(l.open, c.ID); d.Open && len(keys) > 0 {
+		l.open[c.ID] = d
+	}
+	for _, key := range keys {
+		if !d.Open {
+			e := l.entry(key)
+			e.deliveries = append(e.deliveries, d)
 		}
-		for _, to := range slices.Concat(d.To, d.Refused) {
-			l.addDelivery(keyRecipient(to), d)
+		l.notify(key)
+	}
+}
+
+// deliveryKeys returns the keys under which a delivery is found: that of its run, or where it names none those of its
+// recipients.
+func deliveryKeys(d harness.Delivery) []string {
+	if d.RunID != "" {
+		return []string{keyRun(d.RunID)}
+	}
+	var keys []string
+	for _, to := range slices.Concat(d.To, d.Refused, d.After) {
+		keys = append(keys, keyRecipient(to))
+	}
+	return keys
+}
+
+// deliveries returns the deliveries under a key, those that have ended first.
+func (l *Ledger) deliveries(key string) []harness.Delivery {
+	found := l.get(key).deliveries
+	for _, d := range l.openDeliveries() {
+		if slices.Contains(deliveryKeys(d), key) {
+			found = append(found, d)
 		}
 	}
+	return found
+}
+
+// openDeliveries returns the deliveries under way whose recipients are known.
+func (l *Ledger) openDeliveries() []harness.Delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []harness.Delivery
+	for _, id := range slices.Sorted(maps.Keys(l.open)) {
+		found = append(found, l.open[id])
+	}
+	return found
 }
 
 // addCall enters a record of a call of the app.
@@ -178,7 +224,17 @@ func (l *Ledger) addReported(run string, ops []tap.Op) {
 func (l *Ledger) miss() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.flow.miss(l.taps.Exchanges())
+	log := l.taps.Exchanges()
+	l.flow.miss(log)
+	clear(l.open)
+	for _, x := range log {
+		if x.Mail != nil && !x.Over() {
+			l.addMail(x)
+		}
+		if x.Over() {
+			delete(l.open, x.ID)
+		}
+	}
 }
 
 // Sent enters an event that the harness sent by itself, past the taps. key may be empty.
@@ -199,12 +255,6 @@ func (l *Ledger) addAccepted(key, eventID string) {
 	e := l.entry(keyEvent(key))
 	e.accepted = append(e.accepted, eventID)
 	l.notify(keyEvent(key))
-}
-
-func (l *Ledger) addDelivery(key string, d harness.Delivery) {
-	e := l.entry(key)
-	e.deliveries = append(e.deliveries, d)
-	l.notify(key)
 }
 
 // AwaitRoot notes that the caller asks for the event with a ULID: it is then not attributed to any run.

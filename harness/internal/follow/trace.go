@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
@@ -42,6 +43,9 @@ func (f *Follower) unquiet() string {
 			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
 		}
 	}
+	if d, ok := f.openDelivery(); ok {
+		return fmt.Sprintf("the mail server has not answered yet whether it accepts an email to %s", strings.Join(d.To, ", "))
+	}
 	return ""
 }
 
@@ -50,6 +54,19 @@ func prefixed(prefix, text string) string {
 		return ""
 	}
 	return prefix + text
+}
+
+// openDelivery returns a delivery under way that may belong to the trace. The mail server may accept it even after the app
+// has given up.
+func (f *Follower) openDelivery() (harness.Delivery, bool) {
+	runs, since := f.runIDs(), f.tapSince()
+	for _, d := range f.src.Ledger.openDeliveries() {
+		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, f.recipients) })
+		if d.Size > 0 && (runs[d.RunID] || d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)) {
+			return d, true
+		}
+	}
+	return harness.Delivery{}, false
 }
 
 // currentStep describes the step at which a run is, or why it has not begun.
@@ -82,11 +99,11 @@ func (l *look) trace(unquiet string) *harness.Trace {
 	}
 	for _, r := range l.runs {
 		trace.Runs = append(trace.Runs, r.TraceRun)
-		trace.Deliveries = append(trace.Deliveries, l.src.Ledger.get(keyRun(r.ID)).deliveries...)
+		trace.Deliveries = append(trace.Deliveries, l.src.Ledger.deliveries(keyRun(r.ID))...)
 	}
 	since := l.tapSince()
 	for _, to := range l.recipients {
-		for _, d := range l.src.Ledger.get(keyRecipient(to)).deliveries {
+		for _, d := range l.src.Ledger.deliveries(keyRecipient(to)) {
 			if !d.Began.Before(since) {
 				trace.Deliveries = append(trace.Deliveries, d)
 			}
@@ -108,8 +125,9 @@ func (l *look) trace(unquiet string) *harness.Trace {
 
 // evidence says how it is known that nothing more can happen, or what may happen.
 func (l *look) evidence(trace *harness.Trace) []string {
+	notes := deliveryNotes(trace.Deliveries)
 	if trace.Unquiet != "" {
-		return []string{trace.Unquiet}
+		return append([]string{trace.Unquiet}, notes...)
 	}
 	var lines, ended []string
 	runs := []string{}
@@ -144,7 +162,7 @@ func (l *look) evidence(trace *harness.Trace) []string {
 		}
 	}
 	lines = append(lines, "the inbox was read to its end after that")
-	return append(lines, l.outsideEvidence()...)
+	return slices.Concat(lines, l.outsideEvidence(), notes)
 }
 
 // maxListed bounds the runs that the evidence lists.

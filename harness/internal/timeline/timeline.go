@@ -176,10 +176,13 @@ func (l *layout) step(s harness.TraceStep, end time.Time) {
 // emails adds the deliveries and the emails whose run is chosen.
 func (l *layout) emails(chosen func(run string) bool) {
 	for _, d := range l.trace.Deliveries {
-		if !chosen(d.RunID) {
+		if !chosen(d.RunID) || len(d.After) > 0 {
 			continue
 		}
 		state, note, ended := Failed, "not accepted", d.Began
+		if d.Open {
+			state, note, ended = Waiting, "under way", l.trace.Taken
+		}
 		if d.Accepted {
 			state, note, ended = Completed, "accepted after "+elapsed(d.Began, d.AcceptedAt), d.AcceptedAt
 		}
