@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 )
 
 const (
@@ -65,6 +67,23 @@ func (a *api) messages(ctx context.Context, start, limit int) (*page, error) {
 	return p, nil
 }
 
+// UnmarshalJSON undoes what MailHog and the tap before it did to the message: MailHog removes the line end before the final
+// dot, which belongs to the message (RFC 5321, 4.1.1.4), and the tap encodes paths that MailHog cannot read.
+func (s *stored) UnmarshalJSON(data []byte) error {
+	type plain stored // without methods
+	if err := json.Unmarshal(data, (*plain)(s)); err != nil {
+		return err
+	}
+	if s.Raw.Data != "" {
+		s.Raw.Data += "\r\n"
+	}
+	s.Raw.From = address.Decode(s.Raw.From)
+	for i, to := range s.Raw.To {
+		s.Raw.To[i] = address.Decode(to)
+	}
+	return nil
+}
+
 // body returns a message's body byte for byte, which a list cannot: JSON has no way to say what is not UTF-8.
 func (a *api) body(ctx context.Context, id string) ([]byte, error) {
 	message, err := a.do(ctx, http.MethodGet, "/api/v1/messages/"+url.PathEscape(id)+"/download")
@@ -75,7 +94,7 @@ func (a *api) body(ctx context.Context, id string) ([]byte, error) {
 	if !found {
 		return nil, errors.New("MailHog's download has no body")
 	}
-	return body, nil
+	return append(body, "\r\n"...), nil
 }
 
 // delete removes one message, or all of them when id is empty.

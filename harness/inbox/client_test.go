@@ -68,7 +68,7 @@ func TestFind_ComparesHeaders(t *testing.T) {
 		"from is no envelope": {inbox.Filter{RunID: "run-of-" + kim, From: "bounce@plant.test"}, false},
 		"repeated header":     {inbox.Filter{To: kim, Header: map[string]string{"x-tag": "ö"}}, true},
 		"header not there":    {inbox.Filter{To: kim, Header: map[string]string{"X-None": "ö"}}, false},
-		"condition holds":     {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *harness.Message) bool { return m.Text == "hello" }}, true},
+		"condition holds":     {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *harness.Message) bool { return m.Text == "hello\n" }}, true},
 		"condition does not":  {inbox.Filter{RunID: "run-of-" + kim, Match: func(m *harness.Message) bool { return false }}, false},
 	} {
 		found, err := c.Find(limit(t), tc.filter)
@@ -235,7 +235,7 @@ func TestFind_RestoresBytesThatJSONDamages(t *testing.T) {
 	s.deliver(note("caf\xe9"), kim)
 	found, err := c.Find(limit(t), inbox.Filter{To: kim})
 	require.NoError(t, err)
-	require.Equal(t, "hello\ncafé", found[0].Text)
+	require.Equal(t, "hello\ncafé\n", found[0].Text)
 	require.Empty(t, found[0].Problems)
 	require.Equal(t, "caf\uFFFD", found[1].Subject)
 	require.Equal(t, []string{"the header holds bytes that are not UTF-8, which were lost in MailHog's JSON: encode them (RFC 2047)"},
@@ -264,7 +264,7 @@ func TestFind_LeavesDamagedBytesDuringDeliveries(t *testing.T) {
 
 	found, err = newClient(t, own.URL).Find(limit(t), inbox.Filter{To: "kim@plant.test"})
 	require.NoError(t, err)
-	require.Equal(t, "hello\ncafé", found[0].Text)
+	require.Equal(t, "hello\ncafé\n", found[0].Text)
 	require.Empty(t, found[0].Problems)
 }
 

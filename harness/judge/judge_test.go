@@ -413,6 +413,23 @@ broken: there is no email to kim@shop.test
     ✗ no email to kim@shop.test   ← first broken hop
         nothing has arrived in the inbox since the event`,
 		},
+		"an email is on its way to the mail server": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@shop.test"}}}
+			},
+			trace: func(t *harness.Trace) {
+				t.Runs[0].Status, t.Runs[0].Steps[1].Status, t.Mail, t.Quiet = harness.StatusRunning, harness.StatusRunning, nil, false
+				t.Deliveries = []harness.Delivery{{Open: true, MailTransaction: harness.MailTransaction{To: []string{"kim@shop.test"}, Server: "ESMTP MailHog", Size: 7}}}
+			},
+			want: `
+broken: there is no email to kim@shop.test
+  ✓ event order/placed accepted (01EVENT)
+    … run of confirm RUNNING (01RUN)
+      ✓ step load-order COMPLETED
+      … step send-email RUNNING
+    … an email to kim@shop.test is on its way to the mail server (ESMTP MailHog), which has taken 7 bytes of it
+    ✗ no email to kim@shop.test   ← first broken hop`,
+		},
 		"sender, subject, text, HTML and header": {
 			expect: func(e *harness.Expectation) {
 				e.Mail[0] = harness.MailExpectation{

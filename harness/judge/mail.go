@@ -189,11 +189,11 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 	for _, d := range j.trace.Deliveries {
 		switch {
 		case !address.In(want.To, d.To) && !address.In(want.To, d.Refused):
+		case d.Accepted && address.In(want.To, d.To):
+			j.addHop(1, harness.HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clockFormat))
 		case d.Open:
 			explained = true
 			j.addHop(1, harness.HopPending, "an email to %s is on its way to the mail server (%s), which has taken %d bytes of it", want.To, d.Server, d.Size)
-		case d.Accepted && address.In(want.To, d.To):
-			j.addHop(1, harness.HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clockFormat))
 		default:
 			explained = true
 			j.addDetail(j.addHop(1, harness.HopBroken, "the mail server did not accept an email to %s", want.To), endOfDialogue(d)...)

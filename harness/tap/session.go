@@ -190,9 +190,6 @@ func (s *session) handleCommand() error {
 	if err == nil && passed && v == "RSET" && r.positive() && s.delivery.mailed {
 		s.delivery.end(nil)
 	}
-	if err == nil && r.code >= 500 {
-		s.delivery.refusedAfter(said, r)
-	}
 	return err
 }
 
@@ -215,6 +212,9 @@ func (s *session) relay(at Point, line []byte, to ...string) (_ reply, passed bo
 	}
 	if at == AtEHLO && r.positive() && s.tap.set.faults.armedAt(AtSTARTTLS) {
 		r = offerSTARTTLS(r)
+	}
+	if r.code >= 500 {
+		s.delivery.refusedAfter(redactCommand(line), r)
 	}
 	return r, true, s.relayReply(at, r, to...)
 }

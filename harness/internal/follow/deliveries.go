@@ -33,7 +33,7 @@ func deliveryNotes(deliveries []harness.Delivery) []string {
 func notesOf(d harness.Delivery) []string {
 	to := strings.Join(slices.Concat(d.To, d.Refused, d.After), ", ")
 	var notes []string
-	if d.Open {
+	if d.Open && !d.Accepted {
 		note := fmt.Sprintf("the mail server (%s) has taken %d bytes of an email to %s, and has not accepted it for %v",
 			d.Server, d.Size, to, text.Elapsed(time.Since(d.Began)))
 		if strings.Contains(d.Server, "MailHog") && d.Size >= slowForMailHog {

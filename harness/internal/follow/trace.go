@@ -62,7 +62,7 @@ func (f *Follower) openDelivery() (harness.Delivery, bool) {
 	runs, since := f.runIDs(), f.tapSince()
 	for _, d := range f.src.Ledger.openDeliveries() {
 		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, f.recipients) })
-		if d.Size > 0 && (runs[d.RunID] || d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)) {
+		if d.Size > 0 && !d.Accepted && (runs[d.RunID] || d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)) {
 			return d, true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -38,6 +39,8 @@ func openMailbox(now func() time.Time, runHeader string) (*mailbox, error) {
 	m := &mailbox{addr: l.Addr().String(), now: now, runHeader: runHeader, served: make(chan error, 1)}
 	m.server = smtp.NewServer(m)
 	m.server.Domain = "localhost"
+	m.server.MaxLineLength = 0 // as MailHog, it takes lines of any length
+	m.server.AllowInsecureAuth = true
 	m.server.ErrorLog = log.New(io.Discard, "", 0)
 	go func() { m.served <- m.server.Serve(l) }()
 	return m, nil
@@ -80,6 +83,17 @@ func (m *mailbox) NewSession(c *smtp.Conn) (smtp.Session, error) {
 type session struct {
 	mailbox  *mailbox
 	envelope harness.Envelope
+}
+
+// AuthMechanisms implements [smtp.AuthSession], with what MailHog offers. Any credentials will do.
+func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
+
+// Auth implements [smtp.AuthSession].
+func (s *session) Auth(mechanism string) (sasl.Server, error) {
+	if mechanism != sasl.Plain {
+		return nil, smtp.ErrAuthUnknownMechanism
+	}
+	return sasl.NewPlainServer(func(_, _, _ string) error { return nil }), nil
 }
 
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
