@@ -18,7 +18,9 @@
 //
 // # What a tap changes
 //
-// Without a fault, nothing. Bodies pass byte by byte, so signatures stay valid. The Host header is kept, because SDKs
+// Without a fault, nothing but commands to the mail server that it may not be able to read: a line end is CRLF, also where
+// the app sent LF alone. MailHog also gets another address in place of an empty or quoted path, which package inbox turns
+// back, brackets around a path without them, and a line end before the dot that ends an empty message. Bodies pass byte by byte, so signatures stay valid. The Host header is kept, because SDKs
 // derive from it the URL that they register. No forwarding header is added, and nothing is retried. If the far side
 // cannot be reached, the tap closes the near side's connection without an answer and records why: it cannot refuse a
 // connection that it has accepted. Credentials are never recorded: neither AUTH, nor headers, nor the event key in the URL

@@ -129,27 +129,29 @@ func TestRecords_DeliveryThatMailServerDoesNotAnswer(t *testing.T) {
 func TestRelay_MailHogGetsWhatItCanRead(t *testing.T) {
 	t.Parallel()
 	null, quoted := address.Encode(""), address.Encode(`"a>b"@plant.test`)
+	const bare = "RCPT TO:kim@plant.test"
 	for banner, want := range map[string][]string{
-		"220 mailhog.example ESMTP MailHog": {"MAIL FROM:<" + null + ">\r\n", "RCPT TO:<" + quoted + ">\r\n", "DATA\r\n", "\r\n", ".\r\n"},
-		"220 post ESMTP":                    {"MAIL FROM:<> SIZE=1\r\n", `RCPT TO:<"a>b"@plant.test>` + "\r\n", "DATA\r\n", ".\r\n"},
+		"220 mailhog.example ESMTP MailHog": {"MAIL FROM:<" + null + ">\r\n", "RCPT TO:<kim@plant.test>\r\n", "RCPT TO:<" + quoted + ">\r\n", "DATA\r\n", "\r\n", ".\r\n"},
+		"220 post ESMTP":                    {"MAIL FROM:<> SIZE=1\r\n", bare + "\r\n", `RCPT TO:<"a>b"@plant.test>` + "\r\n", "DATA\r\n", ".\r\n"},
 	} {
 		end := []string{"250 ok\r\n"}
-		if len(want) == 5 {
+		if len(want) == 6 {
 			end = []string{"", "250 ok\r\n"}
 		}
-		addr, got, hangUp := silentServer(t, banner, append([]string{"250 hello\r\n", "250 Sender " + null + " ok\r\n", "250 Recipient " + quoted + " ok\r\n", "354 go on\r\n"}, end...)...)
+		addr, got, hangUp := silentServer(t, banner, append([]string{"250 hello\r\n", "250 Sender " + null + " ok\r\n", "250 ok\r\n", "250 Recipient " + quoted + " ok\r\n", "354 go on\r\n"}, end...)...)
 		s := newSet(t, tap.Options{})
 		w, err := s.SMTP("127.0.0.1:0", addr)
 		require.NoError(t, err)
 		c := dialMail(t, w.Addr()).greet()
 		c.command(250, "MAIL FROM:<> SIZE=1")
+		c.command(250, bare)
 		c.command(250, `RCPT TO:<"a>b"@plant.test>`)
 		c.command(354, "DATA")
 		c.command(250, ".")
 		m := await(t, s, "the delivery", overMail).Mail
 		require.Empty(t, m.From)
-		require.Equal(t, []string{`"a>b"@plant.test`}, m.To)
-		if len(want) == 5 {
+		require.Equal(t, []string{"kim@plant.test", `"a>b"@plant.test`}, m.To)
+		if len(want) == 6 {
 			require.Equal(t, `250 Recipient "a>b"@plant.test ok`, m.Dialogue[len(m.Dialogue)-5].Text, "the app sees its own path")
 		}
 		require.NoError(t, c.conn.Close())

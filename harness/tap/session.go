@@ -259,17 +259,21 @@ func (s *session) request(line []byte) (reply, error) {
 	return s.up.awaitReply(s.tap.context, nil, s.app.gone)
 }
 
-// requestPath is request for a command that may have a path. It sends MailHog an address in place of a path that MailHog
-// cannot read.
+// requestPath is request for a command that may have a path. MailHog gets the path in a form that it can read.
 func (s *session) requestPath(at Point, line []byte) (reply, error) {
 	p := path(line)
-	unreadable := at == AtMAIL && bytes.Contains(line, []byte("<>")) || (at == AtMAIL || at == AtRCPT) && strings.HasPrefix(p, `"`)
-	if !s.mailHog || !unreadable {
+	sent := p
+	switch {
+	case !s.mailHog || at != AtMAIL && at != AtRCPT:
+		return s.request(line)
+	case at == AtMAIL && bytes.Contains(line, []byte("<>")), strings.HasPrefix(p, `"`):
+		sent = address.Encode(p)
+	case p == "" || bytes.Contains(line, []byte("<")):
 		return s.request(line)
 	}
 	command, _, _ := bytes.Cut(line, []byte(":"))
-	r, err := s.request(fmt.Appendf(nil, "%s:<%s>\r\n", command, address.Encode(p)))
-	r.raw = bytes.ReplaceAll(r.raw, []byte(address.Encode(p)), []byte(p))
+	r, err := s.request(fmt.Appendf(nil, "%s:<%s>\r\n", command, sent))
+	r.raw = bytes.ReplaceAll(r.raw, []byte(sent), []byte(p))
 	return r, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -43,8 +44,14 @@ func (f *Follower) unquiet() string {
 			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
 		}
 	}
-	if d, ok := f.openDelivery(); ok {
-		return fmt.Sprintf("the mail server has not answered yet whether it accepts an email to %s", strings.Join(d.To, ", "))
+	runs, since := f.runIDs(), f.tapSince()
+	for _, d := range f.src.Ledger.openDeliveries() {
+		// The mail server may accept it even after the app has given up.
+		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, f.recipients) })
+		unnamed := d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)
+		if d.Size > 0 && !d.Accepted && (runs[d.RunID] || unnamed) {
+			return fmt.Sprintf("the mail server has not answered yet whether it accepts an email to %s", strings.Join(d.To, ", "))
+		}
 	}
 	return ""
 }
@@ -54,19 +61,6 @@ func prefixed(prefix, text string) string {
 		return ""
 	}
 	return prefix + text
-}
-
-// openDelivery returns a delivery under way that may belong to the trace. The mail server may accept it even after the app
-// has given up.
-func (f *Follower) openDelivery() (harness.Delivery, bool) {
-	runs, since := f.runIDs(), f.tapSince()
-	for _, d := range f.src.Ledger.openDeliveries() {
-		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, f.recipients) })
-		if d.Size > 0 && !d.Accepted && (runs[d.RunID] || d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)) {
-			return d, true
-		}
-	}
-	return harness.Delivery{}, false
 }
 
 // currentStep describes the step at which a run is, or why it has not begun.

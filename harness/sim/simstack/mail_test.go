@@ -128,6 +128,12 @@ var mailCases = []struct {
 		},
 	},
 	{
+		name:     "a path without brackets",
+		dialogue: dialogue{Pieces: []string{"EHLO plant.test\r\n", "MAIL FROM:app@plant.test\r\n", "RCPT TO:" + kim + "\r\n", "DATA\r\n", letter("Hello", "To: "+kim) + "\r\n.\r\n"}},
+		codes:    []string{"220", "250", "250", "250", "354", "250"},
+		holds:    []string{`{"mail":[{"to":"kim@plant.test","envelopeFrom":"app@plant.test","copies":1}]}`},
+	},
+	{
 		name:     "long lines",
 		dialogue: dialogue{Pieces: transaction(letter(strings.Repeat("x", long), "To: "+kim), kim)},
 		holds:    []string{`{"mail":[{"to":"kim@plant.test","text":"` + strings.Repeat("x", long) + `\n"}]}`},
