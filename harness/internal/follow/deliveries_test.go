@@ -34,7 +34,7 @@ func TestUnquiet_DeliveryUnderWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newForgetful(t)
-			f.event, f.events, f.recipients, f.since, f.src.Shared = &harness.TraceEvent{}, []*tracedEvent{{}}, []string{"kim@shop.test"}, noon, test.shared
+			f.root, f.events, f.recipients, f.since, f.src.Shared = &harness.TraceEvent{}, []*tracedEvent{{}}, []string{"kim@shop.test"}, noon, test.shared
 			f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
 			require.Empty(t, f.unquiet())
 			began := noon.Add(time.Second)
