@@ -16,6 +16,12 @@ const (
 	MaxDescription = 10_000
 )
 
+// The years, in UTC, in which a request may be scheduled. JSON has no form for a time outside the years 0 to 9999.
+const (
+	MinYear = 1970
+	MaxYear = 2200
+)
+
 // Type is the kind of maintenance requested.
 type Type string
 
@@ -115,6 +121,8 @@ func (d Draft) Request() (Request, FieldErrors) {
 		scheduled, err := time.Parse(time.RFC3339, d.ScheduledFor)
 		if err != nil || scheduled.IsZero() {
 			problems.Add("scheduledFor", "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)")
+		} else if year := scheduled.UTC().Year(); year < MinYear || year > MaxYear {
+			problems.Add("scheduledFor", fmt.Sprintf("must be in the years %d to %d (UTC)", MinYear, MaxYear))
 		}
 		r.ScheduledFor = millis(scheduled)
 	}

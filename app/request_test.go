@@ -47,6 +47,7 @@ func TestDraft(t *testing.T) {
 func TestDraftProblems(t *testing.T) {
 	t.Parallel()
 	const oneLine = "must be one line without control characters"
+	outOfYears := app.FieldErrors{"scheduledFor": "must be in the years 1970 to 2200 (UTC)"}
 	for name, c := range map[string]struct {
 		change func(*app.Draft)
 		want   app.FieldErrors
@@ -74,6 +75,12 @@ func TestDraftProblems(t *testing.T) {
 		"schedule": {func(d *app.Draft) { d.ScheduledFor = "tomorrow" }, app.FieldErrors{
 			"scheduledFor": "must be a time such as 2026-03-04T05:06:07Z (RFC 3339)",
 		}},
+		"scheduled in UTC's year 10000": {func(d *app.Draft) { d.ScheduledFor = "9999-12-31T23:59:59-23:59" }, outOfYears},
+		"scheduled in UTC's year -1":    {func(d *app.Draft) { d.ScheduledFor = "0000-01-01T00:00:00+23:59" }, outOfYears},
+		"scheduled too early":           {func(d *app.Draft) { d.ScheduledFor = "1970-01-01T00:00:00+00:01" }, outOfYears},
+		"scheduled too late":            {func(d *app.Draft) { d.ScheduledFor = "2200-12-31T23:59:59-00:01" }, outOfYears},
+		"scheduled early":               {func(d *app.Draft) { d.ScheduledFor = "1969-12-31T23:59:00-00:01" }, app.FieldErrors{}},
+		"scheduled late":                {func(d *app.Draft) { d.ScheduledFor = "2201-01-01T00:00:00+00:01" }, app.FieldErrors{}},
 	} {
 		d := draft()
 		c.change(&d)

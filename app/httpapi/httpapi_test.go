@@ -472,10 +472,29 @@ func TestHandler_LogsCalls(t *testing.T) {
 	require.Contains(t, f.log.String(), "level=DEBUG msg=http method=GET path=/healthz status=200 bytes=3")
 }
 
+func TestAnswer_ThatCannotBeEncodedIsAnErrorAndLogged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	r := f.create(nil)
+	stored, err := f.store.Request(t.Context(), r.ID)
+	require.NoError(t, err)
+	stored.ID = f.store.NewID()
+	stored.ScheduledFor = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, f.store.CreateRequest(t.Context(), stored))
+	for _, path := range []string{"/api/requests", "/api/requests?limit=200", "/api/requests/" + stored.ID} {
+		requireProblem(t, f.do(http.MethodGet, path, ""), http.StatusInternalServerError)
+		require.Contains(t, f.log.String(), "level=ERROR msg=\"a call failed\" method=GET", path)
+		require.Contains(t, f.log.String(), "encode the response")
+		f.log.Reset()
+	}
+	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/api/requests/"+r.ID, "").Code)
+}
+
 // FuzzCreate checks that the API answers with 201 or 4xx, stores only valid requests and does not panic.
 func FuzzCreate(f *testing.F) {
 	f.Add(body(nil))
 	f.Add(body(map[string]any{"subject": "\u0000", "scheduledFor": "9999-12-31T23:59:59Z"}))
+	f.Add(body(map[string]any{"scheduledFor": "9999-12-31T23:59:59-23:59"}))
 	f.Add(`{"subject":1}`)
 	f.Add("\xff\xfe")
 	fixture := newFixture(f)

@@ -46,8 +46,7 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.Offer(request)
 	w.Header().Set("Location", "/api/requests/"+request.ID)
-	answer(w, http.StatusCreated, request)
-	return nil
+	return answer(w, http.StatusCreated, request)
 }
 
 // checkReferences adds a problem for each id that is unknown and for a technician without that role. A technician without
@@ -145,8 +144,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, requests)
-	return nil
+	return answer(w, http.StatusOK, requests)
 }
 
 func (a *api) show(w http.ResponseWriter, r *http.Request) error {
@@ -154,8 +152,7 @@ func (a *api) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, request)
-	return nil
+	return answer(w, http.StatusOK, request)
 }
 
 func (a *api) requeue(w http.ResponseWriter, r *http.Request) error {
@@ -174,8 +171,7 @@ func (a *api) requeue(w http.ResponseWriter, r *http.Request) error {
 			"Only a failed notification can be requeued; this one is %s.", request.Notification.State)}
 	}
 	a.Offer(request)
-	answer(w, http.StatusAccepted, request)
-	return nil
+	return answer(w, http.StatusAccepted, request)
 }
 
 // fail writes the response for an error.
@@ -224,21 +220,26 @@ type problemDetails struct {
 }
 
 func problem(w http.ResponseWriter, status int, detail string, fields app.FieldErrors) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	writeJSON(w, status, problemDetails{
+	_ = writeJSON(w, status, "application/problem+json", problemDetails{ // it has nothing but texts, which always encode
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields,
 	})
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
+func answer(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, status, v)
+	return writeJSON(w, status, "application/json", v)
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
+// writeJSON writes v as the response. When v cannot be encoded it returns an error and has not begun the response.
+func writeJSON(w http.ResponseWriter, status int, contentType string, v any) error {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false) // keeps a Message-ID readable; the content type is JSON
-	_ = encoder.Encode(v)        // fails only if the client has disconnected
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("encode the response: %w", err)
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // fails only if the client has disconnected
+	return nil
 }
