@@ -4,6 +4,6 @@
 //
 //	stack, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 //
-// Everything listens on loopback alone, but for three ports of the Inngest server that serve its Connect feature,
-// which its version 1.43.0 opens on all interfaces.
+// Everything listens on loopback alone, but for the three ports of Connect of an Inngest server that the harness has not
+// built: the published version 1.43.0 opens them on all interfaces.
 package local

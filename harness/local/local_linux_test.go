@@ -6,12 +6,14 @@ import (
 	"net/smtp"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
@@ -60,6 +62,62 @@ func TestMailHogLog_KeepsNoLoginsOnceItHasEnded(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "mailhog.log*"))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
+}
+
+func TestServers_ListenOnLoopbackOnly(t *testing.T) {
+	inngest, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, toolchain.Options{})
+	require.NoError(t, err)
+	if inngest.Source != toolchain.SourceBuilt {
+		t.Skipf("the Inngest server of %s was not built by the harness: its Connect ports listen on all interfaces", inngest.Source)
+	}
+	dir := t.TempDir()
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
+	listening := listeners(t)
+	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	require.NoError(t, err)
+	ports := map[string]map[string]bool{"inngest": {}, "mailhog": {}, "mongo": {}}
+	for _, fd := range fds {
+		socket, _ := os.Readlink(fd)
+		cwd, _ := os.Readlink(filepath.Join(filepath.Dir(filepath.Dir(fd)), "cwd"))
+		addr, listens := listening[socket]
+		if listens && filepath.Dir(cwd) == dir {
+			require.True(t, strings.HasPrefix(addr, "0100007F:"), "%s listens on %s, which is not 127.0.0.1", filepath.Base(cwd), addr)
+			ports[filepath.Base(cwd)][addr] = true
+		}
+	}
+	// Besides those that were asked for, Inngest listens for its own Redis, and FerretDB behind its gate.
+	require.GreaterOrEqual(t, len(ports["inngest"]), 4, "the API and three of Connect")
+	require.GreaterOrEqual(t, len(ports["mailhog"]), 2)
+	require.NotEmpty(t, ports["mongo"])
+}
+
+func TestData_IsPrivate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMongo}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
+	info, err := os.Stat(filepath.Join(dir, "mongo"))
+	require.NoError(t, err)
+	require.Equal(t, "drwx------", info.Mode().String(), "other users of the machine must not read the app's data")
+}
+
+// listeners are the local addresses of this machine's listening TCP sockets, as the kernel writes them.
+func listeners(t *testing.T) map[string]string {
+	const listening = "0A"
+	all := map[string]string{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		data, err := os.ReadFile(table)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			if f := strings.Fields(line); len(f) > 9 && f[3] == listening {
+				all["socket:["+f[9]+"]"] = f[1]
+			}
+		}
+	}
+	return all
 }
 
 // brokenInngest is a program that knows its version and nothing else.

@@ -56,7 +56,7 @@ func (u *unit) logFile() string { return filepath.Join(u.o.Dir, string(u.service
 // Begin implements [fleet.Unit].
 func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	dir := filepath.Join(u.o.Dir, string(u.service))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a directory for %s's data: %w", u.service, err)
 	}
 	probe := &fleet.Probe{Service: u.service, Ports: ports}
@@ -88,7 +88,7 @@ func (u *unit) command(ports []int, dir string) (args, env []string) {
 			// It stores nothing there; /dev repeats the name, by which the probe recognises this server.
 			"--sqlite-dir", dir)
 		// An environment of its own: the command line also reads INNGEST_* variables, and DEBUG opens a port.
-		return args, []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+		return args, []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), toolchain.ConnectHost + "=127.0.0.1"}
 	case u.bin.Source == "MONGOD_BIN":
 		return []string{"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket"}, nil
 	default:

@@ -2,6 +2,7 @@ package tools_test
 
 import (
 	"go/format"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,10 +35,10 @@ func TestSources(t *testing.T) {
 
 func TestPatches(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"inngest", "mailhog", "redis"} {
+	for _, name := range []string{"mailhog", "redis"} {
 		require.Empty(t, tools.Patches(name))
 	}
-	for _, p := range tools.Patches("ferretdb") {
+	for _, p := range slices.Concat(tools.Patches("ferretdb"), tools.Patches("inngest")) {
 		require.Positive(t, p.Times)
 		require.NotContains(t, p.New, p.Old, "made once it cannot be made again")
 		require.Contains(t, p.New, "// Changed by inngest-harness: ", "the licence requires a notice")

@@ -96,9 +96,12 @@ func examineTool(ctx context.Context, t harness.Service, canBuild bool) finding 
 	bin, err := toolchain.Find(ctx, t, toolchain.Options{})
 	switch {
 	case errors.Is(err, toolchain.ErrNotBuilt) && canBuild:
-		return finding{string(t), levelNote, "not built yet", "nothing: the first `harness up` builds it, or `harness tools build` now; Inngest takes some minutes"}
+		return finding{string(t), levelNote, firstLine(err.Error()), "nothing: the first `harness up` builds it, or `harness tools build` now; Inngest takes some minutes"}
 	case err != nil:
 		return finding{string(t), levelMissing, firstLine(err.Error()), fmt.Sprintf("set %s to a program, or install Go 1.26.4 or newer, which builds one", toolchain.Variable(t))}
+	case t == harness.ServiceInngest && bin.Source != toolchain.SourceBuilt:
+		return finding{string(t), levelNote, describeTool(bin) + ", whose Connect ports listen on all interfaces",
+			"nothing on a network that you trust; otherwise have the harness build it: HARNESS_IGNORE_INSTALLED=1, and no INNGEST_BIN"}
 	case t == harness.ServiceInngest && !bin.HasUI:
 		return finding{string(t), levelNote, describeTool(bin) + ", without its web page",
 			"nothing, unless you want Inngest's own page: then install inngest-cli with npm, or set INNGEST_BIN"}

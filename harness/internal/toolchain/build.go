@@ -38,7 +38,7 @@ func (f *finder) build(ctx context.Context) (Binary, error) {
 	defer unlock()
 
 	bin := f.binary(filepath.Join(dir, f.executable()))
-	if _, err := os.Stat(bin.Path); err == nil {
+	if intact(bin.Path) == nil {
 		return bin, nil
 	}
 	if err := f.buildInto(ctx, dir, gocmd, report); err != nil {
@@ -102,6 +102,9 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	args := append([]string{"build", mod, "-o", filepath.Join(out, f.executable())}, buildFlags...)
 	if _, err := f.run(ctx, source, gocmd, logFile, append(args, f.recipe.pkg)...); err != nil {
 		return err
+	}
+	if err := writeSum(filepath.Join(out, f.executable())); err != nil {
+		return f.cacheFailure(err)
 	}
 	if err := os.Rename(out, dir); err != nil {
 		return f.cacheFailure(err)

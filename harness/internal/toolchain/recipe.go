@@ -102,7 +102,7 @@ func (r recipe) buildName(goos, goarch, goVersion string) string {
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(r.files[name]), r.files[name])
 	}
-	fmt.Fprintf(h, "%s %q %t %s %q", r.pkg, buildFlags, r.vendored(), placeholder, placeholderText)
+	fmt.Fprintf(h, "%s %s %q %t %s %q", sumSuffix, r.pkg, buildFlags, r.vendored(), placeholder, placeholderText)
 	for _, p := range r.patches {
 		fmt.Fprintf(h, " %s %q %q %d", p.File, p.Old, p.New, p.Times)
 	}

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
 // Tools returns the services that have a program here, those that take longest to build first. The one of
@@ -35,6 +38,9 @@ const (
 	SourceInstalled = "installed" // a program in PATH
 	SourceBuilt     = "built"     // made from the pinned sources
 )
+
+// ConnectHost names the environment variable by which a built Inngest server is told the host of its Connect ports.
+const ConnectHost = tools.ConnectHost
 
 // ErrNotBuilt is what Find returns, wrapped, for a tool that Ensure would build.
 var ErrNotBuilt = errors.New("not built yet")
@@ -167,14 +173,18 @@ func (f *finder) built(ctx context.Context) (Binary, error) {
 	if err != nil {
 		// Nothing can be built: use a build of these sources by another version of Go.
 		matches, _ := filepath.Glob(filepath.Join(f.cache, f.recipe.buildName(f.goos, f.goarch, "*"), f.executable()))
-		if len(matches) > 0 {
-			return f.binary(matches[len(matches)-1]), nil
+		for _, path := range slices.Backward(matches) {
+			if intact(path) == nil {
+				return f.binary(path), nil
+			}
 		}
 		return Binary{}, fmt.Errorf("%w: %w", ErrNotBuilt, err)
 	}
 	path := filepath.Join(f.buildDir(gocmd), f.executable())
-	if _, err := os.Stat(path); err != nil {
+	if err := intact(path); errors.Is(err, fs.ErrNotExist) {
 		return Binary{}, fmt.Errorf("%s is %w", f.recipe.title(), ErrNotBuilt)
+	} else if err != nil {
+		return Binary{}, fmt.Errorf("%s is %w: %w", f.recipe.title(), ErrNotBuilt, err)
 	}
 	return f.binary(path), nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,10 +34,19 @@ func newWorkshop(t *testing.T) workshop {
 	w := workshop{dir: dir, cache: filepath.Join(dir, "cache")}
 	w.env = map[string]string{"PATH": filepath.Join(dir, "bin"), "HARNESS_CACHE": w.cache}
 	require.NoError(t, os.Mkdir(w.env["PATH"], 0o755))
-	for _, p := range tools.Patches("ferretdb") {
-		w.module(t, p.File, strings.Repeat(p.Old+"\n", p.Times))
+	for file, text := range patchedFiles(func(p tools.Patch) string { return p.Old }) {
+		w.module(t, file, text)
 	}
 	return w
+}
+
+// patchedFiles returns the files that builds patch, with nothing but one side of their patches.
+func patchedFiles(side func(tools.Patch) string) map[string]string {
+	files := map[string]string{}
+	for _, p := range slices.Concat(tools.Patches("ferretdb"), tools.Patches("inngest")) {
+		files[p.File] += strings.Repeat(side(p)+"\n", p.Times)
+	}
+	return files
 }
 
 // module writes a file that a go command of scripts finds in the module cache.
@@ -65,7 +75,7 @@ const (
 echo 'go: downloading github.com/inngest/inngest v1.43.0'
 echo 'go: resolving embeds in github.com/inngest/inngest/internal/embeddocs: pattern website/pages/docs/*: no matching files found'; exit; fi` + "\n"
 	goBuild = `echo "$@" >>$NOTES/builds; env >$NOTES/env; ls -R >$NOTES/files; rm -rf $NOTES/vendored; [ ! -d vendor ] || cp -R vendor $NOTES/vendored
-while [ "$1" != -o ]; do shift; done; echo program >"$2"` + "\n"
+while [ "$1" != -o ]; do shift; done; echo program >"$2"; chmod +x "$2"` + "\n"
 	goodGo = goEnv + goVendor + goBuild
 )
 
@@ -145,6 +155,47 @@ func TestEnsure_BuildsOnce(t *testing.T) {
 	}
 }
 
+func TestEnsure_BuildsADamagedProgramAgain(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(path string) error{
+		"empty":       func(path string) error { return os.Truncate(path, 0) },
+		"half":        func(path string) error { return os.Truncate(path, 4) },
+		"other":       func(path string) error { return os.WriteFile(path, []byte("PROGRAM\n"), 0o755) },
+		"longer":      func(path string) error { return os.WriteFile(path, []byte("program\n\n"), 0o755) },
+		"not run":     func(path string) error { return os.Chmod(path, 0o644) },
+		"a directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+		"removed":     os.Remove,
+		"sum removed": func(path string) error { return os.Remove(path + ".crc32c") },
+		"sum empty":   func(path string) error { return os.Truncate(path+".crc32c", 0) },
+		"a file above": func(path string) error {
+			return errors.Join(os.RemoveAll(filepath.Dir(path)), os.WriteFile(filepath.Dir(path), nil, 0o644))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorkshop(t)
+			w.script(t, "go", goodGo)
+			built, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, w.options())
+			require.NoError(t, err)
+			require.NoError(t, damage(built.Path))
+			_, err = toolchain.Find(t.Context(), harness.ServiceMailHog, w.options())
+			require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+			w.env["PATH"] += ".none"
+			_, err = toolchain.Find(t.Context(), harness.ServiceMailHog, w.options())
+			require.ErrorIs(t, err, toolchain.ErrNotBuilt, "without a go command, too")
+			w.env["PATH"] = strings.TrimSuffix(w.env["PATH"], ".none")
+
+			again, err := toolchain.Ensure(t.Context(), harness.ServiceMailHog, w.options())
+			require.NoError(t, err)
+			require.Equal(t, built, again)
+			text, err := os.ReadFile(again.Path)
+			require.NoError(t, err)
+			require.Equal(t, "program\n", string(text))
+			require.Equal(t, 2, strings.Count(w.note(t, "builds"), "\n"), "it was built twice")
+		})
+	}
+}
+
 func TestEnsure_VendorsInngest(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
@@ -154,6 +205,14 @@ func TestEnsure_VendorsInngest(t *testing.T) {
 	require.Equal(t, "mod vendor -e\n", w.note(t, "vendor"))
 	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
 	require.Contains(t, w.note(t, "files"), "embeddocs/website/pages/docs:\nREADME.md\n")
+	requirePatched(t, w, "inngest")
+}
+
+func requirePatched(t *testing.T, w workshop, tool string) {
+	patched := patchedFiles(func(p tools.Patch) string { return p.New })
+	for _, p := range tools.Patches(tool) {
+		require.Equal(t, patched[p.File], w.note(t, filepath.Join("vendored", p.File)))
+	}
 }
 
 func TestEnsure_PatchesFerretDB(t *testing.T) {
@@ -164,9 +223,7 @@ func TestEnsure_PatchesFerretDB(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "mod vendor\n", w.note(t, "vendor"), "not content with any failure")
 	require.Contains(t, w.note(t, "builds"), "build -mod=vendor -o ")
-	for _, p := range tools.Patches("ferretdb") {
-		require.Equal(t, strings.Repeat(p.New+"\n", p.Times), w.note(t, filepath.Join("vendored", p.File)))
-	}
+	requirePatched(t, w, "ferretdb")
 }
 
 func TestEnsure_RefusesAFerretDBThatPatchesDoNotFit(t *testing.T) {
