@@ -256,7 +256,7 @@ func TestDashboard_ServesDocumentsUnderTheirOwnPolicy(t *testing.T) {
 
 func TestDashboard_ShowsNoSecrets(t *testing.T) {
 	const key = "correct-horse"
-	keep := func(o *stack.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key) }
+	keep := func(o *stack.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key, "SHOP_NUMBER_KEY=31415926535") }
 	suite.RunAlone(t, keep, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		to := t.Salt() + "@plant.test"
@@ -270,6 +270,14 @@ func TestDashboard_ShowsNoSecrets(t *testing.T) {
 		row = r.follow(func(l line) bool { return l.ID == id })
 		require.Contains(t, row.Data, "***")
 		require.NotContains(t, row.Data, key)
+		// Without a secret that is a number, data are no JSON any more.
+		id = t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": to, "number": 31415926535}})
+		row = r.follow(func(l line) bool { return l.ID == id })
+		require.NotContains(t, row.Data, "31415926535")
+		raw := r.get("/event/" + id + "/trace.json")
+		require.Equal(t, http.StatusOK, raw.status)
+		require.True(t, json.Valid([]byte(raw.body)), raw.body)
+		require.NotContains(t, raw.body, "31415926535")
 		page := r.get("/mail/" + m.ID).body
 		require.Contains(t, page, "Key ***")
 		require.NotContains(t, page, key)

@@ -200,10 +200,13 @@ func (d *Dashboard) getTrace(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
+	data, err := json.MarshalIndent(tr, "", "  ")
+	if err != nil {
+		http.Error(w, "the trace cannot be written: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(tr)
+	_, _ = w.Write(append(data, '\n')) // fails only if the browser has disconnected
 }
 
 func (d *Dashboard) mailSection(m *harness.Message) (mailSection, error) {

@@ -171,6 +171,9 @@ func (t *T) save(r report.Record) {
 	if dir := os.Getenv(report.Variable); dir != "" {
 		if err := report.Save(dir, r); err != nil {
 			t.T.Error(err)
+			// Without what could not be saved, so that the report does not say that the test did not finish.
+			r.Outcome, r.Failures, r.Verdicts, r.Goldens, r.Pictures = report.Failed, append(r.Failures, err.Error()), nil, nil, nil
+			_ = report.Save(dir, r) // the first error says why
 		}
 	}
 }
@@ -189,8 +192,7 @@ func (t *T) keepEvidence() string {
 	}
 	dir := t.evidenceDir()
 	if err := t.keep(dir); err != nil {
-		t.Logf("the evidence could not be kept: %v", err)
-		return ""
+		t.Logf("some of the evidence could not be kept: %v", err)
 	}
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
@@ -199,31 +201,30 @@ func (t *T) keepEvidence() string {
 	return dir
 }
 
+// keep writes as much of the evidence as can be written.
 func (t *T) keep(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var errs []error
+	write := func(name string, data []byte) {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
 	for i, v := range t.verdicts {
-		name := filepath.Join(dir, fmt.Sprintf("%d", i+1))
 		data, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("write verdict %d: %w", i+1, err))
+		} else {
+			write(fmt.Sprintf("%d-verdict.json", i+1), data)
 		}
-		if err := os.WriteFile(name+"-verdict.json", data, 0o644); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name+"-verdict.txt", []byte(v.String()+"\n"), 0o644); err != nil {
-			return err
-		}
+		write(fmt.Sprintf("%d-verdict.txt", i+1), []byte(v.String()+"\n"))
 		for j, m := range v.Trace.Mail {
-			if err := os.WriteFile(fmt.Sprintf("%s-mail-%d.eml", name, j+1), m.Raw, 0o644); err != nil {
-				return err
-			}
+			write(fmt.Sprintf("%d-mail-%d.eml", i+1, j+1), m.Raw)
 		}
 	}
-	return t.keepLogs(dir)
+	return errors.Join(append(errs, t.keepLogs(dir))...)
 }
 
 // keepLogs copies the log of each service: the whole file where there is one, else its last lines. The files of a test's
@@ -240,7 +241,7 @@ func (t *T) keepLogs(dir string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 			if tail := t.Stack.Tail(s); len(tail) > 0 {
-				err = os.WriteFile(kept, []byte(strings.Join(tail, "\n")+"\n"), 0o644)
+				err = os.WriteFile(kept, []byte(strings.Join(tail, "\n")+"\n"), 0o600)
 			}
 		}
 		errs = append(errs, err)
@@ -255,7 +256,7 @@ func (t *T) copyLog(to, from string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.Create(to)
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Send sends events in one request and returns the ULID that the server gave to each. When the server accepted only some of
@@ -103,7 +104,7 @@ func (e receivedEvent) export() ReceivedEvent {
 		TS   int64
 	}
 	_ = json.Unmarshal([]byte(e.Raw), &raw) // the server wrote it
-	e.Data, e.At = raw.Data, e.Received
+	e.Data, e.At = text.JSON(raw.Data), e.Received
 	if raw.TS != 0 {
 		e.At = time.UnixMilli(raw.TS)
 	}

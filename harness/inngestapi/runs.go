@@ -12,6 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Run is one execution of a function.
@@ -207,13 +208,13 @@ func (c *Client) run(ctx context.Context, id string) (*run, error) {
 	return data.Run, nil
 }
 
-// value is a JSON value as it was written, nil for null.
+// value is a JSON value as it was written, nil for null. What an app returned and is no JSON becomes a JSON string.
 func value(output []byte) json.RawMessage {
 	output = bytes.TrimSpace(output)
 	if len(output) == 0 || string(output) == "null" {
 		return nil
 	}
-	return output
+	return text.JSON(output)
 }
 
 // errorText is the message in the output of a failed run, which has one of three forms: the fields of an error, those

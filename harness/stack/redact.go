@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -30,6 +31,9 @@ func (r *Redactor) set() *secret.Set {
 
 // Text returns a text without secrets.
 func (r *Redactor) Text(text string) string { return r.set().Text(text) }
+
+// JSON returns a JSON value without secrets.
+func (r *Redactor) JSON(data json.RawMessage) json.RawMessage { return secret.Redact(r.set(), data) }
 
 // Lines returns a function that removes secrets from consecutive lines of a log.
 func (r *Redactor) Lines() func(line string) string { return r.set().Lines() }

@@ -131,7 +131,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 // makeDir makes a directory, or a temporary one where dir is empty.
 func makeDir(dir string) (made string, temporary bool, err error) {
 	if dir != "" {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", false, fmt.Errorf("make the stack's directory: %w", err)
 		}
 		return dir, false, nil

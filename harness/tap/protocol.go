@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // This file turns messages of the protocol into records. Of a message that does not parse it records what could be read:
@@ -40,7 +41,7 @@ func ops(wire []sdk.Op, maxPayload int) []Op {
 	for _, w := range wire {
 		o := Op{Op: w.Op, ID: w.ID, Name: w.CodeID(), Error: failureOf(w.Error), Size: len(w.Data)}
 		if len(w.Data) <= maxPayload {
-			o.Data = w.Data
+			o.Data = text.JSON(w.Data)
 		}
 		o.Began, o.Ended = w.Timing.Times()
 		all = append(all, o)
@@ -114,7 +115,7 @@ func parseEvents(body []byte, maxPayload int) []Event {
 	for _, e := range many {
 		event := Event{Name: e.Name, IdempotencyKey: e.ID, Size: len(e.Data)}
 		if len(e.Data) <= maxPayload {
-			event.Data = e.Data
+			event.Data = text.JSON(e.Data)
 		}
 		events = append(events, event)
 	}

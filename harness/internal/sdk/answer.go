@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Answer is an app's answer to a call. Status says what Body is: opcodes for 206 ([ParseOps]), the function's result for
@@ -46,9 +48,9 @@ func ReadAnswer(status int, header http.Header, body []byte) (Answer, error) {
 		return a, fmt.Errorf("error parsing stream: %s", *stream.Error)
 	}
 	a.Streamed, a.BodyNoRetry, a.Status, a.Body = true, stream.NoRetry, stream.Status, stream.Body
-	var text string
-	if json.Unmarshal(stream.Body, &text) == nil {
-		a.Body = []byte(text)
+	var quoted string
+	if json.Unmarshal(stream.Body, &quoted) == nil {
+		a.Body = []byte(quoted)
 	}
 	a.Header = header.Clone()
 	if a.Header == nil {
@@ -68,10 +70,9 @@ func (a Answer) Result() (result json.RawMessage, plain string) {
 	case len(body) == 0:
 		return json.RawMessage("null"), ""
 	case json.Valid(body):
-		return body, ""
+		return text.JSON(body), ""
 	}
-	quoted, _ := json.Marshal(string(a.Body)) // a string always encodes
-	return quoted, string(body)
+	return text.JSON(a.Body), string(body)
 }
 
 // maxDecompressed bounds what a compressed body may grow to.

@@ -3,6 +3,8 @@ package secret
 import (
 	"encoding/json"
 	"reflect"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Redact returns v with the secrets masked in every text in it, at any depth. It copies only what contains secrets, and
@@ -18,11 +20,11 @@ var rawJSON = reflect.TypeFor[json.RawMessage]()
 func (s *Set) value(v reflect.Value) (_ reflect.Value, changed bool) {
 	switch v.Kind() {
 	case reflect.String:
-		text := s.Text(v.String())
-		if text == v.String() {
+		after := s.Text(v.String())
+		if after == v.String() {
 			return v, false
 		}
-		return reflect.ValueOf(text).Convert(v.Type()), true
+		return reflect.ValueOf(after).Convert(v.Type()), true
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			return v, false
@@ -78,16 +80,14 @@ func (s *Set) parts(v reflect.Value, n int, part func(v reflect.Value, i int) re
 
 func (s *Set) bytes(v reflect.Value) (reflect.Value, bool) {
 	before := string(v.Bytes())
-	text := s.Text(before)
-	if text == before {
+	after := s.Text(before)
+	if after == before {
 		return v, false
 	}
-	if v.Type() == rawJSON && !json.Valid([]byte(text)) {
-		// A secret may be a JSON number, without quotes.
-		quoted, _ := json.Marshal(text) // a string always encodes
-		text = string(quoted)
+	if v.Type() == rawJSON {
+		return reflect.ValueOf(text.JSON([]byte(after))), true // a secret may be a JSON number, without quotes
 	}
-	return reflect.ValueOf([]byte(text)).Convert(v.Type()), true
+	return reflect.ValueOf([]byte(after)).Convert(v.Type()), true
 }
 
 func (s *Set) entries(v reflect.Value) (reflect.Value, bool) {

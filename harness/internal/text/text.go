@@ -2,8 +2,11 @@
 package text
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 )
@@ -94,4 +97,19 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// levels is how much deeper a piece of data stands in what is written about it: a trace, a verdict, a record, a report.
+const levels = 100
+
+var opened, closed = bytes.Repeat([]byte("["), levels), bytes.Repeat([]byte("]"), levels)
+
+// JSON returns data that an app has written in a form that any JSON can contain: data itself, or, where it is no JSON or is
+// nested deeper than encoding/json reads, its text as a JSON string. Of no data it returns nil.
+func JSON(data []byte) json.RawMessage {
+	if len(data) == 0 || json.Valid(data) && json.Valid(slices.Concat(opened, data, closed)) {
+		return data
+	}
+	quoted, _ := json.Marshal(string(data)) // a string always encodes
+	return quoted
 }

@@ -1,7 +1,9 @@
 package text
 
 import (
+	"encoding/json"
 	"net/mail"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,4 +62,30 @@ func TestNearest_FindsMistypedNames(t *testing.T) {
 	} {
 		require.Equal(t, want, Nearest(word, names), word)
 	}
+}
+
+func TestJSON_CanStandInAnyJSON(t *testing.T) {
+	t.Parallel()
+	deep := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
+	for data, same := range map[string]bool{
+		`{"a": 1}`: true, "null": true, `"text"`: true, "1e999": true, deep(9000): true,
+		"{not json": false, "1 2": false, "1],[2": false, "\xff": false, "ok\x00": false, deep(9999): false, deep(20000): false,
+	} {
+		got := JSON([]byte(data))
+		inner := any(got)
+		for range 50 {
+			inner = map[string]any{"in": inner}
+		}
+		whole, err := json.Marshal(inner)
+		require.NoError(t, err, Clip(data, 20))
+		require.NoError(t, json.Unmarshal(whole, new(map[string]json.RawMessage)), Clip(data, 20))
+		if same {
+			require.Equal(t, data, string(got))
+			continue
+		}
+		var quoted string
+		require.NoError(t, json.Unmarshal(got, &quoted))
+		require.Equal(t, strings.ToValidUTF8(data, "\ufffd"), quoted)
+	}
+	require.Nil(t, JSON(nil))
 }
