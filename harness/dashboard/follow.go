@@ -73,7 +73,7 @@ func (f *follower) sent(id string, e harness.Event) {
 
 // event shows an event, with the secrets of the app left out as on its own page, and has it traced when it is new.
 func (f *follower) event(id, key, name string, data json.RawMessage, at time.Time) {
-	if f.board.event(id, key, name, f.stack.Redactor().JSON(data), at) {
+	if f.board.event(id, key, name, stack.Redact(f.stack.Redactor(), data), at) {
 		f.queue.news(id)
 	}
 }

@@ -76,7 +76,7 @@ func (r *handlerRunner) stop(ctx context.Context, grace time.Duration) error {
 			errs = append(errs, r.server.Close())
 		}
 		if c, ok := r.handler.(interface{ Close(context.Context) error }); ok {
-			errs = append(errs, c.Close(ctx))
+			errs = append(errs, within(ctx, c.Close))
 		}
 		r.cancel(nil)
 		<-r.ended
@@ -84,6 +84,26 @@ func (r *handlerRunner) stop(ctx context.Context, grace time.Duration) error {
 	})
 	return r.stopErr
 }
+
+// within returns what f returns, or an error when ctx ends and f does not heed it.
+func within(ctx context.Context, f func(context.Context) error) error {
+	result := make(chan error, 1)
+	go func() { result <- f(ctx) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(heedTime):
+		return fmt.Errorf("the app's Close goes on after its context has ended: %w", context.Cause(ctx))
+	}
+}
+
+// heedTime is how long a function may take to return after its context has ended.
+const heedTime = 500 * time.Millisecond
 
 func (*handlerRunner) pause() error {
 	return fmt.Errorf("pause an app that runs in this process: %w: run it as a command", harness.ErrUnsupported)

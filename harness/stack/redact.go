@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/json"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -11,29 +10,39 @@ import (
 )
 
 // A Redactor removes the secrets of a stack's app: the values of variables in its environment whose names end in KEY,
-// TOKEN, PASS, PASSWORD, SECRET and the like, credentials in URIs, and credentials in SMTP dialogues. It does not know
+// TOKEN, PASS, PASSWORD, PWD, PAT, PIN, AUTH, SECRET and the like, credentials in URIs and connection strings, and
+// credentials in SMTP dialogues. On an attached stack of a `harness up` it knows those that `up` knows. It does not know
 // secrets that the app reads from elsewhere, such as a file, and ignores values of fewer than four characters. Its methods
 // are safe for concurrent use.
-type Redactor struct{ secrets atomic.Pointer[secret.Set] }
+type Redactor struct{ known atomic.Pointer[knownSecrets] }
 
-// learn replaces what is secret: the secrets of this process's environment and of further variables.
-func (r *Redactor) learn(env []string) {
-	r.secrets.Store(secret.Of(slices.Concat(os.Environ(), env), harness.DevEventKey))
+type knownSecrets struct {
+	values []string
+	set    *secret.Set
+}
+
+// learn replaces what is secret: the secrets of this process's environment and of further variables, and others.
+func (r *Redactor) learn(env []string, others ...string) {
+	values := append(secret.Values(slices.Concat(os.Environ(), env), harness.DevEventKey), others...)
+	r.known.Store(&knownSecrets{values, secret.New(values)})
 }
 
 // set returns what is secret; nil, which is no secret, for a nil Redactor.
 func (r *Redactor) set() *secret.Set {
-	if r == nil {
+	if r == nil || r.known.Load() == nil {
 		return nil
 	}
-	return r.secrets.Load()
+	return r.known.Load().set
 }
+
+// Secrets returns the values that are secret. It is for a program that shows what concerns the same app.
+func (r *Redactor) Secrets() []string { return slices.Clone(r.known.Load().values) }
+
+// Redact returns a value without secrets in its texts, at any depth.
+func Redact[T any](r *Redactor, v T) T { return secret.Redact(r.set(), v) }
 
 // Text returns a text without secrets.
 func (r *Redactor) Text(text string) string { return r.set().Text(text) }
-
-// JSON returns a JSON value without secrets.
-func (r *Redactor) JSON(data json.RawMessage) json.RawMessage { return secret.Redact(r.set(), data) }
 
 // Lines returns a function that removes secrets from consecutive lines of a log.
 func (r *Redactor) Lines() func(line string) string { return r.set().Lines() }

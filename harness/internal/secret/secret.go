@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -30,28 +31,63 @@ const (
 	sure = 8
 )
 
-// secretName matches the names of variables that hold secrets.
-var secretName = regexp.MustCompile(`(?i)(^|_)((API|ACCESS|PRIVATE|SIGNING)?KEYS?|TOKENS?|PASS|PASSWD|PASSWORD|PASSPHRASE|SECRETS?|CREDENTIALS?)(_(FALLBACK|OLD|PREVIOUS|NEXT|NEW|[0-9]+))?$`)
+// secretName matches the names of variables that hold secrets: by their last word, such as PGPASSWORD, authToken or
+// NPM_AUTH, which something like _OLD or _2 may follow.
+var secretName = regexp.MustCompile(`(?i)((^|_)((API|ACCESS|PRIVATE|SIGNING)?KEYS?|PASS|PINS?|PATS?|AUTH|CREDS?|JWTS?|OTP|SALT|PEPPER|COOKIE|(PIN|PASS|ACCESS|AUTH)_?CODES?)` +
+	`|(^|.)(TOKENS?|PASSWORDS?|PASSWD|PASSPHRASE|SECRETS?|CREDENTIALS?)|._PWD|(^|_)DSN)` +
+	`(_(FALLBACK|OLD|PREVIOUS|NEXT|NEW|PRIMARY|SECONDARY|PEM|B64|BASE64|HEX|V?[0-9]+))?$`)
 
-// Of returns the secrets among variables of the form "KEY=value". The values in public are not secret, whatever the name.
-func Of(env []string, public ...string) *Set {
+// userinfo matches what stands before the host in a URI: a user, and a password or none.
+var userinfo = regexp.MustCompile(`://([^\s/@:"'<>]*)(?::([^\s/@"'<>]+))?@`)
+
+// isDSN matches the names of those that hold the address of a service with its credentials.
+var isDSN = regexp.MustCompile(`(?i)(^|_)DSN(_|$)`)
+
+// setting matches values that choose something, as in SMTP_AUTH=plain.
+var setting = regexp.MustCompile(`(?i)^(true|false|none|null|yes|no|on|off|basic|plain|login|bearer|digest|cram-md5|ntlm|oauth2?|xoauth2|optional|required|enabled|disabled|auto|default)$`)
+
+// assignment matches a credential in a list of settings, as in a connection string.
+var assignment = regexp.MustCompile(`(?i)\b(?:password|passwd|pwd|pass|secret|token|account ?key|shared ?access ?key)\s*=\s*['"]?([^;&,\s'"]+)`)
+
+// Values returns the secrets among variables of the form "KEY=value". The values in public are not secret, whatever the name.
+func Values(env []string, public ...string) []string {
 	found := map[string]bool{}
 	for _, v := range env {
 		name, value, _ := strings.Cut(v, "=")
-		if secretName.MatchString(name) {
-			found[value] = true
+		for _, m := range userinfo.FindAllStringSubmatch(value, -1) {
+			part := m[2] // the password; a key stands in the place of a user, without one
+			if part == "" && (isDSN.MatchString(name) || credentials.MatchString(value)) {
+				part = m[1]
+			}
+			found[part] = true
+			if plain, err := url.PathUnescape(part); err == nil {
+				found[plain] = true
+			}
 		}
-		if u, err := url.Parse(value); err == nil && u.User != nil {
-			if password, ok := u.User.Password(); ok {
-				found[password] = true
+		for _, m := range assignment.FindAllStringSubmatch(value, -1) {
+			found[m[1]] = true
+		}
+		if secretName.MatchString(name) && !(isDSN.MatchString(name) && strings.Contains(value, "://")) {
+			found[value] = true
+			for line := range strings.Lines(value) { // logs come line by line
+				if line = strings.TrimSpace(line); len(line) >= longLine && !strings.HasPrefix(line, "-----") {
+					found[line] = true
+				}
 			}
 		}
 	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(found)), func(value string) bool {
+		return utf8.RuneCountInString(value) < shortest || slices.Contains(public, value) || setting.MatchString(value)
+	})
+}
+
+// longLine is the length from which a line of a secret is one itself.
+const longLine = 16
+
+// New returns the set of some secrets.
+func New(secrets []string) *Set {
 	s := &Set{}
-	for value := range found {
-		if utf8.RuneCountInString(value) < shortest || slices.Contains(public, value) {
-			continue
-		}
+	for _, value := range secrets {
 		for _, form := range forms(value) {
 			if utf8.RuneCountInString(form) < sure {
 				s.words = append(s.words, form)
@@ -82,8 +118,8 @@ func forms(value string) []string {
 	return all
 }
 
-// credentials are a URI's user and password.
-var credentials = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@:"'<>]*:[^\s/@"'<>]+@`)
+// credentials are a URI's user and password, or a key in the place of a user.
+var credentials = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/@:"'<>]*:[^\s/@"'<>]+|[A-Za-z0-9_-]{20,})@`)
 
 // Text returns a text with its secrets masked. The text may have several lines; [Set.Lines] is for one that comes line by
 // line.

@@ -12,22 +12,53 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 )
 
-func TestOf_FindsSecretVariables(t *testing.T) {
+func of(env []string, public ...string) *secret.Set { return secret.New(secret.Values(env, public...)) }
+
+func TestValues_FindsSecretVariables(t *testing.T) {
 	t.Parallel()
 	tests := map[string]bool{
 		"MAIL_PASS": true, "MAIL_PASSWORD": true, "INNGEST_SIGNING_KEY": true, "INNGEST_SIGNING_KEY_FALLBACK": true, "GITHUB_TOKEN": true,
 		"CLIENT_SECRET": true, "PASSWORD": true, "password": true, "ApiKey": true, "AWS_CREDENTIALS": true, "API_KEY_2": true,
+		"GH_PAT": true, "MY_AUTH": true, "NPM_AUTH": true, "REDISCLI_AUTH": true, "DB_PWD": true, "MYSQL_PWD": true, "CLIENT_CREDS": true, "LDAP_CRED": true,
+		"PIN": true, "PIN_CODE": true, "ADMIN_PASSCODE": true, "SENTRY_DSN": true, "PGPASSWORD": true, "authToken": true, "clientSecret": true,
+		"JWT": true, "SESSION_COOKIE": true, "HASH_SALT": true, "PRIVATE_KEY_PEM": true, "APIKEY_B64": true, "DB_PASSWORDS": true,
+		"OLDPWD": false, "SSH_AUTH_SOCK": false, "AUTH_TYPE": false, "PATH": false, "SHIPPING": false, "PATTERN": false, "SPIN": false, "CODE": false,
 		"PWD": false, "MAIL_USER": false, "KEYBOARD": false, "TOKEN_TTL": false, "PASS_THROUGH": false, "MONKEY": false, "COMPASS": false,
 	}
 	for name, want := range tests {
-		got := secret.Of([]string{name + "=correct-horse"}).Text("it is correct-horse.")
+		got := of([]string{name + "=correct-horse"}).Text("it is correct-horse.")
 		require.Equal(t, want, got == "it is ***.", "%s: %s", name, got)
+	}
+}
+
+func TestValues_FindsSecretsInValues(t *testing.T) {
+	t.Parallel()
+	const key, cert = "4f0c6a1e8a5b4dd3b4d2", "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAo\n-----END KEY-----\n"
+	secrets := of([]string{
+		"SENTRY_DSN=https://" + key + "@sentry.test/17", "REPO=https://ghp_0123456789abcdefghij@git.test/x", "ORIGIN=ssh://deploy@git.test/x",
+		"DB_DSN=kim:go-sql-word@tcp(db.test)/plant", "CONNECTION=Server=db;User Id=kim;Password=ado-net-word;", "LIBPQ=host=db password='libpq-word' user=kim",
+		"TLS_KEY=" + cert, "REPLICAS=mongodb://kim:set%20word@a.test:1,b.test:2/plant", "SMTP_AUTH=plain", "MODE=pass",
+	})
+	for text, want := range map[string]string{
+		"the key is " + key:                         "the key is ***",
+		"https://" + key + "@sentry.test/17":        "https://***@sentry.test/17",
+		"https://sentry.test/17":                    "https://sentry.test/17",
+		"token ghp_0123456789abcdefghij":            "token ***",
+		"deploy ssh://deploy@git.test/x":            "deploy ssh://deploy@git.test/x",
+		"dial kim:go-sql-word@tcp(db.test)/plant":   "dial ***",
+		"ado-net-word, libpq-word":                  "***, ***",
+		"with set word or set%20word":               "with *** or ***",
+		"MIIEvQIBADANBgkqhkiG9w0":                   "***",
+		"plain text by login":                       "plain text by login",
+		"https://0123456789abcdef01234567@sentry.x": "https://***@sentry.x",
+	} {
+		require.Equal(t, want, secrets.Text(text))
 	}
 }
 
 func TestSet_Text(t *testing.T) {
 	t.Parallel()
-	secrets := secret.Of([]string{
+	secrets := of([]string{
 		`API_KEY=pa"ss & wörd`, "SHORT_PASS=abcd", "TINY_PASS=abc", "OTHER_TOKEN=abcdefgh", "LONGER_TOKEN=abcdefghijkl", "EVENT_KEY=harness",
 		"MONGODB_URI=mongodb://kim:db%20secret@db.test/plant", "EMPTY_KEY=",
 	}, "harness")
@@ -95,7 +126,7 @@ func TestRedact_CopiesOnlyWhatHasSecrets(t *testing.T) {
 		Number int
 		None   *inner
 	}
-	secrets := secret.Of([]string{"API_KEY=31415926535", "MAIL_PASS=correct-horse"})
+	secrets := of([]string{"API_KEY=31415926535", "MAIL_PASS=correct-horse"})
 	clean := &inner{Text: "clean"}
 	before := &outer{
 		At: time.Unix(1, 0), List: []*inner{clean, {"correct-horse", "correct-horse"}}, Raw: json.RawMessage(`{"n":31415926535}`),
