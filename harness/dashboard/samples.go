@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
@@ -68,7 +68,7 @@ func ReadSamples(dir, request string) ([]Sample, error) {
 	}
 	var samples []Sample
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := input.File(file)
 		if err != nil {
 			return nil, fmt.Errorf("read samples: %w", err)
 		}

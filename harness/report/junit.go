@@ -12,6 +12,7 @@ import (
 type (
 	junitSuites struct {
 		XMLName  xml.Name     `xml:"testsuites"`
+		Name     string       `xml:"name,attr"`
 		Tests    int          `xml:"tests,attr"`
 		Failures int          `xml:"failures,attr"`
 		Skipped  int          `xml:"skipped,attr"`
@@ -47,7 +48,7 @@ type (
 func (rep *Report) WriteJUnit(w io.Writer) error { return rep.page().writeJUnit(w) }
 
 func (p *page) writeJUnit(w io.Writer) error {
-	var all junitSuites
+	all := junitSuites{Name: marker}
 	var total time.Duration
 	for _, p := range p.Packages {
 		s := junitSuite{Name: p.Path, Tests: len(p.Tests)}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
 )
 
 // A Report is what a directory of records holds.
@@ -60,7 +62,7 @@ func Load(dir string) (*Report, error) {
 	}
 	rep := &Report{}
 	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(dir, f.name))
+		data, err := input.File(filepath.Join(dir, f.name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was removed since
 		}
@@ -93,6 +95,9 @@ func (rep *Report) add(name string, data []byte) error {
 	}
 	if r.Version != version {
 		return fmt.Errorf("it is a record of version %d, and this harness reads version %d", r.Version, version)
+	}
+	if !slices.Contains([]Outcome{Passed, Failed, Skipped}, r.Outcome) {
+		return fmt.Errorf("its outcome is %q, which is none of %s, %s and %s", r.Outcome, Passed, Failed, Skipped)
 	}
 	for _, v := range r.Verdicts {
 		if v == nil || v.Trace == nil || slices.ContainsFunc(v.Trace.Mail, func(m harness.TraceMail) bool { return m.Message == nil }) {
@@ -214,32 +219,74 @@ func write(dir string) (*Report, error) {
 	return rep, nil
 }
 
-// Clear removes from a directory what Save and Write have put there, and nothing else, so that the next report is of
-// the next run alone. A directory that is not there is clear.
-func Clear(dir string) error {
+// Clear removes from a directory what Save, Write, the fault matrix and the measurements have put there, and nothing else, so
+// that the next report is of the next run alone. A file that merely has the name of one of theirs stays. It returns how many
+// it removed. A directory that is not there is clear.
+func Clear(dir string) (removed int, err error) {
 	files, err := sources(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	var errs []error
+	names := pages()
 	for _, f := range files {
-		if kindOf(f.name) == recordPrefix {
-			errs = append(errs, os.Remove(filepath.Join(dir, f.name)))
-		}
+		names = append(names, f.name)
 	}
-	return errors.Join(append(errs, clearPages(dir))...)
+	return remove(dir, names)
 }
 
 // clearPages removes what Write writes.
 func clearPages(dir string) error {
+	_, err := remove(dir, pages())
+	return err
+}
+
+func pages() []string { return []string{PageFile, JUnitFile, SummaryFile} }
+
+// remove removes the files that are the harness's own.
+func remove(dir string, names []string) (removed int, err error) {
 	var errs []error
-	for _, name := range []string{PageFile, JUnitFile, SummaryFile} {
-		if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range names {
+		file := filepath.Join(dir, name)
+		data, err := input.File(file)
+		if err != nil || !own(name, data) {
+			continue // it is not there, or not the harness's
+		}
+		if err := os.Remove(file); err == nil {
+			removed++
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return removed, errors.Join(errs...)
+}
+
+// marker is in the page and in the JUnit file, near the beginning.
+const marker = "inngest-harness report"
+
+// own reports whether a file is what its name says, as the harness writes it.
+func own(name string, data []byte) bool {
+	known := func(into any) bool {
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.DisallowUnknownFields()
+		return d.Decode(into) == nil
+	}
+	switch kindOf(name) {
+	case recordPrefix: // also one of another version
+		var r struct {
+			outline
+			Version int `json:"version"`
+		}
+		return json.Unmarshal(data, &r) == nil && r.Version > 0 && r.Package != "" && r.Test != "" && r.Outcome != ""
+	case faultsPrefix:
+		var list []Fault
+		return known(&list) && len(list) > 0 && list[0].Fault != "" && list[0].Backend != ""
+	case benchPrefix:
+		var list []Figure
+		return known(&list) && len(list) > 0 && list[0].Name != "" && list[0].N > 0
+	}
+	return bytes.HasSuffix(data, []byte(summaryEnd)) && name == SummaryFile ||
+		bytes.Contains(data[:min(len(data), 1<<10)], []byte(marker))
 }

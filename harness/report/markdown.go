@@ -18,6 +18,9 @@ const (
 	maxSummaryText  = 300   // characters of one piece of text outside of them
 )
 
+// summaryEnd ends every summary.
+const summaryEnd = "\nThe whole report, with every email rendered, is " + PageFile + ".\n"
+
 // WriteMarkdown writes a summary for a pull request: what failed and why, which emails changed and how, and what the
 // fault matrix and the measurements say.
 func (rep *Report) WriteMarkdown(w io.Writer) error { return rep.page().writeMarkdown(w) }
@@ -60,7 +63,7 @@ func (p *page) writeMarkdown(w io.Writer) error {
 			fmt.Fprintf(&b, "| %s | %s | %s – %s | %d | %s |\n", escape(f.Name), milliseconds(f.Median), milliseconds(f.Low), milliseconds(f.High), f.N, escape(f.Note))
 		}
 	}
-	fmt.Fprintf(&b, "\nThe whole report, with every email rendered, is %s.\n", PageFile)
+	b.WriteString(summaryEnd)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

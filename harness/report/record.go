@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func Save(dir string, r Record) error {
 	if !filepath.IsAbs(dir) {
 		return fmt.Errorf("save a record for the report: %s is %q: make it an absolute path, since every package's tests run in a directory of their own", Variable, dir)
 	}
-	if r.Package == "" || r.Test == "" || r.Outcome == "" {
+	if r.Package == "" || r.Test == "" || !slices.Contains([]Outcome{Passed, Failed, Skipped}, r.Outcome) {
 		return fmt.Errorf("save a record for the report: it needs a package, a test and an outcome, and has %q, %q and %q", r.Package, r.Test, r.Outcome)
 	}
 	for _, p := range r.Pictures {

@@ -75,9 +75,11 @@ func TestLoad_Errors(t *testing.T) {
 
 	for name, test := range map[string]struct{ file, data, want string }{
 		"torn":            {"record-a.json", `{`, "unexpected end of JSON input: remove the file and run what wrote it again"},
+		"no outcome":      {"record-a.json", `{"version":1}`, `its outcome is "", which is none of passed, failed and skipped: remove`},
+		"another outcome": {"record-a.json", `{"version":1,"outcome":"FAILED"}`, `its outcome is "FAILED", which is none of passed, failed and skipped: remove`},
 		"another version": {"record-a.json", `{"version":9}`, "it is a record of version 9, and this harness reads version 1: remove"},
-		"no trace":        {"record-a.json", `{"version":1,"verdicts":[{}]}`, "it is not a whole record: remove"},
-		"no message":      {"record-a.json", `{"version":1,"verdicts":[{"trace":{"mail":[{}]}}]}`, "it is not a whole record: remove"},
+		"no trace":        {"record-a.json", `{"version":1,"outcome":"passed","verdicts":[{}]}`, "it is not a whole record: remove"},
+		"no message":      {"record-a.json", `{"version":1,"outcome":"passed","verdicts":[{"trace":{"mail":[{}]}}]}`, "it is not a whole record: remove"},
 		"faults":          {"faults.json", `{}`, "faults.json: json: cannot unmarshal object"},
 		"bench":           {"bench-2.json", `1`, "bench-2.json: json: cannot unmarshal number"},
 	} {
@@ -122,15 +124,22 @@ func TestWrite_LastWriterReportsAll(t *testing.T) {
 
 func TestClear_RemovesOnlyWhatTheReportWrote(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, report.Clear(filepath.Join(t.TempDir(), "nowhere")))
+	removed, err := report.Clear(filepath.Join(t.TempDir(), "nowhere"))
+	require.NoError(t, err)
+	require.Zero(t, removed)
 	dir := t.TempDir()
 	require.NoError(t, report.Save(dir, record(1, nil)))
-	_, err := report.Write(dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "faults-2.json"), []byte(`[{"fault":"550","backend":"local","kept":true}]`), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bench.json"), []byte(`[{"name":"tap","n":3}]`), 0o644))
+	_, err = report.Write(dir)
 	require.NoError(t, err)
 	for _, name := range []string{"faults.json", "mine.txt"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("[]"), 0o644))
 	}
-	require.NoError(t, report.Clear(dir))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "record-old.json"), []byte(`{"version":7,"package":"p","test":"T","outcome":"passed"}`), 0o644))
+	removed, err = report.Clear(dir)
+	require.NoError(t, err)
+	require.Equal(t, 7, removed)
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	var left []string

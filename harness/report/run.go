@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
 )
 
 // A Run is one run of a package's tests. The package counts as failed until End is called: tests that panic, hang or end
@@ -116,7 +118,7 @@ func (r *Run) each(f func(file string, record outline) error) error {
 		return err
 	}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := input.File(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // another package has begun
 		}

@@ -50,7 +50,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := report.Clear(dir); err != nil {
+	if _, err := report.Clear(dir); err != nil {
 		return err
 	}
 	st, err := testenv.Start(ctx, local.New(local.Options{}), stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {

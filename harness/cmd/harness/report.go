@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -29,13 +30,14 @@ absolute path; they make the page themselves when they end, so that report is fo
 			return err
 		}
 		if *clear {
-			if err := report.Clear(dir); err != nil {
+			removed, err := report.Clear(dir)
+			if err != nil {
 				return err
 			}
 			if *asJSON {
-				return writeJSON(io.out, map[string]string{"cleared": dir})
+				return writeJSON(io.out, map[string]any{"cleared": dir, "removed": removed})
 			}
-			_, err := fmt.Fprintf(io.out, "cleared %s; the next run begins anew\n", dir)
+			_, err = fmt.Fprintf(io.out, "cleared %s (%s); the next run begins anew\n", dir, text.Count(removed, "file", "files"))
 			return err
 		}
 		r, err := report.Write(dir)
