@@ -1,10 +1,10 @@
 package dashboard
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
-	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/thishost"
 )
 
 // pagePolicy is the content security policy of the dashboard's own pages: their scripts and styles come from here and
@@ -38,8 +38,7 @@ func refusal(r *http.Request) string {
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
 		return "it comes from another machine."
 	}
-	// A foreign name that resolves to this machine makes a foreign page one of the same origin: only the Host shows it.
-	if !loopbackName(r.Host) {
+	if !thishost.Named(r.Host) {
 		return "open it as localhost or 127.0.0.1."
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
@@ -54,16 +53,4 @@ func refusal(r *http.Request) string {
 		return "what changes something must come from its own pages (Origin)."
 	}
 	return ""
-}
-
-func loopbackName(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.Trim(host, "[]")
-	}
-	if strings.EqualFold(name, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(name)
-	return err == nil && addr.Unmap().IsLoopback()
 }

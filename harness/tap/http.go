@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/thishost"
 )
 
 // httpTap is the tap on an HTTP wire: a reverse proxy whose transport records exchanges and lets faults act on them.
@@ -51,6 +52,10 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 		// An error of the tap must not look like an answer from the far side.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
+	handler := http.Handler(proxy)
+	if side == AppToInngest { // an app may answer pages of other sites; that is for the app to decide
+		handler = thishost.Guard(proxy)
+	}
 	var base context.Context
 	base, t.cancel = context.WithCancel(context.Background())
 	t.server = &http.Server{
@@ -59,7 +64,7 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			t.active.Add(1)
 			defer t.active.Done()
-			proxy.ServeHTTP(w, r)
+			handler.ServeHTTP(w, r)
 		}),
 	}
 	return t

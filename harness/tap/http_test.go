@@ -41,13 +41,14 @@ func TestHTTP_ChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	api, err := s.API("127.0.0.1:0", far.URL)
 	require.NoError(t, err)
-	for _, w := range []*tap.Wire{calls, api} {
+	// The API is for programs of this machine.
+	for w, host := range map[*tap.Wire]string{calls: "app.example:99", api: "localhost:99"} {
 		for _, uri := range []string{
 			"/", "/a%2Fb/../c?x=1;y=%zz&&", "/api/inngest?fnId=plant-notify&stepId=step", "/e/key", "/v1/checkpoint/01RUN/async",
 		} {
 			conn, err := net.Dial("tcp", w.Addr())
 			require.NoError(t, err)
-			_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: app.example:99\r\nX-Forwarded-For: 10.0.0.1\r\nX-Odd: a\r\nX-Odd: b\r\nContent-Length: 4\r\nConnection: close\r\n\r\n{ }\x00", uri)
+			_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.0.0.1\r\nX-Odd: a\r\nX-Odd: b\r\nContent-Length: 4\r\nConnection: close\r\n\r\n{ }\x00", uri, host)
 			require.NoError(t, err)
 			answer, err := io.ReadAll(conn)
 			require.NoError(t, err)
@@ -55,11 +56,36 @@ func TestHTTP_ChangesNothing(t *testing.T) {
 			require.Contains(t, string(answer), "HTTP/1.1 418 I'm a teapot\r\n")
 			require.Contains(t, string(answer), "X-Answer: kept\r\n")
 			require.Contains(t, string(answer), "short and stout")
-			require.Equal(t, seen{"POST", uri, "app.example:99", "{ }\x00", http.Header{
+			require.Equal(t, seen{"POST", uri, host, "{ }\x00", http.Header{
 				"X-Forwarded-For": {"10.0.0.1"}, "X-Odd": {"a", "b"}, "Content-Length": {"4"},
 			}}, <-got)
 		}
 	}
+}
+
+// A web page can make a browser send events to a port of this machine.
+func TestAPI_RefusesPagesOfOtherSites(t *testing.T) {
+	t.Parallel()
+	var reached atomic.Int32
+	far := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(far.Close)
+	s := newSet(t, tap.Options{})
+	api, err := s.API("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	for _, foreign := range []func(*http.Request){
+		func(r *http.Request) { r.Header.Set("Origin", "https://evil.test") },
+		func(r *http.Request) { r.Host = "evil.test" },
+	} {
+		req, err := http.NewRequest(http.MethodPost, api.URL()+"/e/key", strings.NewReader(`{"name":"a/b"}`))
+		require.NoError(t, err)
+		foreign(req)
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusForbidden, res.StatusCode)
+	}
+	require.Zero(t, reached.Load())
+	require.Empty(t, s.Exchanges())
 }
 
 func TestHTTP_StreamsOtherTraffic(t *testing.T) {

@@ -1,11 +1,13 @@
 package simstack_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/smtp"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
@@ -119,6 +122,27 @@ func TestBackend_SimIsNilWhileStopped(t *testing.T) {
 	require.ErrorContains(t, st.Pause(t.Context(), harness.ServiceInngest), "inngest is not running")
 	require.NoError(t, st.Start(t.Context(), harness.ServiceInngest))
 	require.NotSame(t, first, b.Sim(st))
+}
+
+// A web page can make a browser send events to a port of this machine.
+func TestBackend_RefusesPagesOfOtherSites(t *testing.T) {
+	_, st := start(t, simstack.Options{})
+	for host, origin := range map[string]string{"": "https://evil.test", "evil.test": ""} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, st.Endpoints().Inngest+"/e/key", strings.NewReader(`{"name":"visit/planned"}`))
+		require.NoError(t, err)
+		req.Close = true
+		req.Host = cmp.Or(host, req.Host)
+		if origin != "" {
+			req.Header.Set("Origin", origin)
+		}
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusForbidden, res.StatusCode)
+	}
+	events, err := st.API().Events(t.Context(), inngestapi.EventFilter{Since: time.Now().Add(-time.Minute)})
+	require.NoError(t, err)
+	require.Empty(t, events)
 }
 
 func TestBackend_RefusesAttachedServers(t *testing.T) {

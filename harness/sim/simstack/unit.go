@@ -16,6 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/thishost"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
@@ -60,7 +61,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 		CallTimeout: u.backend.o.CallTimeout,
 	})
 	i.sim.RunInBackground(u.backend.o.Pace)
-	i.gate = &gate{handler: i.sim.Handler()}
+	i.gate = &gate{handler: thishost.Guard(i.sim.Handler())}
 	i.http = &http.Server{Handler: i.gate, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	logger.Info("sim is up, in process", "address", fleet.URL(ports[0]), "like", "Inngest v"+sim.Version)
 	i.served.Go(func() {
