@@ -43,6 +43,7 @@ func AwaitReady(ctx context.Context, p Program, probe func(context.Context) erro
 
 	last := errors.New("the first probe has not returned")
 	for pause := firstProbePause; !over(p.Done()) && ctx.Err() == nil; pause = min(pause*3/2, lastProbePause) {
+		asked := time.Now()
 		result := make(chan error, 1)
 		go func() { result <- probe(probeCtx) }()
 		select {
@@ -57,6 +58,10 @@ func AwaitReady(ctx context.Context, p Program, probe func(context.Context) erro
 			}
 		case <-p.Done():
 		case <-ctx.Done():
+		}
+		// A probe that hung until the end explains more than one that failed before it.
+		if hung := time.Since(asked); ctx.Err() != nil && hung > time.Second {
+			last = fmt.Errorf("there has been no answer for %v", rounded(hung))
 		}
 		select {
 		case <-time.After(pause):
