@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,6 +20,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
@@ -195,6 +198,8 @@ func (s *Suite) run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, s.broken)
 		return 1
 	}
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(maskedLog{log.Writer(), secret.New(secret.Values(os.Environ(), harness.DevEventKey))})
 	code := m.Run()
 	if err := s.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "harnesstest: stop the shared stacks:", err)
@@ -207,6 +212,17 @@ func (s *Suite) run(m *testing.M) int {
 		code = max(code, 1)
 	}
 	return code
+}
+
+// maskedLog is the output of package log, in which net/http quotes what an app sends unasked, without secrets.
+type maskedLog struct {
+	to      io.Writer
+	secrets *secret.Set
+}
+
+func (l maskedLog) Write(line []byte) (int, error) {
+	_, err := io.WriteString(l.to, l.secrets.Text(string(line)))
+	return len(line), err
 }
 
 func (s *Suite) close() error {

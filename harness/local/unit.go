@@ -64,9 +64,13 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 		probe.Dir = dir
 	}
 	args, env := u.command(ports, dir)
-	p, err := proc.Start(ctx, proc.Spec{
+	spec := proc.Spec{
 		Name: string(u.service), Path: u.bin.Path, Args: args, Env: env, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line,
-	})
+	}
+	if u.service != harness.ServiceMailHog { // see End
+		spec.Redact = secrets().Lines()
+	}
+	p, err := proc.Start(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -108,17 +112,20 @@ func (i *instance) Pause(context.Context) error { return i.Process.Pause() }
 // Resume implements [fleet.Instance].
 func (i *instance) Resume(context.Context) error { return i.Process.Resume() }
 
-// End implements [fleet.Instance]. MailHog writes the logins of apps to its log; they are removed once it has ended, since a
-// filter between it and its log would make it too slow.
+// End implements [fleet.Instance]. MailHog writes the logins and emails of apps to its log; secrets are removed from it once it
+// has ended, since a filter between it and its log would make it too slow.
 func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	err := i.Stop(ctx, grace)
 	if i.Service == harness.ServiceMailHog {
-		if redactErr := rewrite(i.LogFile(), (*secret.Set)(nil).Lines()); redactErr != nil && !errors.Is(redactErr, fs.ErrNotExist) {
-			err = errors.Join(err, fmt.Errorf("remove logins from MailHog's log, which still has them: %w", redactErr))
+		if redactErr := rewrite(i.LogFile(), secrets().Lines()); redactErr != nil && !errors.Is(redactErr, fs.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("remove secrets from MailHog's log, which still has them: %w", redactErr))
 		}
 	}
 	return err
 }
+
+// secrets are those of this process's environment, which an app's emails and events may contain.
+func secrets() *secret.Set { return secret.New(secret.Values(os.Environ(), harness.DevEventKey)) }
 
 // rewrite replaces a file by one whose lines have gone through redact.
 func rewrite(name string, redact func(line string) string) error {
