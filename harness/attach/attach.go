@@ -3,13 +3,17 @@ package attach
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
@@ -79,7 +83,11 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if b.o.OwnApp {
 		found.app = nil
 	}
-	s := &servers{target: found, database: database.String(), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
+	secrets, err := b.secrets(ctx, found.ends)
+	if err != nil {
+		return nil, err
+	}
+	s := &servers{target: found, secrets: secrets, database: database.String(), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
 	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
 		s.bridge = bridge.New(gateway)
 	}
@@ -120,6 +128,33 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	}
 	return t.complete()
 }
+
+// secrets returns what the process that keeps the servers up knows as the app's secrets; none where it is no `harness up`
+// of this directory.
+func (b *Backend) secrets(ctx context.Context, ends harness.Endpoints) (all []string, err error) {
+	state, _, err := statefile.Find(b.o.Dir)
+	if err != nil || state.Inngest.URL != ends.Inngest || state.Secrets == "" {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, secretsTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, state.Secrets, nil)
+	if err == nil {
+		req.Close = true
+		var res *http.Response
+		if res, err = http.DefaultClient.Do(req); err == nil {
+			defer res.Body.Close()
+			err = json.NewDecoder(io.LimitReader(res.Body, 16<<20)).Decode(&all)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask process %d, which keeps the stack up, what to mask: %w", state.PID, withoutURL(err))
+	}
+	return all, nil
+}
+
+// secretsTimeout bounds an answer from a process of this machine.
+const secretsTimeout = 5 * time.Second
 
 // ErrNoStack says that no `harness up` keeps a stack up in a directory or above it.
 var ErrNoStack = statefile.ErrNoStack

@@ -13,6 +13,7 @@ type servers struct {
 	target
 	database string
 	hasUI    bool
+	secrets  []string
 	bridge   *bridge.Bridge // nil where Inngest runs in no container of this machine
 }
 
@@ -26,6 +27,9 @@ func (s *servers) HostedApp() (harness.Env, bool) {
 	}
 	return *s.app, true
 }
+
+// Secrets are the values that the program which keeps the servers up masks.
+func (s *servers) Secrets() []string { return s.secrets }
 
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {

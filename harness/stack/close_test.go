@@ -3,11 +3,14 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -61,4 +64,25 @@ func TestClose_WaitsForAnotherClose(t *testing.T) {
 	}
 	require.ErrorIs(t, st.Close(hasty), errWontEnd, "later on, too, and without a wait")
 	require.Empty(t, servers.closing, "the servers were closed once")
+}
+
+// stubbornHandler is an app that cannot be closed.
+type stubbornHandler struct {
+	http.Handler
+	release chan struct{}
+}
+
+func (h stubbornHandler) Close(context.Context) error { <-h.release; return nil }
+
+func TestClose_DoesNotWaitForAnAppThatHangs(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	defer close(release)
+	st, err := stack.Start(t.Context(), local.New(local.Options{}), stack.Options{AppGrace: time.Millisecond})
+	require.NoError(t, err)
+	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) {
+		shop, err := newShop(ctx, env)
+		return stubbornHandler{shop, release}, err
+	}))
+	require.ErrorContains(t, st.Close(t.Context()), "the app's Close goes on after its context has ended")
 }

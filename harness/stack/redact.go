@@ -14,16 +14,19 @@ import (
 // credentials in SMTP dialogues. On an attached stack of a `harness up` it knows those that `up` knows. It does not know
 // secrets that the app reads from elsewhere, such as a file, and ignores values of fewer than four characters. Its methods
 // are safe for concurrent use.
-type Redactor struct{ known atomic.Pointer[knownSecrets] }
+type Redactor struct {
+	others []string // of an attached stack; set before its first use
+	known  atomic.Pointer[knownSecrets]
+}
 
 type knownSecrets struct {
 	values []string
 	set    *secret.Set
 }
 
-// learn replaces what is secret: the secrets of this process's environment and of further variables, and others.
-func (r *Redactor) learn(env []string, others ...string) {
-	values := append(secret.Values(slices.Concat(os.Environ(), env), harness.DevEventKey), others...)
+// learn replaces what is secret: the secrets of this process's environment and of further variables, and those of others.
+func (r *Redactor) learn(env []string) {
+	values := append(secret.Values(slices.Concat(os.Environ(), env), harness.DevEventKey), r.others...)
 	r.known.Store(&knownSecrets{values, secret.New(values)})
 }
 

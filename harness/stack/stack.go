@@ -108,6 +108,10 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}
+	if keeper, ok := s.servers.(interface{ Secrets() []string }); ok {
+		s.redactor.others = keeper.Secrets()
+		s.redactor.learn(o.AppEnv)
+	}
 	host, attached := s.servers.(harness.AppHost)
 	hosted, env := false, harness.Env{}
 	if attached {

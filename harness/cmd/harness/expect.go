@@ -117,11 +117,13 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		return usagef("say which event is meant: either --event-id ID or --send EVENT.json")
 	case o.send == stdinName && file == stdinName:
 		return usagef("event and expectation cannot both be standard input")
+	case o.eventID != "" && !isEventID(o.eventID):
+		return usagef("--event-id %q: it is the ULID that sending an event returned, 26 letters and digits", o.eventID)
 	case o.timeout <= 0:
 		return usagef("--timeout %v: it is a time to wait, as in 10s", o.timeout)
 	}
 	// The question is validated before an event is sent.
-	data, err := readFile(io, file)
+	data, err := readFile(ctx, io, file)
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	}
 	var events []harness.Event
 	if o.send != "" {
-		if events, err = readEvents(io, o.send); err != nil {
+		if events, err = readEvents(ctx, io, o.send); err != nil {
 			return err
 		}
 		if len(events) != 1 {

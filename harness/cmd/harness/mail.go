@@ -96,6 +96,9 @@ func mailLsCommand(io stdio) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		for i, m := range found {
+			found[i] = st.Redactor().Mail(m)
+		}
 		if *asJSON {
 			views := []mailView{}
 			for _, m := range found {
@@ -156,9 +159,12 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 		if err != nil {
 			return err
 		}
+		m = st.Redactor().Mail(m)
 		switch {
 		case *asJSON:
 			return writeJSON(io.out, viewMail(m))
+		case raw && len(m.Raw) == 0:
+			err = fmt.Errorf("email %s contains a secret of the app: without --raw it is shown with the secret masked", m.ID)
 		case raw:
 			_, err = io.out.Write(m.Raw)
 		case html && m.HTML == "":
@@ -177,7 +183,7 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 	cmd.ValidArgsFunction = completeIDs(func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
 		all, err := st.Inbox().List(ctx)
 		for i := len(all) - 1; i >= 0 && len(ids) < completions; i-- {
-			ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(all[i].Subject)))
+			ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(st.Redactor().Text(all[i].Subject))))
 		}
 		return ids, err
 	})
@@ -235,9 +241,12 @@ prints it as 'harness mail show' does. When none comes in time it names the most
 		seen := newPrinter(io).waiting("mail", "waiting for "+f.String())
 		m, err := st.Inbox().Wait(ctx, *f)
 		seen()
+		if err == nil {
+			m = st.Redactor().Mail(m)
+		}
 		switch {
 		case err != nil:
-			return err
+			return st.Redactor().Error(err)
 		case *asJSON:
 			return writeJSON(io.out, viewMail(m))
 		default:

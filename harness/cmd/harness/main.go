@@ -13,9 +13,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	tclog "github.com/testcontainers/testcontainers-go/log"
 )
@@ -25,17 +27,31 @@ func main() {
 	signals := make(chan os.Signal, 2)
 	// A terminal that is closed sends SIGHUP.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() {
 		<-signals
-		cancel()
-		// The first signal ends everything gracefully. A second one ends this process at once; the watchdogs of app and
-		// servers then kill them.
-		<-signals
+		cancel(errors.New("interrupted"))
+		// The first signal ends everything gracefully. A second one ends this process at once, as does a graceful end that
+		// takes too long, whatever hangs; the watchdogs of app and servers then kill them.
+		select {
+		case <-signals:
+		case <-time.After(graceOf(os.Args[1:])):
+		}
 		os.Exit(exitKilled)
 	}()
 	os.Exit(run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}))
 }
+
+// graceOf returns how long a command may take to end after a signal. Only some have started what must be stopped.
+func graceOf(args []string) time.Duration {
+	if len(args) > 0 && (args[0] == "up" || args[0] == "tools") {
+		return stopTimeout + killTime
+	}
+	return time.Second
+}
+
+// killTime is how long killed programs may take to end.
+const killTime = 5 * time.Second
 
 // configureTestcontainers makes testcontainers, which reads its settings from the environment, suit a program for people. Its
 // reaper, a container whose image it would pull first, is not needed: the harness removes its containers itself. Its default

@@ -16,7 +16,7 @@ import (
 // page is the dashboard of a stack, served on loopback.
 type page struct {
 	url    string
-	board  *dashboard.Dashboard
+	board  interface{ Close(context.Context) error }
 	server *http.Server
 	served chan struct{}
 }

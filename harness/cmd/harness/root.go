@@ -16,7 +16,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1   // it did not work, or the answer is no
 	exitUsage  = 2   // the command line was wrong
-	exitKilled = 130 // ended by a second interrupt
+	exitKilled = 130 // ended by a second interrupt, or because the end took too long
 )
 
 // stdio holds the streams and the environment of a command.
@@ -100,7 +100,7 @@ they send events, show runs and emails, and judge whether what should have happe
 			"Exit status": `0    it worked; the answer is yes
 1    it did not work; the answer is no
 2    the command line was wrong; for expect, also: it could not be judged
-130  ended by a second interrupt, without waiting for a graceful stop`,
+130  ended by a second interrupt, or because a graceful stop took too long`,
 			"Environment": `INNGEST_BIN, MAILHOG_BIN, MONGOD_BIN   programs to run instead of those in the cache
 HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
 HARNESS_INNGEST_URL, HARNESS_MAILHOG_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -71,6 +72,9 @@ sending the event returned, it shows the runs of that event alone, with their st
 		if limit < 1 {
 			return usagef("--limit %d: it is a number of events, 1 at least", limit)
 		}
+		if len(args) == 1 && !isEventID(args[0]) {
+			return usagef("%q is no id of an event: it is the ULID that sending one returned, 26 letters and digits", args[0])
+		}
 		st, err := attached(cmd.Context(), "")
 		if err != nil {
 			return err
@@ -91,6 +95,7 @@ sending the event returned, it shows the runs of that event alone, with their st
 			if events[i], err = viewEvent(cmd.Context(), st.API(), e, len(args) > 0); err != nil {
 				return err
 			}
+			events[i] = stack.Redact(st.Redactor(), events[i])
 		}
 		if *asJSON {
 			return writeJSON(io.out, events)
@@ -109,11 +114,17 @@ sending the event returned, it shows the runs of that event alone, with their st
 	cmd.ValidArgsFunction = completeIDs(func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
 		events, err := latestEvents(ctx, st.API(), completions)
 		for _, e := range events {
-			ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(e.Name)))
+			ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(st.Redactor().Text(e.Name))))
 		}
 		return ids, err
 	})
 	return cmd
+}
+
+// isEventID reports whether a server may have given an event this id.
+func isEventID(id string) bool {
+	_, err := ulid.ParseStrict(id)
+	return err == nil
 }
 
 // ingestTimeout is how long the server may take to ingest an event that it has acknowledged.

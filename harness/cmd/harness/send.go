@@ -3,17 +3,18 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
 )
 
 // sentEvent is an event that the server has accepted, as JSON.
@@ -43,7 +44,7 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var events []harness.Event
 		for _, file := range args {
-			more, err := readEvents(std, file)
+			more, err := readEvents(cmd.Context(), std, file)
 			if err != nil {
 				return exitError{exitUsage, err}
 			}
@@ -74,8 +75,8 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 }
 
 // readEvents reads the events in a file. A file without any is an error.
-func readEvents(std stdio, file string) ([]harness.Event, error) {
-	data, err := readFile(std, file)
+func readEvents(ctx context.Context, std stdio, file string) ([]harness.Event, error) {
+	data, err := readFile(ctx, std, file)
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +142,12 @@ func named(file string) string {
 	return file
 }
 
-// readFile reads a file, or standard input.
-func readFile(std stdio, file string) (data []byte, err error) {
+// readFile reads a file, or standard input, until ctx ends: a pipe may be silent for ever.
+func readFile(ctx context.Context, std stdio, file string) (data []byte, err error) {
 	if file == stdinName {
-		data, err = io.ReadAll(std.in)
+		data, err = input.Stream(ctx, std.in)
 	} else {
-		data, err = os.ReadFile(file)
+		data, err = input.Any(ctx, file)
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {

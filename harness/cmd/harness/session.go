@@ -15,8 +15,11 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// stopTimeout bounds a graceful stop.
-const stopTimeout = 10 * time.Second
+// stopTimeout bounds a graceful stop, and pageTimeout the part of it that is the dashboard's.
+const (
+	stopTimeout = 10 * time.Second
+	pageTimeout = 2 * time.Second
+)
 
 // session is a stack from the moment its servers are up.
 type session struct {
@@ -28,6 +31,7 @@ type session struct {
 	out     io.Writer
 	began   time.Time
 	page    *page // nil without a dashboard
+	secrets *secretTeller
 }
 
 func (s *session) watching() bool { return len(s.options.watch) > 0 }
@@ -91,6 +95,7 @@ func (s *session) output(line string) {
 func (s *session) state() statefile.State {
 	ends, options := s.stack.Endpoints(), s.stack.Options()
 	state := statefile.State{
+		Secrets: s.secrets.url,
 		Backend: s.stack.Backend(),
 		Inngest: statefile.URL{URL: ends.Inngest},
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
@@ -256,7 +261,13 @@ func (s *session) stop() error {
 	defer cancel()
 	var err error
 	if s.page != nil {
-		err = s.page.close(ctx)
+		// Bounded by itself, so that app and servers have time to end gracefully whatever the page does.
+		closing, cancel := context.WithTimeout(ctx, pageTimeout)
+		err = s.page.close(closing)
+		cancel()
+	}
+	if s.secrets != nil {
+		err = errors.Join(err, s.secrets.close())
 	}
 	err = errors.Join(err, s.stack.Close(ctx), statefile.Remove(s.dir))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"text/tabwriter"
@@ -156,8 +157,8 @@ servers' own addresses. PORT and APP_URL are there when the stack runs an app.`,
 	return cmd
 }
 
-// downTimeout bounds the wait for the end of a stack.
-const downTimeout = 10 * time.Second
+// downTimeout bounds the wait for the end of a stack, which is bounded itself.
+const downTimeout = stopTimeout + killTime + 2*time.Second
 
 func downCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
@@ -171,9 +172,12 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 	}
 	asJSON := jsonFlag(cmd, "print what was stopped as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := findState()
+		s, dir, err := statefile.Find(".")
 		if err != nil && !isNoStack(err) {
 			return err
+		}
+		if err == nil && !locked(dir) {
+			return fmt.Errorf("process %d, which %s names, is no `harness up`: remove that file", s.PID, filepath.Join(dir, statefile.Dir, "stack.json"))
 		}
 		var took time.Duration
 		if err == nil {

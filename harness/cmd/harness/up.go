@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -200,8 +201,13 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(logWriter{p, st.Redactor()})
 	s := &session{stack: st, dir: dir, options: o, command: args, printer: p, out: io.out, began: began}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	if s.secrets, err = tellSecrets(st); err != nil {
+		return err
+	}
 	if o.dashboard {
 		if s.page, err = openPage(st, ports.Dashboard, o); err != nil {
 			return err
@@ -220,7 +226,7 @@ func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	}
 	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	l := flock.New(filepath.Join(dir, statefile.Dir, "lock"))
+	l := flock.New(lockFile(dir))
 	locked, err := l.TryLockContext(waiting, pollInterval)
 	switch {
 	case locked:
@@ -234,6 +240,19 @@ func lock(ctx context.Context, dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("a stack is up here already (process %d): stop it with `harness down`, or use it: `harness status`", s.PID)
 	}
 	return nil, errors.New("another `harness up` is starting or stopping in this directory: wait for it, or interrupt it")
+}
+
+func lockFile(dir string) string { return filepath.Join(dir, statefile.Dir, "lock") }
+
+// locked reports whether a `harness up` keeps a stack up in dir, or is starting or stopping one.
+func locked(dir string) bool {
+	if _, err := os.Stat(lockFile(dir)); err != nil {
+		return false
+	}
+	l := flock.New(lockFile(dir))
+	defer l.Close()
+	free, err := l.TryLock()
+	return err == nil && !free
 }
 
 // interrupted returns nil for an error that comes from the user's interrupt.

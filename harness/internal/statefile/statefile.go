@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
@@ -37,6 +39,10 @@ type State struct {
 	Mongo   Mongo   `json:"mongo"`
 	// Dashboard is the page that shows what happens on the stack; empty where there is none.
 	Dashboard URL `json:"dashboard,omitzero"`
+
+	// Secrets is a URL at which PID tells what other commands have to mask. Whoever knows it can ask, so it stands in a file of
+	// its own, and nowhere where a State is printed.
+	Secrets string `json:"-"`
 }
 
 // App is the app's entry in a [State]. URL is empty where the stack runs no app.
@@ -77,9 +83,17 @@ func Write(dir string, s State) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("make the directory of the stack's state file: %w", err)
 	}
+	if err := replace(secretsPath(dir), s.Secrets); err != nil {
+		return err
+	}
+	return replace(file, string(data)+"\n")
+}
+
+// replace writes a file that only this user can read, atomically.
+func replace(file, text string) error {
 	tmp := fmt.Sprintf("%s.%d", file, os.Getpid())
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write the stack's state file: %w", err)
+	if err := os.WriteFile(tmp, []byte(text), 0o600); err != nil {
+		return errors.Join(fmt.Errorf("write the stack's state file: %w", err), os.Remove(tmp)) // a full disk leaves it empty
 	}
 	if err := os.Rename(tmp, file); err != nil {
 		return errors.Join(fmt.Errorf("put the stack's state file in place: %w", err), os.Remove(tmp))
@@ -93,25 +107,36 @@ func Remove(dir string) error {
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && s.PID != os.Getpid()) {
 		return nil
 	}
-	return os.Remove(path(dir))
+	return errors.Join(os.Remove(path(dir)), os.RemoveAll(secretsPath(dir)))
 }
 
 // Find looks for a state file in dir and the directories above it, and returns the state and the directory of the file.
-// The error is [ErrNoStack] where there is none, or where its process has ended.
+// The error is [ErrNoStack] where there is none, or where its process has ended. Files of other users are ignored: what they
+// name would be trusted, and ended by `harness down`.
 func Find(dir string) (State, string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return State{}, "", err
 	}
+	ignored := ""
 	for {
 		s, err := read(path(dir))
 		switch {
 		case err == nil:
+			if info, err := os.Lstat(secretsPath(dir)); err == nil && mine(info) {
+				url, _ := input.File(secretsPath(dir)) // without it only this process's secrets are known
+				s.Secrets = string(url)
+			}
 			return s, dir, s.alive(path(dir))
+		case errors.Is(err, errForeign):
+			ignored = path(dir)
 		case !errors.Is(err, fs.ErrNotExist):
 			return State{}, "", err
 		}
 		up := filepath.Dir(dir)
+		if up == dir && ignored != "" {
+			return State{}, "", fmt.Errorf("%w (%s is ignored: it belongs to another user)", ErrNoStack, ignored)
+		}
 		if up == dir {
 			return State{}, "", ErrNoStack
 		}
@@ -119,16 +144,43 @@ func Find(dir string) (State, string, error) {
 	}
 }
 
+var errForeign = errors.New("it belongs to another user")
+
 func read(file string) (State, error) {
-	var s State
-	data, err := os.ReadFile(file)
+	info, err := os.Lstat(file)
 	if err != nil {
-		return s, err
+		return State{}, err
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("%s cannot be read (%w): remove it and start the stack again", file, err)
+	if !mine(info) {
+		return State{}, errForeign
+	}
+	var s State
+	data, err := input.File(file)
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err == nil && !s.printable() {
+		err = errors.New("it has control characters")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, err
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("%s cannot be read (%w): remove it and start the stack again", file, err)
 	}
 	return s, nil
+}
+
+// printable reports whether the texts of s can be printed on a terminal. [Write] writes no others.
+func (s State) printable() bool {
+	for _, text := range []string{
+		s.Backend, s.App.URL, s.App.Path, s.Inngest.URL, s.MailHog.URL, s.MailHog.SMTP, s.Mongo.URI, s.Dashboard.URL,
+	} {
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // alive returns nil when the process that wrote s is still running: the same process, not a later one with its number.
@@ -144,6 +196,9 @@ func (s State) alive(file string) error {
 }
 
 func path(dir string) string { return filepath.Join(dir, Dir, fileName) }
+
+// secretsPath is the file that holds State.Secrets.
+func secretsPath(dir string) string { return filepath.Join(dir, Dir, "secrets-url") }
 
 // Endpoints are the addresses of the stack's servers. That of the database includes the name of the app's database.
 func (s State) Endpoints() harness.Endpoints {
