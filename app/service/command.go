@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +107,7 @@ func seed(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if len(files) != 1 {
 		return usageError("seed takes one file: app seed FILE.json [--force]")
 	}
-	w, err := readWorld(files[0])
+	w, err := readWorld(ctx, files[0])
 	if err != nil {
 		return err
 	}
@@ -137,13 +138,39 @@ func seed(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	return err
 }
 
-func readWorld(file string) (app.World, error) {
+// maxWorld bounds the file of a world: a device has no end.
+const maxWorld = 64 << 20
+
+// readWorld reads and validates a world, until ctx ends: a pipe may be silent for ever.
+func readWorld(ctx context.Context, file string) (app.World, error) {
+	type result struct {
+		world app.World
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		w, err := decodeWorld(file)
+		done <- result{w, err}
+	}()
+	select {
+	case r := <-done:
+		return r.world, r.err
+	case <-ctx.Done():
+		return app.World{}, fmt.Errorf("read %s: %w", file, context.Cause(ctx))
+	}
+}
+
+func decodeWorld(file string) (app.World, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return app.World{}, err
 	}
 	defer f.Close()
-	decoder := json.NewDecoder(f)
+	data, err := io.ReadAll(io.LimitReader(f, maxWorld))
+	if err != nil {
+		return app.World{}, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff")))) // Windows writes a byte order mark
 	decoder.DisallowUnknownFields()
 	var w app.World
 	if err := decoder.Decode(&w); err != nil {

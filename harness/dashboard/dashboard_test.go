@@ -256,7 +256,9 @@ func TestDashboard_ServesDocumentsUnderTheirOwnPolicy(t *testing.T) {
 
 func TestDashboard_ShowsNoSecrets(t *testing.T) {
 	const key = "correct-horse"
-	keep := func(o *stack.Options) { o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key, "SHOP_NUMBER_KEY=31415926535") }
+	keep := func(o *stack.Options) {
+		o.AppEnv = append(o.AppEnv, "SHOP_API_KEY="+key, "SHOP_NUMBER_KEY=31415926535")
+	}
 	suite.RunAlone(t, keep, func(t *harnesstest.T) {
 		r := open(t, dashboard.Options{})
 		to := t.Salt() + "@plant.test"
