@@ -161,13 +161,13 @@ func TestDecode_Bodies(t *testing.T) {
 			text:    "words",
 			problem: "Content-Type",
 		},
-		"no header at all":         {raw: []byte("just words"), problem: "no From header"},
+		"no header at all":         {raw: []byte("just words"), text: "just words", problem: "no From header"},
 		"nothing":                  {raw: nil, problem: "no From header"},
 		"bare line feeds":          {raw: []byte("From: a@b.test\nSubject: s\n\none\ntwo"), text: "one\ntwo"},
 		"a line that is no header": {raw: crlf("From: a@b.test", "oops", "Subject: s", "", "one"), text: "one", problem: `a line that is no header: "oops"`},
-		"a multipart bomb": {
+		"multiparts that are nested too deeply": {
 			raw:     []byte("From: a@b.test\r\n" + strings.Repeat("Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n", 5000)),
-			problem: "it holds 5000 multiparts",
+			problem: "nested deeper than 200",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,9 +177,6 @@ func TestDecode_Bodies(t *testing.T) {
 				require.Empty(t, m.Problems)
 			} else {
 				require.Contains(t, strings.Join(m.Problems, "\n"), tc.problem)
-			}
-			if name == "a multipart bomb" || name == "no header at all" {
-				return
 			}
 			require.Equal(t, tc.text, m.Text)
 			require.Equal(t, tc.html, m.HTML)
@@ -248,7 +245,7 @@ func TestDecode_Subjects(t *testing.T) {
 		"blanks inside a word":           {"=?utf-8?q?a b?=", "a b"},
 		"no blanks around":               {"a=?utf-8?q?=C3=A9?=b", "aéb"},
 		"with an equals sign":            {"=?utf-8?q?a=3Db?=", "a=b"},
-		"an unknown charset":             {"=?klingon?q?a?=", "=?klingon?q?a?="},
+		"an unknown charset":             {"=?klingon?q?a?=", "a"},
 		"no word after all":              {"=?what", "=?what"},
 		"raw UTF-8 (RFC 6532)":           {"зубр", "зубр"},
 		"raw bytes":                      {"caf\xe9", "caf\uFFFD"},

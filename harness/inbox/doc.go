@@ -16,11 +16,12 @@
 // opened again, and the messages missed meanwhile are read.
 //
 // The package works around these properties of MailHog v1.0.1:
-//   - It returns bodies as sent. Messages are decoded here, with package [github.com/jhillyerd/enmime/v2] for MIME.
+//   - It returns bodies as sent. Messages are decoded here ([Decode]).
 //   - Its pages are not locked against deliveries. They are read with an overlap, and again if they do not fit together.
 //   - It searches recipients by substring. Its search is not used.
 //   - A lookup by id during a delivery can crash it. Lookups are made only for 8-bit text in charsets other than UTF-8,
 //     which nothing else returns intact, and only while nothing is delivered.
 //
-// The formats read are those of RFC 5322, 2045–2047, 2231 and 6532.
+// The formats read are those of RFC 5322, 2045–2047, 2231 and 6532, and what senders make of them. docs/email.md compares
+// the result with that of other parsers.
 package inbox

@@ -1,57 +1,132 @@
 package inbox
 
 import (
-	"bytes"
-	"encoding/base64"
 	"encoding/hex"
-	"fmt"
-	"io"
-	"mime"
-	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/jhillyerd/enmime/v2"
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/ianaindex"
-	"golang.org/x/text/encoding/unicode"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// parseHeaders reads the header block at the start of raw. A line that is no header is a problem, and is taken as part
-// of the header before it, as mail programs do.
-func parseHeaders(raw string) (headers []harness.Header, problems []string) {
-	for line := range strings.Lines(raw) {
-		line = strings.TrimRight(line, "\r\n")
-		if line == "" {
+// maxHeader is how much of one header block is decoded. Mail servers accept a tenth of it.
+const maxHeader = 1 << 20
+
+// A report adds a sentence to the problems of a message.
+type report func(format string, args ...any)
+
+// parseHeaders reads the header block at the start of raw, up to an empty line or one for which stop is true, and returns
+// where the body begins. Lines that are no headers are problems. If further headers follow them they are left out;
+// otherwise the body begins with them.
+func parseHeaders(raw string, stop func(line string) bool, problem report) (headers []harness.Header, body int) {
+	const beforeHeader, inHeader, skipped = -1, 0, 1
+	state, next := beforeHeader, 0 // next is where the next header begins, as far as it was looked for
+	start, end := 0, 0             // of the value that is being read
+	add := func() {
+		if state != inHeader {
+			return
+		}
+		if end > maxHeader {
+			problem("the header is longer than %d bytes: the rest of it is not decoded", maxHeader)
+			start, end = min(start, maxHeader), maxHeader
+		}
+		headers[len(headers)-1].Raw = strings.TrimRight(raw[start:end], "\r\n")
+	}
+	for body < len(raw) {
+		line := firstLine(raw[body:])
+		content := strings.TrimRight(line, "\r\n")
+		if content == "" {
+			body += len(line)
 			break
 		}
-		name, value, found := strings.Cut(line, ":")
-		name = strings.TrimRight(name, " \t") // blanks before the colon were once allowed
-		folded := line[0] == ' ' || line[0] == '\t'
-		if found && !folded && validName(name) {
-			headers = append(headers, harness.Header{Name: name, Raw: strings.TrimLeft(value, " \t")})
-			continue
+		if stop(content) {
+			break
 		}
-		if !folded {
-			problems = append(problems, fmt.Sprintf("the header has a line that is no header: %q", text.Clip(line, 60)))
+		folded := content[0] == ' ' || content[0] == '\t'
+		name, value, found := headerLine(content)
+		if !found && state == beforeHeader && folded {
+			if name, value, found = headerLine(strings.TrimLeft(content, " \t")); found {
+				problem("the header begins with a blank: %q", text.Clip(content, 60))
+			}
 		}
-		if n := len(headers); n > 0 {
-			headers[n-1].Raw += "\r\n" + line
+		switch {
+		case body > maxHeader:
+			end = body + 1
+			add()
+			state = skipped
+		case found:
+			add()
+			headers = append(headers, harness.Header{Name: name})
+			state, start, end = inHeader, body+len(content)-len(value), body+len(line)
+		case folded && state == inHeader:
+			end = body + len(line)
+		case folded && state == skipped:
+		default:
+			if next <= body {
+				next = body + nextHeader(raw[body:], stop)
+			}
+			if next == body || strings.HasPrefix(content, "--") { // no header follows, or a part does
+				if len(headers) > 0 {
+					problem("there is no empty line between header and body: %q", text.Clip(content, 60))
+				}
+				add()
+				return decodeHeaders(headers, problem), body
+			}
+			if !strings.HasPrefix(content, "From ") || body > 0 { // which begins a message in a mailbox file
+				problem("the header has a line that is no header: %q", text.Clip(content, 60))
+			}
+			add()
+			state = skipped
 		}
+		body += len(line)
 	}
+	add()
+	return decodeHeaders(headers, problem), body
+}
+
+// nextHeader returns where in s the next header begins before the end of the header block; 0 if there is none.
+func nextHeader(s string, stop func(line string) bool) (at int) {
+	for line := range strings.Lines(s[:min(len(s), maxHeader)]) {
+		content := strings.TrimRight(line, "\r\n")
+		if content == "" || stop(content) {
+			break
+		}
+		if _, _, found := headerLine(content); found {
+			return at
+		}
+		at += len(line)
+	}
+	return 0
+}
+
+// headerLine splits the first line of a header.
+func headerLine(line string) (name, value string, ok bool) {
+	name, value, found := strings.Cut(line, ":")
+	name = strings.TrimRight(name, " \t") // blanks before the colon were once allowed
+	return name, strings.TrimLeft(value, " \t"), found && validName(name)
+}
+
+func firstLine(s string) string {
+	if i := strings.IndexByte(s, '\n'); i >= 0 {
+		return s[:i+1]
+	}
+	return s
+}
+
+func decodeHeaders(headers []harness.Header, problem report) []harness.Header {
 	for i := range headers {
 		h := &headers[i]
-		h.Value = decodeWords(strings.TrimSpace(unfold(h.Raw)))
-		if !utf8.ValidString(h.Value) {
-			h.Value = strings.ToValidUTF8(h.Value, "\uFFFD")
-			problems = append(problems, fmt.Sprintf("header %s holds bytes that are not UTF-8", text.Clip(h.Name, 40)))
+		value, why := decodeWords(strings.TrimSpace(unfold(h.Raw)))
+		h.Value = strings.ToValidUTF8(value, "\uFFFD")
+		if h.Value != value {
+			why = "holds bytes that are not UTF-8"
+		}
+		if why != "" {
+			problem("header %s %s", text.Clip(h.Name, 40), why)
 		}
 	}
-	return headers, problems
+	return headers
 }
 
 // validName reports whether a name is valid for a header (RFC 5322, 2.2).
@@ -70,13 +145,12 @@ var lineEnds = strings.NewReplacer("\r", "", "\n", "")
 // allowed, but sent.
 var encodedWord = regexp.MustCompile(`=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=`)
 
-// decodeWords decodes the encoded words in s. Neighbours with one charset are joined before they are decoded: many
-// senders break a line in the middle of a character, which mime.WordDecoder takes for two damaged ones. A malformed
-// encoded word stays as it is; if one has an unknown charset, all of s does.
-func decodeWords(s string) string {
+// decodeWords decodes the encoded words in s, and says what is wrong with them. Neighbours with one charset are joined
+// before they are decoded, because many senders break a line in the middle of a character.
+func decodeWords(s string) (decoded, problem string) {
 	words := encodedWord.FindAllStringSubmatchIndex(s, -1)
 	if words == nil {
-		return s
+		return s, ""
 	}
 	var out strings.Builder
 	end := 0
@@ -86,95 +160,61 @@ func decodeWords(s string) string {
 			out.WriteString(between)
 		}
 		charset := s[w[2]:w[3]]
-		var text []byte
+		var word []byte
 		for first := i; i < len(words); i++ {
 			w = words[i]
 			if i > first && (strings.Trim(s[end:w[0]], " \t") != "" || !strings.EqualFold(s[w[2]:w[3]], charset)) {
 				break
 			}
-			text = append(text, wordBytes(s[w[4]:w[5]], s[w[6]:w[7]])...)
+			decoded, ok := wordBytes(s[w[4]:w[5]], s[w[6]:w[7]])
+			if !ok {
+				problem = "has an encoded word that is not base64: " + text.Clip(s[w[0]:w[1]], 60)
+			}
+			word = append(word, decoded...)
 			end = w[1]
 		}
-		decoded, err := toUTF8(charset, text)
-		if err != nil {
-			return s
+		decoded, why := toUTF8(charset, word)
+		if why != "" {
+			problem = why
 		}
 		out.Write(decoded)
 	}
 	out.WriteString(s[end:])
-	return out.String()
+	return out.String(), problem
 }
 
-// wordBytes decodes the text of one encoded word up to the first error.
-func wordBytes(encoding, text string) []byte {
+// wordBytes decodes the text of one encoded word, and reports whether that is possible to its end.
+func wordBytes(encoding, text string) (decoded []byte, ok bool) {
 	if strings.EqualFold(encoding, "B") {
 		// Padding is left out by some senders, and added twice by others.
-		text = strings.TrimRight(strings.ReplaceAll(text, " ", ""), "=")
-		decoded, _ := base64.RawStdEncoding.DecodeString(text)
-		return decoded
+		text = strings.ReplaceAll(text, " ", "")
+		decoded, problem := decodeBase64(text + strings.Repeat("=", (4-len(text)%4)%4))
+		return decoded, problem == ""
 	}
-	text = strings.ReplaceAll(text, "_", " ")
-	var out []byte
-	for i := 0; i < len(text); i++ {
-		if text[i] == '=' && i+2 < len(text) {
-			if b, err := hex.DecodeString(text[i+1 : i+3]); err == nil {
+	return unescape(strings.ReplaceAll(text, "_", " "), '='), true
+}
+
+// unescape replaces an escape character and two hexadecimal digits by the byte that they are. Others stay.
+func unescape(s string, escape byte) []byte {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == escape && i+2 < len(s) {
+			if b, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
 				out = append(out, b[0])
 				i += 2
 				continue
 			}
 		}
-		out = append(out, text[i])
+		out = append(out, s[i])
 	}
 	return out
 }
 
-// toUTF8 decodes text in a charset, by any name that browsers or the IANA have for it.
-func toUTF8(charset string, text []byte) ([]byte, error) {
-	enc, err := htmlindex.Get(charset)
-	if err != nil {
-		if enc, err = ianaindex.MIME.Encoding(charset); err != nil || enc == nil {
-			return nil, fmt.Errorf("unknown charset %q", charset)
-		}
+// header returns the value of the first header with a name, unfolded and not decoded.
+func header(headers []harness.Header, name string) string {
+	i := slices.IndexFunc(headers, func(h harness.Header) bool { return strings.EqualFold(h.Name, name) })
+	if i < 0 {
+		return ""
 	}
-	if enc == unicode.UTF8 {
-		return text, nil // the decoder would replace invalid bytes, which the caller reports
-	}
-	return enc.NewDecoder().Bytes(text)
-}
-
-func charsetReader(charset string, input io.Reader) (io.Reader, error) {
-	text, err := io.ReadAll(input)
-	if err != nil {
-		return nil, err
-	}
-	text, err = toUTF8(charset, text)
-	return bytes.NewReader(text), err
-}
-
-// addresses reads all headers with this name as one list of addresses.
-func addresses(headers []harness.Header, name string) (list []*mail.Address, problems []string) {
-	for _, h := range headers {
-		if !strings.EqualFold(h.Name, name) {
-			continue
-		}
-		value := unfold(h.Raw)
-		if strings.TrimSpace(value) == "" {
-			problems = append(problems, fmt.Sprintf("header %s is empty", name))
-			continue
-		}
-		parser := mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: charsetReader}}
-		found, err := parser.ParseList(value)
-		if err != nil {
-			problems = append(problems, fmt.Sprintf("header %s is not a list of addresses: %s: %q",
-				name, strings.TrimPrefix(err.Error(), "mail: "), text.Clip(value, 60)))
-			// enmime takes more than the standard allows: a list without commas, encoded words inside quotes.
-			found, _ = enmime.ParseAddressList(value)
-		}
-		for _, a := range found {
-			a.Name = strings.ToValidUTF8(a.Name, "\uFFFD")
-			a.Address = strings.ToValidUTF8(a.Address, "\uFFFD")
-			list = append(list, a)
-		}
-	}
-	return list, problems
+	return strings.TrimSpace(unfold(headers[i].Raw))
 }

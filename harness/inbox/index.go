@@ -70,7 +70,7 @@ func (ix *index) addLocked(m stored) *entry {
 			e.keys = append(e.keys, key)
 		}
 	}
-	headers, _ := parseHeaders(m.Raw.Data)
+	headers, _ := parseHeaders(m.Raw.Data, func(string) bool { return false }, func(string, ...any) {})
 	if run := (&harness.Message{Headers: headers}).Header(ix.runHeader); run != "" {
 		e.keys = append(e.keys, keyRun(run))
 	}
