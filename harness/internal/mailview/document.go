@@ -3,6 +3,7 @@ package mailview
 import (
 	"cmp"
 	"encoding/base64"
+	neturl "net/url"
 	"slices"
 	"strings"
 
@@ -171,9 +172,12 @@ var shown = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 func (r *rebuilder) image(_ *html.Node, url string) (string, bool) {
 	url = strings.TrimSpace(url)
 	lower := strings.ToLower(url)
-	if id, ok := strings.CutPrefix(lower, "cid:"); ok {
+	if strings.HasPrefix(lower, "cid:") {
+		id := url[len("cid:"):]
+		decoded, _ := neturl.PathUnescape(id) // RFC 2392: a link has the id with percent signs
 		for _, p := range r.message.Files() {
-			if strings.EqualFold(p.ContentID, id) && slices.Contains(shown, strings.ToLower(p.ContentType)) {
+			same := strings.EqualFold(p.ContentID, id) || decoded != "" && strings.EqualFold(p.ContentID, decoded)
+			if same && slices.Contains(shown, strings.ToLower(p.ContentType)) {
 				return "data:" + strings.ToLower(p.ContentType) + ";base64," + base64.StdEncoding.EncodeToString(p.Data), true
 			}
 		}

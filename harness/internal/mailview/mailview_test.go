@@ -94,6 +94,18 @@ func TestDocument_EmbedsInlinePictures(t *testing.T) {
 	require.Contains(t, mailview.Document(m, "#").HTML, `<body><img src="data:image/png;base64,cG5n"/><img/></body>`)
 }
 
+func TestDocument_FindsPicturesAsWrittenAndAsEncoded(t *testing.T) {
+	t.Parallel()
+	for link, id := range map[string]string{
+		"logo+1@shop": "logo+1@shop", "logo%2B1@shop": "logo+1@shop", "logo%40shop": "logo@shop", "LOGO@shop": "logo@shop", "100%@shop": "100%@shop",
+		"a%40b@shop": "a%40b@shop",
+	} {
+		m := inbox.Decode([]byte("From: a@b.test\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n" +
+			`<img src="cid:` + link + `">` + "\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <" + id + ">\r\n\r\npng\r\n--b--\r\n"))
+		require.Contains(t, mailview.Document(m, "#").HTML, `<img src="data:image/png;base64,cG5n"/>`, link)
+	}
+}
+
 func TestRender_ListsAttachments(t *testing.T) {
 	t.Parallel()
 	m := message("<p>x")
