@@ -28,7 +28,7 @@ a
         color: red;
         margin: 0 auto;
       }
-      @media (max-width:600px) {
+      @media (max-width: 600px) {
         .col {
           width: 100%;
         }

@@ -67,9 +67,9 @@ func Lines(sheet string) []string {
 	var part []token
 	depth, parens := 0, 0
 	flush := func(end string) {
-		line := strings.Join(strings.FieldsFunc(text(part), isSpace), " ")
+		line := prelude(part)
 		if end == ";" && depth > 0 && line != "" {
-			line = declaration(tokens(line)).String()
+			line = declaration(tokens(strings.Join(strings.FieldsFunc(text(part), isSpace), " "))).String()
 		}
 		part = nil
 		if line != "" && end == "{" {
@@ -101,19 +101,63 @@ func Lines(sheet string) []string {
 	return lines
 }
 
+// A Rule is a style rule of a sheet.
+type Rule struct {
+	Selectors    []string // each in one spelling, as in "td.name > a"
+	Declarations []Declaration
+}
+
+// Rules returns the rules of a sheet that apply on a wide screen: not those under a condition, such as
+// "@media (max-width: 600px)".
+func Rules(sheet string) []Rule {
+	var rules []Rule
+	var open []string // the blocks that a line is in
+	for _, line := range Lines(sheet) {
+		line = strings.TrimLeft(line, " ")
+		switch {
+		case strings.HasSuffix(line, "{"):
+			open = append(open, strings.TrimRight(line, " {"))
+			if !slices.ContainsFunc(open, conditional) {
+				rules = append(rules, Rule{Selectors: strings.Split(open[len(open)-1], ", ")})
+			}
+		case line == "}":
+			open = open[:max(0, len(open)-1)]
+		case len(open) > 0 && len(rules) > 0 && !slices.ContainsFunc(open, conditional):
+			last := &rules[len(rules)-1]
+			last.Declarations = append(last.Declarations, Declarations(line)...)
+		}
+	}
+	return rules
+}
+
+// conditional reports whether what stands in a block may not apply.
+func conditional(prelude string) bool {
+	switch prelude {
+	case "@media all", "@media screen", "@media only screen":
+		return false
+	}
+	return strings.HasPrefix(prelude, "@")
+}
+
 // Loads returns the URLs that a style sheet or a style attribute makes a mail client load, as they are written.
 func Loads(sheet string) []string {
 	var urls []string
-	importing := false
+	rule := "" // the at-rule whose prelude a token is in
 	for _, t := range tokens(sheet) {
-		switch {
-		case t.kind == css.URLToken || t.kind == css.BadURLToken:
-			_, url, _ := strings.Cut(t.text, "(")
-			urls = append(urls, strings.Trim(strings.TrimSuffix(url, ")"), "\"' \t\r\n\f"))
-		case t.kind == css.StringToken && importing:
-			urls = append(urls, strings.Trim(t.text, `"'`))
+		switch t.kind {
+		case css.AtKeywordToken:
+			rule = strings.ToLower(t.text)
+		case css.SemicolonToken, css.LeftBraceToken:
+			rule = ""
+		case css.URLToken, css.BadURLToken:
+			if rule != "@namespace" {
+				urls = append(urls, t.url())
+			}
+		case css.StringToken:
+			if rule == "@import" {
+				urls = append(urls, strings.Trim(t.text, `"'`))
+			}
 		}
-		importing = t.kind == css.AtKeywordToken && strings.EqualFold(t.text, "@import") || importing && t.kind == css.WhitespaceToken
 	}
 	return urls
 }
@@ -123,7 +167,8 @@ type token struct {
 	text string
 }
 
-// tokens returns the tokens of a text. A comment becomes white space.
+// tokens returns the tokens of a text. A comment becomes white space, and so do the marks
+// <!-- and --> around a sheet.
 func tokens(s string) []token {
 	var list []token
 	lexer := css.NewLexer(parse.NewInputString(s))
@@ -132,7 +177,7 @@ func tokens(s string) []token {
 		switch kind {
 		case css.ErrorToken: // the end of the text
 			return list
-		case css.CommentToken:
+		case css.CommentToken, css.CDOToken, css.CDCToken:
 			list = append(list, token{css.WhitespaceToken, " "})
 		default:
 			list = append(list, token{kind, string(data)})
@@ -160,7 +205,7 @@ func text(list []token) string {
 	return strings.TrimFunc(b.String(), isSpace)
 }
 
-// canonical writes a value in one way: white space, and letter case outside of strings and URLs.
+// canonical writes a value in one way: white space, quotes, and letter case outside of strings and URLs.
 func canonical(value []token) string {
 	var b strings.Builder
 	space, tight := false, true // white space came before this token; none belongs after the one before it
@@ -176,15 +221,75 @@ func canonical(value []token) string {
 		case (space || t.text == "!") && !tight && t.kind != css.RightParenthesisToken:
 			b.WriteByte(' ')
 		}
-		switch t.kind {
-		case css.StringToken, css.BadStringToken, css.URLToken, css.BadURLToken:
-			b.WriteString(t.text)
-		default:
+		if spelled, ok := t.quoted(); ok {
+			b.WriteString(spelled)
+		} else {
 			b.Write(parse.ToLower([]byte(t.text)))
 		}
 		space, tight = false, t.text == "!" || strings.HasSuffix(t.text, "(")
 	}
 	return strings.TrimRight(b.String(), " ")
+}
+
+// prelude writes what stands before a block or ends in a semicolon outside of one, selectors or an at-rule, in one way:
+// white space and quotes.
+func prelude(part []token) string {
+	var b strings.Builder
+	space, tight, depth := false, true, 0
+	at := false
+	for _, t := range part {
+		at = at || t.kind == css.AtKeywordToken
+		depth = t.nest(depth)
+		sign := t.text
+		switch {
+		case t.kind == css.WhitespaceToken:
+			space = true
+			continue
+		case t.kind == css.CommaToken:
+			sign = ", "
+		case t.kind == css.ColonToken && at && depth > 0:
+			sign = ": "
+		case !at && depth == 0 && (sign == ">" || sign == "+" || sign == "~"):
+			sign = " " + sign + " "
+		default:
+			if space && !tight && t.kind != css.RightParenthesisToken {
+				b.WriteByte(' ')
+			}
+			if spelled, ok := t.quoted(); ok {
+				sign = spelled
+			}
+		}
+		b.WriteString(sign)
+		space, tight = false, strings.HasSuffix(sign, " ") || strings.HasSuffix(sign, "(")
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// quoted returns a string or a URL in the one spelling that it has with other quotes or none; not ok for other tokens.
+func (t token) quoted() (_ string, ok bool) {
+	switch t.kind {
+	case css.StringToken:
+		inside := t.text[1 : len(t.text)-1]
+		if strings.Contains(inside, `"`) {
+			return t.text, true
+		}
+		return `"` + inside + `"`, true
+	case css.URLToken:
+		url := t.url()
+		if url == "" || strings.ContainsAny(url, "\"'() \t\r\n\f\\") {
+			return t.text, true
+		}
+		return "url(" + url + ")", true
+	case css.BadStringToken, css.BadURLToken:
+		return t.text, true
+	}
+	return "", false
+}
+
+// url returns the URL of a URL token.
+func (t token) url() string {
+	_, url, _ := strings.Cut(t.text, "(")
+	return strings.Trim(strings.TrimSuffix(url, ")"), "\"' \t\r\n\f")
 }
 
 func isSpace(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) }
