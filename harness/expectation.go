@@ -100,8 +100,8 @@ type MailExpectation struct {
 	Copies int `json:"copies,omitempty"`
 	// SameMessageID asserts that all emails that match this entry have one Message-ID, as copies of one email do.
 	SameMessageID bool `json:"sameMessageID,omitempty"`
-	// Checks lists kinds of defects that the email must not have. [CheckAll] stands for all of them. Leave out
-	// [CheckExternal] for an email that loads images from the web on purpose.
+	// Checks lists kinds of defects that the email must not have. [CheckAll] stands for all of them but
+	// [CheckExternal], which forbids what an email may load from the web on purpose.
 	Checks []Check `json:"checks,omitempty"`
 	// Problems is empty or [NoProblems].
 	Problems string `json:"problems,omitempty"`

@@ -119,7 +119,7 @@ func TestParseExpectation_Invalid(t *testing.T) {
 		"negative copies":    {`{"mail":[{"to":"a@b","copies":-1}]}`, "copies is -1"},
 		"absent and more":    {`{"mail":[{"to":"a@b","absent":true,"subject":"s"}]}`, "it cannot have any other field but to"},
 		"empty piece":        {`{"mail":[{"to":"a@b","text":[""]}]}`, "an empty piece of text, which every email contains"},
-		"unknown check":      {`{"mail":[{"to":"a@b","checks":["txt"]}]}`, `mail[0]: there is no check "txt": it is one of text, links, resolve, alt, size, external, or all for all of them`},
+		"unknown check":      {`{"mail":[{"to":"a@b","checks":["txt"]}]}`, `mail[0]: there is no check "txt": it is one of text, links, resolve, images, alt, placeholders, size, format, external, or all for all of them but external`},
 		"absent and checked": {`{"mail":[{"to":"a@b","absent":true,"checks":["all"]}]}`, "it cannot have any other field but to"},
 		"several at a time":  {`{"mail":[{"copies":-1}]}`, "mail[0] names no recipient\nexpectation: mail[0]: copies is -1"},
 		"lower case statues": {`{"runs":[{"function":"f","status":"completed"}]}`, `there is no status "completed"`},

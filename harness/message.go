@@ -2,6 +2,7 @@ package harness
 
 import (
 	"net/mail"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,10 @@ type Message struct {
 	// Problems lists what is malformed, one sentence each. Everything that could be decoded was decoded.
 	Problems []string
 }
+
+// SourceLeftOut is the one of a message's Problems that is not its sender's: the message was redacted, and its Raw is
+// empty.
+const SourceLeftOut = "it contains a secret: its source is left out"
 
 // An Envelope is the sender and the recipients of an SMTP dialogue.
 type Envelope struct {
@@ -88,6 +93,28 @@ func (m *Message) Header(name string) string {
 // Files returns all parts other than the bodies: the inline ones, then the attachments. The slice is the caller's.
 func (m *Message) Files() []Part {
 	return slices.Concat(m.Inlines, m.Attachments)
+}
+
+// PartByCID returns the part that a cid: URL shows, nil if the message has none. The URL may be percent-encoded or, as
+// many mailers write it, the Content-ID as it stands (RFC 2392).
+func (m *Message) PartByCID(cid string) *Part {
+	if len(cid) < 4 || !strings.EqualFold(cid[:4], "cid:") {
+		return nil
+	}
+	id := cid[4:]
+	decoded, err := url.PathUnescape(id)
+	if err != nil {
+		decoded = id
+	}
+	for _, parts := range [][]Part{m.Inlines, m.Attachments} {
+		for i := range parts {
+			has := parts[i].ContentID
+			if has != "" && (strings.EqualFold(has, id) || strings.EqualFold(has, decoded)) {
+				return &parts[i]
+			}
+		}
+	}
+	return nil
 }
 
 // Inline reports whether a body refers to the part or shows it: its disposition is "inline", or it has none and a

@@ -3,9 +3,6 @@ package mailcheck
 import (
 	"fmt"
 	"slices"
-	"strings"
-
-	"golang.org/x/net/html"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
@@ -34,12 +31,15 @@ const maxFindings = 5
 
 // checks has the function that makes each check. There is one for each of [harness.Checks].
 var checks = map[harness.Check]func(email) []string{
-	harness.CheckText:     func(e email) []string { return text(e.message, e.page) },
-	harness.CheckLinks:    func(e email) []string { return links(e.page) },
-	harness.CheckResolve:  func(e email) []string { return resolve(e.page, e.resolve) },
-	harness.CheckAlt:      func(e email) []string { return alt(e.page) },
-	harness.CheckSize:     func(e email) []string { return size(e.message) },
-	harness.CheckExternal: func(e email) []string { return external(e.message, e.page) },
+	harness.CheckText:         func(e email) []string { return text(e.message, e.page) },
+	harness.CheckLinks:        func(e email) []string { return links(e.page) },
+	harness.CheckResolve:      func(e email) []string { return resolve(e.page, e.resolve) },
+	harness.CheckImages:       func(e email) []string { return images(e.message, e.page) },
+	harness.CheckAlt:          func(e email) []string { return alt(e.page) },
+	harness.CheckPlaceholders: func(e email) []string { return placeholders(e.message, e.page) },
+	harness.CheckSize:         func(e email) []string { return size(e.message) },
+	harness.CheckFormat:       func(e email) []string { return format(e.message) },
+	harness.CheckExternal:     func(e email) []string { return external(e.page) },
 }
 
 // email is what a check looks at.
@@ -50,15 +50,22 @@ type email struct {
 }
 
 // Run makes the checks that are asked for and returns what they found, in the order of [harness.Checks]; nothing if the
-// email passes. An email without HTML passes all checks but [harness.CheckText].
+// email passes. Text, Placeholders and Format can find something in an email without HTML too.
 func Run(m *harness.Message, asked []harness.Check, o Options) []Finding {
 	e := email{m, parse(m.HTML), o.Resolve}
 	var found []Finding
 	for _, info := range harness.Checks() {
-		if !slices.Contains(asked, info.Check) && !slices.Contains(asked, harness.CheckAll) {
+		if !slices.Contains(asked, info.Check) && (info.ByName || !slices.Contains(asked, harness.CheckAll)) {
 			continue
 		}
-		texts := checks[info.Check](e)
+		var texts []string
+		told := map[string]bool{}
+		for _, t := range checks[info.Check](e) {
+			if !told[t] {
+				told[t] = true
+				texts = append(texts, t)
+			}
+		}
 		if more := len(texts) - maxFindings; more > 0 {
 			texts = append(texts[:maxFindings:maxFindings], fmt.Sprintf("… and %d more", more))
 		}
@@ -67,52 +74,4 @@ func Run(m *harness.Message, asked []harness.Check, o Options) []Finding {
 		}
 	}
 	return found
-}
-
-func size(m *harness.Message) []string {
-	if len(m.HTML) < ClipSize {
-		return nil
-	}
-	return []string{fmt.Sprintf("the HTML has %d bytes: Gmail clips an email at %d (102 KB) and hides the rest", len(m.HTML), ClipSize)}
-}
-
-func alt(p *page) []string {
-	var found []string
-	for _, n := range p.elements {
-		image := n.Data == "img" || n.Data == "area" || n.Data == "input" && strings.EqualFold(attr(n, "type"), "image")
-		if !image {
-			continue
-		}
-		what := fmt.Sprintf("<%s> %s", n.Data, quote(attr(n, "src")))
-		switch link := enclosingLink(n); {
-		case !has(n, "alt"):
-			found = append(found, what+" has no alt attribute: say what it shows, or alt=\"\" where it is decoration")
-		case strings.TrimSpace(attr(n, "alt")) == "" && link != nil && !saysSomething(link):
-			found = append(found, what+" is all there is in the link to "+quote(attr(link, "href"))+" and its alt text is empty: say where the link leads")
-		}
-	}
-	return found
-}
-
-// enclosingLink returns the link that an element is in, or nil.
-func enclosingLink(n *html.Node) *html.Node {
-	for p := range n.Ancestors() {
-		if p.Type == html.ElementNode && p.Data == "a" && has(p, "href") {
-			return p
-		}
-	}
-	return nil
-}
-
-// saysSomething reports whether a link has text, an image with an alternative text, or a label.
-func saysSomething(link *html.Node) bool {
-	if strings.TrimSpace(attr(link, "aria-label")+attr(link, "title")) != "" {
-		return true
-	}
-	for n := range link.Descendants() {
-		if n.Type == html.TextNode && strings.TrimSpace(n.Data) != "" || n.Type == html.ElementNode && strings.TrimSpace(attr(n, "alt")) != "" {
-			return true
-		}
-	}
-	return false
 }

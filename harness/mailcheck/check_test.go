@@ -1,6 +1,7 @@
 package mailcheck_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -49,12 +50,12 @@ func TestRun_FindsDefects(t *testing.T) {
 		"noscript shows": {func(m *harness.Message) { m.HTML += "<noscript>ruined <img alt='' src=a.png></noscript>" },
 			[]string{
 				`text: the text part lacks "ruined" of the HTML, which says "ruined"`,
-				`external: <img src> loads "a.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
+				`images: <img src> shows "a.png", which is not absolute: an email has no address that it could be relative to`,
 			}},
 		"relative link": {func(m *harness.Message) { m.HTML += `<a href="/requests/7">request</a>` },
 			[]string{`links: the link "/requests/7" is not absolute: an email has no address that it could be relative to`}},
 		"link of a template": {func(m *harness.Message) { m.HTML += `<a href="{{.URL}}/7">request</a>` },
-			[]string{`links: the link "{{.URL}}/7" is not absolute: an email has no address that it could be relative to`}},
+			[]string{`links: the link "{{.URL}}/7" has "{{.URL}}" in the place of a value`}},
 		"no protocol":       {func(m *harness.Message) { m.HTML += `<a href="//app.test/">request</a>` }, []string{`links: the link "//app.test/" is not absolute: an email has no address that it could be relative to`}},
 		"no host":           {func(m *harness.Message) { m.HTML += `<a href="https:///7">request</a>` }, []string{`links: the link "https:///7" names no host`}},
 		"no recipient":      {func(m *harness.Message) { m.HTML += `<a href="mailto:">request</a>` }, []string{`links: the link "mailto:" names no recipient`}},
@@ -66,26 +67,15 @@ func TestRun_FindsDefects(t *testing.T) {
 		"no alt":            {func(m *harness.Message) { m.HTML += `<img src="cid:logo">` }, []string{`alt: <img> "cid:logo" has no alt attribute: say what it shows, or alt="" where it is decoration`}},
 		"link of an image":  {func(m *harness.Message) { m.HTML += `<a href="https://app.test/"><img src="cid:logo" alt=""></a>` }, []string{`alt: <img> "cid:logo" is all there is in the link to "https://app.test/" and its alt text is empty: say where the link leads`}},
 		"image beside text": {func(m *harness.Message) { m.HTML += `<a href="https://app.test/"><img src="cid:logo" alt=""> Open</a>` }, nil},
-		"too big":           {func(m *harness.Message) { m.HTML += strings.Repeat(" ", 102<<10) }, []string{`size: the HTML has 104903 bytes: Gmail clips an email at 104448 (102 KB) and hides the rest`}},
-		"image from elsewhere": {func(m *harness.Message) {
-			m.HTML += `<img alt="" src="https://cdn.test/a.png" srcset="data:,x 1x, b.png 2x,c.png">`
-		}, []string{
-			`external: <img src> loads "https://cdn.test/a.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
-			`external: <img srcset> loads "b.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
-			`external: <img srcset> loads "c.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
-		}},
-		"style from elsewhere": {func(m *harness.Message) {
-			m.HTML += `<style>@import "x.css"; a{background:URL( 'https://cdn.test/b.png' )}</style><p style="background:url(//c.test/d)"><link rel=stylesheet href=e.css>`
-		}, []string{
-			`external: <style sheet> loads "x.css": attach it and refer to it by cid:, or allow it by leaving this check out`,
-			`external: <style sheet> loads "https://cdn.test/b.png": attach it and refer to it by cid:, or allow it by leaving this check out`,
-			`external: <p style> loads "//c.test/d": attach it and refer to it by cid:, or allow it by leaving this check out`,
-			`external: <link href> loads "e.css": attach it and refer to it by cid:, or allow it by leaving this check out`,
-		}},
+		"too big":           {func(m *harness.Message) { m.HTML += strings.Repeat(" ", 102<<10) }, []string{`size: the HTML has 104907 bytes: Gmail clips an email at 104448 (102 KB) and hides the rest`}},
 		"a part that is not there": {func(m *harness.Message) { m.Inlines = nil; m.HTML = `<img alt="" src="cid:logo">` },
-			[]string{`external: <img src> shows "cid:logo", a part that the email does not have`}},
-		"many of one kind": {func(m *harness.Message) { m.HTML = strings.Repeat(`<img alt src="a">`, 7); m.Text = "x" },
-			append(repeat(5, `external: <img src> loads "a": attach it and refer to it by cid:, or allow it by leaving this check out`), "external: … and 2 more")},
+			[]string{`images: <img src> shows "cid:logo", a part that the email does not have`}},
+		"many of one kind": {func(m *harness.Message) {
+			m.HTML, m.Text = "", "x"
+			for i := range 7 {
+				m.HTML += fmt.Sprintf(`<img alt src="a%d"><img alt src="a%d">`, i, i)
+			}
+		}, append(numbered(5, `images: <img src> shows "a%d", which is not absolute: an email has no address that it could be relative to`), "images: … and 2 more")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +94,9 @@ func TestRun_MakesTheChecksAskedFor(t *testing.T) {
 		{nil, nil},
 		{[]harness.Check{harness.CheckSize}, nil},
 		{[]harness.Check{harness.CheckExternal, harness.CheckText}, []harness.Check{harness.CheckText, harness.CheckExternal}},
-		{[]harness.Check{harness.CheckAll}, []harness.Check{harness.CheckText, harness.CheckLinks, harness.CheckAlt, harness.CheckExternal}},
+		{[]harness.Check{harness.CheckAll}, []harness.Check{harness.CheckText, harness.CheckLinks, harness.CheckImages, harness.CheckAlt}},
+		{[]harness.Check{harness.CheckAll, harness.CheckExternal},
+			[]harness.Check{harness.CheckText, harness.CheckLinks, harness.CheckImages, harness.CheckAlt, harness.CheckExternal}},
 	} {
 		var found []harness.Check
 		for _, f := range mailcheck.Run(m, test.ask, mailcheck.Options{}) {
@@ -118,7 +110,7 @@ func TestValidateChecks_NamesTheChecks(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, harness.ValidateChecks([]harness.Check{harness.CheckText, harness.CheckAll}))
 	require.EqualError(t, harness.ValidateChecks([]harness.Check{"txt"}),
-		`there is no check "txt": it is one of text, links, resolve, alt, size, external, or all for all of them`)
+		`there is no check "txt": it is one of text, links, resolve, images, alt, placeholders, size, format, external, or all for all of them but external`)
 }
 
 func TestRun_EndsInTimeOnHostileHTML(t *testing.T) {
@@ -129,10 +121,15 @@ func TestRun_EndsInTimeOnHostileHTML(t *testing.T) {
 		"no end":    "<plaintext><a href=",
 		"sheet":     "<style>" + strings.Repeat("url(", 50_000),
 		"not UTF-8": "<p>\xff\xfe<a href='\xff'>",
+		"rules":     "<style>" + strings.Repeat(".a .a .a{display:none}", 20_000) + "</style>" + strings.Repeat("<p class=a>word", 20_000),
+		"words":     "<p>" + strings.Repeat("words that are not there ", 100_000),
+		"no spaces": "<p>" + strings.Repeat("油圧 ", 100_000),
+		"braces":    "<p>" + strings.Repeat("{{", 500_000) + strings.Repeat(" undefined {% <% *| ", 50_000),
+		"links":     strings.Repeat("<v:rect href=/undefined>", 400) + strings.Repeat("word ", 200_000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range mailcheck.Run(&harness.Message{HTML: source, Text: "x"}, []harness.Check{harness.CheckAll}, mailcheck.Options{}) {
+			for _, f := range mailcheck.Run(&harness.Message{HTML: source, Text: strings.Repeat("x y ", 100_000)}, []harness.Check{harness.CheckAll}, mailcheck.Options{}) {
 				require.Less(t, len(f.Text), 1000)
 			}
 		})
@@ -186,10 +183,10 @@ func texts(found []mailcheck.Finding) []string {
 	return all
 }
 
-func repeat(n int, s string) []string {
+func numbered(n int, format string) []string {
 	all := make([]string, n)
 	for i := range all {
-		all[i] = s
+		all[i] = fmt.Sprintf(format, i)
 	}
 	return all
 }

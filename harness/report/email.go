@@ -103,7 +103,7 @@ func emailOf(t *test, m *harness.TraceMail) *email {
 	e := &email{
 		Test: t, Kind: ungolden, Subject: m.Subject, From: mailview.People(m.From), To: cmp.Or(strings.Join(m.Envelope.To, ", "), mailview.People(m.To)),
 		Received: m.Received.UTC().Format("15:04:05.000 UTC"), RunID: m.RunID, Inferred: m.Inferred,
-		Problems: m.Problems, Text: text.Clip(m.Text, maxText), Size: mailview.Size(len(m.HTML)),
+		Problems: mailview.Problems(m.Message), Text: text.Clip(m.Text, maxText), Size: mailview.Size(len(m.HTML)),
 		Findings: mailview.Findings(m.Message),
 	}
 	for _, p := range m.Files() {

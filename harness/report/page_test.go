@@ -182,8 +182,8 @@ func TestWriteHTML_ShowsFindings(t *testing.T) {
 		m.Text, m.Problems = "", []string{"the header Subject stands twice"}
 	})}})
 	require.Contains(t, textOf(byClass(doc, "findings")[0]), "text there is no text part")
-	require.Contains(t, textOf(byClass(doc, "findings")[0]), "malformed the header Subject stands twice")
-	require.Contains(t, textOf(byClass(doc, "email")[0]), "1 finding malformed")
+	require.Contains(t, textOf(byClass(doc, "findings")[0]), "format the header Subject stands twice")
+	require.Contains(t, textOf(byClass(doc, "email")[0]), "2 findings")
 }
 
 func TestWriteHTML_DrawsATimeline(t *testing.T) {

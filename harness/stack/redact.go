@@ -80,7 +80,7 @@ func (r *Redactor) Mail(m *harness.Message) *harness.Message {
 	}
 	message := *redacted
 	message.Raw = nil
-	message.Problems = append(slices.Clone(message.Problems), "it contains a secret: its source is left out")
+	message.Problems = append(slices.Clone(message.Problems), harness.SourceLeftOut)
 	return &message
 }
 

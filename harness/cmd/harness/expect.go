@@ -104,10 +104,14 @@ func jsonFields(of any) []string {
 // checkList lists the checks that an expectation can name.
 func checkList() string {
 	var b strings.Builder
+	var byName []string
 	for _, c := range harness.Checks() {
-		fmt.Fprintf(&b, "%-9s %s\n", c.Check, c.Requires)
+		fmt.Fprintf(&b, "%-12s %s\n", c.Check, c.Requires)
+		if c.ByName {
+			byName = append(byName, string(c.Check))
+		}
 	}
-	fmt.Fprintf(&b, "%-9s all of these", harness.CheckAll)
+	fmt.Fprintf(&b, "%-12s all of these but %s, which finds what may be intended", harness.CheckAll, strings.Join(byName, ", "))
 	return b.String()
 }
 

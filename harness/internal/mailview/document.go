@@ -3,7 +3,6 @@ package mailview
 import (
 	"cmp"
 	"encoding/base64"
-	neturl "net/url"
 	"slices"
 	"strings"
 
@@ -172,15 +171,8 @@ var shown = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 func (r *rebuilder) image(_ *html.Node, url string) (string, bool) {
 	url = strings.TrimSpace(url)
 	lower := strings.ToLower(url)
-	if strings.HasPrefix(lower, "cid:") {
-		id := url[len("cid:"):]
-		decoded, _ := neturl.PathUnescape(id) // RFC 2392: a link has the id with percent signs
-		for _, p := range r.message.Files() {
-			same := strings.EqualFold(p.ContentID, id) || decoded != "" && strings.EqualFold(p.ContentID, decoded)
-			if same && slices.Contains(shown, strings.ToLower(p.ContentType)) {
-				return "data:" + strings.ToLower(p.ContentType) + ";base64," + base64.StdEncoding.EncodeToString(p.Data), true
-			}
-		}
+	if p := r.message.PartByCID(url); p != nil && slices.Contains(shown, strings.ToLower(p.ContentType)) {
+		return "data:" + strings.ToLower(p.ContentType) + ";base64," + base64.StdEncoding.EncodeToString(p.Data), true
 	}
 	return url, slices.ContainsFunc(shown, func(kind string) bool { return strings.HasPrefix(lower, "data:"+kind) })
 }

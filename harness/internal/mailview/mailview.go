@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,11 +65,12 @@ func Render(m *harness.Message, o Options) (template.HTML, error) {
 		Received, Source, Text string
 		SourceCut, TextCut     bool
 		Findings               []mailcheck.Finding
+		Problems               []string // those that are no findings
 	}{
 		Options: o, Message: m, Doc: doc,
 		Received: at(m.Received, cmp.Or(o.Clock, "2006-01-02 15:04:05.000")),
 		Source:   source, SourceCut: cut, Text: text, TextCut: textCut,
-		Findings: Findings(m),
+		Findings: Findings(m), Problems: Problems(m),
 	}
 	var out strings.Builder
 	if err := view.Execute(&out, data); err != nil {
@@ -82,11 +84,20 @@ func Findings(m *harness.Message) []mailcheck.Finding {
 	return mailcheck.Run(m, []harness.Check{harness.CheckAll}, mailcheck.Options{})
 }
 
-// Checks names the checks that a page makes: all of them but the one that asks the app.
+// Problems returns what is malformed in an email and no finding says: a page shows each once.
+func Problems(m *harness.Message) []string {
+	found := Findings(m)
+	return slices.DeleteFunc(slices.Clone(m.Problems), func(p string) bool {
+		return slices.Contains(found, mailcheck.Finding{Check: harness.CheckFormat, Text: p})
+	})
+}
+
+// Checks names the checks that a page makes: all of them but the one that asks the app, and those whose findings may be
+// intended.
 func Checks() string {
 	var names []string
 	for _, c := range harness.Checks() {
-		if c.Check != harness.CheckResolve {
+		if c.Check != harness.CheckResolve && !c.ByName {
 			names = append(names, string(c.Check))
 		}
 	}

@@ -34,7 +34,8 @@ func TestDocument_CannotRunLoadOrLeadAway(t *testing.T) {
 		"base":                {`<base href=http://a.test/>`, `a.test`, nil},
 		"frame":               {`<iframe srcdoc="<script>alert(1)</script>" src=http://a.test/f></iframe>`, `iframe`, []string{"http://a.test/f"}},
 		"object":              {`<object data=http://a.test/o></object>`, `object`, []string{"http://a.test/o"}},
-		"prefetch":            {`<link rel=dns-prefetch href=http://a.test/>`, `a.test`, []string{"http://a.test/"}},
+		"prefetch":            {`<link rel="x PREFETCH" href=http://a.test/>`, `a.test`, []string{"http://a.test/"}},
+		"DNS prefetch":        {`<link rel=dns-prefetch href=http://a.test/>`, `a.test`, nil},
 		"picture":             {`<img src=http://a.test/p.png alt=pump>`, `a.test`, []string{"http://a.test/p.png"}},
 		"picture in sizes":    {`<img srcset="http://a.test/1 1x, http://a.test/2 2x">`, `a.test`, []string{"http://a.test/1", "http://a.test/2"}},
 		"picture with script": {`<img src="data:image/svg+xml,<svg onload=alert(1)>">`, `alert`, nil},
@@ -167,14 +168,20 @@ func TestRender_ShowsFindings(t *testing.T) {
 	t.Parallel()
 	fragment, err := mailview.Render(message(`<img src="https://a.test/<b>.png">`), mailview.Options{ID: "m"})
 	require.NoError(t, err)
-	for _, want := range []string{"<b>text</b> there is no text part", "<b>alt</b> ", "<b>external</b> "} {
+	for _, want := range []string{"<b>text</b> there is no text part", "<b>alt</b> ", "<b>format</b> it has no Date header"} {
 		require.Contains(t, string(fragment), want)
 	}
 	require.NotContains(t, string(fragment), "<b>.png")
+	require.NotContains(t, string(fragment), "<b>external</b>", "to load a picture from the web is no defect")
 	require.NotContains(t, string(fragment), mailview.Checks())
 
+	twice := inbox.Decode([]byte("Subject: x\r\nSubject: y\r\n\r\nHello\r\n"))
+	fragment, err = mailview.Render(twice, mailview.Options{ID: "m"})
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(fragment), "header Subject stands 2 times"), "what is malformed is shown once")
+
 	sound := message("<p>Hello</p>")
-	sound.Text = "Hello"
+	sound.Text, sound.Headers = "Hello", nil
 	fragment, err = mailview.Render(sound, mailview.Options{ID: "m"})
 	require.NoError(t, err)
 	require.Contains(t, string(fragment), mailview.Checks()+": passed")

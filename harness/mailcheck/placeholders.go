@@ -1,0 +1,181 @@
+package mailcheck
+
+import (
+	"fmt"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// syntaxes are the placeholders of template languages and of mailing services, and what programs print in the place of a
+// value that is none. No person writes them outside of code. Each has a sign by which most texts are seen to have none.
+var syntaxes = []struct {
+	sign    string
+	pattern *regexp.Regexp
+}{
+	{"{{", regexp.MustCompile(`\{\{\{?[^{}]*\}?\}\}`)},                    // Handlebars, Mustache, Liquid, Jinja, Go: {{name}}
+	{"{%", regexp.MustCompile(`\{%[^{}%]+%\}`)},                           // Liquid, Jinja: {% if x %}
+	{"<%", regexp.MustCompile(`<%[^<>%]+%>`)},                             // ERB, EJS: <%= x %>
+	{"{", regexp.MustCompile(`[$#@]\{[^{}]+\}`)},                          // JavaScript, Ruby, Thymeleaf: ${x}
+	{"*|", regexp.MustCompile(`\*\|[^|*]+\|\*`)},                          // Mailchimp: *|NAME|*
+	{"%%", regexp.MustCompile(`%%[A-Za-z_][\w.:-]*%%`)},                   // Salesforce: %%name%%
+	{"%", regexp.MustCompile(`%recipient\.[\w.]+%|%[A-Z]+(?:_[A-Z]+)+%`)}, // Mailgun; %FIRST_NAME%
+	{"[%", regexp.MustCompile(`\[%[^%\[\]]+%\]`)},                         // Template Toolkit: [% x %]
+	{"[object", regexp.MustCompile(`\[object [A-Z]\w*\]`)},                // JavaScript's text of an object
+	{"<n", regexp.MustCompile(`<no value>|<nil>`)},                        // Go
+	{"ZgotmplZ", regexp.MustCompile(`ZgotmplZ`)},                          // Go's html/template
+	{"%!", regexp.MustCompile(`%!(?:[a-zA-Z]\([^()]*\)|\([A-Z])`)},        // Go's fmt: %!s(MISSING)
+}
+
+// placeholder returns the first placeholder of a template language in a text, or "".
+func placeholder(s string) string {
+	for _, syntax := range syntaxes {
+		if strings.Contains(s, syntax.sign) {
+			if found := syntax.pattern.FindString(s); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+// simple is a placeholder of many programs' own making. Behind a letter or a slash it may be prose about them.
+var simple = regexp.MustCompile(`(?:^|[^\w/\\{])(\{[A-Za-z_]\w{2,}(?:\.\w+)*\})`)
+
+// none are the names that programming languages give to a value that is none.
+var none = regexp.MustCompile(`\b(?:undefined|NaN|null|None|nil)\b`)
+
+// What stands around such a name if it was printed in the place of a value.
+var (
+	greeting = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|dear|hallo|bonjour|hola|ciao|ol[aá]|welcome(?: back)?|` +
+		`thanks|thank you|good \w+)[ ,]+(?:\w+[ ])?$`)
+	afterName = regexp.MustCompile(`^\s*(?:[,!.;]|$)`)
+	lead      = regexp.MustCompile(`[:=#$€£¥№]\s?$`)
+	quoting   = "\"'`“”‘’„«»"
+	about     = regexp.MustCompile(`(?i)^\s+(?:behaviou?rs?|variables?|functions?|methods?|values?|index|indices|references?|` +
+		`symbols?|propert(?:y|ies)|terms?|types?|is|in|or|and)\b`)
+	aboutIt = regexp.MustCompile(`(?i)\b(?:is|are|was|were|be|as|or|and|an|the|a|not|of|remains?|returns?|left)\s+$`)
+)
+
+// unfilled returns the first placeholder in a line of text that a person reads; "" if there is none.
+func unfilled(line string) string {
+	if found := placeholder(line); found != "" {
+		return found
+	}
+	if strings.Contains(line, "{") {
+		if found := simple.FindStringSubmatch(line); found != nil {
+			return found[1]
+		}
+	}
+	if !strings.Contains(line, "undefined") && !strings.Contains(line, "NaN") && !strings.Contains(line, "null") &&
+		!strings.Contains(line, "None") && !strings.Contains(line, "nil") {
+		return ""
+	}
+	for _, at := range none.FindAllStringIndex(line, 20) {
+		before, name, after := line[:at[0]], line[at[0]:at[1]], line[at[1]:]
+		const near = 60 // bytes that are looked at on either side
+		if len(before) > near {
+			before = "x" + before[len(before)-near:] // the line began with something else
+		}
+		after = after[:min(near, len(after))]
+		switch {
+		case quoted(before, after), about.MatchString(after):
+			continue
+		case greeting.MatchString(before) && afterName.MatchString(after):
+			return name
+		case name == "None" || name == "nil":
+			continue // words of English
+		case strings.Trim(before+after, " \t.,;:!?-–()*_|") == "":
+			return name // nothing else stands in its place
+		case lead.MatchString(before) && (name != "null" || afterName.MatchString(after)),
+			strings.HasPrefix(after, " "+name), strings.HasPrefix(after, "%"):
+			return name
+		case name == "null": // a word of German, and of lawyers
+			continue
+		case !aboutIt.MatchString(before):
+			return name
+		}
+	}
+	return ""
+}
+
+func quoted(before, after string) bool {
+	last, first := []rune(before), []rune(after)
+	return len(last) > 0 && strings.ContainsRune(quoting, last[len(last)-1]) ||
+		len(first) > 0 && strings.ContainsRune(quoting, first[0])
+}
+
+// placeholders lists what a template or a program has left in the place of a value. Those in links are [links]' to find.
+func placeholders(m *harness.Message, p *page) []string {
+	var found []string
+	code := p.code.String()
+	look := func(where, line string) {
+		name := unfilled(line)
+		if name == "" || strings.Contains(code, name) {
+			return
+		}
+		what := fmt.Sprintf("%s has %s in the place of a value", where, quote(name))
+		if line != name {
+			what += ": " + quote(line)
+		}
+		found = append(found, what)
+	}
+	look("the subject", m.Subject)
+	for _, list := range []struct {
+		name      string
+		addresses []*mail.Address
+	}{{"From", m.From}, {"To", m.To}, {"Cc", m.Cc}, {"Reply-To", m.ReplyTo}} {
+		for _, a := range list.addresses {
+			look("the name in "+list.name, a.Name)
+		}
+	}
+	for _, line := range p.prose {
+		look("the HTML", line)
+	}
+	for _, n := range p.elements {
+		for _, name := range []string{"alt", "title"} {
+			if has(n, name) {
+				look(fmt.Sprintf("the %s text of <%s>", name, n.Data), attr(n, name))
+			}
+		}
+	}
+	for line := range strings.Lines(m.Text) {
+		look("the text", strings.TrimSpace(line))
+	}
+	for _, part := range m.Files() {
+		look("the name of an attachment", part.Name)
+	}
+	return found
+}
+
+// unfilledURL returns the placeholder, or the name of no value, that stands in a URL. shown returns what a person reads
+// of a link: a page about undefined may be called so.
+func unfilledURL(link string, shown func() string) string {
+	forms := []string{link}
+	if decoded, err := url.PathUnescape(link); err == nil && decoded != link {
+		forms = append(forms, decoded)
+	}
+	for _, form := range forms {
+		if found := placeholder(form); found != "" {
+			return found
+		}
+		if found := simpleInURL.FindString(form); found != "" {
+			return found
+		}
+		for _, at := range noneInURL.FindAllStringSubmatchIndex(form, -1) {
+			if name := form[at[2]:at[3]]; !strings.Contains(shown(), name) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+var (
+	simpleInURL = regexp.MustCompile(`\{[A-Za-z_][\w.]*\}`)
+	// A whole host, piece of the path, value of the query, or recipient.
+	noneInURL = regexp.MustCompile(`(?:[/=:#,]|^)(undefined|null|NaN|None)(?:[/?&#;:,@]|$)`)
+)
