@@ -4,7 +4,7 @@
 // A golden is a directory of files that open without any tool:
 //
 //	corrective/
-//	    email.txt    subject, addresses, headers, and one line for each attachment
+//	    email.txt    subject, addresses, headers, and one line for each attachment and each problem
 //	    body.html    the HTML alternative; opens in a browser
 //	    body.txt     the text alternative
 //
@@ -22,12 +22,19 @@
 // # What may vary
 //
 // Before it is compared or stored, an email loses what differs from run to run. The Date, the Message-ID and the run id
-// become {{date}}, {{message-id}} and {{run-id}}, multipart boundaries go, and the caller's Replacements are applied.
+// become {{date}}, {{message-id}} and {{run-id}}, multipart boundaries go, and the caller's Replacements are applied, to
+// attached files too. Of [Options.ChangingFiles] the bytes are not compared.
 // Secrets in links (parameters such as sig and token), bearer tokens and signing keys become {{secret}}: they are neither
 // stored nor shown.
 //
-// HTML is compared by what it says: the order of attributes and of style declarations, white space that does not show,
-// the spelling of entities and comments do not count; conditional comments, which mail clients read, do. Whether white
-// space shows is decided from the kind of element and its style attribute (display is not looked at, nor are style sheets).
-// The parser is golang.org/x/net/html, and so the rules are those of the HTML standard.
+// What mail libraries write in several ways is written in one: where a header is folded, quotes around the name of a
+// sender, the case of a domain.
+//
+// HTML is compared by what it says: the order of attributes and of style declarations, white space that does not show, in
+// style sheets too, quotes, the spelling of entities and comments do not count; conditional comments, which mail clients
+// read, do. Whether white space shows is decided from the kind of element and its style attribute (display is not looked
+// at, nor are style sheets). The parser is golang.org/x/net/html, and so the rules are those of the HTML standard.
+//
+// What only a mail program sees is compared as well: the method of a calendar entry, and what is malformed (a line
+// "Problem: …").
 package golden

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/mail"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,12 +33,12 @@ func DefaultHeaders() []string {
 }
 
 // render returns the files that an email would be stored as.
-func render(m *harness.Message, headers []string, replace replacer) Files {
+func render(m *harness.Message, o Options, replace replacer) Files {
 	var summary strings.Builder
 	line := func(key, value string) {
 		summary.WriteString(strings.TrimRight(key+": "+oneLine(value), " ") + "\n")
 	}
-	line("Subject", replace.text(m.Subject))
+	line("Subject", replace.text(folds.ReplaceAllLiteralString(m.Subject, " ")))
 	for _, field := range []struct {
 		key       string
 		addresses []*mail.Address
@@ -46,13 +47,18 @@ func render(m *harness.Message, headers []string, replace replacer) Files {
 			line(field.key, replace.text(formatAddress(address)))
 		}
 	}
-	for _, name := range headers {
+	for _, name := range o.Headers {
 		for _, value := range m.HeaderValues(name) {
 			line(name, replace.text(stableValue(name, value)))
 		}
 	}
 	for _, part := range m.Files() {
-		line(describePart(part, replace))
+		line(describePart(part, o.ChangingFiles, replace))
+	}
+	for _, problem := range m.Problems {
+		if problem != harness.SourceLeftOut {
+			line("Problem", replace.text(problem))
+		}
 	}
 	return Files{
 		Email: summary.String(),
@@ -61,9 +67,13 @@ func render(m *harness.Message, headers []string, replace replacer) Files {
 	}
 }
 
-// stableValue takes from a header's value what is new in every email. A value that is not well formed stays as it is,
-// so that the comparison shows it.
+// folds is white space as it may stand where a line of a header was folded: mail libraries fold with blanks or with tabs.
+var folds = regexp.MustCompile(`[ ]*\t[ \t]*`)
+
+// stableValue takes from a header's value what is new in every email, and writes it in one way. A value that is not well
+// formed stays as it is, so that the comparison shows it.
 func stableValue(name, value string) string {
+	value = folds.ReplaceAllLiteralString(value, " ")
 	switch strings.ToLower(name) {
 	case "date":
 		if _, err := mail.ParseDate(value); err == nil {
@@ -73,6 +83,14 @@ func stableValue(name, value string) string {
 		return messageID.ReplaceAllLiteralString(value, "<{{message-id}}>")
 	case "content-type":
 		return stableContentType(value)
+	case "sender", "bcc", "return-path", "resent-from", "resent-sender", "resent-to", "disposition-notification-to":
+		if list, err := mail.ParseAddressList(value); err == nil {
+			var all []string
+			for _, address := range list {
+				all = append(all, formatAddress(address))
+			}
+			return strings.Join(all, ", ")
+		}
 	}
 	return value
 }
@@ -84,7 +102,11 @@ var messageID = regexp.MustCompile(`<[^<>@\s]+@[^<>@\s]+>`)
 func stableContentType(value string) string {
 	kind, params, err := mime.ParseMediaType(value)
 	if err != nil {
-		return value
+		// Many libraries leave a boundary without the quotes that its characters need.
+		value = bareBoundary.ReplaceAllLiteralString(value, "")
+		if kind, params, err = mime.ParseMediaType(value); err != nil {
+			return value
+		}
 	}
 	delete(params, "boundary")
 	delete(params, "name")
@@ -94,33 +116,53 @@ func stableContentType(value string) string {
 	return mime.FormatMediaType(kind, params)
 }
 
-// formatAddress writes an address decoded; mail.Address.String would encode a name that is not ASCII.
+var bareBoundary = regexp.MustCompile(`(?i);\s*boundary\s*=\s*(?:"[^"]*"|[^;\s]*)`)
+
+// formatAddress writes an address decoded, with its domain in lower case; mail.Address.String would encode a name that is
+// not ASCII.
 func formatAddress(a *mail.Address) string {
-	name := a.Name
+	name, address := folds.ReplaceAllLiteralString(a.Name, " "), a.Address
+	if at := strings.LastIndexByte(address, '@'); at >= 0 {
+		address = address[:at] + strings.ToLower(address[at:])
+	}
 	if name == "" {
-		return a.Address
+		return address
 	}
 	if strings.ContainsAny(name, `"(),:;<>@[\]`) {
 		name = `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
 	}
-	return name + " <" + a.Address + ">"
+	return name + " <" + address + ">"
 }
 
-func describePart(p harness.Part, replace replacer) (key, value string) {
-	kind := stableContentType(p.ContentType)
-	data := p.Data
-	// A text part (a calendar entry, say) may hold the same ids as the bodies do.
-	if strings.HasPrefix(kind, "text/") && utf8.Valid(data) {
-		data = []byte(replace.text(string(data)))
-	}
-	key, value = "Attachment", p.Name
+// describePart returns the line of an email.txt for a part that is no body.
+func describePart(p harness.Part, changing []string, replace replacer) (key, value string) {
+	key, value = "Attachment", replace.text(p.Name)
 	if p.Inline() {
 		key = "Inline"
 	}
-	if p.ContentID != "" {
-		value = strings.TrimSpace(p.Name + " <" + p.ContentID + ">")
+	kind := stableContentType(p.ContentType)
+	mediaType, _, _ := strings.Cut(kind, ";")
+	changes := slices.ContainsFunc(changing, func(pattern string) bool {
+		return matchPart(pattern, p.Name) || matchPart(pattern, mediaType)
+	})
+	if p.CalendarMethod != "" { // what a calendar does with it
+		kind += "; method=" + strings.ToUpper(p.CalendarMethod)
 	}
-	return key, fmt.Sprintf("%s, %s, sha256 %x)", replace.text(value+" ("+kind), text.Count(len(data), "byte", "bytes"), sha256.Sum256(data))
+	details := kind
+	if !changes {
+		data := replace.text(string(p.Data)) // a file may hold the same ids and dates as the bodies do, whatever its type
+		details += fmt.Sprintf(", %s, sha256 %x", text.Count(len(data), "byte", "bytes"), sha256.Sum256([]byte(data)))
+	}
+	if p.ContentID != "" {
+		value += " <" + replace.text(p.ContentID) + ">"
+	}
+	return key, strings.TrimPrefix(value+" ("+details+")", " ")
+}
+
+// matchPart reports whether a pattern of ChangingFiles matches a file name or a media type.
+func matchPart(pattern, name string) bool {
+	matched, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
+	return matched && err == nil
 }
 
 // oneLine writes s so that it stays on its line and shows what it is made of: control characters, line separators and

@@ -1,7 +1,9 @@
 package golden
 
 import (
+	"bytes"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -44,7 +46,7 @@ const (
 
 func outline(doc string) (string, error) {
 	// Mail clients run no scripts.
-	root, err := html.ParseWithOptions(strings.NewReader(doc), html.ParseOptionEnableScripting(false))
+	root, err := html.ParseWithOptions(strings.NewReader(joinBlocks(doc)), html.ParseOptionEnableScripting(false))
 	if err != nil {
 		return "", err
 	}
@@ -58,6 +60,56 @@ func outline(doc string) (string, error) {
 	p.children(root)
 	p.newline()
 	return p.out.String(), nil
+}
+
+// joinBlocks removes white space between the tags of blocks. It does not show, but where an element such as <font> is never
+// closed, the parser opens it again around white space.
+func joinBlocks(doc string) string {
+	if strings.Contains(strings.ToLower(doc), "white-space") {
+		return doc
+	}
+	var b strings.Builder
+	var space []byte      // not yet written
+	block, pre := true, 0 // the tag before it is of a block; how many elements are open that keep white space
+	tokens := html.NewTokenizer(strings.NewReader(doc))
+	for {
+		kind := tokens.Next()
+		raw := tokens.Raw()
+		switch kind {
+		case html.ErrorToken:
+			return b.String() + string(space) + string(raw)
+		case html.TextToken:
+			if len(bytes.TrimFunc(raw, isSpace)) == 0 {
+				space = append(space, raw...)
+				continue
+			}
+			block = false
+		case html.CommentToken:
+			if text := string(tokens.Text()); !conditional(text) && bytes.HasPrefix(raw, []byte("<!--")) {
+				continue
+			}
+			block = false
+		default:
+			name, _ := tokens.TagName()
+			tag := string(name)
+			isBlock := kind == html.DoctypeToken || blockElements[tag] && !literalElements[tag]
+			if block && isBlock && pre == 0 {
+				space = nil
+			}
+			block = isBlock
+			if tag == "pre" || tag == "listing" || tag == "textarea" {
+				if pre++; kind == html.EndTagToken {
+					pre = max(0, pre-2)
+				}
+			}
+			if tag == "noscript" {
+				tokens.NextIsNotRawText()
+			}
+		}
+		b.Write(space)
+		b.Write(raw)
+		space = nil
+	}
 }
 
 // outliner writes a document with block elements on lines of their own and what flows between them on lines that break
@@ -150,11 +202,15 @@ func (p *outliner) text(s string) {
 	}
 }
 
+// conditionalEnd is the end of a conditional comment with the white space before it, which means nothing.
+var conditionalEnd = regexp.MustCompile(`\s+(<!\[endif\])`)
+
 // comment keeps conditional comments, which are instructions to mail clients, and drops the others.
 func (p *outliner) comment(data string) {
 	if !conditional(data) {
 		return
 	}
+	data = conditionalEnd.ReplaceAllString(data, "$1")
 	var b strings.Builder
 	for i, word := range strings.FieldsFunc(data, isSpace) {
 		if i > 0 {

@@ -35,7 +35,7 @@ type MismatchError struct {
 
 // PartDiff says how one part of an email differs.
 type PartDiff struct {
-	Part string // subject, addresses, headers, attachments, text or html
+	Part string // subject, addresses, headers, attachments, problems, text or html
 	Note string // a sentence about the part as a whole; may be empty
 	Diff string // lines that start with "- " (golden), "+ " (email), "  " (both) or "@@" (place)
 }
@@ -78,7 +78,7 @@ func compare(want, got Files) []PartDiff {
 		}
 	}
 	var parts []PartDiff
-	for _, part := range []string{"subject", "addresses", "headers", "attachments"} {
+	for _, part := range []string{"subject", "addresses", "headers", "attachments", "problems"} {
 		before, after := summaryLines(want.Email, part), summaryLines(got.Email, part)
 		if !slices.Equal(before, after) {
 			parts = append(parts, PartDiff{Part: part, Diff: lineDiff(before, after, format{})})
@@ -113,6 +113,8 @@ func partOf(key string) string {
 		return "addresses"
 	case "Attachment", "Inline":
 		return "attachments"
+	case "Problem":
+		return "problems"
 	}
 	return "headers"
 }

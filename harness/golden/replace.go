@@ -13,14 +13,14 @@ import (
 )
 
 // Replacement puts a name in the place of a value that differs from run to run. It is applied to every part of an email,
-// to what a reader sees: in HTML to text and attribute values, however they are escaped there. A value that tags divide is
-// not found.
+// to what a reader sees: in HTML to text and attribute values, however they are escaped there, and to the bytes of attached
+// files, as in a calendar's DTSTAMP. A value that tags divide is not found, nor one that a file holds compressed.
 //
 // Exactly one of Old and Pattern must be set.
 type Replacement struct {
-	Old     string         // the value; where it stands in a link it is also found URL-encoded
-	Pattern *regexp.Regexp // every match of it
-	New     string         // what takes its place, such as {{request-id}}; with Pattern it may hold $1
+	Old     string         `json:"old"`     // the value; where it stands in a link it is also found URL-encoded
+	Pattern *regexp.Regexp `json:"pattern"` // every match of it
+	New     string         `json:"new"`     // what takes its place, such as {{request-id}}; with Pattern it may hold $1
 }
 
 // replacer applies replacements in order.

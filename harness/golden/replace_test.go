@@ -63,7 +63,7 @@ func FuzzReplace(f *testing.F) {
 func FuzzSummary(f *testing.F) {
 	f.Add("Press 4", "a\nb", "x\xff")
 	f.Fuzz(func(t *testing.T, subject, text, name string) {
-		files := render(&harness.Message{Subject: subject, Text: text, Attachments: []harness.Part{{Name: name}}}, nil, nil)
+		files := render(&harness.Message{Subject: subject, Text: text, Attachments: []harness.Part{{Name: name}}}, Options{}, nil)
 		require.Len(t, textdiff.Split(files.Email), 2)
 		for _, line := range textdiff.Split(files.Email) {
 			require.Contains(t, line, ":")

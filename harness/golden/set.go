@@ -1,6 +1,8 @@
 package golden
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,7 +21,11 @@ import (
 )
 
 // Options say how a Set compares. The zero value compares DefaultHeaders, replaces only what varies by nature, and
-// changes no file.
+// changes no file. A file golden.json in the directory adds replacements and changing files, for everything that compares
+// with these goldens, the command "harness expect" included:
+//
+//	{"replace": [{"pattern": "DTSTAMP:\\S+", "new": "DTSTAMP:{{now}}"}, {"old": "http://127.0.0.1:3000", "new": "{{app-url}}"}],
+//	 "changingFiles": ["invoice-*.pdf"]}
 type Options struct {
 	// Update makes Compare write an email that differs, or has no golden, instead of reporting it.
 	Update bool
@@ -28,6 +34,9 @@ type Options struct {
 	// Headers names the headers that are compared beside subject and addresses, in the order in which they are stored.
 	// Nil means DefaultHeaders; an empty list means none.
 	Headers []string
+	// ChangingFiles names attached and inline files that differ in every email, by patterns of [path.Match] for their name
+	// ("invoice-*.pdf") or their media type ("application/pdf"). Of these, the bytes are not compared.
+	ChangingFiles []string
 	// RunHeader names the header whose value is replaced by {{run-id}} wherever it stands. Empty means harness.DefaultRunHeader.
 	RunHeader string
 }
@@ -35,8 +44,7 @@ type Options struct {
 // Set is a directory of goldens. It is safe for concurrent use and needs no closing.
 type Set struct {
 	dir     string
-	options Options
-	headers []string
+	options Options  // with those of optionsFile
 	names   []string // goldens that were there when the set was opened, sorted
 
 	mu    sync.Mutex
@@ -51,30 +59,62 @@ const (
 	textFile  = "body.txt"
 )
 
+// optionsFile holds options in a directory of goldens.
+const optionsFile = "golden.json"
+
 // Open returns the set of goldens in dir. The directory need not exist yet: then no golden does.
 func Open(dir string, o Options) (*Set, error) {
-	if _, err := newReplacer(o.Replace); err != nil {
+	set, err := open(dir, o)
+	if err != nil {
 		return nil, fmt.Errorf("open goldens in %s: %w", dir, err)
 	}
-	headers := o.Headers
-	if headers == nil {
-		headers = DefaultHeaders()
+	return set, nil
+}
+
+func open(dir string, o Options) (*Set, error) {
+	if o.Headers == nil {
+		o.Headers = DefaultHeaders()
 	}
+	o.Headers = otherHeaders(o.Headers)
 	if o.RunHeader == "" {
 		o.RunHeader = harness.DefaultRunHeader
 	}
 	names, err := list(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open goldens in %s: %w", dir, err)
+		return nil, err
 	}
-	return &Set{
-		dir:     dir,
-		options: o,
-		headers: otherHeaders(headers),
-		names:   names,
-		asked:   map[string]string{},
-		wrote:   map[string]bool{},
-	}, nil
+	if err := o.addFile(filepath.Join(dir, optionsFile)); err != nil {
+		return nil, fmt.Errorf("%s: %w", optionsFile, err)
+	}
+	if _, err := newReplacer(o.Replace); err != nil {
+		return nil, err
+	}
+	for _, pattern := range o.ChangingFiles {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("the changing files %q are no pattern: write the name of a file, with * for what varies", pattern)
+		}
+	}
+	return &Set{dir: dir, options: o, names: names, asked: map[string]string{}, wrote: map[string]bool{}}, nil
+}
+
+// addFile adds the options that a file holds, if it exists.
+func (o *Options) addFile(name string) error {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	var more struct {
+		Replace       []Replacement `json:"replace"`
+		ChangingFiles []string      `json:"changingFiles"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&more); err != nil {
+		return err
+	}
+	o.Replace = slices.Concat(o.Replace, more.Replace)
+	o.ChangingFiles = slices.Concat(o.ChangingFiles, more.ChangingFiles)
+	return nil
 }
 
 // list returns the names of the directories under dir that hold a file of a golden.
@@ -120,7 +160,7 @@ func (s *Set) Compare(name string, m *harness.Message, replace ...Replacement) e
 	if err := s.ask(name); err != nil {
 		return err
 	}
-	got := render(m, s.headers, replacer)
+	got := render(m, s.options, replacer)
 
 	if s.options.Update {
 		// One writer at a time, so that of two emails with one name the second is compared with the first.

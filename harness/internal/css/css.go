@@ -269,7 +269,11 @@ func prelude(part []token) string {
 func (t token) quoted() (_ string, ok bool) {
 	switch t.kind {
 	case css.StringToken:
-		inside := t.text[1 : len(t.text)-1]
+		end := len(t.text) - 1
+		if end < 1 || t.text[end] != t.text[0] || t.text[end-1] == '\\' {
+			return t.text, true // it ends with the sheet
+		}
+		inside := t.text[1:end]
 		if strings.Contains(inside, `"`) {
 			return t.text, true
 		}

@@ -86,9 +86,11 @@ func TestLoads_FindsURLsAndImports(t *testing.T) {
 
 func TestHostileSheets_AreReadInTime(t *testing.T) {
 	t.Parallel()
-	for _, sheet := range []string{strings.Repeat("url(", 50_000), strings.Repeat("(", 200_000), "\x00\xff\\", `"\`, "@", "/*"} {
+	for _, sheet := range []string{strings.Repeat("url(", 50_000), strings.Repeat("(", 200_000), "\x00\xff\\", `"\`, "@", "/*",
+		`a:"`, `a{b:'x`, `a:url(`, `a:url("`, `a['`, `a:'\'`} {
 		Declarations(sheet)
 		Lines(sheet)
 		Loads(sheet)
+		Rules(sheet)
 	}
 }
