@@ -127,7 +127,8 @@ func (w *Workbench) Taps() *tap.Set { return w.taps }
 func (w *Workbench) Env() harness.Env { return w.env }
 
 // Judge lets the Sim run until nothing is left to do, over sleeps and retries, and judges what followed from an event.
-// eventID is the ULID that sending it returned. The error says that the expectation is not valid, or that ctx ended.
+// eventID is the ULID that sending it returned. A millisecond passes afterwards. The error says that the expectation is not
+// valid, or that ctx ended.
 func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expectation, o judge.Options) (*harness.Verdict, error) {
 	if err := w.sim.Run(ctx); err != nil {
 		return nil, fmt.Errorf("judge event %s: %w", eventID, err)
@@ -136,6 +137,10 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 	trace, err := w.Trace(ctx, eventID, e.Recipients()...)
 	if err != nil {
 		return nil, err
+	}
+	// An email that names no run belongs to the event before it, which only their times tell: the next event comes later.
+	if err := w.sim.Advance(ctx, time.Millisecond); err != nil {
+		return nil, fmt.Errorf("judge event %s: %w", eventID, err)
 	}
 	return judge.Judge(e, trace, o)
 }

@@ -286,3 +286,16 @@ func TestWorkbench_ShowsDeliveriesWhateverTheClock(t *testing.T) {
 	require.True(t, v.Trace.Mail[0].Inferred, "the email names no run")
 	require.Len(t, v.Trace.Deliveries, 1)
 }
+
+func TestWorkbench_TellsUnsignedEmailsOfTwoEventsApart(t *testing.T) {
+	t.Parallel()
+	w := bench(t, define(func(c inngestgo.Client, env harness.Env) error {
+		_, err := on(c, "go", "greet", func(context.Context, in) (any, error) { return nil, send(env, "kim@plant.test", "") })
+		return err
+	}))
+	for range 2 { // no time passes in the function: both events would come at one instant
+		v := judged(t, w, sent(t, w, harness.Event{Name: "go"}), harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@plant.test", Copies: 1}}})
+		require.NoError(t, v.Err())
+		require.True(t, v.Trace.Mail[0].Inferred)
+	}
+}
