@@ -28,11 +28,11 @@ func (f facts) exact() harness.Expectation {
 		e.Runs = append(e.Runs, run)
 	}
 	for _, m := range f.mails {
-		same := func(o harness.MailExpectation) bool { return o.To == m.to && o.Subject == m.subject }
+		same := func(o harness.MailExpectation) bool { return o.To == m.to && *o.Subject.Equals == m.subject }
 		i := slices.IndexFunc(e.Mail, same)
 		if i < 0 {
 			i = len(e.Mail)
-			e.Mail = append(e.Mail, harness.MailExpectation{To: m.to, Subject: m.subject})
+			e.Mail = append(e.Mail, harness.MailExpectation{To: m.to, Subject: harness.Equals(m.subject)})
 		}
 		e.Mail[i].Copies++
 	}
@@ -79,7 +79,7 @@ func (f facts) questions(app App) []harness.Expectation {
 		but(func(e *harness.Expectation) { e.Mail, e.NoOtherMail = slices.Delete(e.Mail, i, i+1), false })
 		but(func(e *harness.Expectation) { e.Mail[i].Copies++ })
 		but(func(e *harness.Expectation) { e.Mail[i].Copies-- })
-		but(func(e *harness.Expectation) { e.Mail[i].Subject = "Another" })
+		but(func(e *harness.Expectation) { e.Mail[i].Subject = harness.Equals("Another") })
 		but(func(e *harness.Expectation) {
 			e.Mail = slices.DeleteFunc(e.Mail, func(o harness.MailExpectation) bool { return o.To == m.To })
 			e.Mail = append(e.Mail, harness.MailExpectation{To: m.To, Absent: true})

@@ -79,7 +79,7 @@ func (s stepFact) truth(want harness.StepExpectation) truth {
 
 func (f facts) mailTruth(e harness.Expectation) truth {
 	fits := func(i, k int) bool {
-		return e.Mail[i].To == f.mails[k].to && (e.Mail[i].Subject == "" || e.Mail[i].Subject == f.mails[k].subject)
+		return e.Mail[i].To == f.mails[k].to && (e.Mail[i].Subject.Equals == nil || *e.Mail[i].Subject.Equals == f.mails[k].subject)
 	}
 	var single []int // the entries for one email
 	expected := 0
