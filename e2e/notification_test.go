@@ -38,10 +38,10 @@ func TestEveryTypicalRequest(t *testing.T) {
 				s.Expect(s.dispatched(request, 1), harness.Expectation{
 					Runs: []harness.RunExpectation{completed()},
 					Mail: []harness.MailExpectation{{
-						To:      s.technician(request.TechnicianID).Email,
-						Golden:  r.Name,
-						Copies:  1,
-						Checks:  []harness.Check{harness.CheckAll},
+						To:     s.technician(request.TechnicianID).Email,
+						Golden: r.Name,
+						Copies: 1,
+						Checks: []harness.Check{harness.CheckAll},
 						Headers: map[string]harness.Match{
 							"X-Maintenance-Request-Id": harness.Equals(request.ID), "Message-ID": harness.Equals(request.Notification.MessageID),
 						},
