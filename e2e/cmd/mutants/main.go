@@ -1,4 +1,4 @@
-// Command mutants plants defects into the app, one at a time, and shows which test catches each.
+// Command mutants plants defects into the app and into the harness, one at a time, and shows which test catches each.
 //
 //	go run ./e2e/cmd/mutants                           all defects, against all tests
 //	go run ./e2e/cmd/mutants -run send                 those with "send" in their name
@@ -19,6 +19,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -161,12 +162,17 @@ func (w *workspace) firstFailure(ctx context.Context, overlay string, m mutant) 
 	return failure{}, errSurvived
 }
 
-// near returns the packages to test: that of the defect first, then the app's others, then those that need real servers.
+// near returns the packages to test: that of the defect first, then others without servers, then those that need real
+// servers.
 func (w *workspace) near(ctx context.Context, m mutant) ([]string, error) {
 	if len(w.packages) > 0 {
 		return w.list(ctx, w.packages...)
 	}
-	all, err := w.list(ctx, "./app/...", "./e2e", "./e2e/faults")
+	patterns := []string{"./app/...", "./e2e", "./e2e/faults"}
+	if strings.HasPrefix(m.file, "harness/") {
+		patterns = []string{"./harness/judge", "./harness/internal/follow", "./harness/sim/simstack", "./harness/stack", "./e2e/verdicts", "./e2e/property"}
+	}
+	all, err := w.list(ctx, patterns...)
 	if err != nil {
 		return nil, err
 	}
