@@ -169,43 +169,74 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 	// What the server decides when it receives the event has an effect by now, or has none.
 	decided := s.src.idle() || s.src.now().Sub(e.Received) >= s.src.VisibleWithin
 	if limit := fn.RateLimit; limit != nil && decided {
-		other, run, err := s.otherRun(ctx, limit.Key, e.Received.Add(-duration(limit.Period)), e.Received.Add(s.src.VisibleWithin),
-			func(inngestapi.ReceivedEvent, inngestapi.Run) bool { return true })
-		if err != nil || run.ID != "" {
-			return fmt.Sprintf("its rate limit of %d in %s%s was used up: by the run %s, of the event %s",
-				limit.Limit, limit.Period, perKey(limit), run.ID, other.EventID), err
+		earlier, err := s.otherRuns(ctx, limit.Key, e.Received.Add(-duration(limit.Period)), e.Received)
+		if err != nil {
+			return "", err
+		}
+		if usedUp(limit, earlier, e.Received) {
+			last := earlier[len(earlier)-1]
+			return fmt.Sprintf("its rate limit of %d in %s%s was used up: the last run before it is %s, of the event %s",
+				limit.Limit, limit.Period, perKey(limit), last.ID, last.EventID), nil
 		}
 	}
 	if debounce := fn.Debounce; debounce != nil {
-		later := func(o inngestapi.ReceivedEvent, r inngestapi.Run) bool {
-			return !o.At.Before(e.At) && !r.Queued.Before(e.Received)
+		others, err := s.otherRuns(ctx, debounce.Key, e.Received.Add(-duration(debounce.Period)), time.Time{})
+		if err != nil {
+			return "", err
 		}
-		other, run, err := s.otherRun(ctx, debounce.Key, e.Received.Add(-duration(debounce.Period)), time.Time{}, later)
-		if err != nil || run.ID != "" {
-			return fmt.Sprintf("it was debounced into a later event: the run %s, of the event %s, stands for both", run.ID, other.EventID), err
+		for _, o := range others {
+			if !o.at.Before(e.At) && !o.Queued.Before(e.Received) {
+				return fmt.Sprintf("it was debounced into a later event: the run %s, of the event %s, stands for both", o.ID, o.EventID), nil
+			}
 		}
 	}
 	if fn.Singleton != nil && decided {
-		atWork := func(_ inngestapi.ReceivedEvent, r inngestapi.Run) bool {
-			return r.Status != harness.StatusSkipped && (r.Ended.IsZero() || r.Ended.After(e.Received))
+		others, err := s.otherRuns(ctx, fn.Singleton.Key, e.Received.Add(-keyLifetime), e.Received.Add(s.src.VisibleWithin))
+		if err != nil {
+			return "", err
 		}
-		other, run, err := s.otherRun(ctx, fn.Singleton.Key, e.Received.Add(-keyLifetime), e.Received.Add(s.src.VisibleWithin), atWork)
-		if err != nil || run.ID != "" {
-			return fmt.Sprintf("it is a singleton%s, and the run %s, of the event %s, was at work", perKey(fn.Singleton), run.ID, other.EventID), err
+		for _, o := range others {
+			if o.Status != harness.StatusSkipped && (o.Ended.IsZero() || o.Ended.After(e.Received)) {
+				return fmt.Sprintf("it is a singleton%s, and the run %s, of the event %s, was at work", perKey(fn.Singleton), o.ID, o.EventID), nil
+			}
 		}
 	}
 	return "", nil
 }
 
-// maxOthers bounds the events whose runs are looked at.
+// usedUp reports whether a rate limit drops an event received at a time, after the given runs. The server spreads a limit
+// of n in a period evenly over it (GCRA), and lets a tenth of the limit come early.
+func usedUp(limit *inngestapi.FlowControl, runs []otherRun, at time.Time) bool {
+	if limit.Limit <= 0 {
+		return false
+	}
+	interval := duration(limit.Period) / time.Duration(limit.Limit)
+	var free time.Time // when the tokens that were taken are all given back
+	for _, r := range runs {
+		if r.received.After(free) {
+			free = r.received
+		}
+		free = free.Add(interval)
+	}
+	return free.Sub(at) > interval*time.Duration(limit.Limit/10)
+}
+
+// maxOthers bounds the events whose runs are looked at: the latest.
 const maxOthers = 40
 
-// otherRun finds a run of the function that another event with the same value of a key started. until may be zero.
-func (s start) otherRun(ctx context.Context, key string, since, until time.Time, fits func(inngestapi.ReceivedEvent, inngestapi.Run) bool,
-) (event inngestapi.ReceivedEvent, run inngestapi.Run, err error) {
+// otherRun is a run of the function that another event started.
+type otherRun struct {
+	inngestapi.Run
+	EventID      string
+	at, received time.Time // of the event
+}
+
+// otherRuns finds the runs of the function that other events with the same value of a key started, by the time at which
+// the events were received. until may be zero.
+func (s start) otherRuns(ctx context.Context, key string, since, until time.Time) ([]otherRun, error) {
 	own, ok := bucket(key, s.event.ReceivedEvent)
 	if !ok || key != "" && own == "false" && s.fn.Debounce == nil { // then the feature is off for the event
-		return event, run, nil
+		return nil, nil
 	}
 	filter := inngestapi.EventFilter{Since: since, Until: until}
 	for _, t := range s.fn.Triggers {
@@ -216,28 +247,25 @@ func (s start) otherRun(ctx context.Context, key string, since, until time.Time,
 	}
 	events, err := s.src.API.Events(ctx, filter)
 	if err != nil {
-		return event, run, err
+		return nil, err
 	}
-	asked := 0
-	for _, other := range events {
-		subscribed, ok := triggered(s.fn, other)
-		if value, known := bucket(key, other); !ok || subscribed.NotStarted != "" || !known || value != own || other.EventID == s.event.EventID {
-			continue
-		}
-		if asked++; asked > maxOthers {
-			break
-		}
+	events = slices.DeleteFunc(events, func(o inngestapi.ReceivedEvent) bool {
+		subscribed, ok := triggered(s.fn, o)
+		value, known := bucket(key, o)
+		return !ok || subscribed.NotStarted != "" || !known || value != own || o.EventID == s.event.EventID
+	})
+	slices.SortFunc(events, func(a, b inngestapi.ReceivedEvent) int { return a.Received.Compare(b.Received) })
+	var found []otherRun
+	for _, other := range events[max(0, len(events)-maxOthers):] {
 		runs, err := s.runsOf(ctx, other.EventID)
 		if err != nil {
-			return event, run, err
+			return nil, err
 		}
 		for _, r := range runs {
-			if fits(other, r) {
-				return other, r, nil
-			}
+			found = append(found, otherRun{r, other.EventID, other.At, other.Received})
 		}
 	}
-	return event, run, nil
+	return found, nil
 }
 
 // runsOf returns the runs of the function that an event started.

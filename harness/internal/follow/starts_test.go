@@ -100,3 +100,30 @@ func TestCurrentStep_SaysThatRunWaitsForTimeOfItsEvent(t *testing.T) {
 	r.Status = harness.StatusRunning
 	require.Empty(t, f.currentStep(r))
 }
+
+func TestUsedUp_SpreadsLimitOverPeriod(t *testing.T) {
+	t.Parallel()
+	at := func(seconds ...float64) []otherRun {
+		var runs []otherRun
+		for _, s := range seconds {
+			runs = append(runs, otherRun{received: noon.Add(time.Duration(s * float64(time.Second)))})
+		}
+		return runs
+	}
+	for name, c := range map[string]struct {
+		limit int
+		runs  []otherRun
+		want  bool
+	}{
+		"no run before": {1, nil, false},
+		"one of one":    {1, at(-50), true},
+		"one of two, less than half a period ago":         {2, at(-29), true},
+		"one of two, more than half a period ago":         {2, at(-31), false},
+		"one of ten, at once":                             {10, at(-0.1), false},
+		"two of ten, at once":                             {10, at(-0.2, -0.1), true},
+		"many of a hundred, as far apart as it lets them": {100, at(-3, -2.4, -1.8, -1.2, -0.6), false},
+		"no limit that can be read":                       {0, at(-1), false},
+	} {
+		require.Equal(t, c.want, usedUp(&inngestapi.FlowControl{Limit: c.limit, Period: "60s"}, c.runs, noon), name)
+	}
+}
