@@ -145,7 +145,11 @@ func (r reviewed) expectation() harness.Expectation {
 	if r.Notification != fixtures.Failed {
 		run.Status = harness.StatusCompleted
 		technician, _ := r.plant.User(r.created.TechnicianID)
-		e.Mail = []harness.MailExpectation{{To: technician.Email, Copies: 1, Checks: []harness.Check{harness.CheckAll}}}
+		checks := []harness.Check{harness.CheckAll}
+		if r.group == "hostile" { // what was typed there looks like a template, or like damaged text
+			checks = []harness.Check{harness.CheckText, harness.CheckLinks, harness.CheckResolve, harness.CheckImages, harness.CheckAlt, harness.CheckSize}
+		}
+		e.Mail = []harness.MailExpectation{{To: technician.Email, Copies: 1, Checks: checks}}
 	}
 	e.Runs = []harness.RunExpectation{run}
 	return e
