@@ -25,7 +25,11 @@ func addresses(headers []harness.Header, name string, problem report) (list []*m
 			problem("header %s is empty", name)
 			continue
 		}
-		for _, entry := range splitList(value) {
+		entries, open := splitList(value)
+		if open {
+			problem("header %s has a group that does not end with a semicolon: %q", name, text.Clip(value, 60))
+		}
+		for _, entry := range entries {
 			found, left := entryAddresses(entry)
 			list = append(list, found...)
 			if _, err := strictList(entry.source); err != nil {
@@ -67,16 +71,16 @@ type listEntry struct {
 
 // tokens splits a list of addresses. What is opened and never closed is ordinary text.
 func tokens(s string) (all []token) {
-	words := encodedWord.FindAllStringIndex(s, -1)
+	words, _ := encodedWords(s)
 	opens := map[byte]bool{'"': true, '(': true, '<': true} // false once nothing of the kind is closed
 	for i := 0; i < len(s); {
-		for len(words) > 0 && words[0][0] < i {
+		for len(words) > 0 && words[0].start < i {
 			words = words[1:]
 		}
 		kind, n := s[i], 1
 		switch {
-		case len(words) > 0 && words[0][0] == i:
-			kind, n = 'w', words[0][1]-i
+		case len(words) > 0 && words[0].start == i:
+			kind, n = 'w', words[0].end-i
 		case kind == ' ' || kind == '\t':
 			kind = ' '
 			n = len(s[i:]) - len(strings.TrimLeft(s[i:], " \t"))
@@ -87,7 +91,7 @@ func tokens(s string) (all []token) {
 			}
 		case strings.IndexByte(`,;:`, kind) < 0:
 			kind = 'a'
-			for i+n < len(s) && strings.IndexByte(",;: \t\"(<", s[i+n]) < 0 && (len(words) == 0 || words[0][0] > i+n) {
+			for i+n < len(s) && strings.IndexByte(",;: \t\"(<", s[i+n]) < 0 && (len(words) == 0 || words[0].start > i+n) {
 				n++
 			}
 		}
@@ -119,8 +123,9 @@ func closing(s string) int {
 	return -1
 }
 
-// splitList splits a list at its commas. The names of groups go; a semicolon separates as well.
-func splitList(s string) (entries []listEntry) {
+// splitList splits a list at its commas. The names of groups go; a semicolon separates as well. open reports whether a
+// group has no end.
+func splitList(s string) (entries []listEntry, open bool) {
 	all := tokens(s)
 	first, start, at := 0, 0, 0 // of the entry: its first token, and where it begins
 	group, address := false, false
@@ -130,6 +135,7 @@ func splitList(s string) (entries []listEntry) {
 			if source := strings.TrimSpace(s[start:at]); separator && source != "" {
 				entries = append(entries, listEntry{source, all[first:i]})
 			}
+			open = group && i == len(all)
 			group = t.kind == ':' || group && t.kind == ','
 			first, start, address = i+1, at+len(t.text), false
 		default:
@@ -137,7 +143,7 @@ func splitList(s string) (entries []listEntry) {
 		}
 		at += len(t.text)
 	}
-	return entries
+	return entries, open
 }
 
 // A word is what stands between blanks: as it is written, and without the quotation marks.

@@ -10,10 +10,11 @@ import (
 
 // dateForm is a date as senders write it: RFC 5322's, and others that can mean only one thing.
 var dateForm = regexp.MustCompile(`^\s*(?:[A-Za-z]+[\s,]+)?(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*[\s.-]+(\d{2,4})[\s,]+` +
-	`(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(?:(?:GMT|UTC)?([+-]?\d{1,2}:?\d{2})|([A-Za-z]+))?`)
+	`(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2})(?:\.\d+)?)?\s*(?:(?:GMT|UTC)?([+-]?\d{1,2}:?\d{2})|([A-Za-z]+))?`)
 
 // otherForms are dates of other standards.
-var otherForms = []string{time.ANSIC, "Mon Jan _2 15:04:05 -0700 2006", time.RubyDate, time.RFC3339, "2006-01-02 15:04:05 -0700", "Jan 2, 2006 15:04:05 PM"}
+var otherForms = []string{time.ANSIC, "Mon Jan _2 15:04:05 -0700 2006", time.RubyDate, time.UnixDate, time.RFC3339,
+	"2006-01-02 15:04:05 -0700", "Jan 2, 2006 15:04:05 PM", "Jan 2, 2006 3:04:05 PM", "Monday, January 2, 2006 3:04:05 PM"}
 
 var dateComment = regexp.MustCompile(`\([^()]*\)`)
 
@@ -26,7 +27,7 @@ var zones = map[string]int{
 // parseDate reads a Date header. ok is false if it is not as RFC 5322 has it; then the date is what it can mean, or zero.
 // A time without a zone, or with one that has no meaning, is in UTC.
 func parseDate(s string) (date time.Time, ok bool) {
-	date, err := mail.ParseDate(s)
+	date, err := mail.ParseDate(strings.Replace(s, ",", ", ", 1)) // which wants a blank that RFC 5322 does not
 	ok = err == nil
 	part := dateForm.FindStringSubmatch(dateComment.ReplaceAllString(s, " "))
 	if part == nil {

@@ -52,7 +52,8 @@ func (m decoder) problem(format string, args ...any) {
 // readHeaders fills the fields that stand in the header.
 func (m decoder) readHeaders() {
 	// RFC 5322, 3.6, allows each of these once.
-	for _, name := range []string{"From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type", "MIME-Version"} {
+	for _, name := range []string{"From", "To", "Cc", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type",
+		"Content-Transfer-Encoding", "MIME-Version"} {
 		if n := len(m.HeaderValues(name)); n > 1 {
 			m.problem("header %s stands %d times", name, n)
 		}

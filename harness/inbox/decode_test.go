@@ -247,6 +247,8 @@ func TestDecode_Subjects(t *testing.T) {
 		"with an equals sign":            {"=?utf-8?q?a=3Db?=", "a=b"},
 		"an unknown charset":             {"=?klingon?q?a?=", "a"},
 		"no word after all":              {"=?what", "=?what"},
+		"question marks in a word":       {"=?utf-8?q?Are_you_there??= =?utf-8?q?_a?b?=", "Are you there? a?b"},
+		"a word without an end":          {"=?utf-8?q?a =?utf-8?q?b?=", "=?utf-8?q?a b"},
 		"raw UTF-8 (RFC 6532)":           {"зубр", "зубр"},
 		"raw bytes":                      {"caf\xe9", "caf\uFFFD"},
 	} {
@@ -281,6 +283,19 @@ func TestDecode_ReportsMalformedHeaders(t *testing.T) {
 	require.Equal(t, []string{"one", "two"}, m.HeaderValues("Subject"))
 	require.Empty(t, cmp.Diff([]*mail.Address{{Address: "a@b.test"}, {Address: "c@d.test"}}, m.To), "what can be read is read")
 	require.True(t, m.Date.IsZero())
+}
+
+func TestDecode_ReportsWordsThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for subject, problem := range map[string]string{
+		"=?utf-8?q?without an end":                       "header Subject has an encoded word that cannot be decoded: =?utf-8?q?",
+		"=?utf-8?x?an unknown encoding?=":                "header Subject has an encoded word that cannot be decoded: =?utf-8?x?",
+		"=?utf-8?q?a?= =?utf-8?b?YQ==":                   "header Subject has an encoded word that cannot be decoded: =?utf-8?b?",
+		"=?utf-8?b?!?=":                                  "not base64",
+		"=?what? =?utf-8?q?=3D=3Fa=3Fq=3Fb=3F=3D?= a=?b": "",
+	} {
+		requireProblem(t, inbox.Decode(crlf("From: a@b.test", "Subject: "+subject, "", "")), problem)
+	}
 }
 
 func TestDecode_Attachments(t *testing.T) {

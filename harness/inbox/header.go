@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"encoding/hex"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -141,37 +140,72 @@ func unfold(s string) string {
 
 var lineEnds = strings.NewReplacer("\r", "", "\n", "")
 
-// encodedWord is RFC 2047's, with its charset (and RFC 2231's language), encoding and text. Blanks in the text are not
-// allowed, but sent.
-var encodedWord = regexp.MustCompile(`=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=`)
+// An encodedWord is RFC 2047's, by its place in a text, with its charset (and RFC 2231's language), encoding and text.
+type encodedWord struct {
+	start, end              int
+	charset, encoding, text string
+}
+
+// encodedWords finds the encoded words in s. Blanks and question marks in their text are not allowed, but sent. broken is
+// the beginning of one that has no end, or an unknown encoding; "" if there is none.
+func encodedWords(s string) (words []encodedWord, broken string) {
+	for at := 0; ; {
+		next := strings.Index(s[at:], "=?")
+		if next < 0 {
+			return words, broken
+		}
+		start := at + next
+		at = start + 2
+		end := strings.IndexAny(s[at:], "? \t")
+		if end < 1 || !strings.HasPrefix(s[at+end:], "?") || len(s) < at+end+3 || s[at+end+2] != '?' {
+			continue
+		}
+		charset, _, _ := strings.Cut(s[at:at+end], "*")
+		w := encodedWord{start: start, charset: charset, encoding: s[at+end+1 : at+end+2]}
+		body := s[at+end+3:]
+		if other := strings.Index(body, "=?"); other >= 0 {
+			body = body[:min(other+3, len(body))] // the text may end in an equals sign
+		}
+		var closed bool
+		if w.text, _, closed = strings.Cut(body, "?="); !closed || charset == "" || !strings.Contains("bBqQ", w.encoding) {
+			broken = s[start : at+end+3]
+			continue
+		}
+		w.end = at + end + 3 + len(w.text) + 2
+		words, at = append(words, w), w.end
+	}
+}
 
 // decodeWords decodes the encoded words in s, and says what is wrong with them. Neighbours with one charset are joined
 // before they are decoded, because many senders break a line in the middle of a character.
 func decodeWords(s string) (decoded, problem string) {
-	words := encodedWord.FindAllStringSubmatchIndex(s, -1)
+	words, broken := encodedWords(s)
+	if broken != "" {
+		problem = "has an encoded word that cannot be decoded: " + text.Clip(broken, 60)
+	}
 	if words == nil {
-		return s, ""
+		return s, problem
 	}
 	var out strings.Builder
 	end := 0
 	for i := 0; i < len(words); {
 		w := words[i]
-		if between := s[end:w[0]]; i == 0 || strings.Trim(between, " \t") != "" {
+		if between := s[end:w.start]; i == 0 || strings.Trim(between, " \t") != "" {
 			out.WriteString(between)
 		}
-		charset := s[w[2]:w[3]]
+		charset := w.charset
 		var word []byte
 		for first := i; i < len(words); i++ {
 			w = words[i]
-			if i > first && (strings.Trim(s[end:w[0]], " \t") != "" || !strings.EqualFold(s[w[2]:w[3]], charset)) {
+			if i > first && (strings.Trim(s[end:w.start], " \t") != "" || !strings.EqualFold(w.charset, charset)) {
 				break
 			}
-			decoded, ok := wordBytes(s[w[4]:w[5]], s[w[6]:w[7]])
+			decoded, ok := wordBytes(w.encoding, w.text)
 			if !ok {
-				problem = "has an encoded word that is not base64: " + text.Clip(s[w[0]:w[1]], 60)
+				problem = "has an encoded word that is not base64: " + text.Clip(s[w.start:w.end], 60)
 			}
 			word = append(word, decoded...)
-			end = w[1]
+			end = w.end
 		}
 		decoded, why := toUTF8(charset, word)
 		if why != "" {

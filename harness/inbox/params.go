@@ -12,7 +12,10 @@ import (
 // in lower case and values decoded (RFC 2231 and 2047). It accepts what senders make of them, such as values with blanks
 // or equals signs and without quotes; ok reports whether each parameter could be read.
 func parseParams(s string) (value string, params map[string]string, ok bool) {
-	end := strings.IndexAny(s, "; \t(")
+	for strings.HasPrefix(s, "(") {
+		s = strings.TrimLeft(s[cmp.Or(commentEnd(s), len(s)):], " \t")
+	}
+	end := strings.IndexAny(s, ";, \t(")
 	if end < 0 {
 		end = len(s)
 	}
@@ -46,7 +49,7 @@ func parseParams(s string) (value string, params map[string]string, ok bool) {
 		name := strings.ToLower(strings.TrimSpace(s[:stop]))
 		ok = ok && !strings.ContainsAny(name, " \t")
 		var v string
-		v, s = paramValue(strings.TrimLeft(s[stop+1:], " \t"), strings.HasPrefix(name, "file") || strings.HasPrefix(name, "name"))
+		v, s = paramValue(strings.TrimLeft(s[stop+1:], " \t"), commentStart(name))
 		base, number, numbered := strings.Cut(name, "*")
 		p := piece{text: v, whole: !numbered, encoded: strings.HasSuffix(number, "*") || numbered && number == ""}
 		if n := strings.TrimSuffix(number, "*"); n != "" {
@@ -90,9 +93,20 @@ func parseParams(s string) (value string, params map[string]string, ok bool) {
 	return value, params, ok
 }
 
-// paramValue reads one value from the start of s. In a file name without quotes parentheses are part of it, and elsewhere
-// a comment.
-func paramValue(s string, isName bool) (value, rest string) {
+// commentStart returns where a comment begins behind the value of a parameter that is not in quotes; "" if parentheses are
+// part of the value, as in file names and boundaries.
+func commentStart(name string) string {
+	switch base, _, _ := strings.Cut(name, "*"); base {
+	case "filename", "file", "name":
+		return ""
+	case "boundary":
+		return " ("
+	}
+	return "("
+}
+
+// paramValue reads one value from the start of s. What follows comment is none of it.
+func paramValue(s, comment string) (value, rest string) {
 	if strings.HasPrefix(s, `"`) {
 		if n := quotedEnd(s); n > 0 {
 			between, _, _ := strings.Cut(s[n:], ";")
@@ -107,8 +121,8 @@ func paramValue(s string, isName bool) (value, rest string) {
 	if end := strings.IndexByte(s, ';'); end >= 0 {
 		value, rest = s[:end], s[end:]
 	}
-	if comment := strings.IndexByte(value, '('); comment >= 0 && !isName {
-		value = value[:comment]
+	if comment != "" {
+		value, _, _ = strings.Cut(value, comment)
 	}
 	return strings.TrimSpace(value), rest
 }

@@ -142,7 +142,8 @@ func (w *partReader) delimiter(line string) (i int, end bool) {
 		if at := w.at[name]; at != nil {
 			return w.innermost(at), false
 		}
-		if name, found := strings.CutSuffix(name, "--"); found && w.at[name] != nil {
+		name, found := strings.CutSuffix(name, "--")
+		if name = strings.TrimRight(name, " \t"); found && w.at[name] != nil {
 			return w.innermost(w.at[name]), true
 		}
 	}
