@@ -170,6 +170,7 @@ func TestLinks_AcceptsThoseThatOpen(t *testing.T) {
 	}
 	for name, source := range map[string]string{
 		"about the word":          `<a href="https://docs.test/Global_Objects/undefined">What undefined is</a>`,
+		"of a person":             `<a href="https://shop.test/people/null">Kim Null</a>`,
 		"an image without a text": `<a href="https://shop.test/"><img src="cid:a"></a>`,
 		"a label":                 `<a href="https://shop.test/" aria-label="Shop"></a>`,
 		"a background":            `<a href="https://shop.test/" style="display:block;height:40px;background:url(cid:a)"></a>`,
@@ -262,6 +263,18 @@ func TestPlaceholders_FindsWhatWasNotFilledIn(t *testing.T) {
 		"Total: <no value>":           "<no value>",
 		"Total: %!s(MISSING)":         "%!s(MISSING)",
 		"Total: %!d(string=x)":        "%!d(string=x)",
+		"Hello %%=v(@name)=%%,":       "%%=v(@name)=%%",
+		"Hello {!Contact.FirstName},": "{!Contact.FirstName}",
+		"See [[var:link]]":            "[[var:link]]",
+		"Hello [[name]],":             "[[name]]",
+		"Dear [First Name],":          "[First Name]",
+		"Hello %name%!":               "%name%",
+		"Hi %s,":                      "%s",
+		"Hi (null),":                  "(null)",
+		"Dear { name },":              "{ name }",
+		"Dear {$name}":                "{$name}",
+		"Dear «name»,":                "«name»",
+		"Translation missing: en.a.b": "Translation missing: en.a.b",
 		"Hello undefined,":            "undefined",
 		"Hello undefined undefined":   "undefined",
 		"Order undefined has shipped": "undefined",
@@ -302,7 +315,7 @@ func TestPlaceholders_IgnoresProse(t *testing.T) {
 		"Undefined behaviour", "This is undefined behavior in C", "an undefined variable", "The result is undefined.", "undefined reference to x",
 		"/src/a.c:19: undefined reference to `f'", `The word "undefined" means`, "“null” and ‘NaN’", "null and void", "null Euro", "Attachments: None",
 		"None", "Balance: nil", "None of the above", "nil by mouth", "Nan Goldin", "annulled", "/users/{id}/orders", "NULL", "#hashtag $5 @kim",
-		"[unsubscribe]", "[object]", "%d %s", "a@{b", "C:\\{dir}",
+		"[unsubscribe]", "[object]", "See [[Home]]", "Hello [world] of [[wikis]]", "Hi 100%, and more", "Dear Kim Null,", "Hi Null!", "%d %s", "a@{b", "C:\\{dir}",
 	} {
 		m := &harness.Message{Subject: line, Text: line, HTML: "<p>" + strings.ReplaceAll(line, "<", "&lt;") + "</p>"}
 		require.Empty(t, found(harness.CheckPlaceholders, m), line)

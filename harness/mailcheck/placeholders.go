@@ -21,13 +21,18 @@ var syntaxes = []struct {
 	{"<%", regexp.MustCompile(`<%[^<>%]+%>`)},                             // ERB, EJS: <%= x %>
 	{"{", regexp.MustCompile(`[$#@]\{[^{}]+\}`)},                          // JavaScript, Ruby, Thymeleaf: ${x}
 	{"*|", regexp.MustCompile(`\*\|[^|*]+\|\*`)},                          // Mailchimp: *|NAME|*
-	{"%%", regexp.MustCompile(`%%[A-Za-z_][\w.:-]*%%`)},                   // Salesforce: %%name%%
+	{"%%", regexp.MustCompile(`%%(?:[A-Za-z_][\w.:-]*|=[^%]*=)%%`)},       // Salesforce: %%name%%, %%=v(@name)=%%
+	{"{!", regexp.MustCompile(`\{![$A-Za-z_]\w*\.[\w.]+\}`)},              // Salesforce: {!Contact.Name}
+	{"[[", regexp.MustCompile(`\[\[(?:var|data):[^\[\]]+\]\]`)},           // Mailjet: [[var:name]]
 	{"%", regexp.MustCompile(`%recipient\.[\w.]+%|%[A-Z]+(?:_[A-Z]+)+%`)}, // Mailgun; %FIRST_NAME%
 	{"[%", regexp.MustCompile(`\[%[^%\[\]]+%\]`)},                         // Template Toolkit: [% x %]
 	{"[object", regexp.MustCompile(`\[object [A-Z]\w*\]`)},                // JavaScript's text of an object
 	{"<n", regexp.MustCompile(`<no value>|<nil>`)},                        // Go
 	{"ZgotmplZ", regexp.MustCompile(`ZgotmplZ`)},                          // Go's html/template
 	{"%!", regexp.MustCompile(`%!(?:[a-zA-Z]\([^()]*\)|\([A-Z])`)},        // Go's fmt: %!s(MISSING)
+
+	// Ruby on Rails: Translation missing: en.greeting
+	{"ranslation missing", regexp.MustCompile(`(?i)translation missing: [a-z]{2}[\w.-]*\.\w+`)},
 }
 
 // placeholder returns the first placeholder of a template language in a text, or "".
@@ -44,6 +49,11 @@ func placeholder(s string) string {
 
 // simple is a placeholder of many programs' own making. Behind a letter or a slash it may be prose about them.
 var simple = regexp.MustCompile(`(?:^|[^\w/\\{])(\{[A-Za-z_]\w{2,}(?:\.\w+)*\})`)
+
+// greeted is a placeholder of any kind in the place of the name of whom an email greets.
+var greeted = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|dear|hallo|bonjour|hola|ciao|welcome(?: back)?|thanks|thank you)[ ,]+` +
+	`(\[{1,2} ?[a-z_][\w .:-]*\]{1,2}|%[a-z_]\w*%|%s|%\(\w+\)s|%1\$s|\(null\)|\{ ?[a-z_$][\w.$|]* ?\}|<<\w+>>|«\w+»)` +
+	`\s*(?:[,!.;:]|$)`)
 
 // none are the names that programming languages give to a value that is none.
 var none = regexp.MustCompile(`\b(?:undefined|NaN|null|None|nil)\b`)
@@ -64,6 +74,9 @@ var (
 func unfilled(line string) string {
 	if found := placeholder(line); found != "" {
 		return found
+	}
+	if found := greeted.FindStringSubmatch(line); found != nil {
+		return found[1]
 	}
 	if strings.Contains(line, "{") {
 		if found := simple.FindStringSubmatch(line); found != nil {
@@ -152,7 +165,7 @@ func placeholders(m *harness.Message, p *page) []string {
 }
 
 // unfilledURL returns the placeholder, or the name of no value, that stands in a URL. shown returns what a person reads
-// of a link: a page about undefined may be called so.
+// of a link.
 func unfilledURL(link string, shown func() string) string {
 	forms := []string{link}
 	if decoded, err := url.PathUnescape(link); err == nil && decoded != link {
@@ -166,7 +179,8 @@ func unfilledURL(link string, shown func() string) string {
 			return found
 		}
 		for _, at := range noneInURL.FindAllStringSubmatchIndex(form, -1) {
-			if name := form[at[2]:at[3]]; !strings.Contains(shown(), name) {
+			// A page about undefined may be called so, and a person may be called Null.
+			if name := form[at[2]:at[3]]; !strings.Contains(strings.ToLower(shown()), strings.ToLower(name)) {
 				return name
 			}
 		}
