@@ -3,17 +3,14 @@ package harnesstest
 import (
 	"context"
 	"encoding/json"
-	"log"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
@@ -92,11 +89,4 @@ func TestT_RecordsATestWhoseVerdictCannotBeSaved(t *testing.T) {
 	require.Len(t, rep.Records, 1)
 	require.Equal(t, report.Failed, rep.Records[0].Outcome)
 	require.Contains(t, rep.Records[0].Failures[0], "save the record of T: json: error")
-}
-
-func TestMaskedLog_LeavesOutSecrets(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	log.New(maskedLog{&out, secret.New([]string{"correct-horse-battery"})}, "", 0).Print("an answer with correct-horse-battery")
-	require.Equal(t, "an answer with ***\n", out.String())
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -199,7 +198,8 @@ func (s *Suite) run(m *testing.M) int {
 		return 1
 	}
 	defer log.SetOutput(log.Writer())
-	log.SetOutput(maskedLog{log.Writer(), secret.New(secret.Values(os.Environ(), harness.DevEventKey))})
+	// In package log net/http quotes what an app sends unasked.
+	log.SetOutput(secret.New(secret.Values(os.Environ(), harness.DevEventKey)).Writer(log.Writer()))
 	code := m.Run()
 	if err := s.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "harnesstest: stop the shared stacks:", err)
@@ -212,17 +212,6 @@ func (s *Suite) run(m *testing.M) int {
 		code = max(code, 1)
 	}
 	return code
-}
-
-// maskedLog is the output of package log, in which net/http quotes what an app sends unasked, without secrets.
-type maskedLog struct {
-	to      io.Writer
-	secrets *secret.Set
-}
-
-func (l maskedLog) Write(line []byte) (int, error) {
-	_, err := io.WriteString(l.to, l.secrets.Text(string(line)))
-	return len(line), err
 }
 
 func (s *Suite) close() error {

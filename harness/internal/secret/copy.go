@@ -20,3 +20,16 @@ func Copy(to io.Writer, from io.Reader, redact func(line string) string) error {
 		}
 	}
 }
+
+// Writer returns a writer that leaves secrets out of what is written to another one at a time, such as a line of a log.
+func (s *Set) Writer(to io.Writer) io.Writer { return masked{to, s} }
+
+type masked struct {
+	to      io.Writer
+	secrets *Set
+}
+
+func (m masked) Write(text []byte) (int, error) {
+	_, err := io.WriteString(m.to, m.secrets.Text(string(text)))
+	return len(text), err
+}

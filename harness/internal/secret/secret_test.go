@@ -3,6 +3,7 @@ package secret_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"log"
 	"strings"
 	"testing"
 	"time"
@@ -143,4 +144,11 @@ func TestRedact_CopiesOnlyWhatHasSecrets(t *testing.T) {
 	require.Same(t, after, secret.Redact(secrets, after), "without secrets nothing is copied")
 	var none *outer
 	require.Nil(t, secret.Redact(secrets, none))
+}
+
+func TestSet_WriterLeavesOutSecrets(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	log.New(secret.New([]string{"correct-horse-battery"}).Writer(&out), "", 0).Print("an answer with correct-horse-battery")
+	require.Equal(t, "an answer with ***\n", out.String())
 }

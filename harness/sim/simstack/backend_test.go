@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/smtp"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +49,9 @@ func reminder(_ context.Context, env harness.Env) (http.Handler, error) {
 			step.Sleep(ctx, "a-day", 24*time.Hour)
 			return step.Run(ctx, "send", func(context.Context) (string, error) {
 				if in.InputCtx.Attempt == 0 {
+					if token := os.Getenv("REMINDER_TOKEN"); token != "" {
+						return "", inngestgo.NoRetryError(fmt.Errorf("not with %s", token))
+					}
 					return "", fmt.Errorf("the first attempt fails")
 				}
 				text := fmt.Sprintf(mailOut, in.InputCtx.RunID)
@@ -112,6 +117,17 @@ func TestBackend_AdvancesTheClock(t *testing.T) {
 	v, err := st.Judge(t.Context(), ids[0], reminded(), stack.JudgeOptions{})
 	require.NoError(t, err)
 	require.NoError(t, v.Err())
+}
+
+func TestBackend_LeavesSecretsOutOfItsLog(t *testing.T) {
+	t.Setenv("REMINDER_TOKEN", "correct-horse-battery")
+	b, st := start(t, simstack.Options{})
+	_, err := st.Send(t.Context(), harness.Event{Name: "visit/planned"})
+	require.NoError(t, err)
+	require.NoError(t, b.Sim(st).Advance(t.Context(), 25*time.Hour))
+	log, err := os.ReadFile(filepath.Join(st.Dir(), "inngest.log"))
+	require.NoError(t, err)
+	require.Contains(t, string(log), "not with ***")
 }
 
 func TestBackend_SimIsNilWhileStopped(t *testing.T) {

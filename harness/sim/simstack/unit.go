@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/thishost"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
@@ -54,7 +56,9 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start inngest (sim): %w: start again, or let the harness choose with --ports free", err)
 	}
-	logger := slog.New(slog.NewTextHandler(u.log, nil))
+	// Answers of the app are in the log.
+	secrets := secret.New(secret.Values(os.Environ(), harness.DevEventKey))
+	logger := slog.New(slog.NewTextHandler(secrets.Writer(u.log), nil))
 	i := &instance{log: u.log, done: make(chan struct{})}
 	i.sim = sim.New(sim.Options{
 		RetryInterval: u.options.RetryInterval, Ignore: u.backend.o.Ignore, Keep: u.backend.o.Keep, Logger: logger,
