@@ -132,11 +132,7 @@ func (p *player) runFact(r *ranRun) (runFact, error) {
 		if s.failed {
 			status = harness.StatusFailed
 		}
-		tries := s.tries
-		if p.forgets && s.anyLost {
-			tries = 0
-		}
-		fact.steps = append(fact.steps, stepFact{s.id, s.occurrence, status, tries, s.lost})
+		fact.steps = append(fact.steps, stepFact{s.id, s.occurrence, status, s.tries, s.lost})
 	}
 	return fact, nil
 }

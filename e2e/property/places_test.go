@@ -20,8 +20,6 @@ import (
 // A place is where apps run, one after another.
 type place interface {
 	pace() pace
-	// forgets says that a try of a step is not known to have been made if the call failed after it.
-	forgets() bool
 	// start starts an app, and ends the one before it.
 	start(ctx context.Context, p *player) error
 	send(ctx context.Context, e harness.Event) (id string, err error)
@@ -48,8 +46,6 @@ type answer struct {
 type bench struct{ w *simstack.Workbench }
 
 func (b *bench) pace() pace { return pace{sleep: time.Hour, wait: 2 * time.Hour} }
-
-func (b *bench) forgets() bool { return false }
 
 func (b *bench) start(ctx context.Context, p *player) (err error) {
 	if err := b.close(); err != nil {
@@ -131,8 +127,6 @@ func onServer(ctx context.Context) (*stacked, error) {
 }
 
 func (s *stacked) pace() pace { return s.p }
-
-func (s *stacked) forgets() bool { return s.idle == nil }
 
 func (s *stacked) start(ctx context.Context, p *player) error {
 	first := s.player == nil

@@ -26,9 +26,8 @@ type pace struct{ sleep, wait, linger time.Duration }
 
 // A player plays an App: it makes its functions, and keeps the account of what they do.
 type player struct {
-	app     App
-	pace    pace
-	forgets bool // see [place]
+	app  App
+	pace pace
 	account
 
 	client inngestgo.Client
@@ -36,7 +35,7 @@ type player struct {
 }
 
 func newPlayer(app App, w place) *player {
-	return &player{app: app, pace: w.pace(), forgets: w.forgets(), account: account{runs: map[string]*ranRun{}}}
+	return &player{app: app, pace: w.pace(), account: account{runs: map[string]*ranRun{}}}
 }
 
 // appID is the id of every app: the next one in a place takes the place of the last.
@@ -289,7 +288,6 @@ type ranStep struct {
 	failed     bool // its last try, or what it waited for
 	over       bool // the function got its result
 	lost       bool // its last try was in a call that failed after it, so the server may not know its result
-	anyLost    bool // one of its tries was
 	invokes    int  // the function that it invokes; 0: none
 }
 
@@ -349,7 +347,6 @@ func (a *account) returned(c *call, err error) {
 	c.run.returned, c.run.failed = true, err != nil
 	for _, s := range c.executed {
 		s.lost = err != nil
-		s.anyLost = s.anyLost || s.lost
 	}
 }
 

@@ -95,7 +95,12 @@ func (x *executions) addCall(c tap.Exchange) {
 	if c.Call.Repeated {
 		x.report(c.Call.Ops, c.ID, c.Began, c.Ended, 1)
 	}
+	// The function itself failed: an SDK may go on after the step that it was asked for, and then lose its result.
+	failed := (c.Call.Status == 500 || c.Call.NoRetry) && len(c.Call.Ops) == 0
 	switch {
+	case c.Call.Step != "" && failed:
+		x.open = nil
+		x.add(execution{step: c.Call.Step, call: c.ID, began: c.Began, ended: c.Ended, status: harness.StatusFailed})
 	case !c.Call.Unanswered:
 		x.open = nil
 	case c.Call.Step != "":

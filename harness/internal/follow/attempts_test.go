@@ -63,6 +63,20 @@ func TestExecutions_CountsHowOftenAppMadeStep(t *testing.T) {
 			[]tap.Exchange{call(1, 0, 1, tap.Call{Step: "a", Unanswered: true}), call(2, 2, 3, tap.Call{Step: "a", Status: 206, Ops: []tap.Op{ran(sdk.OpStepRun, "a", 0, 0)}})},
 			map[string]int{"a": 2},
 		},
+		"a call for one step that ended with a failure of the function": {
+			[]tap.Exchange{
+				call(1, 0, 1, tap.Call{Step: "a", Status: 500}),
+				call(2, 2, 3, tap.Call{Step: "a", Status: 206, Ops: []tap.Op{ran(sdk.OpStepRun, "a", 0, 0)}}),
+			},
+			map[string]int{"a": 2},
+		},
+		"so does one that had saved the step": {
+			[]tap.Exchange{
+				opening(1, 0), saved(1, 2, ran(sdk.OpStepRun, "a", 1, 2)),
+				call(1, 0, 3, tap.Call{Step: "a", Status: 500}),
+			},
+			map[string]int{"a": 1},
+		},
 		"a call that was not answered was at the step that comes next": {
 			[]tap.Exchange{
 				opening(1, 0), saved(1, 1, ran(sdk.OpStepRun, "a", 0, 1)), call(1, 0, 3, tap.Call{Unanswered: true}),
