@@ -34,6 +34,9 @@ type Trace struct {
 	// UnattributedEvents are events that the app sent outside steps while one of the runs was being called. Any of them
 	// may have been sent by that run. Empty on a stack that tests share; Evidence says so there.
 	UnattributedEvents []UnattributedEvent `json:"unattributedEvents,omitempty"`
+	// UnattributedFunctions are the functions whose runs those events started, directly or through others. On a stack that
+	// tests share, they are the functions that such events start directly.
+	UnattributedFunctions []TraceFunction `json:"unattributedFunctions,omitempty"`
 	// Deliveries are the attempts of those runs to deliver an email, including failed ones. Empty without taps.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// Quiet says that nothing more can happen, and Evidence how that is known. Unquiet says what may still happen.

@@ -22,8 +22,7 @@ var apps = rapid.Custom(func(t *rapid.T) App {
 		g.app.Functions = append(g.app.Functions, g.function(i))
 	}
 	for i := range count {
-		// Which of two events a run goes back to whose event was sent past the steps, only time tells.
-		g.mayPost = !extra && g.one(3)
+		g.mayPost = g.one(3)
 		for range rapid.IntRange(0, 4).Draw(t, "ops") {
 			if o, ok := g.op(i); ok {
 				g.app.Functions[i].Body = append(g.app.Functions[i].Body, o)
@@ -170,4 +169,4 @@ func (g *generator) fill(i int, o *Op) (ok bool) {
 
 var people = []string{"kim@plant.test", "lee@plant.test", "max@plant.test"}
 
-const mostRecipients = 1
+const mostRecipients = 2

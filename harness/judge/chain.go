@@ -25,7 +25,11 @@ type difference struct {
 	hop     int // index into chain.hops
 	text    string
 	pending bool // more time may remove it
+	remedy  remedy
 }
+
+// A remedy is what may remove a difference if it is there: a run of a function, or an email to an address.
+type remedy struct{ function, to string }
 
 // matches reports whether there is no difference.
 func (c *chain) matches() bool { return len(c.differences) == 0 }
@@ -101,13 +105,16 @@ func (c *chain) addHop(depth int, state harness.HopState, format string, args ..
 // fail adds a difference at a hop. A mendable one is pending until nothing more can happen.
 func (c *chain) fail(hop int, mendable bool, format string, args ...any) {
 	pending := mendable && !c.quiet
-	c.differences = append(c.differences, difference{hop, c.redact(fmt.Sprintf(format, args...)), pending})
+	c.differences = append(c.differences, difference{hop: hop, text: c.redact(fmt.Sprintf(format, args...)), pending: pending})
 	if pending {
 		c.hops[hop].State = harness.HopPending
 	} else {
 		c.hops[hop].State = harness.HopBroken
 	}
 }
+
+// remediable says what may remove the last difference.
+func (c *chain) remediable(r remedy) { c.differences[len(c.differences)-1].remedy = r }
 
 // addDetail appends lines of evidence to a hop.
 func (c *chain) addDetail(hop int, lines ...string) {

@@ -2,9 +2,11 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
@@ -76,6 +78,31 @@ func (j *Judgement) doubt() string {
 	if len(j.trace.UnattributedEvents) == 0 || !denies {
 		return ""
 	}
+	return j.unattributed()
+}
+
+// mayBeUnattributed reports whether all that is missing may be there: functions that unattributed events started, and
+// emails that their runs may have sent.
+func (j *Judgement) mayBeUnattributed() bool {
+	may := func(d difference) bool {
+		if len(j.trace.UnattributedFunctions) == 0 || d.pending {
+			return false
+		}
+		if d.remedy.to != "" {
+			sentTo := func(m harness.MailSummary) bool { return address.In(d.remedy.to, m.To) }
+			return j.trace.OtherMailCount > len(j.trace.OtherMail) || slices.ContainsFunc(j.trace.OtherMail, sentTo)
+		}
+		return slices.ContainsFunc(j.trace.UnattributedFunctions, func(f harness.TraceFunction) bool { return f.Is(d.remedy.function) })
+	}
+	return !slices.ContainsFunc(j.differences, func(d difference) bool { return !may(d) })
+}
+
+// unattributed says why it is not known whether more belongs to the trace.
+func (j *Judgement) unattributed() string {
+	if len(j.trace.UnattributedEvents) == 0 {
+		return fmt.Sprintf("the app sent an event that starts %s outside its steps while a run was being called, and on a shared stack "+
+			"it cannot be attributed to a run: send it through a step, or use a stack of your own", j.trace.UnattributedFunctions[0].ID)
+	}
 	e := j.trace.UnattributedEvents[0]
 	return fmt.Sprintf("the app sent the event %s (%s) while a run was being called, and that run may have sent it: send it through a step, or, where it has another cause, ask for it first (Stack.AwaitEvent)",
 		e.Name, e.EventID)
@@ -88,6 +115,14 @@ func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 	case j.trace.Event == nil && len(j.trace.Runs) == 0:
 		v := j.verdict(harness.CannotBeJudged, took)
 		v.Why = fmt.Sprintf("the Inngest server knows no event %s: give the id that sending the event returned, and ask the server that it was sent to", j.trace.EventID)
+		return v
+	case len(j.differences) > 0 && j.mayBeUnattributed():
+		why := j.differences[0].text
+		for _, d := range j.differences {
+			j.hops[d.hop].State = harness.HopPending
+		}
+		v := j.verdict(harness.CannotBeJudged, took)
+		v.Why = sentence(why) + ", as far as can be known, but " + j.unattributed()
 		return v
 	case len(j.differences) > 0:
 		v := j.verdict(harness.Broken, took)

@@ -147,6 +147,9 @@ func (j mailComparison) present(want harness.MailExpectation, emails []received)
 		if want.Copies > 0 && len(emails) != want.Copies {
 			mendable := len(emails) < want.Copies
 			j.fail(h, mendable, "email to %s: there are %d of it, want %d", want.To, len(emails), want.Copies)
+			if mendable {
+				j.remediable(remedy{to: want.To})
+			}
 		}
 		switch ids[m.MessageID] = true; {
 		case !want.SameMessageID:
@@ -179,6 +182,7 @@ func (j mailComparison) missing(want harness.MailExpectation) {
 	h := j.addHop(1, harness.HopOK, "%s", j.describe(nearest))
 	for _, d := range diffs {
 		j.fail(h, true, "email to %s: %s", want.To, d)
+		j.remediable(remedy{to: want.To})
 		j.addDetail(h, d)
 	}
 }
@@ -201,6 +205,7 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 	}
 	h := j.addHop(1, harness.HopPending, "no email to %s", want.To)
 	j.fail(h, !j.unsubscribed(), "there is no email to %s", want.To)
+	j.remediable(remedy{to: want.To})
 	if !explained {
 		j.addDetail(h, j.otherMail()...)
 	}

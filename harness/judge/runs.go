@@ -118,6 +118,7 @@ func (j runComparison) missingRun(want harness.RunExpectation) {
 	default:
 		j.fail(h, true, "there is no run of %s, or no further one", want.Function)
 	}
+	j.remediable(remedy{function: want.Function})
 }
 
 // subscribed names the subscribed functions.
@@ -188,6 +189,9 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 			}
 		}
 		j.fail(at, !r.Status.Final(), "%s", d.text)
+		if !j.expectation.NoOtherRuns {
+			j.remediable(remedy{function: want.Function})
+		}
 	}
 }
 

@@ -71,6 +71,14 @@ func TestJudge_CannotDenyUnattributedEvent(t *testing.T) {
 	require.NoError(t, v.Err(), "there is none, whatever sent the event")
 	require.Len(t, v.Trace.UnattributedEvents, 1)
 
+	v = forward(t, st, order{To: "ida@shop.test"}, harness.Expectation{
+		Runs: []harness.RunExpectation{ran("forward"), ran("confirm")}, Mail: []harness.MailExpectation{{To: "ida@shop.test"}},
+	})
+	require.Equal(t, harness.CannotBeJudged, v.Outcome, "a run of confirm, and its email, may belong to it: %s", v)
+	require.Regexp(t, `^there is no run of confirm, or no further one, as far as can be known, but the app sent the event shop/ordered`, v.Why)
+	v = forward(t, st, order{To: "tom@shop.test"}, harness.Expectation{Mail: []harness.MailExpectation{{To: "eve@shop.test"}}})
+	require.Equal(t, harness.Broken, v.Outcome, "there is no email to eve, whatever sent the event: %s", v)
+
 	own := order{To: "noa@shop.test", EventID: "asked-for"}
 	asking, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -84,6 +92,13 @@ func TestJudge_AttributesNoOutsideEventOnSharedStack(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		v := t.SendAndExpect(ordered("shop/forwarded", address(t)), harness.Expectation{Runs: []harness.RunExpectation{ran("forward")}, NoOtherRuns: true})
 		require.Regexp(t, `the app sent \d events? outside its steps while these runs were being called: on a shared stack they cannot be attributed to a run`, v.String())
+
+		id := t.Send(ordered("shop/forwarded", address(t)))
+		confirmed := harness.Expectation{Runs: []harness.RunExpectation{ran("confirm")}}
+		v = t.Judge(id, confirmed, stack.JudgeOptions{})
+		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
+		v = t.Judge(id, harness.Expectation{Runs: []harness.RunExpectation{ran("forward"), ran("forward")}}, stack.JudgeOptions{})
+		require.Equal(t, harness.Broken, v.Outcome, "%s", v)
 	})
 }
 

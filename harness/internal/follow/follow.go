@@ -92,7 +92,8 @@ type Follower struct {
 
 	notStarted map[string]string // why functions do not start, by event and function
 
-	done  map[string]bool // unattributed events from which nothing more can come
+	beside *Follower // of the unattributed events; nil where there is none
+
 	exist map[string]bool // runs that emails name, and whether the server knows them
 }
 
@@ -157,7 +158,7 @@ func New(src Sources, eventID string, recipients []string) *Follower {
 	f := &Follower{
 		src: src, eventID: eventID, recipients: recipients, events: []*tracedEvent{{ReceivedEvent: inngestapi.ReceivedEvent{EventID: eventID}}},
 		waiter: newWaiter(), watching: ctx, cancel: cancel, watched: map[string]bool{},
-		notStarted: map[string]string{}, done: map[string]bool{}, exist: map[string]bool{}, interval: first, due: true,
+		notStarted: map[string]string{}, exist: map[string]bool{}, interval: first, due: true,
 	}
 	if id, err := ulid.ParseStrict(eventID); err == nil {
 		f.since = id.Timestamp() // when the server received it
@@ -171,6 +172,9 @@ func New(src Sources, eventID string, recipients []string) *Follower {
 
 // Close frees the Follower.
 func (f *Follower) Close() {
+	if f.beside != nil {
+		f.beside.Close()
+	}
 	f.cancel()
 	f.src.Ledger.unsubscribe(f.waiter)
 	f.watchers.Wait()
@@ -240,6 +244,11 @@ func (f *Follower) Settle(ctx context.Context) bool {
 	}
 	for _, r := range f.runs {
 		r.over = false
+	}
+	if f.beside != nil {
+		for _, r := range f.beside.runs {
+			r.over = false
+		}
 	}
 	f.due = true
 	return true

@@ -3,7 +3,6 @@ package follow
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,8 +25,9 @@ import (
 // outside is what a look found about events that were sent outside steps.
 type outside struct {
 	unattributed []harness.UnattributedEvent
-	unknown      int  // how many there are on a shared stack
-	missed       bool // some may have been missed
+	functions    []harness.TraceFunction // what the unattributed events started
+	unknown      int                     // how many events there are on a shared stack
+	missed       bool                    // some may have been missed
 }
 
 // readOutside looks for events that the app sent while it was being called for runs of the trace. It is called when
@@ -48,7 +48,12 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 			return unquiet, nil
 		}
 		if !added {
-			return l.awaitUnattributed(ctx)
+			known := len(l.besideRuns())
+			unquiet, err := l.awaitUnattributed(ctx)
+			if unquiet != "" || err != nil || len(l.besideRuns()) == known {
+				return unquiet, err
+			}
+			continue // the new runs may have sent events too
 		}
 		if err := l.readRuns(ctx); err != nil {
 			return "", err
@@ -61,6 +66,12 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 func (l *look) attributeOutside() (added bool, unquiet string) {
 	runs := l.runIDs()
 	found, alone, missed := l.src.Ledger.outsideDuring(runs)
+	more, _, _ := l.src.Ledger.outsideDuring(l.besideRuns())
+	for _, d := range more {
+		if !slices.ContainsFunc(found, func(o dispatch) bool { return o.EventID == d.EventID && o.began.Equal(d.began) }) {
+			found, alone = append(found, d), append(alone, false)
+		}
+	}
 	l.outside = outside{missed: !missed.IsZero() && !missed.Before(l.tapSince())}
 	if l.outside.missed && !l.src.Shared {
 		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps is incomplete"
@@ -80,11 +91,13 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 		case d.EventID == "": // the server has not accepted it
 		case l.src.Shared:
 			l.outside.unknown++
+			l.outside.functions = append(l.outside.functions, subscribed...)
 		case alone[i] && !l.src.Taps.Asked(d.began):
 			l.add(e, subscribed)
 			l.events[len(l.events)-1].inferred = true
 			added = true
 		default:
+			l.setBeside(e, subscribed)
 			l.outside.unattributed = append(l.outside.unattributed, harness.UnattributedEvent{EventID: d.EventID, Name: d.Name, Sent: d.began})
 		}
 	}
@@ -108,30 +121,52 @@ func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
 	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
 }
 
+// setBeside adds an unattributed event to those that are followed beside the trace.
+func (f *Follower) setBeside(e inngestapi.ReceivedEvent, subscribed []harness.TraceFunction) {
+	if f.beside == nil {
+		f.beside = New(f.src, e.EventID, nil)
+		f.beside.waiter, f.beside.registered, f.beside.events = f.waiter, f.registered, nil
+	}
+	f.beside.add(e, subscribed)
+}
+
+// besideRuns are the ids of the runs that go back to unattributed events.
+func (f *Follower) besideRuns() map[string]bool {
+	if f.beside == nil {
+		return nil
+	}
+	return f.beside.runIDs()
+}
+
 // unattributedPatience is how long an unattributed event may take to start a run.
 const unattributedPatience = 5 * time.Second
 
-// awaitUnattributed says which run of an unattributed event has not ended: it may yet send an email to a recipient that
-// the expectation names.
+// awaitUnattributed reads what the unattributed events led to, and says what of it has not ended: it may yet send an email
+// to a recipient that the expectation names.
 func (l *look) awaitUnattributed(ctx context.Context) (unquiet string, err error) {
-	for _, e := range l.outside.unattributed {
-		if l.done[e.EventID] {
-			continue
+	if l.beside == nil {
+		return "", nil
+	}
+	beside := &look{Follower: l.beside, due: true}
+	if err := beside.readRuns(ctx); err != nil {
+		return "", err
+	}
+	if err := beside.explainUnstarted(ctx); err != nil {
+		return "", err
+	}
+	const what = "the event %s (%s), which goes back to what the app sent while a run was being called,"
+	for _, e := range beside.events {
+		if fn, waiting := beside.unstarted(e); waiting && time.Since(e.Received) < unattributedPatience && !l.src.idle() {
+			return fmt.Sprintf(what+" may start a run of %s", e.Name, e.EventID, fn.ID), nil
 		}
-		runs, err := l.src.API.EventRuns(ctx, e.EventID)
-		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
-			return "", err
+	}
+	for _, r := range beside.runs {
+		if e := beside.event(r.EventID); !r.over {
+			return fmt.Sprintf(what+" has started the run %s of %s, which is %s", e.Name, e.EventID, r.ID, r.Function, r.Status), nil
 		}
-		what := fmt.Sprintf("the event %s (%s), which the app sent while a run was being called", e.Name, e.EventID)
-		if len(runs) == 0 && time.Since(e.Sent) < unattributedPatience && !l.src.idle() {
-			return what + ", may start a run", nil
+		if l.run(r.ID) == nil {
+			l.outside.functions = append(l.outside.functions, harness.TraceFunction{ID: r.Function, App: r.App})
 		}
-		for _, r := range runs {
-			if !r.Status.Final() {
-				return fmt.Sprintf("%s, has started the run %s of %s, which is %s", what, r.ID, r.Function, r.Status), nil
-			}
-		}
-		l.done[e.EventID] = true
 	}
 	return "", nil
 }

@@ -87,6 +87,7 @@ func (l *look) trace(unquiet string) *harness.Trace {
 	trace := &harness.Trace{
 		EventID: l.eventID, Event: l.root, Functions: l.events[0].subscribed, Mail: l.mail, Taken: l.src.now(),
 		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail, UnattributedEvents: l.outside.unattributed,
+		UnattributedFunctions: l.outside.functions,
 	}
 	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
 		trace.OtherMail = append(trace.OtherMail, harness.MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
