@@ -96,12 +96,19 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		})
 		add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "", mails)
 		add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "", mails)
-		add(opts{ID: "batched", BatchEvents: &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: time.Hour}}, "batched/asked", "", mails)
+		batch := func(timeout time.Duration) *inngestgo.ConfigBatchEvents {
+			return &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: timeout, Key: key}
+		}
+		add(opts{ID: "batched", BatchEvents: batch(20 * time.Second)}, "batched/asked", "", mails)
+		add(opts{ID: "gathered", BatchEvents: batch(gathering)}, "gathered/asked", "", mails)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
 	return mux, errors.Join(errs...)
 }
+
+// gathering is the timeout of a batch.
+const gathering = 4 * time.Second
 
 func onSim(ctx context.Context, env harness.Env) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, env.InngestURL+"/dev", nil)

@@ -122,6 +122,15 @@ var cases = []testCase{
 			s.holds(id, s.mailed(run("batched")), "")
 		}
 		s.unknown(s.send(s.event("batched/asked", nil)), harness.Expectation{NoOtherRuns: true},
-			`batched is subscribed, collects events in batches of 2: it starts when its batch is full, and 1h after the first event of it, at the latest at \S+, and has not started`)
+			`batched is subscribed, collects events in batches of 2: it starts at once when events within 500ms fill its batch, `+
+				`else 20s after the first event of it, at the latest at \S+, and has not started`)
+	}},
+	{name: "a batch that fills up slowly starts when its time is up", on: []string{"local"}, play: func(s *surface) {
+		first := s.send(s.event("gathered/asked", nil))
+		s.unknown(first, harness.Expectation{NoOtherRuns: true}, `gathered is subscribed, collects events in batches of 2`)
+		second := s.send(s.event("gathered/asked", nil)) // more than 500 ms later
+		v := s.holds(first, s.mailed(run("gathered")), "")
+		require.GreaterOrEqual(s, v.Trace.Runs[0].Queued.Sub(v.Trace.Event.Received), gathering, "%s", v)
+		s.holds(second, s.mailed(run("gathered")), "")
 	}},
 }

@@ -136,8 +136,9 @@ func (s start) pending() string {
 	}
 	switch fn := s.fn; {
 	case s.batched():
-		return fmt.Sprintf("collects events in batches of %d: it starts when its batch is full, and %s after the first event of it, at the latest at %s",
-			fn.Batch.MaxSize, fn.Batch.Timeout, at(fn.Batch.Timeout, batchLag))
+		// The server starts no batch at once that filled up later: it takes that for the start that it has planned already.
+		return fmt.Sprintf("collects events in batches of %d: it starts at once when events within %v fill its batch, else %s after the first "+
+			"event of it, at the latest at %s", fn.Batch.MaxSize, batchLag, fn.Batch.Timeout, at(fn.Batch.Timeout, batchLag))
 	case fn.Debounce != nil:
 		return fmt.Sprintf("is debounced%s: it starts for the last of several events, %s after it; for this one at %s if there is no later one",
 			perKey(fn.Debounce), fn.Debounce.Period, at(fn.Debounce.Period, debounceLag))

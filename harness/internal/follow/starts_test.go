@@ -72,7 +72,8 @@ func TestPending_SaysWhenItIsDecided(t *testing.T) {
 	local := func(after time.Duration) string { return noon.Add(after).Local().Format(time.TimeOnly) }
 	for want, fn := range map[string]inngestapi.Function{
 		"": {},
-		"collects events in batches of 3: it starts when its batch is full, and 10s after the first event of it, at the latest at " + local(10*time.Second): {
+		"collects events in batches of 3: it starts at once when events within 500ms fill its batch, else 10s after the first event of it, " +
+			"at the latest at " + local(10*time.Second): {
 			Batch: &inngestapi.FlowControl{MaxSize: 3, Timeout: "10s", If: "event.data.n == 1"},
 		},
 		"is a singleton: it starts at once unless it is running": {
