@@ -266,10 +266,11 @@ var doubts = []struct {
 	{regexp.MustCompile(`emails? (has|have) arrived since the event without a header that names a run`), func(a App) bool {
 		return a.has(func(o Op) bool { return o.Unsigned })
 	}},
-	{regexp.MustCompile(`the app sent the event .* while a run was being called, and that run may have sent it`), func(a App) bool {
-		functions := App{Functions: a.Functions}
-		return len(a.Extra) > 0 && functions.has(func(o Op) bool { return o.Do == doPost })
-	}},
+	{regexp.MustCompile(`the app sent the event .* while a run was being called, and that run may have sent it`),
+		func(a App) bool {
+			functions := App{Functions: a.Functions}
+			return len(a.Extra) > 0 && functions.has(func(o Op) bool { return o.Do == doPost })
+		}},
 	{regexp.MustCompile(`what happened cannot be read: .* has not answered in time`), func(App) bool { return true }},
 }
 

@@ -30,8 +30,9 @@ type (
 // are registered on the real server only.
 func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
-		AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL, APIBaseURL: &env.InngestURL,
-		RegisterURL: inngestgo.StrPtr(env.InngestURL + "/fn/register"), Checkpoint: &checkpoint.Config{}, Logger: slog.New(slog.DiscardHandler),
+		AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL,
+		APIBaseURL: &env.InngestURL, RegisterURL: inngestgo.StrPtr(env.InngestURL + "/fn/register"),
+		Checkpoint: &checkpoint.Config{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
@@ -64,9 +65,11 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	add(opts{ID: "teller"}, "told/slow", "", tell("slow/user.created"))
 	add(opts{ID: "picky"}, "pick/asked", "event.data.kind == 'big' && event.data.n >= 3", mails)
 	add(opts{ID: "picker"}, "pick/passed", "", tell("pick/asked"))
-	add(opts{ID: "after-picker"}, "inngest/function.finished", "event.data.function_id == 'plant-picker' && event.data.event.data.kind == 'watched'", func(context.Context, input) (any, error) {
-		return "noted", nil
-	})
+	add(opts{ID: "after-picker"}, "inngest/function.finished",
+		"event.data.function_id == 'plant-picker' && event.data.event.data.kind == 'watched'",
+		func(context.Context, input) (any, error) {
+			return "noted", nil
+		})
 	add(opts{ID: "once", Idempotency: inngestgo.StrPtr("event.data.to")}, "once/asked", "", mails)
 	add(opts{ID: "repeat"}, "repeat/asked", "", func(ctx context.Context, in input) (any, error) {
 		if _, err := step.Run(ctx, "first", func(context.Context) (string, error) { return "done", nil }); err != nil {
@@ -86,16 +89,21 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	})
 	if !onSim(ctx, env) {
 		key := inngestgo.StrPtr("event.data.to")
-		add(opts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: key}}, "single/asked", "", func(ctx context.Context, in input) (any, error) {
-			if in.Event.Data["hold"] == true {
-				if _, err := step.WaitForEvent[any](ctx, "hold", step.WaitForEventOpts{Event: "single/released", Timeout: time.Minute, If: inngestgo.StrPtr("event.data.to == async.data.to")}); err != nil {
-					return nil, err
+		add(opts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: key}}, "single/asked", "",
+			func(ctx context.Context, in input) (any, error) {
+				if in.Event.Data["hold"] == true {
+					if _, err := step.WaitForEvent[any](ctx, "hold",
+						step.WaitForEventOpts{Event: "single/released", Timeout: time.Minute,
+							If: inngestgo.StrPtr("event.data.to == async.data.to")}); err != nil {
+						return nil, err
+					}
 				}
-			}
-			return mails(ctx, in)
-		})
-		add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "", mails)
-		add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "", mails)
+				return mails(ctx, in)
+			})
+		add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "",
+			mails)
+		add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "",
+			mails)
 		batch := func(timeout time.Duration) *inngestgo.ConfigBatchEvents {
 			return &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: timeout, Key: key}
 		}
@@ -127,7 +135,8 @@ func onSim(ctx context.Context, env harness.Env) bool {
 // mail sends an email to the recipient in the event, by the run.
 func mail(env harness.Env, in input) (string, error) {
 	to, _ := in.Event.Data["to"].(string)
-	text := fmt.Sprintf("From: app@plant.test\r\nTo: %s\r\nSubject: Hello\r\nX-Inngest-Run-Id: %s\r\n\r\nHello.\r\n", to, in.InputCtx.RunID)
+	text := fmt.Sprintf("From: app@plant.test\r\nTo: %s\r\nSubject: Hello\r\nX-Inngest-Run-Id: %s\r\n\r\nHello.\r\n", to,
+		in.InputCtx.RunID)
 	return to, smtp.SendMail(env.SMTPAddr, nil, "app@plant.test", []string{to}, []byte(text))
 }
 

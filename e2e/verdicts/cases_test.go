@@ -11,25 +11,30 @@ import (
 
 var cases = []testCase{
 	{name: "a wildcard trigger starts a function", play: func(s *surface) {
-		s.holds(s.send(s.event("note/plain", nil)), s.mailed(run("note")), `1 run has ended, those of events they sent included: note COMPLETED`)
+		s.holds(s.send(s.event("note/plain", nil)), s.mailed(run("note")),
+			`1 run has ended, those of events they sent included: note COMPLETED`)
 	}},
 	{name: "a wildcard trigger of an event that a step sent is waited for", play: func(s *surface) {
 		id := s.send(s.event("told/slow", nil))
 		s.broken(id, runs(run("teller")), `there is a run that was not expected: \S+ of note-slowly`)
-		s.holds(id, s.mailed(run("teller"), run("note-slowly")), `2 runs have ended, those of events they sent included: .*note-slowly COMPLETED`)
+		s.holds(id, s.mailed(run("teller"), run("note-slowly")),
+			`2 runs have ended, those of events they sent included: .*note-slowly COMPLETED`)
 	}},
 	{name: "a condition that is false starts nothing", play: func(s *surface) {
 		id := s.send(s.event("pick/asked", data{"kind": "big", "n": 2}))
 		s.holds(id, nothing, `picky was not started: its condition .* is false for this event`)
-		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("picky")}}, `broken: picky was not started: its condition .* is false for this event; so there is no run of picky`)
+		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("picky")}},
+			`broken: picky was not started: its condition .* is false for this event; so there is no run of picky`)
 		s.holds(s.send(s.event("pick/asked", data{"kind": "big", "n": 3})), s.mailed(run("picky")), `picky COMPLETED`)
 	}},
 	{name: "a condition that is false of an event that a step sent", play: func(s *surface) {
 		s.holds(s.send(s.event("pick/passed", data{"kind": "small"})), runs(run("picker")), `1 run has ended`)
-		s.holds(s.send(s.event("pick/passed", data{"kind": "big", "n": 4})), s.mailed(run("picker"), run("picky")), `2 runs have ended`)
+		s.holds(s.send(s.event("pick/passed", data{"kind": "big", "n": 4})), s.mailed(run("picker"), run("picky")),
+			`2 runs have ended`)
 	}},
 	{name: "a handler of a system event with a condition of its own", play: func(s *surface) {
-		s.holds(s.send(s.event("pick/passed", data{"kind": "watched"})), runs(run("picker"), run("after-picker")), `2 runs have ended`)
+		s.holds(s.send(s.event("pick/passed", data{"kind": "watched"})), runs(run("picker"), run("after-picker")),
+			`2 runs have ended`)
 	}},
 	{name: "an event whose id was used before starts nothing", play: func(s *surface) {
 		e := s.event("note/plain", nil)
@@ -47,7 +52,9 @@ var cases = []testCase{
 		first := s.send(s.event("once/asked", nil))
 		s.holds(first, s.mailed(run("once")), "")
 		id := s.send(s.event("once/asked", nil))
-		s.holds(id, harness.Expectation{NoOtherRuns: true}, `once was not started: its rate limit of 1 in 24h0m0s for each event.data.to was used up: by the run \S+, of the event `+first)
+		s.holds(id, harness.Expectation{NoOtherRuns: true},
+			`once was not started: its rate limit of 1 in 24h0m0s for each event.data.to was used up: by the run \S+, `+
+				`of the event `+first)
 	}},
 	{name: "an event in the future waits for its time", on: []string{"local", "sim", "workbench"}, play: func(s *surface) {
 		e := s.event("note/later", nil)
@@ -56,20 +63,23 @@ var cases = []testCase{
 			id := s.send(e)
 			v := s.judge(id, s.mailed(run("note")), time.Second)
 			s.require(harness.Broken, v, `run of note QUEUED \(\S+\) until .*, the time \(ts\) of its event`)
-			s.unknown(id, harness.Expectation{NoOtherMail: true}, `more may still happen: the run \S+ of note is QUEUED until \S+, the time \(ts\) of its event`)
+			s.unknown(id, harness.Expectation{NoOtherMail: true},
+				`more may still happen: the run \S+ of note is QUEUED until \S+, the time \(ts\) of its event`)
 		}
 		at := s.now().Add(2 * time.Second)
 		e.TS = at.UnixMilli()
 		v := s.holds(s.send(e), s.mailed(run("note")), "")
 		require.False(s, v.Trace.Mail[0].Received.Before(at.Truncate(time.Second)), "%s", v)
 	}},
-	{name: "an event in the future takes no time where the clock jumps", on: []string{"sim-jump", "workbench"}, play: func(s *surface) {
-		e := s.event("note/later", nil)
-		e.TS = s.now().Add(24 * time.Hour).UnixMilli()
-		s.holds(s.send(e), s.mailed(run("note")), "")
-	}},
+	{name: "an event in the future takes no time where the clock jumps", on: []string{"sim-jump", "workbench"},
+		play: func(s *surface) {
+			e := s.event("note/later", nil)
+			e.TS = s.now().Add(24 * time.Hour).UnixMilli()
+			s.holds(s.send(e), s.mailed(run("note")), "")
+		}},
 	{name: "a step that the app made twice had two attempts", alone: true, play: func(s *surface) {
-		for _, f := range []tap.Fault{{At: tap.AtCheckpoint, Do: tap.Drop, Step: "mail"}, {At: tap.AtCall, Do: tap.DropAnswer, Step: "mail"}} {
+		for _, f := range []tap.Fault{{At: tap.AtCheckpoint, Do: tap.Drop, Step: "mail"},
+			{At: tap.AtCall, Do: tap.DropAnswer, Step: "mail"}} {
 			_, err := s.taps.Inject(f)
 			require.NoError(s, err)
 		}
@@ -89,15 +99,18 @@ var cases = []testCase{
 
 	{name: "a singleton that is running skips the event", on: []string{"local"}, play: func(s *surface) {
 		first := s.send(s.event("single/asked", data{"hold": true}))
-		s.judge(first, harness.Expectation{Runs: []harness.RunExpectation{{Function: "single", Status: harness.StatusRunning, Steps: []harness.StepExpectation{{ID: "hold"}}}}}, long)
+		s.judge(first, harness.Expectation{Runs: []harness.RunExpectation{{Function: "single", Status: harness.StatusRunning,
+			Steps: []harness.StepExpectation{{ID: "hold"}}}}}, long)
 		id := s.send(s.event("single/asked", nil))
 		skipped := harness.RunExpectation{Function: "single", Status: harness.StatusSkipped}
 		why := `run of single SKIPPED \(\S+\)\n +the server did not execute it: singleton: the run \S+ had not ended`
 		s.holds(id, runs(skipped), why)
 		s.holds(id, nothing, why)
 		s.holds(id, harness.Expectation{Mail: []harness.MailExpectation{{To: s.to, Absent: true}}}, why)
-		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("single")}}, `the server skipped it, and did not call the app: singleton`)
-		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{{Function: "single"}}}, `the server skipped it, and did not call the app: singleton`)
+		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("single")}},
+			`the server skipped it, and did not call the app: singleton`)
+		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{{Function: "single"}}},
+			`the server skipped it, and did not call the app: singleton`)
 		s.send(s.event("single/released", nil))
 		s.holds(first, s.mailed(run("single")), "")
 	}},
@@ -105,16 +118,23 @@ var cases = []testCase{
 		first := s.send(s.event("limited/asked", nil))
 		s.holds(first, s.mailed(run("limited")), "")
 		id := s.send(s.event("limited/asked", nil))
-		s.unknown(id, harness.Expectation{NoOtherRuns: true}, `limited is subscribed, is limited to 1 in 1m for each event.data.to: whether the event is dropped will be known at \S+, and has not started`)
-		v := s.holds(id, harness.Expectation{NoOtherRuns: true}, `limited was not started: its rate limit of 1 in 1m for each event.data.to was used up: by the run \S+, of the event `+first)
+		s.unknown(id, harness.Expectation{NoOtherRuns: true},
+			`limited is subscribed, is limited to 1 in 1m for each event.data.to: whether the event is dropped will be known at \S+, `+
+				`and has not started`)
+		v := s.holds(id, harness.Expectation{NoOtherRuns: true},
+			`limited was not started: its rate limit of 1 in 1m for each event.data.to was used up: by the run \S+, of the event `+first)
 		require.Less(s, v.Took, 20*time.Second)
-		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("limited")}}, `its rate limit of 1 in 1m for each event.data.to was used up`)
+		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("limited")}},
+			`its rate limit of 1 in 1m for each event.data.to was used up`)
 	}},
 	{name: "a debounced event gives way to a later one", on: []string{"local"}, play: func(s *surface) {
 		first, last := s.send(s.event("debounced/asked", nil)), s.send(s.event("debounced/asked", nil))
-		s.unknown(first, harness.Expectation{NoOtherRuns: true}, `debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 2s after it; for this one at \S+ if there is no later one`)
+		s.unknown(first, harness.Expectation{NoOtherRuns: true},
+			`debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 2s after it; `+
+				`for this one at \S+ if there is no later one`)
 		s.holds(last, s.mailed(run("debounced")), "")
-		s.holds(first, harness.Expectation{NoOtherRuns: true}, `debounced was not started: it was debounced into a later event: the run \S+, of the event `+last)
+		s.holds(first, harness.Expectation{NoOtherRuns: true},
+			`debounced was not started: it was debounced into a later event: the run \S+, of the event `+last)
 	}},
 	{name: "a batch that is not full yet says when it starts", on: []string{"local"}, play: func(s *surface) {
 		first, second := s.send(s.event("batched/asked", nil)), s.send(s.event("batched/asked", nil))

@@ -25,9 +25,10 @@ var suite = harnesstest.New(harnesstest.Options{
 		local.New(local.Options{}), simstack.New(local.New(local.Options{}), simstack.Options{}),
 		simstack.New(local.New(local.Options{}), simstack.Options{Name: "sim-jump", Pace: sim.Jump}),
 	},
-	Default:     []string{"local", "sim", "sim-jump"},
-	Unsupported: map[string]string{"containers": "a verdict does not depend on where the servers run", "attach": "they need stacks of their own"},
-	Handler:     app,
+	Default: []string{"local", "sim", "sim-jump"},
+	Unsupported: map[string]string{"containers": "a verdict does not depend on where the servers run",
+		"attach": "they need stacks of their own"},
+	Handler: app,
 })
 
 func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }

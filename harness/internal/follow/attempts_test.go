@@ -52,15 +52,18 @@ func TestExecutions_CountsHowOftenAppMadeStep(t *testing.T) {
 			map[string]int{"a": 1},
 		},
 		"so it is where the SDK gives no times": {
-			[]tap.Exchange{opening(1, 0), saved(1, 2, ran(sdk.OpStepRun, "a", 0, 0)), call(1, 0, 3, tap.Call{Status: 206, Ops: []tap.Op{ran(sdk.OpStepRun, "a", 0, 0)}})},
+			[]tap.Exchange{opening(1, 0), saved(1, 2, ran(sdk.OpStepRun, "a", 0, 0)),
+				call(1, 0, 3, tap.Call{Status: 206, Ops: []tap.Op{ran(sdk.OpStepRun, "a", 0, 0)}})},
 			map[string]int{"a": 1},
 		},
 		"an announced step, and a sleep, are no executions": {
-			[]tap.Exchange{call(1, 0, 1, tap.Call{Status: 206, Ops: []tap.Op{ran(sdk.OpStepPlanned, "a", 0, 0), ran(sdk.OpSleep, "b", 0, 0)}})},
+			[]tap.Exchange{call(1, 0, 1, tap.Call{Status: 206,
+				Ops: []tap.Op{ran(sdk.OpStepPlanned, "a", 0, 0), ran(sdk.OpSleep, "b", 0, 0)}})},
 			map[string]int{"a": 0, "b": 0},
 		},
 		"a call for one step that was not answered": {
-			[]tap.Exchange{call(1, 0, 1, tap.Call{Step: "a", Unanswered: true}), call(2, 2, 3, tap.Call{Step: "a", Status: 206, Ops: []tap.Op{ran(sdk.OpStepRun, "a", 0, 0)}})},
+			[]tap.Exchange{call(1, 0, 1, tap.Call{Step: "a", Unanswered: true}),
+				call(2, 2, 3, tap.Call{Step: "a", Status: 206, Ops: []tap.Op{ran(sdk.OpStepRun, "a", 0, 0)}})},
 			map[string]int{"a": 2},
 		},
 		"a call for one step that ended with a failure of the function": {
@@ -131,7 +134,8 @@ func TestAttempts_AddsThoseThatServerDidNotRecord(t *testing.T) {
 		{Status: harness.StatusFailed, Started: noon, Ended: noon.Add(time.Second), Unrecorded: true},
 		{Status: harness.StatusCompleted, Started: noon.Add(time.Hour)},
 	}, attempts(recorded, seen))
-	require.Len(t, attempts(append(recorded, recorded...), seen[:1]), 2, "the server knows of more, as on a stack whose taps began later")
+	require.Len(t, attempts(append(recorded, recorded...), seen[:1]), 2,
+		"the server knows of more, as on a stack whose taps began later")
 }
 
 func TestUnquiet_WaitsForCodeOfAbandonedCall(t *testing.T) {
@@ -140,7 +144,8 @@ func TestUnquiet_WaitsForCodeOfAbandonedCall(t *testing.T) {
 	f.root, f.events = &harness.TraceEvent{}, []*tracedEvent{{}}
 	f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "run", Function: "order", Status: harness.StatusCancelled}, over: true}}
 	abandoned := func(at time.Time) {
-		f.src.Ledger.add(tap.Exchange{ID: 1, Began: at, Ended: at, HTTP: &tap.HTTP{}, Call: &tap.Call{RunID: "run", Unanswered: true, Abandoned: true}})
+		f.src.Ledger.add(tap.Exchange{ID: 1, Began: at, Ended: at, HTTP: &tap.HTTP{},
+			Call: &tap.Call{RunID: "run", Unanswered: true, Abandoned: true}})
 	}
 	abandoned(time.Now().Add(-cutPatience - time.Second))
 	require.Empty(t, f.unquiet())

@@ -54,7 +54,8 @@ func notesOf(d harness.Delivery) []string {
 		}
 	}
 	if d.BareLF > 0 {
-		notes = append(notes, fmt.Sprintf("%d lines of the email to %s end in LF alone: other mail servers than a mail catcher refuse or change it",
+		notes = append(notes, fmt.Sprintf("%d lines of the email to %s end in LF alone: other mail servers than a mail catcher "+
+			"refuse or change it",
 			d.BareLF, to))
 	}
 	return notes
@@ -65,4 +66,5 @@ const slowForMailHog = 256 << 10
 
 // mailHogIsSlow says what to do about a large email.
 const mailHogIsSlow = "MailHog's time grows with the square of the size: some 11s for 1 MiB, and 8 MiB do not get through. " +
-	"Send smaller attachments in tests, or test this function on a simstack.Workbench, whose mail server takes 8 MiB within seconds"
+	"Send smaller attachments in tests, or test this function on a simstack.Workbench, whose mail server takes 8 MiB " +
+	"within seconds"

@@ -12,7 +12,8 @@ import (
 
 // under is a record of a delivery that has not ended.
 func under(id uint64, began time.Time, run string, to ...string) tap.Exchange {
-	return tap.Exchange{ID: id, Seq: id, Began: began, Mail: &harness.MailTransaction{To: to, RunID: run, Size: 10, Server: "mailhog.example ESMTP MailHog"}}
+	return tap.Exchange{ID: id, Seq: id, Began: began,
+		Mail: &harness.MailTransaction{To: to, RunID: run, Size: 10, Server: "mailhog.example ESMTP MailHog"}}
 }
 
 func TestUnquiet_DeliveryUnderWay(t *testing.T) {
@@ -34,7 +35,8 @@ func TestUnquiet_DeliveryUnderWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newForgetful(t)
-			f.root, f.events, f.recipients, f.since, f.src.Shared = &harness.TraceEvent{}, []*tracedEvent{{}}, []string{"kim@shop.test"}, noon, test.shared
+			f.root, f.events, f.recipients, f.since, f.src.Shared = &harness.TraceEvent{}, []*tracedEvent{{}}, []string{"kim@shop.test"},
+				noon, test.shared
 			f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
 			require.Empty(t, f.unquiet())
 			began := noon.Add(time.Second)
@@ -94,14 +96,24 @@ func TestDeliveryNotes(t *testing.T) {
 		d    harness.Delivery
 		want string // "" for no note
 	}{
-		"nothing":      {delivery(harness.MailTransaction{To: kim, Accepted: true, Dialogue: said("app", "DATA", "server", "354 go on", "server", "250 ok")}), ""},
-		"small":        {small, `^the mail server \(post ESMTP\) has taken 10 bytes of an email to kim@shop.test, and has not accepted it for 1h0m\d+s$`},
-		"large":        {large, `^the mail server \(mailhog.example ESMTP MailHog\) has taken 1048576 bytes .*; MailHog's time grows with the square of the size: .*simstack.Workbench`},
-		"refused":      {delivery(harness.MailTransaction{To: kim, Accepted: true, Dialogue: said("app", "RCPT TO:<x>", "server", "550 no such user")}), `^in the delivery to kim@shop.test the app sent RCPT TO:<x>, and the mail server answered "550 no such user"$`},
+		"nothing": {delivery(harness.MailTransaction{To: kim, Accepted: true,
+			Dialogue: said("app", "DATA", "server", "354 go on", "server", "250 ok")}), ""},
+		"small": {small, `^the mail server \(post ESMTP\) has taken 10 bytes of an email to kim@shop.test, and has not ` +
+			`accepted it for 1h0m\d+s$`},
+		"large": {large, `^the mail server \(mailhog.example ESMTP MailHog\) has taken 1048576 bytes .*; MailHog's time ` +
+			`grows with the square of the size: .*simstack.Workbench`},
+		"refused": {delivery(harness.MailTransaction{To: kim, Accepted: true,
+			Dialogue: said("app", "RCPT TO:<x>", "server", "550 no such user")}),
+			`^in the delivery to kim@shop.test the app sent RCPT TO:<x>, and the mail server answered "550 no such user"$`},
 		"not accepted": {delivery(harness.MailTransaction{To: kim, Dialogue: said("app", "DATA", "server", "451 later")}), ""},
-		"by a fault":   {delivery(harness.MailTransaction{To: kim, Accepted: true, Dialogue: said("app", "NOOP", "tap", "451 later")}), ""},
-		"after":        {delivery(harness.MailTransaction{After: kim, Dialogue: said("app", "(8 bytes that are no command)", "server", "500 Unrecognised command")}), `^after the email to kim@shop.test the app sent \(8 bytes that are no command\), and the mail server answered "500 Unrecognised command": a line with only a dot ends a message`},
-		"LF":           {delivery(harness.MailTransaction{To: kim, BareLF: 2, Accepted: true}), `^2 lines of the email to kim@shop.test end in LF alone`},
+		"by a fault": {delivery(harness.MailTransaction{To: kim, Accepted: true,
+			Dialogue: said("app", "NOOP", "tap", "451 later")}), ""},
+		"after": {delivery(harness.MailTransaction{After: kim,
+			Dialogue: said("app", "(8 bytes that are no command)", "server", "500 Unrecognised command")}),
+			`^after the email to kim@shop.test the app sent \(8 bytes that are no command\), and the mail server answered "500 ` +
+				`Unrecognised command": a line with only a dot ends a message`},
+		"LF": {delivery(harness.MailTransaction{To: kim, BareLF: 2, Accepted: true}),
+			`^2 lines of the email to kim@shop.test end in LF alone`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

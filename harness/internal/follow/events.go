@@ -81,7 +81,8 @@ func (f *Follower) systemEvents(r *tracedRun) map[string]int {
 		}
 	}
 	// The server sends none about a run that such an event started: it would never end.
-	if cause := f.event(r.EventID).Name; !r.over || r.Status == harness.StatusSkipped || cause == sdk.EventFunctionFinished || cause == sdk.EventFunctionFailed {
+	if cause := f.event(r.EventID).Name; !r.over || r.Status == harness.StatusSkipped || cause == sdk.EventFunctionFinished ||
+		cause == sdk.EventFunctionFailed {
 		return awaited
 	}
 	ends := []string{sdk.EventFunctionFinished}

@@ -35,12 +35,15 @@ func TestFollowRun_AwaitsEventThatTapSawAccepted(t *testing.T) {
 	t.Parallel()
 	f := newForgetful(t)
 	anHourAgo := time.Now().Add(-time.Hour)
-	sent, other := ulid.MustNew(ulid.Timestamp(anHourAgo), ulid.DefaultEntropy()), ulid.MustNew(ulid.Timestamp(anHourAgo), ulid.DefaultEntropy())
-	f.src.Ledger.add(tap.Exchange{Seq: 1, Began: anHourAgo, Ended: anHourAgo, Dispatch: &tap.Dispatch{Events: []tap.Event{{EventID: sent.String()}}}})
+	sent, other := ulid.MustNew(ulid.Timestamp(anHourAgo), ulid.DefaultEntropy()),
+		ulid.MustNew(ulid.Timestamp(anHourAgo), ulid.DefaultEntropy())
+	f.src.Ledger.add(tap.Exchange{Seq: 1, Began: anHourAgo, Ended: anHourAgo,
+		Dispatch: &tap.Dispatch{Events: []tap.Event{{EventID: sent.String()}}}})
 	run := func(id ulid.ULID) *tracedRun {
 		output, err := json.Marshal([]string{id.String()})
 		require.NoError(t, err)
-		return &tracedRun{TraceRun: harness.TraceRun{Queued: anHourAgo.Add(-time.Minute), Steps: []harness.TraceStep{{ID: "tell", Output: output}}}, over: true}
+		return &tracedRun{TraceRun: harness.TraceRun{Queued: anHourAgo.Add(-time.Minute),
+			Steps: []harness.TraceStep{{ID: "tell", Output: output}}}, over: true}
 	}
 
 	reported := run(sent)

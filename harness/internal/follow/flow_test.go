@@ -30,7 +30,8 @@ func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
 	}
 	f := newFlow()
 	for _, c := range []tap.Exchange{
-		call(1, "mine", 10, 0), send(2, 5, 12, "before"), send(3, 15, 0, "during"), send(3, 15, 16, "during"), call(1, "mine", 10, 20),
+		call(1, "mine", 10, 0), send(2, 5, 12, "before"), send(3, 15, 0, "during"), send(3, 15, 16, "during"),
+		call(1, "mine", 10, 20),
 		send(4, 25, 26, "between"), call(5, "other", 30, 50), call(6, "mine", 40, 60), send(7, 45, 46, "with another"),
 		send(8, 55, 0, "under way"), call(9, "mine", 70, 0), send(10, 75, 76, "in a call under way"),
 	} {
@@ -48,10 +49,12 @@ func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
 	require.False(t, found[2].over)
 
 	mail := func(began int, run string, to ...string) tap.Exchange {
-		return tap.Exchange{Began: at(began), Ended: at(began + 1), Mail: &harness.MailTransaction{To: to, RunID: run, Accepted: true}}
+		return tap.Exchange{Began: at(began), Ended: at(began + 1),
+			Mail: &harness.MailTransaction{To: to, RunID: run, Accepted: true}}
 	}
 	for _, c := range []tap.Exchange{
-		mail(5, "", "before@shop.test"), mail(15, "", "during@shop.test"), mail(15, "other", "signed@shop.test"), mail(15, "mine", "mine@shop.test"), mail(16, "", "Known@shop.test"),
+		mail(5, "", "before@shop.test"), mail(15, "", "during@shop.test"), mail(15, "other", "signed@shop.test"),
+		mail(15, "mine", "mine@shop.test"), mail(16, "", "Known@shop.test"),
 		mail(35, "", "other@shop.test"), mail(80, "", "under-way@shop.test"),
 	} {
 		f.add(c)

@@ -156,7 +156,8 @@ func New(src Sources, eventID string, recipients []string) *Follower {
 	ctx, cancel := context.WithCancel(context.Background())
 	first, _ := Intervals(src.Taps)
 	f := &Follower{
-		src: src, eventID: eventID, recipients: recipients, events: []*tracedEvent{{ReceivedEvent: inngestapi.ReceivedEvent{EventID: eventID}}},
+		src: src, eventID: eventID, recipients: recipients,
+		events: []*tracedEvent{{ReceivedEvent: inngestapi.ReceivedEvent{EventID: eventID}}},
 		waiter: newWaiter(), watching: ctx, cancel: cancel, watched: map[string]bool{},
 		notStarted: map[string]string{}, exist: map[string]bool{}, interval: first, due: true,
 	}

@@ -107,7 +107,8 @@ func (l *Ledger) add(c tap.Exchange) {
 	switch {
 	case c.Checkpoint != nil:
 		l.addReported(c.Checkpoint.RunID, c.Checkpoint.Steps)
-		l.entry(keyRun(c.Checkpoint.RunID)).executions.report(c.Checkpoint.Steps, c.Checkpoint.Call, l.flow.began(c.Checkpoint.Call), c.Began, 0)
+		l.entry(keyRun(c.Checkpoint.RunID)).executions.report(c.Checkpoint.Steps, c.Checkpoint.Call, l.flow.began(c.Checkpoint.Call),
+			c.Began, 0)
 	case c.Call != nil:
 		l.addCall(c)
 	case c.Dispatch != nil && c.Over():

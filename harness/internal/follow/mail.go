@@ -54,7 +54,9 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 		}
 		return runs.unshown, runs.err
 	}
-	rest, err := l.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool { return !mine[m.ID] && !m.Received.Before(l.since) }})
+	rest, err := l.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool {
+		return !mine[m.ID] && !m.Received.Before(l.since)
+	}})
 	for _, m := range rest {
 		if runs.unattributed(ctx, m.Header(l.src.RunHeader), m.Received) {
 			l.unattributedMail++

@@ -74,11 +74,13 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 	}
 	l.outside = outside{missed: !missed.IsZero() && !missed.Before(l.tapSince())}
 	if l.outside.missed && !l.src.Shared {
-		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps is incomplete"
+		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps " +
+			"is incomplete"
 	}
 	for i, d := range found {
 		e := inngestapi.ReceivedEvent{
-			EventID: d.EventID, IdempotencyKey: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name, Data: d.Data, Received: d.began, At: d.began,
+			EventID: d.EventID, IdempotencyKey: cmp.Or(d.IdempotencyKey, d.EventID), Name: d.Name, Data: d.Data, Received: d.began,
+			At: d.began,
 		}
 		subscribed := l.subscribed(e)
 		starts := slices.ContainsFunc(subscribed, func(fn harness.TraceFunction) bool { return fn.NotStarted == "" })
@@ -98,7 +100,8 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 			added = true
 		default:
 			l.setBeside(e, subscribed)
-			l.outside.unattributed = append(l.outside.unattributed, harness.UnattributedEvent{EventID: d.EventID, Name: d.Name, Sent: d.began})
+			l.outside.unattributed = append(l.outside.unattributed,
+				harness.UnattributedEvent{EventID: d.EventID, Name: d.Name, Sent: d.began})
 		}
 	}
 	return added, ""
@@ -118,7 +121,8 @@ func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
 	}
 	sameKey := ledger.get(keyEvent(d.IdempotencyKey))
 	duplicate := len(sameKey.accepted) > 0 && d.EventID != "" && sameKey.accepted[0] != d.EventID
-	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events, func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
+	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events,
+		func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
 }
 
 // setBeside adds an unattributed event to those that are followed beside the trace.
@@ -176,20 +180,24 @@ func (l *look) outsideEvidence() []string {
 	var lines []string
 	for _, e := range l.events {
 		if e.inferred {
-			lines = append(lines, fmt.Sprintf("the app sent the event %s while one of these runs, and nothing else, was being called: it is attributed to that run", e.EventID))
+			lines = append(lines, fmt.Sprintf("the app sent the event %s while one of these runs, and nothing else, was being "+
+				"called: it is attributed to that run", e.EventID))
 		}
 	}
 	for _, e := range l.outside.unattributed {
-		lines = append(lines, fmt.Sprintf("the app sent the event %s (%s) while one of these runs was being called: it cannot be known whether that run sent it", e.Name, e.EventID))
+		lines = append(lines, fmt.Sprintf("the app sent the event %s (%s) while one of these runs was being called: it cannot be "+
+			"known whether that run sent it", e.Name, e.EventID))
 	}
 	switch {
 	case l.src.Taps == nil && len(l.runs) > 0:
 		lines = append(lines, "events that these runs may have sent outside their steps cannot be known without taps")
 	case l.outside.unknown > 0:
-		lines = append(lines, fmt.Sprintf("the app sent %s outside its steps while these runs were being called: on a shared stack they cannot be attributed to a run",
+		lines = append(lines, fmt.Sprintf("the app sent %s outside its steps while these runs were being called: on a shared "+
+			"stack they cannot be attributed to a run",
 			text.Count(l.outside.unknown, "event", "events")))
 	case l.outside.missed:
-		lines = append(lines, "so many exchanges passed since the event that the record of what these runs sent outside their steps is incomplete")
+		lines = append(lines, "so many exchanges passed since the event that the record of what these runs sent outside their "+
+			"steps is incomplete")
 	}
 	return lines
 }

@@ -88,7 +88,8 @@ func (l *look) findRuns(ctx context.Context, e *tracedEvent) error {
 		if l.run(now.ID) != nil {
 			continue
 		}
-		r := &tracedRun{TraceRun: harness.TraceRun{ID: now.ID, EventID: e.EventID, Inferred: e.inferred, Steps: []harness.TraceStep{}}}
+		r := &tracedRun{TraceRun: harness.TraceRun{ID: now.ID, EventID: e.EventID, Inferred: e.inferred,
+			Steps: []harness.TraceStep{}}}
 		r.update(now)
 		l.runs = append(l.runs, r)
 		l.src.Ledger.subscribe(keyRun(r.ID), l.waiter)
@@ -109,7 +110,9 @@ func (f *Follower) unstarted(e *tracedEvent) (harness.TraceFunction, bool) {
 
 // started reports whether an event has started a function.
 func (f *Follower) started(e *tracedEvent, fn harness.TraceFunction) bool {
-	return slices.ContainsFunc(f.runs, func(r *tracedRun) bool { return r.EventID == e.EventID && r.Function == fn.ID && r.App == fn.App })
+	return slices.ContainsFunc(f.runs, func(r *tracedRun) bool {
+		return r.EventID == e.EventID && r.Function == fn.ID && r.App == fn.App
+	})
 }
 
 func (r *tracedRun) update(now inngestapi.Run) {

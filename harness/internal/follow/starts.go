@@ -137,10 +137,12 @@ func (s start) pending() string {
 	switch fn := s.fn; {
 	case s.batched():
 		// The server starts no batch at once that filled up later: it takes that for the start that it has planned already.
-		return fmt.Sprintf("collects events in batches of %d: it starts at once when events within %v fill its batch, else %s after the first "+
+		return fmt.Sprintf("collects events in batches of %d: it starts at once when events within %v fill its batch, else %s "+
+			"after the first "+
 			"event of it, at the latest at %s", fn.Batch.MaxSize, batchLag, fn.Batch.Timeout, at(fn.Batch.Timeout, batchLag))
 	case fn.Debounce != nil:
-		return fmt.Sprintf("is debounced%s: it starts for the last of several events, %s after it; for this one at %s if there is no later one",
+		return fmt.Sprintf("is debounced%s: it starts for the last of several events, %s after it; for this one at %s if there is "+
+			"no later one",
 			perKey(fn.Debounce), fn.Debounce.Period, at(fn.Debounce.Period, debounceLag))
 	case fn.RateLimit != nil:
 		return fmt.Sprintf("is limited to %d in %s%s: whether the event is dropped will be known at %s",
@@ -187,7 +189,8 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 		}
 		for _, o := range others {
 			if !o.at.Before(e.At) && !o.Queued.Before(e.Received) {
-				return fmt.Sprintf("it was debounced into a later event: the run %s, of the event %s, stands for both", o.ID, o.EventID), nil
+				return fmt.Sprintf("it was debounced into a later event: the run %s, of the event %s, stands for both", o.ID, o.EventID),
+					nil
 			}
 		}
 	}
@@ -198,7 +201,8 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 		}
 		for _, o := range others {
 			if o.Status != harness.StatusSkipped && (o.Ended.IsZero() || o.Ended.After(e.Received)) {
-				return fmt.Sprintf("it is a singleton%s, and the run %s, of the event %s, was at work", perKey(fn.Singleton), o.ID, o.EventID), nil
+				return fmt.Sprintf("it is a singleton%s, and the run %s, of the event %s, was at work", perKey(fn.Singleton), o.ID,
+					o.EventID), nil
 			}
 		}
 	}
@@ -309,7 +313,8 @@ func (s start) duplicate(ctx context.Context) (string, error) {
 		}
 		if runs, err := s.runsOf(ctx, other); err != nil || len(runs) > 0 {
 			e.duplicateOf = other
-			return fmt.Sprintf("the event's id %q was used before: the server starts no run for an id that it has seen within 24 hours; the event that counts is %s",
+			return fmt.Sprintf("the event's id %q was used before: the server starts no run for an id that it has seen within 24 "+
+				"hours; the event that counts is %s",
 				e.IdempotencyKey, other), err
 		}
 	}

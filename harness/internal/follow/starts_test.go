@@ -19,24 +19,28 @@ func TestTriggered_EvaluatesConditions(t *testing.T) {
 	when := func(condition string) inngestapi.Function {
 		return on(inngestapi.Trigger{Event: "order/*", Expression: condition})
 	}
-	event := inngestapi.ReceivedEvent{EventID: "01E", IdempotencyKey: "key", Name: "order/paid", Data: json.RawMessage(`{"n":3,"kind":"big"}`), At: noon}
+	event := inngestapi.ReceivedEvent{EventID: "01E", IdempotencyKey: "key", Name: "order/paid",
+		Data: json.RawMessage(`{"n":3,"kind":"big"}`), At: noon}
 	for name, test := range map[string]struct {
 		function            inngestapi.Function
 		event               inngestapi.ReceivedEvent
 		subscribed          bool
 		notStarted, pending string
 	}{
-		"no condition":          {when(""), event, true, "", ""},
-		"true":                  {when("event.data.n >= 3 && event.data.kind == 'big'"), event, true, "", ""},
-		"false":                 {when("event.data.n > 3"), event, true, "its condition event.data.n > 3 is false for this event", ""},
-		"of the id":             {when("event.id == 'key'"), event, true, "", ""},
-		"of the time":           {when("event.ts > 1.0"), event, true, "", ""},
-		"of the name":           {when("event.name == 'order/paid'"), event, true, "", ""},
-		"no value":              {when("event.data.absent.x"), event, true, "its condition event.data.absent.x is false for this event", ""},
-		"another name":          {on(inngestapi.Trigger{Event: "order/sent"}), event, false, "", ""},
-		"one of two conditions": {on(inngestapi.Trigger{Event: "order/paid", Expression: "false"}, inngestapi.Trigger{Event: "order/*", Expression: "true"}), event, true, "", ""},
-		"not readable":          {when("event.data.n >"), event, true, "", "cannot be evaluated here"},
-		"of the user":           {when("event.user.id == 1"), event, true, "", "the server does not show the user of an event"},
+		"no condition": {when(""), event, true, "", ""},
+		"true":         {when("event.data.n >= 3 && event.data.kind == 'big'"), event, true, "", ""},
+		"false": {when("event.data.n > 3"), event, true, "its condition event.data.n > 3 is false for this event",
+			""},
+		"of the id":   {when("event.id == 'key'"), event, true, "", ""},
+		"of the time": {when("event.ts > 1.0"), event, true, "", ""},
+		"of the name": {when("event.name == 'order/paid'"), event, true, "", ""},
+		"no value": {when("event.data.absent.x"), event, true,
+			"its condition event.data.absent.x is false for this event", ""},
+		"another name": {on(inngestapi.Trigger{Event: "order/sent"}), event, false, "", ""},
+		"one of two conditions": {on(inngestapi.Trigger{Event: "order/paid", Expression: "false"},
+			inngestapi.Trigger{Event: "order/*", Expression: "true"}), event, true, "", ""},
+		"not readable": {when("event.data.n >"), event, true, "", "cannot be evaluated here"},
+		"of the user":  {when("event.user.id == 1"), event, true, "", "the server does not show the user of an event"},
 		"data that are not known": {
 			when("event.data.n > 3"), inngestapi.ReceivedEvent{Name: "order/paid"}, true, "", "the data of the event are not known",
 		},
@@ -55,7 +59,8 @@ func TestTriggered_EvaluatesConditions(t *testing.T) {
 func TestBucket_TellsEventsApartAsServerDoes(t *testing.T) {
 	t.Parallel()
 	e := inngestapi.ReceivedEvent{Data: json.RawMessage(`{"user":"kim","n":1}`)}
-	for key, want := range map[string]string{"": "", "event.data.user": `"kim"`, "event.data.n": "1", "event.data.absent": "false"} {
+	for key, want := range map[string]string{"": "", "event.data.user": `"kim"`, "event.data.n": "1",
+		"event.data.absent": "false"} {
 		got, ok := bucket(key, e)
 		require.True(t, ok)
 		require.Equal(t, want, got, key)
@@ -68,18 +73,20 @@ func TestPending_SaysWhenItIsDecided(t *testing.T) {
 	t.Parallel()
 	f := newForgetful(t)
 	f.src.Now = func() time.Time { return noon }
-	e := &tracedEvent{ReceivedEvent: inngestapi.ReceivedEvent{Name: "order/paid", Received: noon, Data: json.RawMessage(`{"n":1}`)}}
+	e := &tracedEvent{ReceivedEvent: inngestapi.ReceivedEvent{Name: "order/paid", Received: noon,
+		Data: json.RawMessage(`{"n":1}`)}}
 	local := func(after time.Duration) string { return noon.Add(after).Local().Format(time.TimeOnly) }
 	for want, fn := range map[string]inngestapi.Function{
 		"": {},
-		"collects events in batches of 3: it starts at once when events within 500ms fill its batch, else 10s after the first event of it, " +
-			"at the latest at " + local(10*time.Second): {
+		"collects events in batches of 3: it starts at once when events within 500ms fill its batch, else 10s after the first " +
+			"event of it, at the latest at " + local(10*time.Second): {
 			Batch: &inngestapi.FlowControl{MaxSize: 3, Timeout: "10s", If: "event.data.n == 1"},
 		},
 		"is a singleton: it starts at once unless it is running": {
 			Batch: &inngestapi.FlowControl{MaxSize: 3, Timeout: "10s", If: "event.data.n == 2"}, Singleton: &inngestapi.FlowControl{},
 		},
-		"is debounced for each event.data.u: it starts for the last of several events, 1m after it; for this one at " + local(time.Minute+time.Second) + " if there is no later one": {
+		"is debounced for each event.data.u: it starts for the last of several events, 1m after it; for this one at " +
+			local(time.Minute+time.Second) + " if there is no later one": {
 			Debounce: &inngestapi.FlowControl{Period: "1m", Key: "event.data.u"},
 		},
 		"is limited to 2 in 1d: whether the event is dropped will be known at " + local(inngestapi.VisibleWithin): {
@@ -97,7 +104,8 @@ func TestCurrentStep_SaysThatRunWaitsForTimeOfItsEvent(t *testing.T) {
 	f.src.Now = func() time.Time { return noon }
 	f.events = []*tracedEvent{{ReceivedEvent: inngestapi.ReceivedEvent{EventID: "01E", Received: noon, At: noon.Add(time.Minute)}}}
 	r := &tracedRun{TraceRun: harness.TraceRun{EventID: "01E", Status: harness.StatusQueued}}
-	require.Equal(t, " until "+noon.Add(time.Minute).Local().Format(time.TimeOnly)+", the time (ts) of its event", f.currentStep(r))
+	require.Equal(t, " until "+noon.Add(time.Minute).Local().Format(time.TimeOnly)+", the time (ts) of its event",
+		f.currentStep(r))
 	r.Status = harness.StatusRunning
 	require.Empty(t, f.currentStep(r))
 }

@@ -38,7 +38,8 @@ func (f *Follower) unquiet() string {
 		case calls.open > 0:
 			return fmt.Sprintf("the run %s of %s is %s, but the app is still being called for it", r.ID, r.Function, r.Status)
 		case time.Since(calls.abandoned) < cutPatience:
-			return fmt.Sprintf("the run %s of %s is %s, but the server hung up on a call of it, at which the app may still be at work", r.ID, r.Function, r.Status)
+			return fmt.Sprintf("the run %s of %s is %s, but the server hung up on a call of it, at which the app may still be at work",
+				r.ID, r.Function, r.Status)
 		}
 		if r.awaited != "" && !f.src.idle() {
 			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
@@ -86,7 +87,8 @@ func (l *look) trace(unquiet string) *harness.Trace {
 	}
 	trace := &harness.Trace{
 		EventID: l.eventID, Event: l.root, Functions: l.events[0].subscribed, Mail: l.mail, Taken: l.src.now(),
-		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail, UnattributedEvents: l.outside.unattributed,
+		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail,
+		UnattributedEvents:    l.outside.unattributed,
 		UnattributedFunctions: l.outside.functions,
 	}
 	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
@@ -105,7 +107,9 @@ func (l *look) trace(unquiet string) *harness.Trace {
 		}
 	}
 	slices.SortStableFunc(trace.Deliveries, func(a, b harness.Delivery) int { return a.Began.Compare(b.Began) })
-	slices.SortStableFunc(trace.Runs, func(a, b harness.TraceRun) int { return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(trace.Runs, func(a, b harness.TraceRun) int {
+		return cmp.Or(a.Queued.Compare(b.Queued), cmp.Compare(a.ID, b.ID))
+	})
 	trace.Evidence = l.evidence(trace)
 	if l.src.AppLog != nil {
 		trace.Log = l.src.AppLog(l.since)
