@@ -71,7 +71,8 @@ func (j *Judgement) unsubscribed() bool {
 // doubt says why what the expectation denies is not known to be absent; "" where it is known.
 func (j *Judgement) doubt() string {
 	if j.expectation.NoOtherMail && j.trace.UnattributedMail > 0 {
-		return fmt.Sprintf("%s since the event without a header that names a run of this server: name the recipients, or have the app set the header",
+		return fmt.Sprintf("%s since the event without a header that names a run of this server: name the recipients, or have the "+
+			"app set the header",
 			text.Count(j.trace.UnattributedMail, "email has arrived", "emails have arrived"))
 	}
 	denies := j.expectation.NoOtherRuns || j.expectation.NoOtherMail || j.trace.OtherMailCount > 0
@@ -92,7 +93,8 @@ func (j *Judgement) mayBeUnattributed() bool {
 			sentTo := func(m harness.MailSummary) bool { return address.In(d.remedy.to, m.To) }
 			return j.trace.OtherMailCount > len(j.trace.OtherMail) || slices.ContainsFunc(j.trace.OtherMail, sentTo)
 		}
-		return slices.ContainsFunc(j.trace.UnattributedFunctions, func(f harness.TraceFunction) bool { return f.Is(d.remedy.function) })
+		return slices.ContainsFunc(j.trace.UnattributedFunctions,
+			func(f harness.TraceFunction) bool { return f.Is(d.remedy.function) })
 	}
 	return !slices.ContainsFunc(j.differences, func(d difference) bool { return !may(d) })
 }
@@ -100,11 +102,13 @@ func (j *Judgement) mayBeUnattributed() bool {
 // unattributed says why it is not known whether more belongs to the trace.
 func (j *Judgement) unattributed() string {
 	if len(j.trace.UnattributedEvents) == 0 {
-		return fmt.Sprintf("the app sent an event that starts %s outside its steps while a run was being called, and on a shared stack "+
+		return fmt.Sprintf("the app sent an event that starts %s outside its steps while a run was being called, and on a shared "+
+			"stack "+
 			"it cannot be attributed to a run: send it through a step, or use a stack of your own", j.trace.UnattributedFunctions[0].ID)
 	}
 	e := j.trace.UnattributedEvents[0]
-	return fmt.Sprintf("the app sent the event %s (%s) while a run was being called, and that run may have sent it: send it through a step, or, where it has another cause, ask for it first (Stack.AwaitEvent)",
+	return fmt.Sprintf("the app sent the event %s (%s) while a run was being called, and that run may have sent it: send it "+
+		"through a step, or, where it has another cause, ask for it first (Stack.AwaitEvent)",
 		e.Name, e.EventID)
 }
 
@@ -114,7 +118,8 @@ func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 	switch {
 	case j.trace.Event == nil && len(j.trace.Runs) == 0:
 		v := j.verdict(harness.CannotBeJudged, took)
-		v.Why = fmt.Sprintf("the Inngest server knows no event %s: give the id that sending the event returned, and ask the server that it was sent to", j.trace.EventID)
+		v.Why = fmt.Sprintf("the Inngest server knows no event %s: give the id that sending the event returned, and ask the "+
+			"server that it was sent to", j.trace.EventID)
 		return v
 	case len(j.differences) > 0 && j.mayBeUnattributed():
 		why := j.differences[0].text
@@ -163,7 +168,8 @@ func (j *Judgement) verdict(o harness.Outcome, took time.Duration) *harness.Verd
 	}
 	switch o {
 	case harness.Holds:
-		v.Why = text.Count(len(j.trace.Runs), "run", "runs") + ", " + text.Count(len(mailComparison{Judgement: j}.allReceived()), "email", "emails")
+		v.Why = text.Count(len(j.trace.Runs), "run", "runs") + ", " + text.Count(len(mailComparison{Judgement: j}.allReceived()),
+			"email", "emails")
 	case harness.Broken:
 		first := j.firstBroken()
 		v.Hops[first].First = true
