@@ -3,7 +3,9 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,4 +87,23 @@ func TestClose_DoesNotWaitForAnAppThatHangs(t *testing.T) {
 		return stubbornHandler{shop, release}, err
 	}))
 	require.ErrorContains(t, st.Close(t.Context()), "the app's Close goes on after its context has ended")
+}
+
+func TestClose_DoesNotWaitForHalfARequest(t *testing.T) {
+	t.Parallel()
+	st, err := stack.Start(t.Context(), local.New(local.Options{}), stack.Options{AppGrace: time.Millisecond})
+	require.NoError(t, err)
+	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) { return newShop(ctx, env) }))
+	env, _ := st.App().Env()
+	for _, url := range []string{env.AppURL, env.InngestURL} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = conn.Write([]byte("POST /e/k HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n"))
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, st.Close(ctx))
+	require.NoError(t, ctx.Err(), "it waited for the whole time")
 }

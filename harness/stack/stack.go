@@ -259,7 +259,10 @@ func (s *Stack) close(ctx context.Context) error {
 		errs = append(errs, s.app.close(ctx))
 	}
 	if s.routes != nil {
-		errs = append(errs, s.routes.close(ctx))
+		// The app has ended. What is still open is of no use, and the servers need their time to end.
+		ending, cancel := context.WithTimeout(ctx, time.Second)
+		errs = append(errs, s.routes.close(ending))
+		cancel()
 	}
 	if s.ledger != nil {
 		s.ledger.Close()
