@@ -690,9 +690,23 @@ func TestOutputDiff(t *testing.T) {
 		{`null`, ``, ""},
 		{`[]`, `[]`, ""},
 		{``, `{"a":1}`, ""},
+		{`9007199254740993`, `9007199254740992`, "output is 9007199254740992, want 9007199254740993"},
+		{`{"ids":[{"id":12345678901234567}]}`, `{"ids":[{"id":12345678901234568}]}`, `output.ids is [{"id":12345678901234568}], want [{"id":12345678901234567}]`},
+		{`1e21`, `1000000000000000000000`, ""},
+		{`[1.0, 100, -0]`, `[1, 1e2, 0]`, ""},
+		{`3.14159265358979323846`, `3.141592653589793`, ""},
+		{`0.1`, `0.30000000000000004`, "output is 0.30000000000000004, want 0.1"},
+		{`1e400`, `1e401`, "output is 1" + strings.Repeat("0", 199) + "…, want 1" + strings.Repeat("0", 199) + "…"},
+		{`1e99999999`, `1e99999999`, ""},
 	}
+	c := &chain{redact: func(s string) string { return s }}
 	for _, test := range tests {
-		require.Equal(t, test.diff, (&chain{redact: func(s string) string { return s }}).outputDiff([]byte(test.want), []byte(test.got)), "want %s, got %s", test.want, test.got)
+		diff := c.outputDiff([]byte(test.want), []byte(test.got), harness.StatusCompleted)
+		require.Equal(t, test.diff, diff, "want %s, got %s", test.want, test.got)
+	}
+	for _, status := range []harness.Status{harness.StatusFailed, harness.StatusRunning} {
+		require.Equal(t, "it is "+string(status)+" and has no output, want null", c.outputDiff([]byte("null"), nil, status))
+		require.Empty(t, c.outputDiff([]byte("null"), []byte("null"), status))
 	}
 }
 

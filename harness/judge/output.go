@@ -1,30 +1,72 @@
 package judge
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"reflect"
 	"slices"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// outputDiff says how got differs from want; "" where it matches. Of an object only the fields in want count.
-func (c *chain) outputDiff(want, got json.RawMessage) string {
+// outputDiff says how the output of a run or step with a status differs from want; "" where it matches. Of an object only
+// the fields in want count.
+func (c *chain) outputDiff(want, got json.RawMessage, status harness.Status) string {
 	if len(want) == 0 {
 		return ""
 	}
-	var w, g any
-	if err := json.Unmarshal(want, &w); err != nil {
+	w, err := decode(want)
+	if err != nil {
 		return fmt.Sprintf("the expected output is not JSON: %v", err)
 	}
-	if len(got) > 0 {
-		if err := json.Unmarshal(got, &g); err != nil {
+	var g any // what returned nothing returned null
+	switch {
+	case len(got) > 0:
+		if g, err = decode(got); err != nil {
 			return fmt.Sprintf("the output is not JSON: %v", err)
 		}
+	case status != harness.StatusCompleted:
+		return fmt.Sprintf("it is %s and has no output, want %s", status, c.compact(w))
 	}
 	return c.mismatch("output", w, g)
+}
+
+// decode returns a value whose integers are exact, however large, and whose other numbers are a float64 as they are for
+// most programs.
+func decode(data json.RawMessage) (v any, err error) {
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return exact(v), err
+}
+
+// exact replaces the numbers in a value, so that equal ones have one form.
+func exact(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = exact(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = exact(v[i])
+		}
+	case json.Number:
+		if n, ok := new(big.Rat).SetString(v.String()); ok && n.IsInt() {
+			return json.Number(n.Num().String())
+		}
+		if f, err := v.Float64(); err == nil {
+			return f
+		}
+	}
+	return v
 }
 
 // mismatch describes the first place where got differs from want; "" where there is none.

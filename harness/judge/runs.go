@@ -265,7 +265,7 @@ func (j runComparison) runDiffs(want harness.RunExpectation, r *harness.TraceRun
 	case want.Status != "" && want.Status != r.Status:
 		add("%s: status is %s, want %s%s", what, r.Status, want.Status, because(r.Error))
 	}
-	if diff := j.outputDiff(want.Output, r.Output); diff != "" {
+	if diff := j.outputDiff(want.Output, r.Output, r.Status); diff != "" {
 		add("%s: %s", what, diff)
 	}
 	if !strings.Contains(r.Error, want.Error) {
@@ -288,7 +288,7 @@ func (j runComparison) stepDiffs(run harness.RunExpectation, want harness.StepEx
 	} else if want.Attempts != 0 && want.Attempts != len(s.Attempts) {
 		add("it had %s, want %d", text.Count(len(s.Attempts), "attempt", "attempts"), want.Attempts)
 	}
-	if diff := j.outputDiff(want.Output, s.Output); diff != "" {
+	if diff := j.outputDiff(want.Output, s.Output, s.Status); diff != "" {
 		add("%s", diff)
 	}
 	if !strings.Contains(s.Error, want.Error) {
