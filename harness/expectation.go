@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 )
 
 // An Expectation says what should have happened after one event. A field with its zero value asserts nothing. An
@@ -196,6 +198,11 @@ func (m MailExpectation) validate(bad func(format string, args ...any)) {
 	}
 	if slices.Contains(slices.Concat(m.Cc, m.Bcc, m.ReplyTo), "") {
 		bad(" has an empty address in cc, bcc or replyTo")
+	}
+	for _, a := range slices.Concat([]string{m.To, m.From}, m.Cc, m.Bcc, m.ReplyTo) {
+		if !address.Alone(a) {
+			bad(": %q is not one address alone: give it without a name and without < and >", a)
+		}
 	}
 	match := func(where string, m Match) {
 		if err := m.validate(); err != nil {

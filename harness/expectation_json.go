@@ -31,7 +31,8 @@ func ParseExpectation(data []byte) (Expectation, error) {
 }
 
 // validateKeys reads the next value, which is meant to decode as a type, and returns an error if an object in it has a key
-// twice, or a key that is not a field of the type. where is the path to the value. The decoder reports other errors.
+// twice, or a key that is not a field of the type, or a value that reads like an assertion and is none. where is the path to
+// the value. The decoder reports other errors.
 func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 	token, err := d.Token()
 	if err != nil {
@@ -60,11 +61,20 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 			}
 		}
 	case json.Delim('['):
+		if !d.More() && as != anything {
+			return fmt.Errorf("%s is an empty list, which asserts nothing: leave it out; that there are none is said by "+
+				"noOtherRuns, noOtherMail, noOtherFiles, or absent", where)
+		}
 		for i := 0; d.More(); i++ {
 			if err := validateKeys(d, element(as), fmt.Sprintf("%s[%d]", where, i)); err != nil {
 				return err
 			}
 		}
+	case nil:
+		if as != anything {
+			return fmt.Errorf("%s is null, which asserts nothing: leave it out", where)
+		}
+		return nil
 	default:
 		return nil
 	}
@@ -87,6 +97,8 @@ func member(of reflect.Type, key string) (reflect.Type, error) {
 	for _, f := range reflect.VisibleFields(of) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch names = append(names, name); {
+		case name == key && f.Type == reflect.TypeFor[json.RawMessage]():
+			return anything, nil
 		case name == key:
 			return f.Type, nil
 		case strings.EqualFold(name, key):
@@ -102,7 +114,7 @@ func member(of reflect.Type, key string) (reflect.Type, error) {
 
 // element returns the type of the elements of an array.
 func element(of reflect.Type) reflect.Type {
-	if of.Kind() == reflect.Slice && of != reflect.TypeFor[json.RawMessage]() {
+	if of.Kind() == reflect.Slice {
 		return of.Elem()
 	}
 	return anything

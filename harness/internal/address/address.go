@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // Key returns a text that is equal for equal addresses. The whole address is compared without regard to case: the
 // local part may depend on case by RFC 5321, but no mail provider in use treats two spellings as two mailboxes. Quotes
-// around the local part, and backslashes in them, make no difference.
+// around the local part, and backslashes in them, make no difference, nor whether a domain is in Punycode.
 func Key(a string) string {
 	a = strings.TrimSpace(a)
 	if at := strings.LastIndex(a, `"@`); at > 0 && a[0] == '"' {
@@ -22,7 +24,18 @@ func Key(a string) string {
 		}
 		a = local.String() + a[at+1:]
 	}
-	return strings.ToLower(a)
+	a = strings.ToLower(a)
+	at := strings.LastIndexByte(a, '@')
+	if domain, err := idna.Lookup.ToASCII(a[at+1:]); at >= 0 && err == nil {
+		return a[:at+1] + domain
+	}
+	return a
+}
+
+// Alone reports whether a text can be one address, without a name or brackets around it.
+func Alone(a string) bool {
+	unquoted := a[strings.LastIndex(a, `"@`)+1:]
+	return !strings.HasSuffix(strings.TrimSpace(a), ">") && !strings.ContainsAny(unquoted, ",;")
 }
 
 // Same reports whether two addresses are the same.

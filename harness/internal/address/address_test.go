@@ -32,3 +32,21 @@ func TestDecode_ReturnsWhatWasEncoded(t *testing.T) {
 	}
 	require.Equal(t, "xyz@encoded-path.invalid", Decode("xyz@encoded-path.invalid"))
 }
+
+func TestSame_KnowsPunycode(t *testing.T) {
+	t.Parallel()
+	require.True(t, Same("Kim@MÜNCHEN.test", "kim@xn--mnchen-3ya.test"))
+	require.False(t, Same("kim@münchen.test", "kim@munchen.test"))
+	require.True(t, Same("kim@under_score.test", "kim@UNDER_SCORE.test"))
+	require.Equal(t, "kim", Key("Kim"))
+}
+
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"kim@plant.test", `"a>b"@plant.test`, `"Park, Kim"@plant.test`, "a>b@plant.test", "postmaster", ""} {
+		require.True(t, Alone(a), a)
+	}
+	for _, a := range []string{"Kim <kim@plant.test>", "<kim@plant.test>", "kim@plant.test, lee@plant.test", "kim@plant.test; lee@plant.test"} {
+		require.False(t, Alone(a), a)
+	}
+}
