@@ -356,6 +356,10 @@ func (s *session) rcpt(line []byte) error {
 			m.Refused = append(m.Refused, to)
 		}
 	})
+	if accepted && len(s.delivery.to) == 1 {
+		// From now on the app can deliver the email, whatever becomes of the call in which it began to.
+		s.delivery.recorder().publish(func(*Exchange) {})
+	}
 	return err
 }
 

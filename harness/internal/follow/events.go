@@ -137,7 +137,8 @@ func (f *Follower) startedBy(e inngestapi.ReceivedEvent, c cause) []harness.Trac
 // addSent adds the event with an id that stands in the output of a step, if it is an event's id. found is false as long
 // as the server may be about to show it.
 func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (found bool, err error) {
-	if f.has(id.String()) || id.Timestamp().Before(r.Queued.Truncate(time.Millisecond)) {
+	before := id.Timestamp().Before(r.Queued.Truncate(time.Millisecond))
+	if before || f.has(id.String()) || f.src.Ledger.get(keyRoot(id.String())).ours {
 		return true, nil
 	}
 	e, err := f.src.API.Event(ctx, id.String())

@@ -42,6 +42,7 @@ type entry struct {
 	called     bool       // the server has called the run
 	awaited    bool       // the caller of the harness has asked for it
 	isEvent    bool       // the server has accepted an event with this ULID
+	ours       bool       // the harness has sent it, so that no run did
 }
 
 // A waiter receives a signal when an entry changes. Sending never blocks.
@@ -243,6 +244,7 @@ func (l *Ledger) Sent(key, eventID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.addAccepted(key, eventID)
+	l.entry(keyRoot(eventID)).ours = true
 }
 
 func (l *Ledger) addAccepted(key, eventID string) {

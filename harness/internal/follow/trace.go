@@ -50,7 +50,7 @@ func (f *Follower) unquiet() string {
 		// The mail server may accept it even after the app has given up.
 		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, f.recipients) })
 		unnamed := d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)
-		if d.Size > 0 && !d.Accepted && (runs[d.RunID] || unnamed) {
+		if len(d.To) > 0 && !d.Accepted && (runs[d.RunID] || unnamed) {
 			return fmt.Sprintf("the mail server has not answered yet whether it accepts an email to %s", strings.Join(d.To, ", "))
 		}
 	}
