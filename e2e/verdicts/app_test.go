@@ -2,6 +2,7 @@ package verdicts_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,6 +88,25 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		}
 		return nil, nil
 	})
+	add(opts{ID: "exact"}, "exact/asked", "", func(ctx context.Context, in input) (any, error) {
+		return step.Run(ctx, "id", func(context.Context) (json.RawMessage, error) { return json.RawMessage("9007199254740993"), nil })
+	})
+	add(opts{ID: "fail"}, "fail/asked", "", func(ctx context.Context, in input) (any, error) {
+		return step.Run(ctx, "look", func(context.Context) (any, error) { return nil, inngestgo.NoRetryError(errors.New("it is not there")) })
+	})
+	add(opts{ID: "hurry"}, "hurry/asked", "", func(ctx context.Context, in input) (any, error) {
+		return step.Run(ctx, "begin", func(context.Context) (any, error) { return nil, begin(env, in) })
+	})
+	add(opts{ID: "approve"}, "approval/asked", "", func(ctx context.Context, in input) (any, error) {
+		approval, err := step.WaitForEvent[inngestgo.GenericEvent[data]](ctx, "wait", step.WaitForEventOpts{
+			Event: "approval/given", Timeout: time.Hour, If: inngestgo.StrPtr("event.data.to == async.data.to"),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return step.Run(ctx, "record", func(context.Context) (string, error) { return *approval.ID, nil })
+	})
+	add(opts{ID: "audit"}, "approval/given", "", func(context.Context, input) (any, error) { return "noted", nil })
 	if !onSim(ctx, env) {
 		key := inngestgo.StrPtr("event.data.to")
 		add(opts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: key}}, "single/asked", "",
@@ -138,6 +158,40 @@ func mail(env harness.Env, in input) (string, error) {
 	text := fmt.Sprintf("From: app@plant.test\r\nTo: %s\r\nSubject: Hello\r\nX-Inngest-Run-Id: %s\r\n\r\nHello.\r\n", to,
 		in.InputCtx.RunID)
 	return to, smtp.SendMail(env.SMTPAddr, nil, "app@plant.test", []string{to}, []byte(text))
+}
+
+// held are the deliveries that wait, by recipient: what they receive lets them go on, with what they send they have ended.
+var held sync.Map
+
+// begin begins to deliver an email, and goes on in the background.
+func begin(env harness.Env, in input) error {
+	to, _ := in.Event.Data["to"].(string)
+	wait := make(chan struct{})
+	held.Store(to, wait)
+	c, err := smtp.Dial(env.SMTPAddr)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(c.Mail("app@plant.test"), c.Rcpt(to)); err != nil {
+		return err
+	}
+	go func() {
+		<-wait
+		if w, err := c.Data(); err == nil {
+			_, _ = fmt.Fprintf(w, "Subject: Hello\r\nX-Inngest-Run-Id: %s\r\n\r\nHello.\r\n", in.InputCtx.RunID)
+			_ = w.Close()
+		}
+		_ = c.Close()
+		close(wait)
+	}()
+	return nil
+}
+
+// goOn lets the delivery to a recipient go on, and returns when it has ended.
+func goOn(to string) {
+	wait, _ := held.Load(to)
+	wait.(chan struct{}) <- struct{}{}
+	<-wait.(chan struct{})
 }
 
 // numbers makes recipients that no other test has.

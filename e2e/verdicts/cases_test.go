@@ -1,6 +1,8 @@
 package verdicts_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -95,6 +97,37 @@ var cases = []testCase{
 		want.Runs[0].Steps = []harness.StepExpectation{{ID: "mail", Attempts: 2}}
 		want.Mail = []harness.MailExpectation{{To: s.to, Copies: 2}}
 		s.holds(s.send(s.event("note/plain", nil)), want, `after 2 attempts`)
+	}},
+
+	{name: "an output is compared to its last digit", play: func(s *surface) {
+		id := s.send(s.event("exact/asked", nil))
+		s.holds(id, runs(harness.RunExpectation{Function: "exact", Output: json.RawMessage("9007199254740993")}), "")
+		other := harness.RunExpectation{Function: "exact", Output: json.RawMessage("9007199254740992")}
+		s.broken(id, runs(other), `output is 9007199254740993, want 9007199254740992`)
+	}},
+	{name: "what failed has no output", play: func(s *surface) {
+		id := s.send(s.event("fail/asked", nil))
+		failed := harness.RunExpectation{Function: "fail", Output: json.RawMessage("null")}
+		s.broken(id, runs(failed), `it is FAILED and has no output, want null`)
+		failed.Output, failed.Steps = nil, []harness.StepExpectation{{ID: "look", Output: json.RawMessage("null")}}
+		s.broken(id, runs(failed), `it is FAILED and has no output, want null`)
+	}},
+	{name: "a delivery that goes on after the run has ended", play: func(s *surface) {
+		id := s.send(s.event("hurry/asked", nil))
+		s.holds(id, harness.Expectation{Runs: []harness.RunExpectation{run("hurry")}}, "")
+		absent := harness.Expectation{Mail: []harness.MailExpectation{{To: s.to, Absent: true}}}
+		s.unknown(id, absent, `the mail server has not answered yet whether it accepts an email to `+s.to)
+		goOn(s.to)
+		s.broken(id, absent, `there is an email to `+s.to)
+	}},
+	{name: "an event that the test sends, and whose id a step returns, is no effect of the run", on: []string{"local", "sim"}, play: func(s *surface) {
+		id := s.send(s.event("approval/asked", nil))
+		waiting := harness.RunExpectation{Function: "approve", Steps: []harness.StepExpectation{{ID: "wait"}}}
+		s.holds(id, harness.Expectation{Runs: []harness.RunExpectation{waiting}}, "")
+		approval := s.send(s.event("approval/given", nil))
+		v := s.holds(id, runs(run("approve")), "")
+		require.JSONEq(s, fmt.Sprintf("%q", approval), string(v.Trace.Runs[0].Output))
+		s.holds(approval, runs(run("audit")), "")
 	}},
 
 	{name: "a singleton that is running skips the event", on: []string{"local"}, play: func(s *surface) {
