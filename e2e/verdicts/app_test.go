@@ -88,6 +88,8 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		}
 		return nil, nil
 	})
+	add(opts{ID: "truthy"}, "loose/asked", "event.data.to && event.data.n == 1", mails)
+	add(opts{ID: "lacks"}, "loose/asked", "!has(event.data.missing)", mails)
 	add(opts{ID: "exact"}, "exact/asked", "", func(ctx context.Context, in input) (any, error) {
 		return step.Run(ctx, "id", func(context.Context) (json.RawMessage, error) { return json.RawMessage("9007199254740993"), nil })
 	})

@@ -99,6 +99,10 @@ var cases = []testCase{
 		s.holds(s.send(s.event("note/plain", nil)), want, `after 2 attempts`)
 	}},
 
+	{name: "a condition is evaluated as loosely as the server does", play: func(s *surface) {
+		id := s.send(s.event("loose/asked", data{"n": 1}))
+		s.holds(id, s.mailed(run("truthy")), `lacks was not started: its condition !has\(event.data.missing\) is false`)
+	}},
 	{name: "an output is compared to its last digit", play: func(s *surface) {
 		id := s.send(s.event("exact/asked", nil))
 		s.holds(id, runs(harness.RunExpectation{Function: "exact", Output: json.RawMessage("9007199254740993")}), "")

@@ -4,10 +4,12 @@ package expression
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/overloads"
 	"github.com/google/cel-go/common/types"
@@ -18,7 +20,8 @@ import (
 // Expression is a compiled CEL expression over event (what triggered the run) and async (what arrives later).
 //
 // The server evaluates CEL loosely, as people write it: a field that is not there is like null, numbers and texts may be
-// added. [lenient] does the same. Numbers in events must be float64, as encoding/json makes them.
+// added, any value can be an operand of && and ||. [lenient] and [loosen] do the same. Numbers in events must be float64, as
+// encoding/json makes them.
 type Expression struct{ program cel.Program }
 
 // environment is made once: it costs more than any expression and never changes.
@@ -33,11 +36,12 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing expressions: %w", err)
 	}
-	ast, issues := env.Parse(source)
+	parsed, issues := env.Parse(source)
 	if issues.Err() != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, issues.Err())
 	}
-	program, err := env.Program(ast, cel.CustomDecorator(lenient))
+	loosen(parsed.NativeRep().Expr())
+	program, err := env.Program(parsed, cel.CustomDecorator(lenient))
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
@@ -71,6 +75,71 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
+// Calls that stand for what CEL does not evaluate as a call. lenientCall evaluates them.
+const (
+	present = "@present" // has: a field that is not there stays missing, so that its negation is not true
+	and     = "@and"
+	or      = "@or"
+	truthy  = "@truthy" // the condition of ? :
+)
+
+// loosen puts calls in the place of has, &&, || and the condition of ? :, except within the loop of a macro.
+func loosen(e ast.Expr) {
+	factory := ast.NewExprFactory()
+	switch e.Kind() {
+	case ast.ListKind:
+		for _, element := range e.AsList().Elements() {
+			loosen(element)
+		}
+	case ast.ComprehensionKind:
+		loosen(e.AsComprehension().IterRange())
+	case ast.SelectKind:
+		s := e.AsSelect()
+		if loosen(s.Operand()); s.IsTestOnly() {
+			e.SetKindCase(factory.NewCall(e.ID(), present, factory.NewSelect(e.ID(), s.Operand(), s.FieldName())))
+		}
+	case ast.CallKind:
+		call := e.AsCall()
+		args := slices.Clone(call.Args())
+		for _, arg := range args {
+			loosen(arg)
+		}
+		switch call.FunctionName() {
+		case operators.LogicalAnd:
+			e.SetKindCase(factory.NewCall(e.ID(), and, args...))
+		case operators.LogicalOr:
+			e.SetKindCase(factory.NewCall(e.ID(), or, args...))
+		case operators.Conditional:
+			args[0] = factory.NewCall(args[0].ID(), truthy, args[0])
+			e.SetKindCase(factory.NewCall(e.ID(), operators.Conditional, args...))
+		}
+		if call.IsMemberFunction() {
+			loosen(call.Target())
+		}
+	}
+}
+
+// isTruthy reports whether a value counts as true, as in JavaScript.
+func isTruthy(v ref.Val) bool {
+	if types.IsUnknownOrError(v) || v.Type() == types.NullType {
+		return false
+	}
+	switch v := v.Value().(type) {
+	case bool:
+		return v
+	case string:
+		return v != ""
+	case int64:
+		return v != 0
+	case uint64:
+		return v != 0
+	case float64:
+		return v != 0
+	default:
+		return true
+	}
+}
+
 // lenient wraps every call so that operands which are missing or null give an answer instead of an error.
 func lenient(i interpreter.Interpretable) (interpreter.Interpretable, error) {
 	call, ok := i.(interpreter.InterpretableCall)
@@ -86,6 +155,21 @@ type lenientCall struct {
 
 func (c *lenientCall) Eval(vars interpreter.Activation) ref.Val {
 	args := c.Args()
+	switch c.Function() {
+	case and, or:
+		first := args[0].Eval(vars)
+		if isTruthy(first) == (c.Function() == or) {
+			return first
+		}
+		return args[1].Eval(vars)
+	case truthy:
+		return types.Bool(isTruthy(args[0].Eval(vars)))
+	case present:
+		if v := args[0].Eval(vars); types.IsUnknownOrError(v) {
+			return v
+		}
+		return types.True
+	}
 	values := make([]ref.Val, len(args))
 	missing, null := -1, -1
 	for i, arg := range args {

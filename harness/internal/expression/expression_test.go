@@ -27,3 +27,55 @@ func TestExpression_ComparesMissingFields(t *testing.T) {
 		require.Equal(t, want, e.Holds(nil, nil), source)
 	}
 }
+
+// TestExpression_Loose has what the server v1.43.0 decided about these conditions for an event of this data.
+func TestExpression_Loose(t *testing.T) {
+	t.Parallel()
+	event := map[string]any{"data": map[string]any{
+		"n": 3.0, "zero": 0.0, "s": "ABC", "empty": "", "t": true, "f": false, "nul": nil,
+		"items": []any{"a", "b"}, "o": map[string]any{"k": "v"}, "rows": []any{map[string]any{"k": 1.0}},
+	}}
+	for source, want := range map[string]bool{
+		"has(event.data.o.k)":                                          true,
+		"has(event.data.nul)":                                          true,
+		"has(event.data.z)":                                            false,
+		"!has(event.data.z)":                                           false,
+		"!has(event.data.o.z)":                                         false,
+		"!has(event.data.n)":                                           false,
+		"has(event.data.z) == false":                                   false,
+		"has(event.data.z) != true":                                    true,
+		"event.data.t && !has(event.data.z)":                           false,
+		"!has(event.data.z) || event.data.n == 4":                      false,
+		"!(has(event.data.z) && event.data.z == 'x')":                  false,
+		"has(event.data.z) || event.data.t":                            true,
+		"has(event.data.z) ? event.data.f : event.data.t":              true,
+		"event.data.s && event.data.t":                                 true,
+		"event.data.t && event.data.s":                                 false,
+		"event.data.empty || event.data.t":                             true,
+		"event.data.empty && event.data.t":                             false,
+		"event.data.nul || event.data.t":                               true,
+		"event.data.zero || event.data.t":                              true,
+		"event.data.items && event.data.t":                             true,
+		"event.data.o && event.data.t":                                 true,
+		"event.data.z || event.data.t":                                 true,
+		"event.data.z && event.data.t":                                 false,
+		"(event.data.z || event.data.s) == 'ABC'":                      true,
+		"event.data.s ? event.data.t : event.data.f":                   true,
+		"event.data.zero ? event.data.t : event.data.f":                false,
+		"!(event.data.s && event.data.f)":                              true,
+		"!(event.data.z && event.data.t)":                              false,
+		"!event.data.items.exists(x, x == 'z')":                        true,
+		"event.data.rows.exists(r, has(r.k))":                          true,
+		"!event.data.rows.exists(r, has(r.z))":                         true,
+		"event.data.rows.exists(r, r.k == 1 && event.data.t)":          true,
+		"!(event.data.f || event.data.z)":                              false,
+		"[has(event.data.z)] == [true]":                                false,
+		"event.data.rows.filter(r, has(r.k)).size() == 1":              true,
+		"!(event.data.t && event.data.f)":                              true,
+		"event.data.items.exists(x, x == 'a') && !has(event.data.o.z)": false,
+	} {
+		e, err := Compile(source)
+		require.NoError(t, err)
+		require.Equal(t, want, e.Holds(event, nil), source)
+	}
+}
