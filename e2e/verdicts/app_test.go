@@ -88,7 +88,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		}
 		return nil, nil
 	})
-	add(opts{ID: "truthy"}, "loose/asked", "event.data.to && event.data.n == 1", mails)
+	add(opts{ID: "truthy"}, "loose/asked", "event.data.to && lowercase(event.data.kind) == 'big'", mails)
 	add(opts{ID: "lacks"}, "loose/asked", "!has(event.data.missing)", mails)
 	add(opts{ID: "exact"}, "exact/asked", "", func(ctx context.Context, in input) (any, error) {
 		return step.Run(ctx, "id", func(context.Context) (json.RawMessage, error) { return json.RawMessage("9007199254740993"), nil })
@@ -131,6 +131,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		}
 		add(opts{ID: "batched", BatchEvents: batch(20 * time.Second)}, "batched/asked", "", mails)
 		add(opts{ID: "gathered", BatchEvents: batch(gathering)}, "gathered/asked", "", mails)
+		add(opts{ID: "dated"}, "dated/asked", "date(event.data.at) < now()", mails)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())

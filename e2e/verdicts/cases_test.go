@@ -100,8 +100,12 @@ var cases = []testCase{
 	}},
 
 	{name: "a condition is evaluated as loosely as the server does", play: func(s *surface) {
-		id := s.send(s.event("loose/asked", data{"n": 1}))
+		id := s.send(s.event("loose/asked", data{"kind": "BIG"}))
 		s.holds(id, s.mailed(run("truthy")), `lacks was not started: its condition !has\(event.data.missing\) is false`)
+	}},
+	{name: "a condition that only the server can evaluate", on: []string{"local"}, play: func(s *surface) {
+		s.holds(s.send(s.event("dated/asked", data{"at": "2020-01-01T00:00:00Z"})), s.mailed(run("dated")), "")
+		s.unknown(s.send(s.event("dated/asked", data{"at": "2999-01-01T00:00:00Z"})), nothing, `the function now is not known here`)
 	}},
 	{name: "an output is compared to its last digit", play: func(s *surface) {
 		id := s.send(s.event("exact/asked", nil))

@@ -2,6 +2,7 @@
 package expression
 
 import (
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"slices"
@@ -27,10 +28,22 @@ type Expression struct{ program cel.Program }
 // environment is made once: it costs more than any expression and never changes.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	object := cel.MapType(cel.StringType, cel.DynType)
-	return cel.NewEnv(cel.Variable("event", object), cel.Variable("async", object))
+	text := func(name string, change func(string) string) cel.EnvOption {
+		return cel.Function(name, cel.Overload(name, []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(func(v ref.Val) ref.Val {
+			s, _ := v.Value().(string)
+			return types.String(change(s))
+		})))
+	}
+	decode := func(s string) string {
+		decoded, _ := base64.StdEncoding.DecodeString(s) // as far as it is right, as on the server
+		return string(decoded)
+	}
+	return cel.NewEnv(cel.Variable("event", object), cel.Variable("async", object),
+		text("lowercase", strings.ToLower), text("uppercase", strings.ToUpper), text("b64decode", decode))
 })
 
-// Compile parses an expression. Types are not checked: events have none.
+// Compile parses an expression. Types are not checked: events have none. Functions are: the server refuses those that it does
+// not know, and has some, such as date and now, that are not known here.
 func Compile(source string) (*Expression, error) {
 	env, err := environment()
 	if err != nil {
@@ -39,6 +52,15 @@ func Compile(source string) (*Expression, error) {
 	parsed, issues := env.Parse(source)
 	if issues.Err() != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, issues.Err())
+	}
+	var unknown string
+	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && !env.HasFunction(e.AsCall().FunctionName()) {
+			unknown = e.AsCall().FunctionName()
+		}
+	}))
+	if unknown != "" {
+		return nil, fmt.Errorf("expression %q: the function %s is not known here", source, unknown)
 	}
 	loosen(parsed.NativeRep().Expr())
 	program, err := env.Program(parsed, cel.CustomDecorator(lenient))

@@ -36,6 +36,10 @@ func TestExpression_Loose(t *testing.T) {
 		"items": []any{"a", "b"}, "o": map[string]any{"k": "v"}, "rows": []any{map[string]any{"k": 1.0}},
 	}}
 	for source, want := range map[string]bool{
+		"lowercase(event.data.s) == 'abc'":                             true,
+		"uppercase('a') + 'BC' == event.data.s":                        true,
+		"b64decode('QUJD') == event.data.s":                            true,
+		"lowercase(event.data.z) == ''":                                false,
 		"has(event.data.o.k)":                                          true,
 		"has(event.data.nul)":                                          true,
 		"has(event.data.z)":                                            false,
@@ -77,5 +81,17 @@ func TestExpression_Loose(t *testing.T) {
 		e, err := Compile(source)
 		require.NoError(t, err)
 		require.Equal(t, want, e.Holds(event, nil), source)
+	}
+}
+
+func TestCompile_RefusesUnknownFunctions(t *testing.T) {
+	t.Parallel()
+	for source, name := range map[string]string{
+		"event.data.t && date(event.data.d) < date('2030-01-01')": "date",
+		"event.data.s.lowerAscii() == 'abc'":                      "lowerAscii",
+		"event.data.items.exists(x, now() > x)":                   "now",
+	} {
+		_, err := Compile(source)
+		require.ErrorContains(t, err, "the function "+name+" is not known here")
 	}
 }
