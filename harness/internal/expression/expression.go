@@ -29,10 +29,11 @@ type Expression struct{ program cel.Program }
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	object := cel.MapType(cel.StringType, cel.DynType)
 	text := func(name string, change func(string) string) cel.EnvOption {
-		return cel.Function(name, cel.Overload(name, []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(func(v ref.Val) ref.Val {
+		changed := func(v ref.Val) ref.Val {
 			s, _ := v.Value().(string)
 			return types.String(change(s))
-		})))
+		}
+		return cel.Function(name, cel.Overload(name, []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(changed)))
 	}
 	decode := func(s string) string {
 		decoded, _ := base64.StdEncoding.DecodeString(s) // as far as it is right, as on the server
