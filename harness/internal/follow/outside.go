@@ -108,11 +108,11 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 }
 
 // explained reports whether it is known why the app sent an event, or that the event starts nothing.
-func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
-	ledger := f.src.Ledger
+func (l *look) explained(d dispatch, runs map[string]bool) bool {
+	ledger := l.src.Ledger
 	if d.EventID != "" {
 		byOther := slices.ContainsFunc(ledger.get(keyReported(d.EventID)).runs, func(run string) bool { return !runs[run] })
-		if byOther || f.has(d.EventID) || ledger.get(keyRoot(d.EventID)).awaited {
+		if byOther || l.has(d.EventID) || ledger.get(keyRoot(d.EventID)).awaited {
 			return true
 		}
 	}
@@ -121,25 +121,25 @@ func (f *Follower) explained(d dispatch, runs map[string]bool) bool {
 	}
 	sameKey := ledger.get(keyEvent(d.IdempotencyKey))
 	duplicate := len(sameKey.accepted) > 0 && d.EventID != "" && sameKey.accepted[0] != d.EventID
-	return sameKey.awaited || duplicate || slices.ContainsFunc(f.events,
+	return sameKey.awaited || duplicate || slices.ContainsFunc(l.events,
 		func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
 }
 
 // setBeside adds an unattributed event to those that are followed beside the trace.
-func (f *Follower) setBeside(e inngestapi.ReceivedEvent, subscribed []harness.TraceFunction) {
-	if f.beside == nil {
-		f.beside = New(f.src, e.EventID, nil)
-		f.beside.waiter, f.beside.registered, f.beside.events = f.waiter, f.registered, nil
+func (l *look) setBeside(e inngestapi.ReceivedEvent, subscribed []harness.TraceFunction) {
+	if l.beside == nil {
+		l.beside = New(l.src, e.EventID, nil)
+		l.beside.waiter, l.beside.registered, l.beside.events = l.waiter, l.registered, nil
 	}
-	f.beside.add(e, subscribed)
+	l.beside.add(e, subscribed)
 }
 
 // besideRuns are the ids of the runs that go back to unattributed events.
-func (f *Follower) besideRuns() map[string]bool {
-	if f.beside == nil {
+func (l *look) besideRuns() map[string]bool {
+	if l.beside == nil {
 		return nil
 	}
-	return f.beside.runIDs()
+	return l.beside.runIDs()
 }
 
 // unattributedPatience is how long an unattributed event may take to start a run.
