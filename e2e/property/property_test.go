@@ -26,8 +26,8 @@ import (
 
 var (
 	appsOnBench  = flag.Int("apps.workbench", 100, "how many random apps run on the Workbench")
-	appsOnSim    = flag.Int("apps.sim", 24, "how many run on a stack with sim")
-	appsOnServer = flag.Int("apps.server", 20, "how many run on a stack with the real server")
+	appsOnSim    = flag.Int("apps.sim", 12, "how many run on a stack with sim")
+	appsOnServer = flag.Int("apps.server", 4, "how many run on a stack with the real server")
 	shards       = flag.Int("shards", 4, "how many apps run at the same time in one kind of place")
 	only         = flag.String("app", "", "run only this app, given as JSON, in every place")
 )
