@@ -86,10 +86,10 @@ func (p *player) cause(run string) string {
 	return run
 }
 
-// met reports whether an event that cancels a run of a function was sent after the one that started it.
+// met reports whether an event that cancels a run of a function may have arrived after the one that started it.
 func (p *player) met(f Function, dataID string, began int) bool {
 	return slices.ContainsFunc(p.events, func(e *sentEvent) bool {
-		return e.began > began && f.cancelledBy(e.name, e.dataID, dataID)
+		return (e.ended == 0 || e.ended > began) && f.cancelledBy(e.name, e.dataID, dataID)
 	})
 }
 

@@ -294,6 +294,7 @@ type ranStep struct {
 type sentEvent struct {
 	name, by, dataID, id string
 	began                int
+	ended                int // when the server had accepted it; 0 if it did not answer
 }
 
 type sentMail struct {
@@ -404,7 +405,7 @@ func (a *account) sending(name, by, dataID string) *sentEvent {
 
 func (a *account) sent(e *sentEvent, id string) {
 	defer a.note()()
-	e.id = id
+	e.id, e.ended = id, a.clock
 }
 
 func (a *account) messageID() string {
