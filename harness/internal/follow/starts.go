@@ -178,7 +178,7 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 		}
 		if usedUp(limit, earlier, e.Received) {
 			last := earlier[len(earlier)-1]
-			return fmt.Sprintf("its rate limit of %d in %s%s was used up: the last run before it is %s, of the event %s",
+			return fmt.Sprintf("its rate limit of %d in %s%s was used up: by the run %s, of the event %s",
 				limit.Limit, limit.Period, perKey(limit), last.ID, last.EventID), nil
 		}
 	}
