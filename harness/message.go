@@ -76,8 +76,10 @@ type Part struct {
 	ContentID string
 	// Disposition is "attachment", "inline" or empty.
 	Disposition string
-	// Data is decoded; text parts are in UTF-8.
+	// Data are the bytes of the file: the transfer encoding is undone, and a text is in the charset of its sender.
 	Data []byte
+	// Text is the content of a text, in UTF-8 and in lines that end in \n; empty for other types.
+	Text string
 }
 
 // Header returns the decoded value of the first header with this name, or "". Case is ignored.

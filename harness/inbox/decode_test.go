@@ -372,8 +372,8 @@ func TestDecode_Attachments(t *testing.T) {
 	}, m.Inlines))
 	require.Empty(t, cmp.Diff([]harness.Part{
 		{Name: "Prüfbericht 2026.pdf", ContentType: "application/pdf", Disposition: "attachment", Data: []byte("%PDF")},
-		{Name: "Gerät.csv", ContentType: "text/csv", Disposition: "attachment", Data: []byte("Gerät")},
-		{Name: "nöte.txt", ContentType: "text/plain", Disposition: "attachment", Data: []byte("a note, not the body")},
+		{Name: "Gerät.csv", ContentType: "text/csv", Disposition: "attachment", Data: []byte("Ger\xe4t"), Text: "Gerät"},
+		{Name: "nöte.txt", ContentType: "text/plain", Disposition: "attachment", Data: []byte("a note, not the body"), Text: "a note, not the body"},
 		{ContentType: "message/rfc822", Data: []byte("From: c@d.test\r\nSubject: inner\r\n\r\ninner text")},
 	}, m.Attachments))
 	require.Equal(t, append(slices.Clone(m.Inlines), m.Attachments...), m.Files())

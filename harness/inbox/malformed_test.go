@@ -343,3 +343,18 @@ func TestDecode_Charsets(t *testing.T) {
 	require.Equal(t, "件", m.Subject)
 	requireProblem(t, m, "header Subject has an encoded word that is not base64")
 }
+
+func TestDecode_FilesKeepTheirBytes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ charset, bytes, text string }{
+		"a byte order mark": {"utf-8", "\xef\xbb\xbfa;b\r\n", "a;b\n"},
+		"Windows-1252":      {"windows-1252", "\x80 5\r\n", "€ 5\n"},
+	} {
+		m := inbox.Decode([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/csv; charset=" + c.charset +
+			"\r\nContent-Disposition: attachment; filename=a.csv\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			base64.StdEncoding.EncodeToString([]byte(c.bytes)) + "\r\n--b--\r\n"))
+		require.Len(t, m.Attachments, 1, name)
+		require.Equal(t, c.bytes, string(m.Attachments[0].Data), name)
+		require.Equal(t, c.text, m.Attachments[0].Text, name)
+	}
+}

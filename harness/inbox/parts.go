@@ -227,16 +227,18 @@ func (w *partReader) endLeaf(end int) {
 		part.CalendarMethod = p.params["method"]
 	}
 	if strings.HasPrefix(part.ContentType, "text/") {
-		if part.Data, problem = toUTF8(p.params["charset"], part.Data); problem != "" {
+		decoded, problem := toUTF8(p.params["charset"], part.Data)
+		if problem != "" {
 			w.problem("a %s part %s", part.ContentType, problem)
 		}
+		part.Text = plain(decoded)
 	}
 	isBody := !attached && (part.Name == "" || p.isBody)
 	switch {
 	case part.ContentType == "text/plain" && isBody:
-		w.texts = append(w.texts, plain(part.Data))
+		w.texts = append(w.texts, part.Text)
 	case part.ContentType == "text/html" && isBody:
-		w.html = append(w.html, plain(part.Data))
+		w.html = append(w.html, part.Text)
 	case part.Inline():
 		w.Inlines = append(w.Inlines, part)
 	default:

@@ -270,7 +270,7 @@ func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []st
 		}
 	}
 	for _, to := range want.Bcc {
-		if slices.ContainsFunc(m.HeaderValues("Bcc"), func(v string) bool { return strings.Contains(address.Key(v), address.Key(to)) }) {
+		if slices.ContainsFunc(m.HeaderValues("Bcc"), func(v string) bool { return address.In(to, words(v)) }) {
 			d.add("its header Bcc lists %s, so every recipient can see it", to)
 		}
 	}
@@ -300,6 +300,11 @@ func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []st
 		d.add("check %s", j.redact(f.String()))
 	}
 	return d.all
+}
+
+// words divides a list of addresses, as it stands in a header, into what may be an address.
+func words(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;<>", r) })
 }
 
 // show returns an email without secrets.

@@ -89,6 +89,9 @@ func TestCompare_EachRecipientGetsAnEmail(t *testing.T) {
 		"bcc in a header": {[]harness.TraceMail{order(func(m *harness.Message) {
 			m.Headers = append(m.Headers, harness.Header{Name: "Bcc", Value: "Boss <BOSS@shop.test>"})
 		})}, entries{{To: kim, Bcc: harness.Texts{boss}}}, true, `its header Bcc lists boss@shop.test, so every recipient can see it`},
+		"bcc within another address": {[]harness.TraceMail{order(func(m *harness.Message) {
+			m.Headers = append(m.Headers, harness.Header{Name: "Bcc", Value: "Big Boss <big" + boss + ">"})
+		})}, entries{{To: kim, Bcc: harness.Texts{boss}}}, true, ""},
 		"reply-to":                        {one, entries{{To: kim, ReplyTo: harness.Texts{"HELP@shop.test"}}}, true, ""},
 		"another reply-to":                {one, entries{{To: kim, ReplyTo: harness.Texts{kim}}}, true, `its header Reply-To lists help@shop.test, want kim@shop.test`},
 		"sender in the envelope":          {one, entries{{To: kim, EnvelopeFrom: harness.Equals("bounces@shop.test")}}, true, ""},
@@ -173,7 +176,7 @@ func TestCompare_Files(t *testing.T) {
 	t.Parallel()
 	type files = []harness.FileExpectation
 	invoice := harness.Part{Name: "invoice-7.pdf", ContentType: "application/pdf", Data: []byte("%PDF-")}
-	list := harness.Part{Name: "list.csv", ContentType: "text/csv", Data: []byte("a,b\r\n1,2\r\n")}
+	list := harness.Part{Name: "list.csv", ContentType: "text/csv", Data: []byte("a,b\r\n1,2\r\n"), Text: "a,b\n1,2\n"}
 	logo := harness.Part{Name: "logo.png", ContentType: "image/png", Data: []byte{1}}
 	const hash = "E3B0C44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	tests := map[string]struct {
@@ -182,7 +185,7 @@ func TestCompare_Files(t *testing.T) {
 		why                  string // "" where it holds
 	}{
 		"by name":            {files{{Name: harness.Equals("list.csv")}, {Name: harness.Matches(`^invoice-\d+\.pdf$`)}}, nil, false, ""},
-		"all of them":        {files{{Type: "application/PDF", Size: 5}, {Text: harness.Contains("a,b\n1,2")}}, files{{Type: "image/png"}}, true, ""},
+		"all of them":        {files{{Type: "application/PDF", Size: 5, Text: harness.Equals("%PDF-")}, {Size: 10, Text: harness.Contains("a,b\n1,2")}}, files{{Type: "image/png"}}, true, ""},
 		"any that chooses":   {files{{}, {Type: "application/pdf"}}, nil, false, ""},
 		"one too few":        {files{{}, {}, {Name: harness.Equals("terms.pdf")}}, nil, false, `it has no attachment, or no further one, want "terms.pdf"`},
 		"another name":       {files{{Name: harness.Equals("bill.pdf"), Type: "application/pdf"}}, nil, false, "its attachment \"invoice-7.pdf\" differs: its name differs:"},

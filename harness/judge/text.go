@@ -119,7 +119,11 @@ func (d *mailDiffs) fileDiffs(want harness.FileExpectation, p *harness.Part) []s
 		in.add("its sha256 is %x, want %s", sum, want.SHA256)
 	}
 	if !want.Text.IsZero() {
-		in.match("text", want.Text, string(bytes.ReplaceAll(p.Data, []byte("\r\n"), []byte("\n"))))
+		content := p.Text
+		if !strings.HasPrefix(p.ContentType, "text/") { // such as application/json
+			content = string(bytes.ReplaceAll(p.Data, []byte("\r\n"), []byte("\n")))
+		}
+		in.match("text", want.Text, content)
 	}
 	return in.all
 }

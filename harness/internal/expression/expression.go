@@ -23,7 +23,13 @@ import (
 // The server evaluates CEL loosely, as people write it: a field that is not there is like null, numbers and texts may be
 // added, any value can be an operand of && and ||. [lenient] and [loosen] do the same. Numbers in events must be float64, as
 // encoding/json makes them.
-type Expression struct{ program cel.Program }
+type Expression struct {
+	program cel.Program
+	fields  []string
+}
+
+// Fields returns the fields of event and async that the expression reads, such as data or ts.
+func (e *Expression) Fields() []string { return e.fields }
 
 // environment is made once: it costs more than any expression and never changes.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
@@ -55,9 +61,23 @@ func Compile(source string) (*Expression, error) {
 		return nil, fmt.Errorf("expression %q: %w", source, issues.Err())
 	}
 	var unknown string
+	var fields []string
+	isRoot := func(e ast.Expr) bool {
+		return e.Kind() == ast.IdentKind && (e.AsIdent() == "event" || e.AsIdent() == "async")
+	}
 	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.CallKind && !env.HasFunction(e.AsCall().FunctionName()) {
+		switch {
+		case e.Kind() == ast.SelectKind && isRoot(e.AsSelect().Operand()):
+			fields = append(fields, e.AsSelect().FieldName())
+		case e.Kind() != ast.CallKind:
+		case !env.HasFunction(e.AsCall().FunctionName()):
 			unknown = e.AsCall().FunctionName()
+		case e.AsCall().FunctionName() == operators.Index && isRoot(e.AsCall().Args()[0]):
+			name := ""
+			if at := e.AsCall().Args()[1]; at.Kind() == ast.LiteralKind {
+				name, _ = at.AsLiteral().Value().(string)
+			}
+			fields = append(fields, name)
 		}
 	}))
 	if unknown != "" {
@@ -68,7 +88,7 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	return &Expression{program}, nil
+	return &Expression{program, fields}, nil
 }
 
 // Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -101,4 +102,22 @@ func TestHeaderRuns_AttributesEmails(t *testing.T) {
 	f.src.API = inngestapi.New("http://127.0.0.1:0", inngestapi.Options{})
 	require.False(t, o.unattributed(t.Context(), run(), now))
 	require.ErrorContains(t, o.err, "read run ")
+}
+
+func TestExplained_NotByRunThatTheEventStarted(t *testing.T) {
+	t.Parallel()
+	id := ulid.MustNew(ulid.Timestamp(noon), ulid.DefaultEntropy()).String()
+	f := newForgetful(t)
+	reports := func(seq uint64, run string, of ...tap.Event) {
+		f.src.Ledger.add(tap.Exchange{Seq: seq, ID: seq, Began: noon, Ended: noon, HTTP: &tap.HTTP{Status: 206}, Call: &tap.Call{
+			RunID: run, Events: of, Ops: []tap.Op{{ID: "step", Op: sdk.OpStepRun, Data: json.RawMessage(`"` + id + `"`)}},
+		}})
+	}
+	explained := func() bool {
+		return (&look{Follower: f}).explained(dispatch{Event: tap.Event{EventID: id}}, map[string]bool{"01RUN": true})
+	}
+	reports(1, "02RUN", tap.Event{IdempotencyKey: id})
+	require.False(t, explained(), "its handler returned the id of its event")
+	reports(2, "03RUN")
+	require.True(t, explained(), "another run sent it")
 }

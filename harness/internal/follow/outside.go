@@ -111,7 +111,10 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 func (l *look) explained(d dispatch, runs map[string]bool) bool {
 	ledger := l.src.Ledger
 	if d.EventID != "" {
-		byOther := slices.ContainsFunc(ledger.get(keyReported(d.EventID)).runs, func(run string) bool { return !runs[run] })
+		// A run that the event started may know its id, too, and did not send it.
+		started := ledger.get(keyEvent(cmp.Or(d.IdempotencyKey, d.EventID))).runs
+		byOther := slices.ContainsFunc(ledger.get(keyReported(d.EventID)).runs,
+			func(run string) bool { return !runs[run] && !slices.Contains(started, run) })
 		if byOther || l.has(d.EventID) || ledger.get(keyRoot(d.EventID)).awaited {
 			return true
 		}
@@ -142,7 +145,7 @@ func (l *look) besideRuns() map[string]bool {
 	return l.beside.runIDs()
 }
 
-// unattributedPatience is how long an unattributed event may take to start a run.
+// unattributedPatience is how long an unattributed event may take to start a run of a function that starts at once.
 const unattributedPatience = 5 * time.Second
 
 // awaitUnattributed reads what the unattributed events led to, and says what of it has not ended: it may yet send an email
@@ -160,7 +163,8 @@ func (l *look) awaitUnattributed(ctx context.Context) (unquiet string, err error
 	}
 	const what = "the event %s (%s), which goes back to what the app sent while a run was being called,"
 	for _, e := range beside.events {
-		if fn, waiting := beside.unstarted(e); waiting && time.Since(e.Received) < unattributedPatience && !l.src.idle() {
+		fn, waiting := beside.unstarted(e)
+		if waiting && (fn.Pending != "" || time.Since(e.Received) < unattributedPatience) && !l.src.idle() {
 			return fmt.Sprintf(what+" may start a run of %s", e.Name, e.EventID, fn.ID), nil
 		}
 	}

@@ -48,15 +48,17 @@ func triggered(fn inngestapi.Function, e inngestapi.ReceivedEvent) (_ harness.Tr
 
 // evaluate returns the value of an expression for an event.
 func evaluate(source string, e inngestapi.ReceivedEvent) (any, error) {
-	switch {
-	case e.Data == nil:
+	if e.Data == nil {
 		return nil, errors.New("the data of the event are not known")
-	case strings.Contains(source, "event.user"):
-		return nil, errors.New("the server does not show the user of an event")
 	}
 	compiled, err := expression.Compile(source)
 	if err != nil {
 		return nil, err
+	}
+	for _, field := range compiled.Fields() {
+		if _, shown := e.Fields()[field]; !shown {
+			return nil, fmt.Errorf("the server does not show the field %q of an event", field)
+		}
 	}
 	if value, ok := compiled.Value(e.Fields(), nil); ok {
 		return value, nil
@@ -147,7 +149,7 @@ func (s start) pending() string {
 	case fn.RateLimit != nil:
 		return fmt.Sprintf("is limited to %d in %s%s: whether the event is dropped will be known at %s",
 			fn.RateLimit.Limit, fn.RateLimit.Period, perKey(fn.RateLimit), clock(s.event.Received.Add(s.src.VisibleWithin), s.src.now()))
-	case fn.Singleton != nil:
+	case skips(fn):
 		return fmt.Sprintf("is a singleton%s: it starts at once unless it is running", perKey(fn.Singleton))
 	}
 	return ""
@@ -171,7 +173,7 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 	e, fn := s.event, s.fn
 	// What the server decides when it receives the event has an effect by now, or has none.
 	decided := s.src.idle() || s.src.now().Sub(e.Received) >= s.src.VisibleWithin
-	if limit := fn.RateLimit; limit != nil && decided {
+	if limit := fn.RateLimit; limit != nil && decided && !s.off(limit) {
 		earlier, err := s.otherRuns(ctx, limit.Key, e.Received.Add(-duration(limit.Period)), e.Received)
 		if err != nil {
 			return "", err
@@ -194,7 +196,7 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 			}
 		}
 	}
-	if fn.Singleton != nil && decided {
+	if skips(fn) && decided && !s.off(fn.Singleton) {
 		others, err := s.otherRuns(ctx, fn.Singleton.Key, e.Received.Add(-keyLifetime), e.Received.Add(s.src.VisibleWithin))
 		if err != nil {
 			return "", err
@@ -207,6 +209,17 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// off reports whether a rate limit or a singleton does not apply to the event, since the value of its key is false.
+func (s start) off(c *inngestapi.FlowControl) bool {
+	value, known := bucket(c.Key, s.event.ReceivedEvent)
+	return known && value == "false"
+}
+
+// skips reports whether a function is a singleton that starts no run while one is at work, rather than cancelling that.
+func skips(fn inngestapi.Function) bool {
+	return fn.Singleton != nil && !strings.EqualFold(fn.Singleton.Mode, "cancel")
 }
 
 // usedUp reports whether a rate limit drops an event received at a time, after the given runs. The server spreads a limit
@@ -240,7 +253,7 @@ type otherRun struct {
 // the events were received. until may be zero.
 func (s start) otherRuns(ctx context.Context, key string, since, until time.Time) ([]otherRun, error) {
 	own, ok := bucket(key, s.event.ReceivedEvent)
-	if !ok || key != "" && own == "false" && s.fn.Debounce == nil { // then the feature is off for the event
+	if !ok {
 		return nil, nil
 	}
 	filter := inngestapi.EventFilter{Since: since, Until: until}

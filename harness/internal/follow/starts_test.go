@@ -39,8 +39,11 @@ func TestTriggered_EvaluatesConditions(t *testing.T) {
 		"another name": {on(inngestapi.Trigger{Event: "order/sent"}), event, false, "", ""},
 		"one of two conditions": {on(inngestapi.Trigger{Event: "order/paid", Expression: "false"},
 			inngestapi.Trigger{Event: "order/*", Expression: "true"}), event, true, "", ""},
-		"not readable": {when("event.data.n >"), event, true, "", "cannot be evaluated here"},
-		"of the user":  {when("event.user.id == 1"), event, true, "", "the server does not show the user of an event"},
+		"not readable":           {when("event.data.n >"), event, true, "", "cannot be evaluated here"},
+		"of the user":            {when("event.user.id == 1"), event, true, "", "the server does not show the field \"user\" of an event"},
+		"of the user, by index":  {when("event['user'].id == 1"), event, true, "", `the server does not show the field "user" of an event`},
+		"of the version":         {when("has(event.v)"), event, true, "", `the server does not show the field "v" of an event`},
+		"of a field named event": {when("event.data.event.user == 1"), event, true, "its condition event.data.event.user == 1 is false for this event", ""},
 		"data that are not known": {
 			when("event.data.n > 3"), inngestapi.ReceivedEvent{Name: "order/paid"}, true, "", "the data of the event are not known",
 		},
@@ -95,6 +98,8 @@ func TestPending_SaysWhenItIsDecided(t *testing.T) {
 	} {
 		require.Equal(t, want, start{&look{Follower: f}, e, fn}.pending())
 	}
+	cancels := inngestapi.Function{Singleton: &inngestapi.FlowControl{Mode: "cancel"}}
+	require.Empty(t, start{&look{Follower: f}, e, cancels}.pending(), "it cancels the run at work and starts at once")
 	require.Equal(t, "2026-11-25 "+local(0), clock(noon.Add(48*time.Hour), noon))
 }
 
