@@ -63,7 +63,7 @@ var cases = []testCase{
 		if s.name != workbench { // which goes on until nothing is left to do
 			e.TS = s.now().Add(time.Hour).UnixMilli()
 			id := s.send(e)
-			v := s.judge(id, s.mailed(run("note")), time.Second)
+			v := s.early(id, s.mailed(run("note")))
 			s.require(harness.Broken, v, `run of note QUEUED \(\S+\) until .*, the time \(ts\) of its event`)
 			s.unknown(id, harness.Expectation{NoOtherMail: true},
 				`more may still happen: the run \S+ of note is QUEUED until \S+, the time \(ts\) of its event`)
@@ -159,7 +159,7 @@ var cases = []testCase{
 		first := s.send(s.event("limited/asked", nil))
 		s.holds(first, s.mailed(run("limited")), "")
 		id := s.send(s.event("limited/asked", nil))
-		s.unknown(id, harness.Expectation{NoOtherRuns: true},
+		s.unknownOrDecided(id, harness.Expectation{NoOtherRuns: true},
 			`limited is subscribed, is limited to 1 in 1m for each event.data.to: whether the event is dropped will be known at \S+, `+
 				`and has not started`)
 		v := s.holds(id, harness.Expectation{NoOtherRuns: true},
@@ -170,7 +170,7 @@ var cases = []testCase{
 	}},
 	{name: "a debounced event gives way to a later one", on: []string{"local"}, play: func(s *surface) {
 		first, last := s.send(s.event("debounced/asked", nil)), s.send(s.event("debounced/asked", nil))
-		s.unknown(first, harness.Expectation{NoOtherRuns: true},
+		s.unknownOrDecided(first, harness.Expectation{NoOtherRuns: true},
 			`debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 2s after it; `+
 				`for this one at \S+ if there is no later one`)
 		s.holds(last, s.mailed(run("debounced")), "")
