@@ -220,7 +220,7 @@ func write(dir string) (*Report, error) {
 }
 
 // Clear removes from a directory what Save, Write, the fault matrix and the measurements have put there, and nothing else, so
-// that the next report is of the next run alone. A file that merely has the name of one of theirs stays. It returns how many
+// that the next report is of the next run alone. A file that merely has the name of a report's file stays. It returns how many
 // it removed. A directory that is not there is clear.
 func Clear(dir string) (removed int, err error) {
 	files, err := sources(dir)

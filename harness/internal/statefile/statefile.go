@@ -40,8 +40,8 @@ type State struct {
 	// Dashboard is the page that shows what happens on the stack; empty where there is none.
 	Dashboard URL `json:"dashboard,omitzero"`
 
-	// Secrets is a URL at which PID tells what other commands have to mask. Whoever knows it can ask, so it stands in a file of
-	// its own, and nowhere where a State is printed.
+	// Secrets is a URL at which the process PID says what other commands have to mask. Every process that knows the URL can
+	// ask, so it stands in a file of its own, and nowhere where a State is printed.
 	Secrets string `json:"-"`
 }
 
