@@ -88,6 +88,20 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		}
 		return nil, nil
 	})
+	add(opts{ID: "loop"}, "loop/asked", "", func(ctx context.Context, in input) (any, error) {
+		for i := range 3 {
+			_, err := step.Run(ctx, "again", func(context.Context) (int, error) {
+				if i == 2 {
+					return 0, inngestgo.NoRetryError(errors.New("the third fails"))
+				}
+				return i, nil
+			})
+			if err != nil {
+				return "caught", nil
+			}
+		}
+		return nil, nil
+	})
 	add(opts{ID: "truthy"}, "loose/asked", "event.data.to && lowercase(event.data.kind) == 'big'", mails)
 	add(opts{ID: "lacks"}, "loose/asked", "!has(event.data.missing)", mails)
 	add(opts{ID: "exact"}, "exact/asked", "", func(ctx context.Context, in input) (any, error) {

@@ -22,6 +22,23 @@ var cases = []testCase{
 		s.holds(id, s.mailed(run("teller"), run("note-slowly")),
 			`2 runs have ended, those of events they sent included: .*note-slowly COMPLETED`)
 	}},
+	{name: "steps with one id are different steps", play: func(s *surface) {
+		id := s.send(s.event("loop/asked", nil))
+		steps := func(all ...harness.StepExpectation) harness.Expectation {
+			e := runs(run("loop"))
+			e.Runs[0].Steps = all
+			return e
+		}
+		again := func(occurrence int, status harness.Status) harness.StepExpectation {
+			return harness.StepExpectation{ID: "again", Occurrence: occurrence, Status: status, Attempts: 1}
+		}
+		const ok, failed = harness.StatusCompleted, harness.StatusFailed
+		s.holds(id, steps(again(0, failed), again(0, ok), again(0, ok)), "")
+		s.holds(id, steps(again(3, failed), again(1, ok)), "")
+		s.broken(id, steps(again(0, ""), again(0, ""), again(0, ""), again(0, "")), `step again was not reached`)
+		s.broken(id, steps(again(3, ok)), `step again \(occurrence 3\) of loop: status is FAILED, want COMPLETED`)
+		s.broken(id, steps(again(4, "")), `step again \(occurrence 4\) was not reached`)
+	}},
 	{name: "a condition that is false starts nothing", play: func(s *surface) {
 		id := s.send(s.event("pick/asked", data{"kind": "big", "n": 2}))
 		s.holds(id, nothing, `picky was not started: its condition .* is false for this event`)
