@@ -147,8 +147,15 @@ func TestUnquiet_WaitsForCodeOfAbandonedCall(t *testing.T) {
 		f.src.Ledger.add(tap.Exchange{ID: 1, Began: at, Ended: at, HTTP: &tap.HTTP{},
 			Call: &tap.Call{RunID: "run", Unanswered: true, Abandoned: true}})
 	}
-	abandoned(time.Now().Add(-cutPatience - time.Second))
-	require.Empty(t, f.unquiet())
+	answered := func(id uint64, at time.Time) {
+		f.src.Ledger.add(tap.Exchange{ID: id, Began: at, Ended: at, HTTP: &tap.HTTP{Status: 200}, Call: &tap.Call{RunID: "run", Status: 200}})
+	}
+	longAgo := time.Now().Add(-cutPatience - time.Minute)
+	abandoned(longAgo)
+	require.Contains(t, f.unquiet(), "the server hung up on the last call of it: what the app did about it after that cannot be known")
+	answered(2, longAgo.Add(time.Second))
+	require.Empty(t, f.unquiet(), "the app was called again, and answered")
 	abandoned(time.Now())
+	answered(3, time.Now().Add(time.Millisecond))
 	require.Contains(t, f.unquiet(), "the server hung up on a call of it, at which the app may still be at work")
 }

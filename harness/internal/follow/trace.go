@@ -37,6 +37,9 @@ func (f *Follower) unquiet() string {
 		switch calls := f.src.Ledger.callsOf(r.ID); {
 		case calls.open > 0:
 			return fmt.Sprintf("the run %s of %s is %s, but the app is still being called for it", r.ID, r.Function, r.Status)
+		case !calls.abandoned.IsZero() && !calls.last.After(calls.abandoned):
+			return fmt.Sprintf("the run %s of %s is %s, but the server hung up on the last call of it: what the app did about it after "+
+				"that cannot be known", r.ID, r.Function, r.Status)
 		case time.Since(calls.abandoned) < cutPatience:
 			return fmt.Sprintf("the run %s of %s is %s, but the server hung up on a call of it, at which the app may still be at work",
 				r.ID, r.Function, r.Status)
