@@ -131,7 +131,7 @@ type simWorld struct {
 }
 
 func newSimWorld(t testing.TB) world {
-	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: 10 * time.Second})
+	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: time.Minute})
 	srv := httptest.NewServer(s.Handler())
 	api := inngestapi.New(srv.URL, inngestapi.Options{})
 	t.Cleanup(func() {
