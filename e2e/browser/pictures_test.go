@@ -46,6 +46,7 @@ func TestPages_FitTheirWindow(t *testing.T) {
 		d.deliver("unattributed@plant.test", "From: stranger@a.test\r\nTo: unattributed@plant.test\r\nSubject: An unattributed email\r\n\r\nHello.\r\n")
 		d.openBoard()
 		d.until(`['completed', 'failed', 'unsubscribed', 'mail'].map(state => [...rows.values()].filter(r => r.state === state).length).join() === '5,1,1,1'`)
+		d.until(`order.some(r => r.state === 'completed')`)
 		event := eval[string](d, `location.origin + '/event/' + order.find(r => r.state === 'completed').id`)
 
 		for _, page := range []struct{ name, url string }{
