@@ -206,7 +206,7 @@ func (c *call) act(ctx context.Context, o Op) error {
 			return err
 		}
 	case doLinger:
-		time.Sleep(c.pace.linger)
+		time.Sleep(c.pace.linger) // the app is slow; nothing waits for it by time
 	}
 	return nil
 }

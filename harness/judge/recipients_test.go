@@ -102,12 +102,7 @@ func TestCompare_EachRecipientGetsAnEmail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := verdictOn(t, !test.others, test.want, test.mail...)
-			if test.why == "" {
-				require.NoError(t, v.Err())
-				return
-			}
-			require.Equal(t, harness.Broken, v.Outcome, "%s", v)
-			require.Contains(t, v.String(), test.why)
+			requireWhy(t, v, test.why)
 		})
 	}
 	v := verdictOn(t, false, entries{{To: kim}}, one...)
@@ -162,12 +157,7 @@ func TestCompare_Matches(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := verdictOn(t, false, []harness.MailExpectation{test.want}, order(nil))
-			if test.why == "" {
-				require.NoError(t, v.Err())
-				return
-			}
-			require.Equal(t, harness.Broken, v.Outcome, "%s", v)
-			require.Contains(t, v.String(), test.why)
+			requireWhy(t, v, test.why)
 		})
 	}
 }
@@ -204,12 +194,7 @@ func TestCompare_Files(t *testing.T) {
 			})
 			want := harness.MailExpectation{To: kim, Attachments: test.attachments, Inlines: test.inlines, NoOtherFiles: test.none}
 			v := verdictOn(t, false, []harness.MailExpectation{want}, m)
-			if test.why == "" {
-				require.NoError(t, v.Err())
-				return
-			}
-			require.Equal(t, harness.Broken, v.Outcome, "%s", v)
-			require.Contains(t, v.String(), test.why)
+			requireWhy(t, v, test.why)
 		})
 	}
 }
@@ -260,4 +245,15 @@ func TestCompare_SameMessageIDAndProblems(t *testing.T) {
 	require.NoError(t, verdictOn(t, false, none, order(nil)).Err())
 	v := verdictOn(t, false, none, order(func(m *harness.Message) { m.Problems = []string{"header Subject stands 2 times"} }))
 	require.Contains(t, v.Why, "email to kim@shop.test: it is malformed: header Subject stands 2 times")
+}
+
+// requireWhy requires a verdict that holds, or, with a text, one that is broken and says it.
+func requireWhy(t *testing.T, v *harness.Verdict, why string) {
+	t.Helper()
+	if why == "" {
+		require.NoError(t, v.Err())
+		return
+	}
+	require.Equal(t, harness.Broken, v.Outcome, "%s", v)
+	require.Contains(t, v.String(), why)
 }

@@ -67,9 +67,8 @@ func TestMailHogLog_KeepsNoLoginsOnceItHasEnded(t *testing.T) {
 func TestServers_ListenOnLoopbackOnly(t *testing.T) {
 	inngest, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, toolchain.Options{})
 	require.NoError(t, err)
-	if inngest.Source != toolchain.SourceBuilt {
-		t.Skipf("the Inngest server of %s was not built by the harness: its Connect ports listen on all interfaces", inngest.Source)
-	}
+	// Connect's ports of a server that the harness has not built listen on all interfaces: doctor says so.
+	patched := inngest.Source == toolchain.SourceBuilt
 	dir := t.TempDir()
 	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir})
 	require.NoError(t, err)
@@ -83,7 +82,8 @@ func TestServers_ListenOnLoopbackOnly(t *testing.T) {
 		cwd, _ := os.Readlink(filepath.Join(filepath.Dir(filepath.Dir(fd)), "cwd"))
 		addr, listens := listening[socket]
 		if listens && filepath.Dir(cwd) == dir {
-			require.True(t, strings.HasPrefix(addr, "0100007F:"), "%s listens on %s, which is not 127.0.0.1", filepath.Base(cwd), addr)
+			loopback := strings.HasPrefix(addr, "0100007F:") || filepath.Base(cwd) == "inngest" && !patched
+			require.True(t, loopback, "%s listens on %s, which is not 127.0.0.1", filepath.Base(cwd), addr)
 			ports[filepath.Base(cwd)][addr] = true
 		}
 	}

@@ -79,7 +79,7 @@ func TestSim_WaitsForSlowStepAsServerDoes(t *testing.T) {
 			require.NoError(t, err)
 			_, err = inngestgo.CreateFunction(client, opts{ID: "ship", Retries: inngestgo.IntPtr(0)}, inngestgo.EventTrigger("order/paid", nil), func(ctx context.Context, in input) (any, error) {
 				return step.Run(ctx, "pack", func(context.Context) (string, error) {
-					time.Sleep(100 * time.Minute)
+					time.Sleep(100 * time.Minute) // virtual time
 					return "packed", nil
 				})
 			})
@@ -89,7 +89,7 @@ func TestSim_WaitsForSlowStepAsServerDoes(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, s.Run(t.Context()))
 			require.Equal(t, want, s.RunsOf(id)[0].Status)
-			time.Sleep(2 * time.Hour) // until the step that was left behind is over
+			time.Sleep(2 * time.Hour) // virtual time, until the step that was left behind is over
 		})
 	}
 }

@@ -180,7 +180,7 @@ func TestPrinter_Waiting(t *testing.T) {
 		p.waiting("mail", "waiting")()
 		require.Empty(t, out.String(), "a wait that ends at once is not announced")
 		done = p.waiting("mail", "waiting")
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(2500 * time.Millisecond) // virtual time
 		done()
 		require.Equal(t, "mail     waiting  1s\r\x1b[Kmail     waiting  2s\r\x1b[K", out.String())
 	})
