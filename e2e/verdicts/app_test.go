@@ -53,9 +53,9 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	mails := func(ctx context.Context, in input) (any, error) {
 		return step.Run(ctx, "mail", func(context.Context) (string, error) { return mail(env, in) })
 	}
-	tell := func(name string) body {
+	report := func(name string) body {
 		return func(ctx context.Context, in input) (any, error) {
-			return step.Send(ctx, "tell", inngestgo.Event{Name: name, Data: in.Event.Data})
+			return step.Send(ctx, "report", inngestgo.Event{Name: name, Data: in.Event.Data})
 		}
 	}
 	add(opts{ID: "note"}, "note/*", "", mails)
@@ -63,9 +63,9 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		step.Sleep(ctx, "pause", 2*time.Second)
 		return mails(ctx, in)
 	})
-	add(opts{ID: "teller"}, "told/slow", "", tell("slow/user.created"))
+	add(opts{ID: "reporter"}, "report/slow", "", report("slow/user.created"))
 	add(opts{ID: "picky"}, "pick/asked", "event.data.kind == 'big' && event.data.n >= 3", mails)
-	add(opts{ID: "picker"}, "pick/passed", "", tell("pick/asked"))
+	add(opts{ID: "picker"}, "pick/passed", "", report("pick/asked"))
 	add(opts{ID: "after-picker"}, "inngest/function.finished",
 		"event.data.function_id == 'plant-picker' && event.data.event.data.kind == 'watched'",
 		func(context.Context, input) (any, error) {
@@ -81,7 +81,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	add(opts{ID: "twice"}, "twice/asked", "", func(ctx context.Context, in input) (any, error) {
 		key, _ := in.Event.Data["key"].(string)
 		for i := range 2 {
-			_, err := step.Send(ctx, fmt.Sprint("tell-", i), inngestgo.Event{ID: &key, Name: "note/once", Data: in.Event.Data})
+			_, err := step.Send(ctx, fmt.Sprint("report-", i), inngestgo.Event{ID: &key, Name: "note/once", Data: in.Event.Data})
 			if err != nil {
 				return nil, err
 			}

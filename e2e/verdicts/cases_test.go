@@ -17,9 +17,9 @@ var cases = []testCase{
 			`1 run has ended, those of events they sent included: note COMPLETED`)
 	}},
 	{name: "a wildcard trigger of an event that a step sent is waited for", play: func(s *surface) {
-		id := s.send(s.event("told/slow", nil))
-		s.broken(id, runs(run("teller")), `there is a run that was not expected: \S+ of note-slowly`)
-		s.holds(id, s.mailed(run("teller"), run("note-slowly")),
+		id := s.send(s.event("report/slow", nil))
+		s.broken(id, runs(run("reporter")), `there is a run that was not expected: \S+ of note-slowly`)
+		s.holds(id, s.mailed(run("reporter"), run("note-slowly")),
 			`2 runs have ended, those of events they sent included: .*note-slowly COMPLETED`)
 	}},
 	{name: "steps with one id are different steps", play: func(s *surface) {

@@ -19,7 +19,7 @@ type link struct {
 	href string // as mail clients read it
 }
 
-// links are the links of an email, in order, and those that Outlook shows.
+// links are the links of an email in their sequence, and those that Outlook shows.
 func (p *page) links() []link {
 	var all []link
 	add := func(n *html.Node) {

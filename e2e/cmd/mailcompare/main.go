@@ -142,7 +142,7 @@ func printTable(byFolder map[string]*summary, total summary) {
 	w.Flush()
 }
 
-// emails returns the files below a folder, in order.
+// emails returns the files below a folder, sorted.
 func emails(folder string) (files []string, err error) {
 	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {

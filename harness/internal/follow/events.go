@@ -138,7 +138,7 @@ func (f *Follower) startedBy(e inngestapi.ReceivedEvent, c cause) []harness.Trac
 // as the server may be about to show it.
 func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (found bool, err error) {
 	before := id.Timestamp().Before(r.Queued.Truncate(time.Millisecond))
-	if before || f.has(id.String()) || f.src.Ledger.get(keyRoot(id.String())).ours {
+	if before || f.has(id.String()) || f.src.Ledger.get(keyRoot(id.String())).sentByHarness {
 		return true, nil
 	}
 	e, err := f.src.API.Event(ctx, id.String())

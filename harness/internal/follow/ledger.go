@@ -34,15 +34,15 @@ type Ledger struct {
 
 // An entry is what is known under one key.
 type entry struct {
-	deliveries []harness.Delivery
-	executions executions // of the run's steps
-	runs       []string   // runs that an event with this key started, or that reported it
-	accepted   []string   // ULIDs that the server gave to events with this key, in order
-	ended      time.Time  // when the run's last answer passed; zero before
-	called     bool       // the server has called the run
-	awaited    bool       // the caller of the harness has asked for it
-	isEvent    bool       // the server has accepted an event with this ULID
-	ours       bool       // the harness has sent it, so that no run did
+	deliveries    []harness.Delivery
+	executions    executions // of the run's steps
+	runs          []string   // runs that an event with this key started, or that reported it
+	accepted      []string   // ULIDs that the server gave to events with this key, in order
+	ended         time.Time  // when the run's last answer passed; zero before
+	called        bool       // the server has called the run
+	awaited       bool       // the caller of the harness has asked for it
+	isEvent       bool       // the server has accepted an event with this ULID
+	sentByHarness bool       // so no run has sent it
 }
 
 // A waiter receives a signal when an entry changes. Sending never blocks.
@@ -244,7 +244,7 @@ func (l *Ledger) Sent(key, eventID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.addAccepted(key, eventID)
-	l.entry(keyRoot(eventID)).ours = true
+	l.entry(keyRoot(eventID)).sentByHarness = true
 }
 
 func (l *Ledger) addAccepted(key, eventID string) {

@@ -13,7 +13,7 @@ import (
 )
 
 // An event that a function sends outside its steps, by a plain call of its client, carries no run id. Only the time
-// connects it to a run: the run was being called when it was sent. This file draws the conclusions:
+// connects it to a run: the run was being called when it was sent. This file attributes it:
 //
 //   - On a stack that tests share, none. The evidence says so.
 //   - On a stack of one's own where nothing else can have made the app send it, it belongs to the run, and its runs
