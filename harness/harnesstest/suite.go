@@ -43,8 +43,8 @@ type Options struct {
 	Backends []harness.Backend
 	// Default names the backends on which tests run when HARNESS_BACKENDS is not set. Empty: the first.
 	Default []string
-	// Fixed makes the tests run on the first backend whatever HARNESS_BACKENDS says: for tests of something that does not
-	// depend on where the servers run.
+	// Fixed makes the tests run on Default whatever HARNESS_BACKENDS says: for tests of something that does not depend on
+	// where the servers run.
 	Fixed bool
 
 	// Unsupported maps the name of a backend to the reason, a clause, why these tests cannot run on it. It is shown when
