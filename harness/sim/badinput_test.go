@@ -18,28 +18,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
-func TestSim_RefusesUnmodelledFeatures(t *testing.T) {
-	t.Parallel()
-	configure := func(a *app) {
-		a.on("order/paid", opts{ID: "ship",
-			Throttle:    &inngestgo.ConfigThrottle{Limit: 1, Period: time.Minute},
-			Concurrency: &inngestgo.ConfigConcurrency{Step: []inngestgo.ConfigStepConcurrency{{Limit: 1}}},
-		}, func(ctx context.Context, in input) (any, error) { return nil, nil })
-	}
-	a := newApp(t, sim.Options{})
-	configure(a)
-	err := a.sim.RegisterHandler(t.Context(), a.client.Serve())
-	require.EqualError(t, err, `registering function "shop-ship": it configures concurrency, which sim does not model: test it on the real server,`+
-		` or name it in sim.Options.Ignore to run the function as if it were not configured`+"\n"+
-		`it configures throttle, which sim does not model: test it on the real server,`+
-		` or name it in sim.Options.Ignore to run the function as if it were not configured`)
-
-	b := newApp(t, sim.Options{Ignore: []sim.Feature{sim.Throttle, sim.Concurrency}})
-	configure(b)
-	b.serve()
-	require.Equal(t, harness.StatusCompleted, b.only(sendAndRun(b, "order/paid")).Status)
-}
-
 // answering is an app with one function that answers every call the same way.
 func answering(answer http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -33,6 +33,6 @@
 //
 // The server's side of the SDK protocol as specified in https://github.com/inngest/inngest/blob/main/docs/SDK_SPEC.md
 // and as the dev server v1.43.0 behaves where the specification is silent. A conformance suite runs the same scenarios on
-// both and compares; docs/sim.md lists what is known to differ. What is not modelled (flow control and a few operations)
-// is refused at registration, or ends a run with an error that says so: it is never ignored in silence.
+// both and compares; docs/sim.md lists what is known to differ. What is not modelled (a few operations) ends a run with
+// an error that says so: it is never ignored in silence.
 package sim

@@ -38,7 +38,8 @@ type Run struct {
 	ID         string
 	FunctionID string // with the app's id in front
 	Status     harness.Status
-	Event      SentEvent // what triggered it
+	Event      SentEvent   // what triggered it; of a batch the first
+	Batch      []SentEvent // all events of a batch
 
 	Queued, Started, Ended time.Time // virtual; Ended is zero while it runs
 
@@ -53,6 +54,8 @@ type Run struct {
 	FailedCalls []Attempt
 	// Stuck says why the run will never end, if it will not: the server, too, would leave it running for ever.
 	Stuck string
+	// Decisions are what flow control did to the run: what it waited for and how long, or waits for now, why it was skipped.
+	Decisions []Decision
 }
 
 // Step returns the step of that id: its own, or for the second and later use of one id in a run "id:1", "id:2" …
@@ -77,6 +80,9 @@ type Attempt = engine.Attempt
 // Error is an error that an app reported, or that the server found.
 type Error = engine.Error
 
+// Decision is what flow control did to an event or a run.
+type Decision = engine.Decision
+
 // SentEvent is an event that a Sim received or made.
 type SentEvent = engine.Event
 
@@ -84,6 +90,7 @@ func newRun(r engine.Run) *Run {
 	return &Run{
 		ID: r.ID, FunctionID: r.Function.ID, Status: r.Status, Event: r.Event, Queued: r.Queued, Started: r.Started, Ended: r.Ended,
 		Output: r.Output, Error: r.Error, Steps: r.Steps, Calls: r.Calls, FailedCalls: r.FailedCalls, Stuck: r.Stuck,
+		Batch: r.Batch, Decisions: r.Decisions,
 	}
 }
 

@@ -42,21 +42,6 @@ const (
 	defaultKeep        = 10_000
 )
 
-// A Feature is something that an app may configure and a Sim does not model.
-type Feature = engine.Feature
-
-// The features that registration refuses unless [Options.Ignore] names them. Ignoring one means that its functions run as
-// if it had not been configured.
-const (
-	Concurrency = engine.Concurrency
-	Throttle    = engine.Throttle
-	RateLimit   = engine.RateLimit
-	Debounce    = engine.Debounce
-	Batching    = engine.Batching
-	Priority    = engine.Priority
-	Singleton   = engine.Singleton
-)
-
 // Options configure a Sim. The zero Options behave like the dev server started without flags.
 type Options struct {
 	// Start is the virtual time at which the Sim begins. The zero Time is the wall clock's now. Give a fixed time to make
@@ -73,8 +58,6 @@ type Options struct {
 	SigningKey string
 	// EventKeys are the keys that the event API accepts. Empty: any.
 	EventKeys []string
-	// Ignore names what apps may configure although it is not modelled.
-	Ignore []Feature
 
 	// CallTimeout is how long, by the wall clock, an app may take to answer a call before the attempt counts as failed. An
 	// app in process that hangs is left behind, its context cancelled. Zero is 2 h, the server's limit. Negative: no limit but
@@ -109,7 +92,7 @@ func New(o Options) *Sim {
 		o.Start = time.Now()
 	}
 	e := engine.New(engine.Options{
-		Clock: clock.New(o.Start, o.Bubble), Seed: o.Seed, RetryInterval: o.RetryInterval, SigningKey: o.SigningKey, Ignore: o.Ignore,
+		Clock: clock.New(o.Start, o.Bubble), Seed: o.Seed, RetryInterval: o.RetryInterval, SigningKey: o.SigningKey,
 		CallTimeout: cmp.Or(o.CallTimeout, defaultCallTimeout), Keep: cmp.Or(max(o.Keep, 0), defaultKeep), Logger: o.Logger,
 	})
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}

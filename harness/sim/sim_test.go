@@ -63,6 +63,15 @@ func newApp(t testing.TB, o sim.Options) *app {
 	return &app{t: t, sim: s, client: client}
 }
 
+// deploy returns the same app without functions, to be registered in place of this one.
+func (a *app) deploy() *app {
+	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
+		AppID: "shop", Dev: inngestgo.BoolPtr(true), SigningKey: inngestgo.StrPtr(a.sim.SigningKey()), Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(a.t, err)
+	return &app{a.t, a.sim, client}
+}
+
 func (a *app) on(event string, o opts, f func(context.Context, input) (any, error)) {
 	a.t.Helper()
 	_, err := inngestgo.CreateFunction(a.client, o, inngestgo.EventTrigger(event, nil), f)

@@ -47,7 +47,7 @@ type Sources struct {
 
 	// Now is the clock of the server and of the inbox. Nil: time.Now.
 	Now func() time.Time
-	// Stuck says why a run will never go on, where the server knows; "" for other runs. Nil: not known.
+	// Stuck says why a run does not go on, where the server knows; "" for other runs. Nil: not known.
 	Stuck func(runID string) string
 	// Idle reports whether the server has nothing left to do, so that what has not started will not start. Nil: not
 	// known.

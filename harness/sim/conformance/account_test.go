@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,8 @@ type account struct {
 	Runs   []runAccount
 	Events []eventAccount
 	Errors []string `json:",omitempty"` // of sending and registering
+	Order  []string `json:",omitempty"` // of calls
+	AtOnce int      `json:",omitempty"` // the most calls
 }
 
 // eventAccount is an event of the scenario as a server lists it: one that was sent, or one that the server made of its runs.
@@ -75,15 +78,31 @@ type recorder struct {
 	slugs  map[string]string // run → function
 	calls  int
 	last   time.Time
+	w      world
+	takes  time.Duration
+	timed  []timedCall
+
+	allSent chan struct{} // closed when they are
+	once    sync.Once
 }
 
-func newRecorder(app http.Handler) *recorder {
-	return &recorder{app: app, last: time.Now(), labels: map[string]string{}, runs: map[string][]callAccount{}, slugs: map[string]string{}}
+// timedCall is when a call began and ended by the server's clock.
+type timedCall struct {
+	label     string // the function, and data.n of its event
+	at, until time.Time
+	wave      int
+}
+
+func newRecorder(app http.Handler, w world, takes time.Duration) *recorder {
+	if takes > 0 {
+		w.slow(takes)
+	}
+	return &recorder{app: app, allSent: make(chan struct{}), w: w, takes: takes, last: time.Now(), labels: map[string]string{}, runs: map[string][]callAccount{}, slugs: map[string]string{}}
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodPost {
-		r.app.ServeHTTP(w, req)
+		r.serve(w, req)
 		return
 	}
 	body, err := io.ReadAll(req.Body)
@@ -101,14 +120,31 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			panic(p)
 		}
 	}()
-	r.app.ServeHTTP(rec, req)
+	began := r.w.now()
+	r.serve(rec, req)
+	r.work()
 	r.note(req, body, rec)
+	r.time(req, body, began)
 	for k, v := range rec.Header() {
 		w.Header()[k] = v
 	}
 	w.WriteHeader(rec.Code)
 	// The server may have hung up; the account is written.
 	_, _ = w.Write(rec.Body.Bytes())
+}
+
+// replace puts another app in place of this one.
+func (r *recorder) replace(app http.Handler) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.app = app
+}
+
+func (r *recorder) serve(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	app := r.app
+	r.mu.Unlock()
+	app.ServeHTTP(w, req)
 }
 
 func (r *recorder) busy(n int) {
@@ -129,6 +165,66 @@ func (r *recorder) quiet() (quiet time.Duration, calls int, runs []string) {
 		calls += len(of)
 	}
 	return time.Since(r.last), calls, slices.Clone(r.order)
+}
+
+// time notes when a call began; it ends now, or when sim is told that it ends.
+func (r *recorder) time(req *http.Request, body []byte, began time.Time) {
+	var c struct {
+		Event struct{ Data struct{ N any } }
+	}
+	_ = json.Unmarshal(body, &c) // of what is no call nothing is compared
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	until := r.w.now()
+	if _, real := r.w.(*realWorld); !real {
+		until = until.Add(r.takes)
+	}
+	label := fmt.Sprint(req.URL.Query().Get(sdk.QueryFunction), " ", c.Event.Data.N)
+	r.timed = append(r.timed, timedCall{label: label, at: began, until: until})
+}
+
+// sent tells that all events are there.
+func (r *recorder) sent() { r.once.Do(func() { close(r.allSent) }) }
+
+// work lets a call on the real server take its time.
+func (r *recorder) work() {
+	if _, real := r.w.(*realWorld); !real || r.takes == 0 {
+		return
+	}
+	<-r.allSent
+	time.Sleep(r.takes)
+}
+
+// timeline adds to the account what a scenario wants to know of the calls' times.
+func (r *recorder) timeline(sc scenario, a *account) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := slices.SortedStableFunc(slices.Values(r.timed), func(a, b timedCall) int { return a.at.Compare(b.at) })
+	for i := range calls {
+		c := &calls[i]
+		during := 1
+		for _, before := range calls[:i] {
+			if before.until.After(c.at) {
+				during++
+			} else {
+				c.wave = max(c.wave, before.wave+1)
+			}
+		}
+		if sc.takes > 0 {
+			a.AtOnce = max(a.AtOnce, during)
+		}
+		switch {
+		case sc.order:
+			a.Order = append(a.Order, c.label)
+		case sc.waves:
+			a.Order = append(a.Order, fmt.Sprintf("%d: %s", c.wave, c.label))
+		case sc.period > 0:
+			a.Order = append(a.Order, fmt.Sprintf("%d: %s", c.at.Sub(calls[0].at).Round(sc.period)/sc.period, c.label))
+		}
+	}
+	if !sc.order {
+		slices.Sort(a.Order)
+	}
 }
 
 func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRecorder) {

@@ -32,6 +32,16 @@ type scenario struct {
 	// loose says that steps run side by side: the order of calls is not compared.
 	loose      bool
 	checkpoint *checkpoint.Config
+	// takes is how long each call takes: of the server's time, from when all events are there, and of sim's virtual time. How
+	// many calls there were at once is then compared too.
+	takes time.Duration
+	// order says that the sequence of all calls is compared.
+	order bool
+	// waves says that the waves of calls are compared: to which a call belongs is how many others ended, one after the other,
+	// before it began.
+	waves bool
+	// period has the time of each call compared: as how many of these it came after the first, rounded.
+	period time.Duration
 	// raw is an app without the SDK; build is not used then.
 	raw func(p *play) *rawApp
 	// differs names the entry in docs/sim.md by which the two are known to differ: as testdata has it, and in nothing else.
@@ -109,10 +119,10 @@ func perform(t *testing.T, sc scenario, open func(testing.TB) world, calls int) 
 	if sc.raw != nil {
 		raw := sc.raw(p)
 		raw.p = p
-		p.rec = newRecorder(raw)
+		p.rec = newRecorder(raw, w, sc.takes)
 	} else {
 		sc.build(p)
-		p.rec = newRecorder(p.client.Serve())
+		p.rec = newRecorder(p.client.Serve(), w, sc.takes)
 	}
 	if err := w.register(p.rec); err != nil {
 		p.errs = []string{"registration refused"}
@@ -123,6 +133,7 @@ func perform(t *testing.T, sc scenario, open func(testing.TB) world, calls int) 
 	} else {
 		p.send("go", data{"n": 1})
 	}
+	p.rec.sent()
 	if sc.stuck {
 		w.finish(p.rec, 0, calls)
 	} else {
@@ -139,6 +150,7 @@ func (p *play) account(sc scenario) account {
 	require.NoError(p.t, err)
 	a.Events = p.rec.events(p.app, listed)
 	a.Errors = p.errs
+	p.rec.timeline(sc, &a)
 	return a
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,28 @@ var scenarios = append([]scenario{
 	}, act: func(p *play) {
 		if w, ok := p.w.(*simWorld); ok {
 			_ = w.s.Advance(p.t.Context(), time.Minute)
+		}
+	}},
+	{name: "cron-changed", runs: 1, build: func(p *play) {
+		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTrigger("* * * * *")}, opts{ID: "f"}, echo)
+	}, act: func(p *play) {
+		p.deploy(func() { p.on("go", opts{ID: "f"}, echo) })
+		p.w.pass(70 * time.Second)
+		p.send("go", data{"n": 1})
+	}},
+	{name: "cron-jitter", runs: 1, build: func(p *play) {
+		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTriggerWithJitter("* * * * *", 20*time.Second)}, opts{ID: "f"},
+			func(c ctx, in input) (any, error) {
+				at := func(field string) time.Time {
+					t, _ := time.Parse(time.RFC3339, fmt.Sprint(in.Event.Data[field]))
+					return t
+				}
+				late := at("fireAt").Sub(at("scheduledAt"))
+				return late >= time.Second && late <= 20*time.Second, nil
+			})
+	}, act: func(p *play) {
+		if w, ok := p.w.(*simWorld); ok {
+			_ = w.s.Advance(p.t.Context(), time.Minute+20*time.Second)
 		}
 	}},
 	{name: "no-steps", runs: 1, build: func(p *play) {
@@ -283,4 +306,4 @@ var scenarios = append([]scenario{
 			return len(s), err
 		})
 	}},
-}, eventScenarios...)
+}, slices.Concat(eventScenarios, flowScenarios)...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -121,6 +122,13 @@ type world interface {
 	// finish waits until the app has been called so many times in all, n runs are over and nothing is left to do.
 	finish(r *recorder, n, calls int)
 	client() *inngestapi.Client
+	// now is the time of the server's clock, and pass lets some of it go by.
+	now() time.Time
+	pass(d time.Duration)
+	// slow makes each call take as long.
+	slow(d time.Duration)
+	// queued waits until an event has a run.
+	queued(eventID string)
 }
 
 type simWorld struct {
@@ -146,6 +154,12 @@ func (w *simWorld) url() string                     { return w.srv.URL }
 func (w *simWorld) register(app http.Handler) error { return w.s.RegisterHandler(w.t.Context(), app) }
 func (w *simWorld) settle(*recorder, int)           { require.NoError(w.t, w.s.Settle(w.t.Context())) }
 func (w *simWorld) client() *inngestapi.Client      { return w.api }
+func (w *simWorld) now() time.Time                  { return w.s.Now() }
+func (w *simWorld) pass(d time.Duration)            { require.NoError(w.t, w.s.Advance(w.t.Context(), d)) }
+
+func (w *simWorld) queued(string) { require.NoError(w.t, w.s.Settle(w.t.Context())) }
+
+func (w *simWorld) slow(d time.Duration) { w.s.InjectFault(sim.Fault{Times: math.MaxInt, Late: d}) }
 
 func (w *simWorld) finish(*recorder, int, int) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
@@ -156,21 +170,34 @@ func (w *simWorld) finish(*recorder, int, int) {
 type realWorld struct {
 	t   testing.TB
 	api *inngestapi.Client
+	srv *httptest.Server
 }
 
 func newRealWorld(t testing.TB) world {
 	api := inngestapi.New(realURL, inngestapi.Options{})
 	t.Cleanup(func() { _ = api.Close(context.Background()) })
-	return &realWorld{t, api}
+	return &realWorld{t: t, api: api}
 }
 
 func (w *realWorld) url() string                { return realURL }
 func (w *realWorld) client() *inngestapi.Client { return w.api }
+func (w *realWorld) now() time.Time             { return time.Now() }
+func (w *realWorld) pass(d time.Duration)       { time.Sleep(d) }
+func (w *realWorld) slow(time.Duration)         {} // the recorder is
+
+func (w *realWorld) queued(eventID string) {
+	require.Eventually(w.t, func() bool {
+		runs, err := w.api.EventRuns(w.t.Context(), eventID)
+		return err == nil && len(runs) > 0
+	}, patience, 50*time.Millisecond, "a run of the event")
+}
 
 func (w *realWorld) register(app http.Handler) error {
-	srv := httptest.NewServer(app)
-	w.t.Cleanup(srv.Close)
-	_, err := w.api.Sync(w.t.Context(), inngestapi.App{URL: srv.URL + "/api/inngest"})
+	if w.srv == nil {
+		w.srv = httptest.NewServer(app)
+		w.t.Cleanup(w.srv.Close)
+	}
+	_, err := w.api.Sync(w.t.Context(), inngestapi.App{URL: w.srv.URL + "/api/inngest"})
 	return err
 }
 
@@ -261,6 +288,14 @@ func (p *play) connect(check *checkpoint.Config) {
 	p.client = client
 }
 
+// deploy registers the app with other functions.
+func (p *play) deploy(build func()) {
+	p.connect(nil)
+	build()
+	p.rec.replace(p.client.Serve())
+	require.NoError(p.t, p.w.register(p.rec))
+}
+
 // ev is an event name of the scenario's own.
 func (p *play) ev(name string) string { return p.app + "/" + name }
 
@@ -290,14 +325,16 @@ type data = map[string]any
 
 func (p *play) send(name string, d data) { p.sendID(name, "", d) }
 
-func (p *play) sendID(name, id string, d data) {
+func (p *play) sendID(name, id string, d data) (eventID string) {
 	e := inngestgo.Event{Name: p.ev(name), Data: d}
 	if id != "" {
 		e.ID = &id
 	}
-	if _, err := p.client.Send(p.t.Context(), e); err != nil {
+	eventID, err := p.client.Send(p.t.Context(), e)
+	if err != nil {
 		p.errs = append(p.errs, scrubText(err.Error()))
 	}
+	return eventID
 }
 
 func (p *play) settle(calls int) { p.w.settle(p.rec, calls) }

@@ -25,8 +25,6 @@ type Options struct {
 	Name string
 	// Pace says how the clock goes. Zero: with the wall clock.
 	Pace sim.Pace
-	// Ignore names what apps may configure although a Sim does not model it.
-	Ignore []sim.Feature
 	// CallTimeout is how long an app may take to answer a call: see [sim.Options].CallTimeout. Zero: 2 h.
 	CallTimeout time.Duration
 	// Keep is how many ended runs are kept: see [sim.Options].Keep. Zero: 10,000.
@@ -59,11 +57,6 @@ const (
 
 // Start implements [harness.Backend].
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
-	for _, f := range b.o.Ignore {
-		if !f.Known() {
-			return nil, fmt.Errorf("start inngest (sim): Options.Ignore names %q, which is no feature of Inngest's", f)
-		}
-	}
 	wanted, err := fleet.Wanted(b.Name(), o)
 	if err != nil {
 		return nil, err

@@ -167,10 +167,3 @@ func TestBackend_RefusesAttachedServers(t *testing.T) {
 	require.ErrorIs(t, err, harness.ErrUnsupported)
 	require.ErrorContains(t, err, "use the local or the containers backend")
 }
-
-func TestBackend_RefusesAnUnknownFeature(t *testing.T) {
-	t.Parallel()
-	b := simstack.New(local.New(local.Options{}), simstack.Options{Ignore: []sim.Feature{"gravity"}})
-	_, err := stack.Start(t.Context(), b, stack.Options{Dir: t.TempDir()})
-	require.ErrorContains(t, err, `start inngest (sim): Options.Ignore names "gravity", which is no feature of Inngest's`)
-}

@@ -61,8 +61,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	logger := slog.New(slog.NewTextHandler(secrets.Writer(u.log), nil))
 	i := &instance{log: u.log, done: make(chan struct{})}
 	i.sim = sim.New(sim.Options{
-		RetryInterval: u.options.RetryInterval, Ignore: u.backend.o.Ignore, Keep: u.backend.o.Keep, Logger: logger,
-		CallTimeout: u.backend.o.CallTimeout,
+		RetryInterval: u.options.RetryInterval, Keep: u.backend.o.Keep, Logger: logger, CallTimeout: u.backend.o.CallTimeout,
 	})
 	i.sim.RunInBackground(u.backend.o.Pace)
 	i.gate = &gate{handler: thishost.Guard(i.sim.Handler())}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -155,10 +156,14 @@ func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...str
 	return f.Look(ctx)
 }
 
-// stuck says why a run will never go on.
+// stuck says why a run does not go on.
 func (w *Workbench) stuck(runID string) string {
 	if run, ok := w.sim.FindRun(runID); ok {
-		return run.Stuck
+		i := slices.IndexFunc(run.Decisions, func(d sim.Decision) bool { return d.Pending })
+		if i < 0 || run.Stuck != "" {
+			return run.Stuck
+		}
+		return run.Decisions[i].Text
 	}
 	return ""
 }

@@ -187,6 +187,22 @@ func TestWorkbench_SleepingRunCannotBeJudged(t *testing.T) {
 	require.Equal(t, "nothing contradicts it, but more may still happen: "+trace.Unquiet, v.Why)
 }
 
+func TestWorkbench_SaysWhatARunWaitsFor(t *testing.T) {
+	t.Parallel()
+	w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
+		_, err := inngestgo.CreateFunction(c, inngestgo.FunctionOpts{ID: "hourly", Throttle: &inngestgo.ConfigThrottle{Limit: 1, Period: time.Hour}},
+			inngestgo.EventTrigger("go", nil), func(context.Context, in) (any, error) { return "done", nil })
+		return err
+	}))
+	sent(t, w, harness.Event{Name: "go"})
+	id := sent(t, w, harness.Event{Name: "go"})
+	require.NoError(t, w.Sim().Settle(t.Context()))
+	trace, err := w.Trace(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("the run %s of hourly is QUEUED: waits: throttle 1 per 1h0m0s", trace.Runs[0].ID), trace.Unquiet)
+	require.NoError(t, judged(t, w, id, harness.Expectation{Runs: []harness.RunExpectation{{Function: "hourly", Status: "COMPLETED"}}}).Err())
+}
+
 func TestWorkbench_ScriptedFault(t *testing.T) {
 	t.Parallel()
 	w := bench(t, reminder)

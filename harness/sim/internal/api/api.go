@@ -132,14 +132,15 @@ func (s *server) invoke(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) register(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	modified := false
 	if err == nil {
-		err = s.engine.Register(body, "", nil)
+		modified, err = s.engine.Register(body, "", nil)
 	}
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	reply(w, http.StatusOK, map[string]any{"ok": true, "modified": true})
+	reply(w, http.StatusOK, map[string]any{"ok": true, "modified": modified})
 }
 
 func (s *server) remove(w http.ResponseWriter, r *http.Request) {

@@ -119,14 +119,27 @@ func (r runObject) QueuedAt() graphql.Time   { return r.q.time(r.run.Queued) }
 func (r runObject) StartedAt() *graphql.Time { return r.q.timeOrNil(r.run.Started) }
 func (r runObject) EndedAt() *graphql.Time   { return r.q.timeOrNil(r.run.Ended) }
 func (r runObject) Output() *text            { return (*text)(outputOf(r.run)) }
-func (r runObject) TriggerIDs() []text       { return []text{text(r.run.Event.EventID)} }
+func (r runObject) IsBatch() bool            { return r.run.Batch != nil }
 func (r runObject) Function() functionObject { return r.q.newFunction(r.run.Function) }
 func (r runObject) App() appObject           { return r.Function().App }
 func (r runObject) Trace(struct{ Preview *bool }) *spanObject {
-	return &spanObject{OutputID: &r.run.ID}
+	span := &spanObject{OutputID: &r.run.ID}
+	if r.run.SkippedFor != "" {
+		reason := "Singleton"
+		span.SkipReason, span.SkipExistingRunID = &reason, &r.run.SkippedFor
+	}
+	return span
 }
 
-type spanObject struct{ OutputID *string }
+// TriggerIDs returns the ids of the events that triggered the run.
+func (r runObject) TriggerIDs() (ids []text) {
+	for _, id := range triggersOf(r.run) {
+		ids = append(ids, text(id))
+	}
+	return ids
+}
+
+type spanObject struct{ OutputID, SkipReason, SkipExistingRunID *string }
 
 func (q *query) Run(args struct{ RunID string }) (*runObject, error) {
 	r, ok := q.engine.Run(args.RunID)

@@ -36,16 +36,13 @@ type functionConfig struct {
 	Name     string           `json:"name"`
 	Triggers []engine.Trigger `json:"triggers"`
 	Steps    []map[string]any `json:"steps"`
-	// RateLimit is how the server shows an idempotency expression.
-	RateLimit map[string]any `json:"rateLimit,omitempty"`
+	*engine.FlowControl
 }
 
 func configOf(f engine.Function) functionConfig {
-	c := functionConfig{ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}}}
-	if f.Idempotency != "" {
-		c.RateLimit = map[string]any{"limit": 1, "period": "24h0m0s", "key": f.Idempotency}
+	return functionConfig{
+		ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, FlowControl: f.Flow, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}},
 	}
-	return c
 }
 
 // ofRun answers with what data returns for the run that the path names.
@@ -80,7 +77,7 @@ func (s *server) state(w http.ResponseWriter, r *http.Request) {
 func (s *server) run(run engine.Run) map[string]any {
 	return map[string]any{
 		"id": run.ID, "status": string(run.Status), "queuedAt": s.engine.Shown(run.Queued), "startedAt": s.shown(run.Started), "endedAt": s.shown(run.Ended),
-		"output": outputOf(run), "triggerIDs": []string{run.Event.EventID},
+		"output": outputOf(run), "triggerIDs": triggersOf(run),
 		"function": map[string]any{"id": run.Function.UUID, "slug": run.Function.ID, "name": run.Function.Name},
 		"app":      map[string]any{"externalID": run.Function.App, "name": run.Function.App},
 		"trace":    map[string]any{"outputID": run.ID},
@@ -89,6 +86,17 @@ func (s *server) run(run engine.Run) map[string]any {
 
 func (s *server) trace(run engine.Run) map[string]any {
 	return map[string]any{"runId": run.ID, "rootSpan": s.rootSpan(run)}
+}
+
+// triggersOf returns the ids of the events that triggered a run.
+func triggersOf(r engine.Run) (ids []string) {
+	for _, e := range r.Batch {
+		ids = append(ids, e.EventID)
+	}
+	if r.Batch == nil {
+		ids = []string{r.Event.EventID}
+	}
+	return ids
 }
 
 // outputOf returns what the server shows as a run's output, or nil.

@@ -87,7 +87,7 @@ func (on *application) retry() time.Time {
 		return at // the first application queued it
 	}
 	next := *on.it
-	next.at, next.failures, next.planFirst = at, on.it.failures+1, false
+	next.at, next.failures, next.planFirst, next.held = at, on.it.failures+1, false, nil
 	if next.kind == kindAnswer {
 		next.kind, next.deferred = kindCall, nil
 	}
@@ -248,7 +248,7 @@ func (on *application) stepFailed(o *sdk.Op) {
 func (on *application) stepPlanned(o *sdk.Op) {
 	on.r.step(o.ID, o.StepID(), sdk.OpStepRun, on.now)
 	if on.r.once(o.ID + "-plan") {
-		on.queue.push(&item{at: on.now, kind: kindCall, run: on.r, from: on.it.from, target: o.ID, name: o.StepID(),
+		on.pushCall(&item{run: on.r, from: on.it.from, target: o.ID, name: o.StepID(),
 			coalesce: on.coalesce, race: race(o)})
 	}
 }
@@ -336,6 +336,9 @@ func (on *application) invokeFunction(o *sdk.Op) error {
 			return fmt.Errorf("unable to parse invoke function expires: %w", err)
 		}
 		w.expires = at
+	}
+	if err := opts.Payload.Meta.sessions().check(); err != nil {
+		return newError("Error", fmt.Sprintf("invalid step.invoke sessions: %v", err))
 	}
 	if step := on.r.stepOf(o.ID); step != nil && step.Status == StepWaiting {
 		return nil // reported again: it is already under way

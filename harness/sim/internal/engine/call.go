@@ -23,10 +23,7 @@ type call struct {
 // prepare builds the call for an item.
 func (m *machine) prepare(it *item) *call {
 	r := it.run
-	f := m.registry.functions[r.function.ID] // deploying new code is registering it: runs go on with the new definition
-	if f == nil {
-		f = r.function // the app was removed; its address is still called, as the server does
-	}
+	f := m.current(r.function)
 	job := r.ID + "-" + strconv.FormatUint(it.seq, 10)
 	body := m.callBody(it, job)
 	u := *f.url
@@ -49,10 +46,23 @@ func (m *machine) prepare(it *item) *call {
 	return &call{item: it, job: job, handler: f.app.handler, req: req}
 }
 
+// current returns the newest definition of a function: deploying new code is registering it, and runs go on with that. The
+// address of an app that was removed is still called, as the server does.
+func (m *machine) current(f *function) *function {
+	if newest := m.registry.functions[f.ID]; newest != nil {
+		return newest
+	}
+	return f
+}
+
 func (m *machine) callBody(it *item, job string) []byte {
 	r := it.run
-	event := r.event.json()
-	tooLarge := r.stateSize > maxRequest-1024 || 2*len(event)+r.stateSize+768 > maxRequest
+	event, events, size := r.event.json(), []json.RawMessage{}, r.stateSize
+	for _, e := range r.triggers() {
+		events = append(events, e.json())
+		size += len(e.json())
+	}
+	tooLarge := r.stateSize > maxRequest-1024 || len(event)+size+768 > maxRequest
 	c := sdk.Call{
 		Event: event, Events: []json.RawMessage{}, Steps: map[string]json.RawMessage{}, Version: r.version, UseAPI: tooLarge,
 		Context: sdk.CallContext{
@@ -67,7 +77,7 @@ func (m *machine) callBody(it *item, job string) []byte {
 		c.Context.Stack.Stack[i] = memo.id
 	}
 	if !tooLarge {
-		c.Events, c.Steps = append(c.Events, event), r.memoised()
+		c.Events, c.Steps = events, r.memoised()
 	}
 	body, err := json.Marshal(c)
 	if err != nil {

@@ -17,44 +17,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 )
 
-// A Feature is something that a function may configure and that is not modelled.
-type Feature string
-
-// The features that registration refuses unless [Options.Ignore] names them.
-const (
-	Concurrency Feature = "concurrency"
-	Throttle    Feature = "throttle"
-	RateLimit   Feature = "rate limit"
-	Debounce    Feature = "debounce"
-	Batching    Feature = "event batching"
-	Priority    Feature = "priority"
-	Singleton   Feature = "singleton"
-)
-
-// unmodelled says where the configuration of each Feature stands.
-var unmodelled = []struct {
-	feature Feature
-	config  func(sdk.FunctionConfig) json.RawMessage
-}{
-	{Concurrency, func(c sdk.FunctionConfig) json.RawMessage { return c.Concurrency }},
-	{Throttle, func(c sdk.FunctionConfig) json.RawMessage { return c.Throttle }},
-	{RateLimit, func(c sdk.FunctionConfig) json.RawMessage { return c.RateLimit }},
-	{Debounce, func(c sdk.FunctionConfig) json.RawMessage { return c.Debounce }},
-	{Batching, func(c sdk.FunctionConfig) json.RawMessage { return c.BatchEvents }},
-	{Priority, func(c sdk.FunctionConfig) json.RawMessage { return c.Priority }},
-	{Singleton, func(c sdk.FunctionConfig) json.RawMessage { return c.Singleton }},
-}
-
-// Known reports whether there is such a feature.
-func (f Feature) Known() bool {
-	for _, u := range unmodelled {
-		if u.feature == f {
-			return true
-		}
-	}
-	return false
-}
-
 // Limits of the server.
 const (
 	defaultRetries  = 4
@@ -65,7 +27,11 @@ const (
 
 // parseApp reads a registration. The error says everything that is wrong with it.
 func parseApp(r sdk.Registration, p configParser) (*app, error) {
-	a := &app{id: r.App(), url: r.URL, sdk: r.SDK}
+	config, err := json.Marshal(r.Functions)
+	if err != nil {
+		return nil, fmt.Errorf("registering app %q: %w", r.App(), err)
+	}
+	a := &app{id: r.App(), url: r.URL, sdk: r.SDK, config: string(config)}
 	if a.sdk == "" && r.SDKLang != "" {
 		a.sdk = r.SDKLang + ":" + r.SDKVersion
 	}
@@ -93,10 +59,7 @@ func parseApp(r sdk.Registration, p configParser) (*app, error) {
 }
 
 // configParser reads the configuration of functions.
-type configParser struct {
-	clock  *clock.Clock
-	ignore []Feature
-}
+type configParser struct{ clock *clock.Clock }
 
 // parse reads the configuration of one function, part by part. The error says everything that is wrong with it.
 func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
@@ -108,7 +71,7 @@ func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
 	}
 	var problems []error
 	for _, part := range []func(*function, sdk.FunctionConfig) []error{
-		p.names, p.features, p.steps, p.triggers, p.idempotency, p.cancellation, p.timeouts,
+		p.names, p.steps, p.triggers, p.flowControl, p.cancellation, p.timeouts,
 	} {
 		problems = append(problems, part(f, c)...)
 	}
@@ -124,18 +87,6 @@ func (configParser) names(_ *function, c sdk.FunctionConfig) (problems []error) 
 	}
 	if c.Name == "" {
 		problems = append(problems, errors.New("a function name is required"))
-	}
-	return problems
-}
-
-func (p configParser) features(_ *function, c sdk.FunctionConfig) (problems []error) {
-	for _, u := range unmodelled {
-		config := u.config(c)
-		if len(config) == 0 || string(config) == "null" || slices.Contains(p.ignore, u.feature) {
-			continue
-		}
-		problems = append(problems, fmt.Errorf("it configures %s, which sim does not model: test it on the real server, or name it in sim.Options.Ignore"+
-			" to run the function as if it were not configured", u.feature))
 	}
 	return problems
 }
@@ -175,18 +126,6 @@ func (configParser) triggers(f *function, c sdk.FunctionConfig) (problems []erro
 		f.Triggers = append(f.Triggers, t.Trigger)
 	}
 	return problems
-}
-
-func (configParser) idempotency(f *function, c sdk.FunctionConfig) []error {
-	if c.Idempotency == nil {
-		return nil
-	}
-	e, err := expression.Compile(*c.Idempotency)
-	if err != nil {
-		return []error{fmt.Errorf("idempotency expression is invalid: %w", err)}
-	}
-	f.idempotency, f.Idempotency = e, *c.Idempotency
-	return nil
 }
 
 func (p configParser) cancellation(f *function, c sdk.FunctionConfig) (problems []error) {
@@ -234,8 +173,14 @@ func (configParser) timeouts(f *function, c sdk.FunctionConfig) (problems []erro
 	return problems
 }
 
-// cronParser reads what the server reads: five fields, and descriptors such as @daily.
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+// cronParser reads what the server reads: five fields, and a zone.
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+
+// The least and the most jitter of a schedule.
+const (
+	leastJitter = time.Second
+	mostJitter  = 5 * time.Minute
+)
 
 func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
 	t := trigger{Trigger: Trigger{Event: c.Event, Cron: c.Cron}}
@@ -262,6 +207,9 @@ func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
 	if c.Jitter != "" {
 		if t.jitter, err = str2duration.ParseDuration(c.Jitter); err != nil {
 			return t, fmt.Errorf("invalid cron jitter: %w", err)
+		}
+		if t.jitter != 0 && (t.jitter < leastJitter || t.jitter > mostJitter) {
+			return t, fmt.Errorf("cron jitter %v is not between %v and %v", t.jitter, leastJitter, mostJitter)
 		}
 	}
 	return t, nil

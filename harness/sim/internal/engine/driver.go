@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +93,7 @@ func (d *Driver) drive(ctx context.Context, more func(next *item) bool) error {
 		if next == nil || !more(next) {
 			return nil
 		}
-		heap.Pop(&e.m.queue)
+		e.m.queue.pop()
 		e.moveTo(next.at)
 		if c := e.m.process(next); c != nil {
 			e.mu.Unlock()
@@ -210,7 +209,7 @@ func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bo
 		}
 		e.moveTo(next.at)
 	}
-	heap.Pop(&e.m.queue)
+	e.m.queue.pop()
 	c := e.m.process(next)
 	if c == nil {
 		return 0, true

@@ -35,42 +35,54 @@ func (m *machine) end(r *run, status harness.Status) {
 		}
 	}
 	for _, it := range r.items {
-		m.queue.remove(it)
+		if it.kind != kindAnswer { // whose call goes on
+			m.drop(it)
+		}
+	}
+	if r.held != nil {
+		m.release(r.held)
+	}
+	if r.single != "" {
+		delete(m.admission.singletons, r.single)
 	}
 	m.announce(r)
 	// What only a run at work needs would be kept as long as the run.
-	r.items, r.waits, r.jobs, r.pending, r.state = nil, nil, nil, nil, nil
+	r.items, r.waits, r.jobs, r.pending, r.state, r.keys = nil, nil, nil, nil, nil, nil
 	m.runs.ended(r)
 }
 
 // announce publishes that a run is over. A run that was itself started by such an event publishes none, or they would
 // never end.
 func (m *machine) announce(r *run) {
-	e := r.event
-	if e.Name == sdk.EventFunctionFailed || e.Name == sdk.EventFunctionFinished {
-		return
-	}
-	data := finishedData(r)
-	m.publish(m.internalEvent(sdk.EventFunctionFinished, "", data))
-	switch r.Status {
-	case harness.StatusFailed:
-		m.publish(m.internalEvent(sdk.EventFunctionFailed, r.ID, data))
-	case harness.StatusCancelled:
-		m.publish(m.internalEvent(sdk.EventFunctionCancelled, r.ID, data))
-	}
-	if e.correlation != "" {
-		m.invoked(e.correlation, r.Output, r.Error)
+	for i, e := range r.triggers() {
+		if e.Name == sdk.EventFunctionFailed || e.Name == sdk.EventFunctionFinished || i > 0 && e.correlation == "" {
+			continue // of a batch the first tells, and each that another run waits for
+		}
+		data := finishedData(r, e)
+		m.publish(m.internalEvent(sdk.EventFunctionFinished, "", data, e.sessions))
+		switch r.Status {
+		case harness.StatusFailed:
+			m.publish(m.internalEvent(sdk.EventFunctionFailed, r.ID, data, e.sessions))
+		case harness.StatusCancelled:
+			m.publish(m.internalEvent(sdk.EventFunctionCancelled, r.ID, data, e.sessions))
+		}
+		if e.correlation != "" {
+			m.invoked(e.correlation, r.Output, r.Error)
+		}
 	}
 }
 
-// finishedData returns what the server's events say of a run that is over.
-func finishedData(r *run) map[string]any {
-	e := r.event
+// finishedData returns what the server's events say of a run that is over, to one of the events that triggered it.
+func finishedData(r *run, e *event) map[string]any {
 	status := map[harness.Status]string{
 		harness.StatusCompleted: "Completed", harness.StatusFailed: "Failed", harness.StatusCancelled: "Cancelled",
 	}[r.Status]
+	var all []any
+	for _, e := range r.triggers() {
+		all = append(all, listed(e))
+	}
 	data := map[string]any{
-		"function_id": r.function.ID, "run_id": r.ID, "event": e.fields, "events": []any{listed(e)},
+		"function_id": r.function.ID, "run_id": r.ID, "event": e.vars(), "events": all,
 		metadataKey: map[string]any{"status": status},
 	}
 	if e.correlation != "" {
@@ -99,7 +111,7 @@ func valueOf(text []byte) any {
 // listed returns an event as the server lists it in those of a run that is over: without an empty user, and with null in
 // place of data that did not come.
 func listed(e *event) map[string]any {
-	fields := maps.Clone(e.fields)
+	fields := maps.Clone(e.vars())
 	if user, _ := fields["user"].(map[string]any); len(user) == 0 {
 		delete(fields, "user")
 	}

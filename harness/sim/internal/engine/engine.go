@@ -27,7 +27,6 @@ type Options struct {
 	Seed          uint64
 	RetryInterval time.Duration // zero: the server's backoff
 	SigningKey    string        // empty: calls are not signed
-	Ignore        []Feature     // features that functions may configure although they are not modelled
 	CallTimeout   time.Duration // by the wall clock; negative: none
 	Keep          int           // ended runs
 	Logger        *slog.Logger  // nil: none
@@ -116,7 +115,8 @@ func (e *Engine) Sync(ctx context.Context, address string, handler http.Handler,
 		case a.Status == 0:
 			return fmt.Errorf("registering the app at %s: %w", address, a.err)
 		case a.Status == http.StatusOK && a.Header.Get(sdk.HeaderSyncKind) == sdk.SyncInBand:
-			return e.Register(a.Body, address, handler)
+			_, err := e.Register(a.Body, address, handler)
+			return err
 		case a.Status == http.StatusOK:
 			return e.adopt(address, handler)
 		}
@@ -125,11 +125,12 @@ func (e *Engine) Sync(ctx context.Context, address string, handler http.Handler,
 	return fmt.Errorf("registering the app at %s: %w; %s", address, last, remedy)
 }
 
-// Register accepts the body of a registration. address, unless empty, is where the app is called.
-func (e *Engine) Register(body []byte, address string, handler http.Handler) error {
+// Register accepts the body of a registration. address, unless empty, is where the app is called. modified is false if its
+// functions were registered like this before.
+func (e *Engine) Register(body []byte, address string, handler http.Handler) (modified bool, err error) {
 	var r sdk.Registration
 	if err := json.Unmarshal(body, &r); err != nil {
-		return fmt.Errorf("registering the app at %s: reading its registration: %w", address, err)
+		return false, fmt.Errorf("registering the app at %s: reading its registration: %w", address, err)
 	}
 	defer e.signal()
 	e.mu.Lock()
@@ -195,7 +196,10 @@ func (e *Engine) State(runID string) (events []json.RawMessage, steps map[string
 	if r == nil || r.Status.Final() {
 		return nil, nil, r != nil, r != nil
 	}
-	return []json.RawMessage{r.event.json()}, r.memoised(), false, true
+	for _, e := range r.triggers() {
+		events = append(events, e.json())
+	}
+	return events, r.memoised(), false, true
 }
 
 // Invoke publishes the event that starts one function, and returns the event's id.
@@ -218,9 +222,9 @@ func (e *Engine) StartFunction(functionID string, body EventBody) (runID string,
 	body.Name = cmp.Or(body.Name, sdk.EventFunctionInvoked)
 	ev := e.m.newEvent(&body, ulid.ULID{})
 	e.m.events.add(ev)
-	r := e.m.start(f, ev)
+	r := e.m.admit(f, ev)
 	if r == nil {
-		return "", fmt.Errorf("it ran for this event id within the last 24 hours")
+		return "", fmt.Errorf("it does not start at once: %s", ev.Decisions[len(ev.Decisions)-1].Text)
 	}
 	return r.ID, nil
 }
@@ -299,7 +303,7 @@ func (e *Engine) Event(id ulid.ULID) (ev Event, ok bool) {
 	if found == nil {
 		return Event{}, false
 	}
-	ev = found.Event
+	ev = found.view()
 	ev.Raw = found.object()
 	return ev, true
 }
@@ -310,7 +314,7 @@ func (e *Engine) Events() []Event {
 	defer e.mu.Unlock()
 	out := make([]Event, len(e.m.events.order))
 	for i, ev := range e.m.events.order {
-		out[i] = ev.Event
+		out[i] = ev.view()
 	}
 	return out
 }
@@ -343,7 +347,7 @@ func (e *Engine) EventPage(f EventFilter) (page []Event, total int) {
 			}
 			continue
 		}
-		one := ev.Event
+		one := ev.view()
 		one.Raw = ev.object()
 		page = append(page, one)
 	}

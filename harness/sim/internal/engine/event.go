@@ -33,6 +33,7 @@ type Event struct {
 	Data           map[string]any
 	Raw            json.RawMessage // as the API shows it; set by [Engine.Event] and [Engine.EventPage] alone
 	At             time.Time       // virtual
+	Decisions      []Decision      // of flow control, the last one for each function
 }
 
 // EventBody is an event as a client sends it.
@@ -43,29 +44,62 @@ type EventBody struct {
 	User           map[string]any `json:"user"`
 	TS             int64          `json:"ts"`
 	Version        string         `json:"v"`
+	Meta           eventMeta      `json:"meta"`
 }
 
 // event is an accepted event.
 type event struct {
-	Event    // what readers get a copy of
+	Event    // what readers get a copy of; Data may be nil, see fields
 	internal ulid.ULID
 	ts       int64
 	due      time.Time // when its runs start, where that is later than it came
 	seq      uint64
-	fields   map[string]any // name, data, user, id, ts, v: what expressions see
+	fields   map[string]any // name, data, user, id, ts, v, meta: what expressions see; nil: they are to be read from raw
 	raw      []byte         // the same as JSON: what functions get
 	bare     bool           // it came without data: functions get null where expressions see an empty object
-	recurs   bool           // it may come again: the sender gave it an id, or may repeat the request that it came in
+	sessions sessions
+	recurs   bool // it may come again: the sender gave it an id, or may repeat the request that it came in
 
 	invokes     *function // set on an invocation
 	unknown     string    // id of the function that an invocation names, if there is none
 	correlation string    // ties an invocation, and the end of the run that it started, to the run that waits
 }
 
+// vars returns what expressions see.
+func (e *event) vars() map[string]any {
+	if e.fields == nil {
+		if err := json.Unmarshal(e.raw, &e.fields); err != nil {
+			panic(fmt.Sprintf("engine: decoding event %s: %v", e.Name, err)) // it was encoded here
+		}
+		if e.bare {
+			e.fields["data"] = map[string]any{}
+		}
+		e.Data, _ = e.fields["data"].(map[string]any)
+	}
+	return e.fields
+}
+
+// compact keeps of the event's content the JSON alone: runs may hold many events for a long time.
+func (e *event) compact() {
+	e.json()
+	e.fields, e.Data = nil, nil
+}
+
+// view returns a copy of the event for readers.
+func (e *event) view() Event {
+	compact := e.fields == nil
+	e.vars()
+	out := e.Event
+	if compact {
+		e.compact()
+	}
+	return out
+}
+
 // json returns the event as functions get it.
 func (e *event) json() []byte {
 	if e.raw == nil {
-		fields := e.fields
+		fields := e.vars()
 		if e.bare {
 			fields = maps.Clone(fields)
 			fields["data"] = nil
@@ -80,7 +114,7 @@ func (e *event) object() []byte {
 	if !e.bare {
 		return e.json()
 	}
-	return encodeFields(e.Name, e.fields)
+	return encodeFields(e.Name, e.vars())
 }
 
 func encodeFields(name string, fields map[string]any) []byte {
@@ -105,6 +139,9 @@ func (e *event) setFields(data, user map[string]any, version string) {
 	e.fields = map[string]any{"name": e.Name, "id": e.IdempotencyKey, "ts": float64(e.ts), "data": e.Data, "user": user}
 	if version != "" {
 		e.fields["v"] = version
+	}
+	if len(e.sessions) > 0 {
+		e.fields["meta"] = map[string]any{"sessions": e.sessions}
 	}
 }
 
@@ -135,7 +172,7 @@ func (w *EventBody) check() error {
 			return errors.New("timestamp is after Jan 1, 2100")
 		}
 	}
-	return nil
+	return w.Meta.sessions().check()
 }
 
 // splitEvents returns the events of a request body, each as JSON. Like the server it accepts what it can read: of a list
@@ -192,14 +229,15 @@ func (m *machine) newEvent(b *EventBody, internal ulid.ULID) *event {
 	if b.TS != 0 {
 		e.ts = b.TS
 	}
-	e.bare, e.recurs = b.Data == nil, recurs
+	e.bare, e.recurs, e.sessions = b.Data == nil, recurs, b.Meta.sessions()
 	e.setFields(b.Data, b.User, b.Version)
 	return e
 }
 
-// internalEvent makes one of the server's events.
-func (m *machine) internalEvent(name, id string, data map[string]any) *event {
+// internalEvent makes one of the server's events. One that tells of a run is in the sessions of what triggered it.
+func (m *machine) internalEvent(name, id string, data map[string]any, in sessions) *event {
 	e := m.eventNow(name, id, m.source.ulid())
+	e.sessions = in
 	e.setFields(data, nil, "")
 	return e
 }

@@ -29,6 +29,7 @@ func (m *machine) backoff(failures int) time.Time {
 // call and hands the answer to conclude.
 func (m *machine) process(it *item) *call {
 	if it.run != nil && it.run.Status.Final() {
+		m.leave(it)
 		return nil
 	}
 	switch it.kind {
@@ -42,21 +43,46 @@ func (m *machine) process(it *item) *call {
 		m.expire(it.wait)
 	case kindAnswer:
 		m.apply(it, it.deferred)
-	case kindWake:
-		if it.failures == 0 {
-			it.run.endStep(it.from, StepCompleted, nil, m.clock.Now())
-			othersPending := it.run.save(it.from, orNull(nil))
-			if othersPending && !it.race {
-				return nil
-			}
-			it.planFirst = it.run.planFirst // the server has read it by the time it resets it
-			it.run.planAgain()
-		}
-		return m.attempt(it)
-	case kindCall:
-		return m.attempt(it)
+		m.leave(it)
+	case kindServe:
+		return m.serve(it.line)
+	case kindDebounce:
+		m.settle(it.debounce)
+	case kindBatch:
+		m.flush(it.batch)
+	case kindWake, kindCall:
+		return m.begin(it)
 	}
 	return nil
+}
+
+// begin prepares the call to the app that an item asks for, if the gate lets it through. It returns nil if it does not, or
+// if no call is needed.
+func (m *machine) begin(it *item) *call {
+	if !m.enter(it) {
+		return nil
+	}
+	if it.kind == kindWake && it.failures == 0 && !m.wakeUp(it) {
+		m.leave(it)
+		return nil
+	}
+	c := m.attempt(it)
+	if c == nil {
+		m.leave(it)
+	}
+	return c
+}
+
+// wakeUp ends a sleep. It reports whether the run goes on.
+func (m *machine) wakeUp(it *item) bool {
+	it.run.endStep(it.from, StepCompleted, nil, m.clock.Now())
+	othersPending := it.run.save(it.from, orNull(nil))
+	if othersPending && !it.race {
+		return false
+	}
+	it.planFirst = it.run.planFirst // the server has read it by the time it resets it
+	it.run.planAgain()
+	return true
 }
 
 // attempt prepares the call to the app that an item asks for. It returns nil if none is needed.
@@ -67,12 +93,17 @@ func (m *machine) attempt(it *item) *call {
 		return nil
 	}
 	if r.Started.IsZero() {
-		f := r.function
+		f := m.current(r.function)
 		if f.start > 0 && now.Sub(r.Queued) > f.start {
 			m.end(r, harness.StatusCancelled)
 			return nil
 		}
 		r.Started, r.Status = now, harness.StatusRunning
+		for _, other := range r.items {
+			if other.kind == kindCancel { // the start timeout
+				m.queue.remove(other)
+			}
+		}
 		if f.finish > 0 {
 			m.queue.push(&item{at: now.Add(f.finish), kind: kindCancel, run: r})
 		}
@@ -94,11 +125,13 @@ func (m *machine) conclude(ctx context.Context, c *call, a *answer) {
 	delete(m.inflight, c.job)
 	if ctx.Err() != nil && a.err != nil {
 		// The driver gave up, not the app: the attempt is made again when driving goes on.
+		m.leave(it)
 		it.at = m.clock.Now()
 		m.queue.push(it)
 		return
 	}
 	m.deliver(it, a)
+	m.leave(it)
 }
 
 // deliver applies an answer, or the [Fault] that is injected for it.
@@ -117,6 +150,7 @@ func (m *machine) deliver(it *item, a *answer) {
 		late := *it
 		late.at, late.kind, late.deferred = m.clock.Now().Add(f.Late), kindAnswer, a
 		m.queue.push(&late)
+		it.held = nil // for the server the call goes on
 	default:
 		m.apply(it, a)
 		if f.Twice && !it.run.Status.Final() {
@@ -134,7 +168,7 @@ func (m *machine) discover(r *run, from, job string, blocked bool) {
 	}
 	r.planAgain()
 	if r.once(job) {
-		m.queue.push(&item{at: m.clock.Now(), kind: kindCall, run: r, from: from})
+		m.pushCall(&item{run: r, from: from})
 	}
 }
 

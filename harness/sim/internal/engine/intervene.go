@@ -35,7 +35,8 @@ type Fault struct {
 	// Lose drops the answer, as when the app crashes between a step's effect and its checkpoint: the attempt counts as
 	// failed and is made again.
 	Lose bool
-	// Late delivers the answer this much later by the virtual clock.
+	// Late delivers the answer this much later by the virtual clock. For the server the call goes on until then, and keeps
+	// its places in concurrency limits: with Times large, calls take time.
 	Late time.Duration
 	// Twice delivers the answer a second time.
 	Twice bool

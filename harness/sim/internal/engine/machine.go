@@ -37,6 +37,7 @@ type machine struct {
 
 	registry      registry
 	admission     admission
+	gate          gate
 	waits         waits
 	interventions interventions
 	runs          runStore
@@ -50,7 +51,8 @@ func newMachine(o Options) machine {
 		source:        newSource(o.Seed, o.Clock),
 		inflight:      map[string]*item{},
 		registry:      newRegistry(),
-		admission:     admission{seen: newMemory()},
+		gate:          gate{counters: map[string]*counter{}},
+		admission:     newAdmission(),
 		waits:         newWaits(),
 		interventions: interventions{replacements: map[replacedStep]*outcomes{}},
 		runs:          runStore{keep: o.Keep, byID: map[ulid.ULID]*run{}, byEvent: map[ulid.ULID][]*run{}},

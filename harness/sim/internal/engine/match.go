@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"fmt"
+	"hash/fnv"
+	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
@@ -10,22 +13,36 @@ import (
 func (m *machine) match(e *event) {
 	switch {
 	case e.invokes != nil:
-		m.start(e.invokes, e)
+		m.admit(e.invokes, e)
 	case e.unknown != "":
-		failed := newError("Error", "could not find function with ID: "+e.unknown)
-		failed.refused = true
-		m.invoked(e.correlation, nil, failed)
+		m.refuse(e, "could not find function with ID: "+e.unknown)
 	default:
 		for _, f := range m.registry.ordered {
 			for _, t := range f.triggers {
-				if sdk.TriggerMatches(t.Event, e.Name) && t.when.Holds(e.fields, nil) {
-					m.start(f, e)
+				if sdk.TriggerMatches(t.Event, e.Name) && t.when.Holds(e.vars(), nil) {
+					m.admit(f, e)
 					break // several triggers of one function start it once
 				}
 			}
 		}
 	}
 	m.wake(e)
+	if !strings.HasPrefix(e.Name, reservedPrefix) {
+		e.compact()
+	}
+}
+
+// refuse publishes that an invocation starts no run, and tells the run that waits for it.
+func (m *machine) refuse(e *event, why string) {
+	if e.correlation == "" {
+		return
+	}
+	failed := newError("Error", why)
+	failed.refused = true
+	m.publish(m.internalEvent(sdk.EventFunctionFinished, "", map[string]any{
+		"correlation_id": e.correlation, "function_id": "", "run_id": "", "error": map[string]any{"name": failed.Name, "message": why},
+	}, e.sessions))
+	m.invoked(e.correlation, nil, failed)
 }
 
 // fire starts a function whose schedule is due.
@@ -36,10 +53,10 @@ func (m *machine) fire(t *tick) {
 	due := t.due.Format(time.RFC3339)
 	e := m.internalEvent(sdk.EventScheduled, due, map[string]any{
 		"cron": t.trigger.Cron, "scheduledAt": due, "fireAt": m.clock.Now().UTC().Format(time.RFC3339),
-	})
+	}, nil)
 	m.scheduleTick(t)
 	m.events.add(e)
-	m.start(t.function, e)
+	m.admit(t.function, e)
 }
 
 // scheduleTick queues the next time of a schedule.
@@ -50,39 +67,38 @@ func (m *machine) scheduleTick(t *tick) {
 		return // the schedule never comes again, as 30 February
 	}
 	t.due = at.UTC()
-	if t.trigger.jitter > 0 {
-		at = at.Add(m.source.jitter(t.trigger.jitter))
-	}
-	m.queue.push(&item{at: at, kind: kindTick, tick: t})
+	m.queue.push(&item{at: at.Add(t.jitter()), kind: kindTick, tick: t})
 }
 
-// start starts a run of a function for an event, as far as admission lets it. It returns nil if no run has started.
-func (m *machine) start(f *function, e *event) *run {
-	now := m.clock.Now()
-	if ok, refused := m.admission.admit(f, e, now); !ok {
-		if refused != nil {
-			m.invoked(e.correlation, nil, refused)
-		}
-		return nil
+// jitter returns how much later than due the function starts: for one time always the same.
+func (t *tick) jitter() time.Duration {
+	if t.trigger.jitter == 0 {
+		return 0
 	}
-	r := newRun(m.source.ulid(), f, e, now)
-	m.runs.add(r)
-	for _, on := range f.cancels {
+	h := fnv.New64a()
+	fmt.Fprint(h, t.function.ID, t.trigger.Cron, t.due.Unix())
+	return leastJitter + time.Duration(h.Sum64()%uint64(t.trigger.jitter-leastJitter+1))
+}
+
+// pushCall queues a call of a run: for now, or for its time if that is still to come, or as late as its priority says.
+func (m *machine) pushCall(it *item) {
+	if now := m.clock.Now(); it.at.Before(now) {
+		it.at = now
+	}
+	it.kind, it.at = kindCall, it.at.Add(max(-it.run.ahead, 0))
+	m.queue.push(it)
+}
+
+// listen lets a run be cancelled by events.
+func (m *machine) listen(r *run) {
+	now := m.clock.Now()
+	for _, on := range r.function.cancels {
 		expires := now.Add(defaultExpiry)
 		if on.timeout != "" {
 			if at, err := deadline(m.clock, on.timeout); err == nil { // it was read at registration
 				expires = at
 			}
 		}
-		m.waits.add(&wait{run: r, event: on.event, when: on.when, expires: expires, born: e.seq, cancels: true})
+		m.waits.add(&wait{run: r, event: on.event, when: on.when, expires: expires, born: r.event.seq, cancels: true})
 	}
-	begin := &item{at: now, kind: kindCall, run: r}
-	if e.due.After(now) {
-		begin.at = e.due
-	}
-	if limit := now.Add(f.start); f.start > 0 && begin.at.After(limit) {
-		begin = &item{at: limit, kind: kindCancel, run: r}
-	}
-	m.queue.push(begin)
-	return r
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,8 +31,18 @@ type Function struct {
 	App      string
 	URL      string
 	Triggers []Trigger
-	// Idempotency is the expression of which one value starts one run in 24 hours; empty: none.
-	Idempotency string
+	Flow     *FlowControl
+}
+
+// FlowControl is a function's configuration of flow control. Its encoding as JSON is the server's.
+type FlowControl struct {
+	Concurrency json.RawMessage `json:"concurrency,omitempty"`
+	Priority    json.RawMessage `json:"priority,omitempty"`
+	BatchEvents json.RawMessage `json:"batchEvents,omitempty"`
+	RateLimit   json.RawMessage `json:"rateLimit,omitempty"` // of an idempotency expression, too
+	Throttle    json.RawMessage `json:"throttle,omitempty"`
+	Debounce    json.RawMessage `json:"debounce,omitempty"`
+	Singleton   json.RawMessage `json:"singleton,omitempty"`
 }
 
 // Trigger is what starts a function: an event, or a schedule. Its encoding as JSON is the server's.
@@ -47,20 +58,21 @@ type app struct {
 	url       string
 	sdk       string
 	handler   http.Handler // nil: called over HTTP
+	config    string       // of its functions, as JSON
 	functions []*function
 }
 
 // function is a registered function.
 type function struct {
-	Function    // what readers get a copy of
-	app         *app
-	url         *url.URL
-	triggers    []trigger
-	attempts    int // the most attempts of a step
-	idempotency *expression.Expression
-	start       time.Duration // from being queued to the first call; zero: no limit
-	finish      time.Duration // from then on; zero: no limit
-	cancels     []cancelOn
+	Function // what readers get a copy of
+	app      *app
+	url      *url.URL
+	triggers []trigger
+	controls
+	attempts int           // the most attempts of a step
+	start    time.Duration // from being queued to the first call; zero: no limit
+	finish   time.Duration // from then on; zero: no limit
+	cancels  []cancelOn
 }
 
 type trigger struct {
@@ -127,18 +139,22 @@ func (g *registry) at(address string) (apps []*app) {
 	return apps
 }
 
-// install puts an app in place of an earlier one of the same id, and returns its schedules.
-func (g *registry) install(a *app) ([]*tick, error) {
+// install puts an app in place of an earlier one of the same id, and returns its schedules. One that changes nothing of its
+// functions leaves them as they are, with their schedules under way.
+func (g *registry) install(a *app) (modified bool, ticks []*tick, err error) {
 	for _, f := range a.functions {
 		if other := g.functions[f.ID]; other != nil && other.app.id != a.id {
-			return nil, fmt.Errorf("registering app %q: function id %q is taken by app %q", a.id, f.ID, other.app.id)
+			return false, nil, fmt.Errorf("registering app %q: function id %q is taken by app %q", a.id, f.ID, other.app.id)
 		}
 	}
 	if old := g.apps[a.id]; old != nil {
+		if old.config == a.config {
+			old.url, old.sdk, old.handler = a.url, a.sdk, a.handler
+			return false, nil, nil
+		}
 		g.uninstall(old)
 	}
 	g.apps[a.id] = a
-	var ticks []*tick
 	for _, f := range a.functions {
 		g.functions[f.ID] = f
 		for _, t := range f.triggers {
@@ -149,7 +165,7 @@ func (g *registry) install(a *app) ([]*tick, error) {
 	}
 	g.ticks = append(g.ticks, ticks...)
 	g.reorder()
-	return ticks, nil
+	return true, ticks, nil
 }
 
 func (g *registry) uninstall(a *app) {
@@ -174,19 +190,21 @@ var ErrNotRegistered = errors.New("the app did not register its functions")
 // remedy says what to do about an app that does not register.
 const remedy = "give it the signing key that Sim.SigningKey returns, or make Sim.Handler reachable at its API address"
 
-// register installs the app of a registration. address, unless empty, is where it is called.
-func (m *machine) register(r sdk.Registration, address string, handler http.Handler) error {
-	a, err := parseApp(r, configParser{clock: m.clock, ignore: m.options.Ignore})
+// register installs the app of a registration. address, unless empty, is where it is called. modified is false if its
+// functions were registered like this before.
+func (m *machine) register(r sdk.Registration, address string, handler http.Handler) (modified bool, err error) {
+	a, err := parseApp(r, configParser{clock: m.clock})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if address != "" {
 		a.url = address
 	}
 	a.handler = handler
-	ticks, err := m.registry.install(a)
+	modified, ticks, err := m.registry.install(a)
 	for _, t := range ticks {
 		m.scheduleTick(t)
 	}
-	return err
+	m.newLimits()
+	return modified, err
 }

@@ -25,12 +25,18 @@ const (
 	StepTimedOut  StepStatus = "TIMED_OUT" // no event came, or the invoked function did not end, in time
 )
 
-// Run is a copy of what a run did so far. Times are virtual.
+// Run is a copy of a run.
 type Run struct {
-	ID       string
+	Progress
 	Function Function
-	Status   harness.Status
-	Event    Event // what triggered it
+	Event    Event   // what triggered it; of a batch the first
+	Batch    []Event // all events of a batch
+}
+
+// Progress is what a run did so far. Times are virtual.
+type Progress struct {
+	ID     string
+	Status harness.Status
 
 	Queued, Started, Ended time.Time
 
@@ -42,6 +48,8 @@ type Run struct {
 	Calls       int
 	FailedCalls []Attempt
 	Stuck       string
+	Decisions   []Decision // of flow control
+	SkippedFor  string     // the run that was in progress when this one of a singleton was skipped
 }
 
 // Step is one step of a run.
@@ -120,11 +128,17 @@ func (e *Error) Fields() map[string]any {
 
 // run is a run and what it needs to go on.
 type run struct {
-	Run      // what it did so far; readers get a copy from view
+	Progress // readers get a copy from view
 	id       ulid.ULID
 	seq      uint64 // among the runs that were started
 	function *function
-	event    *event
+	event    *event   // what triggered it; of a batch the first
+	batch    []*event // all events of a batch
+
+	keys   []keyValue    // of the function's limits, as they were when it was queued
+	ahead  time.Duration // by its priority; negative: its calls are put off
+	held   *counter      // of runs, of which it has a place
+	single string        // the singleton's name that it holds; empty: none
 
 	state     []memo // in the sequence of completion: the protocol's stack
 	stateSize int
@@ -143,16 +157,50 @@ type memo struct {
 	raw json.RawMessage
 }
 
+// keyValue is the value of a key's expression.
+type keyValue struct{ key, value string }
+
 func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
 	return &run{
-		Run: Run{ID: id.String(), Function: f.Function, Status: harness.StatusQueued, Event: e.Event, Queued: now},
-		id:  id, function: f, event: e, version: -1,
+		Progress: Progress{ID: id.String(), Status: harness.StatusQueued, Queued: now},
+		id:       id, function: f, event: e, version: -1,
 	}
+}
+
+// evaluate notes the values of the keys by which its calls are limited.
+func (r *run) evaluate(keys ...key) {
+	for _, k := range keys {
+		if k.expr != nil {
+			value, _ := k.value(r.event)
+			r.keys = append(r.keys, keyValue{k.text, value})
+		}
+	}
+}
+
+// valueOf returns the value of a key. ok is false for one that the function did not have when the run was queued: its limit
+// does not concern the run.
+func (r *run) valueOf(k key) (value string, ok bool) {
+	if k.expr == nil {
+		return "", true
+	}
+	i := slices.IndexFunc(r.keys, func(v keyValue) bool { return v.key == k.text })
+	if i < 0 {
+		return "", false
+	}
+	return r.keys[i].value, true
+}
+
+// triggers returns the events that triggered the run.
+func (r *run) triggers() []*event {
+	if r.batch != nil {
+		return r.batch
+	}
+	return []*event{r.event}
 }
 
 // track remembers a queued item, which is removed from the queue when the run ends.
 func (r *run) track(it *item) {
-	if len(r.items) > 32 {
+	if len(r.items) == cap(r.items) { // before it grows
 		r.items = slices.DeleteFunc(r.items, func(old *item) bool { return old.index < 0 })
 	}
 	r.items = append(r.items, it)
@@ -235,8 +283,16 @@ func (r *run) planAgain() {
 
 // view returns a copy of what the run did so far.
 func (r *run) view() Run {
-	out := r.Run
-	out.FailedCalls, out.Steps = slices.Clone(r.FailedCalls), slices.Clone(r.Steps)
+	out := Run{Progress: r.Progress, Function: r.function.Function, Event: r.event.view()}
+	for _, e := range r.batch {
+		out.Batch = append(out.Batch, e.view())
+	}
+	out.FailedCalls, out.Steps, out.Decisions = slices.Clone(r.FailedCalls), slices.Clone(r.Steps), slices.Clone(r.Decisions)
+	for _, it := range r.items {
+		if it.waits != nil {
+			out.Decisions = append(out.Decisions, Decision{r.function.ID, it.waits.since, "waits: " + it.waits.limit, true})
+		}
+	}
 	for i := range out.Steps {
 		out.Steps[i].Attempts = slices.Clone(out.Steps[i].Attempts)
 	}

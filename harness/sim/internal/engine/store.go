@@ -20,7 +20,9 @@ type runStore struct {
 
 func (s *runStore) add(r *run) {
 	s.byID[r.id] = r
-	s.byEvent[r.event.internal] = append(s.byEvent[r.event.internal], r)
+	for _, e := range r.triggers() {
+		s.byEvent[e.internal] = append(s.byEvent[e.internal], r)
+	}
 	s.added++
 	r.seq = s.added
 }
@@ -35,7 +37,9 @@ func (s *runStore) ended(r *run) {
 	s.done[0] = nil
 	s.done = s.done[1:]
 	delete(s.byID, old.id)
-	remove(s.byEvent, old.event.internal, old)
+	for _, e := range old.triggers() {
+		remove(s.byEvent, e.internal, old)
+	}
 }
 
 // remove takes v out of the values of a key. A key without values is deleted.
@@ -93,12 +97,15 @@ type recent[V any] struct {
 
 func newRecent[V any](most int) recent[V] { return recent[V]{max: most, values: map[string]V{}} }
 
+// put remembers what a key stands for. A key that is known keeps its age.
 func (r *recent[V]) put(key string, value V) {
-	if len(r.order) == r.max {
-		r.forgetOldest()
+	if _, known := r.values[key]; !known {
+		if len(r.order) == r.max {
+			r.forgetOldest()
+		}
+		r.order = append(r.order, key)
 	}
 	r.values[key] = value
-	r.order = append(r.order, key)
 }
 
 func (r *recent[V]) forgetOldest() {

@@ -67,7 +67,7 @@ func (m *machine) wake(e *event) {
 		if w.over || r.Status.Final() || e == r.event || e.seq <= w.born || w.expires.Before(now) {
 			continue
 		}
-		if !w.when.Holds(r.event.fields, e.fields) {
+		if !w.when.Holds(r.event.vars(), e.vars()) {
 			continue
 		}
 		if w.cancels {
