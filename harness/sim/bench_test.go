@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -164,13 +166,14 @@ func BenchmarkManyRuns(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
+				if err := s.RunUntil(ctx, start); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(heapMB(), "asleep-MB")
 				if err := s.Run(ctx); err != nil {
 					b.Fatal(err)
 				}
-				runtime.GC()
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				b.ReportMetric(float64(m.HeapAlloc)/1e6, "heap-MB")
+				b.ReportMetric(heapMB(), "heap-MB")
 				_ = s.Close(context.Background())
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/run")
@@ -178,20 +181,92 @@ func BenchmarkManyRuns(b *testing.B) {
 	}
 }
 
+func heapMB() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) / 1e6
+}
+
+// BenchmarkConcurrency sends events through a limit of five calls for each of many keys, or for one key. Each call takes a
+// second of virtual time, so that they wait. The app does next to nothing.
+func BenchmarkConcurrency(b *testing.B) {
+	for _, size := range []struct{ events, keys int }{{1_000, 100}, {10_000, 1_000}, {10_000, 1}} {
+		b.Run(fmt.Sprintf("%d-events-%d-keys", size.events, size.keys), func(b *testing.B) {
+			for range b.N {
+				s := sim.New(sim.Options{Start: start, Keep: 1_000})
+				ctx := context.Background()
+				app := limited{"concurrency": map[string]any{"limit": 5, "key": "event.data.key"}}
+				if err := s.RegisterHandler(ctx, app); err != nil {
+					b.Fatal(err)
+				}
+				s.InjectFault(sim.Fault{Late: time.Second, Times: math.MaxInt})
+				for i := range size.events {
+					if _, err := s.Send(ctx, harness.Event{Name: "go", Data: map[string]int{"key": i % size.keys}}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := s.Run(ctx); err != nil {
+					b.Fatal(err)
+				}
+				if took := s.Now().Sub(start); took != time.Duration(size.events/size.keys/5)*time.Second {
+					b.Fatal("the events took ", took)
+				}
+				_ = s.Close(ctx)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size.events), "µs/event")
+		})
+	}
+}
+
+// BenchmarkDebounce measures three events and an hour without any.
+func BenchmarkDebounce(b *testing.B) {
+	s := sim.New(sim.Options{Start: start, Keep: 1_000})
+	ctx := context.Background()
+	if err := s.RegisterHandler(ctx, limited{"debounce": map[string]any{"period": "1h"}}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for range 3 {
+			if _, err := s.Send(ctx, harness.Event{Name: "go"}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.Run(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	_ = s.Close(ctx)
+}
+
+// limited is an app of one function with this configuration, which ends at once, without the SDK's cost.
+type limited map[string]any
+
+func (app limited) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Inngest-Sdk", "test:v1")
+	if r.Method == http.MethodPut {
+		w.Header().Set("X-Inngest-Sync-Kind", "in_band")
+		f := map[string]any{
+			"id": "nap-f", "name": "f", "triggers": []any{map[string]any{"event": "go"}},
+			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f&stepId=step"}}},
+		}
+		maps.Copy(f, app)
+		_ = json.NewEncoder(w).Encode(map[string]any{"app_id": "nap", "functions": []any{f}})
+		return
+	}
+	_, _ = io.WriteString(w, `"done"`)
+}
+
 // napper is an app that sleeps once, without the SDK's cost.
 type napper struct{}
 
 func (napper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Inngest-Sdk", "test:v1")
-	w.Header().Set("X-Inngest-Req-Version", "2")
 	if r.Method == http.MethodPut {
-		w.Header().Set("X-Inngest-Sync-Kind", "in_band")
-		_ = json.NewEncoder(w).Encode(map[string]any{"app_id": "nap", "functions": []any{map[string]any{
-			"id": "nap-f", "name": "f", "triggers": []any{map[string]any{"event": "go"}},
-			"steps": map[string]any{"step": map[string]any{"runtime": map[string]any{"url": "http://app.invalid/?fnId=nap-f&stepId=step"}}},
-		}}})
+		limited{}.ServeHTTP(w, r)
 		return
 	}
+	w.Header().Set("X-Inngest-Sdk", "test:v1")
+	w.Header().Set("X-Inngest-Req-Version", "2")
 	body, _ := io.ReadAll(r.Body)
 	if strings.Contains(string(body), `"steps":{}`) {
 		w.WriteHeader(http.StatusPartialContent)
