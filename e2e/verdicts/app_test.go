@@ -27,8 +27,8 @@ type (
 	opts  = inngestgo.FunctionOpts
 )
 
-// app is an app with one function for each case. It is a [stack.HandlerFunc]. Sim refuses flow control, so those functions
-// are registered on the real server only.
+// app is an app with one function for each case. It is a [stack.HandlerFunc]. Sim refuses the functions of time in
+// conditions, so what uses them is registered on the real server only.
 func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 		AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL,
@@ -123,28 +123,28 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		return step.Run(ctx, "record", func(context.Context) (string, error) { return *approval.ID, nil })
 	})
 	add(opts{ID: "audit"}, "approval/given", "", func(context.Context, input) (any, error) { return "noted", nil })
-	if !onSim(ctx, env) {
-		key := inngestgo.StrPtr("event.data.to")
-		add(opts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: key}}, "single/asked", "",
-			func(ctx context.Context, in input) (any, error) {
-				if in.Event.Data["hold"] == true {
-					if _, err := step.WaitForEvent[any](ctx, "hold",
-						step.WaitForEventOpts{Event: "single/released", Timeout: time.Minute,
-							If: inngestgo.StrPtr("event.data.to == async.data.to")}); err != nil {
-						return nil, err
-					}
+	key := inngestgo.StrPtr("event.data.to")
+	add(opts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: key}}, "single/asked", "",
+		func(ctx context.Context, in input) (any, error) {
+			if in.Event.Data["hold"] == true {
+				if _, err := step.WaitForEvent[any](ctx, "hold",
+					step.WaitForEventOpts{Event: "single/released", Timeout: time.Minute,
+						If: inngestgo.StrPtr("event.data.to == async.data.to")}); err != nil {
+					return nil, err
 				}
-				return mails(ctx, in)
-			})
-		add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "",
-			mails)
-		add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "",
-			mails)
-		batch := func(timeout time.Duration) *inngestgo.ConfigBatchEvents {
-			return &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: timeout, Key: key}
-		}
-		add(opts{ID: "batched", BatchEvents: batch(20 * time.Second)}, "batched/asked", "", mails)
-		add(opts{ID: "gathered", BatchEvents: batch(gathering)}, "gathered/asked", "", mails)
+			}
+			return mails(ctx, in)
+		})
+	add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "",
+		mails)
+	add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "",
+		mails)
+	batch := func(timeout time.Duration) *inngestgo.ConfigBatchEvents {
+		return &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: timeout, Key: key}
+	}
+	add(opts{ID: "batched", BatchEvents: batch(20 * time.Second)}, "batched/asked", "", mails)
+	add(opts{ID: "gathered", BatchEvents: batch(gathering)}, "gathered/asked", "", mails)
+	if !onSim(ctx, env) {
 		add(opts{ID: "dated"}, "dated/asked", "date(event.data.at) < now()", mails)
 	}
 	mux := http.NewServeMux()

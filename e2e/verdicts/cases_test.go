@@ -155,7 +155,7 @@ var cases = []testCase{
 		s.holds(approval, runs(run("audit")), "")
 	}},
 
-	{name: "a singleton that is running skips the event", on: []string{"local"}, play: func(s *surface) {
+	{name: "a singleton that is running skips the event", on: []string{"local", "sim"}, play: func(s *surface) {
 		first := s.send(s.event("single/asked", data{"hold": true}))
 		s.judge(first, harness.Expectation{Runs: []harness.RunExpectation{{Function: "single", Status: harness.StatusRunning,
 			Steps: []harness.StepExpectation{{ID: "hold"}}}}}, long)
@@ -172,7 +172,7 @@ var cases = []testCase{
 		s.send(s.event("single/released", nil))
 		s.holds(first, s.mailed(run("single")), "")
 	}},
-	{name: "a rate limit drops the second event", on: []string{"local"}, play: func(s *surface) {
+	{name: "a rate limit drops the second event", on: []string{"local", "sim"}, play: func(s *surface) {
 		first := s.send(s.event("limited/asked", nil))
 		s.holds(first, s.mailed(run("limited")), "")
 		id := s.send(s.event("limited/asked", nil))
@@ -185,7 +185,7 @@ var cases = []testCase{
 		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("limited")}},
 			`its rate limit of 1 in 1m for each event.data.to was used up`)
 	}},
-	{name: "a debounced event gives way to a later one", on: []string{"local"}, play: func(s *surface) {
+	{name: "a debounced event gives way to a later one", on: []string{"local", "sim"}, play: func(s *surface) {
 		first, last := s.send(s.event("debounced/asked", nil)), s.send(s.event("debounced/asked", nil))
 		s.unknownOrDecided(first, harness.Expectation{NoOtherRuns: true},
 			`debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 2s after it; `+
@@ -194,7 +194,7 @@ var cases = []testCase{
 		s.holds(first, harness.Expectation{NoOtherRuns: true},
 			`debounced was not started: it was debounced into a later event: the run \S+, of the event `+last)
 	}},
-	{name: "a batch that is not full yet says when it starts", on: []string{"local"}, play: func(s *surface) {
+	{name: "a batch that is not full yet says when it starts", on: []string{"local", "sim"}, play: func(s *surface) {
 		first, second := s.send(s.event("batched/asked", nil)), s.send(s.event("batched/asked", nil))
 		for _, id := range []string{first, second} {
 			s.holds(id, s.mailed(run("batched")), "")
