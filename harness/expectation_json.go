@@ -75,6 +75,12 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 			return fmt.Errorf("%s is null, which asserts nothing: leave it out", where)
 		}
 		return nil
+	case 0.0:
+		if as.Kind() == reflect.Int {
+			return fmt.Errorf("%s is 0, which asserts nothing: leave it out, or give 1 or more; that there are none is said by "+
+				"noOtherRuns, noOtherMail or absent", where)
+		}
+		return nil
 	default:
 		return nil
 	}

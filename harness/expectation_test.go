@@ -87,6 +87,8 @@ func TestParseExpectation_Invalid(t *testing.T) {
 		"unknown in a step":  {`{"runs":[{"function":"f","steps":[{"attempt":1}]}]}`, `did you mean "attempts"?`},
 		"empty match":        {`{"mail":[{"to":"a@b","subject":{}}]}`, "an object that asserts nothing: say equals, contains, matches, present or absent"},
 		"empty header":       {`{"mail":[{"to":"a@b","headers":{"X":[]}}]}`, "mail[0].headers.X is an empty list, which asserts nothing: leave it out; that there are none is said by noOtherRuns"},
+		"no copies":          {`{"mail":[{"to":"a@b","copies":0}]}`, "mail[0].copies is 0, which asserts nothing: leave it out, or give 1 or more"},
+		"no attempts":        {`{"runs":[{"function":"f","steps":[{"id":"s","attempts":0}]}]}`, "runs[0].steps[0].attempts is 0, which asserts nothing"},
 		"no files":           {`{"mail":[{"to":"a@b","attachments":[]}]}`, "mail[0].attachments is an empty list, which asserts nothing"},
 		"no mail":            {`{"runs":[{"function":"f"}],"mail":[]}`, "expectation: mail is an empty list, which asserts nothing"},
 		"no parts":           {`{"mail":[{"to":"a@b","subject":[]}]}`, "mail[0].subject is an empty list, which asserts nothing"},

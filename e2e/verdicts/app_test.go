@@ -149,6 +149,14 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
+	mux.HandleFunc("POST /send", func(w http.ResponseWriter, r *http.Request) {
+		id, err := client.Send(r.Context(), inngestgo.Event{Name: r.FormValue("event"), Data: data{"to": r.FormValue("to")}})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		_, _ = io.WriteString(w, id)
+	})
 	return mux, errors.Join(errs...)
 }
 

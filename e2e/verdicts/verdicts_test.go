@@ -2,6 +2,9 @@ package verdicts_test
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"testing"
 	"time"
@@ -40,6 +43,7 @@ type surface struct {
 	send  func(harness.Event) string
 	judge func(eventID string, e harness.Expectation, timeout time.Duration) *harness.Verdict
 	to    string // the case's own recipient
+	app   string // where the app listens
 	now   func() time.Time
 }
 
@@ -88,7 +92,7 @@ func (c testCase) plays(on string) bool {
 
 func onWorkbench(t *testing.T, w *simstack.Workbench) *surface {
 	return &surface{
-		TB: t, name: workbench, taps: w.Taps(), to: recipient(), now: w.Sim().Now,
+		TB: t, name: workbench, taps: w.Taps(), to: recipient(), app: w.Env().AppURL, now: w.Sim().Now,
 		send: func(e harness.Event) string {
 			id, err := w.Sim().Send(t.Context(), e)
 			require.NoError(t, err)
@@ -104,7 +108,7 @@ func onWorkbench(t *testing.T, w *simstack.Workbench) *surface {
 
 func onStack(t *harnesstest.T) *surface {
 	return &surface{
-		TB: t, name: t.Stack.Backend(), taps: t.Stack.Taps(), to: recipient(), now: time.Now, send: t.Send,
+		TB: t, name: t.Stack.Backend(), taps: t.Stack.Taps(), to: recipient(), app: t.Env().AppURL, now: time.Now, send: t.Send,
 		judge: func(id string, e harness.Expectation, timeout time.Duration) *harness.Verdict {
 			return t.Judge(id, e, stack.JudgeOptions{Timeout: timeout})
 		},
@@ -118,6 +122,18 @@ func (s *surface) event(name string, more data) harness.Event {
 		all[key] = value
 	}
 	return harness.Event{Name: name, Data: all}
+}
+
+// ask makes a handler of the app, and no run of it, send an event; it returns the event's id.
+func (s *surface) ask(event string) string {
+	s.Helper()
+	res, err := http.PostForm(s.app+"/send", url.Values{"event": {event}, "to": {s.to}})
+	require.NoError(s, err)
+	defer res.Body.Close()
+	id, err := io.ReadAll(res.Body)
+	require.NoError(s, err)
+	require.Equal(s, http.StatusOK, res.StatusCode, "%s", id)
+	return string(id)
 }
 
 // long is a timeout that no verdict may need; soon is when one must be there that waits for nothing but the server.

@@ -25,6 +25,7 @@ type difference struct {
 	hop     int // index into chain.hops
 	text    string
 	pending bool // more time may remove it
+	excess  bool // there is more than was expected
 	remedy  remedy
 }
 
@@ -40,7 +41,7 @@ func (c *chain) Broken() bool {
 }
 
 // firstBroken returns the earliest hop that went wrong: one that differs from the expectation, or an earlier one that
-// went wrong by itself and so explains the difference.
+// went wrong by itself and so explains the difference. It explains what is missing, not what is there in excess.
 func (c *chain) firstBroken() int {
 	// While there is a difference that is there for good, a pending one is not the cause.
 	differences := slices.DeleteFunc(slices.Clone(c.differences), func(d difference) bool { return d.pending && c.Broken() })
@@ -48,7 +49,7 @@ func (c *chain) firstBroken() int {
 	for _, d := range differences {
 		first = min(first, d.hop)
 	}
-	if !slices.ContainsFunc(differences, func(d difference) bool { return c.hops[d.hop].State != harness.HopOK }) {
+	if len(differences) > 0 && !slices.ContainsFunc(differences, func(d difference) bool { return !d.excess }) {
 		return first
 	}
 	for _, a := range c.anomalies {
@@ -111,6 +112,12 @@ func (c *chain) fail(hop int, mendable bool, format string, args ...any) {
 	} else {
 		c.hops[hop].State = harness.HopBroken
 	}
+}
+
+// exceed adds a difference at a hop that should not be there.
+func (c *chain) exceed(hop int, format string, args ...any) {
+	c.fail(hop, false, format, args...)
+	c.differences[len(c.differences)-1].excess = true
 }
 
 // remediable says what may remove the last difference.

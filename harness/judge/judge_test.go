@@ -252,6 +252,25 @@ broken: step send-email FAILED: attempt 1: 550 no such mailbox; so there is no e
         12:00:00.000 server 550 no such mailbox
     ✗ no email to kim@shop.test`,
 		},
+		"a failure does not explain an email too many": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@shop.test", Absent: true}}}
+			},
+			trace: func(t *harness.Trace) {
+				r := &t.Runs[0]
+				r.Status, r.Error = harness.StatusFailed, "the order is gone"
+				r.Steps[1] = harness.TraceStep{ID: "send-email", Status: harness.StatusFailed, Error: "the order is gone",
+					Attempts: []harness.TraceAttempt{{Status: harness.StatusFailed, Error: "the order is gone"}}}
+			},
+			want: `
+broken: there is an email to kim@shop.test, want none: subject "Your order 7"
+  ✓ event order/placed accepted (01EVENT)
+    ✗ run of confirm FAILED (01RUN)
+      ✓ step load-order COMPLETED
+      ✗ step send-email FAILED
+          attempt 1: the order is gone
+    ✗ email to kim@shop.test: "Your order 7"   ← first broken hop`,
+		},
 		"the function failed outside its steps": {
 			expect: func(e *harness.Expectation) { e.Runs[0].Steps, e.Mail = nil, nil },
 			trace: func(t *harness.Trace) {

@@ -85,6 +85,7 @@ func TestCompare_EachRecipientGetsAnEmail(t *testing.T) {
 		"a cc too few":                  {one, entries{{To: kim, Cc: harness.Texts{lee, boss}}}, true, `its header Cc lists lee@shop.test, want lee@shop.test, boss@shop.test`},
 		"cc that was not sent":          {unsent, entries{{To: kim, Cc: harness.Texts{lee}}}, true, `it was not sent to lee@shop.test, which its header Cc should list`},
 		"another bcc":                   {one, entries{{To: kim, Bcc: harness.Texts{"max@shop.test"}}}, true, `in the envelope and in no header are boss@shop.test, want max@shop.test`},
+		"bcc, sent one after the other": {apart, entries{{To: kim, Cc: harness.Texts{lee}, Bcc: harness.Texts{boss}}}, false, ""},
 		"no bcc":                        {unsent, entries{{To: kim, Bcc: harness.Texts{boss}}}, true, `in the envelope and in no header are no addresses, want boss@shop.test`},
 		"bcc in a header": {[]harness.TraceMail{order(func(m *harness.Message) {
 			m.Headers = append(m.Headers, harness.Header{Name: "Bcc", Value: "Boss <BOSS@shop.test>"})

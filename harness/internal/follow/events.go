@@ -137,13 +137,16 @@ func (f *Follower) startedBy(e inngestapi.ReceivedEvent, c cause) []harness.Trac
 // addSent adds the event with an id that stands in the output of a step, if it is an event's id. found is false as long
 // as the server may be about to show it.
 func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (found bool, err error) {
+	if err := f.src.Ledger.catchUp(ctx); err != nil {
+		return false, err
+	}
 	before := id.Timestamp().Before(r.Queued.Truncate(time.Millisecond))
-	if before || f.has(id.String()) || f.src.Ledger.get(keyRoot(id.String())).sentByHarness {
+	if before || f.has(id.String()) || f.src.Ledger.sentByOther(r.ID, id.String(), f.src.AllTapped) {
 		return true, nil
 	}
 	e, err := f.src.API.Event(ctx, id.String())
 	if errors.Is(err, inngestapi.ErrNotFound) {
-		return f.isNoEvent(ctx, id, f.src.now())
+		return f.isNoEvent(id, f.src.now()), nil
 	}
 	if err != nil {
 		return false, err
@@ -154,14 +157,11 @@ func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (fou
 
 // isNoEvent reports whether an id that the server does not show belongs to no event, rather than to one that it is about
 // to show. What a tap saw being accepted is an event, however long the server takes to show it.
-func (f *Follower) isNoEvent(ctx context.Context, id ulid.ULID, now time.Time) (bool, error) {
+func (f *Follower) isNoEvent(id ulid.ULID, now time.Time) bool {
 	if now.Sub(id.Timestamp()) <= f.src.VisibleWithin && !f.src.idle() {
-		return false, nil
+		return false
 	}
-	if err := f.src.Ledger.catchUp(ctx); err != nil {
-		return false, err
-	}
-	return !f.src.Ledger.get(keyRoot(id.String())).isEvent, nil
+	return !f.src.Ledger.get(keyRoot(id.String())).isEvent
 }
 
 // event returns an event of the trace, an empty one where it has none with this id.

@@ -136,6 +136,25 @@ func (f *flow) during(runs map[string]bool) (found []dispatch, alone []bool) {
 	return found, alone
 }
 
+// sentByOther reports whether an event did not come from a call of a run, as far as the flow is complete.
+func (f *flow) sentByOther(run, eventID string, allTapped bool) bool {
+	mine := f.callsOf(map[string]bool{run: true})
+	if len(mine) == 0 || !f.missed.IsZero() {
+		return false
+	}
+	seen := false
+	for _, d := range f.dispatches {
+		if d.EventID != eventID {
+			continue
+		}
+		seen = true
+		if slices.ContainsFunc(mine, func(c *call) bool { return c.maySend(d.began) }) {
+			return false
+		}
+	}
+	return seen || allTapped
+}
+
 // began returns when a call in progress began; zero where it is not in progress.
 func (f *flow) began(id uint64) time.Time {
 	if c := f.openCalls[id]; c != nil {
@@ -185,6 +204,12 @@ func (f *flow) callsOf(runs map[string]bool) []*call {
 // covers reports whether a call was in progress at a time.
 func (c *call) covers(at time.Time) bool {
 	return !at.Before(c.began) && (c.ended.IsZero() || !at.After(c.ended))
+}
+
+// maySend reports whether what passed at a time may come from a call: the app may be at work on one that the server has
+// abandoned.
+func (c *call) maySend(at time.Time) bool {
+	return c.covers(at) || c.abandoned && at.After(c.ended)
 }
 
 // mailDuring returns the emails that the app began to deliver while one of these runs was being called, without those that name

@@ -48,6 +48,21 @@ func TestFlow_FindsWhatBeganDuringCallsOfARun(t *testing.T) {
 	require.Equal(t, "id of during", found[0].EventID)
 	require.False(t, found[2].over)
 
+	for id, byOther := range map[string]bool{
+		"id of during": false, "id of with another": false, "id of before": true, "id of between": true, "id of something else": false,
+	} {
+		require.Equal(t, byOther, f.sentByOther("mine", id, false), id)
+	}
+	require.True(t, f.sentByOther("mine", "id of something else", true), "all events pass the taps")
+	require.True(t, f.sentByOther("other", "id of during", false))
+	require.False(t, f.sentByOther("uncalled", "id of during", false), "its calls may not pass the taps")
+	abandoned := call(9, "mine", 70, 74)
+	abandoned.Call.Abandoned = true
+	g := newFlow()
+	g.add(abandoned)
+	g.add(send(10, 75, 76, "after"))
+	require.False(t, g.sentByOther("mine", "id of after", false), "the app may be at work on a call that the server abandoned")
+
 	mail := func(began int, run string, to ...string) tap.Exchange {
 		return tap.Exchange{Began: at(began), Ended: at(began + 1),
 			Mail: &harness.MailTransaction{To: to, RunID: run, Accepted: true}}

@@ -33,6 +33,8 @@ type Sources struct {
 	Ledger *Ledger
 	// Taps are the recording proxies that Ledger reads; nil on a stack without them.
 	Taps *tap.Set
+	// AllTapped says that everything that the app sends passes the taps.
+	AllTapped bool
 
 	// Shared says that tests run concurrently against the same app. Events sent outside steps then cannot be attributed
 	// to a run.

@@ -150,7 +150,8 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 // and name no run belong to it. Times are virtual, except those of deliveries.
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
 	f := follow.New(follow.Sources{
-		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, RunHeader: w.o.RunHeader, Now: w.sim.Now, Idle: w.sim.Idle, Stuck: w.stuck,
+		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, AllTapped: true, RunHeader: w.o.RunHeader,
+		Now: w.sim.Now, Idle: w.sim.Idle, Stuck: w.stuck,
 	}, eventID, recipients)
 	defer f.Close()
 	return f.Look(ctx)

@@ -141,6 +141,29 @@ func TestWorkbench_FollowsEverythingThatEventCaused(t *testing.T) {
 	require.Contains(t, v.Why, `its header names the run "another", which the Inngest server does not know`)
 }
 
+func TestWorkbench_EventOfTheTestIsNoEffectOfTheRunThatReturnsItsID(t *testing.T) {
+	t.Parallel()
+	w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
+		_, err := on(c, "approval/asked", "approve", func(ctx context.Context, _ in) (any, error) {
+			given, err := step.WaitForEvent[inngestgo.GenericEvent[any]](ctx, "wait",
+				step.WaitForEventOpts{Event: "approval/given", Timeout: time.Hour})
+			if err != nil {
+				return nil, err
+			}
+			return step.Run(ctx, "record", func(context.Context) (string, error) { return *given.ID, nil })
+		})
+		_, err2 := on(c, "approval/given", "audit", func(context.Context, in) (any, error) { return "noted", nil })
+		return errors.Join(err, err2)
+	}))
+	id := sent(t, w, harness.Event{Name: "approval/asked"})
+	require.NoError(t, w.Sim().Settle(t.Context()))
+	given := sent(t, w, harness.Event{Name: "approval/given"})
+	approved := harness.Expectation{NoOtherRuns: true,
+		Runs: []harness.RunExpectation{{Function: "approve", Output: json.RawMessage(`"` + given + `"`)}}}
+	v := judged(t, w, id, approved)
+	require.Equal(t, harness.Holds, v.Outcome, "%s", v)
+}
+
 func TestWorkbench_Broken(t *testing.T) {
 	t.Parallel()
 	w := bench(t, family)
