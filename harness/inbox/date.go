@@ -27,7 +27,8 @@ var zones = map[string]int{
 // parseDate reads a Date header. ok is false if it is not as RFC 5322 has it; then the date is what it can mean, or zero.
 // A time without a zone, or with one that has no meaning, is in UTC.
 func parseDate(s string) (date time.Time, ok bool) {
-	date, err := mail.ParseDate(strings.Replace(s, ",", ", ", 1)) // which wants a blank that RFC 5322 does not
+	// The parser wants a blank that RFC 5322 does not, and knows no leap second.
+	date, err := mail.ParseDate(strings.Replace(strings.Replace(s, ",", ", ", 1), ":60", ":59", 1))
 	ok = err == nil
 	part := dateForm.FindStringSubmatch(dateComment.ReplaceAllString(s, " "))
 	if part == nil {

@@ -270,9 +270,11 @@ func TestDecode_ReportsMalformedHeaders(t *testing.T) {
 		"Subject: two",
 		"Date: yesterday",
 		"X-Raw: caf\xe9",
+		"X-Tag: =?utf-8?Q?a=0D=0ABcc:_b@c.test?=",
 		"", ""))
 	require.Empty(t, cmp.Diff([]string{
 		"header X-Raw holds bytes that are not UTF-8",
+		`header X-Tag holds the control character '\r'`,
 		"header Subject stands 2 times",
 		`header From is not a list of addresses: no angle-addr: "nobody at all"`,
 		`header To is not a list of addresses: expected comma: "a@b.test c@d.test"`,

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -120,6 +121,9 @@ func decodeHeaders(headers []harness.Header, problem report) []harness.Header {
 		h.Value = strings.ToValidUTF8(value, "\uFFFD")
 		if h.Value != value {
 			why = "holds bytes that are not UTF-8"
+		}
+		if i := strings.IndexFunc(h.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }); i >= 0 && why == "" {
+			why = fmt.Sprintf("holds the control character %q", h.Value[i])
 		}
 		if why != "" {
 			problem("header %s %s", text.Clip(h.Name, 40), why)

@@ -57,6 +57,9 @@ func TestDecode_AddressLists(t *testing.T) {
 		"an empty address":                    {`B <>, d@e.test`, "not a list of addresses", []*mail.Address{{Address: "d@e.test"}}},
 		"a comment":                           {`b@c.test (B (the one)), d@e.test`, "", []*mail.Address{{Name: "B (the one)", Address: "b@c.test"}, {Address: "d@e.test"}}},
 		"comments and blanks in an address":   {`Pete(A nice \) chap) <pete(his account)@c .test(his host)>`, "not a list", []*mail.Address{{Name: "Pete", Address: "pete@c.test"}}},
+		"comments":                            {`(one) Pete(A nice \) chap) <pete(his account)@c.test(his host)>, (none)`, "", []*mail.Address{{Name: "Pete", Address: "pete@c.test"}}},
+		"an IPv6 address":                     {`b@[IPv6:2001:db8::1]`, "", []*mail.Address{{Address: "b@[IPv6:2001:db8::1]"}}},
+		"an address of no kind":               {`b@[x:y]`, "not a list", []*mail.Address{{Address: "b@[x:y]"}}},
 		"a quoted local part":                 {`"b d"@c.test`, "", []*mail.Address{{Address: "b d@c.test"}}},
 		"a colon in a name":                   {`"Re: B" <b@c.test>`, "", []*mail.Address{{Name: "Re: B", Address: "b@c.test"}}},
 		"commas alone":                        {`,b@c.test,,`, "", one},
@@ -272,6 +275,7 @@ func TestDecode_Dates(t *testing.T) {
 		"Tuesday, November 3, 2026 10:00:00 AM": {10, "not a date"},
 		"Nov 3, 2026 10:00:00 AM":               {10, "not a date"},
 		"2026-11-03T10:00:00+01:00":             {9, "not a date"},
+		"Tue, 03 Nov 2026 09:59:60 +0100":       {9, exact}, // a leap second
 	} {
 		t.Run(date, func(t *testing.T) {
 			t.Parallel()

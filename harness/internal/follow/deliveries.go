@@ -44,11 +44,11 @@ func notesOf(d harness.Delivery) []string {
 	for i, l := range d.Dialogue {
 		switch refused := i > 0 && l.By == "server" && l.Text != "" && (l.Text[0] == '4' || l.Text[0] == '5'); {
 		case !refused:
-		case len(d.After) > 0:
+		case len(d.After) > 0 && !isCommand(d.Dialogue[i-1].Text):
 			notes = append(notes, fmt.Sprintf("after the email to %s the app sent %s, and the mail server answered %q: "+
 				"a line with only a dot ends a message, so a line that begins with a dot needs another one before it (RFC 5321, 4.5.2)",
 				to, d.Dialogue[i-1].Text, l.Text))
-		case d.Accepted:
+		case d.Accepted || len(d.After) > 0:
 			notes = append(notes, fmt.Sprintf("in the delivery to %s the app sent %s, and the mail server answered %q",
 				to, d.Dialogue[i-1].Text, l.Text))
 		}
@@ -59,6 +59,13 @@ func notesOf(d harness.Delivery) []string {
 			d.BareLF, to))
 	}
 	return notes
+}
+
+// isCommand reports whether a line begins with a command of SMTP or of its extensions.
+func isCommand(line string) bool {
+	verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
+	return slices.Contains([]string{"HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "EXPN",
+		"HELP", "QUIT"}, verb)
 }
 
 // slowForMailHog is the size from which MailHog takes seconds for an email, in bytes.

@@ -112,6 +112,9 @@ func TestDeliveryNotes(t *testing.T) {
 			Dialogue: said("app", "(8 bytes that are no command)", "server", "500 Unrecognised command")}),
 			`^after the email to kim@shop.test the app sent \(8 bytes that are no command\), and the mail server answered "500 ` +
 				`Unrecognised command": a line with only a dot ends a message`},
+		"another command after": {delivery(harness.MailTransaction{After: kim,
+			Dialogue: said("app", "mail FROM:<b@shop.test>", "server", "552 mailbox full")}),
+			`^in the delivery to kim@shop.test the app sent mail FROM:<b@shop.test>, and the mail server answered "552 mailbox full"$`},
 		"LF": {delivery(harness.MailTransaction{To: kim, BareLF: 2, Accepted: true}),
 			`^2 lines of the email to kim@shop.test end in LF alone`},
 	} {
