@@ -111,6 +111,16 @@ func (e *Expression) Holds(event, async map[string]any) bool {
 	return result
 }
 
+// HoldsOf reports whether the expression is true of other variables than events. One that is not there is like null.
+func (e *Expression) HoldsOf(vars map[string]any) bool {
+	out, _, err := e.program.Eval(vars)
+	if err != nil || out == nil || types.IsUnknownOrError(out) {
+		return false
+	}
+	result, _ := out.Value().(bool)
+	return result
+}
+
 func orEmpty(m map[string]any) map[string]any {
 	if m == nil {
 		return map[string]any{}

@@ -61,7 +61,8 @@ func New(e *engine.Engine, o Options) http.Handler {
 	mux.HandleFunc("GET /api/v2/runs/{run}/trace", s.ofRun(s.trace))
 	mux.HandleFunc("GET /v0/runs/{run}/actions", s.state)
 	mux.HandleFunc("GET /v0/runs/{run}/batch", s.state)
-	mux.Handle("POST /v0/gql", newGraphQL(e))
+	mux.Handle("/v0/gql", newGraphQL(e))
+	s.control(mux)
 	return mux
 }
 

@@ -1,16 +1,17 @@
 package api
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/graph-gophers/graphql-go"
-	"github.com/graph-gophers/graphql-go/relay"
-	"github.com/oklog/ulid/v2"
+	"github.com/graph-gophers/graphql-go/errors"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
@@ -24,9 +25,45 @@ func newGraphQL(e *engine.Engine) http.Handler {
 		return graphql.MustParseSchema(schema, &query{e}, graphql.UseFieldResolvers(), graphql.MaxDepth(32))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		(&relay.Handler{Schema: parsed()}).ServeHTTP(w, r)
+		var q struct {
+			Query         string
+			OperationName string
+			Variables     map[string]any
+		}
+		if r.Method == http.MethodGet {
+			q.Query, q.OperationName = r.URL.Query().Get("query"), r.URL.Query().Get("operationName")
+		} else if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&q); err != nil {
+			replyQuery(w, http.StatusBadRequest, &graphql.Response{Errors: []*errors.QueryError{{Message: "json request body could not be decoded: " + err.Error()}}})
+			return
+		}
+		res := parsed().Exec(r.Context(), q.Query, q.OperationName, q.Variables)
+		replyQuery(w, statusOf(res), res)
 	})
+}
+
+func replyQuery(w http.ResponseWriter, status int, res *graphql.Response) {
+	if res.Data == nil {
+		res.Data = json.RawMessage("null")
+	}
+	reply(w, status, res)
+}
+
+// statusOf returns the status of an answer, and marks what is wrong with a query as the server does. An error that has no
+// place in the result is about the query.
+func statusOf(res *graphql.Response) int {
+	status := http.StatusOK
+	for _, err := range res.Errors {
+		if err.ResolverError != nil || len(err.Path) > 0 {
+			continue
+		}
+		status = http.StatusUnprocessableEntity
+		code := "GRAPHQL_VALIDATION_FAILED"
+		if strings.HasPrefix(err.Message, "syntax error") {
+			code = "GRAPHQL_PARSE_FAILED"
+		}
+		err.Extensions = map[string]any{"code": code}
+	}
+	return status
 }
 
 // text is a scalar that is a string: ULID, UUID and Bytes.
@@ -47,53 +84,48 @@ func (t *text) UnmarshalGraphQL(input any) error {
 	return nil
 }
 
-// query resolves the type Query.
+func texts(all []string) []text {
+	out := []text{}
+	for _, s := range all {
+		out = append(out, text(s))
+	}
+	return out
+}
+
+// textOrNil returns nil for the empty text.
+func textOrNil[T ~string](s T) *T {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// object is a scalar that is any value: Map and Unknown.
+type object struct{ value any }
+
+// ImplementsGraphQLType implements graphql-go's scalars.
+func (object) ImplementsGraphQLType(name string) bool { return name == "Map" || name == "Unknown" }
+
+// UnmarshalGraphQL implements graphql-go's scalars.
+func (o *object) UnmarshalGraphQL(input any) error {
+	o.value = input
+	return nil
+}
+
+// MarshalJSON encodes the value.
+func (o object) MarshalJSON() ([]byte, error) { return json.Marshal(o.value) }
+
+// fields returns the value if it is an object.
+func (o *object) fields() map[string]any {
+	if o == nil {
+		return nil
+	}
+	fields, _ := o.value.(map[string]any)
+	return fields
+}
+
+// query resolves the types Query and Mutation.
 type query struct{ engine *engine.Engine }
-
-type appObject struct {
-	ID               graphql.ID
-	ExternalID, Name string
-	URL              *string
-	Connected        bool
-	Error            *string
-	FunctionCount    int32
-}
-
-func newApp(a engine.App) appObject {
-	return appObject{ID: graphql.ID(a.ID), ExternalID: a.ID, Name: a.ID, URL: &a.URL, Connected: true, FunctionCount: int32(a.Functions)}
-}
-
-func (q *query) Apps() []appObject {
-	var out []appObject
-	for _, a := range q.engine.Apps() {
-		out = append(out, newApp(a))
-	}
-	return out
-}
-
-type functionObject struct {
-	ID, Slug, Name, URL, Config string
-	App                         appObject
-}
-
-func (q *query) newFunction(f engine.Function) functionObject {
-	config, _ := json.Marshal(configOf(f)) // made of strings
-	out := functionObject{ID: f.UUID, Slug: f.ID, Name: f.Name, URL: f.URL, Config: string(config), App: newApp(engine.App{ID: f.App})}
-	for _, a := range q.engine.Apps() {
-		if a.ID == f.App {
-			out.App = newApp(a)
-		}
-	}
-	return out
-}
-
-func (q *query) Functions() *[]functionObject {
-	out := []functionObject{}
-	for _, f := range q.engine.Functions() {
-		out = append(out, q.newFunction(f))
-	}
-	return &out
-}
 
 func (q *query) time(virtual time.Time) graphql.Time {
 	return graphql.Time{Time: q.engine.Shown(virtual)}
@@ -107,139 +139,84 @@ func (q *query) timeOrNil(virtual time.Time) *graphql.Time {
 	return &t
 }
 
-// runObject resolves the type FunctionRunV2.
-type runObject struct {
-	q   *query
-	run engine.Run
+type pageInfo struct {
+	HasNextPage, HasPreviousPage bool
+	StartCursor, EndCursor       *string
 }
 
-func (r runObject) ID() text                 { return text(r.run.ID) }
-func (r runObject) Status() string           { return string(r.run.Status) }
-func (r runObject) QueuedAt() graphql.Time   { return r.q.time(r.run.Queued) }
-func (r runObject) StartedAt() *graphql.Time { return r.q.timeOrNil(r.run.Started) }
-func (r runObject) EndedAt() *graphql.Time   { return r.q.timeOrNil(r.run.Ended) }
-func (r runObject) Output() *text            { return (*text)(outputOf(r.run)) }
-func (r runObject) IsBatch() bool            { return r.run.Batch != nil }
-func (r runObject) Function() functionObject { return r.q.newFunction(r.run.Function) }
-func (r runObject) App() appObject           { return r.Function().App }
-func (r runObject) Trace(struct{ Preview *bool }) *spanObject {
-	span := &spanObject{OutputID: &r.run.ID}
-	if r.run.SkippedFor != "" {
-		reason := "Singleton"
-		span.SkipReason, span.SkipExistingRunID = &reason, &r.run.SkippedFor
+// CreateApp asks the app at an address to register.
+func (q *query) CreateApp(ctx context.Context, args struct{ Input struct{ URL string } }) (*appObject, error) {
+	if err := q.engine.Sync(ctx, args.Input.URL, nil, ""); err != nil {
+		return nil, err
 	}
-	return span
-}
-
-// TriggerIDs returns the ids of the events that triggered the run.
-func (r runObject) TriggerIDs() (ids []text) {
-	for _, id := range triggersOf(r.run) {
-		ids = append(ids, text(id))
+	for _, a := range q.engine.Apps() {
+		if strings.TrimSuffix(a.URL, "?") == strings.TrimSuffix(args.Input.URL, "?") {
+			return &appObject{q, a}, nil
+		}
 	}
-	return ids
+	return nil, fmt.Errorf("the app at %s registered itself from another address", args.Input.URL)
 }
 
-type spanObject struct{ OutputID, SkipReason, SkipExistingRunID *string }
-
-func (q *query) Run(args struct{ RunID string }) (*runObject, error) {
-	r, ok := q.engine.Run(args.RunID)
-	if !ok {
-		return nil, fmt.Errorf("run %s not found", args.RunID)
+// DeleteApp forgets an app.
+func (q *query) DeleteApp(args struct{ ID string }) (string, error) {
+	for _, a := range q.engine.Apps() {
+		if appID(a.ID) == args.ID {
+			q.engine.Remove(a.ID)
+			return args.ID, nil
+		}
 	}
-	return &runObject{q, r}, nil
+	return "", fmt.Errorf("no app has the id %s", args.ID)
 }
 
-type outputObject struct {
-	Data  *text
-	Error *errorObject
+// InvokeFunction starts a function. Like the server it does not look whether there is one.
+func (q *query) InvokeFunction(args struct {
+	Data                       *object
+	FunctionSlug               string
+	Meta, User                 *object
+	DebugSessionID, DebugRunID *text
+}) (*bool, error) {
+	body := engine.EventBody{Data: args.Data.fields(), User: args.User.fields()}
+	if args.Meta != nil {
+		raw, _ := json.Marshal(args.Meta) // it came from JSON
+		if err := json.Unmarshal(raw, &body.Meta); err != nil {
+			return nil, fmt.Errorf("meta: %w", err)
+		}
+	}
+	q.engine.Invoke(args.FunctionSlug, body)
+	done := true
+	return &done, nil
 }
 
-type errorObject struct {
-	Name    *string
-	Message string
-	Stack   *string
-}
-
-// RunTraceSpanOutputByID returns the output of a run: outputs are named by their runs.
-func (q *query) RunTraceSpanOutputByID(args struct{ OutputID string }) *outputObject {
-	r, ok := q.engine.Run(args.OutputID)
+// CancelRun ends a run.
+func (q *query) CancelRun(args struct{ RunID text }) (*oldRun, error) {
+	r, ok := q.engine.Run(string(args.RunID))
 	switch {
 	case !ok:
-		return nil
-	case r.Error != nil:
-		return &outputObject{Error: &errorObject{Name: &r.Error.Name, Message: r.Error.Message, Stack: &r.Error.Stack}}
-	default:
-		output := text(r.Output)
-		return &outputObject{Data: &output}
+		return nil, errNoRun
+	case r.Status.Final() && r.Status != "CANCELLED":
+		return nil, fmt.Errorf("cannot cancel an ended run")
 	}
+	q.engine.Cancel(r.ID)
+	r, _ = q.engine.Run(r.ID)
+	return &oldRun{runObject{q, r}}, nil
 }
 
-// eventObject resolves the type EventV2.
-type eventObject struct {
-	q *query
-	e engine.Event
-}
-
-func (e eventObject) ID() text                 { return text(e.e.EventID) }
-func (e eventObject) IdempotencyKey() *string  { return &e.e.IdempotencyKey }
-func (e eventObject) Name() string             { return e.e.Name }
-func (e eventObject) Raw() string              { return string(e.e.Raw) }
-func (e eventObject) ReceivedAt() graphql.Time { return e.q.time(e.e.At) }
-func (e eventObject) Runs() []runObject {
-	var out []runObject
-	for _, r := range e.q.engine.Runs(e.e.EventID) {
-		out = append(out, runObject{e.q, r})
+// Rerun starts a run of the same function and event as another one.
+func (q *query) Rerun(args struct {
+	RunID    text
+	FromStep *struct {
+		StepID string
+		Input  *text
 	}
-	return out
-}
-
-func (q *query) EventV2(args struct{ ID text }) (*eventObject, error) {
-	id, err := ulid.Parse(string(args.ID))
-	if err != nil {
-		return nil, fmt.Errorf("event id %q: %w", args.ID, err)
+	DebugSessionID, DebugRunID *text
+}) (text, error) {
+	var from *engine.FromStep
+	if step := args.FromStep; step != nil {
+		from = &engine.FromStep{Step: step.StepID}
+		if step.Input != nil {
+			from.Input = json.RawMessage(*step.Input)
+		}
 	}
-	e, ok := q.engine.Event(id)
-	if !ok {
-		return nil, fmt.Errorf("event %s not found", args.ID)
-	}
-	return &eventObject{q, e}, nil
-}
-
-type eventsObject struct {
-	Edges      []edgeObject
-	TotalCount int32
-}
-
-type edgeObject struct {
-	Cursor string
-	Node   eventObject
-}
-
-// EventsV2 lists events, newest first.
-func (q *query) EventsV2(args struct {
-	First  int32
-	After  *string
-	Filter struct {
-		EventNames            *[]string
-		From                  graphql.Time
-		IncludeInternalEvents bool
-		Until                 *graphql.Time
-	}
-}) eventsObject {
-	f := engine.EventFilter{From: args.Filter.From.Time, Internal: args.Filter.IncludeInternalEvents, Limit: int(args.First)}
-	if args.Filter.Until != nil {
-		f.Until = args.Filter.Until.Time
-	}
-	if args.Filter.EventNames != nil {
-		f.Names = *args.Filter.EventNames
-	}
-	if args.After != nil {
-		f.After = *args.After
-	}
-	page, total := q.engine.EventPage(f)
-	out := eventsObject{TotalCount: int32(total)}
-	for _, e := range page {
-		out.Edges = append(out.Edges, edgeObject{Cursor: e.EventID, Node: eventObject{q, e}})
-	}
-	return out
+	id, err := q.engine.Rerun(string(args.RunID), from)
+	return text(id), err
 }

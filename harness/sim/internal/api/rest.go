@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
@@ -41,7 +40,7 @@ type functionConfig struct {
 
 func configOf(f engine.Function) functionConfig {
 	return functionConfig{
-		ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, FlowControl: f.Flow, Steps: []map[string]any{{"id": "step", "name": f.Name, "uri": f.URL}},
+		ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, FlowControl: f.Flow, Steps: []map[string]any{{"id": "step", "name": "step", "uri": f.URL}},
 	}
 }
 
@@ -76,7 +75,7 @@ func (s *server) state(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) run(run engine.Run) map[string]any {
 	return map[string]any{
-		"id": run.ID, "status": string(run.Status), "queuedAt": s.engine.Shown(run.Queued), "startedAt": s.shown(run.Started), "endedAt": s.shown(run.Ended),
+		"id": run.ID, "status": string(run.Status), "queuedAt": s.engine.Shown(run.Queued), "startedAt": s.moment(run.Started), "endedAt": s.moment(run.Ended),
 		"output": outputOf(run), "triggerIDs": triggersOf(run),
 		"function": map[string]any{"id": run.Function.UUID, "slug": run.Function.ID, "name": run.Function.Name},
 		"app":      map[string]any{"externalID": run.Function.App, "name": run.Function.App},
@@ -85,7 +84,7 @@ func (s *server) run(run engine.Run) map[string]any {
 }
 
 func (s *server) trace(run engine.Run) map[string]any {
-	return map[string]any{"runId": run.ID, "rootSpan": s.rootSpan(run)}
+	return map[string]any{"runId": run.ID, "rootSpan": s.span(tree(run, true))}
 }
 
 // triggersOf returns the ids of the events that triggered a run.
@@ -99,6 +98,15 @@ func triggersOf(r engine.Run) (ids []string) {
 	return ids
 }
 
+// shownError is an error as the server shows it in a run's output, in the sequence of its fields.
+type shownError struct {
+	Error   any `json:"error"`
+	Name    any `json:"name"`
+	Message any `json:"message"`
+	Stack   any `json:"stack,omitempty"`
+	Cause   any `json:"cause,omitempty"`
+}
+
 // outputOf returns what the server shows as a run's output, or nil.
 func outputOf(r engine.Run) *string {
 	var text string
@@ -106,7 +114,8 @@ func outputOf(r engine.Run) *string {
 	case r.Error != nil && len(r.Error.Body) > 0:
 		text = string(r.Error.Body)
 	case r.Error != nil:
-		text = string(engine.Wrap("error", r.Error.Fields()))
+		f := r.Error.Fields()
+		text = string(engine.Wrap("error", shownError{f["error"], f["name"], f["message"], f["stack"], f["cause"]}))
 	case r.Plain != "":
 		text = r.Plain
 	case r.Output != nil:
@@ -117,8 +126,8 @@ func outputOf(r engine.Run) *string {
 	return &text
 }
 
-// shown translates a virtual time; nil for the zero Time.
-func (s *server) shown(t time.Time) *time.Time {
+// moment translates a virtual time; nil for the zero Time.
+func (s *server) moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
@@ -126,8 +135,8 @@ func (s *server) shown(t time.Time) *time.Time {
 	return &t
 }
 
-// span is a node of a run's trace.
-type span struct {
+// shownSpan is a span as REST shows it.
+type shownSpan struct {
 	Name      string          `json:"name"`
 	Status    string          `json:"status"`
 	StepID    string          `json:"stepId,omitempty"`
@@ -135,57 +144,22 @@ type span struct {
 	Output    json.RawMessage `json:"output,omitempty"`
 	StartedAt *time.Time      `json:"startedAt,omitempty"`
 	EndedAt   *time.Time      `json:"endedAt,omitempty"`
-	Children  []span          `json:"children,omitempty"`
+	Children  []shownSpan     `json:"children,omitempty"`
 }
 
-var spanStatus = map[engine.StepStatus]string{
-	engine.StepPlanned: "RUNNING", engine.StepWaiting: "WAITING", engine.StepCompleted: "COMPLETED", engine.StepFailed: "FAILED",
-	engine.StepTimedOut: "COMPLETED",
-}
-
-var spanOps = map[sdk.Opcode]string{
-	sdk.OpStepRun: "RUN", sdk.OpSleep: "SLEEP", sdk.OpWaitForEvent: "WAIT_FOR_EVENT", sdk.OpInvokeFunction: "INVOKE",
-}
-
-func (s *server) rootSpan(r engine.Run) span {
-	root := span{Name: r.Function.Name, Status: string(r.Status), StartedAt: s.shown(r.Started), EndedAt: s.shown(r.Ended)}
-	for _, step := range r.Steps {
-		root.Children = append(root.Children, s.stepSpans(r, step)...)
+func (s *server) span(from *span) shownSpan {
+	out := shownSpan{
+		Name: from.name, Status: from.status, StepID: from.stepID, StepOp: from.op, StartedAt: s.moment(from.started), EndedAt: s.moment(from.ended),
 	}
-	for _, a := range r.FailedCalls {
-		root.Children = append(root.Children, span{
-			Name: "executor.nonstep", Status: "FAILED", Output: engine.Wrap("error", a.Error.Fields()), StartedAt: s.shown(a.At), EndedAt: s.shown(a.Ended),
-		})
+	switch {
+	case from.output == nil || from.parent == "":
+	case from.output.failed != nil:
+		out.Output = engine.Wrap("error", from.output.failed.Fields())
+	default:
+		out.Output = shownValue(from.output.data)
 	}
-	if r.Status == harness.StatusCompleted {
-		root.Children = append(root.Children, span{Name: "executor.nonstep", Status: "COMPLETED", StartedAt: s.shown(r.Ended), EndedAt: s.shown(r.Ended)})
-	}
-	return root
-}
-
-// stepSpans returns a step as the server shows it: a span for each of its attempts.
-func (s *server) stepSpans(r engine.Run, step engine.Step) []span {
-	base := span{
-		Name: baseName(r, step.ID), StepID: step.Hash, StepOp: spanOps[step.Op], StartedAt: s.shown(step.Started), EndedAt: s.shown(step.Ended),
-	}
-	if len(step.Attempts) == 0 {
-		base.Status, base.Output = spanStatus[step.Status], shownValue(step.Output)
-		if step.Error != nil {
-			base.Output = engine.Wrap("error", step.Error.Fields())
-		}
-		return []span{base}
-	}
-	var out []span
-	for _, a := range step.Attempts {
-		one := base
-		one.Status, one.Output, one.StartedAt, one.EndedAt = "COMPLETED", shownValue(step.Output), s.shown(a.At), s.shown(a.Ended)
-		if a.Error != nil {
-			one.Status, one.Output = "FAILED", engine.Wrap("error", a.Error.Fields())
-			if a.RetryAt.IsZero() {
-				one.StepOp = "" // the server gives no operation to a failure that is final
-			}
-		}
-		out = append(out, one)
+	for _, child := range from.children {
+		out.Children = append(out.Children, s.span(child))
 	}
 	return out
 }

@@ -91,6 +91,9 @@ func (m *machine) schedule(f *function, e *event, batch []*event) *run {
 	if f.throttle != nil {
 		r.evaluate(f.throttle.key)
 	}
+	if w := m.waits.invocations[e.correlation]; w != nil && w.invocation() != nil {
+		w.invocation().Run = r.ID
+	}
 	r.ahead = f.ahead(e)
 	m.listen(r)
 	if f.start > 0 && batch == nil { // a batch that is late is found when it starts

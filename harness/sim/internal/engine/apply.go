@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,7 +42,7 @@ func (m *machine) apply(it *item, a *answer) {
 	case len(a.ops) == 0:
 		output, plain := a.Result()
 		r.Plain = plain
-		m.complete(r, output)
+		on.returned(output)
 	case slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.Op != sdk.OpNone || o.ID != "" }):
 		on.steps()
 	default:
@@ -52,6 +53,13 @@ func (m *machine) apply(it *item, a *answer) {
 		}
 		m.discover(r, from, r.ID+"-redrive-"+fmt.Sprint(r.Calls), false)
 	}
+}
+
+// returned ends the run with what the function returned.
+func (on *application) returned(output json.RawMessage) {
+	tried := on.it.tried(on.now, nil)
+	on.r.Returned = &tried
+	on.complete(on.r, output)
 }
 
 // callFailed records a call that failed as a whole, and retries it or ends the run.
@@ -101,8 +109,8 @@ func (on *application) steps() {
 	if len(ops) > 1 {
 		r.planFirst = true
 	}
-	if len(r.state)+len(ops) > maxSteps {
-		on.fail(r, stepLimit())
+	if most := on.limits.of(r.function.UUID).steps; len(r.state)+len(ops) > most {
+		on.fail(r, tooManySteps(most))
 		return
 	}
 	if len(ops) > 1 && r.version >= 2 && slices.ContainsFunc(ops, func(o sdk.Op) bool { return o.Op.Plans() }) {
@@ -158,7 +166,7 @@ func (on *application) step(o *sdk.Op) error {
 	case sdk.OpInvokeFunction:
 		return on.invokeFunction(o)
 	case sdk.OpRunComplete:
-		on.complete(on.r, memoOf(o))
+		on.returned(memoOf(o))
 	case sdk.OpDiscovery:
 		on.discover(on.r, o.ID, o.ID, false)
 	default:
@@ -186,15 +194,11 @@ func (on *application) stepRefused(err error) {
 	r.FailedCalls = append(r.FailedCalls, tried)
 }
 
-func stepLimit() *Error {
-	return newError("InngestErrFunctionOverflowed", fmt.Sprintf("The function run exceeded the step limit of %d steps.", maxSteps))
-}
-
 // stepDone memoises a step that succeeded, and goes on with the run.
 func (on *application) stepDone(o *sdk.Op) error {
 	raw := memoOf(o)
-	if on.r.stateSize+len(raw) > maxStateSize {
-		return newError("InngestErrStateOverflowed", "The function run exceeded the state size limit of 32 MiB.")
+	if most := on.limits.of(on.r.function.UUID).bytes; on.r.stateSize+len(raw) > most {
+		return tooMuchState(most)
 	}
 	on.it.finishStep(o, on.now)
 	othersPending := on.r.save(o.ID, raw)
@@ -212,7 +216,7 @@ func (it *item) finishStep(o *sdk.Op, now time.Time) {
 		return
 	}
 	step := it.run.step(o.ID, o.StepID(), sdk.OpStepRun, it.began)
-	step.Output = orNull(o.Data)
+	step.Output, step.Job = orNull(o.Data), it.job
 	step.Attempts = append(step.Attempts, it.tried(now, nil))
 	step.Status, step.Ended = StepCompleted, now
 }
@@ -271,7 +275,7 @@ func (on *application) sleep(o *sdk.Op) error {
 	if !on.r.once(o.ID) {
 		return nil
 	}
-	step.Status = StepWaiting
+	step.Status, step.Job, step.Until = StepWaiting, on.it.job, on.now.Add(d)
 	if on.interventions.next(on.r.function.ID, step.ID) != nil {
 		d = 0
 		step.Replaced = true
@@ -315,6 +319,12 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 		w.expires = at
 	}
 	on.startWait(o, w)
+	if step := on.r.stepOf(o.ID); step.Wait == nil {
+		step.Wait = &Wait{Event: opts.Event}
+		if opts.If != nil {
+			step.Wait.If = *opts.If
+		}
+	}
 	return nil
 }
 
@@ -344,7 +354,8 @@ func (on *application) invokeFunction(o *sdk.Op) error {
 		return nil // reported again: it is already under way
 	}
 	if on.startWait(o, w) {
-		on.invoke(opts.FunctionID, w.correlation, &opts.Payload)
+		e := on.invoke(opts.FunctionID, w.correlation, &opts.Payload)
+		on.r.stepOf(o.ID).Invocation = &Invocation{Function: opts.FunctionID, Event: e.EventID}
 	}
 	return nil
 }
@@ -360,7 +371,7 @@ func (on *application) startWait(o *sdk.Op, w *wait) bool {
 	if !on.r.once(o.ID) {
 		return false
 	}
-	step.Status = StepWaiting
+	step.Status, step.Job, step.Until = StepWaiting, on.it.job, w.expires
 	if rep := on.interventions.next(on.r.function.ID, step.ID); rep != nil {
 		step.Replaced = true
 		on.resume(w, rep.forWait(o.Op), StepCompleted, rep.failure())

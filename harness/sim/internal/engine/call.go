@@ -67,7 +67,7 @@ func (m *machine) callBody(it *item, job string) []byte {
 		Event: event, Events: []json.RawMessage{}, Steps: map[string]json.RawMessage{}, Version: r.version, UseAPI: tooLarge,
 		Context: sdk.CallContext{
 			FunctionID: r.function.UUID, RunID: r.ID, StepID: sdk.AnyStep,
-			Attempt: sdk.Attempt(it.failures + 1), MaxAttempts: r.function.attempts,
+			Attempt: sdk.Attempt(it.failures + 1), MaxAttempts: r.function.Attempts,
 			Stack:     sdk.Stack{Stack: make([]string, len(r.state)), Current: r.position(it.from)},
 			QueueItem: job, RequestID: job, UseAPI: tooLarge,
 			PlanFirst: r.planFirst || it.planFirst || m.interventions.mustPlan(r.function.ID),
@@ -78,6 +78,9 @@ func (m *machine) callBody(it *item, job string) []byte {
 	}
 	if !tooLarge {
 		c.Events, c.Steps = events, r.memoised()
+		if r.input != nil && !r.saved(r.input.id) {
+			c.Steps[r.input.id] = r.input.raw
+		}
 	}
 	body, err := json.Marshal(c)
 	if err != nil {

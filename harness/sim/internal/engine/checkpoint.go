@@ -41,7 +41,7 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 		if len(raw) > maxStepBytes {
 			return http.StatusRequestEntityTooLarge, fmt.Errorf("step %s output too large", o.ID)
 		}
-		if r.stateSize+len(raw) > maxStateSize {
+		if r.stateSize+len(raw) > m.limits.of(r.function.UUID).bytes {
 			return http.StatusRequestEntityTooLarge, errors.New("run state size limit exceeded")
 		}
 		it.finishStep(o, now)

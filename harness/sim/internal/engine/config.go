@@ -67,8 +67,9 @@ func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
 		Function: Function{
 			ID: c.ID, Name: c.Name, App: a.id, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.id+"\x00"+c.ID)).String(), Triggers: []Trigger{},
 		},
-		app: a, attempts: defaultRetries + 1,
+		app: a,
 	}
+	f.Attempts, f.Retries, f.Cancel = defaultRetries+1, -1, c.Cancel
 	var problems []error
 	for _, part := range []func(*function, sdk.FunctionConfig) []error{
 		p.names, p.steps, p.triggers, p.flowControl, p.cancellation, p.timeouts,
@@ -103,7 +104,7 @@ func (configParser) steps(f *function, c sdk.FunctionConfig) (problems []error) 
 		}
 		f.url, f.URL = u, u.String()
 		if step.Retries != nil {
-			f.attempts = min(max(step.Retries.Attempts, 0), maxRetries) + 1
+			f.Attempts, f.Retries = min(max(step.Retries.Attempts, 0), maxRetries)+1, step.Retries.Attempts
 		}
 	}
 	return problems

@@ -59,7 +59,8 @@ func (m *machine) announce(r *run) {
 			continue // of a batch the first tells, and each that another run waits for
 		}
 		data := finishedData(r, e)
-		m.publish(m.internalEvent(sdk.EventFunctionFinished, "", data, e.sessions))
+		finished := m.internalEvent(sdk.EventFunctionFinished, "", data, e.sessions)
+		m.publish(finished)
 		switch r.Status {
 		case harness.StatusFailed:
 			m.publish(m.internalEvent(sdk.EventFunctionFailed, r.ID, data, e.sessions))
@@ -67,7 +68,7 @@ func (m *machine) announce(r *run) {
 			m.publish(m.internalEvent(sdk.EventFunctionCancelled, r.ID, data, e.sessions))
 		}
 		if e.correlation != "" {
-			m.invoked(e.correlation, r.Output, r.Error)
+			m.invoked(e.correlation, finished, r.Output, r.Error)
 		}
 	}
 }

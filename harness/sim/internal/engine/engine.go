@@ -303,9 +303,7 @@ func (e *Engine) Event(id ulid.ULID) (ev Event, ok bool) {
 	if found == nil {
 		return Event{}, false
 	}
-	ev = found.view()
-	ev.Raw = found.object()
-	return ev, true
+	return found.whole(), true
 }
 
 // Events returns the events that are kept, oldest first, the server's own among them.
@@ -328,30 +326,28 @@ type EventFilter struct {
 	Limit       int
 }
 
-// EventPage returns a page of events, newest first, and how many are kept.
+// EventPage returns a page of events, newest first, and how many there are on all pages.
 func (e *Engine) EventPage(f EventFilter) (page []Event, total int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, ev := range slices.Backward(e.m.events.order) {
 		at := e.m.clock.Shown(ev.At)
-		if len(page) >= f.Limit || at.Before(f.From) {
+		if at.Before(f.From) {
 			break
 		}
 		if !f.Until.IsZero() && at.After(f.Until) ||
 			len(f.Names) > 0 && !slices.Contains(f.Names, ev.Name) || !f.Internal && strings.HasPrefix(ev.Name, reservedPrefix) {
 			continue
 		}
-		if f.After != "" {
-			if ev.EventID == f.After {
-				f.After = ""
-			}
-			continue
+		total++
+		switch {
+		case f.After == ev.EventID:
+			f.After = ""
+		case f.After == "" && len(page) < f.Limit:
+			page = append(page, ev.whole())
 		}
-		one := ev.view()
-		one.Raw = ev.object()
-		page = append(page, one)
 	}
-	return page, len(e.m.events.order)
+	return page, total
 }
 
 // Functions returns the registered functions, sorted by id.

@@ -31,7 +31,7 @@ type Event struct {
 	IdempotencyKey string // the sender's id, or else the ULID
 	Name           string
 	Data           map[string]any
-	Raw            json.RawMessage // as the API shows it; set by [Engine.Event] and [Engine.EventPage] alone
+	Raw            json.RawMessage // as functions get it; not set by [Engine.Events]
 	At             time.Time       // virtual
 	Decisions      []Decision      // of flow control, the last one for each function
 }
@@ -93,6 +93,13 @@ func (e *event) view() Event {
 	if compact {
 		e.compact()
 	}
+	return out
+}
+
+// whole returns a copy of the event with what it was made of.
+func (e *event) whole() Event {
+	out := e.view()
+	out.Raw = e.object()
 	return out
 }
 

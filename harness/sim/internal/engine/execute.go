@@ -88,8 +88,8 @@ func (m *machine) wakeUp(it *item) bool {
 // attempt prepares the call to the app that an item asks for. It returns nil if none is needed.
 func (m *machine) attempt(it *item) *call {
 	r, now := it.run, m.clock.Now()
-	if len(r.state) >= maxSteps {
-		m.fail(r, stepLimit())
+	if most := m.limits.of(r.function.UUID).steps; len(r.state) >= most {
+		m.fail(r, tooManySteps(most))
 		return nil
 	}
 	if r.Started.IsZero() {

@@ -35,6 +35,7 @@ type machine struct {
 	sequence uint64           // of events
 	inflight map[string]*item // calls under way, by job
 
+	limits        limits
 	registry      registry
 	admission     admission
 	gate          gate
@@ -50,6 +51,7 @@ func newMachine(o Options) machine {
 		clock:         o.Clock,
 		source:        newSource(o.Seed, o.Clock),
 		inflight:      map[string]*item{},
+		limits:        limits{},
 		registry:      newRegistry(),
 		gate:          gate{counters: map[string]*counter{}},
 		admission:     newAdmission(),

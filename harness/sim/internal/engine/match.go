@@ -39,10 +39,11 @@ func (m *machine) refuse(e *event, why string) {
 	}
 	failed := newError("Error", why)
 	failed.refused = true
-	m.publish(m.internalEvent(sdk.EventFunctionFinished, "", map[string]any{
+	finished := m.internalEvent(sdk.EventFunctionFinished, "", map[string]any{
 		"correlation_id": e.correlation, "function_id": "", "run_id": "", "error": map[string]any{"name": failed.Name, "message": why},
-	}, e.sessions))
-	m.invoked(e.correlation, nil, failed)
+	}, e.sessions)
+	m.publish(finished)
+	m.invoked(e.correlation, finished, nil, failed)
 }
 
 // fire starts a function whose schedule is due.

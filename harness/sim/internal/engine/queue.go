@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"container/heap"
 	"math"
 	"math/rand/v2"
@@ -42,6 +43,7 @@ type item struct {
 	waits *waiting   // in a line; nil: it does not
 	held  []*counter // of which it has a place
 
+	job      uint64    // the same for all attempts of one call
 	failures int       // attempts before this one
 	began    time.Time // when the app was called, or when it went on after a checkpoint
 	from     string    // hashed id of the step this item leaves from, empty at the start of a run
@@ -56,11 +58,11 @@ type item struct {
 
 // tried returns the attempt that the item was.
 func (it *item) tried(ended time.Time, failed *Error) Attempt {
-	return Attempt{Number: it.failures + 1, At: it.began, Ended: ended, Error: failed}
+	return Attempt{Number: it.failures + 1, Job: it.job, At: it.began, Ended: ended, Error: failed}
 }
 
 // canRetry reports whether the function allows another attempt.
-func (it *item) canRetry() bool { return it.failures+1 < it.run.function.attempts }
+func (it *item) canRetry() bool { return it.failures+1 < it.run.function.Attempts }
 
 // score is where a job stands in a line: the lower, the sooner. What was put off stands where it is due, all else where its
 // run does.
@@ -127,6 +129,7 @@ type queue struct {
 func (q *queue) push(it *item) {
 	q.seq++
 	it.seq, it.tie = q.seq, q.seq
+	it.job = cmp.Or(it.job, it.seq)
 	switch {
 	case it.kind == kindServe:
 		it.tie = math.MaxUint64 // after all that may still come before those in the line

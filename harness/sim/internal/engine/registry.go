@@ -20,6 +20,8 @@ import (
 // App is a copy of a registered app.
 type App struct {
 	ID, URL, SDK string
+	Framework    string
+	Checksum     string // of what it registered
 	Functions    int
 }
 
@@ -32,6 +34,9 @@ type Function struct {
 	URL      string
 	Triggers []Trigger
 	Flow     *FlowControl
+	Attempts int // the most of a step
+	Retries  int // as configured; -1: the default
+	Cancel   []sdk.CancelConfig
 }
 
 // FlowControl is a function's configuration of flow control. Its encoding as JSON is the server's.
@@ -69,7 +74,6 @@ type function struct {
 	url      *url.URL
 	triggers []trigger
 	controls
-	attempts int           // the most attempts of a step
 	start    time.Duration // from being queued to the first call; zero: no limit
 	finish   time.Duration // from then on; zero: no limit
 	cancels  []cancelOn

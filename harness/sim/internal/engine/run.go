@@ -47,6 +47,7 @@ type Progress struct {
 	Steps       []Step
 	Calls       int
 	FailedCalls []Attempt
+	Returned    *Attempt // the call in which the function returned
 	Stuck       string
 	Decisions   []Decision // of flow control
 	SkippedFor  string     // the run that was in progress when this one of a singleton was skipped
@@ -67,6 +68,28 @@ type Step struct {
 	Started, Ended time.Time // virtual; Ended is zero until it has ended
 	// Replaced says that the result came from sim.Sim.Replace: the step's code was not called.
 	Replaced bool
+
+	// Job is that of the call that ran the step, or asked for it: see [Attempt].
+	Job uint64
+	// Until is when a sleep is over, or a wait or an invocation is given up.
+	Until time.Time
+	// Wait is what a wait for an event waits for, Invocation what an invocation started. They are nil for other steps.
+	Wait       *Wait
+	Invocation *Invocation
+}
+
+// Wait is what a step waits for.
+type Wait struct {
+	Event, If string
+	Found     string // the id of the event that came
+}
+
+// Invocation is what a step invoked.
+type Invocation struct {
+	Function string // as the step named it
+	Event    string // the id of the event that started it
+	Run      string // empty until there is one
+	Returned string // the id of the event by which the end became known
 }
 
 // Decode decodes the step's output into v.
@@ -86,6 +109,8 @@ func Decode(what string, raw json.RawMessage, v any) error {
 // Attempt is one try of a step, or of a call to the app.
 type Attempt struct {
 	Number int // from 1
+	// Job is the same for all attempts of one call.
+	Job uint64
 	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim runs in the
 	// background, or an answer came late.
 	At, Ended time.Time
@@ -147,7 +172,8 @@ type run struct {
 	items     []*item
 	waits     []*wait
 
-	planFirst bool // the app must not run steps at once: several are pending
+	input     *memo // of the step from which it is run again
+	planFirst bool  // the app must not run steps at once: several are pending
 	version   int  // of the app's protocol; -1 until it is known
 }
 
@@ -281,11 +307,19 @@ func (r *run) planAgain() {
 	}
 }
 
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	copied := *p
+	return &copied
+}
+
 // view returns a copy of what the run did so far.
 func (r *run) view() Run {
-	out := Run{Progress: r.Progress, Function: r.function.Function, Event: r.event.view()}
+	out := Run{Progress: r.Progress, Function: r.function.Function, Event: r.event.whole()}
 	for _, e := range r.batch {
-		out.Batch = append(out.Batch, e.view())
+		out.Batch = append(out.Batch, e.whole())
 	}
 	out.FailedCalls, out.Steps, out.Decisions = slices.Clone(r.FailedCalls), slices.Clone(r.Steps), slices.Clone(r.Decisions)
 	for _, it := range r.items {
@@ -294,7 +328,9 @@ func (r *run) view() Run {
 		}
 	}
 	for i := range out.Steps {
-		out.Steps[i].Attempts = slices.Clone(out.Steps[i].Attempts)
+		step := &out.Steps[i]
+		step.Attempts = slices.Clone(step.Attempts)
+		step.Wait, step.Invocation = clone(step.Wait), clone(step.Invocation)
 	}
 	return out
 }

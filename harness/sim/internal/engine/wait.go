@@ -50,6 +50,14 @@ func (ws *waits) remove(w *wait) {
 	remove(ws.byEvent, w.event, w)
 }
 
+// invocation returns the record of what the step invoked that waits, or nil.
+func (w *wait) invocation() *Invocation {
+	if step := w.run.stepOf(w.step); step != nil {
+		return step.Invocation
+	}
+	return nil
+}
+
 func (m *machine) dropWait(w *wait) {
 	w.over = true
 	m.queue.remove(w.timeout)
@@ -73,6 +81,9 @@ func (m *machine) wake(e *event) {
 		if w.cancels {
 			m.end(r, harness.StatusCancelled)
 			continue
+		}
+		if step := r.stepOf(w.step); step != nil && step.Wait != nil {
+			step.Wait.Found = e.EventID
 		}
 		m.resume(w, e.object(), StepCompleted, nil)
 	}
@@ -126,11 +137,14 @@ func (m *machine) expire(w *wait) {
 		StepTimedOut, newError(name, message))
 }
 
-// invoked gives the run that waits for an invocation its result.
-func (m *machine) invoked(correlation string, result json.RawMessage, failed *Error) {
+// invoked gives the run that waits for an invocation its result, which an event told.
+func (m *machine) invoked(correlation string, told *event, result json.RawMessage, failed *Error) {
 	w := m.waits.invocations[correlation]
 	if w == nil || w.over || w.expires.Before(m.clock.Now()) {
 		return
+	}
+	if in := w.invocation(); in != nil {
+		in.Returned = told.EventID
 	}
 	if failed != nil {
 		shown := failed.Fields()
