@@ -57,11 +57,11 @@ func New(e *engine.Engine, o Options) http.Handler {
 	})
 	mux.HandleFunc("POST "+SkipPath, s.skip)
 	mux.HandleFunc("GET /dev", s.dev)
-	mux.HandleFunc("GET /api/v2/runs/{run}", s.ofRun(s.run))
-	mux.HandleFunc("GET /api/v2/runs/{run}/trace", s.ofRun(s.trace))
 	mux.HandleFunc("GET /v0/runs/{run}/actions", s.state)
 	mux.HandleFunc("GET /v0/runs/{run}/batch", s.state)
 	mux.Handle("/v0/gql", newGraphQL(e))
+	s.v1(mux)
+	s.v2(mux)
 	s.control(mux)
 	return mux
 }
@@ -97,7 +97,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 func refuse(w http.ResponseWriter, status int, err error) { refuseText(w, status, err.Error()) }
 
 func refuseText(w http.ResponseWriter, status int, text string) {
-	reply(w, status, map[string]any{"error": text, "status": status})
+	reply(w, status, map[string]any{"error": text, "data": nil, "status": status})
 }
 
 func (s *server) events(w http.ResponseWriter, r *http.Request) {

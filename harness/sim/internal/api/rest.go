@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -44,47 +43,19 @@ func configOf(f engine.Function) functionConfig {
 	}
 }
 
-// ofRun answers with what data returns for the run that the path names.
-func (s *server) ofRun(data func(engine.Run) map[string]any) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		run, ok := s.engine.Run(r.PathValue("run"))
-		if !ok {
-			reply(w, http.StatusNotFound, map[string]any{"errors": []map[string]string{
-				{"code": "not_found", "message": "run " + r.PathValue("run") + " not found"},
-			}})
-			return
-		}
-		reply(w, http.StatusOK, map[string]any{"data": data(run)})
-	}
-}
-
 // state answers with the events or the memoised steps of a run, which an app fetches when they are too large for a call.
 func (s *server) state(w http.ResponseWriter, r *http.Request) {
 	events, steps, over, ok := s.engine.State(r.PathValue("run"))
 	switch {
 	case !ok:
-		refuseText(w, http.StatusBadRequest, "run "+r.PathValue("run")+" not found")
+		refuseText(w, http.StatusBadRequest, "The run ID specified is invalid")
 	case over:
-		refuseText(w, http.StatusGone, "run has already ended")
+		refuseText(w, http.StatusGone, "runtime state is no longer available for runID: "+r.PathValue("run"))
 	case strings.HasSuffix(r.URL.Path, "/batch"):
 		reply(w, http.StatusOK, events)
 	default:
 		reply(w, http.StatusOK, steps)
 	}
-}
-
-func (s *server) run(run engine.Run) map[string]any {
-	return map[string]any{
-		"id": run.ID, "status": string(run.Status), "queuedAt": s.engine.Shown(run.Queued), "startedAt": s.moment(run.Started), "endedAt": s.moment(run.Ended),
-		"output": outputOf(run), "triggerIDs": triggersOf(run),
-		"function": map[string]any{"id": run.Function.UUID, "slug": run.Function.ID, "name": run.Function.Name},
-		"app":      map[string]any{"externalID": run.Function.App, "name": run.Function.App},
-		"trace":    map[string]any{"outputID": run.ID},
-	}
-}
-
-func (s *server) trace(run engine.Run) map[string]any {
-	return map[string]any{"runId": run.ID, "rootSpan": s.span(tree(run, true))}
 }
 
 // triggersOf returns the ids of the events that triggered a run.
@@ -133,43 +104,6 @@ func (s *server) moment(t time.Time) *time.Time {
 	}
 	t = s.engine.Shown(t)
 	return &t
-}
-
-// shownSpan is a span as REST shows it.
-type shownSpan struct {
-	Name      string          `json:"name"`
-	Status    string          `json:"status"`
-	StepID    string          `json:"stepId,omitempty"`
-	StepOp    string          `json:"stepOp,omitempty"`
-	Output    json.RawMessage `json:"output,omitempty"`
-	StartedAt *time.Time      `json:"startedAt,omitempty"`
-	EndedAt   *time.Time      `json:"endedAt,omitempty"`
-	Children  []shownSpan     `json:"children,omitempty"`
-}
-
-func (s *server) span(from *span) shownSpan {
-	out := shownSpan{
-		Name: from.name, Status: from.status, StepID: from.stepID, StepOp: from.op, StartedAt: s.moment(from.started), EndedAt: s.moment(from.ended),
-	}
-	switch {
-	case from.output == nil || from.parent == "":
-	case from.output.failed != nil:
-		out.Output = engine.Wrap("error", from.output.failed.Fields())
-	default:
-		out.Output = shownValue(from.output.data)
-	}
-	for _, child := range from.children {
-		out.Children = append(out.Children, s.span(child))
-	}
-	return out
-}
-
-// shownValue returns an output as the server's traces have it: what is no object is wrapped into one.
-func shownValue(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 || raw[0] == '{' {
-		return raw
-	}
-	return slices.Concat(json.RawMessage(`{"data":`), raw, json.RawMessage(`}`))
 }
 
 // baseName returns a step's id without the number of its repeated use.

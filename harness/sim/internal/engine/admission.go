@@ -72,7 +72,7 @@ func (m *machine) schedule(f *function, e *event, batch []*event) *run {
 		m.note(e, f, "dropped: the function ran for an event with the id "+e.IdempotencyKey+" within 24 hours")
 		return nil
 	}
-	r := newRun(m.source.ulid(), f, e, now)
+	r := newRun(m.source.ulidAfter(e.internal), f, e, now)
 	r.batch = batch
 	m.runs.add(r)
 	if first != nil {

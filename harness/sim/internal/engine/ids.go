@@ -38,6 +38,15 @@ func (s *source) ulid() ulid.ULID {
 	return id
 }
 
+// ulidAfter draws an id that is later than another one.
+func (s *source) ulidAfter(other ulid.ULID) ulid.ULID {
+	id := s.ulid()
+	if id.Time() <= other.Time() {
+		_ = id.SetTime(other.Time() + 1) // as above
+	}
+	return id
+}
+
 // jitter draws a duration below limit.
 func (s *source) jitter(limit time.Duration) time.Duration {
 	return time.Duration(s.rng.Int64N(int64(limit)))

@@ -74,9 +74,9 @@ type function struct {
 	url      *url.URL
 	triggers []trigger
 	controls
-	start    time.Duration // from being queued to the first call; zero: no limit
-	finish   time.Duration // from then on; zero: no limit
-	cancels  []cancelOn
+	start   time.Duration // from being queued to the first call; zero: no limit
+	finish  time.Duration // from then on; zero: no limit
+	cancels []cancelOn
 }
 
 type trigger struct {

@@ -53,10 +53,10 @@ func (m *machine) rerun(runID string, from *FromStep) (*run, error) {
 	again := *old.event
 	again.recurs, again.correlation, again.due = false, "", m.clock.Now()
 	r := m.schedule(f, &again, old.batch)
-	switch {
-	case r == nil:
+	if r == nil {
 		return nil, errors.New("function skipped")
-	case target == nil:
+	}
+	if r.Original = old.ID; target == nil {
 		return r, nil
 	}
 	begin := r.items[len(r.items)-1]

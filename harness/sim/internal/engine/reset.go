@@ -6,6 +6,18 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
+// QueueSize returns how many things are queued for the runs of a function, by its UUID.
+func (e *Engine) QueueSize(function string) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, it := range e.m.queue.items {
+		if it.run != nil && it.run.function.UUID == function {
+			n++
+		}
+	}
+	return n
+}
+
 // Reset ends all runs at work as cancelled, without telling anyone, and forgets what flow control holds. Apps stay
 // registered.
 func (e *Engine) Reset() {

@@ -50,6 +50,7 @@ type Progress struct {
 	Returned    *Attempt // the call in which the function returned
 	Stuck       string
 	Decisions   []Decision // of flow control
+	Original    string     // the run that this one repeats
 	SkippedFor  string     // the run that was in progress when this one of a singleton was skipped
 }
 
@@ -174,7 +175,7 @@ type run struct {
 
 	input     *memo // of the step from which it is run again
 	planFirst bool  // the app must not run steps at once: several are pending
-	version   int  // of the app's protocol; -1 until it is known
+	version   int   // of the app's protocol; -1 until it is known
 }
 
 // memo is a memoised step.

@@ -133,7 +133,10 @@ func onSide(ctx context.Context, s *suite, tests []string, side string, start st
 		close(next)
 		workers.Wait()
 	}
-	round(tests, o.beside)
+	round(slices.DeleteFunc(slices.Clone(tests), func(name string) bool { return s.alone[name] }), o.beside)
+	if ctx.Err() == nil {
+		round(slices.DeleteFunc(slices.Clone(tests), func(name string) bool { return !s.alone[name] }), 1)
+	}
 	again := slices.DeleteFunc(slices.Clone(tests), func(name string) bool { return passed[name] })
 	if ctx.Err() == nil {
 		round(again, 1)

@@ -22,6 +22,7 @@ type suite struct {
 	program string
 	dir     string // in which they run
 	tests   []string
+	alone   map[string]bool // tests that reset the server: no other one may be under way
 }
 
 const (
@@ -60,8 +61,33 @@ func buildSuite(ctx context.Context, dir string) (*suite, error) {
 		return nil, fmt.Errorf("listing the suite's tests: %w", err)
 	}
 	s.tests = strings.Fields(string(names))
-	return s, nil
+	s.alone, err = resetting(s.dir)
+	return s, err
 }
+
+// resetting returns the tests that stand in files in which the server is reset.
+func resetting(dir string) (map[string]bool, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Contains(text, []byte(".ResetAll(")) {
+			continue
+		}
+		for _, match := range testFunc.FindAllSubmatch(text, -1) {
+			found[string(match[1])] = true
+		}
+	}
+	return found, nil
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 
 // goCommand runs the go command outside of this workspace and returns what it printed.
 func goCommand(ctx context.Context, dir string, args ...string) ([]byte, error) {
@@ -93,6 +119,7 @@ func readdress(dir string) error {
 		}
 		changed := address.ReplaceAll(text, []byte(`serverURL()+"`))
 		changed = bytes.ReplaceAll(changed, []byte("const DEV_URL"), []byte("var DEV_URL"))
+		changed = bytes.ReplaceAll(changed, []byte(`"INNGEST_DEV", "1"`), []byte(`"INNGEST_DEV", serverURL()`))
 		if err := os.WriteFile(file, changed, 0o644); err != nil {
 			return err
 		}
@@ -131,7 +158,7 @@ func (s *suite) test(ctx context.Context, name string, server *server, limit tim
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.program, "-test.run", "^"+name+"$", "-test.v", "-test.timeout", limit.String())
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "API_URL="+server.url, "TEST_MODE=true", "DEBUG_API_ADDR="+server.debug)
+	cmd.Env = append(os.Environ(), "API_URL="+server.url, "INNGEST_DEV="+server.url, "TEST_MODE=true", "DEBUG_API_ADDR="+server.debug)
 	out, err := cmd.CombinedOutput()
 	// A test that skips itself has not shown anything.
 	skipped := bytes.Contains(out, []byte("--- SKIP: "+name+" "))
