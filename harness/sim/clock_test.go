@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -241,27 +239,6 @@ func TestSim_AdvancesInBackground(t *testing.T) {
 	require.NoError(t, a.sim.Advance(t.Context(), time.Hour))
 	require.NoError(t, a.sim.Close(t.Context()))
 	require.EqualError(t, a.sim.Advance(t.Context(), time.Hour), "moving the clock: the Sim is closed")
-}
-
-func TestSkip(t *testing.T) {
-	t.Parallel()
-	s := sim.New(sim.Options{Start: start})
-	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
-	server := httptest.NewServer(s.Handler())
-	t.Cleanup(server.Close)
-	now, err := sim.Skip(t.Context(), server.URL, 48*time.Hour)
-	require.NoError(t, err)
-	require.True(t, start.Add(48*time.Hour).Equal(now), now)
-	_, err = sim.Skip(t.Context(), server.URL, -time.Hour)
-	require.EqualError(t, err, "skipping time at "+server.URL+": say by how much, as in ?by=24h")
-
-	other := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(other.Close)
-	_, err = sim.Skip(t.Context(), other.URL, time.Hour)
-	require.ErrorIs(t, err, sim.ErrNoSim)
-	other.Close()
-	_, err = sim.Skip(t.Context(), other.URL, time.Hour)
-	require.NotErrorIs(t, err, sim.ErrNoSim)
 }
 
 func TestSim_CallWithoutTimeoutEndsWithContext(t *testing.T) {

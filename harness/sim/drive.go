@@ -33,6 +33,15 @@ func (s *Sim) Advance(ctx context.Context, d time.Duration) error {
 	return s.driver.RunUntil(ctx, s.Now().Add(d))
 }
 
+// AdvanceRun lets d pass for one run, and for those that descend from it: which it invoked, which the events that its steps
+// sent started, and which its end started. What they wait for comes due sooner, one thing after another: sleeps, retries,
+// timeouts of waits and of the run, the time (ts) of its event. All else stays as it is: other runs, schedules, and the clock,
+// so that times of the run that are shown have nothing in them of what passed. Neither does it change what runs share: a place
+// in a limit comes when it comes, and a debounce or a batch starts no run sooner. now is the time that the run then sees.
+func (s *Sim) AdvanceRun(ctx context.Context, runID string, d time.Duration) (now time.Time, err error) {
+	return s.driver.SkipRun(ctx, runID, d)
+}
+
 // RunUntil moves the clock to a time, and does what falls due until then, that instant included. A time in the past is now.
 // A Sim that runs in the background does the same with what it has to do, and then goes on at its own pace.
 func (s *Sim) RunUntil(ctx context.Context, at time.Time) error { return s.driver.RunUntil(ctx, at) }

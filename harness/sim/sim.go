@@ -77,7 +77,7 @@ type Options struct {
 }
 
 // Sim is an Inngest executor. It is safe for concurrent use. Close it. Its methods are in three groups: what stands in for
-// the server (registering, events, Handler), what moves time, and what a test reads and interferes with. They are one type
+// the server (registering, events, Handler), what moves time, and what a test reads and interferes with. It has many methods
 // because a test uses all three together.
 type Sim struct {
 	options Options
@@ -96,7 +96,7 @@ func New(o Options) *Sim {
 		CallTimeout: cmp.Or(o.CallTimeout, defaultCallTimeout), Keep: cmp.Or(max(o.Keep, 0), defaultKeep), Logger: o.Logger,
 	})
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}
-	s.handler = api.New(e, api.Options{EventKeys: o.EventKeys, Advance: s.Advance})
+	s.handler = api.New(e, api.Options{EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun})
 	return s
 }
 

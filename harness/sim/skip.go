@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -12,28 +13,51 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/api"
 )
 
-// ErrNoSim is returned by Skip if the server at the address is no Sim.
+// ErrNoSim is returned for a request to a server that is no Sim.
 var ErrNoSim = errors.New("it is no sim, and cannot skip time")
 
-// Skip puts the clock of a Sim forward that another process serves by its Handler, and returns the virtual time: see
-// [Sim.Advance].
-func Skip(ctx context.Context, baseURL string, d time.Duration) (now time.Time, err error) {
-	address := baseURL + api.SkipPath + "?by=" + url.QueryEscape(d.String())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
+// Skipping says how much time to skip. One of By and Until is required.
+type Skipping struct {
+	// By is how much time passes.
+	By time.Duration
+	// Until is the virtual time to which the clock is put forward, or that Run is to see.
+	Until time.Time
+	// Run is the run for which the time passes: see [Sim.AdvanceRun]. Empty: it passes for all.
+	Run string
+}
+
+// Skip puts the clock of a Sim forward that another process serves by its Handler, and returns the virtual time, or what Run
+// sees of it: see [Sim.Advance] and [Sim.AdvanceRun].
+func Skip(ctx context.Context, baseURL string, s Skipping) (now time.Time, err error) {
+	query := url.Values{"run": {s.Run}, "by": {s.By.String()}}
+	if !s.Until.IsZero() {
+		query["by"] = nil
+		query.Set("until", s.Until.Format(time.RFC3339Nano))
+	}
+	var answer api.Skipped
+	err = post(ctx, baseURL+api.SkipPath+"?"+query.Encode(), nil, &answer, func() bool { return !answer.Now.IsZero() })
+	if err == nil && answer.Error != "" {
+		err = errors.New(answer.Error)
+	}
 	if err != nil {
-		return now, fmt.Errorf("skipping time at %s: %w", baseURL, err)
+		return answer.Now, fmt.Errorf("skipping time at %s: %w", baseURL, err)
+	}
+	return answer.Now, nil
+}
+
+// post sends a request that only a Sim answers, with what known then recognizes. Other servers may answer whatever is asked.
+func post(ctx context.Context, address string, body io.Reader, answer any, known func() bool) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, body)
+	if err != nil {
+		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return now, fmt.Errorf("skipping time at %s: %w", baseURL, err)
+		return err
 	}
 	defer res.Body.Close()
-	var answer api.Skipped
-	switch err := json.NewDecoder(res.Body).Decode(&answer); {
-	case err != nil || res.StatusCode == http.StatusNotFound || answer.Now.IsZero():
-		return now, fmt.Errorf("skipping time at %s: %w", baseURL, ErrNoSim)
-	case answer.Error != "":
-		return answer.Now, fmt.Errorf("skipping time at %s: %s", baseURL, answer.Error)
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil || !known() {
+		return ErrNoSim
 	}
-	return answer.Now, nil
+	return nil
 }

@@ -3,36 +3,62 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/xhit/go-str2duration/v2"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 )
 
 func skipCommand(std stdio) *cobra.Command {
+	var until string
+	var s sim.Skipping
 	cmd := &cobra.Command{
-		Use:        "skip DURATION",
+		Use:        "skip DURATION | --until TIME",
 		SuggestFor: []string{"advance", "forward", "jump"},
 		Short:      "put the clock of a stack's Inngest forward",
 		Long: `skip puts the clock forward by which a stack's Inngest counts sleeps, retries, timeouts and schedules, and
 returns when all that is due in that time has been done. It needs a stack whose Inngest is sim: the dev
-server cannot skip time. The app's own clock stays.`,
+server cannot skip time. The app's own clock stays.
+
+With --run, time passes for one run and those that descend from it alone: which it invoked, which the
+events that its steps sent started, and which its end started. Other runs, schedules, and what runs share
+(places in limits, debounces, batches) stay as they are, so tests on one stack do not move each other's time.`,
 		Example: `  harness up --inngest sim -- npm start
-  harness skip 24h`,
-		Args: between(1, 1, "a duration, as in 24h"),
+  harness skip 24h
+  harness skip 3d
+  harness skip --until 2027-01-01T09:00          # in the local time zone
+  harness skip --run 01JDD9WRP1F5G1Y9ZVC4Q4XKZS 1w`,
+		Args: between(0, 1, "a duration, as in 24h or 3d, or --until and a time"),
 	}
 	asJSON := jsonFlag(cmd, "print the time as JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		d, err := time.ParseDuration(args[0])
-		if err != nil || d <= 0 {
-			return usagef("%q is no time to skip: give a duration, as in 24h or 90s", args[0])
+	cmd.Flags().StringVar(&until, "until", "", "skip to a `TIME` instead: 2027-01-01T09:00 or 2027-01-01, local unless a zone is given as in\n2027-01-01T09:00:00Z")
+	cmd.Flags().StringVar(&s.Run, "run", "", "let time pass for the run with this `ID`, and those that descend from it, alone")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		switch {
+		case len(args) == 0 && until == "":
+			return usagef("`harness skip` needs a duration, as in 24h or 3d, or --until and a time; see `harness skip --help`")
+		case len(args) > 0 && until != "":
+			return usagef("give a duration or --until, not both")
+		case len(args) > 0:
+			if s.By, err = str2duration.ParseDuration(args[0]); err != nil || s.By <= 0 {
+				return usagef("%q is no time to skip: give a duration, as in 24h, 90s, 3d or 2w", args[0])
+			}
+		default:
+			if s.Until, err = parseTime(until); err != nil {
+				return usagef("--until %q: %w", until, err)
+			}
+		}
+		if s.Run != "" && !isEventID(s.Run) {
+			return usagef("--run %q is no id of a run: it is 26 letters and digits, as `harness runs` shows", s.Run)
 		}
 		state, err := findState()
 		if err != nil {
 			return err
 		}
-		now, err := sim.Skip(cmd.Context(), state.Inngest.URL, d)
+		now, err := sim.Skip(cmd.Context(), state.Inngest.URL, s)
 		if errors.Is(err, sim.ErrNoSim) {
 			return fmt.Errorf("the Inngest of this stack is the dev server, which cannot skip time: start the stack with `harness up --inngest %s`", inngestSim)
 		}
@@ -42,8 +68,47 @@ server cannot skip time. The app's own clock stays.`,
 		if *asJSON {
 			return writeJSON(std.out, map[string]time.Time{"now": now})
 		}
-		fmt.Fprintf(std.out, "for Inngest it is %s\n", now.Local().Format(time.DateTime))
+		whom := "Inngest"
+		if s.Run != "" {
+			whom = "run " + s.Run
+		}
+		fmt.Fprintf(std.out, "for %s it is %s\n", whom, now.Local().Format(time.DateTime))
 		return nil
 	}
 	return cmd
 }
+
+// parseTime reads a time, which is local unless it names a zone.
+func parseTime(text string) (at time.Time, err error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, time.DateOnly} {
+		if at, err = time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
+	}
+	return at, errors.New("give a time, as in 2027-01-01T09:00")
+}
+
+// seconds is a flag that holds a duration, or a number of seconds as the Inngest server's own flags do.
+type seconds time.Duration
+
+// Set implements pflag.Value.
+func (s *seconds) Set(text string) error {
+	if n, err := strconv.Atoi(text); err == nil {
+		*s = seconds(n) * seconds(time.Second)
+		return nil
+	}
+	d, err := str2duration.ParseDuration(text)
+	*s = seconds(d)
+	return err
+}
+
+// String implements pflag.Value. A default of 0 is not shown.
+func (s *seconds) String() string {
+	if *s == 0 {
+		return "0"
+	}
+	return time.Duration(*s).String()
+}
+
+// Type implements pflag.Value.
+func (*seconds) Type() string { return "duration" }

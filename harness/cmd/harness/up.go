@@ -92,7 +92,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below `DIR` changes; may be repeated")
 	f.StringVar(&o.appPath, "app-path", harness.DefaultAppPath, "where CMD serves Inngest")
 	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
-	f.DurationVar(&o.retry, "retry-interval", 0, "pause before Inngest retries a failed step, in whole seconds; 0 leaves it to Inngest: 15 s and more")
+	f.Var((*seconds)(&o.retry), "retry-interval", "pause before Inngest retries a failed step, in whole seconds, as in 1 or 10s; 0 leaves it to Inngest:\n15 s and more")
 	f.StringVar(&o.runHeader, "run-header", harness.DefaultRunHeader, "`HEADER` of an email that names the run that sent it")
 	f.BoolVar(&o.taps, "taps", true, "record the exchanges between app, Inngest and MailHog, by means of proxies")
 	f.BoolVar(&o.dashboard, "dashboard", true, "serve a page that shows live what happens on the stack")

@@ -23,9 +23,6 @@ const BaseURL = "http://inngest.sim.invalid"
 // Version is the version of the server whose API this is.
 const Version = "1.43.0"
 
-// SkipPath is where the clock is put forward.
-const SkipPath = "/sim/skip"
-
 // maxBody is the most of a request's body that is read: a full batch of events.
 const maxBody = 64 << 20
 
@@ -35,6 +32,8 @@ type Options struct {
 	EventKeys []string
 	// Advance puts the clock forward.
 	Advance func(ctx context.Context, d time.Duration) error
+	// AdvanceRun lets time pass for one run, and returns the time that it sees.
+	AdvanceRun func(ctx context.Context, runID string, d time.Duration) (time.Time, error)
 }
 
 // server is the API of one Engine.
@@ -160,24 +159,4 @@ func (s *server) checkpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, map[string]any{})
-}
-
-// Skipped is the answer of [SkipPath].
-type Skipped struct {
-	Now   time.Time `json:"now"` // virtual
-	Error string    `json:"error,omitempty"`
-}
-
-// skip advances the clock by the duration in the query.
-func (s *server) skip(w http.ResponseWriter, r *http.Request) {
-	d, err := time.ParseDuration(r.URL.Query().Get("by"))
-	if err != nil || d < 0 {
-		reply(w, http.StatusBadRequest, Skipped{s.engine.Now(), "say by how much, as in ?by=24h"})
-		return
-	}
-	if err := s.options.Advance(r.Context(), d); err != nil {
-		reply(w, http.StatusServiceUnavailable, Skipped{s.engine.Now(), err.Error()})
-		return
-	}
-	reply(w, http.StatusOK, Skipped{Now: s.engine.Now()})
 }

@@ -200,6 +200,9 @@ func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bo
 		d.arrived = nil
 		return 0, true
 	}
+	if (next == nil || next.at.After(e.m.clock.Now())) && e.m.passAll() {
+		return 0, true
+	}
 	if next == nil {
 		return 0, false
 	}

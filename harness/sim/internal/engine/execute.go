@@ -94,7 +94,7 @@ func (m *machine) attempt(it *item) *call {
 	}
 	if r.Started.IsZero() {
 		f := m.current(r.function)
-		if f.start > 0 && now.Sub(r.Queued) > f.start {
+		if f.start > 0 && now.Add(r.skipped).Sub(r.Queued) > f.start {
 			m.end(r, harness.StatusCancelled)
 			return nil
 		}

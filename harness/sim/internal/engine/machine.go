@@ -41,6 +41,7 @@ type machine struct {
 	gate          gate
 	waits         waits
 	interventions interventions
+	passings      []*passing
 	runs          runStore
 	events        eventStore
 }

@@ -166,6 +166,8 @@ type run struct {
 	held   *counter      // of runs, of which it has a place
 	single string        // the singleton's name that it holds; empty: none
 
+	skipped time.Duration // that has passed for it and not for the clock
+
 	state     []memo // in the sequence of completion: the protocol's stack
 	stateSize int
 	pending   map[string]struct{} // steps of a parallel plan that have not ended
