@@ -1,6 +1,15 @@
 package sim
 
-import "github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/api"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
+)
 
 // Outcome is the outcome of one attempt of a replaced step.
 type Outcome = engine.Outcome
@@ -23,3 +32,39 @@ type Fault = engine.Fault
 // InjectFault applies f to the next answers that it describes. Faults are tried in the sequence in which they were
 // injected.
 func (s *Sim) InjectFault(f Fault) { s.engine.InjectFault(f) }
+
+// Interventions are the same as data: steps whose outcomes are replaced, and faults. They can be read from JSON.
+type Interventions = engine.Interventions
+
+// Replacement is the outcomes of one step: see [Sim.Replace].
+type Replacement = engine.Replacement
+
+// ParseInterventions reads interventions from JSON: an object with the fields replace and faults, or a list of replacements.
+// Unknown fields, and what has no effect, are errors.
+func ParseInterventions(data []byte) (Interventions, error) {
+	i, err := engine.ParseInterventions(data)
+	if err != nil {
+		return i, fmt.Errorf("reading interventions: %w", err)
+	}
+	return i, nil
+}
+
+// Intervene calls [Sim.Replace] and [Sim.InjectFault] with what is in i.
+func (s *Sim) Intervene(i Interventions) error { return s.engine.Intervene(i) }
+
+// Intervene does the same on a Sim that another process serves by its Handler.
+func Intervene(ctx context.Context, baseURL string, i Interventions) error {
+	body, err := json.Marshal(i)
+	if err != nil {
+		return fmt.Errorf("encoding interventions: %w", err)
+	}
+	var answer api.Intervened
+	err = post(ctx, baseURL+api.InterventionsPath, bytes.NewReader(body), &answer, func() bool { return answer.OK || answer.Error != "" })
+	if err == nil && answer.Error != "" {
+		err = errors.New(answer.Error)
+	}
+	if err != nil {
+		return fmt.Errorf("intervening at %s: %w", baseURL, err)
+	}
+	return nil
+}

@@ -69,6 +69,8 @@ type Options struct {
 	// Whatever it is, idempotency keys and values of idempotency expressions are remembered as the server does: for 24 hours
 	// of the virtual clock, but no more than the latest 100,000 of them.
 	Keep int
+	// Interventions are in force from the beginning: see [Sim.Intervene].
+	Interventions Interventions
 	// Bubble makes the clock that of a testing/synctest bubble, in which the Sim and the app then must live: moving the
 	// clock sleeps in the bubble, so the app's own time.Now moves along.
 	Bubble bool
@@ -95,6 +97,9 @@ func New(o Options) *Sim {
 		Clock: clock.New(o.Start, o.Bubble), Seed: o.Seed, RetryInterval: o.RetryInterval, SigningKey: o.SigningKey,
 		CallTimeout: cmp.Or(o.CallTimeout, defaultCallTimeout), Keep: cmp.Or(max(o.Keep, 0), defaultKeep), Logger: o.Logger,
 	})
+	if err := e.Intervene(o.Interventions); err != nil {
+		panic("sim: Options.Interventions: " + err.Error()) // a value that has no JSON
+	}
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}
 	s.handler = api.New(e, api.Options{EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun})
 	return s

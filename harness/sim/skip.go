@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoSim is returned for a request to a server that is no Sim.
-var ErrNoSim = errors.New("it is no sim, and cannot skip time")
+var ErrNoSim = errors.New("it is no sim, and can neither skip time nor replace steps")
 
 // Skipping says how much time to skip. One of By and Until is required.
 type Skipping struct {

@@ -54,13 +54,13 @@ const onSim = " (sim)"
 
 func inngests() []string { return []string{inngestServer, inngestSim, inngestSimJump} }
 
-// withInngest returns the backend with the Inngest of a name that is one of inngests.
-func withInngest(b harness.Backend, name string) harness.Backend {
+// withInngest returns the backend with the Inngest of a name that is one of inngests, configured by o if it is sim.
+func withInngest(b harness.Backend, name string, o sim.Options) harness.Backend {
 	switch name {
 	case inngestSim:
-		return simstack.New(b, simstack.Options{Name: b.Name() + onSim})
+		return simstack.New(b, simstack.Options{Name: b.Name() + onSim, Sim: o})
 	case inngestSimJump:
-		return simstack.New(b, simstack.Options{Name: b.Name() + onSim, Pace: sim.Jump})
+		return simstack.New(b, simstack.Options{Name: b.Name() + onSim, Sim: o, Pace: sim.Jump})
 	default:
 		return b
 	}

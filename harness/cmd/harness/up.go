@@ -17,6 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -34,6 +35,8 @@ type upOptions struct {
 	dashboard bool
 	samples   string
 	samplesTo string
+	sim       sim.Options // of --inngest sim
+	replace   []string    // files
 }
 
 func upCommand(io stdio) *cobra.Command {
@@ -82,12 +85,27 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 			if err := o.check(args); err != nil {
 				return err
 			}
+			if o.inngest == inngestServer {
+				for _, name := range []string{"replace", "seed", "call-timeout", "keep"} {
+					if cmd.Flags().Changed(name) {
+						return usagef("--%s is for sim: add --inngest %s, or leave it out", name, inngestSim)
+					}
+				}
+			}
+			var err error
+			if o.sim.Interventions, err = readInterventions(cmd.Context(), io, o.replace); err != nil {
+				return err
+			}
 			return up(cmd.Context(), io, o, args)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
 	f.StringVar(&o.inngest, "inngest", inngestServer, "`WHICH`: server (the dev server), sim (its stand-in within up, whose clock 'harness skip' puts forward),\nor sim-jump (the same, and no sleep or retry takes time)")
+	f.StringArrayVar(&o.replace, "replace", nil, "replace steps, and inject faults, as `FILE` says: see harness replace; may be repeated; with sim only")
+	f.Uint64Var(&o.sim.Seed, "seed", 0, "what sim leaves to chance: `N` decides ids, the jitter of retries, and what comes first of what is due\nat one instant; 0 takes that as it came")
+	f.Var((*seconds)(&o.sim.CallTimeout), "call-timeout", "how long sim lets the app take to answer a call; 0 is 2 h, as on the dev server")
+	f.IntVar(&o.sim.Keep, "keep", 0, "how many ended runs sim keeps; 0 is 10,000")
 	f.StringVar(&o.ports, "ports", portsFixed, "`WHICH`: fixed (app 3000, dashboard 8300, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017) or free (any free ones)")
 	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below `DIR` changes; may be repeated")
 	f.StringVar(&o.appPath, "app-path", harness.DefaultAppPath, "where CMD serves Inngest")
@@ -131,6 +149,8 @@ func (o upOptions) check(args []string) error {
 		return usagef("--watch needs the taps: they hold the app's address while the next one takes over; leave out --taps=false")
 	case o.retry < 0 || o.retry%time.Second != 0:
 		return usagef("--retry-interval %v: the Inngest server knows whole seconds only", o.retry)
+	case o.sim.CallTimeout < 0 || o.sim.Keep < 0:
+		return usagef("--call-timeout and --keep cannot be negative")
 	case o.appWait <= 0:
 		return usagef("--app-timeout %v: it is a time to wait, as in 90s", o.appWait)
 	case o.samplesTo != "" && o.samples == "":
@@ -193,7 +213,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
-	backend = withInngest(backend, o.inngest)
+	backend = withInngest(backend, o.inngest, o.sim)
 	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Progress: p.progress,

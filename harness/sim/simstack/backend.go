@@ -25,10 +25,9 @@ type Options struct {
 	Name string
 	// Pace says how the clock goes. Zero: with the wall clock.
 	Pace sim.Pace
-	// CallTimeout is how long an app may take to answer a call: see [sim.Options].CallTimeout. Zero: 2 h.
-	CallTimeout time.Duration
-	// Keep is how many ended runs are kept: see [sim.Options].Keep. Zero: 10,000.
-	Keep int
+	// Sim configures the Sim that is started, and those that replace it when it is restarted. Its RetryInterval and Logger
+	// are those of the stack.
+	Sim sim.Options
 }
 
 // Backend is another backend with a Sim in place of its Inngest server. It is safe for concurrent use.

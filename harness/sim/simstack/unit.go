@@ -60,9 +60,9 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	secrets := secret.New(secret.Values(os.Environ(), harness.DevEventKey))
 	logger := slog.New(slog.NewTextHandler(secrets.Writer(u.log), nil))
 	i := &instance{log: u.log, done: make(chan struct{})}
-	i.sim = sim.New(sim.Options{
-		RetryInterval: u.options.RetryInterval, Keep: u.backend.o.Keep, Logger: logger, CallTimeout: u.backend.o.CallTimeout,
-	})
+	options := u.backend.o.Sim
+	options.RetryInterval, options.Logger = u.options.RetryInterval, logger
+	i.sim = sim.New(options)
 	i.sim.RunInBackground(u.backend.o.Pace)
 	i.gate = &gate{handler: thishost.Guard(i.sim.Handler())}
 	i.http = &http.Server{Handler: i.gate, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}

@@ -55,6 +55,7 @@ func New(e *engine.Engine, o Options) http.Handler {
 		reply(w, http.StatusOK, map[string]any{"status": http.StatusOK, "message": "OK"})
 	})
 	mux.HandleFunc("POST "+SkipPath, s.skip)
+	mux.HandleFunc("POST "+InterventionsPath, s.intervene)
 	mux.HandleFunc("GET /dev", s.dev)
 	mux.HandleFunc("GET /v0/runs/{run}/actions", s.state)
 	mux.HandleFunc("GET /v0/runs/{run}/batch", s.state)

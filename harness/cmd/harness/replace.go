@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+func replaceCommand(std stdio) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "replace FILE.json…",
+		SuggestFor: []string{"stub", "mock", "intervene"},
+		Short:      "give steps other results or errors than the app does",
+		Long: `replace gives steps other results, or errors, in place of what the app's code does, and makes answers of
+the app get lost, arrive late or twice. It needs a stack whose Inngest is sim. It concerns steps that come
+up later. A file holds an object; "-" is standard input:
+
+  {
+    "replace": [
+      {"function": "shop-ship", "step": "charge", "outcomes": [
+        {"error": "the bank is closed", "retryAfter": "3d"}, {"value": {"receipt": 17}}
+      ]},
+      {"step": "a-month", "outcomes": [{"value": null}]}
+    ],
+    "faults": [{"function": "shop-ship", "step": "label", "lose": true}]
+  }
+
+An outcome stands for one attempt, the last one for all further ones: a value, or an error, with noRetry
+if it is final. A sleep that is replaced takes no time; of a wait the value is the event, null is that none
+comes. No outcomes ([]) leave the step as it was. A function is named with its app's id in front; without
+one it is any. A step is named by its id in the code; the second use of an id is "id:1". A fault acts on one
+answer or on so many (times; -1: all), and has one of lose, twice and late, a duration by sim's clock.
+What is in "replace" can also be the whole file.`,
+		Example: `  harness up --inngest sim --replace declined.json -- npm start   # from the beginning
+  harness replace declined.json
+  echo '[{"step": "charge", "outcomes": []}]' | harness replace -`,
+		Args: between(1, anyNumber, "a file with what to replace, or - for standard input"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		all, err := readInterventions(cmd.Context(), std, args)
+		if err != nil {
+			return err
+		}
+		state, err := findState()
+		if err != nil {
+			return err
+		}
+		err = sim.Intervene(cmd.Context(), state.Inngest.URL, all)
+		if errors.Is(err, sim.ErrNoSim) {
+			return fmt.Errorf("the Inngest of this stack is the dev server, which runs all steps: start the stack with `harness up --inngest %s`", inngestSim)
+		}
+		if err == nil {
+			fmt.Fprintln(std.out, described(all))
+		}
+		return err
+	}
+	cmd.ValidArgsFunction = completeFiles("json")
+	return cmd
+}
+
+// readInterventions reads what is in files. Its errors are about the command line.
+func readInterventions(ctx context.Context, std stdio, files []string) (all sim.Interventions, err error) {
+	for _, file := range files {
+		data, err := readFile(ctx, std, file)
+		if err != nil {
+			return all, exitError{exitUsage, err}
+		}
+		one, err := sim.ParseInterventions(data)
+		if err != nil {
+			return all, usagef("%s: %w; see `harness replace --help`", named(file), err)
+		}
+		all.Replace, all.Faults = append(all.Replace, one.Replace...), append(all.Faults, one.Faults...)
+	}
+	return all, nil
+}
+
+// described says in one line what interventions do.
+func described(i sim.Interventions) string {
+	var line string
+	for _, r := range i.Replace {
+		step := r.Step
+		if r.Function != "" {
+			step += " of " + r.Function
+		}
+		if len(r.Outcomes) == 0 {
+			line += fmt.Sprintf("step %s runs again; ", step)
+		} else {
+			line += fmt.Sprintf("step %s is replaced; ", step)
+		}
+	}
+	if n := len(i.Faults); n > 0 {
+		line += fmt.Sprintf("faults: %d more; ", n)
+	}
+	return line[:len(line)-len("; ")]
+}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/xhit/go-str2duration/v2"
+)
+
+// Interventions are what stands in the way of apps: steps whose outcomes are replaced, and faults. In JSON the fields have
+// their names with a small letter in front, Err is "error", durations are texts such as "30s" or "3d", and unknown fields are
+// errors.
+type Interventions struct {
+	Replace []Replacement `json:"replace,omitempty"`
+	Faults  []Fault       `json:"faults,omitempty"`
+}
+
+// Replacement is the outcomes of the attempts of one step.
+type Replacement struct {
+	// Function is a function's id with the app's in front. Empty: any.
+	Function string `json:"function,omitempty"`
+	// Step is the step's id in the code. The second use of an id is "id:1".
+	Step string `json:"step"`
+	// Outcomes are those of the attempts, the last one of all further ones. None leave the step as it was.
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// ParseInterventions reads interventions from JSON: an object with the fields replace and faults, or a list of replacements.
+func ParseInterventions(data []byte) (i Interventions, err error) {
+	var into any = &i
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
+		into = &i.Replace
+	}
+	if err := decodeStrictly(data, into); err != nil {
+		return i, err
+	}
+	return i, i.check()
+}
+
+func (i Interventions) check() error {
+	if len(i.Replace)+len(i.Faults) == 0 {
+		return errors.New(`there is nothing in it: want {"replace": [{"function": …, "step": …, "outcomes": [{"value": …}]}], "faults": […]}`)
+	}
+	for _, r := range i.Replace {
+		if r.Step == "" {
+			return errors.New("a replacement names its step")
+		}
+		for n, o := range r.Outcomes {
+			switch {
+			case o.Err != "" && o.Value != nil:
+				return fmt.Errorf("step %s: outcome %d has a value and an error: leave out one of them", r.Step, n+1)
+			case o.Err == "" && (o.NoRetry || o.RetryAfter != 0):
+				return fmt.Errorf("step %s: outcome %d has no error, and is not retried: leave out noRetry and retryAfter", r.Step, n+1)
+			case o.RetryAfter < 0:
+				return fmt.Errorf("step %s: outcome %d is retried before it has failed", r.Step, n+1)
+			}
+		}
+	}
+	for n, f := range i.Faults {
+		kinds := 0
+		for _, set := range []bool{f.Lose, f.Late > 0, f.Twice} {
+			if set {
+				kinds++
+			}
+		}
+		if kinds != 1 || f.Late < 0 {
+			return fmt.Errorf(`fault %d: give one of "lose": true, "twice": true and "late": a duration`, n+1)
+		}
+	}
+	return nil
+}
+
+// Intervene replaces steps and injects faults.
+func (e *Engine) Intervene(i Interventions) error {
+	for _, r := range i.Replace {
+		if err := e.Replace(r.Function, r.Step, r.Outcomes); err != nil {
+			return err
+		}
+	}
+	for _, f := range i.Faults {
+		e.InjectFault(f)
+	}
+	return nil
+}
+
+// duration is a [time.Duration] that JSON has as a text, in which days and weeks may stand.
+type duration time.Duration
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *duration) UnmarshalText(text []byte) error {
+	parsed, err := str2duration.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf(`%q is not a duration such as "30s" or "3d"`, text)
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+type outcomeJSON struct {
+	Value      any      `json:"value,omitempty"`
+	Error      string   `json:"error,omitempty"`
+	NoRetry    bool     `json:"noRetry,omitempty"`
+	RetryAfter duration `json:"retryAfter,omitzero"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	return json.Marshal(outcomeJSON{o.Value, o.Err, o.NoRetry, duration(o.RetryAfter)})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (o *Outcome) UnmarshalJSON(data []byte) error {
+	var j outcomeJSON
+	var value struct {
+		Value json.RawMessage `json:"value"` // to its last digit
+	}
+	if err := decodeStrictly(data, &j); err != nil {
+		return err
+	}
+	*o = Outcome{Err: j.Error, NoRetry: j.NoRetry, RetryAfter: time.Duration(j.RetryAfter)}
+	if err := json.Unmarshal(data, &value); j.Value != nil {
+		o.Value = value.Value
+		return err
+	}
+	return nil
+}
+
+type faultJSON struct {
+	Function string   `json:"function,omitempty"`
+	Step     string   `json:"step,omitempty"`
+	Times    int      `json:"times,omitempty"` // negative: always
+	Lose     bool     `json:"lose,omitempty"`
+	Late     duration `json:"late,omitzero"`
+	Twice    bool     `json:"twice,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (f Fault) MarshalJSON() ([]byte, error) {
+	return json.Marshal(faultJSON{f.Function, f.Step, f.Times, f.Lose, duration(f.Late), f.Twice})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (f *Fault) UnmarshalJSON(data []byte) error {
+	var j faultJSON
+	if err := decodeStrictly(data, &j); err != nil {
+		return err
+	}
+	*f = Fault{j.Function, j.Step, j.Times, j.Lose, time.Duration(j.Late), j.Twice}
+	if j.Times < 0 {
+		f.Times = math.MaxInt
+	}
+	return nil
+}
+
+// decodeStrictly reads one JSON value. Unknown fields, and more behind the value, are errors.
+func decodeStrictly(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more behind the JSON value")
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package sim_test
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+const declined = `{
+	"replace": [
+		{"function": "shop-ship", "step": "print-label", "outcomes": [{"error": "no paper", "retryAfter": "3d"}, {"value": 9007199254740993}]},
+		{"step": "wait-for-pickup", "outcomes": [{"value": null}]}
+	],
+	"faults": [{"step": "ship", "late": "2h", "times": -1}]
+}`
+
+func TestParseInterventions(t *testing.T) {
+	t.Parallel()
+	read, err := sim.ParseInterventions([]byte(declined))
+	require.NoError(t, err)
+	want := sim.Interventions{
+		Replace: []sim.Replacement{
+			{Function: "shop-ship", Step: "print-label", Outcomes: []sim.Outcome{
+				{Err: "no paper", RetryAfter: 3 * 24 * time.Hour}, {Value: json.RawMessage("9007199254740993")},
+			}},
+			{Step: "wait-for-pickup", Outcomes: []sim.Outcome{{}}},
+		},
+		Faults: []sim.Fault{{Step: "ship", Late: 2 * time.Hour, Times: math.MaxInt}},
+	}
+	require.Equal(t, want, read)
+	written, err := json.Marshal(read)
+	require.NoError(t, err)
+	again, err := sim.ParseInterventions(written)
+	require.NoError(t, err)
+	require.Equal(t, want, again)
+
+	list, err := sim.ParseInterventions([]byte(`[{"step": "ship", "outcomes": []}]`))
+	require.NoError(t, err)
+	require.Equal(t, []sim.Replacement{{Step: "ship", Outcomes: []sim.Outcome{}}}, list.Replace)
+}
+
+func TestParseInterventions_RejectsWhatHasNoEffect(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{}`:                        `there is nothing in it: want {"replace": `,
+		`{"replaced": []}`:          `unknown field "replaced"`,
+		`[{"outcomes": []}]`:        `a replacement names its step`,
+		`{"faults": []} {}`:         `there is more behind the JSON value`,
+		`{"faults": [{"step": 1}]}`: `cannot unmarshal number`,
+		`{"faults": [{}]}`:          `fault 1: give one of "lose": true, "twice": true and "late": a duration`,
+		`{"faults": [{"lose": true, "late": "1s"}]}`:                                         `fault 1: give one of`,
+		`[{"step": "s", "outcomes": [{"valu": 1}]}]`:                                         `unknown field "valu"`,
+		`[{"step": "s", "outcomes": [{"value": 1, "error": "no"}]}]`:                         `step s: outcome 1 has a value and an error: leave out one of them`,
+		`[{"step": "s", "outcomes": [{"value": 1, "noRetry": true}]}]`:                       `step s: outcome 1 has no error, and is not retried`,
+		`[{"step": "s", "outcomes": [{"error": "no", "retryAfter": "soon"}]}]`:               `"soon" is not a duration such as "30s" or "3d"`,
+		`[{"step": "s", "outcomes": [{"error": "a"}, {"error": "b", "retryAfter": "-1s"}]}]`: `step s: outcome 2 is retried before it has failed`,
+	} {
+		_, err := sim.ParseInterventions([]byte(text))
+		require.ErrorContains(t, err, want, "%s", text)
+		require.ErrorContains(t, err, "reading interventions: ", "%s", text)
+	}
+}
+
+func TestIntervene_OverHTTP(t *testing.T) {
+	t.Parallel()
+	ran := map[string]int{}
+	a := newApp(t, sim.Options{})
+	a.on("order/paid", opts{ID: "ship"}, shipping(ran))
+	a.serve()
+	server := httptest.NewServer(a.sim.Handler())
+	t.Cleanup(server.Close)
+	all, err := sim.ParseInterventions([]byte(strings.Replace(declined, "9007199254740993", `"a forged label"`, 1)))
+	require.NoError(t, err)
+	require.NoError(t, sim.Intervene(t.Context(), server.URL, all))
+	run := a.only(sendAndRun(a, "order/paid"))
+	require.Equal(t, harness.StatusCompleted, run.Status)
+	label, _ := run.Step("print-label")
+	require.JSONEq(t, `"a forged label"`, string(label.Output))
+	require.Len(t, label.Attempts, 2)
+	// Three days until the second attempt, no time asleep, a week for the wait, two hours each for the answer that announces
+	// the last step and the one with its result.
+	require.Equal(t, start.Add(10*24*time.Hour+4*time.Hour), run.Ended)
+	require.Equal(t, map[string]int{"ship": 1}, ran)
+
+	err = sim.Intervene(t.Context(), server.URL, sim.Interventions{Faults: []sim.Fault{{}}})
+	require.EqualError(t, err, "intervening at "+server.URL+`: reading interventions: fault 1: give one of "lose": true, "twice": true and "late": a duration`)
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	require.ErrorIs(t, sim.Intervene(t.Context(), other.URL, all), sim.ErrNoSim)
+}
+
+func TestOptions_Interventions(t *testing.T) {
+	t.Parallel()
+	all, err := sim.ParseInterventions([]byte(`[{"step": "print-label", "outcomes": [{"error": "no paper", "noRetry": true}]}]`))
+	require.NoError(t, err)
+	a := newApp(t, sim.Options{Interventions: all})
+	a.on("order/paid", opts{ID: "ship"}, shipping(map[string]int{}))
+	a.serve()
+	run := a.only(sendAndRun(a, "order/paid"))
+	require.Equal(t, harness.StatusFailed, run.Status)
+	require.Equal(t, "unhandled step error: no paper", run.Error.Message)
+}
