@@ -125,6 +125,7 @@ func perform(t *testing.T, sc scenario, open func(testing.TB) world, calls int) 
 		p.rec = newRecorder(p.client.Serve(), w, sc.takes)
 	}
 	if err := w.register(p.rec); err != nil {
+		t.Logf("registration refused: %v", err)
 		p.errs = []string{"registration refused"}
 		return p
 	}
