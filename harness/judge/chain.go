@@ -25,7 +25,7 @@ type difference struct {
 	hop     int // index into chain.hops
 	text    string
 	pending bool // more time may remove it
-	excess  bool // there is more than was expected
+	excess  bool // there is more than was expected, or what should have failed has not
 	remedy  remedy
 }
 

@@ -252,6 +252,62 @@ broken: step send-email FAILED: attempt 1: 550 no such mailbox; so there is no e
         12:00:00.000 server 550 no such mailbox
     ✗ no email to kim@shop.test`,
 		},
+		"a failure does not explain what should have failed": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusFailed}}}
+			},
+			trace: func(t *harness.Trace) {
+				t.Runs[0].Steps[0] = harness.TraceStep{ID: "load-order", Status: harness.StatusFailed, Error: "caught"}
+			},
+			want: `
+broken: run of confirm: status is COMPLETED, want FAILED
+  ✓ event order/placed accepted (01EVENT)
+    ✗ run of confirm COMPLETED (01RUN)   ← first broken hop
+      ✗ step load-order FAILED
+          error: caught
+      ✓ step send-email COMPLETED`,
+		},
+		"a failure does not explain a step that should have failed": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Steps: []harness.StepExpectation{
+					{ID: "send-email", Status: harness.StatusFailed},
+				}}}}
+			},
+			trace: func(t *harness.Trace) {
+				t.Runs[0].Steps[0] = harness.TraceStep{ID: "load-order", Status: harness.StatusFailed, Error: "caught"}
+			},
+			want: `
+broken: step send-email of confirm: status is COMPLETED, want FAILED
+  ✓ event order/placed accepted (01EVENT)
+    ✓ run of confirm COMPLETED (01RUN)
+      ✗ step load-order FAILED
+          error: caught
+      ✗ step send-email COMPLETED   ← first broken hop`,
+		},
+		"one of two recipients was refused": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Mail: []harness.MailExpectation{{To: "lee@shop.test"}}}
+			},
+			trace: func(t *harness.Trace) {
+				t.Deliveries = []harness.Delivery{{MailTransaction: harness.MailTransaction{
+					To: []string{"kim@shop.test"}, Refused: []string{"lee@shop.test"}, Accepted: true, Dialogue: []harness.SMTPLine{
+						{At: noon, By: "app", Text: "RCPT TO:<lee@shop.test>"}, {At: noon, By: "server", Text: "550 no such mailbox"},
+						{At: noon, By: "app", Text: "RCPT TO:<kim@shop.test>"}, {At: noon, By: "server", Text: "250 Ok"},
+						{At: noon, By: "app", Text: "DATA"}, {At: noon, By: "server", Text: "354 Go ahead"},
+						{At: noon, By: "app", Text: "(message of 88 bytes)"}, {At: noon, By: "server", Text: "250 queued"},
+					}}}}
+			},
+			want: `
+broken: the mail server did not accept an email to lee@shop.test: 12:00:00.000 server 550 no such mailbox; so there is no email to lee@shop.test
+  ✓ event order/placed accepted (01EVENT)
+    ✓ run of confirm COMPLETED (01RUN)
+      ✓ step load-order COMPLETED
+      ✓ step send-email COMPLETED
+    ✗ the mail server did not accept an email to lee@shop.test   ← first broken hop
+        12:00:00.000 app    RCPT TO:<lee@shop.test>
+        12:00:00.000 server 550 no such mailbox
+    ✗ no email to lee@shop.test`,
+		},
 		"a failure does not explain an email too many": {
 			expect: func(e *harness.Expectation) {
 				*e = harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@shop.test", Absent: true}}}
@@ -599,6 +655,18 @@ func TestCompare_CountsEmailsOfAnEntry(t *testing.T) {
 		"two alike, where others are allowed":        {[]string{"A", "A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A")}}, true, ""},
 		"one, of two entries":                        {[]string{"A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A")}, {To: kim}}, true, "there is no email to kim"},
 		"two, an entry for each and one that counts": {[]string{"A", "B", "B"}, []harness.MailExpectation{{To: kim, Copies: 2}, {To: kim, Subject: harness.Equals("A")}}, false, ""},
+		"one that counts and asserts more": {[]string{"A 1", "A 2"}, []harness.MailExpectation{
+			{To: kim, Subject: harness.Matches("^A"), Text: harness.Contains("text"), Copies: 1}, {To: kim, Subject: harness.Equals("A 1")},
+		}, true, ""},
+		"two that count": {[]string{"A 1", "A 2", "A 3"}, []harness.MailExpectation{
+			{To: kim, Subject: harness.Matches("^A"), Text: harness.Contains("text"), Copies: 2}, {To: kim, Subject: harness.Equals("A 1"), Copies: 1},
+		}, false, ""},
+		"two that count, and one too many": {[]string{"A 1", "A 2", "A 3", "A 4"}, []harness.MailExpectation{
+			{To: kim, Subject: harness.Matches("^A"), Text: harness.Contains("text"), Copies: 2}, {To: kim, Subject: harness.Equals("A 1"), Copies: 1},
+		}, true, "there are 3 of it, want 2"},
+		"one that counts what another needs": {[]string{"A 1", "A 2"}, []harness.MailExpectation{
+			{To: kim, Subject: harness.Matches("^A"), Text: harness.Contains("text"), Copies: 2}, {To: kim, Subject: harness.Equals("A 1")},
+		}, true, "there is no email to kim"},
 		"an entry that has to change its own": {[]string{"AB", "A", "B"}, []harness.MailExpectation{
 			{To: kim, Text: harness.Contains("A")}, {To: kim, Text: harness.Contains("B")}, {To: kim, Text: harness.Contains("AB")},
 		}, false, ""},

@@ -85,24 +85,30 @@ func (j mailComparison) run() {
 	}
 }
 
-// assignMail assigns emails to each entry: one, or to an entry that counts copies all that are left. Where other emails
-// are allowed, an entry without a count also gets all matching emails that no other entry has. What the addresses in Cc and
+// assignMail assigns emails to each entry: one, or as many as its copies. An entry that counts copies then gets all that
+// are left and match, too. Where other emails are allowed, so does an entry without a count. What the addresses in Cc and
 // Bcc of an entry get is expected with its email.
 func (j mailComparison) assignMail(wanted []harness.MailExpectation, mails *matching[received]) [][]received {
 	assigned := make([][]received, len(wanted))
 	for i, want := range wanted {
+		for n := 0; n < max(1, want.Copies) && mails.assign(i); n++ {
+		}
+	}
+	rest := func(i int) {
+		assigned[i] = append(mails.of(i), mails.takeRest(i)...)
+	}
+	for i, want := range wanted {
 		if want.Copies > 0 {
-			assigned[i] = mails.takeRest(i)
-		} else {
-			mails.assign(i)
+			rest(i)
 		}
 	}
 	for i, want := range wanted {
-		if want.Copies == 0 {
+		switch {
+		case want.Copies > 0:
+		case j.expectation.NoOtherMail:
 			assigned[i] = mails.of(i)
-		}
-		if want.Copies == 0 && !j.expectation.NoOtherMail {
-			assigned[i] = append(assigned[i], mails.takeRest(i)...)
+		default:
+			rest(i)
 		}
 		for _, m := range assigned[i] {
 			j.matched[m] = true
@@ -202,7 +208,7 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 			j.addHop(1, harness.HopPending, "an email to %s is on its way to the mail server (%s), which has taken %d bytes of it", want.To, d.Server, d.Size)
 		default:
 			explained = true
-			j.addDetail(j.addHop(1, harness.HopBroken, "the mail server did not accept an email to %s", want.To), endOfDialogue(d)...)
+			j.addDetail(j.addHop(1, harness.HopBroken, "the mail server did not accept an email to %s", want.To), endOfDialogue(d, want.To)...)
 		}
 	}
 	h := j.addHop(1, harness.HopPending, "no email to %s", want.To)
@@ -325,11 +331,22 @@ func (j mailComparison) show(m *harness.TraceMail) *harness.TraceMail {
 // clockFormat is how the time of an SMTP line is printed.
 const clockFormat = "15:04:05.000"
 
-// endOfDialogue returns the last lines of an SMTP dialogue, which say why a delivery failed.
-func endOfDialogue(d harness.Delivery) []string {
+// endOfDialogue returns the lines of an SMTP dialogue that say why a delivery to an address failed: the last ones, or, where
+// the server refused the address and went on, what it said to that.
+func endOfDialogue(d harness.Delivery, to string) []string {
 	const enough = 4
+	shown := d.Dialogue[max(0, len(d.Dialogue)-enough):]
+	asked := slices.IndexFunc(d.Dialogue, func(l harness.SMTPLine) bool {
+		return strings.HasPrefix(strings.ToUpper(l.Text), "RCPT ") && slices.ContainsFunc(words(l.Text), func(w string) bool { return address.Same(w, to) })
+	})
+	if asked >= 0 && address.In(to, d.Refused) && d.Accepted {
+		refusals := slices.DeleteFunc(slices.Clone(d.Dialogue[asked+1:]), func(l harness.SMTPLine) bool {
+			return l.By == "app" || !strings.HasPrefix(l.Text, "4") && !strings.HasPrefix(l.Text, "5")
+		})
+		shown = append([]harness.SMTPLine{d.Dialogue[asked]}, refusals[:min(len(refusals), enough)]...)
+	}
 	var lines []string
-	for _, l := range d.Dialogue[max(0, len(d.Dialogue)-enough):] {
+	for _, l := range shown {
 		lines = append(lines, fmt.Sprintf("%s %-6s %s", l.At.Format(clockFormat), l.By, l.Text))
 	}
 	if d.Err != "" {

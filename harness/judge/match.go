@@ -28,9 +28,9 @@ func newMatching[T comparable](items []T, fits func(entry int, item T) bool) *ma
 	}}
 }
 
-// assign assigns a fitting item to an entry: a free one, else one whose owner fits another item. An entry that has an
-// item never loses it without getting another.
-func (m *matching[T]) assign(entry int) { m.assignExcept(entry, map[T]bool{}) }
+// assign assigns a further fitting item to an entry: a free one, else one whose owner fits another item. An entry that has
+// an item never loses it without getting another. assign reports whether there was one.
+func (m *matching[T]) assign(entry int) bool { return m.assignExcept(entry, map[T]bool{}) }
 
 // assignExcept is assign without the items that are being reassigned already.
 func (m *matching[T]) assignExcept(entry int, busy map[T]bool) bool {
@@ -42,7 +42,7 @@ func (m *matching[T]) assignExcept(entry int, busy map[T]bool) bool {
 	}
 	for _, item := range m.items {
 		owner, owned := m.owner[item]
-		if !owned || owner == taken || busy[item] || !m.fits(entry, item) {
+		if !owned || owner == taken || owner == entry || busy[item] || !m.fits(entry, item) {
 			continue
 		}
 		busy[item] = true
@@ -77,14 +77,15 @@ func (m *matching[T]) takeOne(satisfies func(T) bool) *T {
 	return nil
 }
 
-// of returns what is assigned to an entry: one item or none.
+// of returns what is assigned to an entry.
 func (m *matching[T]) of(entry int) []T {
+	var all []T
 	for _, item := range m.items {
 		if owner, owned := m.owner[item]; owned && owner == entry {
-			return []T{item}
+			all = append(all, item)
 		}
 	}
-	return nil
+	return all
 }
 
 // assigned reports whether an item is assigned to an entry or taken.

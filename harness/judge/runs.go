@@ -189,6 +189,7 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 			}
 		}
 		j.fail(at, !r.Status.Final(), "%s", d.text)
+		j.differences[len(j.differences)-1].excess = d.success
 		if !j.expectation.NoOtherRuns {
 			j.remediable(remedy{function: want.Function})
 		}
@@ -233,6 +234,7 @@ type runDiff struct {
 	step    int    // index into the run's steps; -1 for the run itself, or for a step that it lacks
 	missing string // the step that it lacks
 	text    string
+	success bool // it should have failed, and did not
 }
 
 // runDiffs lists how a run differs from want: first its steps, because they are why the run ended as it did.
@@ -250,14 +252,18 @@ func (j runComparison) runDiffs(want harness.RunExpectation, r *harness.TraceRun
 		}
 		step := steps.takeOne(func(step int) bool { return isStep(ws, r, step) })
 		if step == nil {
-			diffs = append(diffs, runDiff{-1, stepName(ws), fmt.Sprintf("run of %s: step %s was not reached; its steps are %s", want.Function, stepName(ws), stepIDs(r))})
+			diffs = append(diffs, runDiff{step: -1, missing: stepName(ws),
+				text: fmt.Sprintf("run of %s: step %s was not reached; its steps are %s", want.Function, stepName(ws), stepIDs(r))})
 			continue
 		}
 		for _, text := range j.stepDiffs(want, ws, &r.Steps[*step]) {
-			diffs = append(diffs, runDiff{*step, "", text})
+			success := succeeded(ws.Status, r.Steps[*step].Status)
+			diffs = append(diffs, runDiff{step: *step, text: text, success: success})
 		}
 	}
-	add := func(format string, args ...any) { diffs = append(diffs, runDiff{-1, "", fmt.Sprintf(format, args...)}) }
+	add := func(format string, args ...any) {
+		diffs = append(diffs, runDiff{step: -1, text: fmt.Sprintf(format, args...), success: succeeded(want.Status, r.Status)})
+	}
 	what := "run of " + want.Function
 	switch {
 	case r.Status == harness.StatusSkipped && want.Status != r.Status:
@@ -272,6 +278,11 @@ func (j runComparison) runDiffs(want harness.RunExpectation, r *harness.TraceRun
 		add("%s: error is %q, want one with %q", what, r.Error, want.Error)
 	}
 	return diffs
+}
+
+// succeeded reports whether what should have ended in another way has succeeded.
+func succeeded(want, got harness.Status) bool {
+	return got == harness.StatusCompleted && want.Final() && want != got
 }
 
 // stepDiffs lists how a step differs from want.
