@@ -64,6 +64,16 @@ var cases = []testCase{
 		s.holds(id, harness.Expectation{NoOtherRuns: true}, `note was not started: the event's id ".*" was used before.*`+first)
 		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("note")}}, `was used before`)
 	}},
+	{name: "an event whose id another event had starts nothing, whatever its name", play: func(s *surface) {
+		e := s.event("note/plain", nil)
+		e.IdempotencyKey = s.to
+		first := s.send(e)
+		s.holds(first, s.mailed(run("note")), "")
+		e.Name = "note/other"
+		id := s.send(e)
+		s.holds(id, harness.Expectation{NoOtherRuns: true}, `note was not started: the event's id ".*" was used before.*`+first)
+		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("note")}}, `broken: note was not started: .* was used before`)
+	}},
 	{name: "an event that a step sent twice with one id starts one run", play: func(s *surface) {
 		s.holds(s.send(s.event("twice/asked", data{"key": s.to})), s.mailed(run("twice"), run("note")), `2 runs have ended`)
 	}},
