@@ -201,7 +201,7 @@ func (m MailExpectation) validate(bad func(format string, args ...any)) {
 	}
 	for _, a := range slices.Concat([]string{m.To, m.From}, m.Cc, m.Bcc, m.ReplyTo) {
 		if !address.Alone(a) {
-			bad(": %q is not one address alone: give it without a name and without < and >", a)
+			bad(": %q is not one address alone: give it without a name and without < and >, such as kim@shop.test", a)
 		}
 	}
 	match := func(where string, m Match) {
@@ -215,6 +215,9 @@ func (m MailExpectation) validate(bad func(format string, args ...any)) {
 	match("html", m.HTML)
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		match("headers."+name, m.Headers[name])
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7F || r == ':' }) {
+			bad(".headers: %q is no name of a header: give it without a colon, blanks, and characters that are not ASCII", name)
+		}
 		if m.Headers[name].IsZero() {
 			bad(".headers.%s asserts nothing", name)
 		}

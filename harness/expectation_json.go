@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,12 +23,31 @@ func ParseExpectation(data []byte) (Expectation, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(&e); err != nil {
-		return e, fmt.Errorf("expectation: %s; see docs/writing-tests.md", strings.TrimPrefix(err.Error(), "json: "))
+		text := strings.TrimPrefix(err.Error(), "json: ")
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			text = fmt.Sprintf("%s is %s, want %s", cmp.Or(wrong.Field, "the whole"), wrong.Value, kind(wrong.Type))
+		}
+		return e, fmt.Errorf("expectation: %s; see docs/writing-tests.md", text)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return e, errors.New("expectation: there is more behind the JSON value: give one expectation")
 	}
 	return e, e.Validate()
+}
+
+// kind names the values in JSON that decode as a type.
+func kind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a whole number such as 1"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list of " + strings.TrimPrefix(strings.TrimPrefix(kind(t.Elem()), "a "), "an ") + "s"
+	}
+	return "an object"
 }
 
 // validateKeys reads the next value, which is meant to decode as a type, and returns an error if an object in it has a key
@@ -40,6 +60,9 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 	}
 	switch token {
 	case json.Delim('{'):
+		if !d.More() && as.Kind() == reflect.Map {
+			return fmt.Errorf("%s is an empty object, which asserts nothing: leave it out", where)
+		}
 		seen := map[string]bool{}
 		for d.More() {
 			token, err := d.Token()
@@ -79,6 +102,11 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 		if as.Kind() == reflect.Int {
 			return fmt.Errorf("%s is 0, which asserts nothing: leave it out, or give 1 or more; that there are none is said by "+
 				"noOtherRuns, noOtherMail or absent", where)
+		}
+		return nil
+	case "":
+		if as.Kind() == reflect.String {
+			return fmt.Errorf("%s is empty, which asserts nothing: give a text, or leave it out", where)
 		}
 		return nil
 	default:

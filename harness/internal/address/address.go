@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -32,10 +33,20 @@ func Key(a string) string {
 	return a
 }
 
-// Alone reports whether a text can be one address, without a name or brackets around it.
+// Alone reports whether a text can be one address: without a name, brackets or a scheme around it, and without characters
+// that no address has.
 func Alone(a string) bool {
+	a = strings.TrimSpace(a)
 	unquoted := a[strings.LastIndex(a, `"@`)+1:]
-	return !strings.HasSuffix(strings.TrimSpace(a), ">") && !strings.ContainsAny(unquoted, ",;")
+	at := strings.LastIndexByte(unquoted, '@')
+	never := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+	switch {
+	case strings.HasPrefix(a, "@"), strings.HasSuffix(a, "@"), strings.HasSuffix(a, ">"):
+		return false
+	case strings.ContainsAny(unquoted, ",;"), strings.ContainsFunc(unquoted, never):
+		return false
+	}
+	return !strings.Contains(unquoted[:max(at, 0)], ":") // such as mailto:
 }
 
 // Same reports whether two addresses are the same.

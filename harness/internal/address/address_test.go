@@ -43,10 +43,12 @@ func TestSame_KnowsPunycode(t *testing.T) {
 
 func TestAlone(t *testing.T) {
 	t.Parallel()
-	for _, a := range []string{"kim@plant.test", `"a>b"@plant.test`, `"Park, Kim"@plant.test`, "a>b@plant.test", "postmaster", ""} {
+	for _, a := range []string{"kim@plant.test", `"a>b"@plant.test`, `"Park, Kim"@plant.test`, "a>b@plant.test", "postmaster", "", " kim@plant.test ",
+		`"Kim Lee"@plant.test`, `"a:b"@plant.test`, "kim@[IPv6:::1]", "jürgen@grün.test"} {
 		require.True(t, Alone(a), a)
 	}
-	for _, a := range []string{"Kim <kim@plant.test>", "<kim@plant.test>", "kim@plant.test, lee@plant.test", "kim@plant.test; lee@plant.test"} {
+	for _, a := range []string{"Kim <kim@plant.test>", "<kim@plant.test>", "kim@plant.test, lee@plant.test", "kim@plant.test; lee@plant.test",
+		"mailto:kim@plant.test", "kim@", "@plant.test", "kim lee@plant.test", "kim\u200b@plant.test", "kim@plant.test\nlee", "kim@plant .test"} {
 		require.False(t, Alone(a), a)
 	}
 }
