@@ -22,8 +22,8 @@
 // # What may vary
 //
 // Before it is compared or stored, an email loses what differs from run to run. The Date, the Message-ID and the run id
-// become {{date}}, {{message-id}} and {{run-id}}, multipart boundaries go, and the caller's Replacements are applied, to
-// attached files too. Of [Options.ChangingFiles] the bytes are not compared.
+// become {{date}}, {{message-id}} and {{run-id}}, Content-IDs that a mail library has made up {{content-id-1}} and so on,
+// multipart boundaries go, and the caller's Replacements are applied, to attached files too. Of [Options.ChangingFiles] the bytes are not compared.
 // Secrets in links (parameters such as sig and token), bearer tokens and signing keys become {{secret}}: they are neither
 // stored nor shown.
 //

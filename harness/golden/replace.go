@@ -87,6 +87,25 @@ func runReplacement(m *harness.Message, header string) []Replacement {
 	return nil
 }
 
+// idReplacements replaces the Content-IDs that a mail library has made up, such as a UUID or a hash: they are new in every
+// email. Others, such as logo@shop.test, stay.
+func idReplacements(m *harness.Message) []Replacement {
+	var all []Replacement
+	for i, part := range m.Files() {
+		if madeUp(part.ContentID) {
+			all = append(all, Replacement{Old: part.ContentID, New: fmt.Sprintf("{{content-id-%d}}", i+1)})
+		}
+	}
+	return all
+}
+
+// madeUp reports whether an id has eight hexadecimal digits in sequence that are no word.
+func madeUp(id string) bool {
+	return slices.ContainsFunc(hexDigits.FindAllString(id, -1), func(s string) bool { return strings.ContainsAny(s, "0123456789") })
+}
+
+var hexDigits = regexp.MustCompile(`[0-9A-Fa-f]{8,}`)
+
 // text applies the replacements to plain text.
 func (r replacer) text(s string) string {
 	for _, replace := range r {

@@ -153,7 +153,7 @@ func isGoldenFile(name string) bool {
 // With Options.Update it writes the files that differ and returns nil. The first email of a name decides: a second one in
 // the same set is compared with it.
 func (s *Set) Compare(name string, m *harness.Message, replace ...Replacement) error {
-	replacer, err := newReplacer(slices.Concat(replace, s.options.Replace, runReplacement(m, s.options.RunHeader)))
+	replacer, err := newReplacer(slices.Concat(replace, s.options.Replace, runReplacement(m, s.options.RunHeader), idReplacements(m)))
 	if err != nil {
 		return fmt.Errorf("golden %q: %w", name, err)
 	}

@@ -37,6 +37,9 @@ func TestCompare_IgnoresWhatLibrariesVary(t *testing.T) {
 		"fold of a subject":      {sent("From: a@shop.test\nSubject: a b\n", "x"), sent("From: a@shop.test\nSubject: a\n\tb\n", "x")},
 		"fold of references":     {head("References: <1@a> <2@a>\n <3@a>"), head("References: <1@a>\n\t<2@a> <3@a>"), head("References: <1@a> \n\t <2@a> <3@a>")},
 		"quotes around a sender": {head(`Sender: "Desk" <desk@plant.test>`), head("Sender: Desk\n\t<desk@Plant.test>")},
+		"made-up Content-IDs": {
+			related("5f1e2d3c4b5a6_1a2b3c4d5e@host.mail"), related("0aD3c4e5-6f70-4a1b-9c2d-3e4f50617283"), related("169912345678.42.1234567890123456@host"),
+		},
 		"fold of another header": {head("List-Id: Plant\n\t<a.plant.test>"), head("List-Id: Plant <a.plant.test>")},
 		"white space in a sheet": {
 			page("<style>td, th { color: red }\n@media (max-width: 600px) { td > a { top: 0 } }</style>x"),
@@ -86,6 +89,21 @@ func TestCompare_SeesWhatReadersAndMailProgramsSee(t *testing.T) {
 		require.NoError(t, open(t, store(t, test.golden, "a"), golden.Options{}).Compare("a", test.golden), name)
 	}
 	require.NoError(t, open(t, store(t, calendar("; method=REQUEST"), "a"), golden.Options{}).Compare("a", calendar(`; METHOD="request"`)))
+}
+
+// related is an email that shows a picture by its Content-ID.
+func related(id string) *harness.Message {
+	return sent("From: a@shop.test\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=bb\n",
+		"--bb\nContent-Type: text/html\n\n<img src=\"cid:"+strings.ReplaceAll(id, "@", "%40")+"\" alt=x>\n--bb\nContent-Type: image/png\nContent-ID: <"+id+">\n\nPNG\n--bb--\n")
+}
+
+func TestCompare_KeepsContentIDsThatAreNames(t *testing.T) {
+	t.Parallel()
+	set := open(t, store(t, related("logo@shop.test"), "a"), golden.Options{})
+	require.ErrorContains(t, set.Compare("a", related("banner@shop.test")), "+ Inline: <banner@shop.test>")
+	broken := related("0123456789@a")
+	broken.HTML = strings.Replace(broken.HTML, "0123456789", "9876543210", 1)
+	require.ErrorContains(t, open(t, store(t, related("0123456789@a"), "a"), golden.Options{}).Compare("a", broken), "html", "a link to another part")
 }
 
 // invoice is an email with files that differ at every send.

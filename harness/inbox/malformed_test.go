@@ -168,6 +168,13 @@ func TestDecode_Parts(t *testing.T) {
 		"an inner multipart that is not closed": {mixed("b", "--b", "Content-Type: multipart/mixed; boundary=c", "", "--c", "", "one",
 			"--b", "", "two", "--b--"), "one\ntwo", "a multipart/mixed is not closed"},
 		"an inner multipart with the same boundary": {mixed("b", "--b", "Content-Type: multipart/mixed; boundary=b", "", "--b", "", "one", "--b--", "--b--"), "one", ""},
+		"an alternative whose text comes last": {mixed("b", "--b", "Content-Type: multipart/alternative; boundary=c", "", "--c", "Content-Type: text/html", "", "<p>one",
+			"--c", "", "one", "--c--", "--b--"), "one", "a multipart/alternative has its text/plain part after the HTML"},
+		"an alternative whose text comes after more than HTML": {crlf("From: a@b.test", "Content-Type: multipart/alternative; boundary=c", "", "--c",
+			"Content-Type: multipart/related; boundary=d", "", "--d", "Content-Type: text/html", "", "<p>one", "--d--", "--c", "", "one", "--c--"), "one",
+			"after the HTML"},
+		"text after an alternative": {mixed("b", "--b", "Content-Type: multipart/alternative; boundary=c", "", "--c", "", "one", "--c", "Content-Type: text/html", "",
+			"<p>one", "--c--", "--b", "", "two", "--b--"), "one\ntwo", ""},
 		"a log that names multiparts": {mixed("b", "--b", "", strings.Repeat("Content-Type: multipart/mixed\r\n", 200)+"end", "--b--"),
 			strings.Repeat("Content-Type: multipart/mixed\n", 200) + "end", ""},
 	} {

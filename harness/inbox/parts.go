@@ -33,6 +33,7 @@ type multipart struct {
 	boundary string
 	parts    int
 	closed   bool
+	html     bool // HTML was in it
 }
 
 // A partReader takes a message apart, in one pass over its lines.
@@ -237,8 +238,14 @@ func (w *partReader) endLeaf(end int) {
 	switch {
 	case part.ContentType == "text/plain" && isBody:
 		w.texts = append(w.texts, part.Text)
+		if n := len(w.open); n > 0 && w.open[n-1].contentType == "multipart/alternative" && w.open[n-1].html {
+			w.problem("a multipart/alternative has its text/plain part after the HTML: mail programs show the last part that they can")
+		}
 	case part.ContentType == "text/html" && isBody:
 		w.html = append(w.html, part.Text)
+		for _, mp := range w.open {
+			mp.html = true
+		}
 	case part.Inline():
 		w.Inlines = append(w.Inlines, part)
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/html"
 
@@ -105,10 +106,15 @@ func saysSomething(n *html.Node) bool {
 		return true
 	}
 	for d := range n.Descendants() {
-		if d.Type == html.TextNode && strings.TrimSpace(d.Data) != "" ||
+		if d.Type == html.TextNode && strings.ContainsFunc(d.Data, visible) ||
 			d.Type == html.ElementNode && strings.TrimSpace(attr(d, "alt")+attr(d, "aria-label")) != "" {
 			return true
 		}
 	}
 	return false
+}
+
+// visible reports whether a character can be seen: it is no blank, and has a width.
+func visible(r rune) bool {
+	return !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r) && r != '\u034F'
 }

@@ -131,22 +131,27 @@ func TestLinks_FindsDeadOnes(t *testing.T) {
 		"https://shop.test/%7B%7Btoken%7D%7D":     `has "{{token}}" in the place of a value`,
 		"https://shop.test/${id}":                 `has "${id}" in the place of a value`,
 		"https://shop.test/{id}":                  `has "{id}" in the place of a value`,
-		"*|UNSUB|*":                               `has "*|UNSUB|*" in the place of a value`,
-		"#ZgotmplZ":                               `has "ZgotmplZ" in the place of a value`,
-		"mailto:undefined":                        `has "undefined" in the place of a value`,
-		"mailto:bob":                              `names "bob", which is no address`,
-		"mailto:kim@shop.test,bob":                `names "bob", which is no address`,
-		"shop.test:8080/a":                        "is not absolute: an email has no address that it could be relative to",
-		"localhost:3000/a":                        `has the scheme "localhost", which mail clients do not open`,
-		"data:text/html,x":                        `has the scheme "data", which mail clients do not open`,
-		"file:///c:/a.html":                       `has the scheme "file", which mail clients do not open`,
-		"#":                                       "leads nowhere",
+		"https://shop.test/?d=[object+Object]":    `has "[object Object]" in the place of a value`,
+		"mailto:kim@undefined":                    `has "undefined" in the place of a value`,
+		"https://undefined.shop.test/login":       `has "undefined" in the place of a value`,
+		"https://shop.test/bills/undefined.pdf?a": `has "undefined" in the place of a value`,
+		"*|UNSUB|*":                `has "*|UNSUB|*" in the place of a value`,
+		"#ZgotmplZ":                `has "ZgotmplZ" in the place of a value`,
+		"mailto:undefined":         `has "undefined" in the place of a value`,
+		"mailto:bob":               `names "bob", which is no address`,
+		"mailto:kim@shop.test,bob": `names "bob", which is no address`,
+		"shop.test:8080/a":         "is not absolute: an email has no address that it could be relative to",
+		"localhost:3000/a":         `has the scheme "localhost", which mail clients do not open`,
+		"data:text/html,x":         `has the scheme "data", which mail clients do not open`,
+		"file:///c:/a.html":        `has the scheme "file", which mail clients do not open`,
+		"#":                        "leads nowhere",
 	} {
 		require.Equal(t, []string{"links: the link \"" + href + "\" " + why}, found(harness.CheckLinks, html(`<a href="`+href+`">shown</a>`)))
 	}
 	for name, source := range map[string]string{
 		"nothing to click on":     `<a href="https://shop.test/"></a>`,
 		"a blank to click on":     `<a href="https://shop.test/"> &nbsp; <span></span></a>`,
+		"characters of no width":  `<a href="https://shop.test/">&#8203;&zwnj;<span>&#847;</span></a>`,
 		"in Outlook's button":     `<!--[if mso]><v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" href="/cart"><center>Cart</center></v:roundrect><![endif]-->`,
 		"in Outlook's link":       `<!--[if (gte mso 9)|(IE)]><table><tr><td><a href="{{url}}">Cart</a></td></tr></table><![endif]-->`,
 		"of a map":                `<map><area href="/cart" alt="Cart"></map>`,
@@ -162,7 +167,7 @@ func TestLinks_AcceptsThoseThatOpen(t *testing.T) {
 		"https://shop.test/a\n\t  b", " https://shop.test/a\r\n", "HTTPS://Shop.Test", "https://shop.test/100%", "https://shop.test/a b",
 		"webcal://shop.test/a.ics", "whatsapp://send?text=a", "facetime:kim@shop.test", "myapp://orders/7", "sms:+49123?body=a", "sms:?body=a",
 		"tel:+49 123", "mailto:kim@shop.test,lee@shop.test?subject=a", "mailto:?subject=a", "mailto:kim%2Ba%40shop.test",
-		"#a%20b", "#a b", "#top", "https://undefined.test/", "https://shop.test/?q=undefined+x", "https://shop.test/nullable",
+		"#a%20b", "#a b", "#top", "https://undefined.test/", "https://shop.test/null.gif", "https://shop.test/undefined.min.js", "https://shop.test/?q=undefined+x", "https://shop.test/nullable",
 		"https://x.sharepoint.com/:w:/r/a",
 		"https://[::1]:8080/a", "http://localhost:3000/a", "https://bücher.test/ä",
 	} {
@@ -198,6 +203,8 @@ func TestImages_FindsThoseThatCannotBeShown(t *testing.T) {
 		"relative":        {`<img src="/logo.png">`, `<img src> shows "/logo.png", which is not absolute: an email has no address that it could be relative to`},
 		"on a disk":       {`<img src="file:///C:/logo.png">`, `<img src> shows "file:///C:/logo.png", which is on the sender's machine`},
 		"without a value": {`<img src="https://undefined/logo.png">`, `<img src> shows "https://undefined/logo.png", which has "undefined" in the place of a value`},
+		"a file of none":  {`<img src="https://shop.test/people/undefined.png?s=80">`, `<img src> shows "https://shop.test/people/undefined.png?s=80", which has "undefined" in the place of a value`},
+		"of a style":      {`<p style="background:url(paper.png)">`, `<p style> shows "paper.png", which is not absolute: an email has no address that it could be relative to`},
 		"a placeholder":   {`<img src="{{logo}}">`, `<img src> shows "{{logo}}", which has "{{logo}}" in the place of a value`},
 	} {
 		require.Equal(t, []string{"images: " + test.want}, found(harness.CheckImages, html(test.html)), name)
@@ -288,6 +295,10 @@ func TestPlaceholders_FindsWhatWasNotFilledIn(t *testing.T) {
 		"Dear None,":                  "None",
 		"Company: null":               "null",
 		"null null":                   "null",
+		"On Invalid Date at noon":     "Invalid Date",
+		"Invalid Date":                "Invalid Date",
+		"Ends on Invalid DateTime.":   "Invalid DateTime",
+		"It ends on Invalid date.":    "Invalid date",
 	} {
 		escaped := strings.ReplaceAll(line, "<", "&lt;")
 		for where, m := range map[string]*harness.Message{
@@ -308,6 +319,14 @@ func TestPlaceholders_FindsWhatWasNotFilledIn(t *testing.T) {
 	require.Len(t, found(harness.CheckPlaceholders, html(`<div style="display:none">Hi {{name}}</div>`)), 1, "mail clients show a preview")
 }
 
+func TestPlaceholders_FindsGreetingsWithoutAName(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"Hi ,", "Dear  , your order", "Good morning ,", "Welcome back ,"} {
+		require.Equal(t, []string{`placeholders: the text greets without a name: "` + line + `"`}, found(harness.CheckPlaceholders, &harness.Message{Text: line}))
+	}
+	require.Equal(t, []string{`placeholders: the HTML greets without a name: "Hi ,"`}, found(harness.CheckPlaceholders, html(`<p>Hi <b></b>,</p>`)))
+}
+
 func TestPlaceholders_IgnoresProse(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
@@ -315,6 +334,8 @@ func TestPlaceholders_IgnoresProse(t *testing.T) {
 		"Undefined behaviour", "This is undefined behavior in C", "an undefined variable", "The result is undefined.", "undefined reference to x",
 		"/src/a.c:19: undefined reference to `f'", `The word "undefined" means`, "“null” and ‘NaN’", "null and void", "null Euro", "Attachments: None",
 		"None", "Balance: nil", "None of the above", "nil by mouth", "Nan Goldin", "annulled", "/users/{id}/orders", "NULL", "#hashtag $5 @kim",
+		"Invalid date", "Invalid date: use 2026-11-02", "Error: Invalid date", "Invalid Date Format", `It says "Invalid Date"`, "an invalid date",
+		"Bonjour !", "Hi", "Hi, Kim", "Hello there , Kim", "Dear all,",
 		"[unsubscribe]", "[object]", "See [[Home]]", "Hello [world] of [[wikis]]", "Hi 100%, and more", "Dear Kim Null,", "Hi Null!", "%d %s", "a@{b", "C:\\{dir}",
 	} {
 		m := &harness.Message{Subject: line, Text: line, HTML: "<p>" + strings.ReplaceAll(line, "<", "&lt;") + "</p>"}

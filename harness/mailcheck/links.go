@@ -246,7 +246,7 @@ func (p *page) refs(elements []*html.Node) []ref {
 	for _, n := range elements {
 		add := func(where string, urls ...string) {
 			for _, link := range urls {
-				picture := where == "src" || where == "srcset" || where == "background"
+				picture := where == "src" || where == "srcset" || where == "background" || where == "style"
 				r := ref{where: n.Data + " " + where, url: strings.TrimSpace(link), picture: picture}
 				u, err := url.Parse(r.url)
 				if r.url == "" || strings.HasPrefix(r.url, "#") || err == nil && u.Scheme == "data" {

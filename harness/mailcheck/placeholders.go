@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -70,6 +71,15 @@ var (
 	aboutIt = regexp.MustCompile(`(?i)\b(?:is|are|was|were|be|as|or|and|an|the|a|not|of|remains?|returns?|left)\s+$`)
 )
 
+// nameless is a greeting without the name of whom it greets.
+var nameless = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|dear|hallo|bonjour|hola|ciao|ol[aá]|welcome back|good \w+)\s+,`)
+
+// JavaScript's text of a date that is none, and what stands behind it in prose about dates.
+var (
+	noDate    = regexp.MustCompile(`\bInvalid Date(?:Time)?\b|[a-z0-9,]\s+(?:Invalid date)\b`)
+	aboutDate = regexp.MustCompile(`(?i)^(?:\s+(?:formats?|ranges?|values?|errors?|exceptions?|entered|given|provided|selected)\b|:)`)
+)
+
 // unfilled returns the first placeholder in a line of text that a person reads; "" if there is none.
 func unfilled(line string) string {
 	if found := placeholder(line); found != "" {
@@ -82,6 +92,10 @@ func unfilled(line string) string {
 		if found := simple.FindStringSubmatch(line); found != nil {
 			return found[1]
 		}
+	}
+	if !strings.Contains(line, "Invalid") {
+	} else if at := noDate.FindStringIndex(line); at != nil && !quoted(line[:at[0]], line[at[1]:]) && !aboutDate.MatchString(line[at[1]:]) {
+		return line[strings.LastIndex(line[:at[1]], "Invalid"):at[1]]
 	}
 	if !strings.Contains(line, "undefined") && !strings.Contains(line, "NaN") && !strings.Contains(line, "null") &&
 		!strings.Contains(line, "None") && !strings.Contains(line, "nil") {
@@ -126,6 +140,10 @@ func placeholders(m *harness.Message, p *page) []string {
 	var found []string
 	code := p.code.String()
 	look := func(where, line string) {
+		if nameless.MatchString(line) {
+			found = append(found, fmt.Sprintf("%s greets without a name: %s", where, quote(line)))
+			return
+		}
 		name := unfilled(line)
 		if name == "" || strings.Contains(code, name) {
 			return
@@ -168,8 +186,10 @@ func placeholders(m *harness.Message, p *page) []string {
 // of a link.
 func unfilledURL(link string, shown func() string) string {
 	forms := []string{link}
-	if decoded, err := url.PathUnescape(link); err == nil && decoded != link {
-		forms = append(forms, decoded)
+	for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
+		if decoded, err := decode(link); err == nil && !slices.Contains(forms, decoded) {
+			forms = append(forms, decoded)
+		}
 	}
 	for _, form := range forms {
 		if found := placeholder(form); found != "" {
@@ -178,10 +198,12 @@ func unfilledURL(link string, shown func() string) string {
 		if found := simpleInURL.FindString(form); found != "" {
 			return found
 		}
-		for _, at := range noneInURL.FindAllStringSubmatchIndex(form, -1) {
-			// A page about undefined may be called so, and a person may be called Null.
-			if name := form[at[2]:at[3]]; !strings.Contains(strings.ToLower(shown()), strings.ToLower(name)) {
-				return name
+		for _, pattern := range noneInURL {
+			for _, found := range pattern.FindAllStringSubmatch(form, -1) {
+				// A page about undefined may be called so, and a person may be called Null.
+				if name := found[1]; !strings.Contains(strings.ToLower(shown()), strings.ToLower(name)) {
+					return name
+				}
 			}
 		}
 	}
@@ -190,6 +212,11 @@ func unfilledURL(link string, shown func() string) string {
 
 var (
 	simpleInURL = regexp.MustCompile(`\{[A-Za-z_][\w.]*\}`)
-	// A whole host, piece of the path, value of the query, or recipient.
-	noneInURL = regexp.MustCompile(`(?:[/=:#,]|^)(undefined|null|NaN|None)(?:[/?&#;:,@]|$)`)
+	// A whole host, piece of the path, value of the query, or recipient and its domain; the first name of a host that has
+	// three; a file.
+	noneInURL = []*regexp.Regexp{
+		regexp.MustCompile(`(?:[/=:#,@]|^)(undefined|null|NaN|None)(?:[/?&#;:,@]|$)`),
+		regexp.MustCompile(`//(undefined|null|NaN|None)\.[^/?#.]+\.`),
+		regexp.MustCompile(`[^/]/(undefined|NaN)\.[a-z0-9]{2,5}(?:[?#]|$)`),
+	}
 )
