@@ -87,13 +87,15 @@ type TraceRun struct {
 	Inferred bool   `json:"inferred,omitempty"`
 	Status   Status `json:"status"`
 	// Skipped says why the status is SKIPPED.
-	Skipped string          `json:"skipped,omitempty"`
-	Output  json.RawMessage `json:"output,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Steps   []TraceStep     `json:"steps"`
-	Queued  time.Time       `json:"queued,omitzero"`
-	Started time.Time       `json:"started,omitzero"`
-	Ended   time.Time       `json:"ended,omitzero"`
+	Skipped string `json:"skipped,omitempty"`
+	// Decisions are what flow control did to the run: what it waited for and how long, or waits for now. Only sim tells.
+	Decisions []string        `json:"decisions,omitempty"`
+	Output    json.RawMessage `json:"output,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	Steps     []TraceStep     `json:"steps"`
+	Queued    time.Time       `json:"queued,omitzero"`
+	Started   time.Time       `json:"started,omitzero"`
+	Ended     time.Time       `json:"ended,omitzero"`
 }
 
 // TraceStep is one step of a run.

@@ -82,8 +82,8 @@ var cases = []testCase{
 		s.holds(first, s.mailed(run("once")), "")
 		id := s.send(s.event("once/asked", nil))
 		s.holds(id, harness.Expectation{NoOtherRuns: true},
-			`once was not started: its rate limit of 1 in 24h0m0s for each event.data.to was used up: by the run \S+, `+
-				`of the event `+first)
+			s.either(`once was not started: its rate limit of 1 in 24h0m0s for each event.data.to was used up: by the run \S+, `+
+				`of the event `+first, `once was not started: dropped: idempotency of key `+s.to))
 	}},
 	{name: "an event in the future waits for its time", on: []string{"local", "sim", "workbench"}, play: func(s *surface) {
 		e := s.event("note/later", nil)
@@ -185,28 +185,43 @@ var cases = []testCase{
 			`limited is subscribed, is limited to 1 in 1m for each event.data.to: whether the event is dropped will be known at \S+, `+
 				`and has not started`)
 		v := s.holds(id, harness.Expectation{NoOtherRuns: true},
-			`limited was not started: its rate limit of 1 in 1m for each event.data.to was used up: by the run \S+, of the event `+first)
+			s.either(`limited was not started: its rate limit of 1 in 1m for each event.data.to was used up: by the run \S+, of the event `+
+				first, `limited was not started: dropped: rate limit 1 per 1m0s of key `+s.to))
 		require.Less(s, v.Took, 20*time.Second)
 		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("limited")}},
-			`its rate limit of 1 in 1m for each event.data.to was used up`)
+			s.either(`its rate limit of 1 in 1m for each event.data.to was used up`, `dropped: rate limit 1 per 1m0s of key `+s.to))
 	}},
 	{name: "a debounced event gives way to a later one", on: []string{"local", "sim"}, play: func(s *surface) {
 		first, last := s.send(s.event("debounced/asked", nil)), s.send(s.event("debounced/asked", nil))
 		s.unknownOrDecided(first, harness.Expectation{NoOtherRuns: true},
 			`debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 2s after it; `+
 				`for this one at \S+ if there is no later one`)
-		s.holds(last, s.mailed(run("debounced")), "")
+		s.holds(last, s.mailed(run("debounced")), s.either("", `debounced: no other event came`))
 		s.holds(first, harness.Expectation{NoOtherRuns: true},
-			`debounced was not started: it was debounced into a later event: the run \S+, of the event `+last)
+			s.either(`debounced was not started: it was debounced into a later event: the run \S+, of the event `+last,
+				`debounced was not started: debounced into run \S+ of event `+last))
 	}},
 	{name: "a batch that is not full yet says when it starts", on: []string{"local", "sim"}, play: func(s *surface) {
 		first, second := s.send(s.event("batched/asked", nil)), s.send(s.event("batched/asked", nil))
 		for _, id := range []string{first, second} {
-			s.holds(id, s.mailed(run("batched")), "")
+			s.holds(id, s.mailed(run("batched")), s.either("", `batched in a batch of 2: run \S+`))
 		}
 		s.unknown(s.send(s.event("batched/asked", nil)), harness.Expectation{NoOtherRuns: true},
-			`batched is subscribed, collects events in batches of 2: it starts at once when events within 500ms fill its batch, `+
-				`else 20s after the first event of it, at the latest at \S+, and has not started`)
+			s.either(`batched is subscribed, collects events in batches of 2: it starts at once when events within 500ms fill its batch, `+
+				`else 20s after the first event of it, at the latest at \S+, and has not started`,
+				`batched is subscribed, in a batch of key `+s.to+`: number 1 of at most 2; the run starts at \S+ at the latest, and has not started`))
+	}},
+	{name: "sim tells what a run waits for, and how long it waited", on: []string{"sim", "sim-jump", workbench}, play: func(s *surface) {
+		first, second := s.send(s.event("throttled/asked", nil)), s.send(s.event("throttled/asked", nil))
+		if s.name == "sim" {
+			if v := s.early(second, s.mailed(run("throttled"))); v.Outcome != harness.Holds { // unless the machine is too slow to ask
+				s.require(harness.Broken, v, `the run \S+ of throttled is QUEUED: waits: throttle 1 per 10s of key `+s.to)
+			}
+		}
+		s.holds(first, s.mailed(run("throttled")), "")
+		v := s.holds(second, s.mailed(run("throttled")), `run of throttled COMPLETED \(\S+\)\n +admitted after [\d.]+s: throttle 1 per 10s of key `+s.to)
+		require.Contains(s, v.Trace.Evidence, "throttled "+v.Trace.Runs[0].Decisions[0])
+		require.Len(s, v.Trace.Runs[0].Decisions, 1)
 	}},
 	{name: "a batch that fills up slowly starts when its time is up", on: []string{"local"}, play: func(s *surface) {
 		first := s.send(s.event("gathered/asked", nil))

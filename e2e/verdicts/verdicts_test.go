@@ -158,6 +158,14 @@ func (s *surface) unknown(id string, e harness.Expectation, pattern string) *har
 	return s.require(harness.CannotBeJudged, s.early(id, e), pattern)
 }
 
+// either returns what is said of the real server, which keeps no record of what flow control decided, or what sim tells.
+func (s *surface) either(real, sim string) string {
+	if s.name == "local" {
+		return real
+	}
+	return sim
+}
+
 // unknownOrDecided is unknown, or, on a machine that was too slow to ask in time, a verdict that holds.
 func (s *surface) unknownOrDecided(id string, e harness.Expectation, pattern string) {
 	s.Helper()

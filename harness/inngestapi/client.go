@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +34,7 @@ type Client struct {
 	eventKey   string
 	signingKey string
 	http       *http.Client
+	silent     atomic.Bool // the server tells no decisions
 }
 
 // ErrNotFound says that the server knows nothing under that id.

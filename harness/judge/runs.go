@@ -157,6 +157,10 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 	h := j.addHop(1, state, "%s", title)
 	if r.Status == harness.StatusSkipped {
 		j.addDetail(h, "the server did not execute it: "+r.Skipped)
+	} else {
+		for _, d := range r.Decisions {
+			j.addDetail(h, d)
+		}
 	}
 	if r.Error != "" && len(r.Steps) == 0 {
 		j.addDetail(h, "error: "+r.Error)

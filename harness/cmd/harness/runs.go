@@ -26,6 +26,14 @@ type eventView struct {
 	Data     json.RawMessage `json:"data,omitempty"`
 	Received time.Time       `json:"received"`
 	Runs     []runView       `json:"runs"`
+	// Decisions are what flow control did to the event, without those about its runs. Only sim tells.
+	Decisions []decisionView `json:"decisions,omitempty"`
+}
+
+type decisionView struct {
+	Function string `json:"function"` // with the app's id in front
+	Text     string `json:"text"`
+	Pending  bool   `json:"pending,omitempty"` // something is still to come
 }
 
 type runView struct {
@@ -39,6 +47,8 @@ type runView struct {
 	Started  time.Time       `json:"started,omitzero"`
 	Ended    time.Time       `json:"ended,omitzero"`
 	Steps    []stepView      `json:"steps,omitempty"`
+	// Decisions are what flow control did to the run. Only sim tells.
+	Decisions []string `json:"decisions,omitempty"`
 }
 
 type stepView struct {
@@ -163,6 +173,15 @@ func viewEvent(ctx context.Context, api *inngestapi.Client, e inngestapi.Receive
 	if err != nil {
 		return v, err
 	}
+	decisions, err := api.Decisions(ctx, e.EventID)
+	if err != nil {
+		return v, err
+	}
+	for _, d := range decisions {
+		if d.Run == "" {
+			v.Decisions = append(v.Decisions, decisionView{d.Function, d.Text, d.Pending})
+		}
+	}
 	for _, r := range runs {
 		run := runView{
 			ID: r.ID, Function: r.Function, App: r.App, Status: r.Status, Output: r.Output, Error: r.Error,
@@ -180,6 +199,11 @@ func viewEvent(ctx context.Context, api *inngestapi.Client, e inngestapi.Receive
 				})
 			}
 		}
+		for _, d := range decisions {
+			if d.Run == r.ID {
+				run.Decisions = append(run.Decisions, d.Text)
+			}
+		}
 		v.Runs = append(v.Runs, run)
 	}
 	return v, nil
@@ -187,11 +211,17 @@ func viewEvent(ctx context.Context, api *inngestapi.Client, e inngestapi.Receive
 
 func (e eventView) print(b *strings.Builder) {
 	fmt.Fprintf(b, "%s  %s  %s\n", e.EventID, e.Received.Local().Format(timeOfDay), oneLine(e.Name))
-	if len(e.Runs) == 0 {
+	for _, d := range e.Decisions {
+		fmt.Fprintf(b, "  … %s  %s\n", oneLine(d.Function), oneLine(d.Text))
+	}
+	if len(e.Runs)+len(e.Decisions) == 0 {
 		b.WriteString("  … no run\n")
 	}
 	for _, r := range e.Runs {
 		fmt.Fprintf(b, "  %s %s  %s%s  run %s\n", mark(r.Status), oneLine(r.Function), r.Status, took(r.Started, r.Ended), r.ID)
+		for _, d := range r.Decisions {
+			fmt.Fprintf(b, "      %s\n", oneLine(d))
+		}
 		if r.Error != "" {
 			fmt.Fprintf(b, "      %s\n", oneLine(r.Error))
 		}

@@ -49,8 +49,6 @@ type Sources struct {
 
 	// Now is the clock of the server and of the inbox. Nil: time.Now.
 	Now func() time.Time
-	// Stuck says why a run does not go on, where the server knows; "" for other runs. Nil: not known.
-	Stuck func(runID string) string
 	// Idle reports whether the server has nothing left to do, so that what has not started will not start. Nil: not
 	// known.
 	Idle func() bool
@@ -114,12 +112,15 @@ type tracedRun struct {
 	over bool // its end and its steps have been read
 	// awaited names an event that the run caused and that the server does not show yet.
 	awaited string
+	waits   string // for what, or why it does not go on, where the server tells
 }
 
 // A look is one reading of the sources, and what it found.
 type look struct {
 	*Follower
 	due bool // the poll interval has elapsed: ask also for what no news points to
+
+	decisions map[string][]inngestapi.Decision // by event, as far as they were asked for
 
 	mail             []harness.TraceMail
 	otherMail        []*harness.Message

@@ -134,6 +134,9 @@ func (l *look) readRun(ctx context.Context, r *tracedRun) error {
 	if !r.Status.Final() && !l.due {
 		return nil
 	}
+	if err := l.readDecisions(ctx, r); err != nil {
+		return err
+	}
 	trace, err := l.src.API.Trace(ctx, r.ID)
 	if errors.Is(err, inngestapi.ErrNotFound) {
 		return nil

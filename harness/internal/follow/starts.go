@@ -18,8 +18,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-// A function that an event triggers may start no run for it, and the server keeps no record of that. This file finds out
-// why, from what the server would have decided by: the condition of the trigger, the events with the same idempotency key,
+// A function that an event triggers may start no run for it, and the dev server keeps no record of that: sim tells, see
+// decisions.go. This file finds out why, from what the server would have decided by: the condition of the trigger, the events with the same idempotency key,
 // and the flow control of the function with the runs that other events started.
 
 // triggered reports whether a function has a trigger for events of that name. NotStarted is set if its condition is false.
@@ -89,6 +89,11 @@ func (l *look) explainUnstarted(ctx context.Context) error {
 			}
 			fn := slices.IndexFunc(l.registered, func(fn inngestapi.Function) bool { return fn.ID == t.ID && fn.App == t.App })
 			if t.NotStarted != "" || fn < 0 || l.started(e, *t) {
+				continue
+			}
+			if known, err := l.readDecision(ctx, e, t); err != nil {
+				return err
+			} else if known {
 				continue
 			}
 			s := start{l, e, l.registered[fn]}
@@ -330,12 +335,16 @@ func (s start) duplicate(ctx context.Context) (string, error) {
 		}
 		if runs, err := s.runsOf(ctx, other); err != nil || len(runs) > 0 {
 			e.duplicateOf = other
-			return fmt.Sprintf("the event's id %q was used before: the server starts no run for an id that it has seen within 24 "+
-				"hours; the event that counts is %s",
-				e.IdempotencyKey, other), err
+			return usedBefore(e.IdempotencyKey, other), err
 		}
 	}
 	return "", nil
+}
+
+// usedBefore says that another event with the same idempotency key is the one that counts.
+func usedBefore(key, other string) string {
+	return fmt.Sprintf("the event's id %q was used before: the server starts no run for an id that it has seen within 24 hours; "+
+		"the event that counts is %s", key, other)
 }
 
 // duration reads a duration as the server does; one that it cannot read is zero.

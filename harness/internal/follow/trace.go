@@ -28,11 +28,7 @@ func (f *Follower) unquiet() string {
 	}
 	for _, r := range f.runs {
 		if !r.over {
-			why := fmt.Sprintf("the run %s of %s is %s%s", r.ID, r.Function, r.Status, f.currentStep(r))
-			if f.src.Stuck != nil {
-				why += prefixed(": ", f.src.Stuck(r.ID))
-			}
-			return why
+			return fmt.Sprintf("the run %s of %s is %s%s%s", r.ID, r.Function, r.Status, f.currentStep(r), prefixed(": ", r.waits))
 		}
 		switch calls := f.src.Ledger.callsOf(r.ID); {
 		case calls.open > 0:
@@ -148,6 +144,11 @@ func (l *look) evidence(trace *harness.Trace) []string {
 	for _, fn := range trace.Functions {
 		if fn.NotStarted != "" {
 			lines = append(lines, fn.ID+" was not started: "+fn.NotStarted)
+		}
+	}
+	for _, r := range trace.Runs {
+		for _, d := range r.Decisions {
+			lines = append(lines, r.Function+" "+d)
 		}
 	}
 	if l.src.Taps != nil && len(runs) > 0 {

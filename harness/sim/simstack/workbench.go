@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -151,22 +150,10 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
 	f := follow.New(follow.Sources{
 		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, AllTapped: true, RunHeader: w.o.RunHeader,
-		Now: w.sim.Now, Idle: w.sim.Idle, Stuck: w.stuck,
+		Now: w.sim.Now, Idle: w.sim.Idle,
 	}, eventID, recipients)
 	defer f.Close()
 	return f.Look(ctx)
-}
-
-// stuck says why a run does not go on.
-func (w *Workbench) stuck(runID string) string {
-	if run, ok := w.sim.FindRun(runID); ok {
-		i := slices.IndexFunc(run.Decisions, func(d sim.Decision) bool { return d.Pending })
-		if i < 0 || run.Stuck != "" {
-			return run.Stuck
-		}
-		return run.Decisions[i].Text
-	}
-	return ""
 }
 
 // Close ends the app and frees everything. It may be called more than once.

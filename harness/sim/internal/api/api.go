@@ -54,6 +54,7 @@ func New(e *engine.Engine, o Options) http.Handler {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": http.StatusOK, "message": "OK"})
 	})
+	mux.HandleFunc("GET /sim/decisions/{event}", s.decisions)
 	mux.HandleFunc("POST "+SkipPath, s.skip)
 	mux.HandleFunc("POST "+InterventionsPath, s.intervene)
 	mux.HandleFunc("GET /dev", s.dev)

@@ -26,22 +26,23 @@ func newAdmission() admission {
 
 // note records what became of an event for a function, in place of what was recorded before. Readers may have the list.
 func (m *machine) note(e *event, f *function, text string) {
-	m.record(e, Decision{f.ID, m.clock.Now(), text, false})
+	m.record(e, Decision{Function: f.ID, Text: text})
 }
 
 // notePending records what becomes of an event for a function as things are.
 func (m *machine) notePending(e *event, f *function, text string) {
-	m.record(e, Decision{f.ID, m.clock.Now(), text, true})
+	m.record(e, Decision{Function: f.ID, Text: text, Pending: true})
 }
 
 func (m *machine) record(e *event, d Decision) {
+	d.At = m.clock.Now()
 	others := slices.DeleteFunc(slices.Clone(e.Decisions), func(o Decision) bool { return o.Function == d.Function })
 	e.Decisions = append(others, d)
 }
 
 // noteRun records what became of a run.
 func (m *machine) noteRun(r *run, text string) {
-	r.Decisions = append(r.Decisions, Decision{r.function.ID, m.clock.Now(), text, false})
+	r.Decisions = append(r.Decisions, Decision{Function: r.function.ID, Run: r.ID, At: m.clock.Now(), Text: text})
 }
 
 // shown returns a virtual time as readers see it.
@@ -68,9 +69,14 @@ func (m *machine) admit(f *function, e *event) *run {
 func (m *machine) schedule(f *function, e *event, batch []*event) *run {
 	now := m.clock.Now()
 	single, first := m.single(f, e)
-	if first == nil && batch == nil && e.recurs && !m.admission.seen.first(f.ID+"\x00"+e.IdempotencyKey, now) {
-		m.note(e, f, "dropped: the function ran for an event with the id "+e.IdempotencyKey+" within 24 hours")
-		return nil
+	if first == nil && batch == nil && e.recurs {
+		if other, fresh := m.admission.seen.first(f.ID+"\x00"+e.IdempotencyKey, e.internal, now); !fresh {
+			m.record(e, Decision{
+				Function: f.ID, Text: "dropped: the function ran for an event with the id " + e.IdempotencyKey + " within 24 hours",
+				DuplicateOf: other.String(),
+			})
+			return nil
+		}
 	}
 	r := newRun(m.source.ulidAfter(e.internal), f, e, now)
 	r.batch = batch

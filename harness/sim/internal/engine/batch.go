@@ -86,7 +86,7 @@ func (m *machine) flush(b *batch) {
 	f := m.current(b.function)
 	if r := m.schedule(f, b.events[0], b.events); r != nil {
 		for _, e := range b.events {
-			m.note(e, f, fmt.Sprintf("in a batch of %d: run %s", len(b.events), r.ID))
+			m.record(e, Decision{Function: f.ID, Run: r.ID, Text: fmt.Sprintf("in a batch of %d: run %s", len(b.events), r.ID)})
 		}
 	}
 }

@@ -28,9 +28,12 @@ type controls struct {
 // Decision is what flow control did to an event or a run.
 type Decision struct {
 	Function string    // the function's id
+	Run      string    // the run that it is about; empty: the event starts none, or none yet
 	At       time.Time // virtual
 	Text     string    // such as "admitted after 40s: concurrency 2 of key kim"
 	Pending  bool      // something is still to come: a place in a limit, another event of a batch, the end of a debounce
+	// DuplicateOf is the event with the same id that the function ran for, of which the server starts nothing again.
+	DuplicateOf string
 }
 
 // key tells which events share a limit: those with the same value of an expression, or all if there is none.

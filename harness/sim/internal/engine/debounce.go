@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/xhit/go-str2duration/v2"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // debounce lets a function start when no event has come for a period, with the latest event.
@@ -90,10 +92,12 @@ func (m *machine) hold(f *function, e *event) {
 func (m *machine) settle(d *debounced) {
 	delete(m.admission.debounces, d.name)
 	f := m.current(d.function)
-	m.note(d.event, f, "debounced: no other event came")
 	r := m.schedule(f, d.event, nil)
 	if r == nil {
 		return
+	}
+	if r.Status != harness.StatusSkipped {
+		m.record(d.event, Decision{Function: f.ID, Run: r.ID, Text: "debounced: no other event came"})
 	}
 	for _, e := range d.others {
 		m.note(e, f, "debounced into run "+r.ID+" of event "+d.event.EventID)

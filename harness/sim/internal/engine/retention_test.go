@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
@@ -39,25 +40,29 @@ func TestEngine_RemembersOnlyIdempotencyKeys(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, NewDriver(e).Run(t.Context()))
-	require.Len(t, e.m.admission.seen.until.values, events, "keys remembered: one for each event that has one, also when it is sent twice")
-	require.Len(t, e.m.admission.seen.until.order, events)
+	require.Len(t, e.m.admission.seen.values, events, "keys remembered: one for each event that has one, also when it is sent twice")
+	require.Len(t, e.m.admission.seen.order, events)
 	require.Len(t, e.m.runs.byID, 10)
 }
 
 func TestMemory_ForgetsKeys(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
+	first := func(key string, now time.Time) bool {
+		_, fresh := m.first(key, ulid.ULID{1}, now)
+		return fresh
+	}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	require.True(t, m.first("a", now))
-	require.False(t, m.first("a", now.Add(dedupePeriod-1)))
-	require.True(t, m.first("a", now.Add(dedupePeriod)), "a day later")
+	require.True(t, first("a", now))
+	require.False(t, first("a", now.Add(dedupePeriod-1)))
+	require.True(t, first("a", now.Add(dedupePeriod)), "a day later")
 
 	now = now.Add(dedupePeriod)
 	for i := range maxKeys {
-		require.True(t, m.first(strconv.Itoa(i), now))
+		require.True(t, first(strconv.Itoa(i), now))
 	}
-	require.Len(t, m.until.values, maxKeys)
-	require.Len(t, m.until.order, maxKeys)
-	require.False(t, m.first("0", now), "of the latest")
-	require.True(t, m.first("a", now), "before the latest")
+	require.Len(t, m.values, maxKeys)
+	require.Len(t, m.order, maxKeys)
+	require.False(t, first("0", now), "of the latest")
+	require.True(t, first("a", now), "before the latest")
 }

@@ -327,7 +327,9 @@ func (r *run) view() Run {
 	out.FailedCalls, out.Steps, out.Decisions = slices.Clone(r.FailedCalls), slices.Clone(r.Steps), slices.Clone(r.Decisions)
 	for _, it := range r.items {
 		if it.waits != nil {
-			out.Decisions = append(out.Decisions, Decision{r.function.ID, it.waits.since, "waits: " + it.waits.limit, true})
+			out.Decisions = append(out.Decisions, Decision{
+				Function: r.function.ID, Run: r.ID, At: it.waits.since, Text: "waits: " + it.waits.limit, Pending: true,
+			})
 		}
 	}
 	for i := range out.Steps {

@@ -61,6 +61,6 @@ func (m *machine) skip(r, first *run) {
 	value, _ := r.function.singleton.key.value(r.event)
 	text := r.function.singleton.key.named("skipped: singleton", value) + ": run " + first.ID + " is in progress"
 	m.noteRun(r, text)
-	m.note(r.event, r.function, text)
+	m.record(r.event, Decision{Function: r.function.ID, Run: r.ID, Text: text})
 	m.runs.ended(r)
 }

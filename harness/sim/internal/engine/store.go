@@ -115,20 +115,26 @@ func (r *recent[V]) forgetOldest() {
 
 // memory remembers keys for [dedupePeriod] of the virtual clock, which may stand still: so no more than the latest
 // [maxKeys].
-type memory struct{ until recent[time.Time] }
+type memory struct{ recent[seen] }
+
+// seen is the event that brought a key, and until when it is remembered.
+type seen struct {
+	until time.Time
+	event ulid.ULID
+}
 
 const maxKeys = 100_000
 
-func newMemory() memory { return memory{newRecent[time.Time](maxKeys)} }
+func newMemory() memory { return memory{newRecent[seen](maxKeys)} }
 
-// first reports whether the key has not been seen within the period, and remembers it.
-func (m *memory) first(key string, now time.Time) bool {
-	for len(m.until.order) > 0 && !m.until.values[m.until.order[0]].After(now) {
-		m.until.forgetOldest()
+// first remembers the key of an event, or returns the one that brought it first within the period.
+func (m *memory) first(key string, event ulid.ULID, now time.Time) (other ulid.ULID, fresh bool) {
+	for len(m.order) > 0 && !m.values[m.order[0]].until.After(now) {
+		m.forgetOldest()
 	}
-	if _, seen := m.until.values[key]; seen {
-		return false
+	if before, known := m.values[key]; known {
+		return before.event, false
 	}
-	m.until.put(key, now.Add(dedupePeriod))
-	return true
+	m.put(key, seen{now.Add(dedupePeriod), event})
+	return ulid.ULID{}, true
 }
