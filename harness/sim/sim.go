@@ -101,7 +101,9 @@ func New(o Options) *Sim {
 		panic("sim: Options.Interventions: " + err.Error()) // a value that has no JSON
 	}
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}
-	s.handler = api.New(e, api.Options{EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun})
+	s.handler = api.New(e, api.Options{
+		EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun, Closed: s.driver.Closed(),
+	})
 	return s
 }
 

@@ -66,6 +66,7 @@ type callAccount struct {
 	Status      int
 	NoRetry     bool     `json:",omitempty"`
 	Answer      []string `json:",omitempty"` // opcode and step
+	Request     string   `json:",omitempty"` // to a durable endpoint
 }
 
 // recorder sits between a server and an app, and writes down what they say.
@@ -101,7 +102,7 @@ func newRecorder(app http.Handler, w world, takes time.Duration) *recorder {
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method != http.MethodPost {
+	if req.Method != http.MethodPost && req.Header.Get(sdk.HeaderRunID) == "" {
 		r.serve(w, req)
 		return
 	}
@@ -228,6 +229,10 @@ func (r *recorder) timeline(sc scenario, a *account) {
 }
 
 func (r *recorder) note(req *http.Request, body []byte, rec *httptest.ResponseRecorder) {
+	if req.URL.Path != "/api/inngest" {
+		r.noteEntry(req, body, rec)
+		return
+	}
 	var c sdk.Call
 	if json.Unmarshal(body, &c) != nil {
 		return
@@ -289,7 +294,7 @@ func scrub(v any) any {
 		out := map[string]any{}
 		for k, x := range v {
 			switch {
-			case k == "ts":
+			case k == "ts" || k == "duration":
 				x = 0
 			case k == "stack":
 				continue

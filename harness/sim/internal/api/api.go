@@ -34,23 +34,28 @@ type Options struct {
 	Advance func(ctx context.Context, d time.Duration) error
 	// AdvanceRun lets time pass for one run, and returns the time that it sees.
 	AdvanceRun func(ctx context.Context, runID string, d time.Duration) (time.Time, error)
+	// Closed is closed when the server is, which ends subscriptions.
+	Closed <-chan struct{}
 }
 
 // server is the API of one Engine.
 type server struct {
 	engine  *engine.Engine
 	options Options
+	tokens  tokens
+	hub     hub
 }
 
 // New returns the API of an engine.
 func New(e *engine.Engine, o Options) http.Handler {
-	s := &server{e, o}
+	s := &server{engine: e, options: o, tokens: newTokens(), hub: hub{subs: map[*subscriber]bool{}}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /e/{key}", s.events)
 	mux.HandleFunc("POST /invoke/{slug}", s.invoke)
 	mux.HandleFunc("POST /fn/register", s.register)
 	mux.HandleFunc("DELETE /fn/remove", s.remove)
-	mux.HandleFunc("POST /v1/checkpoint/{run}/async", s.checkpoint)
+	s.durable(mux)
+	s.realtime(mux)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": http.StatusOK, "message": "OK"})
 	})

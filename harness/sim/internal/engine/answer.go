@@ -27,29 +27,46 @@ type answer struct {
 
 // understand reads the answer's headers and opcodes.
 func (a *answer) understand(c *clock.Clock) {
-	if a.err != nil {
-		return
-	}
-	if len(a.Body) > maxResponse {
-		a.err = newError("output_too_large", "Your function's response body exceeds the maximum size limit")
+	if a.err != nil || a.tooLarge() {
 		return
 	}
 	if a.Answer, a.err = sdk.ReadAnswer(a.Status, a.Header, a.Body); a.err != nil {
 		return
 	}
+	a.readHeader(c)
+	if a.Status == http.StatusPartialContent {
+		a.ops, a.err = parseOps(a.Body, a.noRetry)
+	}
+	if a.err == nil {
+		a.lacksSDK()
+	}
+}
+
+// tooLarge reports whether the answer is larger than the server takes.
+func (a *answer) tooLarge() bool {
+	if len(a.Body) > maxResponse {
+		a.err = newError("output_too_large", "Your function's response body exceeds the maximum size limit")
+	}
+	return a.err != nil
+}
+
+func (a *answer) readHeader(c *clock.Clock) {
 	a.noRetry = a.NoRetry()
 	a.version, _ = strconv.Atoi(a.Header.Get(sdk.HeaderRequestVersion))
 	if v := a.Header.Get(sdk.HeaderRetryAfter); v != "" {
 		a.retryAt = retryTime(c, v)
 	}
-	if a.Status == http.StatusPartialContent {
-		a.ops, a.err = parseOps(a.Body, a.noRetry)
+}
+
+// lacksSDK reports whether the answer is a success that no SDK sent.
+func (a *answer) lacksSDK() bool {
+	if a.Header.Get(sdk.HeaderSDK) != "" || a.Status < 200 || a.Status > 299 {
+		return false
 	}
-	if a.err == nil && a.Header.Get(sdk.HeaderSDK) == "" && a.Status >= 200 && a.Status <= 299 {
-		failed := newError("not_sdk", "The response did not come from an Inngest SDK: it lacks the "+sdk.HeaderSDK+" header")
-		failed.Body = a.Body
-		a.err = failed
-	}
+	failed := newError("not_sdk", "The response did not come from an Inngest SDK: it lacks the "+sdk.HeaderSDK+" header")
+	failed.Body = a.Body
+	a.err = failed
+	return true
 }
 
 // failure returns why a call failed, as the server shows it, or nil.

@@ -167,6 +167,8 @@ func (on *application) step(o *sdk.Op) error {
 		return on.invokeFunction(o)
 	case sdk.OpRunComplete:
 		on.returned(memoOf(o))
+	case sdk.OpSyncRunComplete:
+		return on.responded(o)
 	case sdk.OpDiscovery:
 		on.discover(on.r, o.ID, o.ID, false)
 	default:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
 )
 
 // call is one call to the app. It is made under the Engine's lock and used outside of it.
@@ -18,6 +19,7 @@ type call struct {
 	job     string
 	handler http.Handler // nil: called at its URL
 	req     *http.Request
+	read    func(*answer, *clock.Clock) // understands the answer
 }
 
 // prepare builds the call for an item.
@@ -25,6 +27,9 @@ func (m *machine) prepare(it *item) *call {
 	r := it.run
 	f := m.current(r.function)
 	job := r.ID + "-" + strconv.FormatUint(it.seq, 10)
+	if r.endpoint != nil {
+		return m.reenter(it, job)
+	}
 	body := m.callBody(it, job)
 	u := *f.url
 	query := u.Query()
@@ -43,7 +48,7 @@ func (m *machine) prepare(it *item) *call {
 		// By the wall clock: the app compares the time with its own.
 		req.Header.Set(sdk.HeaderSignature, sdk.Sign(m.options.SigningKey, body, time.Now()))
 	}
-	return &call{item: it, job: job, handler: f.app.handler, req: req}
+	return &call{item: it, job: job, handler: f.app.handler, req: req, read: (*answer).understand}
 }
 
 // current returns the newest definition of a function: deploying new code is registering it, and runs go on with that. The

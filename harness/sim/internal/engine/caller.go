@@ -20,9 +20,9 @@ type caller struct {
 	clock   *clock.Clock
 }
 
-// do calls an app, in process if there is a handler, and returns its answer. An app that does not answer before the
+// do calls an app, in process if there is a handler, and returns its answer as read understands it. An app that does not answer before the
 // timeout, or before ctx ends, is left behind with its context cancelled.
-func (c *caller) do(ctx context.Context, req *http.Request, handler http.Handler) *answer {
+func (c *caller) do(ctx context.Context, req *http.Request, handler http.Handler, read func(*answer, *clock.Clock)) *answer {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if c.timeout >= 0 {
@@ -39,7 +39,7 @@ func (c *caller) do(ctx context.Context, req *http.Request, handler http.Handler
 		} else {
 			a = c.post(req)
 		}
-		a.understand(c.clock)
+		read(a, c.clock)
 		answered <- a
 	}()
 	select {

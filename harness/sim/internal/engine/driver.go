@@ -97,7 +97,7 @@ func (d *Driver) drive(ctx context.Context, more func(next *item) bool) error {
 		e.moveTo(next.at)
 		if c := e.m.process(next); c != nil {
 			e.mu.Unlock()
-			a := e.caller.do(ctx, c.req, c.handler)
+			a := e.caller.do(ctx, c.req, c.handler, c.read)
 			e.mu.Lock()
 			e.m.conclude(ctx, c, a)
 		}
@@ -219,7 +219,7 @@ func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bo
 	}
 	d.busy++
 	d.workers.Go(func() {
-		a := e.caller.do(ctx, c.req, c.handler)
+		a := e.caller.do(ctx, c.req, c.handler, c.read)
 		e.mu.Lock()
 		e.m.conclude(ctx, c, a)
 		d.busy--
@@ -236,6 +236,9 @@ func (d *Driver) Pause(paused bool) {
 	d.e.mu.Unlock()
 	d.e.signal()
 }
+
+// Closed returns a channel that is closed when the Driver is.
+func (d *Driver) Closed() <-chan struct{} { return d.closed }
 
 // Close stops driving in the background, and waits for the calls under way, which it cancels. It can be called twice.
 func (d *Driver) Close(ctx context.Context) error {

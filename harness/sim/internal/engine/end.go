@@ -45,6 +45,9 @@ func (m *machine) end(r *run, status harness.Status) {
 	if r.single != "" {
 		delete(m.admission.singletons, r.single)
 	}
+	if r.over != nil {
+		close(r.over)
+	}
 	m.announce(r)
 	// What only a run at work needs would be kept as long as the run.
 	r.items, r.waits, r.jobs, r.pending, r.state, r.keys = nil, nil, nil, nil, nil, nil
@@ -96,6 +99,9 @@ func finishedData(r *run, e *event) map[string]any {
 		}
 	} else if r.Output != nil {
 		data["result"] = valueOf(r.Output)
+	}
+	if r.endpoint != nil {
+		r.endpoint.tell(data, r)
 	}
 	return data
 }

@@ -110,7 +110,7 @@ func (e *Engine) Sync(ctx context.Context, address string, handler http.Handler,
 			req.Header.Set(sdk.HeaderSyncKind, sdk.SyncInBand)
 			req.Header.Set(sdk.HeaderSignature, sdk.Sign(key, body, time.Now()))
 		}
-		a := e.caller.do(ctx, req, handler)
+		a := e.caller.do(ctx, req, handler, (*answer).understand)
 		switch {
 		case a.Status == 0:
 			return fmt.Errorf("registering the app at %s: %w", address, a.err)
@@ -354,8 +354,9 @@ func (e *Engine) EventPage(f EventFilter) (page []Event, total int) {
 func (e *Engine) Functions() []Function {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out := make([]Function, len(e.m.registry.ordered))
-	for i, f := range e.m.registry.ordered {
+	listed := e.m.registry.listed()
+	out := make([]Function, len(listed))
+	for i, f := range listed {
 		out[i] = f.Function
 	}
 	return out

@@ -40,7 +40,7 @@ func (e *Engine) Probe(ctx context.Context, functionID string, body json.RawMess
 	}
 	c := e.m.prepare(&item{run: r})
 	e.mu.Unlock()
-	a := e.caller.do(ctx, c.req, c.handler)
+	a := e.caller.do(ctx, c.req, c.handler, (*answer).understand)
 	if a.Status == 0 && a.err != nil {
 		return Plan{}, a.err
 	}

@@ -112,12 +112,13 @@ type registry struct {
 	hosts     int // in-process apps so far
 	apps      map[string]*app
 	functions map[string]*function
-	ordered   []*function // by id: the sequence in which one event starts them
+	ordered   []*function          // by id: the sequence in which one event starts them
+	endpoints map[string]*function // by UUID
 	ticks     []*tick
 }
 
 func newRegistry() registry {
-	return registry{apps: map[string]*app{}, functions: map[string]*function{}}
+	return registry{apps: map[string]*app{}, functions: map[string]*function{}, endpoints: map[string]*function{}}
 }
 
 // find returns a function by its id or its UUID, or nil.
@@ -177,6 +178,7 @@ func (g *registry) uninstall(a *app) {
 	for _, f := range a.functions {
 		delete(g.functions, f.ID)
 	}
+	g.uninstallEndpoints(a)
 	g.ticks = slices.DeleteFunc(g.ticks, func(t *tick) bool {
 		t.over = t.over || t.function.app == a
 		return t.over

@@ -168,6 +168,9 @@ type run struct {
 
 	skipped time.Duration // that has passed for it and not for the clock
 
+	endpoint *endpoint     // nil: it did not begin with an HTTP request
+	over     chan struct{} // closed at its end; nil: no reader waits for it
+
 	state     []memo // in the sequence of completion: the protocol's stack
 	stateSize int
 	pending   map[string]struct{} // steps of a parallel plan that have not ended
