@@ -76,7 +76,7 @@ func (on *application) callFailed(failed *Error) {
 	} else {
 		r.FailedCalls = append(r.FailedCalls, tried)
 	}
-	if retry {
+	if retry || r.endpoint != nil && on.leftAsItIs(failed) {
 		return
 	}
 	if it.target != "" {

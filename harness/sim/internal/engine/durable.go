@@ -185,6 +185,17 @@ func (on *application) endpointStep(o *sdk.Op) error {
 	return nil
 }
 
+// leftAsItIs reports whether the server leaves the run as it is after the last attempt: it does when an endpoint answers with
+// an error that it would have tried again.
+func (on *application) leftAsItIs(failed *Error) bool {
+	if on.a.noRetry || on.a.err != nil {
+		return false
+	}
+	on.r.Stuck = fmt.Sprintf("the server neither calls the endpoint again nor ends the run, as the last of %d attempts failed: %s",
+		on.it.failures+1, failed.Message)
+	return true
+}
+
 // retryEndpoint queues the call that makes the second attempt of a step.
 func (on *application) retryEndpoint(o *sdk.Op) {
 	at := on.backoff(1) // as if it were the second that failed
