@@ -42,6 +42,9 @@ type topic struct {
 	Name    string `json:"name"`
 }
 
+// address is where messages go.
+type address struct{ channel, topic string }
+
 // claims are what the bearer of a token may do.
 type claims struct {
 	jwt.RegisteredClaims
@@ -91,7 +94,7 @@ type delivery struct {
 
 // subscriber is one connection that waits for messages.
 type subscriber struct {
-	topics  map[topic]bool // guarded by the hub's lock
+	topics  map[address]bool // guarded by the hub's lock
 	queue   chan delivery
 	dropped chan struct{} // closed when it is too far behind
 }
@@ -103,7 +106,7 @@ type hub struct {
 }
 
 func (h *hub) join(topics []topic) *subscriber {
-	s := &subscriber{topics: map[topic]bool{}, queue: make(chan delivery, subscriberBuffer), dropped: make(chan struct{})}
+	s := &subscriber{topics: map[address]bool{}, queue: make(chan delivery, subscriberBuffer), dropped: make(chan struct{})}
 	h.mu.Lock()
 	h.subs[s] = true
 	h.mu.Unlock()
@@ -122,38 +125,31 @@ func (h *hub) subscribe(s *subscriber, topics []topic, on bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range topics {
-		if t.Env = environment; on {
-			s.topics[t] = true
-		} else {
-			delete(s.topics, t)
-		}
+		s.topics[address{t.Channel, t.Name}] = on
 	}
 }
 
-// send hands a delivery to those that a topic of theirs lets have it.
-func (h *hub) send(d delivery, concerns func(topic) bool) {
+// send hands a delivery to the subscribers of a topic.
+func (h *hub) send(d delivery, to address) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.subs {
-		for t := range s.topics {
-			if !concerns(t) {
-				continue
-			}
-			select {
-			case s.queue <- d:
-			default:
-				delete(h.subs, s)
-				close(s.dropped)
-			}
-			break
+		if !s.topics[to] {
+			continue
+		}
+		select {
+		case s.queue <- d:
+		default:
+			delete(h.subs, s)
+			close(s.dropped)
 		}
 	}
 }
 
-// publish hands a message, or a chunk of a stream that one began, to the subscribers of the message's topic.
+// publish hands a message, or a chunk of the stream that one began, to the subscribers of the message's topic.
 func (h *hub) publish(m message, v any) {
 	raw, _ := json.Marshal(v) // made of strings and valid JSON
-	h.send(delivery{raw: raw}, func(t topic) bool { return t.Channel == m.Channel && t.Name == m.Topic })
+	h.send(delivery{raw: raw}, address{m.Channel, m.Topic})
 }
 
 // realtime adds what publishers and subscribers ask for.
@@ -254,7 +250,7 @@ func (s *server) publishStream(r *http.Request) {
 	s.hub.publish(m, m)
 }
 
-// tee sends the body on to the subscribers of a channel, as it comes and as it is.
+// tee sends the body on to those who subscribed to a channel's stream, as it comes and as it is.
 func (s *server) tee(w http.ResponseWriter, r *http.Request) {
 	channel := r.URL.Query().Get("channel")
 	if channel == "" {
@@ -266,7 +262,7 @@ func (s *server) tee(w http.ResponseWriter, r *http.Request) {
 	for {
 		n, err := body.Read(buf)
 		if n > 0 {
-			s.hub.send(delivery{slices.Clone(buf[:n]), true}, func(t topic) bool { return t.Channel == channel })
+			s.hub.send(delivery{slices.Clone(buf[:n]), true}, address{channel, streamTopic})
 		}
 		switch {
 		case err == io.EOF:
