@@ -15,6 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/gateway"
 )
 
 // BaseURL is the address at which [Client] reaches a handler.
@@ -44,11 +45,16 @@ type server struct {
 	options Options
 	tokens  tokens
 	hub     hub
+	gateway *gateway.Gateway
 }
 
 // New returns the API of an engine.
 func New(e *engine.Engine, o Options) http.Handler {
 	s := &server{engine: e, options: o, tokens: newTokens(), hub: hub{subs: map[*subscriber]bool{}}}
+	s.gateway = gateway.New(func(registration []byte, app http.Handler) error {
+		_, err := e.Register(registration, "", app)
+		return err
+	}, o.Closed)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /e/{key}", s.events)
 	mux.HandleFunc("POST /invoke/{slug}", s.invoke)
@@ -56,6 +62,7 @@ func New(e *engine.Engine, o Options) http.Handler {
 	mux.HandleFunc("DELETE /fn/remove", s.remove)
 	s.durable(mux)
 	s.realtime(mux)
+	s.gateway.Routes(mux)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": http.StatusOK, "message": "OK"})
 	})

@@ -1,0 +1,113 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/connect"
+	"github.com/inngest/inngestgo/step"
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+)
+
+// connectScenarios are functions of an app that connects.
+var connectScenarios = []struct {
+	name  string
+	build func(p *play)
+}{
+	{"steps", func(p *play) { p.on("go", opts{ID: "f"}, steps("a", "b")) }},
+	{"sleep", func(p *play) {
+		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) {
+			step.Sleep(c, "nap", time.Second)
+			return in.Event.Data["n"], nil
+		})
+	}},
+	{"step-recovers", func(p *play) {
+		try := flaky(1)
+		p.on("go", opts{ID: "f", Retries: retries(2)}, func(c ctx, in input) (any, error) { return step.Run(c, "a", try) })
+	}},
+	{"function-fails", func(p *play) {
+		p.on("go", opts{ID: "f", Retries: retries(1)}, func(c ctx, in input) (any, error) { return nil, errors.New("always") })
+	}},
+	{"function-no-retry", func(p *play) {
+		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) { return nil, inngestgo.NoRetryError(errors.New("never")) })
+	}},
+}
+
+// TestConformance_Connect has a worker that connects to both servers.
+func TestConformance_Connect(t *testing.T) {
+	t.Parallel()
+	for _, sc := range connectScenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
+			onSim := work(t, "connect-"+sc.name, sc.build, newSimWorld)
+			onServer := work(t, "connect-"+sc.name, sc.build, newRealWorld)
+			require.Empty(t, cmp.Diff(onServer, onSim, cmpopts.IgnoreUnexported(stepAccount{})), "the real server (-) and sim (+) differ")
+		})
+	}
+}
+
+// work runs a worker of an app until a run of its is over.
+func work(t testing.TB, app string, build func(p *play), newWorld func(testing.TB) world) account {
+	p := &play{t: t, app: app, w: newWorld(t), began: time.Now()}
+	p.connect(nil)
+	build(p)
+	stop := startWorker(t, p.client, "worker-1")
+	defer stop()
+	id := p.sendID("go", "", data{"n": 1})
+	if w, ok := p.w.(*simWorld); ok {
+		w.finish(nil, 0, 0)
+	}
+	var run inngestapi.Run
+	require.Eventually(t, func() bool {
+		runs, err := p.w.client().EventRuns(t.Context(), id)
+		if err != nil || len(runs) == 0 {
+			return false
+		}
+		run = runs[0]
+		return run.Status.Final()
+	}, patience, 100*time.Millisecond, "the end of a run")
+	rec := newRecorder(nil, p.w, 0)
+	rec.adopt(run.ID, "f")
+	read := func() account {
+		a := rec.account(func(id string) runAccount { return readRun(t, p.w.client(), id) }, false)
+		listed, err := p.w.client().Events(t.Context(), inngestapi.EventFilter{Since: p.began.Add(-time.Minute), Internal: true})
+		require.NoError(t, err)
+		a.Events = rec.events(app, listed)
+		return a
+	}
+	a := read()
+	if _, real := p.w.(*realWorld); real { // which writes down later than it acts
+		for {
+			time.Sleep(calm)
+			next := read()
+			if cmp.Equal(a, next, cmpopts.IgnoreUnexported(stepAccount{})) {
+				break
+			}
+			a = next
+		}
+	}
+	return a
+}
+
+// startWorker connects a worker. stop ends it and waits until it has closed its connection.
+func startWorker(t testing.TB, client inngestgo.Client, instance string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err := inngestgo.Connect(ctx, inngestgo.ConnectOpts{Apps: []inngestgo.Client{client}, InstanceID: &instance})
+	if err != nil {
+		cancel()
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return w.State() == connect.ConnectionStateActive }, patience, 5*time.Millisecond, "a connection")
+	return func() {
+		cancel()
+		_ = w.Close()
+		require.Eventually(t, func() bool { return w.State() == connect.ConnectionStateClosed }, patience, 5*time.Millisecond, "the end of the connection")
+	}
+}
