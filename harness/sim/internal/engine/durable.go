@@ -106,9 +106,9 @@ func (m *machine) endpointFunction(n *sdk.NewRun) (*function, error) {
 		a.functions = append(a.functions, f)
 		m.registry.endpoints[id] = f
 	}
-	f.attempts = min(n.Retries, maxRetries) + 1
+	f.Attempts = min(n.Retries, maxRetries) + 1
 	if n.Retries < 0 {
-		f.attempts = defaultRetries + 1
+		f.Attempts = defaultRetries + 1
 	}
 	return f, nil
 }
