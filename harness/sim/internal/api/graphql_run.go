@@ -178,8 +178,11 @@ type triggerOfRun struct{ runObject }
 func (t triggerOfRun) IDs() []text   { return t.TriggerIDs() }
 func (t triggerOfRun) Cron() *string { return t.CronSchedule() }
 
-// Timestamp returns when the first event came.
-func (t triggerOfRun) Timestamp() graphql.Time { return t.q.time(t.run.Event.At) }
+// Timestamp returns when the first event came, as its id has it.
+func (t triggerOfRun) Timestamp() graphql.Time {
+	id, _ := ulid.Parse(t.run.Event.EventID)
+	return graphql.Time{Time: ulid.Time(id.Time())}
+}
 
 // Payloads returns the events.
 func (t triggerOfRun) Payloads() (out []text) {

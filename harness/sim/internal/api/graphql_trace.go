@@ -72,12 +72,19 @@ func (o spanObject) Attempts() *int32 {
 	return &n
 }
 
-// Duration returns how long it took, in milliseconds; nil if it has not ended.
+// Duration returns how long it took, in milliseconds; in the older tree, how long it has taken.
 func (o spanObject) Duration() *int32 {
-	if o.s.ended.IsZero() || o.s.started.IsZero() {
+	ended := o.s.ended
+	if ended.IsZero() && !o.preview {
+		ended = o.q.engine.Now()
+	}
+	if ended.IsZero() || o.s.untimed {
 		return nil
 	}
-	ms := int32(o.s.ended.Sub(o.s.started).Milliseconds())
+	var ms int32
+	if !o.s.started.IsZero() {
+		ms = int32(ended.Sub(o.s.started).Milliseconds())
+	}
 	return &ms
 }
 

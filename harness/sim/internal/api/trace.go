@@ -7,7 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +36,7 @@ type span struct {
 	info         any // one of stepInfo
 	output       *output
 	hidden       bool // it has an output that only the REST API shows
+	untimed      bool // the server does not say how long it took
 	children     []*span
 }
 
@@ -121,7 +125,7 @@ type spanRef struct {
 	Preview                           bool   `json:"preview,omitempty"`
 }
 
-// MarshalText implements encoding.TextMarshaler.
+// text returns the output id.
 func (r spanRef) text() string {
 	raw, _ := json.Marshal(r) // made of strings
 	return base64.StdEncoding.EncodeToString(raw)
@@ -146,67 +150,146 @@ func outcome(failed *engine.Error, value json.RawMessage) *output {
 	return &output{data: value}
 }
 
-// previewTree returns the tree that the server's page shows.
+// jobs are the attempts that failed outside steps, by job, until what they led to takes them.
+type jobs map[uint64][]engine.Attempt
+
+func jobsOf(r engine.Run) jobs {
+	all := jobs{}
+	for _, a := range r.FailedCalls {
+		all[a.Job] = append(all[a.Job], a)
+	}
+	return all
+}
+
+// take returns the attempts of a job, with more that belong to it, in their sequence.
+func (j jobs) take(job uint64, more ...engine.Attempt) []engine.Attempt {
+	all := slices.Concat(j[job], more)
+	delete(j, job)
+	slices.SortStableFunc(all, func(a, b engine.Attempt) int { return a.At.Compare(b.At) })
+	return all
+}
+
+// attemptSpan returns a span that shows one attempt. Attempts that did not fail lead to the value.
+func attemptSpan(a engine.Attempt, value json.RawMessage) *span {
+	s := &span{status: spanCompleted, attempts: a.Number - 1, queued: a.At, started: a.At, ended: a.Ended, output: outcome(a.Error, value)}
+	if a.Error != nil {
+		s.status = spanFailed
+	}
+	return s
+}
+
+// nest puts copies of spans, which show attempts, below a span, which then begins with the first and is as the last.
+func (s *span) nest(attempts []*span) {
+	first, last := attempts[0], attempts[len(attempts)-1]
+	s.status, s.attempts, s.queued, s.started, s.ended, s.output = last.status, last.attempts, first.queued, first.started, last.ended, last.output
+	for i, a := range attempts {
+		child := *a
+		child.name, child.key = fmt.Sprintf("Attempt %d", i), ""
+		s.children = append(s.children, &child)
+	}
+}
+
+// previewTree returns the tree that the server's page shows: a span of each call of the app that led to a step or to the end,
+// with its attempts below if it was made several times, and beside it the attempts of the step, or of the code outside steps.
 func previewTree(r engine.Run) *span {
 	root := &span{
-		key: "preview", name: "Run", status: string(r.Status), queued: r.Queued, started: r.Started, ended: r.Ended,
+		key: "preview", name: "Run", status: string(r.Status), queued: r.Queued, started: r.Started, ended: r.Ended, group: hashed(r.ID, 16),
 		output: &output{input: eventsOf(r), failed: r.Error, data: resultOf(r)},
 	}
+	add := func(s ...*span) { root.children = append(root.children, s...) }
+	failed := jobsOf(r)
 	for i := range r.Steps {
-		root.children = append(root.children, attemptSpans(r, &r.Steps[i])...)
-	}
-	for _, a := range r.FailedCalls {
-		root.children = append(root.children, outside(a, &output{failed: a.Error}))
+		step := &r.Steps[i]
+		if len(step.Attempts) > 0 {
+			add(ranSpans(r, step, failed)...)
+		} else {
+			add(awaitedSpans(r, step, failed)...)
+		}
 	}
 	if last := r.Returned; last != nil {
-		root.children = append(root.children, outside(*last, &output{data: r.Output}), &span{
-			key: "last", name: nameLast, status: spanCompleted, kind: "FINALIZATION", queued: last.At, started: last.At, ended: last.Ended,
-		})
+		add(outsideSpans(r, failed.take(last.Job, *last))...)
+	}
+	for _, job := range slices.Sorted(maps.Keys(failed)) {
+		add(outsideSpans(r, failed.take(job))...)
 	}
 	slices.SortStableFunc(root.children, func(a, b *span) int { return a.started.Compare(b.started) })
 	return root
 }
 
-func outside(a engine.Attempt, out *output) *span {
-	status := spanCompleted
-	if out.failed != nil {
-		status = spanFailed
+// ranSpans returns a step that the app ran.
+func ranSpans(r engine.Run, step *engine.Step, failed jobs) []*span {
+	var own []*span
+	for _, a := range step.Attempts {
+		s := attemptSpan(a, step.Output)
+		s.name, s.stepID, s.group = baseName(r, step.ID), step.Hash, hashed(r.ID+"/"+step.Hash, 16)
+		if a.Error == nil || !a.RetryAt.IsZero() { // the server gives no operation to a failure that is final
+			s.op, s.kind, s.info = "RUN", cmp.Or(step.Type, "RUN"), runInfo{textOrNil(step.Type)}
+		}
+		own = append(own, s)
 	}
-	return &span{
-		name: nameOutside, status: status, attempts: a.Number - 1, kind: "RUN", queued: a.At, started: a.At, ended: a.Ended, output: out,
+	last := step.Attempts[len(step.Attempts)-1]
+	if last.Checkpoint {
+		return own
 	}
+	call := *own[len(own)-1]
+	call.op, call.kind, call.group, call.untimed = "RUN", "RUN", "", true
+	if call.info == nil {
+		call.info = runInfo{}
+	}
+	before := failed.take(last.Job)
+	if all := append(outsideAttempts(r, before), own...); len(all) > 1 || last.Error != nil {
+		call.nest(all)
+	}
+	return append(outsideAttempts(r, before), append([]*span{&call}, own...)...)
 }
 
-// attemptSpans returns a step as the page shows it: a span for each of its attempts.
-func attemptSpans(r engine.Run, step *engine.Step) []*span {
-	base := span{
-		name: baseName(r, step.ID), stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
-		status: stepStatuses[step.Status], queued: step.Started, started: step.Started, ended: step.Ended, info: infoOf(step),
-	}
-	if len(step.Attempts) == 0 {
-		if step.Status == engine.StepTimedOut && step.Op == sdk.OpInvokeFunction {
-			base.status = spanFailed
-		}
-		if step.Output != nil || step.Error != nil {
-			base.output = outcome(step.Error, step.Output)
-			base.hidden = step.Op == sdk.OpSleep || step.Status == engine.StepTimedOut && step.Error == nil
-		}
-		return []*span{&base}
-	}
-	var out []*span
-	for _, a := range step.Attempts {
-		one := base
-		one.status, one.attempts, one.queued, one.started, one.ended = spanCompleted, a.Number-1, a.At, a.At, a.Ended
-		one.output = outcome(a.Error, step.Output)
-		if a.Error != nil {
-			one.status = spanFailed
-			if a.RetryAt.IsZero() {
-				one.op = "" // the server gives no operation to a failure that is final
-			}
-		}
-		out = append(out, &one)
+// outsideAttempts returns attempts that ended outside steps.
+func outsideAttempts(r engine.Run, attempts []engine.Attempt) (out []*span) {
+	for _, a := range attempts {
+		s := attemptSpan(a, r.Output)
+		s.name, s.group = nameOutside, hashed(fmt.Sprint(r.ID, "/", a.Job), 16)
+		out = append(out, s)
 	}
 	return out
+}
+
+// outsideSpans returns a call that led to the end of the run, or as yet to nothing.
+func outsideSpans(r engine.Run, attempts []engine.Attempt) []*span {
+	own := outsideAttempts(r, attempts)
+	call := *own[len(own)-1]
+	call.name, call.kind, call.output, call.untimed = nameLast, "FINALIZATION", nil, true
+	if len(own) > 1 || call.status == spanFailed {
+		call.nest(own)
+		call.output, call.group = nil, ""
+	}
+	return append([]*span{&call}, own...)
+}
+
+// awaitedSpans returns a step that the server did.
+func awaitedSpans(r engine.Run, step *engine.Step, failed jobs) []*span {
+	own := awaitedSpan(r, step)
+	before := outsideAttempts(r, failed.take(step.Job))
+	if step.Job == 0 || len(before) == 0 {
+		return []*span{own}
+	}
+	own.attempts = len(before)
+	call := span{name: nameLast, op: own.op, kind: "FINALIZATION", info: own.info, untimed: true}
+	call.nest(append(before, own))
+	call.output = nil
+	return append([]*span{&call}, append(before, own)...)
+}
+
+// awaitedSpan returns a sleep, a wait or an invocation, or a step that the app is yet to run.
+func awaitedSpan(r engine.Run, step *engine.Step) *span {
+	s := &span{
+		name: baseName(r, step.ID), stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
+		status: stepStatuses[step.Status], queued: step.Started, started: step.Started, ended: step.Ended, info: infoOf(r, step),
+	}
+	if step.Output != nil || step.Error != nil {
+		s.output = outcome(step.Error, step.Output)
+		s.hidden = step.Op == sdk.OpSleep || step.Status == engine.StepTimedOut
+	}
+	return s
 }
 
 // legacyTree returns the older tree: one node for each step, whose attempts are below it if there were several.
@@ -215,132 +298,130 @@ func legacyTree(r engine.Run) *span {
 	if r.Status == harness.StatusQueued {
 		root.status = spanRunning
 	}
-	failed := map[uint64][]engine.Attempt{} // by job: attempts that failed outside steps, which have not found their end
-	for _, a := range r.FailedCalls {
-		failed[a.Job] = append(failed[a.Job], a)
-	}
-	take := func(job uint64) []engine.Attempt {
-		found := failed[job]
-		delete(failed, job)
-		return found
-	}
+	add := func(s *span) { root.children = append(root.children, s) }
+	failed := jobsOf(r)
 	for i := range r.Steps {
 		step := &r.Steps[i]
 		switch {
 		case len(step.Attempts) > 0:
-			job := step.Attempts[0].Job
-			root.children = append(root.children, ranSpan(r, step, append(take(job), step.Attempts...)))
+			add(legacyStep(r, step, failed.take(step.Attempts[0].Job, step.Attempts...)))
 		case step.Op != sdk.OpStepRun:
-			root.children = append(root.children, awaitedSpan(r, step, take(step.Job)))
+			add(legacyAwaited(r, step, failed.take(step.Job)))
 		}
 	}
 	if last := r.Returned; last != nil {
-		before := take(last.Job)
-		node := &span{name: nameReturned, status: spanCompleted, queued: last.At, started: last.At, ended: last.Ended, output: &output{data: r.Output}}
-		if len(before) > 0 {
-			node.nest(append(before, *last), r.Output)
+		node := attemptSpan(*last, r.Output)
+		node.name, node.attempts = nameReturned, 0
+		if all := failed.take(last.Job, *last); len(all) > 1 {
+			node.nestLegacy(all, r.Output)
 		}
-		root.children = append(root.children, node)
+		add(node)
 	}
-	for _, attempts := range failed {
-		root.children = append(root.children, executingSpan(r, attempts))
+	for _, job := range slices.Sorted(maps.Keys(failed)) {
+		add(legacyFailed(r, failed.take(job)))
 	}
 	slices.SortStableFunc(root.children, func(a, b *span) int { return a.started.Compare(b.started) })
 	if n := len(root.children); n > 0 && r.Status.Final() {
 		root.output = root.children[n-1].output
 	} else if n > 0 && root.children[n-1].over() {
-		at := root.children[n-1].ended
-		root.children = append(root.children, &span{key: "queued", name: "Queued step", status: spanQueued, queued: at})
+		root.children = append(root.children, &span{key: "queued", name: "Queued step", status: spanQueued, queued: root.children[n-1].ended})
 	}
 	return root
 }
 
-// nest puts attempts below a span, which then begins with the first of them. Attempts that do not fail lead to the value.
-func (s *span) nest(attempts []engine.Attempt, value json.RawMessage) {
-	slices.SortStableFunc(attempts, func(a, b engine.Attempt) int { return a.At.Compare(b.At) })
-	s.key, s.attempts, s.queued, s.started = fmt.Sprintf("job-%d", attempts[0].Job), len(attempts)-1, attempts[0].At, attempts[0].At
+// nestLegacy puts attempts below a span, which is named after their job.
+func (s *span) nestLegacy(attempts []engine.Attempt, value json.RawMessage) {
+	var spans []*span
 	for i, a := range attempts {
-		child := &span{
-			name: fmt.Sprintf("Attempt %d", i), attempts: i, op: s.op, status: spanCompleted, queued: a.At, started: a.At, ended: a.Ended,
-			output: outcome(a.Error, value),
-		}
-		if a.Error != nil {
-			child.status = spanFailed
-		}
-		s.children = append(s.children, child)
+		one := attemptSpan(a, value)
+		one.attempts, one.op, one.stepID = i, s.op, s.stepID
+		spans = append(spans, one)
 	}
+	s.nest(spans)
+	s.key = fmt.Sprintf("job-%d", attempts[0].Job)
 }
 
 // await adds the attempt that is still to come.
 func (s *span) await() {
-	s.status, s.ended = spanRunning, time.Time{}
+	s.status, s.ended, s.output = spanRunning, time.Time{}, nil
 	last := s.children[len(s.children)-1]
 	s.children = append(s.children, &span{
 		key: "queued", name: fmt.Sprintf("Attempt %d", last.attempts+1), attempts: last.attempts + 1, op: s.op, status: spanQueued, queued: last.ended,
 	})
 }
 
-// ranSpan returns a step that the app ran.
-func ranSpan(r engine.Run, step *engine.Step, attempts []engine.Attempt) *span {
+// legacyStep returns a step that the app ran.
+func legacyStep(r engine.Run, step *engine.Step, attempts []engine.Attempt) *span {
 	last := attempts[len(attempts)-1]
-	node := &span{
-		name: baseName(r, step.ID), stepID: step.Hash, op: "RUN", kind: "RUN", status: spanCompleted, queued: last.At, started: last.At,
-		ended: last.Ended, output: outcome(last.Error, step.Output),
+	node := attemptSpan(last, step.Output)
+	node.name, node.stepID, node.op, node.attempts = baseName(r, step.ID), step.Hash, "RUN", 0
+	if step.Type != "" {
+		node.info = runInfo{&step.Type}
 	}
 	if len(attempts) == 1 && last.Error == nil {
 		return node
 	}
-	node.nest(attempts, step.Output)
+	final := last.Error != nil && last.RetryAt.IsZero()
+	if final {
+		node.op = "" // the server gives no operation to a failure that is final
+	}
+	node.nestLegacy(attempts, step.Output)
 	switch {
-	case last.Error == nil:
-	case step.Status == engine.StepFailed && last.Number == r.Function.Attempts:
-		node.status, node.attempts = spanFailed, r.Function.Attempts
-	default: // as long as it may be tried again, or does not want to be
-		node.output = nil
+	case final && last.Number == r.Function.Attempts:
+		node.attempts = r.Function.Attempts
+	case last.Error != nil: // to be tried again, or taken for it
 		node.await()
 	}
 	return node
 }
 
-// awaitedSpan returns a step that the server did: a sleep, a wait or an invocation. before are the attempts that failed until
-// the app asked for it.
-func awaitedSpan(r engine.Run, step *engine.Step, before []engine.Attempt) *span {
-	node := attemptSpans(r, step)[0]
+// legacyAwaited returns a step that the server did. before are the attempts that failed until the app asked for it.
+func legacyAwaited(r engine.Run, step *engine.Step, before []engine.Attempt) *span {
+	node := awaitedSpan(r, step)
+	node.kind, node.group = "", ""
 	if node.op == "SLEEP" && !node.over() {
 		node.status = spanRunning
 	}
-	if node.hidden {
+	switch {
+	case node.hidden:
 		node.output = nil
+	case node.op == "INVOKE" && node.output != nil && node.output.failed == nil:
+		node.output = &output{data: engine.Wrap("data", node.output.data)}
 	}
 	if len(before) == 0 {
 		return node
 	}
 	own := *node
-	node.nest(before, nil)
-	own.name, own.key, own.attempts = fmt.Sprintf("Attempt %d", len(before)), "", 0
-	node.attempts, node.children = 0, append(node.children, &own)
-	for _, child := range node.children[:len(before)] {
+	own.stepID = ""
+	node.children, node.stepID = nil, ""
+	node.nestLegacy(before, nil)
+	for _, child := range node.children {
 		child.op = ""
 	}
+	own.name = fmt.Sprintf("Attempt %d", len(before))
+	node.children = append(node.children, &own)
+	node.status, node.ended, node.output, node.attempts = own.status, own.ended, own.output, 0
 	return node
 }
 
-// executingSpan returns calls that failed outside steps and led to nothing else.
-func executingSpan(r engine.Run, attempts []engine.Attempt) *span {
-	node := &span{name: nameExecuting, status: spanFailed}
-	node.nest(attempts, nil)
+// legacyFailed returns calls that failed outside steps and led to nothing else.
+func legacyFailed(r engine.Run, attempts []engine.Attempt) *span {
+	node := &span{name: nameExecuting}
 	last := attempts[len(attempts)-1]
-	if len(attempts) == 1 && last.RetryAt.IsZero() {
+	final := last.RetryAt.IsZero()
+	if len(attempts) == 1 && final {
 		node.name = nameFailed
 	}
+	node.nestLegacy(attempts, nil)
 	switch {
-	case last.Number == r.Function.Attempts || node.name == nameFailed:
-		node.ended, node.output = last.Ended, &output{failed: last.Error}
-		if node.name != nameFailed || r.Function.Attempts == last.Number {
-			node.attempts = r.Function.Attempts
-		}
+	case final && last.Number == r.Function.Attempts:
+		node.attempts = r.Function.Attempts
 	default:
+		failed := *node
 		node.await()
+		if node.name == nameFailed { // the server shows an attempt that does not come
+			node.status, node.ended, node.output = failed.status, failed.ended, failed.output
+		}
 	}
 	return node
 }
@@ -353,7 +434,7 @@ func eventsOf(r engine.Run) json.RawMessage {
 	}
 	var all []json.RawMessage
 	for _, e := range events {
-		all = append(all, e.Raw)
+		all = append(all, json.RawMessage(rawOf(e)))
 	}
 	raw, _ := json.Marshal(all) // of JSON
 	return raw
@@ -383,26 +464,54 @@ type (
 	}
 )
 
-func infoOf(step *engine.Step) any {
+func infoOf(r engine.Run, step *engine.Step) any {
 	var over *bool
 	if !step.Ended.IsZero() {
-		timedOut := step.Status == engine.StepTimedOut
+		timedOut := step.Status == engine.StepTimedOut || step.Error != nil && step.Error.Name == engine.InvokeTimeout
 		over = &timedOut
 	}
 	switch {
 	case step.Op == sdk.OpSleep:
 		return sleepInfo{step.Until}
 	case step.Wait != nil:
-		return waitInfo{*step.Wait, step.Until, over}
+		wait := *step.Wait
+		wait.If = inlined(wait.If, r.Event)
+		return waitInfo{wait, step.Until, over}
 	case step.Invocation != nil:
-		if step.Status == engine.StepFailed && strings.Contains(step.Error.Name, "Timeout") {
-			timedOut := true
-			over = &timedOut
-		}
 		return invokeInfo{*step.Invocation, step.Until, over}
 	case step.Op == sdk.OpStepRun:
-		return runInfo{}
+		return runInfo{textOrNil(step.Type)}
 	default:
 		return nil
 	}
+}
+
+// ofEvent matches a field of the event that triggered the run, in an expression. What follows a point is of something else.
+var ofEvent = regexp.MustCompile(`(^|[^.\w])event((?:\.\w+)+)`)
+
+// inlined returns an expression with values in place of the fields of the event that triggered the run, where it has them.
+func inlined(source string, e engine.Event) string {
+	var fields any
+	_ = json.Unmarshal(e.Raw, &fields) // it was made here
+	return ofEvent.ReplaceAllStringFunc(source, func(found string) string {
+		m := ofEvent.FindStringSubmatch(found)
+		value := fields
+		for name := range strings.SplitSeq(m[2][1:], ".") {
+			object, _ := value.(map[string]any)
+			value = object[name]
+		}
+		switch v := value.(type) {
+		case nil:
+			return found
+		case float64:
+			text := strconv.FormatFloat(v, 'f', -1, 64)
+			if !strings.Contains(text, ".") {
+				text += ".0"
+			}
+			return m[1] + text
+		default:
+			raw, _ := json.Marshal(v) // it came from JSON
+			return m[1] + string(raw)
+		}
+	})
 }

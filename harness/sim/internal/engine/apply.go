@@ -218,9 +218,16 @@ func (it *item) finishStep(o *sdk.Op, now time.Time) {
 		return
 	}
 	step := it.run.step(o.ID, o.StepID(), sdk.OpStepRun, it.began)
-	step.Output, step.Job = orNull(o.Data), it.job
+	step.Output, step.Type = orNull(o.Data), typeOf(o)
 	step.Attempts = append(step.Attempts, it.tried(now, nil))
 	step.Status, step.Ended = StepCompleted, now
+}
+
+// typeOf returns what the app says of a step that it ran.
+func typeOf(o *sdk.Op) string {
+	var opts struct{ Type string }
+	_ = o.Options(&opts) // the server acts on none of them here
+	return opts.Type
 }
 
 // stepError retries a step whose attempt failed, or memoises the failure.

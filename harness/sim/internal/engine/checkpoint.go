@@ -45,6 +45,9 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 			return http.StatusRequestEntityTooLarge, errors.New("run state size limit exceeded")
 		}
 		it.finishStep(o, now)
+		if step := r.stepOf(o.ID); step != nil && len(step.Attempts) > 0 {
+			step.Attempts[len(step.Attempts)-1].Checkpoint = true
+		}
 		r.save(o.ID, raw)
 		it.failures, it.began = 0, now // what comes after a checkpoint has its own attempts
 	}

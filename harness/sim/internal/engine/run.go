@@ -72,6 +72,8 @@ type Step struct {
 
 	// Job is that of the call that ran the step, or asked for it: see [Attempt].
 	Job uint64
+	// Type is what the app says of a step that it ran, such as step.sendEvent.
+	Type string
 	// Until is when a sleep is over, or a wait or an invocation is given up.
 	Until time.Time
 	// Wait is what a wait for an event waits for, Invocation what an invocation started. They are nil for other steps.
@@ -114,8 +116,9 @@ type Attempt struct {
 	Job uint64
 	// At is when it began, Ended when its outcome was known, both virtual. They are one instant unless the Sim runs in the
 	// background, or an answer came late.
-	At, Ended time.Time
-	Error     *Error // nil: it succeeded
+	At, Ended  time.Time
+	Error      *Error // nil: it succeeded
+	Checkpoint bool   // it came by a checkpoint
 	// RetryAt is when it is tried again; zero if it is not.
 	RetryAt time.Time
 }

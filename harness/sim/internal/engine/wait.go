@@ -123,6 +123,9 @@ func shownOutput(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
+// InvokeTimeout is the name of the error of an invocation that timed out.
+const InvokeTimeout = "InngestInvokeTimeoutError"
+
 // expire ends a wait that has timed out.
 func (m *machine) expire(w *wait) {
 	if w.over {
@@ -132,7 +135,7 @@ func (m *machine) expire(w *wait) {
 		m.resume(w, orNull(nil), StepTimedOut, nil)
 		return
 	}
-	const name, message = "InngestInvokeTimeoutError", "Timed out waiting for invoked function to complete"
+	const name, message = InvokeTimeout, "Timed out waiting for invoked function to complete"
 	m.resume(w, Wrap("error", map[string]string{"error": name + ": " + message, "name": name, "message": message}),
 		StepTimedOut, newError(name, message))
 }
