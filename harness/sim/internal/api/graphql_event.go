@@ -24,6 +24,17 @@ type shownEvent struct {
 	V    *string         `json:"v"`
 }
 
+// inputEvent is an event as traces show it.
+type inputEvent struct {
+	shownEvent
+	V *string `json:"v,omitempty"`
+}
+
+func newInputEvent(e engine.Event) inputEvent {
+	out := shown(e)
+	return inputEvent{out, out.V}
+}
+
 func shown(e engine.Event) (out shownEvent) {
 	_ = json.Unmarshal(e.Raw, &out) // it was made here
 	return out

@@ -414,6 +414,10 @@ func (q *query) RunTraceSpanOutputByID(args struct{ OutputID string }) (*outputO
 	out := &outputObject{Input: textOrNil(text(s.output.input))}
 	if failed := s.output.failed; failed != nil {
 		out.Error = &errorObject{Name: &failed.Name, Message: failed.Message, Stack: &failed.Stack}
+		if failed.Stack == "" && failed.Reason != "" && len(failed.Body) == 0 { // the server's own
+			stack := string(engine.Wrap("error", newShownError(failed)))
+			out.Error.Stack = &stack
+		}
 		if len(failed.Cause) > 0 {
 			out.Error.Cause = &object{failed.Cause}
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -78,15 +79,22 @@ type shownError struct {
 	Cause   any `json:"cause,omitempty"`
 }
 
+func newShownError(e *engine.Error) shownError {
+	f := e.Fields()
+	return shownError{f["error"], f["name"], f["message"], f["stack"], f["cause"]}
+}
+
 // outputOf returns what the server shows as a run's output, or nil.
 func outputOf(r engine.Run) *string {
 	var text string
 	switch {
 	case r.Error != nil && len(r.Error.Body) > 0:
 		text = string(r.Error.Body)
+	case r.Error != nil && r.Error.Name == engine.FatalServerError:
+		raw, _ := json.Marshal(newShownError(r.Error)) // of texts and JSON
+		text = string(raw)
 	case r.Error != nil:
-		f := r.Error.Fields()
-		text = string(engine.Wrap("error", shownError{f["error"], f["name"], f["message"], f["stack"], f["cause"]}))
+		text = string(engine.Wrap("error", newShownError(r.Error)))
 	case r.Plain != "":
 		text = r.Plain
 	case r.Output != nil:

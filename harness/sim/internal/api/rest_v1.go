@@ -64,13 +64,11 @@ type eventV1 struct {
 	Source        string    `json:"source"`
 	SourceID      *string   `json:"source_id"`
 	ReceivedAt    time.Time `json:"received_at"`
-	shownEvent
-	V *string `json:"v,omitempty"`
+	inputEvent
 }
 
 func (s *server) eventV1(e engine.Event) eventV1 {
-	shown := shown(e)
-	return eventV1{InternalID: e.EventID, ReceivedAt: s.engine.Shown(e.At), shownEvent: shown, V: shown.V}
+	return eventV1{InternalID: e.EventID, ReceivedAt: s.engine.Shown(e.At), inputEvent: newInputEvent(e)}
 }
 
 // eventsInPage is how many events a list has unless the request says how many.

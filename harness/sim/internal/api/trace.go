@@ -83,6 +83,13 @@ func tree(r engine.Run, preview bool) *span {
 		root = legacyTree(r)
 	}
 	root.identify(r.ID, "")
+	for _, child := range root.children {
+		for _, attempt := range child.children {
+			if !preview {
+				attempt.parent = root.id // as on the server
+			}
+		}
+	}
 	return root
 }
 
@@ -285,6 +292,9 @@ func awaitedSpan(r engine.Run, step *engine.Step) *span {
 		name: baseName(r, step.ID), stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
 		status: stepStatuses[step.Status], queued: step.Started, started: step.Started, ended: step.Ended, info: infoOf(r, step),
 	}
+	if step.Op == sdk.OpInvokeFunction && step.Ended.IsZero() {
+		s.status = spanRunning
+	}
 	if step.Output != nil || step.Error != nil {
 		s.output = outcome(step.Error, step.Output)
 		s.hidden = step.Op == sdk.OpSleep || step.Status == engine.StepTimedOut
@@ -305,7 +315,7 @@ func legacyTree(r engine.Run) *span {
 		switch {
 		case len(step.Attempts) > 0:
 			add(legacyStep(r, step, failed.take(step.Attempts[0].Job, step.Attempts...)))
-		case step.Op != sdk.OpStepRun:
+		default:
 			add(legacyAwaited(r, step, failed.take(step.Job)))
 		}
 	}
@@ -355,9 +365,6 @@ func legacyStep(r engine.Run, step *engine.Step, attempts []engine.Attempt) *spa
 	last := attempts[len(attempts)-1]
 	node := attemptSpan(last, step.Output)
 	node.name, node.stepID, node.op, node.attempts = baseName(r, step.ID), step.Hash, "RUN", 0
-	if step.Type != "" {
-		node.info = runInfo{&step.Type}
-	}
 	if len(attempts) == 1 && last.Error == nil {
 		return node
 	}
@@ -381,6 +388,10 @@ func legacyAwaited(r engine.Run, step *engine.Step, before []engine.Attempt) *sp
 	node.kind, node.group = "", ""
 	if node.op == "SLEEP" && !node.over() {
 		node.status = spanRunning
+	}
+	if in, ok := node.info.(invokeInfo); ok && in.invocation.Returned == "" {
+		in.invocation.Run = ""
+		node.info = in
 	}
 	switch {
 	case node.hidden:
@@ -434,7 +445,8 @@ func eventsOf(r engine.Run) json.RawMessage {
 	}
 	var all []json.RawMessage
 	for _, e := range events {
-		all = append(all, json.RawMessage(rawOf(e)))
+		input, _ := json.Marshal(newInputEvent(e)) // of JSON
+		all = append(all, input)
 	}
 	raw, _ := json.Marshal(all) // of JSON
 	return raw

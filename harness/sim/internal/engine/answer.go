@@ -45,7 +45,9 @@ func (a *answer) understand(c *clock.Clock) {
 // tooLarge reports whether the answer is larger than the server takes.
 func (a *answer) tooLarge() bool {
 	if len(a.Body) > maxResponse {
-		a.err = newError("output_too_large", "Your function's response body exceeds the maximum size limit")
+		failed := newError("output_too_large", "Your function's response body exceeds the maximum size limit")
+		failed.Reason = failed.Name + ": " + failed.Message
+		a.err = failed
 	}
 	return a.err != nil
 }
@@ -69,6 +71,9 @@ func (a *answer) lacksSDK() bool {
 	return true
 }
 
+// FatalServerError is the name of the error of an answer that did not come from an SDK.
+const FatalServerError = "Server returned a fatal error"
+
 // failure returns why a call failed, as the server shows it, or nil.
 func (a *answer) failure() *Error {
 	if a.err != nil {
@@ -89,7 +94,7 @@ func (a *answer) failure() *Error {
 		return nil
 	}
 	if a.Header.Get(sdk.HeaderSDK) == "" && a.Status != http.StatusOK {
-		failed := newError("Server returned a fatal error", fmt.Sprintf("Your server returned HTTP %d before the SDK responded.", a.Status))
+		failed := newError(FatalServerError, fmt.Sprintf("Your server returned HTTP %d before the SDK responded.", a.Status))
 		failed.Stack = string(a.Body)
 		return failed
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime/debug"
@@ -53,6 +54,28 @@ func (c *caller) do(ctx context.Context, req *http.Request, handler http.Handler
 	}
 }
 
+// maxRedirects is how often the server follows a redirect.
+const maxRedirects = 60
+
+// followRedirect repeats a call at another address, as the server does: with its body, its headers and its query.
+func followRedirect(req *http.Request, via []*http.Request) (err error) {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("stopped after %d redirects", maxRedirects)
+	}
+	first := via[0]
+	if first.GetBody != nil {
+		if req.Body, err = first.GetBody(); err != nil {
+			return err
+		}
+		req.ContentLength = first.ContentLength
+	}
+	maps.Copy(req.Header, first.Header)
+	query := req.URL.Query()
+	maps.Copy(query, first.URL.Query())
+	req.URL.RawQuery = query.Encode()
+	return nil
+}
+
 // unreachable is the server's message for whatever keeps an answer from coming.
 const unreachable = "Unable to reach SDK URL"
 
@@ -83,7 +106,7 @@ func (c *caller) post(req *http.Request) *answer {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil {
-		return noAnswer(err.Error())
+		return noAnswer("Your server reset the connection while we were reading the reply: Unexpected ending response: " + err.Error())
 	}
 	return &answer{Answer: sdk.Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}}
 }

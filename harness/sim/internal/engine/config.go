@@ -1,14 +1,17 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/gosimple/slug"
 	"github.com/robfig/cron/v3"
 	"github.com/xhit/go-str2duration/v2"
 
@@ -63,6 +66,7 @@ type configParser struct{ clock *clock.Clock }
 
 // parse reads the configuration of one function, part by part. The error says everything that is wrong with it.
 func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
+	c.ID = cmp.Or(c.ID, strings.ToLower(slug.Make(c.Name)))
 	f := &function{
 		Function: Function{
 			ID: c.ID, Name: c.Name, App: a.id, UUID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.id+"\x00"+c.ID)).String(), Triggers: []Trigger{},

@@ -53,7 +53,10 @@ type Engine struct {
 // New returns an Engine that knows no app yet.
 func New(o Options) *Engine {
 	return &Engine{
-		caller:  &caller{client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}, timeout: o.CallTimeout, clock: o.Clock},
+		caller: &caller{
+			client:  &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), CheckRedirect: followRedirect},
+			timeout: o.CallTimeout, clock: o.Clock,
+		},
 		changed: make(chan struct{}, 1),
 		m:       newMachine(o),
 	}
