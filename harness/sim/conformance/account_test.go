@@ -41,6 +41,7 @@ type runAccount struct {
 	Error    string `json:",omitempty"`
 	Steps    []stepAccount
 	Calls    []callAccount
+	Reads    *reads `json:",omitempty"`
 }
 
 // stepAccount is a step as a server's trace shows it.

@@ -145,7 +145,13 @@ func perform(t *testing.T, sc scenario, open func(testing.TB) world, calls int) 
 
 // account is what happened, as the app saw it and as the server tells it now.
 func (p *play) account(sc scenario) account {
-	read := func(id string) runAccount { return readRun(p.t, p.w.client(), id) }
+	read := func(id string) runAccount {
+		run := readRun(p.t, p.w.client(), id)
+		if slices.Contains(readThrough, sc.name) {
+			run.Reads = readAll(p.t, p.w.url(), id)
+		}
+		return run
+	}
 	a := p.rec.account(read, sc.loose)
 	listed, err := p.w.client().Events(p.t.Context(), inngestapi.EventFilter{Since: p.began, Internal: true})
 	require.NoError(p.t, err)

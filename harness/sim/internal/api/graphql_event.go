@@ -65,11 +65,7 @@ type sourceObject struct {
 
 // OccurredAt returns the time that the sender gave it.
 func (e eventV2Object) OccurredAt() graphql.Time {
-	at := time.UnixMilli(shown(e.e).TS)
-	if at.UnixMilli() == e.e.At.UnixMilli() {
-		return e.ReceivedAt()
-	}
-	return graphql.Time{Time: at}
+	return graphql.Time{Time: time.UnixMilli(shown(e.e).TS).UTC()}
 }
 
 // Runs returns the runs that the event started.

@@ -110,7 +110,7 @@ func (o oldRun) FunctionID() string        { return o.r.run.Function.UUID }
 func (o oldRun) Function() *functionObject { f := o.r.Function(); return &f }
 func (o oldRun) StartedAt() *graphql.Time  { return o.r.StartedAt() }
 func (o oldRun) FinishedAt() *graphql.Time { return o.r.EndedAt() }
-func (o oldRun) Output() *string           { return outputOf(o.r.run) }
+func (o oldRun) Output() *string           { return endOf(o.r.run) }
 func (o oldRun) EventID() graphql.ID       { return graphql.ID(o.r.run.Event.EventID) }
 func (o oldRun) Cron() *string             { return o.r.CronSchedule() }
 func (o oldRun) Event() *eventObject       { return &eventObject{o.r.q, o.r.run.Event} }
@@ -187,7 +187,8 @@ func (t triggerOfRun) Timestamp() graphql.Time {
 // Payloads returns the events.
 func (t triggerOfRun) Payloads() (out []text) {
 	for _, e := range (oldRun{t.runObject}).Events() {
-		out = append(out, text(rawOf(e.e)))
+		raw, _ := json.Marshal(newInputEvent(e.e)) // of JSON
+		out = append(out, text(raw))
 	}
 	return out
 }
@@ -413,6 +414,12 @@ func (q *query) RunTraceSpanOutputByID(args struct{ OutputID string }) (*outputO
 	}
 	out := &outputObject{Input: textOrNil(text(s.output.input))}
 	if failed := s.output.failed; failed != nil {
+		if len(failed.Body) > 0 { // what the app said, with nothing in place of what it did not say
+			said := engine.Error{}
+			if json.Unmarshal(failed.Body, &said) == nil {
+				failed = &said
+			}
+		}
 		out.Error = &errorObject{Name: &failed.Name, Message: failed.Message, Stack: &failed.Stack}
 		if failed.Stack == "" && failed.Reason != "" && len(failed.Body) == 0 { // the server's own
 			stack := string(engine.Wrap("error", newShownError(failed)))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
@@ -105,6 +106,15 @@ func outputOf(r engine.Run) *string {
 	return &text
 }
 
+// endOf returns what the older parts of the API show as a run's output, or nil: of a run that was cancelled, an empty object.
+func endOf(r engine.Run) *string {
+	if out := outputOf(r); out != nil || r.Status != harness.StatusCancelled {
+		return out
+	}
+	empty := "{}"
+	return &empty
+}
+
 // moment translates a virtual time; nil for the zero Time.
 func (s *server) moment(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -112,6 +122,14 @@ func (s *server) moment(t time.Time) *time.Time {
 	}
 	t = s.engine.Shown(t)
 	return &t
+}
+
+// nameOf returns the name by which a step is shown.
+func nameOf(r engine.Run, step *engine.Step) string {
+	if step.Name != "" {
+		return step.Name
+	}
+	return baseName(r, step.ID)
 }
 
 // baseName returns a step's id without the number of its repeated use.

@@ -141,7 +141,7 @@ func (s *server) runV1(r engine.Run) runV1 {
 		RunID: r.ID, RunStartedAt: s.engine.Shown(r.Queued), FunctionID: r.Function.UUID, EnvironmentID: envID, EventID: r.Event.EventID,
 		OriginalRunID: r.Original, Status: statusesV1[r.Status], EndedAt: s.moment(r.Ended),
 	}
-	if text := outputOf(r); text != nil {
+	if text := endOf(r); text != nil {
 		out.Output = asJSON(*text)
 	}
 	return out

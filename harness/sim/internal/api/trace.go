@@ -228,15 +228,15 @@ func ranSpans(r engine.Run, step *engine.Step, failed jobs) []*span {
 	var own []*span
 	for _, a := range step.Attempts {
 		s := attemptSpan(a, step.Output)
-		s.name, s.stepID, s.group = baseName(r, step.ID), step.Hash, hashed(r.ID+"/"+step.Hash, 16)
+		s.name, s.stepID, s.group = nameOf(r, step), step.Hash, hashed(r.ID+"/"+step.Hash, 16)
 		if a.Error == nil || !a.RetryAt.IsZero() { // the server gives no operation to a failure that is final
 			s.op, s.kind, s.info = "RUN", cmp.Or(step.Type, "RUN"), runInfo{textOrNil(step.Type)}
 		}
 		own = append(own, s)
 	}
 	last := step.Attempts[len(step.Attempts)-1]
-	if last.Checkpoint {
-		return own
+	if last.Checkpoint || len(own) == 1 && last.Error != nil && last.RetryAt.IsZero() {
+		return own // the server shows no call beside it
 	}
 	call := *own[len(own)-1]
 	call.op, call.kind, call.group, call.untimed = "RUN", "RUN", "", true
@@ -289,7 +289,7 @@ func awaitedSpans(r engine.Run, step *engine.Step, failed jobs) []*span {
 // awaitedSpan returns a sleep, a wait or an invocation, or a step that the app is yet to run.
 func awaitedSpan(r engine.Run, step *engine.Step) *span {
 	s := &span{
-		name: baseName(r, step.ID), stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
+		name: nameOf(r, step), stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
 		status: stepStatuses[step.Status], queued: step.Started, started: step.Started, ended: step.Ended, info: infoOf(r, step),
 	}
 	if step.Op == sdk.OpInvokeFunction && step.Ended.IsZero() {
@@ -313,6 +313,7 @@ func legacyTree(r engine.Run) *span {
 	for i := range r.Steps {
 		step := &r.Steps[i]
 		switch {
+		case len(step.Attempts) > 0 && step.Attempts[0].Checkpoint: // it is older than those
 		case len(step.Attempts) > 0:
 			add(legacyStep(r, step, failed.take(step.Attempts[0].Job, step.Attempts...)))
 		default:
@@ -324,6 +325,7 @@ func legacyTree(r engine.Run) *span {
 		node.name, node.attempts = nameReturned, 0
 		if all := failed.take(last.Job, *last); len(all) > 1 {
 			node.nestLegacy(all, r.Output)
+			node.children[len(all)-1].output = nil
 		}
 		add(node)
 	}
@@ -364,7 +366,7 @@ func (s *span) await() {
 func legacyStep(r engine.Run, step *engine.Step, attempts []engine.Attempt) *span {
 	last := attempts[len(attempts)-1]
 	node := attemptSpan(last, step.Output)
-	node.name, node.stepID, node.op, node.attempts = baseName(r, step.ID), step.Hash, "RUN", 0
+	node.name, node.stepID, node.op, node.attempts = nameOf(r, step), step.Hash, "RUN", 0
 	if len(attempts) == 1 && last.Error == nil {
 		return node
 	}
@@ -399,10 +401,14 @@ func legacyAwaited(r engine.Run, step *engine.Step, before []engine.Attempt) *sp
 	case node.op == "INVOKE" && node.output != nil && node.output.failed == nil:
 		node.output = &output{data: engine.Wrap("data", node.output.data)}
 	}
+	own := *node
 	if len(before) == 0 {
+		if r.Status == harness.StatusCancelled && node.op == "SLEEP" && !node.over() {
+			own.name = "Attempt 0"
+			node.children = []*span{&own}
+		}
 		return node
 	}
-	own := *node
 	own.stepID = ""
 	node.children, node.stepID = nil, ""
 	node.nestLegacy(before, nil)

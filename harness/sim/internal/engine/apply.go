@@ -217,7 +217,7 @@ func (it *item) finishStep(o *sdk.Op, now time.Time) {
 	if it.run.saved(o.ID) {
 		return
 	}
-	step := it.run.step(o.ID, o.StepID(), sdk.OpStepRun, it.began)
+	step := it.run.step(o, sdk.OpStepRun, it.began)
 	step.Output, step.Type = orNull(o.Data), typeOf(o)
 	step.Attempts = append(step.Attempts, it.tried(now, nil))
 	step.Status, step.Ended = StepCompleted, now
@@ -232,7 +232,7 @@ func typeOf(o *sdk.Op) string {
 
 // stepError retries a step whose attempt failed, or memoises the failure.
 func (on *application) stepError(o *sdk.Op) {
-	step := on.r.step(o.ID, o.StepID(), sdk.OpStepRun, on.it.began)
+	step := on.r.step(o, sdk.OpStepRun, on.it.began)
 	if o.Error.NoRetry || !on.it.canRetry() {
 		on.stepFailed(o)
 		return
@@ -249,7 +249,7 @@ func (on *application) stepFailed(o *sdk.Op) {
 		o.Error = &sdk.Failure{Name: "Error", Message: "Step execution error"}
 	}
 	if !r.saved(o.ID) {
-		step := r.step(o.ID, o.StepID(), sdk.OpStepRun, on.it.began)
+		step := r.step(o, sdk.OpStepRun, on.it.began)
 		step.Attempts = append(step.Attempts, on.it.tried(on.now, errorFrom(o.Error)))
 		r.endStep(o.ID, StepFailed, errorFrom(o.Error), on.now)
 	}
@@ -259,7 +259,7 @@ func (on *application) stepFailed(o *sdk.Op) {
 
 // stepPlanned queues the call that runs a step which the app has announced.
 func (on *application) stepPlanned(o *sdk.Op) {
-	on.r.step(o.ID, o.StepID(), sdk.OpStepRun, on.now)
+	on.r.step(o, sdk.OpStepRun, on.now)
 	if on.r.once(o.ID + "-plan") {
 		on.pushCall(&item{run: on.r, from: on.it.from, target: o.ID, name: o.StepID(),
 			coalesce: on.coalesce, race: race(o)})
@@ -280,7 +280,7 @@ func (on *application) sleep(o *sdk.Op) error {
 	if err != nil {
 		return err
 	}
-	step := on.r.step(o.ID, o.StepID(), sdk.OpSleep, on.now)
+	step := on.r.step(o, sdk.OpSleep, on.now)
 	if !on.r.once(o.ID) {
 		return nil
 	}
@@ -376,7 +376,7 @@ func (on *application) newWait(o *sdk.Op, event string, expires time.Time) *wait
 // startWait registers a wait. It reports whether the run now waits: not if it waited before, or if the step's result is
 // replaced.
 func (on *application) startWait(o *sdk.Op, w *wait) bool {
-	step := on.r.step(o.ID, o.StepID(), o.Op, on.now)
+	step := on.r.step(o, o.Op, on.now)
 	if !on.r.once(o.ID) {
 		return false
 	}

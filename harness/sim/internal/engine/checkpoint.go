@@ -31,7 +31,7 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 		o := &c.Steps[i]
 		switch o.Op {
 		case sdk.OpStepPlanned:
-			r.step(o.ID, o.StepID(), sdk.OpStepRun, now)
+			r.step(o, sdk.OpStepRun, now)
 			continue
 		case sdk.OpStepRun, sdk.OpStep:
 		default:

@@ -226,12 +226,9 @@ func sizeOf(raw []byte) error {
 	return nil
 }
 
-// newEvent makes the event that a client sent. Without an internal id it draws one.
+// newEvent makes the event that a client sent.
 func (m *machine) newEvent(b *EventBody, internal ulid.ULID) *event {
 	recurs := b.IdempotencyKey != "" || internal != ulid.ULID{}
-	if internal == (ulid.ULID{}) {
-		internal = m.source.ulid()
-	}
 	e := m.eventNow(b.Name, b.IdempotencyKey, internal)
 	if b.TS != 0 {
 		e.ts = b.TS
@@ -243,14 +240,18 @@ func (m *machine) newEvent(b *EventBody, internal ulid.ULID) *event {
 
 // internalEvent makes one of the server's events. One that tells of a run is in the sessions of what triggered it.
 func (m *machine) internalEvent(name, id string, data map[string]any, in sessions) *event {
-	e := m.eventNow(name, id, m.source.ulid())
+	e := m.eventNow(name, id, ulid.ULID{})
 	e.sessions = in
 	e.setFields(data, nil, "")
 	return e
 }
 
+// eventNow makes an event that comes now. Without an internal id it draws one.
 func (m *machine) eventNow(name, id string, internal ulid.ULID) *event {
 	now := m.clock.Now()
+	if internal == (ulid.ULID{}) {
+		internal = m.source.ulidAt(now)
+	}
 	m.sequence++
 	return &event{
 		Event:    Event{EventID: internal.String(), IdempotencyKey: cmp.Or(id, internal.String()), Name: name, At: now},

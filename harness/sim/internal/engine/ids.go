@@ -27,13 +27,15 @@ func newSource(seed uint64, c *clock.Clock) source {
 }
 
 // ulid draws an id, at the virtual time as far as the API shows it.
-func (s *source) ulid() ulid.ULID {
+func (s *source) ulid() ulid.ULID { return s.ulidAt(s.clock.Now()) }
+
+func (s *source) ulidAt(at time.Time) ulid.ULID {
 	var id ulid.ULID
 	var entropy [10]byte
 	binary.BigEndian.PutUint64(entropy[:8], s.rng.Uint64())
 	binary.BigEndian.PutUint16(entropy[8:], uint16(s.rng.Uint32()))
 	// Neither can fail: the time is far below the largest and the entropy has the right length.
-	_ = id.SetTime(uint64(s.clock.Shown(s.clock.Now()).UnixMilli()))
+	_ = id.SetTime(uint64(s.clock.Shown(at).UnixMilli()))
 	_ = id.SetEntropy(entropy[:])
 	return id
 }

@@ -58,6 +58,7 @@ type Progress struct {
 type Step struct {
 	ID     string // as in the code; "id:1" for the second use of one id
 	Hash   string // the id on the wire
+	Name   string // by which it is shown, where the app says so
 	Op     sdk.Opcode
 	Status StepStatus
 
@@ -289,13 +290,16 @@ func (r *run) stepOf(hash string) *Step {
 }
 
 // step returns the record of a step, as stepOf does, and makes it if there is none.
-func (r *run) step(hash, id string, op sdk.Opcode, now time.Time) *Step {
-	s := r.stepOf(hash)
+func (r *run) step(o *sdk.Op, op sdk.Opcode, now time.Time) *Step {
+	s := r.stepOf(o.ID)
 	if s == nil {
-		r.Steps = append(r.Steps, Step{ID: id, Hash: hash, Status: StepPlanned, Started: now})
+		r.Steps = append(r.Steps, Step{ID: o.StepID(), Hash: o.ID, Status: StepPlanned, Started: now})
 		s = &r.Steps[len(r.Steps)-1]
 	}
 	s.Op = op
+	if o.DisplayName != nil {
+		s.Name = *o.DisplayName
+	}
 	return s
 }
 
