@@ -3,13 +3,10 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
 
@@ -122,25 +119,4 @@ func (s *server) moment(t time.Time) *time.Time {
 	}
 	t = s.engine.Shown(t)
 	return &t
-}
-
-// nameOf returns the name by which a step is shown.
-func nameOf(r engine.Run, step *engine.Step) string {
-	if step.Name != "" {
-		return step.Name
-	}
-	return baseName(r, step.ID)
-}
-
-// baseName returns a step's id without the number of its repeated use.
-func baseName(r engine.Run, id string) string {
-	i := strings.LastIndexByte(id, ':')
-	if i < 0 {
-		return id
-	}
-	first := sdk.StepHash(id[:i])
-	if _, err := strconv.Atoi(id[i+1:]); err != nil || !slices.ContainsFunc(r.Steps, func(s engine.Step) bool { return s.Hash == first }) {
-		return id
-	}
-	return id[:i]
 }

@@ -228,7 +228,7 @@ func ranSpans(r engine.Run, step *engine.Step, failed jobs) []*span {
 	var own []*span
 	for _, a := range step.Attempts {
 		s := attemptSpan(a, step.Output)
-		s.name, s.stepID, s.group = nameOf(r, step), step.Hash, hashed(r.ID+"/"+step.Hash, 16)
+		s.name, s.stepID, s.group = step.Name, step.Hash, hashed(r.ID+"/"+step.Hash, 16)
 		if a.Error == nil || !a.RetryAt.IsZero() { // the server gives no operation to a failure that is final
 			s.op, s.kind, s.info = "RUN", cmp.Or(step.Type, "RUN"), runInfo{textOrNil(step.Type)}
 		}
@@ -289,7 +289,7 @@ func awaitedSpans(r engine.Run, step *engine.Step, failed jobs) []*span {
 // awaitedSpan returns a sleep, a wait or an invocation, or a step that the app is yet to run.
 func awaitedSpan(r engine.Run, step *engine.Step) *span {
 	s := &span{
-		name: nameOf(r, step), stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
+		name: step.Name, stepID: step.Hash, op: spanOps[step.Op], kind: spanOps[step.Op], group: hashed(r.ID+"/"+step.Hash, 16),
 		status: stepStatuses[step.Status], queued: step.Started, started: step.Started, ended: step.Ended, info: infoOf(r, step),
 	}
 	if step.Op == sdk.OpInvokeFunction && step.Ended.IsZero() {
@@ -297,6 +297,11 @@ func awaitedSpan(r engine.Run, step *engine.Step) *span {
 	}
 	if step.Output != nil || step.Error != nil {
 		s.output = outcome(step.Error, step.Output)
+		if step.Error != nil {
+			failed := *step.Error
+			failed.Body = nil // what another app said
+			s.output.failed = &failed
+		}
 		s.hidden = step.Op == sdk.OpSleep || step.Status == engine.StepTimedOut
 	}
 	return s
@@ -366,7 +371,7 @@ func (s *span) await() {
 func legacyStep(r engine.Run, step *engine.Step, attempts []engine.Attempt) *span {
 	last := attempts[len(attempts)-1]
 	node := attemptSpan(last, step.Output)
-	node.name, node.stepID, node.op, node.attempts = nameOf(r, step), step.Hash, "RUN", 0
+	node.name, node.stepID, node.op, node.attempts = step.Name, step.Hash, "RUN", 0
 	if len(attempts) == 1 && last.Error == nil {
 		return node
 	}

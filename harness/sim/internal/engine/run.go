@@ -58,7 +58,7 @@ type Progress struct {
 type Step struct {
 	ID     string // as in the code; "id:1" for the second use of one id
 	Hash   string // the id on the wire
-	Name   string // by which it is shown, where the app says so
+	Name   string // by which the server shows it
 	Op     sdk.Opcode
 	Status StepStatus
 
@@ -297,9 +297,10 @@ func (r *run) step(o *sdk.Op, op sdk.Opcode, now time.Time) *Step {
 		s = &r.Steps[len(r.Steps)-1]
 	}
 	s.Op = op
-	if o.DisplayName != nil {
+	if s.Name == "" && o.DisplayName != nil {
 		s.Name = *o.DisplayName
 	}
+	s.Name = cmp.Or(s.Name, o.Name, o.ID)
 	return s
 }
 
