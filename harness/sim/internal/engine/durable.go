@@ -199,7 +199,7 @@ func (on *application) leftAsItIs(failed *Error) bool {
 // retryEndpoint queues the call that makes the second attempt of a step.
 func (on *application) retryEndpoint(o *sdk.Op) {
 	at := on.backoff(1) // as if it were the second that failed
-	step := on.r.step(o.ID, o.StepID(), sdk.OpStepRun, on.now)
+	step := on.r.step(o, sdk.OpStepRun, on.now)
 	step.Attempts = append(step.Attempts, Attempt{Number: 1, At: on.now, Ended: on.now, Error: errorFrom(o.Error), RetryAt: at})
 	if on.r.once(o.ID + "-sync-retry") {
 		on.queue.push(&item{at: at, kind: kindCall, run: on.r, failures: 1})
