@@ -191,6 +191,19 @@ var cases = []testCase{
 		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("limited")}},
 			s.either(`its rate limit of 1 in 1m for each event.data.to was used up`, `dropped: rate limit 1 per 1m0s of key `+s.to))
 	}},
+	{name: "of events that come together a rate limit drops any but one", on: []string{"local", "sim"}, play: func(s *surface) {
+		e := s.event("limited/asked", nil)
+		ids := []string{s.send(e), s.send(e), s.send(e)}
+		var kept []string
+		for _, id := range ids {
+			if s.judge(id, s.mailed(run("limited")), long).Outcome == harness.Holds {
+				kept = append(kept, id)
+				continue
+			}
+			s.holds(id, nothing, `limited was not started: its rate limit of 1 in 1m for each event.data.to was used up: by the run \S+`)
+		}
+		require.Len(s, kept, 1)
+	}},
 	{name: "a debounced event gives way to a later one", on: []string{"local", "sim"}, play: func(s *surface) {
 		first, last := s.send(s.event("debounced/asked", nil)), s.send(s.event("debounced/asked", nil))
 		s.unknownOrDecided(first, harness.Expectation{NoOtherRuns: true},

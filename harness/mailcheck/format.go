@@ -10,6 +10,7 @@ import (
 	"mime/quotedprintable"
 	"net/mail"
 	"net/textproto"
+	"regexp"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -53,9 +54,14 @@ func format(m *harness.Message) []string {
 				found = append(found, "it has no "+name+" header: spam filters count that against it")
 			}
 		}
+		if id := m.Header("Message-ID"); id != "" && !messageID.MatchString(id) {
+			found = append(found, fmt.Sprintf("header Message-ID is malformed: %s is not of the form <name@host>", quote(id)))
+		}
 	}
 	return found
 }
+
+var messageID = regexp.MustCompile(`<[^<>\s]+@[^<>\s]+>`)
 
 func size(m *harness.Message) []string {
 	n := 0

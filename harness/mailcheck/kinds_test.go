@@ -371,6 +371,8 @@ func TestFormat_FindsWhatIsMalformed(t *testing.T) {
 		"a header line": {source(dated+"X-A: "+strings.Repeat("x", 1000)+"\n", "a"), []string{"line 6 of its source has 1005 bytes"}},
 		"no date":       {source("Message-ID: <1@shop.test>\n", "a"), []string{"it has no Date header"}},
 		"no id":         {source("Date: Mon, 02 Nov 2026 10:00:00 +0100\n", "a"), []string{"it has no Message-ID header"}},
+		"a bare id":     {source("Date: Mon, 02 Nov 2026 10:00:00 +0100\nMessage-ID: 1@shop.test\n", "a"), []string{`header Message-ID is malformed: "1@shop.test" is not of the form <name@host>`}},
+		"an id of none": {source("Date: Mon, 02 Nov 2026 10:00:00 +0100\nMessage-ID: <undefined>\n", "a"), []string{"header Message-ID is malformed"}},
 		"two subjects":  {source(dated+"Subject: again\n", "a"), []string{"header Subject stands 2 times"}},
 		"charset":       {source(dated+"Content-Type: text/plain; charset=utf-8\n", "Gr\xfc\xdfe"), []string{"bytes that are not utf-8"}},
 		"lost before":   {source(dated+"Content-Type: text/plain; charset=utf-8\n", "Gr\uFFFD\uFFFDe"), []string{`the text has the character U+FFFD, which stands for what could not be decoded, after "Gr"`}},

@@ -8,11 +8,13 @@ import (
 	"unicode"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Key returns a text that is equal for equal addresses. The whole address is compared without regard to case: the
 // local part may depend on case by RFC 5321, but no mail provider in use treats two spellings as two mailboxes. Quotes
-// around the local part, and backslashes in them, make no difference, nor whether a domain is in Punycode.
+// around the local part, and backslashes in them, make no difference, nor in which form Unicode writes a character, nor
+// whether a domain is in Punycode.
 func Key(a string) string {
 	a = strings.TrimSpace(a)
 	if at := strings.LastIndex(a, `"@`); at > 0 && a[0] == '"' {
@@ -25,7 +27,7 @@ func Key(a string) string {
 		}
 		a = local.String() + a[at+1:]
 	}
-	a = strings.ToLower(a)
+	a = strings.ToLower(norm.NFC.String(a))
 	at := strings.LastIndexByte(a, '@')
 	if domain, err := idna.Lookup.ToASCII(a[at+1:]); at >= 0 && err == nil {
 		return a[:at+1] + domain

@@ -39,6 +39,7 @@ func TestSame_KnowsPunycode(t *testing.T) {
 	require.False(t, Same("kim@münchen.test", "kim@munchen.test"))
 	require.True(t, Same("kim@under_score.test", "kim@UNDER_SCORE.test"))
 	require.Equal(t, "kim", Key("Kim"))
+	require.True(t, Same("jos\u00e9@plant.test", "jose\u0301@plant.test"))
 }
 
 func TestAlone(t *testing.T) {

@@ -127,6 +127,9 @@ const (
 	debounceLag = 1050 * time.Millisecond
 )
 
+// together is how far apart the server may receive events that it decides on in another sequence.
+const together = time.Second
+
 // batched reports whether the event waits in a batch.
 func (s start) batched() bool {
 	if s.fn.Batch == nil || s.fn.Batch.If == "" {
@@ -179,12 +182,13 @@ func (s start) whyNot(ctx context.Context) (string, error) {
 	// What the server decides when it receives the event has an effect by now, or has none.
 	decided := s.src.idle() || s.src.now().Sub(e.Received) >= s.src.VisibleWithin
 	if limit := fn.RateLimit; limit != nil && decided && !s.off(limit) {
-		earlier, err := s.otherRuns(ctx, limit.Key, e.Received.Add(-duration(limit.Period)), e.Received)
+		// Of events that come together, the server may have counted a later one first.
+		others, err := s.otherRuns(ctx, limit.Key, e.Received.Add(-duration(limit.Period)), e.Received.Add(together))
 		if err != nil {
 			return "", err
 		}
-		if usedUp(limit, earlier, e.Received) {
-			last := earlier[len(earlier)-1]
+		if usedUp(limit, others, e.Received) {
+			last := others[len(others)-1]
 			return fmt.Sprintf("its rate limit of %d in %s%s was used up: by the run %s, of the event %s",
 				limit.Limit, limit.Period, perKey(limit), last.ID, last.EventID), nil
 		}
@@ -236,8 +240,12 @@ func usedUp(limit *inngestapi.FlowControl, runs []otherRun, at time.Time) bool {
 	interval := duration(limit.Period) / time.Duration(limit.Limit)
 	var free time.Time // when the tokens that were taken are all given back
 	for _, r := range runs {
-		if r.received.After(free) {
-			free = r.received
+		taken := r.received
+		if taken.After(at) { // it came together with the event, and was counted first
+			taken = at
+		}
+		if taken.After(free) {
+			free = taken
 		}
 		free = free.Add(interval)
 	}

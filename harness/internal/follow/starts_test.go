@@ -136,6 +136,8 @@ func TestUsedUp_SpreadsLimitOverPeriod(t *testing.T) {
 		"one of ten, at once":                             {10, at(-0.1), false},
 		"two of ten, at once":                             {10, at(-0.2, -0.1), true},
 		"many of a hundred, as far apart as it lets them": {100, at(-3, -2.4, -1.8, -1.2, -0.6), false},
+		"one, counted first though it came later":         {1, at(0.5), true},
+		"one of ten, counted first though it came later":  {10, at(0.5), false},
 		"no limit that can be read":                       {0, at(-1), false},
 	} {
 		require.Equal(t, c.want, usedUp(&inngestapi.FlowControl{Limit: c.limit, Period: "60s"}, c.runs, noon), name)
