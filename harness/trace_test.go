@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -26,4 +27,18 @@ func TestTraceRun_Before(t *testing.T) {
 		}
 		require.Equal(t, want, got, r.Steps[i].ID)
 	}
+}
+
+func TestVerdict_PrintsHugeAndHostileTextsShort(t *testing.T) {
+	t.Parallel()
+	v := &Verdict{
+		Outcome: Broken, Why: "a step failed", Differences: []string{"one", "two \x1b[2J"},
+		Hops: []Hop{{Text: "step \u202egpj.exe", Detail: []string{strings.Repeat("é", 500_000) + "\n\x1b[31mred\r\n" + strings.Repeat("x\n", 1000)}}},
+	}
+	printed := v.String()
+	require.Less(t, len(printed), 4000)
+	for _, want := range []string{"éé…\n", "\\u001b[31mred\n", `two \u001b[2J`, `step \u202egpj.exe`, "… and 802 lines more"} {
+		require.Contains(t, printed, want)
+	}
+	require.NotContains(t, printed, "\x1b")
 }

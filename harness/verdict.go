@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // An Outcome is the result of a verdict.
@@ -131,8 +132,13 @@ func (v *Verdict) Err() error {
 	return &VerdictError{v}
 }
 
-// logLines is how many of the app's last lines a verdict shows.
-const logLines = 12
+const (
+	// logLines is how many of the app's last lines a verdict shows.
+	logLines = 12
+	// detailLines and lineRunes bound what it shows of a text, such as an error. The trace has all of it.
+	detailLines = 200
+	lineRunes   = 500
+)
 
 // String prints the verdict for a person: the outcome, the causal chain with a mark at the first broken hop, all
 // differences, the evidence, and, unless it holds, the end of the app's log.
@@ -141,21 +147,25 @@ func (v *Verdict) String() string {
 	fmt.Fprintf(&b, "%s: %s\n", v.Outcome, v.Why)
 	for _, h := range v.Hops {
 		indent := strings.Repeat("  ", h.Depth+1)
-		fmt.Fprintf(&b, "%s%s %s", indent, h.State.mark(), h.Text)
+		fmt.Fprintf(&b, "%s%s %s", indent, h.State.mark(), shown(h.Text))
 		if h.First {
 			b.WriteString("   ← first broken hop")
 		}
 		b.WriteByte('\n')
 		for _, d := range h.Detail {
-			for line := range strings.Lines(d) {
-				fmt.Fprintf(&b, "%s    %s\n", indent, strings.TrimRight(line, "\n"))
+			lines := strings.Split(strings.TrimRight(d, "\n"), "\n")
+			for _, line := range lines[:min(len(lines), detailLines)] {
+				fmt.Fprintf(&b, "%s    %s\n", indent, shown(line))
+			}
+			if more := len(lines) - detailLines; more > 0 {
+				fmt.Fprintf(&b, "%s    … and %d lines more\n", indent, more)
 			}
 		}
 	}
 	if len(v.Differences) > 1 && v.Outcome != Holds {
 		b.WriteString("  all differences:\n")
 		for _, f := range v.Differences {
-			fmt.Fprintf(&b, "    - %s\n", f)
+			fmt.Fprintf(&b, "    - %s\n", shown(f))
 		}
 	}
 	if v.Trace != nil && len(v.Trace.Evidence) > 0 {
@@ -175,8 +185,17 @@ func (v *Verdict) String() string {
 		}
 		b.WriteString("  the app's last lines:\n")
 		for _, l := range tail {
-			fmt.Fprintf(&b, "    %s\n", l)
+			fmt.Fprintf(&b, "    %s\n", shown(l))
 		}
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// shown returns a text as it is printed: of long lines their beginning, and escapes for what acts on a terminal.
+func shown(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = text.Clip(strings.TrimRight(lines[i], "\r"), lineRunes)
+	}
+	return text.Safe(strings.Join(lines, "\n"))
 }

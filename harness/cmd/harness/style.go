@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/mattn/go-isatty"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // terminal reports whether w is a terminal that can move its cursor.
@@ -22,11 +22,11 @@ func (s stdio) paint(w io.Writer) paint { return paint(s.terminal(w) && s.getenv
 // paint colours text; false leaves it unchanged.
 type paint bool
 
-func (p paint) with(code, text string) string {
+func (p paint) with(code, s string) string {
 	if !p {
-		return text
+		return s
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
 func (p paint) red(s string) string    { return p.with("31", s) }
@@ -36,33 +36,13 @@ func (p paint) cyan(s string) string   { return p.with("36", s) }
 func (p paint) dim(s string) string    { return p.with("2", s) }
 
 // marks colours the marks of a tree.
-func (p paint) marks(text string) string {
-	return strings.NewReplacer("✓", p.green("✓"), "✗", p.red("✗"), "…", p.yellow("…"), "← first broken hop", p.red("← first broken hop")).Replace(text)
+func (p paint) marks(s string) string {
+	return strings.NewReplacer("✓", p.green("✓"), "✗", p.red("✗"), "…", p.yellow("…"), "← first broken hop", p.red("← first broken hop")).Replace(s)
 }
 
 // safe makes text from outside (an email, an app's output, an error that quotes them) harmless to a terminal: it prints
 // control characters and those that change the direction of writing as escapes.
-func safe(s string) string {
-	if strings.IndexFunc(s, dangerous) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if dangerous(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-func dangerous(r rune) bool {
-	if r == '\n' || r == '\t' {
-		return false
-	}
-	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
-}
+func safe(s string) string { return text.Safe(s) }
 
 // oneLine is safe for text that has to stay on one line.
 func oneLine(s string) string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Clip cuts s to at most n runes and puts an ellipsis where it was cut.
@@ -21,6 +22,29 @@ func Clip(s string, n int) string {
 		count++
 	}
 	return s
+}
+
+// Safe writes as escapes what acts on a terminal or changes the direction of text. Line feeds and tabs stay.
+func Safe(s string) string {
+	if strings.IndexFunc(s, dangerous) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if dangerous(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func dangerous(r rune) bool {
+	if r == '\n' || r == '\t' {
+		return false
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
 // OneLine joins the lines of s and collapses its white space.
