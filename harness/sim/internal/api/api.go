@@ -158,7 +158,10 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) remove(w http.ResponseWriter, r *http.Request) {
-	s.engine.RemoveAt(r.URL.Query().Get("url"))
+	if !s.engine.RemoveAt(r.URL.Query().Get("url")) {
+		refuseText(w, http.StatusNotFound, "no app is registered at this URL")
+		return
+	}
 	reply(w, http.StatusOK, map[string]any{"ok": true})
 }
 

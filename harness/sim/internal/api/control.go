@@ -19,7 +19,9 @@ func (s *server) control(mux *http.ServeMux) {
 	mux.HandleFunc("GET /test/queue/function-queue-size", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"count": s.engine.QueueSize(r.FormValue("fnId"))})
 	})
-	mux.HandleFunc("POST /test/function/runs/cancel", func(_ http.ResponseWriter, r *http.Request) { s.engine.Cancel(r.FormValue("runId")) })
+	mux.HandleFunc("POST /test/function/runs/cancel", func(_ http.ResponseWriter, r *http.Request) {
+		s.engine.Cancel(r.FormValue("runId"))
+	})
 	// Suites pause a function to see what it leaves in the queue: what was cancelled leaves nothing here.
 	mux.HandleFunc("POST /test/function/pause", func(http.ResponseWriter, *http.Request) {})
 }

@@ -33,7 +33,8 @@ func newGraphQL(e *engine.Engine) http.Handler {
 		if r.Method == http.MethodGet {
 			q.Query, q.OperationName = r.URL.Query().Get("query"), r.URL.Query().Get("operationName")
 		} else if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&q); err != nil {
-			replyQuery(w, http.StatusBadRequest, &graphql.Response{Errors: []*errors.QueryError{{Message: "json request body could not be decoded: " + err.Error()}}})
+			message := "json request body could not be decoded: " + err.Error()
+			replyQuery(w, http.StatusBadRequest, &graphql.Response{Errors: []*errors.QueryError{{Message: message}}})
 			return
 		}
 		res := parsed().Exec(r.Context(), q.Query, q.OperationName, q.Variables)

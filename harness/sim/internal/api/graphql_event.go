@@ -209,7 +209,8 @@ func (q *query) Stream(args struct {
 		IncludeInternalEvents *bool
 	}
 }) (out []streamItem) {
-	f := engine.EventFilter{Limit: int(args.Query.Limit), Internal: args.Query.IncludeInternalEvents != nil && *args.Query.IncludeInternalEvents}
+	internal := args.Query.IncludeInternalEvents
+	f := engine.EventFilter{Limit: int(args.Query.Limit), Internal: internal != nil && *internal}
 	if args.Query.Before != nil {
 		f.After = string(*args.Query.Before)
 	}

@@ -227,7 +227,8 @@ func (f functionObject) Configuration() configurationObject {
 		return c
 	}
 	c.EventsBatch, c.Singleton = configured[batchObject](flow.BatchEvents), configured[singletonObject](flow.Singleton)
-	c.RateLimit, c.Debounce, c.Throttle = configured[rateObject](flow.RateLimit), configured[rateObject](flow.Debounce), configured[rateObject](flow.Throttle)
+	c.RateLimit, c.Throttle = configured[rateObject](flow.RateLimit), configured[rateObject](flow.Throttle)
+	c.Debounce = configured[rateObject](flow.Debounce)
 	if c.Singleton != nil {
 		c.Singleton.Mode = strings.ToUpper(c.Singleton.Mode)
 	}

@@ -313,9 +313,13 @@ func (q *query) runsFilter(args runsArgs) (func(engine.Run) bool, error) {
 		return ids == nil || len(*ids) == 0 || slices.Contains(*ids, text(id))
 	}
 	return func(r engine.Run) bool {
-		at := q.engine.Shown(runTime(r, f.TimeField))
+		at := runTime(r, f.TimeField)
+		if at.IsZero() || r.Status == harness.StatusSkipped {
+			return false
+		}
+		at = q.engine.Shown(at)
 		switch {
-		case r.Status == harness.StatusSkipped, runTime(r, f.TimeField).IsZero(), at.Before(f.From.Time), f.Until != nil && !at.Before(f.Until.Time):
+		case at.Before(f.From.Time), f.Until != nil && !at.Before(f.Until.Time):
 			return false
 		case f.Status != nil && len(*f.Status) > 0 && !slices.Contains(*f.Status, string(r.Status)):
 			return false

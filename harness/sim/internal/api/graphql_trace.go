@@ -149,7 +149,8 @@ func (i stepInfo) ToSleepStepInfo() (*sleepObject, bool) {
 
 func (i stepInfo) ToWaitForEventStepInfo() (*waitObject, bool) {
 	info, ok := i.info.(waitInfo)
-	return &waitObject{info.wait.Event, textOrNil(info.wait.If), i.q.time(info.until), textOrNil(text(info.wait.Found)), info.over}, ok
+	w := info.wait
+	return &waitObject{w.Event, textOrNil(w.If), i.q.time(info.until), textOrNil(text(w.Found)), info.over}, ok
 }
 
 func (i stepInfo) ToInvokeStepInfo() (*invokeObject, bool) {

@@ -38,7 +38,8 @@ type functionConfig struct {
 
 func configOf(f engine.Function) functionConfig {
 	return functionConfig{
-		ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, FlowControl: f.Flow, Steps: []map[string]any{{"id": "step", "name": "step", "uri": f.URL}},
+		ID: f.UUID, Slug: f.ID, Name: f.Name, Triggers: f.Triggers, FlowControl: f.Flow,
+		Steps: []map[string]any{{"id": "step", "name": "step", "uri": f.URL}},
 	}
 }
 

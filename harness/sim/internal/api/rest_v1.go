@@ -44,7 +44,9 @@ func (s *server) v1(mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /v0/runs/{run}", s.cancelV0)
 	mux.HandleFunc("POST /v0/telemetry", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /v1/cancellations", s.cancelMany)
-	mux.HandleFunc("GET /v1/cancellations", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	mux.HandleFunc("GET /v1/cancellations", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	})
 	mux.HandleFunc("GET /v1/apps/{app}/functions", s.functionsOfApp)
 }
 
@@ -138,7 +140,8 @@ var statusesV1 = map[harness.Status]string{
 
 func (s *server) runV1(r engine.Run) runV1 {
 	out := runV1{
-		RunID: r.ID, RunStartedAt: s.engine.Shown(r.Queued), FunctionID: r.Function.UUID, EnvironmentID: envID, EventID: r.Event.EventID,
+		RunID: r.ID, RunStartedAt: s.engine.Shown(r.Queued), FunctionID: r.Function.UUID, EnvironmentID: envID,
+		EventID:       r.Event.EventID,
 		OriginalRunID: r.Original, Status: statusesV1[r.Status], EndedAt: s.moment(r.Ended),
 	}
 	if text := endOf(r); text != nil {
@@ -182,9 +185,12 @@ func (s *server) cancelMany(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var missing []error
-	for field, ok := range map[string]bool{"app_id": c.AppID != "", "function_id": c.FunctionID != "", "started_before": !c.StartedBefore.IsZero()} {
-		if !ok {
-			missing = append(missing, errors.New(field+" is required"))
+	for _, field := range []struct {
+		name string
+		set  bool
+	}{{"app_id", c.AppID != ""}, {"function_id", c.FunctionID != ""}, {"started_before", !c.StartedBefore.IsZero()}} {
+		if !field.set {
+			missing = append(missing, errors.New(field.name+" is required"))
 		}
 	}
 	if len(missing) > 0 {

@@ -21,7 +21,9 @@ func (s *server) v2(mux *http.ServeMux) {
 	for pattern, answer := range map[string]func(*http.Request) (any, *problem){
 		"GET /health": func(*http.Request) (any, *problem) { return map[string]any{"status": "ok"}, nil },
 		"GET /account": func(*http.Request) (any, *problem) {
-			return map[string]any{"createdAt": born, "email": "dev@inngest.local", "id": accountID, "name": "Dev Server", "updatedAt": born}, nil
+			return map[string]any{
+				"createdAt": born, "email": "dev@inngest.local", "id": accountID, "name": "Dev Server", "updatedAt": born,
+			}, nil
 		},
 		"GET /envs": func(*http.Request) (any, *problem) {
 			return []map[string]any{{"createdAt": born, "id": envID, "name": "dev", "type": "TEST"}}, nil
@@ -36,7 +38,7 @@ func (s *server) v2(mux *http.ServeMux) {
 		"GET /events/{event}/runs":                     s.runsV2,
 		"POST /events":                                 s.sendV2,
 		"GET /runs":                                    s.runsV2,
-		"GET /runs/{run}":                              s.ofRun(func(r *http.Request, run engine.Run) (any, *problem) { return s.runV2(run, r), nil }),
+		"GET /runs/{run}":                              s.ofRun(s.oneRunV2),
 		"GET /runs/{run}/trace":                        s.ofRun(s.traceV2),
 		"POST /runs/{run}/cancel":                      s.ofRun(s.cancelV2),
 		"POST /runs/{run}/rerun":                       s.ofRun(s.rerunV2),
@@ -189,7 +191,8 @@ type runV2 struct {
 
 func (s *server) runV2(run engine.Run, r *http.Request) runV2 {
 	out := runV2{
-		ID: run.ID, Status: string(run.Status), QueuedAt: s.engine.Shown(run.Queued), StartedAt: s.moment(run.Started), EndedAt: s.moment(run.Ended),
+		ID: run.ID, Status: string(run.Status),
+		QueuedAt: s.engine.Shown(run.Queued), StartedAt: s.moment(run.Started), EndedAt: s.moment(run.Ended),
 		App:      map[string]any{"id": run.Function.App},
 		Function: map[string]any{"id": shortID(run.Function), "name": run.Function.Name},
 		Trigger:  map[string]any{"eventIds": triggersOf(run)},
@@ -203,6 +206,10 @@ func (s *server) runV2(run engine.Run, r *http.Request) runV2 {
 	return out
 }
 
+func (s *server) oneRunV2(r *http.Request, run engine.Run) (any, *problem) {
+	return s.runV2(run, r), nil
+}
+
 func withOutput(r *http.Request) bool { return r.URL.Query().Get("includeOutput") == "true" }
 
 // runsV2 lists the runs of an event, of a function, or all, newest first.
@@ -211,12 +218,12 @@ func (s *server) runsV2(r *http.Request) (any, *problem) {
 	if _, err := ulid.Parse(event); event != "" && err != nil {
 		return nil, malformed("Event ID must be a valid ULID")
 	}
-	status := r.URL.Query()["status"]
+	status, function := r.URL.Query()["status"], r.PathValue("function")
 	var all []runV2
 	for _, run := range slices.Backward(s.engine.Runs(event)) {
-		switch {
+		switch f := run.Function; {
 		case run.Status == harness.StatusSkipped,
-			r.PathValue("function") != "" && (run.Function.App != r.PathValue("app") || shortID(run.Function) != r.PathValue("function")),
+			function != "" && (f.App != r.PathValue("app") || shortID(f) != function),
 			len(status) > 0 && !slices.Contains(status, string(run.Status)):
 		default:
 			all = append(all, s.runV2(run, r))

@@ -188,7 +188,8 @@ func attemptSpan(a engine.Attempt, value json.RawMessage) *span {
 // nest puts copies of spans, which show attempts, below a span, which then begins with the first and is as the last.
 func (s *span) nest(attempts []*span) {
 	first, last := attempts[0], attempts[len(attempts)-1]
-	s.status, s.attempts, s.queued, s.started, s.ended, s.output = last.status, last.attempts, first.queued, first.started, last.ended, last.output
+	s.queued, s.started = first.queued, first.started
+	s.status, s.attempts, s.ended, s.output = last.status, last.attempts, last.ended, last.output
 	for i, a := range attempts {
 		child := *a
 		child.name, child.key = fmt.Sprintf("Attempt %d", i), ""

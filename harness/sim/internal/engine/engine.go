@@ -162,13 +162,15 @@ func (e *Engine) Remove(id string) {
 	}
 }
 
-// RemoveAt forgets the apps at a URL.
-func (e *Engine) RemoveAt(address string) {
+// RemoveAt forgets the apps at a URL. ok is false if there are none.
+func (e *Engine) RemoveAt(address string) (ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, a := range e.m.registry.at(address) {
+	apps := e.m.registry.at(address)
+	for _, a := range apps {
 		e.m.registry.uninstall(a)
 	}
+	return len(apps) > 0
 }
 
 // Ingest accepts the events of a request to the event API and returns their ids. With the error it returns the ids of

@@ -147,11 +147,11 @@ func onSide(ctx context.Context, s *suite, tests []string, side string, start st
 // report prints the figures and the reasons, and returns an error if they do not fit each other.
 func report(w io.Writer, tests []string, passed map[string]map[string]bool, reasons map[string]string) error {
 	var line []string
-	for _, side := range slices.Sorted(maps.Keys(passed)) {
+	for _, side := range slices.Sorted(maps.Keys(passed)) { // the server, then sim
 		n := len(slices.DeleteFunc(slices.Clone(tests), func(name string) bool { return !passed[side][name] }))
-		line = append(line, fmt.Sprintf("%s %d of %d", map[string]string{"sim": "sim", "server": "server"}[side], n, len(tests)))
+		line = append(line, fmt.Sprintf("%s %d of %d", side, n, len(tests)))
 	}
-	slices.Reverse(line) // sim first
+	slices.Reverse(line)
 	var problems []error
 	if len(passed) == len(sides) {
 		for _, name := range tests {
