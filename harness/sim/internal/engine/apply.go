@@ -312,7 +312,10 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 		e, err := expression.Compile(*opts.If)
 		if err != nil {
 			failed := newError("InvalidExpression", "Wait for event If expression failed to compile")
-			failed.Stack = err.Error()
+			failed.Reason, failed.Stack = failed.Name+": "+failed.Message, "error compiling expression: "+err.Error()
+			if cause := errors.Unwrap(err); cause != nil {
+				failed.Stack = "error compiling expression: " + cause.Error()
+			}
 			return failed
 		}
 		w.when = e
