@@ -1,8 +1,11 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -110,4 +113,41 @@ func startWorker(t testing.TB, client inngestgo.Client, instance string) (stop f
 		_ = w.Close()
 		require.Eventually(t, func() bool { return w.State() == connect.ConnectionStateClosed }, patience, 5*time.Millisecond, "the end of the connection")
 	}
+}
+
+// TestConformance_ConnectedWorkers compares how the servers list a worker that is connected.
+func TestConformance_ConnectedWorkers(t *testing.T) {
+	t.Parallel()
+	list := func(newWorld func(testing.TB) world) (found []any) {
+		p := &play{t: t, app: "connected-worker", w: newWorld(t)}
+		p.connect(nil)
+		p.on("go", opts{ID: "f"}, steps("a"))
+		defer startWorker(t, p.client, "worker-of-list")()
+		const query = `{workerConnections(first: 40, orderBy: [{field: CONNECTED_AT, direction: ASC}], filter: {from: "2020-01-01T00:00:00Z"}) {
+			edges {node {instanceId appName status sdkLang maxWorkerConcurrency functionCount app {externalID method url functions {slug}}}}}}`
+		body, err := json.Marshal(map[string]string{"query": query})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			resp, err := http.Post(p.w.url()+"/v0/gql", "application/json", bytes.NewReader(body))
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			var a struct {
+				Data struct {
+					WorkerConnections struct {
+						Edges []struct{ Node map[string]any }
+					}
+				}
+			}
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&a))
+			for _, e := range a.Data.WorkerConnections.Edges {
+				if e.Node["instanceId"] == "worker-of-list" && e.Node["status"] == "READY" {
+					found = append(found, e.Node)
+				}
+			}
+			return len(found) > 0
+		}, patience, 50*time.Millisecond, "the worker in the list")
+		return found
+	}
+	onSim := list(newSimWorld)
+	require.Empty(t, cmp.Diff(list(newRealWorld), onSim), "the real server (-) and sim (+) differ")
 }

@@ -53,10 +53,6 @@ func opFails(op sdk.Opcode, id string) sdk.Op {
 	return sdk.Op{Op: op, ID: sdk.StepHash(id), Userland: &sdk.Userland{ID: id}, DisplayName: &id, Error: &sdk.Failure{Name: "Error", Message: "out of order"}}
 }
 
-func opPlanned(id string) sdk.Op {
-	return sdk.Op{Op: sdk.OpStepPlanned, ID: sdk.StepHash(id), Userland: &sdk.Userland{ID: id}, DisplayName: &id}
-}
-
 func opResponse(status int, body string) sdk.Op {
 	data, _ := json.Marshal(sdk.EndpointResult{Status: status, Headers: map[string]string{"X-Kind": "test"}, Body: body, Duration: "7"})
 	return sdk.Op{Op: sdk.OpRunComplete, ID: sdk.StepHash("complete"), Data: data}

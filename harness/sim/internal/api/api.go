@@ -72,7 +72,7 @@ func New(e *engine.Engine, o Options) http.Handler {
 	mux.HandleFunc("GET /dev", s.dev)
 	mux.HandleFunc("GET /v0/runs/{run}/actions", s.state)
 	mux.HandleFunc("GET /v0/runs/{run}/batch", s.state)
-	mux.Handle("/v0/gql", newGraphQL(e))
+	mux.Handle("/v0/gql", newGraphQL(e, s.gateway))
 	s.v1(mux)
 	s.v2(mux)
 	s.control(mux)

@@ -14,15 +14,16 @@ import (
 	"github.com/graph-gophers/graphql-go/errors"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/gateway"
 )
 
 //go:embed schema.graphql
 var schema string
 
 // newGraphQL returns the handler of the GraphQL API.
-func newGraphQL(e *engine.Engine) http.Handler {
+func newGraphQL(e *engine.Engine, g *gateway.Gateway) http.Handler {
 	parsed := sync.OnceValue(func() *graphql.Schema { // most users of a simulated server never query it
-		return graphql.MustParseSchema(schema, &query{e}, graphql.UseFieldResolvers(), graphql.MaxDepth(32))
+		return graphql.MustParseSchema(schema, &query{e, g}, graphql.UseFieldResolvers(), graphql.MaxDepth(32))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q struct {
@@ -126,7 +127,10 @@ func (o *object) fields() map[string]any {
 }
 
 // query resolves the types Query and Mutation.
-type query struct{ engine *engine.Engine }
+type query struct {
+	engine  *engine.Engine
+	gateway *gateway.Gateway
+}
 
 func (q *query) time(virtual time.Time) graphql.Time {
 	return graphql.Time{Time: q.engine.Shown(virtual)}

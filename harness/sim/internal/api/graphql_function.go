@@ -28,7 +28,6 @@ func (a appObject) Framework() *string   { return textOrNil(a.app.Framework) }
 func (a appObject) Checksum() *string    { return textOrNil(a.app.Checksum) }
 func (a appObject) Error() *string       { return nil }
 func (a appObject) AppVersion() *string  { return nil }
-func (a appObject) Method() string       { return "SERVE" }
 func (a appObject) Connected() bool      { return true }
 func (a appObject) Autodiscovered() bool { return false }
 func (a appObject) FunctionCount() int32 { return int32(a.app.Functions) }
@@ -47,6 +46,18 @@ func (a appObject) Functions() []functionObject {
 	return out
 }
 
+// Method says how the app is called: at an address, over connections of its workers, or by repeating requests to its API.
+func (a appObject) Method() string {
+	switch {
+	case a.app.Endpoints:
+		return "API"
+	case strings.HasPrefix(a.app.URL, "ws:"):
+		return "CONNECT"
+	default:
+		return "SERVE"
+	}
+}
+
 // SDKFeatureReadiness says nothing of the app's SDK.
 func (appObject) SDKFeatureReadiness() struct{ AIMetadataExtraction, ExtendedTraces *featureStatus } {
 	return struct{ AIMetadataExtraction, ExtendedTraces *featureStatus }{}
@@ -57,14 +68,14 @@ type featureStatus struct {
 	Reason *int32
 }
 
-// Apps lists the apps. All of them are served.
+// Apps lists the apps.
 func (q *query) Apps(args struct{ Filter *struct{ Method *string } }) []appObject {
 	out := []appObject{}
-	if f := args.Filter; f != nil && f.Method != nil && *f.Method != "SERVE" {
-		return out
-	}
 	for _, a := range q.engine.Apps() {
-		out = append(out, appObject{q, a})
+		one := appObject{q, a}
+		if f := args.Filter; f == nil || f.Method == nil || *f.Method == one.Method() {
+			out = append(out, one)
+		}
 	}
 	return out
 }

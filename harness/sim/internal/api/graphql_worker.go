@@ -1,6 +1,13 @@
 package api
 
-import "github.com/graph-gophers/graphql-go"
+import (
+	"slices"
+	"strings"
+
+	"github.com/graph-gophers/graphql-go"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/gateway"
+)
 
 type (
 	workersPage struct {
@@ -40,7 +47,7 @@ func (bigInt) ImplementsGraphQLType(name string) bool { return name == "Int64" }
 // UnmarshalGraphQL implements graphql-go's scalars.
 func (*bigInt) UnmarshalGraphQL(any) error { return nil }
 
-// WorkerConnections lists the workers that are connected: none.
+// WorkerConnections lists the workers that are connected, once for each app of theirs. Those that were are not kept.
 func (q *query) WorkerConnections(struct {
 	First   int32
 	After   *string
@@ -52,5 +59,28 @@ func (q *query) WorkerConnections(struct {
 		AppIDs      *[]text
 	}
 }) workersPage {
-	return workersPage{Edges: []workerEdge{}}
+	out := workersPage{Edges: []workerEdge{}}
+	for _, a := range q.Apps(struct{ Filter *struct{ Method *string } }{}) {
+		for _, w := range q.gateway.Workers() {
+			if slices.Contains(w.Apps, a.app.ID) {
+				out.Edges = append(out.Edges, workerEdge{Node: newWorker(a, w), Cursor: w.ID})
+			}
+		}
+	}
+	out.TotalCount = int32(len(out.Edges))
+	return out
+}
+
+func newWorker(a appObject, w gateway.Worker) workerObject {
+	language, version, _ := strings.Cut(w.SDK, ":")
+	app, name, status := text(a.ID()), a.Name(), "READY"
+	if w.Draining {
+		status = "DRAINING"
+	}
+	return workerObject{
+		ID: text(w.ID), GatewayID: text(w.ID), InstanceID: w.InstanceID, WorkerIP: "127.0.0.1",
+		MaxWorkerConcurrency: bigInt(w.Concurrency), AppName: &name, AppID: &app, App: &a,
+		ConnectedAt: graphql.Time{Time: w.Connected}, LastHeartbeatAt: &graphql.Time{Time: w.LastSeen},
+		Status: status, SDKLang: language, SDKVersion: version, SDKPlatform: w.Platform, FunctionCount: a.FunctionCount(),
+	}
 }

@@ -194,7 +194,8 @@ func (s *server) publisher(serve http.HandlerFunc) http.HandlerFunc {
 func (s *server) newMessage(r *http.Request, kind string, data []byte) message {
 	q := r.URL.Query()
 	m := message{
-		Kind: kind, Channel: q.Get("channel"), Topic: q.Get("topic"), Env: environment, CreatedAt: s.engine.Shown(s.engine.Now()), Data: data,
+		Kind: kind, Channel: q.Get("channel"), Topic: q.Get("topic"), Env: environment,
+		CreatedAt: s.engine.Shown(s.engine.Now()), Data: data,
 	}
 	if id, err := ulid.Parse(q.Get("run_id")); err == nil {
 		m.RunID = id.String()
@@ -354,7 +355,8 @@ func (s *server) connectSocket(w http.ResponseWriter, r *http.Request, sub *subs
 		defer cancel()
 		s.readSocket(ctx, ws, sub)
 	}()
-	forward(ctx, sub, func(d delivery) error { return ws.Write(ctx, websocket.MessageText, d.raw) }, func() error { return ws.Ping(ctx) })
+	write := func(d delivery) error { return ws.Write(ctx, websocket.MessageText, d.raw) }
+	forward(ctx, sub, write, func() error { return ws.Ping(ctx) })
 }
 
 // readSocket takes a subscriber's wishes to subscribe to more topics, by another token, or to fewer.

@@ -95,7 +95,7 @@ func (m *machine) endpointFunction(n *sdk.NewRun) (*function, error) {
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(d.Domain+"\x00"+slug)).String()
 	a := m.registry.apps[d.Domain]
 	if a == nil {
-		a = &app{id: d.Domain, url: d.Domain}
+		a = &app{id: d.Domain, url: d.Domain, endpoints: true}
 		m.registry.apps[a.id] = a
 	}
 	f := m.registry.endpoints[id]
@@ -106,7 +106,7 @@ func (m *machine) endpointFunction(n *sdk.NewRun) (*function, error) {
 		a.functions = append(a.functions, f)
 		m.registry.endpoints[id] = f
 	}
-	f.Attempts = min(n.Retries, maxRetries) + 1
+	f.Retries, f.Attempts = n.Retries, min(n.Retries, maxRetries)+1
 	if n.Retries < 0 {
 		f.Attempts = defaultRetries + 1
 	}

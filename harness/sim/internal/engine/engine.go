@@ -373,7 +373,7 @@ func (e *Engine) Apps() []App {
 	defer e.mu.Unlock()
 	out := []App{}
 	for _, a := range e.m.registry.apps {
-		out = append(out, App{ID: a.id, URL: a.url, SDK: a.sdk, Functions: len(a.functions)})
+		out = append(out, App{ID: a.id, URL: a.url, SDK: a.sdk, Functions: len(a.functions), Endpoints: a.endpoints})
 	}
 	slices.SortFunc(out, func(a, b App) int { return strings.Compare(a.ID, b.ID) })
 	return out

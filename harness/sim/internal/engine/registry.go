@@ -23,6 +23,7 @@ type App struct {
 	Framework    string
 	Checksum     string // of what it registered
 	Functions    int
+	Endpoints    bool // it is an API with durable endpoints, known by its domain
 }
 
 // Function is a copy of a registered function.
@@ -65,6 +66,7 @@ type app struct {
 	handler   http.Handler // nil: called over HTTP
 	config    string       // of its functions, as JSON
 	functions []*function
+	endpoints bool // its functions are durable endpoints
 }
 
 // function is a registered function.
