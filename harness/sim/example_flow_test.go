@@ -99,6 +99,17 @@ func Example_rateLimit() {
 	// order/placed dropped: rate limit 1 per 1h0m0s
 }
 
+func Example_idempotency() {
+	s, client := shop()
+	defer s.Close(context.Background())
+	serve(s, client, inngestgo.FunctionOpts{ID: "f", Idempotency: inngestgo.StrPtr("event.data.user")}, 2)
+	show(s)
+	fmt.Println(s.Events()[2].Name, s.Events()[2].Decisions[0].Text)
+	// Output:
+	// COMPLETED 1 queued after 0s
+	// order/placed dropped: idempotency of key kim
+}
+
 func Example_batch() {
 	s, client := shop()
 	defer s.Close(context.Background())

@@ -85,7 +85,8 @@ func (m *machine) schedule(f *function, e *event, batch []*event) *run {
 		m.skip(r, first)
 		return nil
 	}
-	if r.single = single; single != "" {
+	if single != "" {
+		r.limited().single = single
 		m.admission.singletons[single] = r
 	}
 	for i := range f.concurrency {
@@ -100,7 +101,9 @@ func (m *machine) schedule(f *function, e *event, batch []*event) *run {
 	if w := m.waits.invocations[e.correlation]; w != nil && w.invocation() != nil {
 		w.invocation().Run = r.ID
 	}
-	r.ahead = f.ahead(e)
+	if ahead := f.ahead(e); ahead != 0 {
+		r.limited().ahead = ahead
+	}
 	m.listen(r)
 	if f.start > 0 && batch == nil { // a batch that is late is found when it starts
 		m.queue.push(&item{at: now.Add(f.start), kind: kindCancel, run: r})

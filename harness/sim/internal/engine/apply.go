@@ -97,7 +97,7 @@ func (on *application) retry() time.Time {
 	next := *on.it
 	next.at, next.failures, next.planFirst, next.held = at, on.it.failures+1, false, nil
 	if next.kind == kindAnswer {
-		next.kind, next.deferred = kindCall, nil
+		next.kind, next.subject = kindCall, nil
 	}
 	on.queue.push(&next)
 	return at
@@ -390,7 +390,7 @@ func (on *application) startWait(o *sdk.Op, w *wait) bool {
 		return false
 	}
 	on.waits.add(w)
-	w.timeout = &item{at: w.expires, kind: kindExpire, run: on.r, wait: w}
+	w.timeout = &item{at: w.expires, kind: kindExpire, run: on.r, subject: w}
 	on.queue.push(w.timeout)
 	return true
 }

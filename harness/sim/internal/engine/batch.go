@@ -66,7 +66,7 @@ func (m *machine) collect(f *function, e *event) {
 	b := m.admission.batches[name]
 	if b == nil {
 		b = &batch{name: name, function: f, timer: &item{at: now.Add(f.batch.timeout), kind: kindBatch}}
-		b.timer.batch = b
+		b.timer.subject = b
 		m.admission.batches[name] = b
 		m.queue.push(b.timer)
 	}

@@ -84,7 +84,7 @@ func (m *machine) hold(f *function, e *event) {
 		at = d.latest
 	}
 	m.notePending(e, f, f.debounce.key.named("debounced", value)+": it starts a run at "+m.shown(at)+" unless another event comes")
-	d.timer = &item{at: at, kind: kindDebounce, debounce: d}
+	d.timer = &item{at: at, kind: kindDebounce, subject: d}
 	m.queue.push(d.timer)
 }
 

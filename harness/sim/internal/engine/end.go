@@ -39,18 +39,18 @@ func (m *machine) end(r *run, status harness.Status) {
 			m.drop(it)
 		}
 	}
-	if r.held != nil {
-		m.release(r.held)
+	if r.flow != nil && r.flow.held != nil {
+		m.release(r.flow.held)
 	}
-	if r.single != "" {
-		delete(m.admission.singletons, r.single)
+	if r.flow != nil && r.flow.single != "" {
+		delete(m.admission.singletons, r.flow.single)
 	}
 	if r.over != nil {
 		close(r.over)
 	}
 	m.announce(r)
 	// What only a run at work needs would be kept as long as the run.
-	r.items, r.waits, r.jobs, r.pending, r.state, r.keys = nil, nil, nil, nil, nil, nil
+	r.items, r.waits, r.jobs, r.pending, r.state, r.flow = nil, nil, nil, nil, nil, nil
 	m.runs.ended(r)
 }
 

@@ -49,13 +49,12 @@ type EventBody struct {
 
 // event is an accepted event.
 type event struct {
-	Event    // what readers get a copy of; Data may be nil, see fields
+	Event    // what readers get a copy of; Data may be nil, see fields; Raw is what functions get
 	internal ulid.ULID
 	ts       int64
 	due      time.Time // when its runs start, where that is later than it came
 	seq      uint64
-	fields   map[string]any // name, data, user, id, ts, v, meta: what expressions see; nil: they are to be read from raw
-	raw      []byte         // the same as JSON: what functions get
+	fields   map[string]any // name, data, user, id, ts, v, meta: what expressions see; nil: they are to be read from Raw
 	bare     bool           // it came without data: functions get null where expressions see an empty object
 	sessions sessions
 	recurs   bool // it may come again: the sender gave it an id, or may repeat the request that it came in
@@ -68,7 +67,7 @@ type event struct {
 // vars returns what expressions see.
 func (e *event) vars() map[string]any {
 	if e.fields == nil {
-		if err := json.Unmarshal(e.raw, &e.fields); err != nil {
+		if err := json.Unmarshal(e.Raw, &e.fields); err != nil {
 			panic(fmt.Sprintf("engine: decoding event %s: %v", e.Name, err)) // it was encoded here
 		}
 		if e.bare {
@@ -90,6 +89,7 @@ func (e *event) view() Event {
 	compact := e.fields == nil
 	e.vars()
 	out := e.Event
+	out.Raw = nil
 	if compact {
 		e.compact()
 	}
@@ -105,15 +105,15 @@ func (e *event) whole() Event {
 
 // json returns the event as functions get it.
 func (e *event) json() []byte {
-	if e.raw == nil {
+	if e.Raw == nil {
 		fields := e.vars()
 		if e.bare {
 			fields = maps.Clone(fields)
 			fields["data"] = nil
 		}
-		e.raw = encodeFields(e.Name, fields)
+		e.Raw = encodeFields(e.Name, fields)
 	}
-	return e.raw
+	return e.Raw
 }
 
 // object returns the event as JSON, as runs that wait for it get it.
@@ -262,7 +262,7 @@ func (m *machine) eventNow(name, id string, internal ulid.ULID) *event {
 // publish records an event and queues it for matching.
 func (m *machine) publish(e *event) {
 	m.events.add(e)
-	m.queue.push(&item{at: m.clock.Now(), kind: kindEvent, event: e})
+	m.queue.push(&item{at: m.clock.Now(), kind: kindEvent, subject: e})
 }
 
 // ingest accepts the events of one request and returns their ids, or the ids of those before the one that is refused.

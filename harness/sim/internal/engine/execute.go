@@ -34,22 +34,22 @@ func (m *machine) process(it *item) *call {
 	}
 	switch it.kind {
 	case kindEvent:
-		m.match(it.event)
+		m.match(it.subject.(*event))
 	case kindTick:
-		m.fire(it.tick)
+		m.fire(it.subject.(*tick))
 	case kindCancel:
 		m.end(it.run, harness.StatusCancelled)
 	case kindExpire:
-		m.expire(it.wait)
+		m.expire(it.subject.(*wait))
 	case kindAnswer:
-		m.apply(it, it.deferred)
+		m.apply(it, it.subject.(*answer))
 		m.leave(it)
 	case kindServe:
-		return m.serve(it.line)
+		return m.serve(it.subject.(*line))
 	case kindDebounce:
-		m.settle(it.debounce)
+		m.settle(it.subject.(*debounced))
 	case kindBatch:
-		m.flush(it.batch)
+		m.flush(it.subject.(*batch))
 	case kindWake, kindCall:
 		return m.begin(it)
 	}
@@ -148,7 +148,7 @@ func (m *machine) deliver(it *item, a *answer) {
 		m.apply(it, &answer{err: errors.New("unable to reach SDK: the answer was lost (sim.Fault.Lose)")})
 	case f.Late > 0:
 		late := *it
-		late.at, late.kind, late.deferred = m.clock.Now().Add(f.Late), kindAnswer, a
+		late.at, late.kind, late.subject = m.clock.Now().Add(f.Late), kindAnswer, a
 		m.queue.push(&late)
 		it.held = nil // for the server the call goes on
 	default:

@@ -104,7 +104,7 @@ func (m *machine) needs(it *item) (needs []need) {
 			needs = append(needs, f.concurrency[i].need(&m.gate, "concurrency", f, value))
 		}
 	}
-	if f.perRun != nil && r.held == nil {
+	if f.perRun != nil && (r.flow == nil || r.flow.held == nil) {
 		if value, ok := r.valueOf(f.perRun.key); ok {
 			n := f.perRun.need(&m.gate, "run concurrency", f, value)
 			n.whole = true
@@ -140,7 +140,7 @@ func (m *machine) enter(it *item) bool {
 			n.counter.due = n.throttle.after(n.counter.due, now)
 		case n.whole:
 			n.counter.used++
-			it.run.held = n.counter
+			it.run.limited().held = n.counter
 		default:
 			n.counter.used++
 			it.held = append(it.held, n.counter)
@@ -213,7 +213,7 @@ func (m *machine) serveAt(l *line, at time.Time) {
 		}
 		m.queue.remove(l.wake)
 	}
-	l.wake = &item{at: at, kind: kindServe, line: l}
+	l.wake = &item{at: at, kind: kindServe, subject: l}
 	m.queue.push(l.wake)
 }
 

@@ -68,7 +68,7 @@ func (m *machine) scheduleTick(t *tick) {
 		return // the schedule never comes again, as 30 February
 	}
 	t.due = at.UTC()
-	m.queue.push(&item{at: at.Add(t.jitter()), kind: kindTick, tick: t})
+	m.queue.push(&item{at: at.Add(t.jitter()), kind: kindTick, subject: t})
 }
 
 // jitter returns how much later than due the function starts: for one time always the same.
@@ -86,7 +86,7 @@ func (m *machine) pushCall(it *item) {
 	if now := m.clock.Now(); it.at.Before(now) {
 		it.at = now
 	}
-	it.kind, it.at = kindCall, it.at.Add(max(-it.run.ahead, 0))
+	it.kind, it.at = kindCall, it.at.Add(max(-it.run.ahead(), 0))
 	m.queue.push(it)
 }
 

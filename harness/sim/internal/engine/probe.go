@@ -33,7 +33,7 @@ func (e *Engine) Probe(ctx context.Context, functionID string, body json.RawMess
 		e.mu.Unlock()
 		return Plan{}, errors.New("no such function is registered")
 	}
-	r := newRun(ulid.ULID{}, f, &event{Event: Event{Name: "replay"}, raw: body}, time.Time{})
+	r := newRun(ulid.ULID{}, f, &event{Event: Event{Name: "replay", Raw: body}}, time.Time{})
 	r.planFirst = true
 	for _, memo := range memos {
 		r.save(memo.Hash, memo.Result)

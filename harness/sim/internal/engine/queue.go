@@ -31,14 +31,10 @@ type item struct {
 	seq   uint64 // arrival
 	index int    // in the heap; -1 once out of it
 
-	run      *run
-	event    *event
-	wait     *wait
-	tick     *tick
-	deferred *answer // of kindAnswer
-	line     *line   // of kindServe: that is served
-	batch    *batch
-	debounce *debounced
+	run *run
+	// subject is what it is about, by its kind: *event, *wait, *tick, the *answer that comes late, the *line that is served,
+	// *batch or *debounced. One field for all of them keeps items small: there is one for each run that waits.
+	subject any
 
 	waits *waiting   // in a line; nil: it does not
 	held  []*counter // of which it has a place
@@ -71,9 +67,9 @@ func (it *item) score() time.Time {
 	case it.kind == kindWake || it.failures > 0:
 		return it.at
 	case r.Started.IsZero(): // queued, or due by the time of its event
-		return it.at.Add(-max(r.ahead, 0))
+		return it.at.Add(-max(r.ahead(), 0))
 	default:
-		return r.Queued.Add(-r.ahead)
+		return r.Queued.Add(-r.ahead())
 	}
 }
 

@@ -158,18 +158,13 @@ func (e *Error) Fields() map[string]any {
 
 // run is a run and what it needs to go on.
 type run struct {
-	Progress // readers get a copy from view
-	id       ulid.ULID
+	Progress        // readers get a copy from view
 	seq      uint64 // among the runs that were started
 	function *function
 	event    *event   // what triggered it; of a batch the first
 	batch    []*event // all events of a batch
 
-	keys   []keyValue    // of the function's limits, as they were when it was queued
-	ahead  time.Duration // by its priority; negative: its calls are put off
-	held   *counter      // of runs, of which it has a place
-	single string        // the singleton's name that it holds; empty: none
-
+	flow    *flowState    // nil: its function had none when it was queued
 	skipped time.Duration // that has passed for it and not for the clock
 
 	endpoint *endpoint     // nil: it did not begin with an HTTP request
@@ -187,6 +182,14 @@ type run struct {
 	version   int   // of the app's protocol; -1 until it is known
 }
 
+// flowState is what flow control knows of a run.
+type flowState struct {
+	keys   []keyValue    // of the function's limits, as they were when it was queued
+	ahead  time.Duration // by its priority; negative: its calls are put off
+	held   *counter      // of runs, of which it has a place
+	single string        // the singleton's name that it holds; empty: none
+}
+
 // memo is a memoised step.
 type memo struct {
 	id  string // hashed
@@ -199,8 +202,24 @@ type keyValue struct{ key, value string }
 func newRun(id ulid.ULID, f *function, e *event, now time.Time) *run {
 	return &run{
 		Progress: Progress{ID: id.String(), Status: harness.StatusQueued, Queued: now},
-		id:       id, function: f, event: e, version: -1,
+		function: f, event: e, version: -1,
 	}
+}
+
+// limited returns what flow control knows of the run, to be changed.
+func (r *run) limited() *flowState {
+	if r.flow == nil {
+		r.flow = &flowState{}
+	}
+	return r.flow
+}
+
+// ahead returns how long before their turn its calls are made, by its priority.
+func (r *run) ahead() time.Duration {
+	if r.flow == nil {
+		return 0
+	}
+	return r.flow.ahead
 }
 
 // evaluate notes the values of the keys by which its calls are limited.
@@ -208,7 +227,7 @@ func (r *run) evaluate(keys ...key) {
 	for _, k := range keys {
 		if k.expr != nil {
 			value, _ := k.value(r.event)
-			r.keys = append(r.keys, keyValue{k.text, value})
+			r.limited().keys = append(r.limited().keys, keyValue{k.text, value})
 		}
 	}
 }
@@ -219,11 +238,14 @@ func (r *run) valueOf(k key) (value string, ok bool) {
 	if k.expr == nil {
 		return "", true
 	}
-	i := slices.IndexFunc(r.keys, func(v keyValue) bool { return v.key == k.text })
+	if r.flow == nil {
+		return "", false
+	}
+	i := slices.IndexFunc(r.flow.keys, func(v keyValue) bool { return v.key == k.text })
 	if i < 0 {
 		return "", false
 	}
-	return r.keys[i].value, true
+	return r.flow.keys[i].value, true
 }
 
 // triggers returns the events that triggered the run.

@@ -19,7 +19,7 @@ type runStore struct {
 }
 
 func (s *runStore) add(r *run) {
-	s.byID[r.id] = r
+	s.byID[ulid.MustParse(r.ID)] = r
 	for _, e := range r.triggers() {
 		s.byEvent[e.internal] = append(s.byEvent[e.internal], r)
 	}
@@ -36,7 +36,7 @@ func (s *runStore) ended(r *run) {
 	old := s.done[0]
 	s.done[0] = nil
 	s.done = s.done[1:]
-	delete(s.byID, old.id)
+	delete(s.byID, ulid.MustParse(old.ID))
 	for _, e := range old.triggers() {
 		remove(s.byEvent, e.internal, old)
 	}
