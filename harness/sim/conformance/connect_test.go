@@ -49,16 +49,17 @@ func TestConformance_Connect(t *testing.T) {
 	for _, sc := range connectScenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
-			onSim := work(t, "connect-"+sc.name, sc.build, newSimWorld)
-			onServer := work(t, "connect-"+sc.name, sc.build, newRealWorld)
+			onSim := work(t, "connect-"+sc.name, sc.build, newSimWorld, nil)
+			onServer := work(t, "connect-"+sc.name, sc.build, newRealWorld, &onSim)
 			require.Empty(t, cmp.Diff(onServer, onSim, cmpopts.IgnoreUnexported(stepAccount{})), "the real server (-) and sim (+) differ")
 		})
 	}
 }
 
-// work runs a worker of an app until a run of its is over.
-func work(t testing.TB, app string, build func(p *play), newWorld func(testing.TB) world) account {
-	p := &play{t: t, app: app, w: newWorld(t), began: time.Now()}
+// work runs a worker of an app until a run of its is over. wanted is the account of the other server.
+func work(t testing.TB, app string, build func(p *play), newWorld func(testing.TB) world, wanted *account) account {
+	p := &play{t: t, app: app, began: time.Now()}
+	p.w = newWorld(t)
 	p.connect(nil)
 	build(p)
 	stop := startWorker(t, p.client, "worker-1")
@@ -80,23 +81,12 @@ func work(t testing.TB, app string, build func(p *play), newWorld func(testing.T
 	rec.adopt(run.ID, "f")
 	read := func() account {
 		a := rec.account(func(id string) runAccount { return readRun(t, p.w.client(), id) }, false)
-		listed, err := p.w.client().Events(t.Context(), inngestapi.EventFilter{Since: p.began.Add(-time.Minute), Internal: true})
+		listed, err := p.w.client().Events(t.Context(), inngestapi.EventFilter{Since: p.began, Internal: true})
 		require.NoError(t, err)
 		a.Events = rec.events(app, listed)
 		return a
 	}
-	a := read()
-	if _, real := p.w.(*realWorld); real { // which writes down later than it acts
-		for {
-			time.Sleep(calm)
-			next := read()
-			if cmp.Equal(a, next, cmpopts.IgnoreUnexported(stepAccount{})) {
-				break
-			}
-			a = next
-		}
-	}
-	return a
+	return readUntil(read, wanted)
 }
 
 // startWorker connects a worker. stop ends it and waits until it has closed its connection.
