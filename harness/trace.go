@@ -101,7 +101,8 @@ type TraceRun struct {
 // TraceStep is one step of a run.
 type TraceStep struct {
 	ID string `json:"id"`
-	// Op is what kind of step it is: RUN, SLEEP, WAIT_FOR_EVENT, INVOKE, …
+	// Op is what kind of step it is: RUN, SLEEP, WAIT_FOR_EVENT, WAIT_FOR_SIGNAL, INVOKE, or AI_GATEWAY for any HTTP request that
+	// the server makes.
 	Op       string         `json:"op,omitempty"`
 	Status   Status         `json:"status"`
 	Attempts []TraceAttempt `json:"attempts,omitempty"`

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/smtp"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,8 +26,7 @@ type (
 	opts  = inngestgo.FunctionOpts
 )
 
-// app is an app with one function for each case. It is a [stack.HandlerFunc]. Sim refuses the functions of time in
-// conditions, so what uses them is registered on the real server only.
+// app is an app with one function for each case. It is a [stack.HandlerFunc].
 func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 		AppID: "plant", Dev: inngestgo.BoolPtr(true), EventKey: &env.EventKey, EventAPIBaseURL: &env.InngestURL,
@@ -145,9 +143,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	}
 	add(opts{ID: "batched", BatchEvents: batch(20 * time.Second)}, "batched/asked", "", mails)
 	add(opts{ID: "gathered", BatchEvents: batch(gathering)}, "gathered/asked", "", mails)
-	if !onSim(ctx, env) {
-		add(opts{ID: "dated"}, "dated/asked", "date(event.data.at) < now()", mails)
-	}
+	add(opts{ID: "dated"}, "dated/asked", "date(event.data.at) < now()", mails)
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
 	mux.HandleFunc("POST /send", func(w http.ResponseWriter, r *http.Request) {
@@ -163,20 +159,6 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 
 // gathering is the timeout of a batch.
 const gathering = 4 * time.Second
-
-func onSim(ctx context.Context, env harness.Env) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, env.InngestURL+"/dev", nil)
-	if err != nil {
-		return false
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	answer, _ := io.ReadAll(res.Body)
-	return strings.Contains(string(answer), `"sim-`)
-}
 
 // mail sends an email to the recipient in the event, by the run.
 func mail(env harness.Env, in input) (string, error) {

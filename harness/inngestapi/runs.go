@@ -99,11 +99,11 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	if !skipped {
 		return runs, nil
 	}
-	return runs, c.explainSkipped(ctx, eventID, runs)
+	return runs, explainSkipped(ctx, c, eventID, runs)
 }
 
 // explainSkipped adds the reasons to skipped runs. Only the list of an event's runs has them.
-func (c *Client) explainSkipped(ctx context.Context, eventID string, runs []Run) error {
+func explainSkipped(ctx context.Context, c *Client, eventID string, runs []Run) error {
 	type reason struct{ SkipReason, SkipExistingRunID string }
 	var data struct {
 		EventV2 struct {

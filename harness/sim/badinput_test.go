@@ -65,17 +65,6 @@ func TestSim_SurvivesPanickingApp(t *testing.T) {
 	require.Contains(t, run.Error.Stack, "the app's handler panicked: boom")
 }
 
-func TestSim_FailsRunOfUnmodelledOpcode(t *testing.T) {
-	t.Parallel()
-	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusPartialContent)
-		_, _ = io.WriteString(w, `[{"op":"WaitForSignal","id":"aa","name":"signal"}]`)
-	}))
-	require.Equal(t, harness.StatusFailed, run.Status)
-	require.Equal(t, "step signal is of kind WaitForSignal, which sim does not model: test this function on the real server,"+
-		" or give the step a result with Sim.Replace", run.Error.Message)
-}
-
 func TestSim_FailsRunWithTooManySteps(t *testing.T) {
 	t.Parallel()
 	n := 0

@@ -390,7 +390,7 @@ func TestSim_RefusesFlowControlThatTheServerRefuses(t *testing.T) {
 	for _, want := range []string{
 		"concurrency: a key must be specified for limits of scope env", "rate limit: limit must be greater than 0",
 		"debounce: the period 1ms is not between 1s and 168h0m0s", "batch: the least are a size of 2 and a timeout of 1s",
-		`priority: expression "("`, `singleton: expression ")"`,
+		`priority: expression "("`,
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -115,7 +115,7 @@ func (r RecordedStep) memo() json.RawMessage {
 		return json.RawMessage("null")
 	case r.Error != nil:
 		return engine.Wrap("error", r.Error)
-	case r.Op == OpWaitForEvent:
+	case r.Op == OpWaitForEvent, r.Op == OpWaitForSignal && string(output) == "null":
 		return output
 	default:
 		return engine.Wrap("data", output)

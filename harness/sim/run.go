@@ -19,6 +19,10 @@ const (
 	OpSleep        = sdk.OpSleep
 	OpWaitForEvent = sdk.OpWaitForEvent
 	OpInvoke       = sdk.OpInvokeFunction
+
+	OpWaitForSignal = sdk.OpWaitForSignal
+	OpFetch         = sdk.OpGateway
+	OpInfer         = sdk.OpAIGateway
 )
 
 // StepStatus is the state of a step.
@@ -56,7 +60,17 @@ type Run struct {
 	Stuck string
 	// Decisions are what flow control did to the run: what it waited for and how long, or waits for now, why it was skipped.
 	Decisions []Decision
+	// Defers are the functions that it has deferred. What started those is in their Event.DeferredBy.
+	Defers []Defer
+	// Metadata is what is noted about it and its steps: by the app, by scores, by the server.
+	Metadata []Metadata
 }
+
+// Defer is a function that a run has deferred: it starts when the run has ended.
+type Defer = engine.Defer
+
+// Metadata is what is noted about a run or a step, of one kind.
+type Metadata = engine.Metadata
 
 // Step returns the step of that id: its own, or for the second and later use of one id in a run "id:1", "id:2" …
 // ok is false if the run has not come to such a step.
@@ -90,7 +104,7 @@ func newRun(r engine.Run) *Run {
 	return &Run{
 		ID: r.ID, FunctionID: r.Function.ID, Status: r.Status, Event: r.Event, Queued: r.Queued, Started: r.Started, Ended: r.Ended,
 		Output: r.Output, Error: r.Error, Steps: r.Steps, Calls: r.Calls, FailedCalls: r.FailedCalls, Stuck: r.Stuck,
-		Batch: r.Batch, Decisions: r.Decisions,
+		Batch: r.Batch, Decisions: r.Decisions, Defers: r.Defers, Metadata: r.Metadata,
 	}
 }
 

@@ -71,6 +71,8 @@ type Options struct {
 	Keep int
 	// Interventions are in force from the beginning: see [Sim.Intervene].
 	Interventions Interventions
+	// Network lets requests of steps leave this machine where no stub answers them: see [Sim.Stub].
+	Network bool
 	// Bubble makes the clock that of a testing/synctest bubble, in which the Sim and the app then must live: moving the
 	// clock sleeps in the bubble, so the app's own time.Now moves along.
 	Bubble bool
@@ -96,6 +98,7 @@ func New(o Options) *Sim {
 	e := engine.New(engine.Options{
 		Clock: clock.New(o.Start, o.Bubble), Seed: o.Seed, RetryInterval: o.RetryInterval, SigningKey: o.SigningKey,
 		CallTimeout: cmp.Or(o.CallTimeout, defaultCallTimeout), Keep: cmp.Or(max(o.Keep, 0), defaultKeep), Logger: o.Logger,
+		Network: o.Network,
 	})
 	if err := e.Intervene(o.Interventions); err != nil {
 		panic("sim: Options.Interventions: " + err.Error()) // a value that has no JSON

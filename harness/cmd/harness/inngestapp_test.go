@@ -31,6 +31,8 @@ type ping struct {
 	Subject string `json:"subject"`
 	// Fail makes the first step fail for good, with this text.
 	Fail string `json:"fail"`
+	// Ask is where the greeting is to be had from; "": the app makes it.
+	Ask string `json:"ask"`
 	// Nap makes the run sleep for a day before it ends.
 	Nap bool `json:"nap"`
 }
@@ -137,6 +139,13 @@ func answer(ctx context.Context, in inngestgo.Input[ping]) (any, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if data.Ask != "" {
+		got, err := step.Fetch[string](ctx, "ask", step.FetchOpts{URL: data.Ask})
+		if err != nil {
+			return nil, err
+		}
+		greeting = got.Body
 	}
 	if data.To != "" {
 		if _, err := step.Run(ctx, "mail", func(context.Context) (string, error) {

@@ -26,7 +26,8 @@ up later. A file holds an object; "-" is standard input:
       ]},
       {"step": "a-month", "outcomes": [{"value": null}]}
     ],
-    "faults": [{"function": "shop-ship", "step": "label", "lose": true}]
+    "faults": [{"function": "shop-ship", "step": "label", "lose": true}],
+    "stubs": [{"url": "https://api.openai.com/*", "status": 429, "times": 1}, {"step": "rate", "body": {"eur": 1.08}}]
   }
 
 An outcome stands for one attempt, the last one for all further ones: a value, or an error, with noRetry
@@ -34,7 +35,10 @@ if it is final. A sleep that is replaced takes no time; of a wait the value is t
 comes. No outcomes ([]) leave the step as it was. A function is named with its app's id in front; without
 one it is any. A step is named by its id in the code; the second use of an id is "id:1". A fault acts on one
 answer or on so many (times; -1: all), and has one of lose, twice and late, a duration by sim's clock.
-What is in "replace" can also be the whole file.`,
+What is in "replace" can also be the whole file.
+A stub answers the HTTP requests that steps let the server make (step.fetch, AI inference): those of a step, or
+to a url, in which * stands for anything; all, or so many (times). It has a status (else 200), headers and a body,
+a text or JSON; or an error. The first that fits answers, the latest file first.`,
 		Example: `  harness up --inngest sim --replace declined.json -- npm start   # from the beginning
   harness replace declined.json
   echo '[{"step": "charge", "outcomes": []}]' | harness replace -`,
@@ -74,6 +78,7 @@ func readInterventions(ctx context.Context, std stdio, files []string) (all sim.
 			return all, usagef("%s: %w; see `harness replace --help`", named(file), err)
 		}
 		all.Replace, all.Faults = append(all.Replace, one.Replace...), append(all.Faults, one.Faults...)
+		all.Stubs = append(all.Stubs, one.Stubs...)
 	}
 	return all, nil
 }
@@ -94,6 +99,9 @@ func described(i sim.Interventions) string {
 	}
 	if n := len(i.Faults); n > 0 {
 		line += fmt.Sprintf("faults: %d more; ", n)
+	}
+	if n := len(i.Stubs); n > 0 {
+		line += fmt.Sprintf("stubs: %d more; ", n)
 	}
 	return line[:len(line)-len("; ")]
 }

@@ -37,6 +37,7 @@ type upOptions struct {
 	samplesTo string
 	sim       sim.Options // of --inngest sim
 	replace   []string    // files
+	stubs     []string    // files
 }
 
 func upCommand(io stdio) *cobra.Command {
@@ -86,7 +87,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 				return err
 			}
 			if o.inngest == inngestServer {
-				for _, name := range []string{"replace", "seed", "call-timeout", "keep"} {
+				for _, name := range []string{"replace", "stub", "seed", "call-timeout", "keep"} {
 					if cmd.Flags().Changed(name) {
 						return usagef("--%s is for sim: add --inngest %s, or leave it out", name, inngestSim)
 					}
@@ -96,6 +97,11 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 			if o.sim.Interventions, err = readInterventions(cmd.Context(), io, o.replace); err != nil {
 				return err
 			}
+			stubs, err := readStubs(cmd.Context(), io, o.stubs)
+			if err != nil {
+				return err
+			}
+			o.sim.Interventions.Stubs = append(o.sim.Interventions.Stubs, stubs...)
 			return up(cmd.Context(), io, o, args)
 		},
 	}
@@ -103,6 +109,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
 	f.StringVar(&o.inngest, "inngest", inngestServer, "`WHICH`: server (the dev server), sim (its stand-in within up, whose clock 'harness skip' puts forward),\nor sim-jump (the same, and no sleep or retry takes time)")
 	f.StringArrayVar(&o.replace, "replace", nil, "replace steps, and inject faults, as `FILE` says: see harness replace; may be repeated; with sim only")
+	f.StringArrayVar(&o.stubs, "stub", nil, "answer the HTTP requests that steps let sim make (step.fetch, AI inference) as `FILE` says, a JSON list\nof objects with function, step, url (with * for anything), times, status, headers, body, error; may be repeated;\nwhat no stub answers goes to the network")
 	f.Uint64Var(&o.sim.Seed, "seed", 0, "what sim leaves to chance: `N` decides ids, the jitter of retries, and what comes first of what is due\nat one instant; 0 takes that as it came")
 	f.Var((*seconds)(&o.sim.CallTimeout), "call-timeout", "how long sim lets the app take to answer a call; 0 is 2 h, as on the dev server")
 	f.IntVar(&o.sim.Keep, "keep", 0, "how many ended runs sim keeps; 0 is 10,000")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
@@ -24,12 +25,19 @@ import (
 // added, any value can be an operand of && and ||. [lenient] and [loosen] do the same. Numbers in events must be float64, as
 // encoding/json makes them.
 type Expression struct {
-	program cel.Program
-	fields  []string
+	// Now returns the time, for the functions now, now_plus and now_minus. Nil: these have no value.
+	Now func() time.Time
+
+	program  cel.Program
+	fields   []string
+	hasClock bool
 }
 
 // Fields returns the fields of event and async that the expression reads, such as data or ts.
 func (e *Expression) Fields() []string { return e.fields }
+
+// ReadsClock reports whether the value depends on when the expression is evaluated.
+func (e *Expression) ReadsClock() bool { return e.hasClock }
 
 // environment is made once: it costs more than any expression and never changes.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
@@ -45,12 +53,12 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		decoded, _ := base64.StdEncoding.DecodeString(s) // as far as it is right, as on the server
 		return string(decoded)
 	}
-	return cel.NewEnv(cel.Variable("event", object), cel.Variable("async", object),
-		text("lowercase", strings.ToLower), text("uppercase", strings.ToUpper), text("b64decode", decode))
+	return cel.NewEnv(append(timeFunctions(), cel.Variable("event", object), cel.Variable("async", object),
+		text("lowercase", strings.ToLower), text("uppercase", strings.ToUpper), text("b64decode", decode), jsonParse())...)
 })
 
 // Compile parses an expression. Types are not checked: events have none. Functions are: the server refuses those that it does
-// not know, and has some, such as date and now, that are not known here.
+// not know.
 func Compile(source string) (*Expression, error) {
 	env, err := environment()
 	if err != nil {
@@ -62,6 +70,7 @@ func Compile(source string) (*Expression, error) {
 	}
 	var unknown string
 	var fields []string
+	hasClock := false
 	isRoot := func(e ast.Expr) bool {
 		return e.Kind() == ast.IdentKind && (e.AsIdent() == "event" || e.AsIdent() == "async")
 	}
@@ -72,6 +81,8 @@ func Compile(source string) (*Expression, error) {
 		case e.Kind() != ast.CallKind:
 		case !env.HasFunction(e.AsCall().FunctionName()):
 			unknown = e.AsCall().FunctionName()
+		case isClock(e.AsCall().FunctionName()):
+			hasClock = true
 		case e.AsCall().FunctionName() == operators.Index && isRoot(e.AsCall().Args()[0]):
 			name := ""
 			if at := e.AsCall().Args()[1]; at.Kind() == ast.LiteralKind {
@@ -88,12 +99,15 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	return &Expression{program, fields}, nil
+	return &Expression{program: program, fields: fields, hasClock: hasClock}, nil
 }
 
 // Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.
 func (e *Expression) Value(event, async map[string]any) (value any, ok bool) {
 	vars := map[string]any{"event": orEmpty(event), "async": orEmpty(async)}
+	if e.hasClock && e.Now != nil {
+		vars[clockVariable] = e.Now()
+	}
 	out, _, err := e.program.Eval(vars)
 	if err != nil || out == nil || types.IsUnknownOrError(out) {
 		return nil, false
@@ -223,6 +237,9 @@ func (c *lenientCall) Eval(vars interpreter.Activation) ref.Val {
 		}
 		return types.True
 	}
+	if isClock(c.Function()) {
+		return c.clock(vars)
+	}
 	values := make([]ref.Val, len(args))
 	missing, null := -1, -1
 	for i, arg := range args {
@@ -230,6 +247,8 @@ func (c *lenientCall) Eval(vars interpreter.Activation) ref.Val {
 		switch {
 		case insideMacro(values[i]):
 			return c.InterpretableCall.Eval(vars)
+		case values[i] == ref.Val(noTime):
+			return noTime
 		case types.IsUnknownOrError(values[i]):
 			missing = i
 		case values[i].Type() == types.NullType:

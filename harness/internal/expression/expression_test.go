@@ -87,9 +87,9 @@ func TestExpression_Loose(t *testing.T) {
 func TestCompile_RefusesUnknownFunctions(t *testing.T) {
 	t.Parallel()
 	for source, name := range map[string]string{
-		"event.data.t && date(event.data.d) < date('2030-01-01')": "date",
-		"event.data.s.lowerAscii() == 'abc'":                      "lowerAscii",
-		"event.data.items.exists(x, now() > x)":                   "now",
+		"event.data.t && day(event.data.d) < day('2030-01-01')": "day",
+		"event.data.s.lowerAscii() == 'abc'":                    "lowerAscii",
+		"event.data.items.exists(x, today() > x)":               "today",
 	} {
 		_, err := Compile(source)
 		require.ErrorContains(t, err, "the function "+name+" is not known here")

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,13 @@ func (f *Follower) followRun(ctx context.Context, r *tracedRun) error {
 		}
 	}
 	awaited := f.systemEvents(r)
+	deferred, err := f.deferred(ctx, r)
+	if err != nil {
+		return err
+	}
+	if deferred > 0 {
+		awaited[sdk.EventDeferred] = deferred
+	}
 	if len(awaited) == 0 {
 		return nil
 	}
@@ -100,8 +108,22 @@ func (f *Follower) systemEvents(r *tracedRun) map[string]int {
 	return awaited
 }
 
-// A cause is why the server sent an event: the run that it reports or invokes for, and the function that it invokes, with
-// the app's prefix.
+// deferred counts the functions that a run which is over has deferred and not taken back.
+func (f *Follower) deferred(ctx context.Context, r *tracedRun) (n int, err error) {
+	if !r.over || r.Status == harness.StatusSkipped || len(f.subscribed(inngestapi.ReceivedEvent{Name: sdk.EventDeferred})) == 0 {
+		return 0, nil
+	}
+	all, err := f.src.API.Defers(ctx, r.ID)
+	for _, d := range all {
+		if d.Status == "SCHEDULED" {
+			n++
+		}
+	}
+	return n, err
+}
+
+// A cause is why the server sent an event: the run that it reports, or by which a function was invoked or deferred, and the
+// function that is invoked, with the app's prefix.
 type cause struct{ run, invoked string }
 
 func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
@@ -110,6 +132,7 @@ func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 		Internal struct {
 			CorrelationID string `json:"correlation_id"`
 			FunctionID    string `json:"fn_id"`
+			ParentRunID   string `json:"parent_run_id"`
 		} `json:"_inngest"`
 	}
 	if json.Unmarshal(e.Data, &data) != nil {
@@ -118,7 +141,8 @@ func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 	if run, _, ok := strings.Cut(data.Internal.CorrelationID, "."); ok {
 		return cause{run, data.Internal.FunctionID}, true
 	}
-	return cause{run: data.RunID}, data.RunID != ""
+	run := cmp.Or(data.Internal.ParentRunID, data.RunID)
+	return cause{run: run}, run != ""
 }
 
 // startedBy returns the functions that an event of the server triggers.

@@ -55,6 +55,9 @@ func evaluate(source string, e inngestapi.ReceivedEvent) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if compiled.ReadsClock() {
+		return nil, errors.New("it depends on the time at which the server evaluated it")
+	}
 	for _, field := range compiled.Fields() {
 		if _, shown := e.Fields()[field]; !shown {
 			return nil, fmt.Errorf("the server does not show the field %q of an event", field)

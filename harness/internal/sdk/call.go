@@ -31,11 +31,17 @@ type Call struct {
 	Event  json.RawMessage   `json:"event"`
 	Events []json.RawMessage `json:"events"`
 	// Steps are the memoised results, by hashed step id.
-	Steps   map[string]json.RawMessage `json:"steps"`
-	Defers  struct{}                   `json:"defers"`
-	Context CallContext                `json:"ctx"`
-	Version int                        `json:"version"` // of the app's protocol; -1 until it is known
-	UseAPI  bool                       `json:"use_api"`
+	Steps map[string]json.RawMessage `json:"steps"`
+	// Defers are the functions that the run has deferred, by hashed id.
+	Defers  map[string]Defer `json:"defers"`
+	Context CallContext      `json:"ctx"`
+	Version int              `json:"version"` // of the app's protocol; -1 until it is known
+	UseAPI  bool             `json:"use_api"`
+}
+
+// Defer is a function that is to start when the run has ended.
+type Defer struct {
+	Abortable bool `json:"abortable"`
 }
 
 // CallContext is the part of a call that says where the run stands.

@@ -7,4 +7,5 @@ const (
 	EventFunctionCancelled = "inngest/function.cancelled"
 	EventFunctionFinished  = "inngest/function.finished"
 	EventScheduled         = "inngest/scheduled.timer"
+	EventDeferred          = "inngest/deferred.schedule"
 )

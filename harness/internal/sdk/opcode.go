@@ -49,20 +49,40 @@ func (o Opcode) Ran() bool {
 
 // Plans reports whether the opcode announces something that is still to come.
 func (o Opcode) Plans() bool {
-	return o == OpStepPlanned || o == OpSleep || o == OpWaitForEvent || o == OpInvokeFunction
+	switch o {
+	case OpStepPlanned, OpSleep, OpWaitForEvent, OpInvokeFunction, OpWaitForSignal, OpGateway, OpAIGateway:
+		return true
+	}
+	return false
 }
+
+// Lazy reports whether the opcode comes along with others, and is no step.
+func (o Opcode) Lazy() bool { return o == OpDeferAdd || o == OpDeferAbort }
+
+// First reports whether the server acts on the opcode before the others of an answer: these may cause what it waits for, or end
+// the run.
+func (o Opcode) First() bool { return o == OpWaitForEvent || o.Lazy() }
 
 // Op is one thing that an app reports or asks for, in an answer or a checkpoint.
 type Op struct {
-	Op          Opcode          `json:"op"`
-	ID          string          `json:"id"` // [StepHash]
-	Name        string          `json:"name"`
-	DisplayName *string         `json:"displayName"`
-	Opts        json.RawMessage `json:"opts"`
-	Data        json.RawMessage `json:"data"`
-	Error       *Failure        `json:"error"`
-	Userland    *Userland       `json:"userland"`
-	Timing      Timing          `json:"timing"`
+	Op          Opcode           `json:"op"`
+	ID          string           `json:"id"` // [StepHash]
+	Name        string           `json:"name"`
+	DisplayName *string          `json:"displayName"`
+	Opts        json.RawMessage  `json:"opts"`
+	Data        json.RawMessage  `json:"data"`
+	Error       *Failure         `json:"error"`
+	Userland    *Userland        `json:"userland"`
+	Timing      Timing           `json:"timing"`
+	Metadata    []MetadataUpdate `json:"metadata"`
+}
+
+// MetadataUpdate changes what is noted about a run or a step.
+type MetadataUpdate struct {
+	Scope  string                     `json:"scope"` // in an opcode: run, step, step_attempt
+	Kind   string                     `json:"kind"`
+	Op     string                     `json:"op"` // merge, set, delete, add
+	Values map[string]json.RawMessage `json:"values"`
 }
 
 // Userland is a step's id as the code has it, and how many times it was used before in the run.

@@ -3,7 +3,9 @@ package conformance
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -22,6 +24,10 @@ type rawApp struct {
 	retries int
 	// twice has it register its function twice, under one id.
 	twice bool
+	// more functions, beside the one for "go".
+	more []map[string]any
+	// config of the function for "go".
+	config map[string]any
 
 	mu    sync.Mutex
 	calls int
@@ -41,18 +47,23 @@ func (a *rawApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.answer(n, w, r)
 }
 
+// function is the configuration of one function, without its steps.
+func (a *rawApp) function(id string, trigger map[string]any) map[string]any {
+	return map[string]any{"id": a.p.app + "-" + id, "name": id, "triggers": []any{trigger}}
+}
+
 func (a *rawApp) register(w http.ResponseWriter, r *http.Request) {
 	url := "http://" + r.Host + "/api/inngest"
-	f := map[string]any{
-		"id": a.p.app + "-f", "name": "f", "triggers": []any{map[string]any{"event": a.p.ev("go")}},
-		"steps": map[string]any{"step": map[string]any{
-			"id": "step", "name": "f", "retries": map[string]any{"attempts": a.retries},
-			"runtime": map[string]any{"type": "http", "url": url + "?fnId=" + a.p.app + "-f&step=step"},
-		}},
-	}
-	functions := []any{f}
+	functions := append([]map[string]any{a.function("f", map[string]any{"event": a.p.ev("go")})}, a.more...)
+	maps.Copy(functions[0], a.config)
 	if a.twice {
-		functions = append(functions, f)
+		functions = append(functions, functions[0])
+	}
+	for _, f := range functions {
+		f["steps"] = map[string]any{"step": map[string]any{
+			"id": "step", "name": "f", "retries": map[string]any{"attempts": a.retries},
+			"runtime": map[string]any{"type": "http", "url": fmt.Sprintf("%s?fnId=%s&step=step", url, f["id"])},
+		}}
 	}
 	body, err := json.Marshal(map[string]any{
 		"url": url, "v": "1", "deployType": "ping", "sdk": "test:v0.0.1", "appName": a.p.app, "functions": functions,

@@ -306,4 +306,4 @@ var scenarios = append([]scenario{
 			return len(s), err
 		})
 	}},
-}, slices.Concat(eventScenarios, flowScenarios)...)
+}, slices.Concat(eventScenarios, flowScenarios, stepScenarios)...)

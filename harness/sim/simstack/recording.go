@@ -11,7 +11,10 @@ import (
 )
 
 // ops are the kinds of steps by the names that traces have for them.
-var ops = map[string]sim.Op{"RUN": sim.OpRun, "SLEEP": sim.OpSleep, "WAIT_FOR_EVENT": sim.OpWaitForEvent, "INVOKE": sim.OpInvoke}
+var ops = map[string]sim.Op{
+	"RUN": sim.OpRun, "SLEEP": sim.OpSleep, "WAIT_FOR_EVENT": sim.OpWaitForEvent, "INVOKE": sim.OpInvoke,
+	"WAIT_FOR_SIGNAL": sim.OpWaitForSignal, "AI_GATEWAY": sim.OpFetch,
+}
 
 // Recording makes of a run in a trace, from whatever stack, what [sim.Sim.Replay] plays against changed code. An empty
 // runID is the first run. A trace holds the data of its own event only: a run that another event started cannot be

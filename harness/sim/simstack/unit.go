@@ -61,7 +61,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	logger := slog.New(slog.NewTextHandler(secrets.Writer(u.log), nil))
 	i := &instance{log: u.log, done: make(chan struct{})}
 	options := u.backend.o.Sim
-	options.RetryInterval, options.Logger = u.options.RetryInterval, logger
+	options.RetryInterval, options.Logger, options.Network = u.options.RetryInterval, logger, true
 	i.sim = sim.New(options)
 	i.sim.RunInBackground(u.backend.o.Pace)
 	i.gate = &gate{handler: thishost.Guard(i.sim.Handler())}

@@ -288,10 +288,10 @@ func TestRecording_RepeatedStepID(t *testing.T) {
 func TestRecording_Refuses(t *testing.T) {
 	t.Parallel()
 	trace := &harness.Trace{EventID: "E1", Event: &harness.TraceEvent{Name: "go"}, Runs: []harness.TraceRun{
-		{ID: "R1", EventID: "E1", Steps: []harness.TraceStep{{ID: "ask", Op: "AI_GATEWAY"}}}, {ID: "R2", EventID: "E2"},
+		{ID: "R1", EventID: "E1", Steps: []harness.TraceStep{{ID: "ask", Op: "NOVELTY"}}}, {ID: "R2", EventID: "E2"},
 	}}
 	for run, want := range map[string]string{
-		"":   "record run R1: step ask is of the kind AI_GATEWAY, which sim does not model",
+		"":   "record run R1: step ask is of the kind NOVELTY, which sim does not model",
 		"R2": "run R2 was started by the event E2, whose data the trace of E1 does not hold: take the trace of that event",
 		"R3": "the trace of event E1 has no run R3",
 	} {

@@ -76,6 +76,7 @@ func New(e *engine.Engine, o Options) http.Handler {
 	s.v1(mux)
 	s.v2(mux)
 	s.control(mux)
+	s.stepRoutes(mux)
 	return mux
 }
 

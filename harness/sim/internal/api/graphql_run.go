@@ -41,14 +41,8 @@ func (r runObject) SourceID() *string        { return nil }
 func (r runObject) TriggerIDs() []text       { return texts(triggersOf(r.run)) }
 func (r runObject) EventName() *string       { return eventName(r.run) }
 func (r runObject) CronSchedule() *string    { return schedule(r.run) }
-func (r runObject) HasAI() bool              { return false }
-func (r runObject) IsDeferred() bool         { return false }
-
-// Defers, SiblingDefers and DeferredFrom say how runs that were deferred belong together.
-
-func (r runObject) Defers() []deferObject              { return nil }
-func (r runObject) SiblingDefers() []deferObject       { return nil }
-func (r runObject) DeferredFrom() []deferredFromObject { return nil }
+func (r runObject) HasAI() bool              { return r.run.HasAI }
+func (r runObject) IsDeferred() bool         { return len(r.deferrers()) > 0 }
 
 type (
 	deferObject struct {

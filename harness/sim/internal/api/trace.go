@@ -62,7 +62,7 @@ var stepStatuses = map[engine.StepStatus]string{
 
 var spanOps = map[sdk.Opcode]string{
 	sdk.OpStepRun: "RUN", sdk.OpSleep: "SLEEP", sdk.OpWaitForEvent: "WAIT_FOR_EVENT", sdk.OpInvokeFunction: "INVOKE",
-	sdk.OpWaitForSignal: "WAIT_FOR_SIGNAL", sdk.OpAIGateway: "AI_GATEWAY",
+	sdk.OpWaitForSignal: "WAIT_FOR_SIGNAL", sdk.OpAIGateway: "AI_GATEWAY", sdk.OpGateway: "AI_GATEWAY",
 }
 
 // Names that the server gives to spans of the function's code outside its steps.
@@ -208,7 +208,9 @@ func previewTree(r engine.Run) *span {
 	failed := jobsOf(r)
 	for i := range r.Steps {
 		step := &r.Steps[i]
-		if len(step.Attempts) > 0 {
+		if asked := len(step.Attempts) > 0; asked && (step.Op == sdk.OpGateway || step.Op == sdk.OpAIGateway) {
+			add(requestSpan(r, step))
+		} else if asked {
 			add(ranSpans(r, step, failed)...)
 		} else {
 			add(awaitedSpans(r, step, failed)...)
@@ -222,6 +224,13 @@ func previewTree(r engine.Run) *span {
 	}
 	slices.SortStableFunc(root.children, func(a, b *span) int { return a.started.Compare(b.started) })
 	return root
+}
+
+// requestSpan returns a step for which the server made an HTTP request: of several attempts it shows one.
+func requestSpan(r engine.Run, step *engine.Step) *span {
+	s := attemptSpan(step.Attempts[len(step.Attempts)-1], step.Output)
+	s.name, s.stepID, s.group, s.op = step.Name, step.Hash, hashed(r.ID+"/"+step.Hash, 16), spanOps[step.Op]
+	return s
 }
 
 // ranSpans returns a step that the app ran.

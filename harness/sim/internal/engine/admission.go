@@ -80,6 +80,11 @@ func (m *machine) schedule(f *function, e *event, batch []*event) *run {
 	}
 	r := newRun(m.source.ulidAfter(e.internal), f, e, now)
 	r.batch = batch
+	for _, by := range r.triggers() {
+		if by.DeferredBy != nil {
+			by.DeferredBy.deferral.RunID = r.ID
+		}
+	}
 	m.runs.add(r)
 	if first != nil {
 		m.skip(r, first)

@@ -146,11 +146,33 @@ func parseOps(body []byte, noRetry bool) ([]sdk.Op, error) {
 			}
 			op.Error.NoRetry = noRetry
 		}
+		if inputSize(op) > maxStepBytes {
+			return nil, fmt.Errorf("error validating generator opcode %s: step input size is greater than the limit", op.ID)
+		}
 		if len(op.Data) > maxStepBytes {
 			return nil, fmt.Errorf("error validating generator opcode %s: step output size is greater than the limit", op.ID)
 		}
 	}
 	return ops, nil
+}
+
+// inputSize returns how many bytes a step was given, where an opcode tells: those of the input, or of the body of an AI request.
+func inputSize(o *sdk.Op) int {
+	if len(o.Opts) <= maxStepBytes {
+		return 0
+	}
+	var opts struct {
+		Input json.RawMessage `json:"input"`
+		Body  json.RawMessage `json:"body"`
+	}
+	_ = o.Options(&opts) // what is no object has neither
+	switch o.Op {
+	case sdk.OpStepRun, sdk.OpStep:
+		return len(opts.Input)
+	case sdk.OpAIGateway:
+		return len(opts.Body)
+	}
+	return 0
 }
 
 // memoOf returns what is memoised for a step.

@@ -20,7 +20,8 @@ type application struct {
 	a        *answer
 	r        *run
 	now      time.Time
-	coalesce string // shared by the steps of a parallel plan
+	coalesce string    // shared by the steps of a parallel plan
+	retried  time.Time // when the item is tried again; zero: it is not, so far
 }
 
 // apply acts on an answer.
@@ -94,6 +95,10 @@ func (on *application) retry() time.Time {
 	if on.a.again {
 		return at // the first application queued it
 	}
+	if !on.retried.IsZero() {
+		return on.retried // for another step of the answer
+	}
+	on.retried = at
 	next := *on.it
 	next.at, next.failures, next.planFirst, next.held = at, on.it.failures+1, false, nil
 	if next.kind == kindAnswer {
@@ -106,20 +111,16 @@ func (on *application) retry() time.Time {
 // steps acts on the opcodes of the answer.
 func (on *application) steps() {
 	r, ops := on.r, on.a.ops
-	if len(ops) > 1 {
-		r.planFirst = true
-	}
-	if most := on.limits.of(r.function.UUID).steps; len(r.state)+len(ops) > most {
-		on.fail(r, tooManySteps(most))
+	if len(ops) > maxSteps {
+		failed := tooManySteps(maxSteps)
+		failed.Reason = failed.Name + ": " + failed.Message
+		on.fail(r, failed)
 		return
 	}
-	if len(ops) > 1 && r.version >= 2 && slices.ContainsFunc(ops, func(o sdk.Op) bool { return o.Op.Plans() }) {
-		on.plan()
-	}
-	// Waits first: another step of the same answer may send the very event that one waits for.
+	on.plan()
 	for _, first := range []bool{true, false} {
 		for i := range ops {
-			if o := &ops[i]; (o.Op == sdk.OpWaitForEvent) == first && !r.Status.Final() {
+			if o := &ops[i]; o.Op.First() == first && !r.Status.Final() {
 				if err := on.step(o); err != nil {
 					on.stepRefused(err)
 					return
@@ -129,11 +130,22 @@ func (on *application) steps() {
 	}
 }
 
-// plan notes the steps of a parallel plan as pending.
+// plan notes the steps of a parallel plan, if the answer is one, as pending.
 func (on *application) plan() {
-	ids := make([]string, len(on.a.ops))
-	for i, o := range on.a.ops {
-		ids[i] = o.ID
+	var ids []string
+	plans := false
+	for _, o := range on.a.ops {
+		if !o.Op.Lazy() {
+			ids = append(ids, o.ID)
+		}
+		plans = plans || o.Op.Plans()
+	}
+	if len(ids) < 2 {
+		return
+	}
+	on.r.planFirst = true
+	if on.r.version < 2 || !plans {
+		return
 	}
 	slices.Sort(ids)
 	on.coalesce = fmt.Sprint(ids)
@@ -149,6 +161,11 @@ func (on *application) plan() {
 
 // step acts on one opcode. An [Error] that it returns fails the run; any other says why the server cannot act on it.
 func (on *application) step(o *sdk.Op) error {
+	attempt := 0
+	if o.Op == sdk.OpStepError && !o.Error.NoRetry && on.it.canRetry() {
+		attempt = on.it.failures + 1
+	}
+	on.r.noteOp(o, attempt, on.now)
 	switch o.Op {
 	case sdk.OpNone:
 	case sdk.OpStep, sdk.OpStepRun:
@@ -171,9 +188,17 @@ func (on *application) step(o *sdk.Op) error {
 		return on.responded(o)
 	case sdk.OpDiscovery:
 		on.discover(on.r, o.ID, o.ID, false)
-	default:
-		on.fail(on.r, newError("NotModelled", fmt.Sprintf(
-			"step %s is of kind %s, which sim does not model: test this function on the real server, or give the step a result with Sim.Replace", o.StepID(), o.Op)))
+	case sdk.OpWaitForSignal:
+		return on.waitForSignal(o)
+	case sdk.OpGateway, sdk.OpAIGateway:
+		return on.fetch(o)
+	case sdk.OpDeferAdd, sdk.OpDeferAbort:
+		on.r.deferOp(o)
+		if !slices.ContainsFunc(on.a.ops, func(o sdk.Op) bool { return !o.Op.Lazy() }) {
+			on.discover(on.r, o.ID, o.ID, false)
+		}
+	default: // which parseOps has refused
+		return fmt.Errorf("unknown opcode: %s", o.Op)
 	}
 	return nil
 }
@@ -199,10 +224,10 @@ func (on *application) stepRefused(err error) {
 // stepDone memoises a step that succeeded, and goes on with the run.
 func (on *application) stepDone(o *sdk.Op) error {
 	raw := memoOf(o)
+	on.it.finishStep(o, on.now)
 	if most := on.limits.of(on.r.function.UUID).bytes; on.r.stateSize+len(raw) > most {
 		return tooMuchState(most)
 	}
-	on.it.finishStep(o, on.now)
 	othersPending := on.r.save(o.ID, raw)
 	job := o.ID
 	if on.it.coalesce != "" && !on.it.race {
@@ -318,6 +343,7 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 			}
 			return failed
 		}
+		e.Now = on.clock.Now
 		w.when = e
 	}
 	if opts.Timeout != "" { // an empty one is up at once
@@ -386,7 +412,7 @@ func (on *application) startWait(o *sdk.Op, w *wait) bool {
 	step.Status, step.Job, step.Until = StepWaiting, on.it.job, w.expires
 	if rep := on.interventions.next(on.r.function.ID, step.ID); rep != nil {
 		step.Replaced = true
-		on.resume(w, rep.forWait(o.Op), StepCompleted, rep.failure())
+		on.resume(w, rep.forWait(o.Op, w.signal), StepCompleted, rep.failure())
 		return false
 	}
 	on.waits.add(w)

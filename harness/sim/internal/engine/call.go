@@ -62,14 +62,21 @@ func (m *machine) current(f *function) *function {
 
 func (m *machine) callBody(it *item, job string) []byte {
 	r := it.run
-	event, events, size := r.event.json(), []json.RawMessage{}, r.stateSize
+	event, events, size := r.event.json(), []json.RawMessage{}, 768
 	for _, e := range r.triggers() {
 		events = append(events, e.json())
 		size += len(e.json())
 	}
-	tooLarge := r.stateSize > maxRequest-1024 || len(event)+size+768 > maxRequest
+	tooLarge := r.stateSize > maxRequest-1024
+	if !tooLarge {
+		size += r.stateSize
+	}
+	if len(event)+size > maxRequest {
+		events, tooLarge = []json.RawMessage{}, true
+	}
 	c := sdk.Call{
-		Event: event, Events: []json.RawMessage{}, Steps: map[string]json.RawMessage{}, Version: r.version, UseAPI: tooLarge,
+		Event: event, Events: events, Steps: map[string]json.RawMessage{}, Defers: r.deferEntries(),
+		Version: r.version, UseAPI: tooLarge,
 		Context: sdk.CallContext{
 			FunctionID: r.function.UUID, RunID: r.ID, StepID: sdk.AnyStep,
 			Attempt: sdk.Attempt(it.failures + 1), MaxAttempts: r.function.Attempts,
@@ -82,7 +89,7 @@ func (m *machine) callBody(it *item, job string) []byte {
 		c.Context.Stack.Stack[i] = memo.id
 	}
 	if !tooLarge {
-		c.Events, c.Steps = events, r.memoised()
+		c.Steps = r.memoised()
 		if r.input != nil && !r.saved(r.input.id) {
 			c.Steps[r.input.id] = r.input.raw
 		}

@@ -38,7 +38,7 @@ func (c *caller) do(ctx context.Context, req *http.Request, handler http.Handler
 		if handler != nil {
 			a = serve(handler, req)
 		} else {
-			a = c.post(req)
+			a = post(c.client, req)
 		}
 		read(a, c.clock)
 		answered <- a
@@ -94,12 +94,15 @@ func serve(handler http.Handler, req *http.Request) (a *answer) {
 	}()
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, req)
+	if w.Code >= 300 && w.Code < 400 && w.Header().Get("Location") != "" {
+		return post(&http.Client{Transport: &within{handler, w}, CheckRedirect: followRedirect}, req)
+	}
 	return &answer{Answer: sdk.Answer{Status: w.Code, Header: w.Result().Header, Body: w.Body.Bytes()}}
 }
 
 // post calls an app at its URL.
-func (c *caller) post(req *http.Request) *answer {
-	resp, err := c.client.Do(req)
+func post(client *http.Client, req *http.Request) *answer {
+	resp, err := client.Do(req)
 	if err != nil {
 		return noAnswer(err.Error())
 	}

@@ -33,6 +33,9 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 		case sdk.OpStepPlanned:
 			r.step(o, sdk.OpStepRun, now)
 			continue
+		case sdk.OpDeferAdd, sdk.OpDeferAbort:
+			r.deferOp(o)
+			continue
 		case sdk.OpStepRun, sdk.OpStep:
 		default:
 			return http.StatusBadRequest, fmt.Errorf("cannot checkpoint opcode: %s", o.Op)
@@ -44,6 +47,7 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 		if r.stateSize+len(raw) > m.limits.of(r.function.UUID).bytes {
 			return http.StatusRequestEntityTooLarge, errors.New("run state size limit exceeded")
 		}
+		r.noteOp(o, 0, now)
 		it.finishStep(o, now)
 		if step := r.stepOf(o.ID); step != nil && len(step.Attempts) > 0 {
 			step.Attempts[len(step.Attempts)-1].Checkpoint = true

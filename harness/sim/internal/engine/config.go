@@ -83,6 +83,7 @@ func (p configParser) parse(a *app, c sdk.FunctionConfig) (*function, error) {
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("registering function %q: %w", c.ID, errors.Join(problems...))
 	}
+	p.setClocks(f)
 	return f, nil
 }
 

@@ -97,7 +97,7 @@ func (d *Driver) drive(ctx context.Context, more func(next *item) bool) error {
 		e.moveTo(next.at)
 		if c := e.m.process(next); c != nil {
 			e.mu.Unlock()
-			a := e.caller.do(ctx, c.req, c.handler, c.read)
+			a := c.make(ctx, e.caller)
 			e.mu.Lock()
 			e.m.conclude(ctx, c, a)
 		}
@@ -219,7 +219,7 @@ func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bo
 	}
 	d.busy++
 	d.workers.Go(func() {
-		a := e.caller.do(ctx, c.req, c.handler, c.read)
+		a := c.make(ctx, e.caller)
 		e.mu.Lock()
 		e.m.conclude(ctx, c, a)
 		d.busy--

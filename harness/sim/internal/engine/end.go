@@ -48,6 +48,7 @@ func (m *machine) end(r *run, status harness.Status) {
 	if r.over != nil {
 		close(r.over)
 	}
+	m.startDeferred(r)
 	m.announce(r)
 	// What only a run at work needs would be kept as long as the run.
 	r.items, r.waits, r.jobs, r.pending, r.state, r.flow = nil, nil, nil, nil, nil, nil

@@ -29,6 +29,7 @@ type Options struct {
 	SigningKey    string        // empty: calls are not signed
 	CallTimeout   time.Duration // by the wall clock; negative: none
 	Keep          int           // ended runs
+	Network       bool          // requests of steps without a stub may leave this machine
 	Logger        *slog.Logger  // nil: none
 }
 

@@ -34,6 +34,7 @@ type Event struct {
 	Raw            json.RawMessage // as functions get it; not set by [Engine.Events]
 	At             time.Time       // virtual
 	Decisions      []Decision      // of flow control, the last one for each function
+	DeferredBy     *Deferrer       // set on what starts a deferred function
 }
 
 // EventBody is an event as a client sends it.

@@ -52,6 +52,8 @@ func (m *machine) process(it *item) *call {
 		m.flush(it.subject.(*batch))
 	case kindWake, kindCall:
 		return m.begin(it)
+	case kindFetch:
+		return m.request(it)
 	}
 	return nil
 }
@@ -130,7 +132,11 @@ func (m *machine) conclude(ctx context.Context, c *call, a *answer) {
 		m.queue.push(it)
 		return
 	}
-	m.deliver(it, a)
+	if it.kind == kindFetch {
+		m.fetched(it, a)
+	} else {
+		m.deliver(it, a)
+	}
 	m.leave(it)
 }
 
@@ -154,8 +160,9 @@ func (m *machine) deliver(it *item, a *answer) {
 	default:
 		m.apply(it, a)
 		if f.Twice && !it.run.Status.Final() {
-			a.again = true
-			m.apply(it, a)
+			second := *a
+			second.again = true
+			m.apply(it, &second)
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 // Outcome is the outcome of one attempt of a replaced step.
 type Outcome struct {
-	// Value is the result, encoded as JSON. For a wait it is the event that comes; nil is that none comes in time.
+	// Value is the result, encoded as JSON. For a wait it is the event, or the data of the signal, that comes; nil is that none
+	// comes in time. For a fetch it has the fields url, headers, body (a string) and status_code.
 	Value any
 	// Err, if not empty, makes the attempt fail with this message. It is retried like any failed step.
 	Err string
@@ -46,6 +47,7 @@ type Fault struct {
 type interventions struct {
 	replacements map[replacedStep]*outcomes
 	faults       []*Fault
+	stubs        []*stub
 }
 
 // replacedStep names a step to replace; an empty function means any.
@@ -124,12 +126,14 @@ func (o *Outcome) failure() *Error {
 }
 
 // forWait returns what is memoised for a wait or an invocation with this outcome.
-func (o *Outcome) forWait(op sdk.Opcode) json.RawMessage {
+func (o *Outcome) forWait(op sdk.Opcode, signal string) json.RawMessage {
 	switch failed := o.failure(); {
 	case failed != nil:
 		return Wrap("error", failed.Failure)
 	case op == sdk.OpInvokeFunction:
 		return Wrap("data", o.encoded)
+	case op == sdk.OpWaitForSignal && o.Value != nil:
+		return received(signal, o.encoded)
 	default:
 		return o.encoded
 	}

@@ -12,12 +12,13 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 )
 
-// Interventions are what stands in the way of apps: steps whose outcomes are replaced, and faults. In JSON the fields have
-// their names with a small letter in front, Err is "error", durations are texts such as "30s" or "3d", and unknown fields are
-// errors.
+// Interventions are what stands in the way of apps: steps whose outcomes are replaced, faults, and stubs of what the server asks
+// others for. In JSON the fields have their names with a small letter in front, Err is "error", durations are texts such as "30s" or
+// "3d", and unknown fields are errors.
 type Interventions struct {
 	Replace []Replacement `json:"replace,omitempty"`
 	Faults  []Fault       `json:"faults,omitempty"`
+	Stubs   []Stub        `json:"stubs,omitempty"`
 }
 
 // Replacement is the outcomes of the attempts of one step.
@@ -30,7 +31,7 @@ type Replacement struct {
 	Outcomes []Outcome `json:"outcomes"`
 }
 
-// ParseInterventions reads interventions from JSON: an object with the fields replace and faults, or a list of replacements.
+// ParseInterventions reads interventions from JSON: an object with the fields replace, faults and stubs, or a list of replacements.
 func ParseInterventions(data []byte) (i Interventions, err error) {
 	var into any = &i
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
@@ -43,8 +44,14 @@ func ParseInterventions(data []byte) (i Interventions, err error) {
 }
 
 func (i Interventions) check() error {
-	if len(i.Replace)+len(i.Faults) == 0 {
-		return errors.New(`there is nothing in it: want {"replace": [{"function": …, "step": …, "outcomes": [{"value": …}]}], "faults": […]}`)
+	if len(i.Replace)+len(i.Faults)+len(i.Stubs) == 0 {
+		return errors.New(`there is nothing in it: want {"replace": [{"function": …, "step": …, "outcomes": [{"value": …}]}], "faults": […], ` +
+			`"stubs": […]}`)
+	}
+	for _, s := range i.Stubs {
+		if err := s.Check(); err != nil {
+			return err
+		}
 	}
 	for _, r := range i.Replace {
 		if r.Step == "" {
@@ -84,6 +91,9 @@ func (e *Engine) Intervene(i Interventions) error {
 	}
 	for _, f := range i.Faults {
 		e.InjectFault(f)
+	}
+	if len(i.Stubs) > 0 {
+		return e.SetStubs(i.Stubs)
 	}
 	return nil
 }

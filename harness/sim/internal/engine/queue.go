@@ -22,6 +22,7 @@ const (
 	kindServe                // a line of the gate has room
 	kindDebounce             // no event has come for as long as a function wants
 	kindBatch                // a batch is not full in time
+	kindFetch                // make the HTTP request of a step
 )
 
 // item is one entry of the queue.
@@ -33,7 +34,7 @@ type item struct {
 
 	run *run
 	// subject is what it is about, by its kind: *event, *wait, *tick, the *answer that comes late, the *line that is served,
-	// *batch or *debounced. One field for all of them keeps items small: there is one for each run that waits.
+	// *batch, *debounced or *fetching. One field for all of them keeps items small: there is one for each run that waits.
 	subject any
 
 	waits *waiting   // in a line; nil: it does not

@@ -31,6 +31,8 @@ type Run struct {
 	Function Function
 	Event    Event   // what triggered it; of a batch the first
 	Batch    []Event // all events of a batch
+	Defers   []Defer // functions that it deferred
+	Metadata []Metadata
 }
 
 // Progress is what a run did so far. Times are virtual.
@@ -52,6 +54,7 @@ type Progress struct {
 	Decisions   []Decision // of flow control
 	Original    string     // the run that this one repeats
 	SkippedFor  string     // the run that was in progress when this one of a singleton was skipped
+	HasAI       bool       // it made, or wrapped, an AI request
 }
 
 // Step is one step of a run.
@@ -177,6 +180,8 @@ type run struct {
 	items     []*item
 	waits     []*wait
 
+	rare *rare // nil for most runs
+
 	input     *memo // of the step from which it is run again
 	planFirst bool  // the app must not run steps at once: several are pending
 	version   int   // of the app's protocol; -1 until it is known
@@ -188,6 +193,19 @@ type flowState struct {
 	ahead  time.Duration // by its priority; negative: its calls are put off
 	held   *counter      // of runs, of which it has a place
 	single string        // the singleton's name that it holds; empty: none
+}
+
+// rare is what few runs have.
+type rare struct {
+	deferred     []*deferral
+	metadata     []Metadata
+	metadataSize int
+}
+
+func (r *run) makeRare() {
+	if r.rare == nil {
+		r.rare = &rare{}
+	}
 }
 
 // memo is a memoised step.
@@ -363,6 +381,12 @@ func (r *run) view() Run {
 			out.Decisions = append(out.Decisions, Decision{
 				Function: r.function.ID, Run: r.ID, At: it.waits.since, Text: "waits: " + it.waits.limit, Pending: true,
 			})
+		}
+	}
+	if r.rare != nil {
+		out.Metadata = slices.Clone(r.rare.metadata)
+		for _, d := range r.rare.deferred {
+			out.Defers = append(out.Defers, d.Defer)
 		}
 	}
 	for i := range out.Steps {

@@ -30,8 +30,11 @@ func parseSingleton(raw json.RawMessage) (*singleton, error) {
 	default:
 		return nil, fmt.Errorf("mode is %q, want skip or cancel", config.Mode)
 	}
-	s.key, err = parseKey(config.Key)
-	return s, err
+	// The server does not check the key: one that it cannot read restricts nothing.
+	if s.key, err = parseKey(config.Key); err != nil {
+		return nil, nil
+	}
+	return s, nil
 }
 
 // single makes room for a run of a singleton. name is what the run then holds until its end; empty: it holds nothing. If

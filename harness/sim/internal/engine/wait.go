@@ -18,6 +18,7 @@ type wait struct {
 	born        uint64 // sequence of the latest event at the time: only later ones count
 	cancels     bool
 	correlation string // set on invocations
+	signal      string // set on waits for a signal
 	step        string // hashed id, unless it cancels
 	coalesce    string
 	race        bool
@@ -29,14 +30,21 @@ type wait struct {
 type waits struct {
 	byEvent     map[string][]*wait
 	invocations map[string]*wait // by correlation id
+	signals     map[string]*wait // by the signal
 }
 
-func newWaits() waits { return waits{byEvent: map[string][]*wait{}, invocations: map[string]*wait{}} }
+func newWaits() waits {
+	return waits{byEvent: map[string][]*wait{}, invocations: map[string]*wait{}, signals: map[string]*wait{}}
+}
 
 func (ws *waits) add(w *wait) {
 	w.run.waits = append(w.run.waits, w)
 	if w.correlation != "" {
 		ws.invocations[w.correlation] = w
+		return
+	}
+	if w.signal != "" {
+		ws.signals[w.signal] = w
 		return
 	}
 	ws.byEvent[w.event] = append(ws.byEvent[w.event], w)
@@ -45,6 +53,12 @@ func (ws *waits) add(w *wait) {
 func (ws *waits) remove(w *wait) {
 	if w.correlation != "" {
 		delete(ws.invocations, w.correlation)
+		return
+	}
+	if w.signal != "" {
+		if ws.signals[w.signal] == w { // another one may have taken its place
+			delete(ws.signals, w.signal)
+		}
 		return
 	}
 	remove(ws.byEvent, w.event, w)
