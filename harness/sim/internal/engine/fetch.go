@@ -143,6 +143,7 @@ func (c *caller) fetch(ctx context.Context, req *http.Request) *answer {
 	resp, err := c.client.Do(req.WithContext(ctx))
 	if err != nil {
 		if strings.Contains(err.Error(), "connection refused") || errors.Is(err, io.EOF) {
+			//lint:ignore ST1005 it is the server's own wording
 			return &answer{err: errors.New(unreachable)}
 		}
 		return &answer{err: fmt.Errorf("error performing request: %w", err)}
@@ -151,7 +152,8 @@ func (c *caller) fetch(ctx context.Context, req *http.Request) *answer {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	switch {
 	case err != nil:
-		err = errors.New("Your server reset the connection while we were reading the reply: Unexpected ending response") //lint:ignore ST1005 the server's own wording
+		//lint:ignore ST1005 it is the server's own wording
+		err = errors.New("Your server reset the connection while we were reading the reply: Unexpected ending response")
 	case len(body) > maxResponse:
 		err = errors.New("http response size is greater than the limit")
 	}
