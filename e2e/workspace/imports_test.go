@@ -48,6 +48,7 @@ var rules = []rule{
 	{of: []string{"harness/containers"}, may: []string{"harness", "harness/internal/endpoint", "harness/containers/internal/...", helpers}, why: "a backend starts units of services, and nothing else"},
 	{of: []string{"harness/containers/cmd/..."}, may: []string{"harness", "harness/containers/...", helpers}, why: "commands may use everything of their module"},
 	{of: []string{"harness/sim", "harness/sim/internal/...", "harness/sim/conformance"}, may: []string{"harness", "harness/sim/internal/...", "harness/internal/sdk", helpers}, why: "sim executes the protocol; it knows no stack"},
+	{of: []string{"harness/sim/conformance/cmd/..."}, may: []string{"harness", "harness/sim", "harness/inngestapi", helpers}, why: "it runs upstream's suite on sim and on the server"},
 	{of: []string{"harness/sim/simstack"}, may: []string{"harness", "harness/stack", "harness/judge", "harness/sim", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/internal/follow", helpers}, why: "it puts sim where the other backends start a server"},
 
 	{of: []string{"harness/report"}, may: []string{"harness", "harness/golden", "harness/mailcheck", "harness/inbox", "harness/internal/mailview", helpers}, why: "a report is drawn from traces alone"},

@@ -117,7 +117,7 @@ const (
 // Sync asks an app to register its functions with the server that it is configured for, and returns them once this
 // server lists them. The error says which half failed, and why.
 func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
-	if err := c.register(ctx, app); err != nil {
+	if err := register(ctx, c.http, app); err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
 	}
 	for began := time.Now(); ; {
@@ -159,13 +159,13 @@ func (c *Client) known(ctx context.Context) string {
 }
 
 // register sends the PUT that makes an app register itself.
-func (c *Client) register(ctx context.Context, app App) error {
+func register(ctx context.Context, client *http.Client, app App) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, app.URL, nil)
 	if err != nil {
 		return fmt.Errorf("the app's address: %w", err)
 	}
 	req.Host = cmp.Or(app.Host, req.Host)
-	header, _, err := roundTrip(c.http, req)
+	header, _, err := roundTrip(client, req)
 	refused, _ := errors.AsType[*statusError](err)
 	switch {
 	case err == nil && header.Get(sdk.HeaderSDK) == "":
