@@ -17,7 +17,7 @@ import (
 var readThrough = []string{
 	"three-steps", "sleep", "step-recovers", "step-exhausted", "step-without-retries", "step-no-retry", "function-recovers", "function-fails",
 	"function-no-retry", "wait-for-event", "wait-times-out", "invoke", "invoke-fails", "invoke-times-out", "parallel", "cancel-on",
-	"checkpointed-steps", "batch", "raw-proxy-error",
+	"checkpointed-steps", "batch", "raw-proxy-error", "metadata",
 }
 
 // reads is what a server tells of a run: its traces, one span a line, and its other answers as JSON.
@@ -29,6 +29,7 @@ type reads struct {
 
 const spanFields = `fragment F on RunTraceSpan {
 	name status attempts isRoot outputID stepOp stepType
+	metadata { scope kind values }
 	stepInfo {
 		__typename
 		... on InvokeStepInfo { functionID returnEventID runID invoked: timedOut }
@@ -53,8 +54,12 @@ type gqlSpan struct {
 	Attempts                       int
 	IsRoot                         bool
 	OutputID                       *string
-	StepInfo                       map[string]any
-	ChildrenSpans                  []gqlSpan
+	Metadata                       []struct {
+		Scope, Kind string
+		Values      any
+	}
+	StepInfo      map[string]any
+	ChildrenSpans []gqlSpan
 }
 
 // readAll reads what other programs read of a run.
@@ -115,6 +120,14 @@ func lines(t testing.TB, server string, s gqlSpan) []string {
 		require.NoError(t, err)
 		line += " " + string(info)
 	}
+	var noted []string
+	for _, m := range s.Metadata {
+		if strings.HasPrefix(m.Kind, "userland.") || m.Kind == "inngest.score" { // others tell how long the server itself took
+			noted = append(noted, fmt.Sprintf(" %s %s %v", m.Scope, m.Kind, m.Values))
+		}
+	}
+	slices.Sort(noted)
+	line += strings.Join(noted, "")
 	if s.OutputID != nil {
 		line += " → " + outputOf(t, server, *s.OutputID)
 	}

@@ -44,11 +44,19 @@ func (o spanObject) DebugSessionID() *text      { return nil }
 func (o spanObject) DebugPaused() bool          { return false }
 func (o spanObject) SkipExistingRunID() *string { return textOrNil(o.run.SkippedFor) }
 
-// UserlandSpan, Response and Metadata are what sim does not know of a span.
+// UserlandSpan and Response are what sim does not know of a span.
 
 func (o spanObject) UserlandSpan() *userlandSpan { return nil }
 func (o spanObject) Response() *spanResponse     { return nil }
-func (o spanObject) Metadata() []spanMetadata    { return []spanMetadata{} }
+
+// Metadata returns what the app has noted about the run or the step.
+func (o spanObject) Metadata() []spanMetadata {
+	all := []spanMetadata{}
+	for _, m := range o.s.metadata {
+		all = append(all, spanMetadata{m.Scope, m.Kind, object{m.Values}, o.q.time(m.Updated)})
+	}
+	return all
+}
 
 type (
 	userlandSpan struct {

@@ -37,6 +37,7 @@ type span struct {
 	output       *output
 	hidden       bool // it has an output that only the REST API shows
 	untimed      bool // the server does not say how long it took
+	metadata     []engine.Metadata
 	children     []*span
 }
 
@@ -83,6 +84,9 @@ func tree(r engine.Run, preview bool) *span {
 		root = legacyTree(r)
 	}
 	root.identify(r.ID, "")
+	if preview {
+		root.note(r.Metadata)
+	}
 	for _, child := range root.children {
 		for _, attempt := range child.children {
 			if !preview {
@@ -91,6 +95,21 @@ func tree(r engine.Run, preview bool) *span {
 		}
 	}
 	return root
+}
+
+// note gives the root the run's metadata, and the spans of its steps theirs: that of an attempt, or the last one of the step.
+func (s *span) note(all []engine.Metadata) {
+	for _, m := range all {
+		at := s
+		for _, child := range s.children {
+			if m.Step != "" && child.stepID == m.Step && (m.Attempt == 0 || m.Attempt == child.attempts+1) {
+				at = child
+			}
+		}
+		if m.Step == "" || at != s {
+			at.metadata = append(at.metadata, m)
+		}
+	}
 }
 
 // identify gives a span and those below it their ids.
