@@ -351,8 +351,8 @@ var stepScenarios = []scenario{
 	}},
 	{name: "redirect", runs: 1, raw: func(p *play) *rawApp {
 		return &rawApp{p: p, answer: func(_ int, w http.ResponseWriter, r *http.Request) {
-			if !strings.HasSuffix(r.URL.Path, "/moved") {
-				http.Redirect(w, r, r.URL.Path+"/moved?also=1", http.StatusTemporaryRedirect)
+			if !r.URL.Query().Has("also") {
+				http.Redirect(w, r, r.URL.Path+"?also=1", http.StatusTemporaryRedirect)
 				return
 			}
 			_ = json.NewEncoder(w).Encode([]string{r.Method, r.URL.Query().Get("also"), r.URL.Query().Get(sdk.QueryStep)})

@@ -389,11 +389,11 @@ func (g *Gateway) pick(ctx context.Context, app string, c *call) (*worker, error
 		var best *worker
 		healthy := false
 		for _, w := range g.workers {
-			if !slices.Contains(w.Apps, app) || !w.ready || w.Draining {
+			if !slices.Contains(w.Apps, app) || w.Draining {
 				continue
 			}
-			healthy = true
-			if (w.Concurrency == 0 || w.busy < w.Concurrency) && (best == nil || w.busy < best.busy) {
+			healthy = true // or about to be: it has connected, and says soon that it is ready
+			if w.ready && (w.Concurrency == 0 || w.busy < w.Concurrency) && (best == nil || w.busy < best.busy) {
 				best = w
 			}
 		}
