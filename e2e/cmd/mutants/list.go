@@ -190,7 +190,7 @@ var mutants = []mutant{
 	{"a skipped run never ends", "harness/status.go",
 		" || s == StatusSkipped\n", "\n"},
 	{"addresses differ by case", "harness/internal/address/address.go",
-		"	a = strings.ToLower(a)\n", ""},
+		"a = strings.ToLower(norm.NFC.String(a))", "a = norm.NFC.String(a)"},
 	{"a denial is judged too early", "harness/judge/judge.go",
 		"case j.trace.Quiet || !j.expectation.Denies():", "case true:"},
 	{"an unattributed email is forgotten", "harness/judge/judge.go",

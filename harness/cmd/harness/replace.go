@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,7 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
   echo '[{"step": "charge", "outcomes": []}]' | harness replace -`,
 		Args: between(1, anyNumber, "a file with what to replace, or - for standard input"),
 	}
+	asJSON := jsonFlag(cmd, "print how many there are of each kind as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		all, err := readInterventions(cmd.Context(), std, args)
 		if err != nil {
@@ -57,10 +59,14 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
 		if errors.Is(err, sim.ErrNoSim) {
 			return fmt.Errorf("the Inngest of this stack is the dev server, which runs all steps: start the stack with `harness up --inngest %s`", inngestSim)
 		}
-		if err == nil {
-			fmt.Fprintln(std.out, described(all))
+		if err != nil {
+			return err
 		}
-		return err
+		if *asJSON {
+			return writeJSON(std.out, map[string]int{"replace": len(all.Replace), "faults": len(all.Faults), "stubs": len(all.Stubs)})
+		}
+		fmt.Fprintln(std.out, described(all))
+		return nil
 	}
 	cmd.ValidArgsFunction = completeFiles("json")
 	return cmd
@@ -103,5 +109,5 @@ func described(i sim.Interventions) string {
 	if n := len(i.Stubs); n > 0 {
 		line += fmt.Sprintf("stubs: %d more; ", n)
 	}
-	return line[:len(line)-len("; ")]
+	return strings.TrimSuffix(line, "; ")
 }
