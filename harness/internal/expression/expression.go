@@ -28,9 +28,10 @@ type Expression struct {
 	// Now returns the time, for the functions now, now_plus and now_minus. Nil: these have no value.
 	Now func() time.Time
 
-	program  cel.Program
-	fields   []string
-	hasClock bool
+	program    cel.Program
+	fields     []string
+	hasClock   bool
+	undeclared string // a name that is neither event nor async
 }
 
 // Fields returns the fields of event and async that the expression reads, such as data or ts.
@@ -57,6 +58,16 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		text("lowercase", strings.ToLower), text("uppercase", strings.ToUpper), text("b64decode", decode), jsonParse())...)
 })
 
+// CompileCondition is Compile for what the server refuses if it reads anything but event and async: conditions of triggers,
+// cancellations and waits.
+func CompileCondition(source string) (*Expression, error) {
+	e, err := Compile(source)
+	if err == nil && e.undeclared != "" {
+		err = fmt.Errorf("expression %q: undeclared reference to '%s': conditions are over event and async", source, e.undeclared)
+	}
+	return e, err
+}
+
 // Compile parses an expression. Types are not checked: events have none. Functions are: the server refuses those that it does
 // not know.
 func Compile(source string) (*Expression, error) {
@@ -69,13 +80,18 @@ func Compile(source string) (*Expression, error) {
 		return nil, fmt.Errorf("expression %q: %w", source, issues.Err())
 	}
 	var unknown string
-	var fields []string
+	var fields, names, own []string // own are the names of the expression's own variables
 	hasClock := false
 	isRoot := func(e ast.Expr) bool {
 		return e.Kind() == ast.IdentKind && (e.AsIdent() == "event" || e.AsIdent() == "async")
 	}
 	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch {
+		case e.Kind() == ast.IdentKind:
+			names = append(names, e.AsIdent())
+		case e.Kind() == ast.ComprehensionKind:
+			c := e.AsComprehension()
+			own = append(own, c.IterVar(), c.IterVar2(), c.AccuVar())
 		case e.Kind() == ast.SelectKind && isRoot(e.AsSelect().Operand()):
 			fields = append(fields, e.AsSelect().FieldName())
 		case e.Kind() != ast.CallKind:
@@ -99,7 +115,13 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	return &Expression{program: program, fields: fields, hasClock: hasClock}, nil
+	compiled := &Expression{program: program, fields: fields, hasClock: hasClock}
+	for _, name := range names {
+		if name != "event" && name != "async" && !slices.Contains(own, name) {
+			compiled.undeclared = name
+		}
+	}
+	return compiled, nil
 }
 
 // Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.

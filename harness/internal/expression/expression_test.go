@@ -95,3 +95,22 @@ func TestCompile_RefusesUnknownFunctions(t *testing.T) {
 		require.ErrorContains(t, err, "the function "+name+" is not known here")
 	}
 }
+
+func TestCompileCondition_RefusesUndeclaredNames(t *testing.T) {
+	t.Parallel()
+	for source, undeclared := range map[string]string{
+		`event.data.n == async.data.n`:                        "",
+		`event.data.list.exists(x, x == "a" && event.id > x)`: "",
+		`has(event.data.n) && {"a": event.ts}.a > 1`:          "",
+		`evnt.data.n == 1`:                                    "evnt",
+		`event.data.list.exists(x, y == "a")`:                 "y",
+		`invalid`:                                             "invalid",
+	} {
+		_, err := CompileCondition(source)
+		if undeclared == "" {
+			require.NoError(t, err, source)
+		} else {
+			require.ErrorContains(t, err, "undeclared reference to '"+undeclared+"'", source)
+		}
+	}
+}

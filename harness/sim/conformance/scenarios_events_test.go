@@ -120,6 +120,19 @@ var eventScenarios = []scenario{
 	{name: "wait-bad-expression", runs: 1, differs: "failure-of-the-protocol", build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(1)}, waitFor(p.ev("reply"), "async.data.order ==", time.Minute))
 	}},
+	{name: "wait-undeclared-name", runs: 1, differs: "failure-of-the-protocol", build: func(p *play) {
+		p.on("go", opts{ID: "f", Retries: retries(0)}, waitFor(p.ev("reply"), "asink.data.order == 1", time.Minute))
+	}},
+	{name: "if-undeclared-name", build: func(p *play) {
+		p.when("go", `evnt.data.n == 1`, opts{ID: "f"}, echo)
+		p.when("go", `event.data.n == 1`, opts{ID: "g"}, echo)
+	}},
+	{name: "key-undeclared-name", runs: 1, build: func(p *play) {
+		p.on("go", opts{ID: "f", Concurrency: calls(inngestgo.ConfigStepConcurrency{Limit: 1, Key: text("evnt.data.n")})}, echo)
+	}},
+	{name: "cancel-undeclared-name", build: func(p *play) {
+		p.on("go", opts{ID: "f", Cancel: []inngestgo.ConfigCancel{{Event: p.ev("stop"), If: text("evnt.data.n == 1")}}}, echo)
+	}},
 	{name: "waits-of-two-runs", runs: 2, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", time.Minute)) },
 		act: func(p *play) {
 			p.send("go", data{"n": 1})

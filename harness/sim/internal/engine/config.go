@@ -141,7 +141,7 @@ func (p configParser) cancellation(f *function, c sdk.FunctionConfig) (problems 
 	for _, config := range c.Cancel {
 		on := cancelOn{event: config.Event}
 		if config.If != nil {
-			e, err := expression.Compile(*config.If)
+			e, err := expression.CompileCondition(*config.If)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("cancellation expression is invalid: %w", err))
 			}
@@ -197,7 +197,7 @@ func parseTrigger(c sdk.TriggerConfig) (trigger, error) {
 		return t, errors.New("a trigger cannot have both an event and a cron schedule")
 	case c.Event != "":
 		if c.Expression != nil {
-			e, err := expression.Compile(*c.Expression)
+			e, err := expression.CompileCondition(*c.Expression)
 			if err != nil {
 				return t, fmt.Errorf("invalid trigger expression on '%s': %w", c.Event, err)
 			}
