@@ -33,11 +33,14 @@ func addresses(headers []harness.Header, name string, problem report) (list []*m
 		for _, entry := range entries {
 			found, left := entryAddresses(entry)
 			list = append(list, found...)
-			bare := ipv6Literal.ReplaceAllString(withoutComments(entry.tokens), "[127.0.0.1]")
-			if strings.TrimSpace(bare) == "" {
+			source := entry.source
+			if strings.ContainsAny(source, "([") {
+				source = ipv6Literal.ReplaceAllString(withoutComments(entry.tokens), "[127.0.0.1]")
+			}
+			if strings.TrimSpace(source) == "" {
 				continue // a comment is no entry
 			}
-			if _, err := strictList(bare); err != nil {
+			if _, err := strictList(source); err != nil {
 				problem("header %s is not a list of addresses: %s: %q", name, strings.TrimPrefix(err.Error(), "mail: "), text.Clip(entry.source, 60))
 			} else if left != "" || len(found) == 0 {
 				problem("header %s has an entry that is no address: %q", name, text.Clip(entry.source, 60))

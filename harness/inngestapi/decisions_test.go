@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,9 +38,9 @@ func TestDecisions_AsksAnotherServerOnce(t *testing.T) {
 
 func TestDecisions_ReadsThoseOfSim(t *testing.T) {
 	t.Parallel()
-	up := true
+	var down atomic.Bool
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !up {
+		if down.Load() {
 			panic(http.ErrAbortHandler)
 		}
 		fmt.Fprint(w, `{"decisions": [{"function": "shop-ship", "run": "01RUN", "text": "waits: concurrency 2 of key kim", "pending": true}]}`)
@@ -51,10 +52,10 @@ func TestDecisions_ReadsThoseOfSim(t *testing.T) {
 	require.Equal(t, []inngestapi.Decision{{Function: "shop-ship", Run: "01RUN", Text: "waits: concurrency 2 of key kim", Pending: true}}, found)
 	require.True(t, found[0].Of("shop", "ship"))
 	require.False(t, found[0].Of("shop", "refund"))
-	up = false
+	down.Store(true)
 	_, err = c.Decisions(t.Context(), "01JDD9WRP1F5G1Y9ZVC4Q4XKZS")
 	require.ErrorContains(t, err, "cannot be reached", "a sim that is away is a sim still")
-	up = true
+	down.Store(false)
 	found, err = c.Decisions(t.Context(), "01JDD9WRP1F5G1Y9ZVC4Q4XKZS")
 	require.NoError(t, err)
 	require.Len(t, found, 1)

@@ -272,7 +272,7 @@ func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []st
 	d.addresses("its header Reply-To lists", want.ReplyTo, plainAddresses(m.ReplyTo))
 	var unlisted []string
 	for _, o := range j.allReceived() {
-		if o.sameMail(m) && !listed(o.to, m.To, m.Cc) {
+		if o.sameMail(m) && !listed(o.to, m.To, m.Cc) && !listed(o.to, o.To, o.Cc) {
 			unlisted = append(unlisted, o.to)
 		}
 	}

@@ -136,23 +136,18 @@ func (f *flow) during(runs map[string]bool) (found []dispatch, alone []bool) {
 	return found, alone
 }
 
-// sentByOther reports whether an event did not come from a call of a run, as far as the flow is complete.
-func (f *flow) sentByOther(run, eventID string, allTapped bool) bool {
-	mine := f.callsOf(map[string]bool{run: true})
-	if len(mine) == 0 || !f.missed.IsZero() {
-		return false
-	}
-	seen := false
+// sentDuring reports whether an event with this ULID was seen, and whether it may come from a call of one of these runs: also
+// where the flow is incomplete, or their calls do not pass the taps.
+func (f *flow) sentDuring(runs map[string]bool, eventID string) (seen, within bool) {
+	mine := f.callsOf(runs)
+	within = len(mine) == 0 || !f.missed.IsZero()
 	for _, d := range f.dispatches {
-		if d.EventID != eventID {
-			continue
-		}
-		seen = true
-		if slices.ContainsFunc(mine, func(c *call) bool { return c.maySend(d.began) }) {
-			return false
+		if d.EventID == eventID {
+			seen = true
+			within = within || slices.ContainsFunc(mine, func(c *call) bool { return c.maySend(d.began) })
 		}
 	}
-	return seen || allTapped
+	return seen, within
 }
 
 // began returns when a call in progress began; zero where it is not in progress.

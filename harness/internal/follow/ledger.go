@@ -305,15 +305,11 @@ func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []
 	return found, alone, l.flow.missed
 }
 
-// sentByOther reports whether it is known that a run did not send an event: the harness did, or the app while the run was not
-// being called, or, where all that the app sends passes the taps, somebody else.
-func (l *Ledger) sentByOther(run, eventID string, allTapped bool) bool {
-	if l.get(keyRoot(eventID)).sentByHarness {
-		return true
-	}
+// sentDuring is flow.sentDuring.
+func (l *Ledger) sentDuring(runs map[string]bool, eventID string) (seen, within bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flow.sentByOther(run, eventID, allTapped)
+	return l.flow.sentDuring(runs, eventID)
 }
 
 // callsOf is flow.summary.

@@ -4,7 +4,7 @@ import "github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 
 // deferrers are the runs that have deferred this one: of a batch several.
 func (r runObject) deferrers() (by []engine.Deferrer) {
-	for _, e := range append(r.run.Batch, r.run.Event)[:max(len(r.run.Batch), 1)] {
+	for _, e := range r.run.Triggers() {
 		if e.DeferredBy != nil {
 			by = append(by, *e.DeferredBy)
 		}

@@ -117,11 +117,8 @@ func (o oldRun) Status() *string {
 
 // Events returns all events of a batch.
 func (o oldRun) Events() (out []eventObject) {
-	for _, e := range o.r.run.Batch {
+	for _, e := range o.r.run.Triggers() {
 		out = append(out, eventObject{o.r.q, e})
-	}
-	if out == nil {
-		out = []eventObject{*o.Event()}
 	}
 	return out
 }
@@ -317,7 +314,7 @@ func (q *query) runsFilter(args runsArgs) (func(engine.Run) bool, error) {
 			return false
 		case f.Status != nil && len(*f.Status) > 0 && !slices.Contains(*f.Status, string(r.Status)):
 			return false
-		case f.IsDeferred != nil && *f.IsDeferred:
+		case f.IsDeferred != nil && *f.IsDeferred != (runObject{q, r}).IsDeferred():
 			return false
 		case !has(f.FunctionIDs, r.Function.UUID) || !has(f.AppIDs, appID(r.Function.App)):
 			return false
@@ -334,11 +331,7 @@ func anyEventHolds(r engine.Run, conditions []*expression.Expression) bool {
 	if r.Error != nil {
 		vars["error"] = r.Error.Fields()
 	}
-	events := r.Batch
-	if events == nil {
-		events = []engine.Event{r.Event}
-	}
-	for _, e := range events {
+	for _, e := range r.Triggers() {
 		var fields map[string]any
 		_ = json.Unmarshal(e.Raw, &fields)
 		vars["event"] = fields

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"math"
+
 	"github.com/graph-gophers/graphql-go"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -91,7 +93,7 @@ func (o spanObject) Duration() *int32 {
 	}
 	var ms int32
 	if !o.s.started.IsZero() {
-		ms = int32(ended.Sub(o.s.started).Milliseconds())
+		ms = int32(min(ended.Sub(o.s.started).Milliseconds(), math.MaxInt32)) // the field holds 25 days
 	}
 	return &ms
 }

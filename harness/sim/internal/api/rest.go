@@ -60,11 +60,8 @@ func (s *server) state(w http.ResponseWriter, r *http.Request) {
 
 // triggersOf returns the ids of the events that triggered a run.
 func triggersOf(r engine.Run) (ids []string) {
-	for _, e := range r.Batch {
+	for _, e := range r.Triggers() {
 		ids = append(ids, e.EventID)
-	}
-	if r.Batch == nil {
-		ids = []string{r.Event.EventID}
 	}
 	return ids
 }

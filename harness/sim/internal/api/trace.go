@@ -479,12 +479,8 @@ func legacyFailed(r engine.Run, attempts []engine.Attempt) *span {
 
 // eventsOf returns the events that triggered a run, as JSON.
 func eventsOf(r engine.Run) json.RawMessage {
-	events := r.Batch
-	if events == nil {
-		events = []engine.Event{r.Event}
-	}
 	var all []json.RawMessage
-	for _, e := range events {
+	for _, e := range r.Triggers() {
 		input, _ := json.Marshal(newInputEvent(e)) // of JSON
 		all = append(all, input)
 	}

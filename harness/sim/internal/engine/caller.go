@@ -17,6 +17,7 @@ import (
 // caller calls apps. It is safe for concurrent use.
 type caller struct {
 	client  *http.Client
+	fetcher *http.Client  // makes the requests of steps
 	timeout time.Duration // by the wall clock; negative: none
 	clock   *clock.Clock
 }

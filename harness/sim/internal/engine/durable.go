@@ -91,6 +91,10 @@ func (m *machine) endpointFunction(n *sdk.NewRun) (*function, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("the domain %q of the endpoint is not an HTTP address", d.Domain)
 	}
+	again := url.URL{Scheme: u.Scheme, Host: u.Host, Path: d.Path, RawQuery: d.Query}
+	if _, err := http.NewRequest(d.Method, again.String(), nil); err != nil {
+		return nil, fmt.Errorf("the request cannot be repeated: %w", err)
+	}
 	slug := cmp.Or(d.Function, d.Method+" "+d.Path)
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(d.Domain+"\x00"+slug)).String()
 	a := m.registry.apps[d.Domain]
@@ -140,11 +144,11 @@ func (m *machine) startHTTPRun(f *function, id ulid.ULID, n *sdk.NewRun) {
 // checkpointHTTP records steps that an app took, or asks for, while it answers the request. Each stands for itself: those
 // that are planned together are not followed by one call.
 func (m *machine) checkpointHTTP(r *run, ops []sdk.Op) {
-	if r.Status.Final() || len(ops) == 0 {
+	if r.Status.Final() || r.endpoint == nil || len(ops) == 0 {
 		return
 	}
 	now := m.clock.Now()
-	on := &application{machine: m, it: &item{run: r, began: now}, a: &answer{ops: ops}, r: r, now: now}
+	on := &application{machine: m, it: &item{kind: kindCall, run: r, began: now}, a: &answer{ops: ops}, r: r, now: now}
 	defer func() { r.planFirst = r.planFirst || len(ops) > 1 }()
 	for _, first := range []bool{true, false} { // waits first, as in an answer
 		for i := range ops {

@@ -35,7 +35,7 @@ func (m *machine) end(r *run, status harness.Status) {
 		}
 	}
 	for _, it := range r.items {
-		if it.kind != kindAnswer { // whose call goes on
+		if it.kind != kindAnswer && it.kind != kindFetch { // whose call goes on
 			m.drop(it)
 		}
 	}

@@ -53,9 +53,11 @@ type Engine struct {
 
 // New returns an Engine that knows no app yet.
 func New(o Options) *Engine {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	return &Engine{
 		caller: &caller{
-			client:  &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), CheckRedirect: followRedirect},
+			client:  &http.Client{Transport: transport, CheckRedirect: followRedirect},
+			fetcher: &http.Client{Transport: transport, CheckRedirect: stayHere(o.Network)},
 			timeout: o.CallTimeout, clock: o.Clock,
 		},
 		changed: make(chan struct{}, 1),

@@ -110,6 +110,19 @@ func requestOf(o *sdk.Op) (*http.Request, error) {
 	return req, nil
 }
 
+// stayHere follows redirects, as the server does, on this machine alone unless the network is allowed.
+func stayHere(network bool) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		switch {
+		case !network && !isLoopback(req.URL):
+			return fmt.Errorf("it is redirected to %s, and the Sim may not call other machines (Options.Network)", req.URL.Redacted())
+		case len(via) >= 10:
+			return errors.New("stopped after 10 redirects")
+		}
+		return nil
+	}
+}
+
 // isLoopback reports whether an address is on this machine.
 func isLoopback(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
@@ -140,7 +153,11 @@ func (c *caller) fetch(ctx context.Context, req *http.Request) *answer {
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
-	resp, err := c.client.Do(req.WithContext(ctx))
+	again := req.Clone(ctx) // it may be made again
+	if req.GetBody != nil {
+		again.Body, _ = req.GetBody() // of a text: it cannot fail
+	}
+	resp, err := c.fetcher.Do(again)
 	if err != nil {
 		if strings.Contains(err.Error(), "connection refused") || errors.Is(err, io.EOF) {
 			//lint:ignore ST1005 it is the server's own wording

@@ -28,6 +28,7 @@ func (e *Engine) Reset() {
 	}
 	for _, it := range slices.Clone(e.m.queue.items) {
 		if it.kind != kindTick {
+			e.m.leave(it)
 			e.m.queue.remove(it)
 		}
 	}

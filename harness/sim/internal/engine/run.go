@@ -35,6 +35,14 @@ type Run struct {
 	Metadata []Metadata
 }
 
+// Triggers returns the events that started the run.
+func (r *Run) Triggers() []Event {
+	if r.Batch != nil {
+		return r.Batch
+	}
+	return []Event{r.Event}
+}
+
 // Progress is what a run did so far. Times are virtual.
 type Progress struct {
 	ID     string
