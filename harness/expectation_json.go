@@ -100,8 +100,11 @@ func validateKeys(d *json.Decoder, as reflect.Type, where string) error {
 		return nil
 	case 0.0:
 		if as.Kind() == reflect.Int {
-			return fmt.Errorf("%s is 0, which asserts nothing: leave it out, or give 1 or more; that there are none is said by "+
-				"noOtherRuns, noOtherMail or absent", where)
+			none := ""
+			if strings.HasSuffix(where, ".copies") {
+				none = "; that there is no such email is said by absent"
+			}
+			return fmt.Errorf("%s is 0, which asserts nothing: leave it out, or give 1 or more%s", where, none)
 		}
 		return nil
 	case "":

@@ -144,7 +144,7 @@ const (
 // differences, the evidence, and, unless it holds, the end of the app's log.
 func (v *Verdict) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", v.Outcome, v.Why)
+	fmt.Fprintf(&b, "%s: %s\n", v.Outcome, shown(v.Why))
 	for _, h := range v.Hops {
 		indent := strings.Repeat("  ", h.Depth+1)
 		fmt.Fprintf(&b, "%s%s %s", indent, h.State.mark(), shown(h.Text))
@@ -175,7 +175,7 @@ func (v *Verdict) String() string {
 		}
 		fmt.Fprintf(&b, "  evidence, %s after %s:\n", quiet, v.Took.Round(time.Millisecond))
 		for _, e := range v.Trace.Evidence {
-			fmt.Fprintf(&b, "    - %s\n", e)
+			fmt.Fprintf(&b, "    - %s\n", shown(e))
 		}
 	}
 	if v.Outcome != Holds && v.Trace != nil && len(v.Trace.Log) > 0 {

@@ -99,9 +99,13 @@ func idReplacements(m *harness.Message) []Replacement {
 	return all
 }
 
-// madeUp reports whether an id has eight hexadecimal digits in sequence that are no word.
+// madeUp reports whether an id has eight hexadecimal digits in sequence that are neither a word nor a number that a person
+// may have chosen, such as a date or the number of an article.
 func madeUp(id string) bool {
-	return slices.ContainsFunc(hexDigits.FindAllString(id, -1), func(s string) bool { return strings.ContainsAny(s, "0123456789") })
+	return slices.ContainsFunc(hexDigits.FindAllString(id, -1), func(s string) bool {
+		number := strings.Trim(s, "0123456789") == ""
+		return strings.ContainsAny(s, "0123456789") && (!number || len(s) >= 12)
+	})
 }
 
 var hexDigits = regexp.MustCompile(`[0-9A-Fa-f]{8,}`)

@@ -35,7 +35,7 @@ func addresses(headers []harness.Header, name string, problem report) (list []*m
 			list = append(list, found...)
 			source := entry.source
 			if strings.ContainsAny(source, "([") {
-				source = ipv6Literal.ReplaceAllString(withoutComments(entry.tokens), "[127.0.0.1]")
+				source = ipv6Literal.ReplaceAllString(withoutComments(entry.tokens, " "), "[127.0.0.1]")
 			}
 			if strings.TrimSpace(source) == "" {
 				continue // a comment is no entry
@@ -56,14 +56,16 @@ var strict = mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: fu
 // ipv6Literal is an address of a host (RFC 5321, 4.1.3) that strict does not know.
 var ipv6Literal = regexp.MustCompile(`\[IPv6:[0-9A-Fa-f:.]+\]`)
 
-// withoutComments joins tokens again. Comments may stand between any two of them, and strict does not know them all.
-func withoutComments(all []token) string {
+// withoutComments joins tokens again, with other text in the place of comments. They may stand between any two tokens, and
+// strict does not know them all.
+func withoutComments(all []token, instead string) string {
 	var bare strings.Builder
 	for _, t := range all {
 		switch t.kind {
 		case '(':
+			bare.WriteString(instead)
 		case '<':
-			bare.WriteString("<" + withoutComments(tokens(t.text[1:len(t.text)-1])) + ">")
+			bare.WriteString("<" + withoutComments(tokens(t.text[1:len(t.text)-1]), "") + ">")
 		default:
 			bare.WriteString(t.text)
 		}

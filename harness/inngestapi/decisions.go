@@ -35,9 +35,10 @@ func (c *Client) Decisions(ctx context.Context, eventID string) ([]Decision, err
 	}
 	var answer struct{ Decisions []Decision }
 	err := c.do(ctx, http.MethodGet, "/sim/decisions/"+url.PathEscape(eventID), nil, &answer)
-	_, refused := errors.AsType[*statusError](err)
+	refused, _ := errors.AsType[*statusError](err)
 	_, noJSON := errors.AsType[*json.SyntaxError](err) // such as a page
-	if err != nil && !refused && !noJSON {
+	_, otherJSON := errors.AsType[*json.UnmarshalTypeError](err)
+	if err != nil && !(refused != nil && refused.code < 500) && !noJSON && !otherJSON {
 		return nil, err
 	}
 	if answer.Decisions == nil {

@@ -335,11 +335,17 @@ const clockFormat = "15:04:05.000"
 // the server refused the address and went on, what it said to that.
 func endOfDialogue(d harness.Delivery, to string) []string {
 	const enough = 4
+	line := func(l harness.SMTPLine) string {
+		return fmt.Sprintf("%s %-6s %s", l.At.Format(clockFormat), l.By, l.Text)
+	}
 	shown := d.Dialogue[max(0, len(d.Dialogue)-enough):]
 	asked := slices.IndexFunc(d.Dialogue, func(l harness.SMTPLine) bool {
 		return strings.HasPrefix(strings.ToUpper(l.Text), "RCPT ") && slices.ContainsFunc(words(l.Text), func(w string) bool { return address.Same(w, to) })
 	})
 	if asked >= 0 && address.In(to, d.Refused) && d.Accepted {
+		if next := d.Dialogue[min(asked+1, len(d.Dialogue)-1)]; next.By != "app" { // it answered at once
+			return []string{line(d.Dialogue[asked]), line(next)}
+		}
 		refusals := slices.DeleteFunc(slices.Clone(d.Dialogue[asked+1:]), func(l harness.SMTPLine) bool {
 			return l.By == "app" || !strings.HasPrefix(l.Text, "4") && !strings.HasPrefix(l.Text, "5")
 		})
@@ -347,7 +353,7 @@ func endOfDialogue(d harness.Delivery, to string) []string {
 	}
 	var lines []string
 	for _, l := range shown {
-		lines = append(lines, fmt.Sprintf("%s %-6s %s", l.At.Format(clockFormat), l.By, l.Text))
+		lines = append(lines, line(l))
 	}
 	if d.Err != "" {
 		lines = append(lines, d.Err)

@@ -335,14 +335,14 @@ func TestPlaceholders_IgnoresProse(t *testing.T) {
 		"/src/a.c:19: undefined reference to `f'", `The word "undefined" means`, "“null” and ‘NaN’", "null and void", "null Euro", "Attachments: None",
 		"None", "Balance: nil", "None of the above", "nil by mouth", "Nan Goldin", "annulled", "/users/{id}/orders", "NULL", "#hashtag $5 @kim",
 		"Invalid date", "Invalid date: use 2026-11-02", "Error: Invalid date", "Invalid Date Format", `It says "Invalid Date"`, "an invalid date",
-		"Bonjour !", "Hi", "Hi, Kim", "Hello there , Kim", "Dear all,",
+		"Invalid Date of Birth", "Invalid Date Entry", "Bonjour !", "Good news , everyone", "Bonjour , à demain", "> Hi , where is it?", "Hi", "Hi, Kim", "Hello there , Kim", "Dear all,",
 		"[unsubscribe]", "[object]", "See [[Home]]", "Hello [world] of [[wikis]]", "Hi 100%, and more", "Dear Kim Null,", "Hi Null!", "%d %s", "a@{b", "C:\\{dir}",
 	} {
 		m := &harness.Message{Subject: line, Text: line, HTML: "<p>" + strings.ReplaceAll(line, "<", "&lt;") + "</p>"}
 		require.Empty(t, found(harness.CheckPlaceholders, m), line)
 	}
 	for _, source := range []string{
-		`<code>{{name}}</code>`, `<pre>Hello ${name}</pre>`, `<style>a{b:c}</style>`, `<title>{{title}}</title>`, `<script>{{x}}</script>`,
+		`<code>{{name}}</code>`, `<p>Hi <code>kim-dev</code>, your build failed</p>`, `<pre>Hello ${name}</pre>`, `<style>a{b:c}</style>`, `<title>{{title}}</title>`, `<script>{{x}}</script>`,
 		`<!-- {{x}} -->`, `<p>Write <code>undefined</code></p>`,
 	} {
 		require.Empty(t, found(harness.CheckPlaceholders, html(source)), source)

@@ -118,6 +118,7 @@ func (w *walker) text(s string, as shown, code bool) {
 	}
 	if code {
 		w.code.WriteString(s + "\n")
+		w.all.WriteRune('\uFFFC') // which stands for what is no text
 	} else {
 		w.all.WriteString(s)
 	}

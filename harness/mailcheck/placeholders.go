@@ -72,12 +72,12 @@ var (
 )
 
 // nameless is a greeting without the name of whom it greets.
-var nameless = regexp.MustCompile(`(?i)^\W*(?:hi|hello|hey|dear|hallo|bonjour|hola|ciao|ol[aá]|welcome back|good \w+)\s+,`)
+var nameless = regexp.MustCompile(`(?i)^[^\w>]*(?:hi|hello|hey|dear|hallo|welcome back|good (?:morning|afternoon|evening))\s+,`)
 
 // JavaScript's text of a date that is none, and what stands behind it in prose about dates.
 var (
 	noDate    = regexp.MustCompile(`\bInvalid Date(?:Time)?\b|[a-z0-9,]\s+(?:Invalid date)\b`)
-	aboutDate = regexp.MustCompile(`(?i)^(?:\s+(?:formats?|ranges?|values?|errors?|exceptions?|entered|given|provided|selected)\b|:)`)
+	aboutDate = regexp.MustCompile(`(?i)^(?:\s+(?:formats?|ranges?|values?|errors?|exceptions?|entr(?:y|ies)|fields?|of|in|for|or|entered|given|provided|selected)\b|:)`)
 )
 
 // unfilled returns the first placeholder in a line of text that a person reads; "" if there is none.
@@ -215,8 +215,9 @@ var (
 	// A whole host, piece of the path, value of the query, or recipient and its domain; the first name of a host that has
 	// three; a file.
 	noneInURL = []*regexp.Regexp{
-		regexp.MustCompile(`(?:[/=:#,@]|^)(undefined|null|NaN|None)(?:[/?&#;:,@]|$)`),
-		regexp.MustCompile(`//(undefined|null|NaN|None)\.[^/?#.]+\.`),
+		regexp.MustCompile(`(?:[/=:#,]|^)(undefined|null|NaN|None)(?:[/?&#;:,@]|$)`),
+		regexp.MustCompile(`mailto:[^?]*@(undefined|null|NaN|None)(?:[?,;]|$)`),
+		regexp.MustCompile(`//(undefined|NaN)\.[^/?#.]+\.`),
 		regexp.MustCompile(`[^/]/(undefined|NaN)\.[a-z0-9]{2,5}(?:[?#]|$)`),
 	}
 )

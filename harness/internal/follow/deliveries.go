@@ -63,9 +63,17 @@ func notesOf(d harness.Delivery) []string {
 
 // isCommand reports whether a line begins with a command of SMTP or of its extensions.
 func isCommand(line string) bool {
-	verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
-	return slices.Contains([]string{"HELO", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "EXPN",
-		"HELP", "QUIT"}, verb)
+	line = strings.ToUpper(strings.TrimSpace(line))
+	verb, more, _ := strings.Cut(line, " ")
+	switch verb {
+	case "MAIL":
+		return strings.HasPrefix(more, "FROM:")
+	case "RCPT":
+		return strings.HasPrefix(more, "TO:")
+	case "DATA", "RSET", "QUIT", "STARTTLS", "NOOP", "HELP":
+		return more == ""
+	}
+	return slices.Contains([]string{"HELO", "EHLO", "AUTH", "BDAT", "VRFY", "EXPN"}, verb) && !strings.Contains(more, " ")
 }
 
 // slowForMailHog is the size from which MailHog takes seconds for an email, in bytes.

@@ -16,7 +16,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // env is a gateway with an app named "shop".
 type env struct {
