@@ -91,6 +91,8 @@ func TestSim_RefusesRequestsOfEndpointsThatServerRefuses(t *testing.T) {
 		{"/v1/checkpoint", `{`, "invalid request body", 400},
 		{"/v1/http/runs", `{"run_id":"7"}`, "run id", 400},
 		{"/v1/checkpoint", `{"run_id":"01JNGVNB7BJVRCZWTBF8G73BPJ","event":{"data":{"domain":"shop"}}}`, "is not an HTTP address", 400},
+		{"/v1/checkpoint", `{"run_id":"01JNGVNB7BJVRCZWTBF8G73BPJ","event":{"data":{"domain":"http://127.0.0.1:1","method":"GE T"}}}`,
+			"the request cannot be repeated", 400},
 		{"/v1/checkpoint/01JNGVNB7BJVRCZWTBF8G73BPJ/steps", `[]`, "invalid request body", 400},
 		{"/v1/checkpoint/01JNGVNB7BJVRCZWTBF8G73BPJ/steps", `{"run_id":"01JNGVNB7BJVRCZWTBF8G73BPJ"}`, "", 200},
 		{"/v1/checkpoint/01JNGVNB7BJVRCZWTBF8G73BPJ/output?token=x", ``, "Unable to find run with auth token", 401},
@@ -102,4 +104,37 @@ func TestSim_RefusesRequestsOfEndpointsThatServerRefuses(t *testing.T) {
 		require.Equal(t, c.status, resp.StatusCode, c.path)
 		require.Contains(t, string(text), c.says)
 	}
+}
+
+func TestSim_RepeatsRequestOfEndpointWhoseFetchFails(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{Start: start})
+	require.NoError(t, s.Stub(sim.Stub{URL: "https://bank.test/*", Error: "connection reset"}))
+	domain := endpoint(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "again") })
+	id := ulid.Make().String()
+	body := fmt.Sprintf(`{"run_id":%q,"retries":1,"event":{"name":"inngest/http.request","data":{"domain":%q,"method":"POST","path":"/pay"}},
+		"steps":[{"op":"Gateway","id":%q,"name":"ask","opts":{"url":"https://bank.test/rate","method":"GET"}}]}`, id, domain, sdk.StepHash("ask"))
+	resp, err := s.HTTPClient().Post(sim.BaseURL+"/v1/checkpoint", "application/json", strings.NewReader(body))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.NoError(t, s.Run(t.Context()))
+	run, _ := s.FindRun(id)
+	require.Equal(t, harness.StatusCompleted, run.Status)
+	require.Equal(t, 1, run.Calls)
+}
+
+func TestSim_ReportOfEndpointDoesNotTouchAnotherRun(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{Start: start})
+	require.NoError(t, s.RegisterHandler(t.Context(), napper{}))
+	event, err := s.Send(t.Context(), harness.Event{Name: "go"})
+	require.NoError(t, err)
+	require.NoError(t, s.Settle(t.Context()))
+	id := s.RunsOf(event)[0].ID
+	body := fmt.Sprintf(`{"run_id":%q,"event":{"name":"inngest/http.request","data":{"domain":"http://127.0.0.1:1","method":"GET","path":"/"}},
+		"steps":[{"op":"RunComplete","id":"aa","data":{"status":200}}]}`, id)
+	_, err = s.HTTPClient().Post(sim.BaseURL+"/v1/checkpoint", "application/json", strings.NewReader(body))
+	require.NoError(t, err)
+	run, _ := s.FindRun(id)
+	require.False(t, run.Status.Final())
 }
