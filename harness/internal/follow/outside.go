@@ -9,6 +9,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
@@ -35,6 +36,12 @@ type outside struct {
 func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 	if l.src.Taps == nil {
 		return "", nil
+	}
+	for _, r := range l.runs {
+		if name := l.event(r.EventID).Name; name == sdk.EventHTTPRequest || name == sdk.EventHTTPRunStarted {
+			return fmt.Sprintf("the run %s is one of a durable endpoint: what it sent outside its steps, as the answer to a request "+
+				"that is no call of a function, cannot be known", r.ID), nil
+		}
 	}
 	for {
 		if err := l.src.Ledger.catchUp(ctx); err != nil {

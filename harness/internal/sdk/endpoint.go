@@ -2,9 +2,12 @@ package sdk
 
 import "encoding/json"
 
-// EventHTTPRequest is the event of a run that begins with an HTTP request to a durable endpoint. The Go SDK gives it another
-// name; then the server does not repeat the request's body when it calls the endpoint again.
-const EventHTTPRequest = "inngest/http.request"
+// EventHTTPRequest is the event of a run that begins with an HTTP request to a durable endpoint. The Go SDK calls it
+// EventHTTPRunStarted.
+const (
+	EventHTTPRequest    = "inngest/http.request"
+	EventHTTPRunStarted = "http/run.started"
+)
 
 // Headers of the call that goes on with such a run.
 const (

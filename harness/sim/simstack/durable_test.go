@@ -68,14 +68,19 @@ func TestWorkbench_JudgesRunOfDurableEndpoint(t *testing.T) {
 	run, ok := w.Sim().FindRun(answer.Data.RunID)
 	require.True(t, ok)
 
-	v := judged(t, w, run.Event.EventID, harness.Expectation{
+	expected := harness.Expectation{
 		Runs: []harness.RunExpectation{{
 			Function: "POST /orders", Status: harness.StatusCompleted, Output: json.RawMessage(`{"sent":true}`),
 			Steps: []harness.StepExpectation{{ID: "charge"}, {ID: "nap"}},
 		}},
-		Mail: []harness.MailExpectation{{To: "kim@plant.test"}}, NoOtherRuns: true, NoOtherMail: true,
-	})
+		Mail: []harness.MailExpectation{{To: "kim@plant.test"}},
+	}
+	v := judged(t, w, run.Event.EventID, expected)
 	require.NoError(t, v.Err(), v.String())
+	expected.NoOtherRuns = true
+	denied := judged(t, w, run.Event.EventID, expected)
+	require.Equal(t, harness.CannotBeJudged, denied.Outcome, "%s", denied)
+	require.Contains(t, denied.String(), "is one of a durable endpoint: what it sent outside its steps")
 	wrong := judged(t, w, run.Event.EventID, harness.Expectation{
 		Runs: []harness.RunExpectation{{Function: "POST /orders", Output: json.RawMessage(`{"sent":false}`)}},
 	})
