@@ -126,7 +126,7 @@ func stayHere(network bool) func(*http.Request, []*http.Request) error {
 // isLoopback reports whether an address is on this machine.
 func isLoopback(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return u.Hostname() == "localhost" || ip.IsLoopback() || ip.IsUnspecified()
 }
 
 // request hands the driver the HTTP request of a step.
