@@ -165,7 +165,7 @@ func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (fou
 		return false, err
 	}
 	before := id.Timestamp().Before(r.Queued.Truncate(time.Millisecond))
-	if before || f.has(id.String()) || f.sentByOther(r, id.String()) {
+	if before || f.has(id.String()) || f.src.Ledger.sentByOther(f.runIDs(), r, id.String(), f.src.AllTapped) {
 		return true, nil
 	}
 	e, err := f.src.API.Event(ctx, id.String())
@@ -177,19 +177,6 @@ func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (fou
 	}
 	f.add(e, f.subscribed(e))
 	return true, nil
-}
-
-// sentByOther reports whether it is known that no run of the trace sent an event whose id a run has: the harness did, or the
-// app while none was being called and the run waited for it, or, where all that the app sends passes the taps, another client.
-func (f *Follower) sentByOther(r *tracedRun, eventID string) bool {
-	if f.src.Ledger.get(keyRoot(eventID)).sentByHarness {
-		return true
-	}
-	seen, within := f.src.Ledger.sentDuring(f.runIDs(), eventID)
-	awaited := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool {
-		return s.Op == "WAIT_FOR_EVENT" && strings.Contains(string(s.Output), eventID)
-	})
-	return !within && (seen && awaited || !seen && f.src.AllTapped)
 }
 
 // isNoEvent reports whether an id that the server does not show belongs to no event, rather than to one that it is about

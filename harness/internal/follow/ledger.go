@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"regexp"
@@ -305,11 +306,19 @@ func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []
 	return found, alone, l.flow.missed
 }
 
-// sentDuring is flow.sentDuring.
-func (l *Ledger) sentDuring(runs map[string]bool, eventID string) (seen, within bool) {
+// sentByOther reports whether it is known that none of these runs sent an event whose id one of them, r, has: the harness did,
+// or the app while none was being called and r waited for it, or, where all that the app sends passes the taps, another client.
+func (l *Ledger) sentByOther(runs map[string]bool, r *tracedRun, eventID string, allTapped bool) bool {
+	if l.get(keyRoot(eventID)).sentByHarness {
+		return true
+	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.flow.sentDuring(runs, eventID)
+	seen, within := l.flow.sentDuring(runs, eventID)
+	l.mu.Unlock()
+	awaited := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool {
+		return s.Op == "WAIT_FOR_EVENT" && bytes.Contains(s.Output, []byte(eventID))
+	})
+	return !within && (seen && awaited || !seen && allTapped)
 }
 
 // callsOf is flow.summary.
