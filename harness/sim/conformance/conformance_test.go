@@ -3,6 +3,7 @@ package conformance
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,6 +58,7 @@ func TestConformance(t *testing.T) {
 			onSim := perform(t, sc, newSimWorld, 0).account(sc)
 			onServer := settled(perform(t, sc, newRealWorld, onSim.calls()), sc, onSim)
 			if !*update && verdict(t, sc, onServer, onSim) != "" { // a busy server loses some of what it writes down: once more
+				fmt.Fprintf(os.Stderr, "conformance: %s differed and is played again on the real server: %s\n", sc.name, verdict(t, sc, onServer, onSim))
 				onServer = settled(perform(t, sc, newRealWorld, onSim.calls()), sc, onSim)
 			}
 			if found := difference(onServer, onSim); *update && sc.differs != "" && found != "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +114,7 @@ func TestConformance_DurableEndpoints(t *testing.T) {
 			onSim := callEndpoint(t, sc, newSimWorld, nil)
 			onServer := callEndpoint(t, sc, newRealWorld, &onSim.Account)
 			if !cmp.Equal(onServer, onSim, cmpopts.IgnoreUnexported(stepAccount{}), cmpopts.EquateEmpty()) {
+				fmt.Fprintf(os.Stderr, "conformance: the endpoint %s differed and is played again on the real server\n", sc.name)
 				onServer = callEndpoint(t, sc, newRealWorld, &onSim.Account) // a busy server loses some of what it writes down
 			}
 			require.Empty(t, cmp.Diff(onServer, onSim, cmpopts.IgnoreUnexported(stepAccount{}), cmpopts.EquateEmpty()), "the real server (-) and sim (+) differ")
