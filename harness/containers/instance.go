@@ -1,10 +1,12 @@
 package containers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
@@ -24,6 +27,8 @@ const (
 	// engineTime bounds one operation of the engine that must not be cancelled half-way. It is there for an engine that
 	// hangs: a busy one may take many seconds for what usually takes 200 ms.
 	engineTime = 2 * time.Minute
+	// freezeTime bounds how long an engine is asked again that could not freeze a container.
+	freezeTime = 30 * time.Second
 	// drainTime bounds the wait for the last output of a container that has ended.
 	drainTime = time.Second
 )
@@ -188,9 +193,20 @@ func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-// Pause implements [fleet.Instance].
+// Pause implements [fleet.Instance]. The freezer of version 1 of Linux's control groups gives up where a process starts
+// threads while it freezes them, and leaves all of them running: then the engine is asked again.
 func (i *instance) Pause(ctx context.Context) error {
-	if _, err := i.unit.stack.engine.ContainerPause(ctx, i.id(), client.ContainerPauseOptions{}); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, freezeTime)
+	defer cancel()
+	var last error
+	gaveUp := poll.Until(ctx, 50*time.Millisecond, func(ctx context.Context) error {
+		_, last = i.unit.stack.engine.ContainerPause(ctx, i.id(), client.ContainerPauseOptions{})
+		if last != nil && strings.Contains(last.Error(), "unable to freeze") {
+			return last
+		}
+		return nil
+	})
+	if err := cmp.Or(gaveUp, last); err != nil {
 		return fmt.Errorf("pause the container of %s: %w", i.Name(), engine.Explain(err))
 	}
 	return nil

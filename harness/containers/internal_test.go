@@ -16,7 +16,9 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
@@ -132,6 +134,44 @@ func TestUnit_ExplainPortsNamesTheHolder(t *testing.T) {
 	err = (&unit{service: harness.ServiceMongo, ports: []int{taken}}).explainPorts(errors.New("port is already allocated"))
 	require.ErrorContains(t, err, fmt.Sprintf("port %d, wanted for mongo, is in use by", taken))
 	require.ErrorIs(t, err, errPortTaken)
+}
+
+func TestInstance_PauseAsksAgainWhereTheFreezerGaveUp(t *testing.T) {
+	t.Parallel()
+	const gaveUp = "Cannot pause container abc: OCI runtime pause failed: unable to freeze: unknown"
+	for name, c := range map[string]struct {
+		answers []string // of the engine to one call after the other; "" where it pauses the container
+		err     string
+	}{
+		"at once":              {[]string{""}, ""},
+		"at the third attempt": {[]string{gaveUp, gaveUp, ""}, ""},
+		"then another error":   {[]string{gaveUp, "Container abc is not running"}, "pause the container of mongo: Error response from daemon: Container abc is not running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			docker := engineThat(t, func(w http.ResponseWriter, r *http.Request) {
+				assert.Equal(t, "/v1.44/containers/abc/pause", r.URL.Path)
+				answer := c.answers[asked]
+				asked++
+				if answer == "" {
+					w.WriteHeader(http.StatusNoContent)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusInternalServerError)
+				json.NewEncoder(w).Encode(map[string]string{"message": answer})
+			})
+			err := (&instance{unit: &unit{service: harness.ServiceMongo, stack: &stack{engine: docker}},
+				container: &testcontainers.DockerContainer{ID: "abc"}}).Pause(t.Context())
+			require.Equal(t, len(c.answers), asked)
+			if c.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, c.err)
+			}
+		})
+	}
 }
 
 func TestReaperError(t *testing.T) {
