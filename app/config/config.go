@@ -12,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones for systems without a time zone database, such as an image made from scratch
@@ -34,7 +35,6 @@ type Config struct {
 	EventKey           string `env:"INNGEST_EVENT_KEY" doc:"Key that authorizes sending events." dev:"dev" prod:"required"`
 	SigningKey         string `env:"INNGEST_SIGNING_KEY" doc:"Key that verifies calls from Inngest (hexadecimal, with or without signkey-…- in front)." prod:"required"`
 	SigningKeyFallback string `env:"INNGEST_SIGNING_KEY_FALLBACK" doc:"The previous key, while keys are rotated."`
-	AllowUnsignedSync  bool   `env:"INNGEST_ENABLE_UNAUTHED_SYNC" doc:"true: an unsigned PUT may register the app, which a self-hosted server needs. Always allowed in development." default:"false"`
 
 	MongoDBURI string `env:"MONGODB_URI" doc:"Database. If the path names none, the name is maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
 
@@ -48,6 +48,7 @@ type Config struct {
 	Host     string   `env:"HOST" doc:"Address to listen on. Unset in production: all addresses." dev:"127.0.0.1"`
 	Port     int      `env:"PORT" doc:"Port to listen on. 0: any free port." default:"3000"`
 	AppURL   *url.URL `env:"APP_URL" doc:"Public URL of the app. Emails link to it." dev:"http://localhost:PORT" prod:"required"`
+	ServeURL *url.URL `env:"SERVE_URL" doc:"URL of the app for Inngest, if that is another one. Unset: in production APP_URL, in development the address at which the server finds the app."`
 	APIToken string   `env:"API_TOKEN" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is needed." prod:"required"`
 	LinkKey  string   `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters. Unset: derived from API_TOKEN."`
 
@@ -60,8 +61,9 @@ type Config struct {
 // Dev reports whether the app is in development mode.
 func (c Config) Dev() bool { return c.InngestDev != "" }
 
-// Load reads the process's environment and, in development mode, the .env file in the working directory.
-func Load() (Config, error) {
+// Load reads the process's environment and, in development mode, the .env file in the working directory. With variables,
+// it reads these only: neither a missing nor an invalid value of another variable is an error.
+func Load(variables ...string) (Config, error) {
 	environ := env.ToMap(os.Environ())
 	file, err := godotenv.Read(".env")
 	switch {
@@ -75,14 +77,14 @@ func Load() (Config, error) {
 			environ = merged
 		}
 	}
-	return Parse(environ)
+	return Parse(environ, variables...)
 }
 
-// Parse makes a Config from variables. An empty variable counts as unset. The error lists every problem on a line of its
-// own.
-func Parse(environ map[string]string) (Config, error) {
+// Parse makes a Config from variables: from all of them, or only from those given. An empty variable counts as unset. The
+// error lists every problem on a line of its own.
+func Parse(environ map[string]string, variables ...string) (Config, error) {
 	c := Config{InngestDev: environ["INNGEST_DEV"]}
-	p := parser{dev: c.Dev()}
+	p := parser{dev: c.Dev(), only: variables}
 	p.decode(p.withDefaults(environ), &c)
 	p.inngest(&c)
 	p.rest(&c)
@@ -99,11 +101,19 @@ func Parse(environ map[string]string) (Config, error) {
 // parser collects problems.
 type parser struct {
 	dev      bool
+	only     []string // the variables to read; none: all
 	problems []string
 }
 
+// reads reports whether the variable is to be read. The mode is always.
+func (p *parser) reads(variable string) bool {
+	return len(p.only) == 0 || variable == "INNGEST_DEV" || slices.Contains(p.only, variable)
+}
+
 func (p *parser) problem(variable, format string, args ...any) {
-	p.problems = append(p.problems, variable+": "+fmt.Sprintf(format, args...))
+	if p.reads(variable) {
+		p.problems = append(p.problems, variable+": "+fmt.Sprintf(format, args...))
+	}
 }
 
 // check adds a problem unless the variable is valid.
@@ -117,6 +127,9 @@ func (p *parser) check(variable string, valid bool, format string, args ...any) 
 func (p *parser) withDefaults(environ map[string]string) map[string]string {
 	set := map[string]string{}
 	for _, v := range Table() {
+		if !p.reads(v.Name) {
+			continue
+		}
 		value := environ[v.Name]
 		if value == "" && p.dev {
 			value = strings.Replace(v.Development, "PORT", set["PORT"], 1)
@@ -215,6 +228,9 @@ func (p *parser) inngest(c *Config) {
 	}
 	c.EventURL = cmp.Or(c.EventURL, c.InngestBaseURL, eventServer)
 	c.APIURL = cmp.Or(c.APIURL, c.InngestBaseURL, apiServer)
+	if !p.dev {
+		c.ServeURL = cmp.Or(c.ServeURL, c.AppURL)
+	}
 	p.signingKey("INNGEST_SIGNING_KEY", c.SigningKey)
 	p.signingKey("INNGEST_SIGNING_KEY_FALLBACK", c.SigningKeyFallback)
 }

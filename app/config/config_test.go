@@ -47,6 +47,7 @@ func TestParse_DevelopmentHasDefaults(t *testing.T) {
 	require.Equal(t, "127.0.0.1", c.Host)
 	require.Equal(t, 3000, c.Port)
 	require.Equal(t, "http://localhost:3000", c.AppURL.String())
+	require.Nil(t, c.ServeURL, "the dev server knows where it found the app")
 	require.Empty(t, c.APIToken)
 	require.Equal(t, time.UTC, c.TimeZone)
 	require.Equal(t, slog.LevelInfo, c.LogLevel)
@@ -59,7 +60,7 @@ func TestParse_Production(t *testing.T) {
 	require.False(t, c.Dev())
 	require.Equal(t, "https://inn.gs", c.EventURL)
 	require.Equal(t, "https://api.inngest.com", c.APIURL)
-	require.False(t, c.AllowUnsignedSync)
+	require.Equal(t, c.AppURL, c.ServeURL)
 	require.Empty(t, c.Host, "all addresses")
 	require.Equal(t, 8080, c.Port)
 	require.Equal(t, 465, c.MailPort)
@@ -67,6 +68,7 @@ func TestParse_Production(t *testing.T) {
 	require.Equal(t, "Europe/Berlin", c.TimeZone.String())
 	require.Equal(t, slog.LevelWarn, c.LogLevel)
 	require.Equal(t, 587, parse(t, production()).MailPort)
+	require.Equal(t, "http://app:3000", parse(t, production("SERVE_URL", "http://app:3000/")).ServeURL.String())
 }
 
 func TestParse_InngestURLs(t *testing.T) {
@@ -94,13 +96,13 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"MONGODB_URI": "mongodb://kim:hunter2@", "MAIL_PORT": "hunter2", "MAIL_PASS": "hunter2", "MAIL_FROM": "hunter2",
 		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "LINK_KEY": "hunter2",
 		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "SHUTDOWN_TIMEOUT": "-1s", "LOG_LEVEL": "hunter2",
-		"INNGEST_ENABLE_UNAUTHED_SYNC": "perhaps", "MAIL_TIMEOUT": "30",
+		"MAIL_TIMEOUT": "30", "SERVE_URL": "hunter2:3000",
 	})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2", "the error holds a value, which may be a secret")
 	for _, line := range []string{
 		"the configuration is not valid (production mode, since INNGEST_DEV is not set; no .env file is read):",
-		"INNGEST_ENABLE_UNAUTHED_SYNC: is not a valid true or false",
+		"SERVE_URL: must be an http:// or https:// URL without user, query and fragment",
 		"MAIL_PORT: is not a valid number",
 		"MAIL_TIMEOUT: is not a valid duration such as 30s or 5m",
 		"REDISPATCH_AFTER: is not a valid duration such as 30s or 5m",
@@ -131,6 +133,20 @@ func TestParse_ProductionRequiresVariables(t *testing.T) {
 		_, err := config.Parse(environ)
 		require.ErrorContains(t, err, "\n  "+variable+": is required", variable)
 	}
+}
+
+func TestParse_OfSomeVariablesAsksForNoOther(t *testing.T) {
+	t.Parallel()
+	environ := map[string]string{"MONGODB_URI": "mongodb://db.plant.example", "PORT": "x", "MAIL_PASS": "secret"}
+	c, err := config.Parse(environ, "MONGODB_URI", "HOST")
+	require.NoError(t, err)
+	require.Equal(t, "mongodb://db.plant.example", c.MongoDBURI)
+	require.Zero(t, c.Port)
+	_, err = config.Parse(environ, "MONGODB_URI", "PORT", "API_TOKEN")
+	require.ErrorContains(t, err, "\n  API_TOKEN: is required\n  PORT: is not a valid number")
+	require.NotContains(t, err.Error(), "MAIL_HOST")
+	_, err = config.Parse(map[string]string{"INNGEST_DEV": "no"}, "PORT")
+	require.ErrorContains(t, err, "INNGEST_DEV: is \"no\"")
 }
 
 func TestParse_RejectsInngestDevOff(t *testing.T) {

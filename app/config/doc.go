@@ -6,9 +6,6 @@
 // the environment leaves unset. Otherwise the app runs in production mode: keys, token and addresses are required, and
 // no .env file is read.
 //
-// The SDK itself reads three more variables, which are rarely needed: INNGEST_ENV (branch environments), and
-// INNGEST_SERVE_HOST and INNGEST_SERVE_PATH (where Inngest reaches the functions, if not at the Host of the call that
-// registers them).
-//
-// Table documents every other variable.
+// The SDK itself reads one more variable, which is rarely needed: INNGEST_ENV (branch environments). Table documents every
+// other variable.
 package config

@@ -21,8 +21,11 @@ type Options struct {
 	MessageID func(requestID string) string
 	// Inngest serves the functions.
 	Inngest http.Handler
-	Links   app.Links
-	Pace    app.Pace
+	// Ready returns why the app is not ready although the database answers, or "". Nil: it is. It returns soon after ctx
+	// has ended.
+	Ready func(ctx context.Context) string
+	Links app.Links
+	Pace  app.Pace
 	// TimeZone is the zone in which the page shows times.
 	TimeZone *time.Location
 	// Token is the bearer token of the requests API. Empty: the API needs no token.
@@ -64,6 +67,13 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 		a.Logger.Warn("not ready: the database does not answer", "error", err)
 		plain(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
+	}
+	if a.Ready != nil {
+		if reason := a.Ready(ctx); reason != "" {
+			a.Logger.Warn("not ready: " + reason)
+			plain(w, http.StatusServiceUnavailable, reason)
+			return
+		}
 	}
 	plain(w, http.StatusOK, "ready")
 }

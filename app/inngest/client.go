@@ -2,10 +2,12 @@ package inngest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -36,8 +38,9 @@ type Options struct {
 	EventKey string
 	// SigningKey and SigningKeyFallback verify calls and sign responses. Outside Dev, SigningKey is required.
 	SigningKey, SigningKeyFallback string
-	// AllowUnsignedSync accepts an unsigned PUT that registers the app, outside Dev too. A self-hosted server needs it.
-	AllowUnsignedSync bool
+	// ServeURL is the base URL at which the server reaches the app: the app registers Path below it. Nil: the address to
+	// which a caller sends its PUT. Outside Dev it is required, because a caller can send any Host header.
+	ServeURL *url.URL
 	// Logger receives the SDK's messages. Nil: they are dropped.
 	Logger *slog.Logger
 }
@@ -52,6 +55,9 @@ func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, 
 		o.EventKey = "NO_EVENT_KEY_SET"
 	}
 	eventURL, apiURL := strings.TrimRight(o.EventURL, "/"), strings.TrimRight(o.APIURL, "/")
+	if o.ServeURL == nil && !o.Dev {
+		return nil, nil, errors.New("configure the Inngest client: the app's own URL is missing")
+	}
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
 		AppID:              AppID,
 		Dev:                &o.Dev,
@@ -69,7 +75,18 @@ func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("configure the Inngest client: %w", err)
 	}
-	return client, client.ServeWithOpts(inngestgo.ServeOpts{EnableUnauthedSync: &o.AllowUnsignedSync}), nil
+	return client, o.serve(client, false), nil
+}
+
+// serve returns the handler of the client. Outside Dev, an unsigned PUT registers the app only with unsigned; the SDK
+// would otherwise read INNGEST_ENABLE_UNAUTHED_SYNC.
+func (o Options) serve(client inngestgo.Client, unsigned bool) http.Handler {
+	opts := inngestgo.ServeOpts{EnableUnauthedSync: &unsigned}
+	if o.ServeURL != nil {
+		origin, path := o.ServeURL.Scheme+"://"+o.ServeURL.Host, o.ServeURL.Path+Path
+		opts.Origin, opts.Path = &origin, &path
+	}
+	return client.ServeWithOpts(opts)
 }
 
 // stoppable is the default transport until ctx ends. After that it answers 499: the SDK does not retry a 4xx, but retries

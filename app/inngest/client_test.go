@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +27,16 @@ const (
 	previous = "signkey-test-fedcba9876543210"
 )
 
-func production(t *testing.T, url string) (inngestgo.Client, http.Handler) {
-	client, handler, err := inngest.NewClient(t.Context(), inngest.Options{
-		EventURL: url + "/", APIURL: url, EventKey: "event-key", SigningKey: key, SigningKeyFallback: previous,
-	})
+// options are those of production, with the server at a URL.
+func options(server string) inngest.Options {
+	return inngest.Options{
+		ServeURL: &url.URL{Scheme: "https", Host: "plant.example", Path: "/maintenance"},
+		EventURL: server + "/", APIURL: server, EventKey: "event-key", SigningKey: key, SigningKeyFallback: previous,
+	}
+}
+
+func production(t *testing.T, server string) (inngestgo.Client, http.Handler) {
+	client, handler, err := inngest.NewClient(t.Context(), options(server))
 	require.NoError(t, err)
 	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "f"}, inngestgo.EventTrigger("e", nil),
 		func(context.Context, inngestgo.Input[map[string]any]) (any, error) { return "done", nil })

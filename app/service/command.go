@@ -24,6 +24,8 @@ import (
 const usage = `The maintenance notification service.
 
   app                          serve until SIGINT or SIGTERM
+  app sync                     register the functions with Inngest, once for each deploy that changes them; the app
+                               need not be running
   app seed FILE.json [--force] load users and equipment; a database that is not on this machine needs --force
   app healthcheck              exit 0 if the app on this machine's PORT is ready (for containers)
   app help                     show this
@@ -46,6 +48,8 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 0:
 		err = serve(ctx, stderr)
+	case args[0] == "sync" && len(args) == 1:
+		err = register(ctx, stdout)
 	case args[0] == "seed":
 		err = seed(ctx, args[1:], stdout)
 	case args[0] == "healthcheck" && len(args) == 1:
@@ -111,7 +115,7 @@ func seed(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	c, err := config.Load()
+	c, err := config.Load("MONGODB_URI")
 	if err != nil {
 		return err
 	}
@@ -183,7 +187,7 @@ func decodeWorld(file string) (app.World, error) {
 }
 
 func healthcheck(ctx context.Context) error {
-	c, err := config.Load()
+	c, err := config.Load("HOST", "PORT")
 	if err != nil {
 		return err
 	}

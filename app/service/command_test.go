@@ -52,7 +52,11 @@ func TestCommand(t *testing.T) {
 		"seed elsewhere": {remote, []string{"seed", "world.json"}, 1,
 			"database plant at 127.0.0.1:1,db.invalid:1 is not on this machine: seeding would overwrite users and equipment there; if that is what you want, add --force"},
 		"seed elsewhere, forced": {remote, []string{"seed", "--force", "world.json"}, 1, "does not answer"},
-		"healthcheck of nothing": {dev, []string{"healthcheck"}, 1, "refused"},
+		"seed needs only the database": {map[string]string{"MONGODB_URI": "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=100"},
+			[]string{"seed", "world.json"}, 1, "database x at 127.0.0.1:1 does not answer"},
+		"healthcheck needs only the port": {map[string]string{"PORT": "1"}, []string{"healthcheck"}, 1, "refused"},
+		"sync takes no argument":          {dev, []string{"sync", "now"}, 2, `unknown command "sync"`},
+		"healthcheck of nothing":          {dev, []string{"healthcheck"}, 1, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := command(t, c.environ, c.args...)

@@ -105,16 +105,8 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		RedispatchAfter: c.RedispatchAfter,
 		SendLease:       functions.SendLease(c.MailTimeout),
 	}
-	client, serve, err := inngest.NewClient(running, inngest.Options{
-		Dev:                c.Dev(),
-		EventURL:           c.EventURL,
-		APIURL:             c.APIURL,
-		EventKey:           c.EventKey,
-		SigningKey:         c.SigningKey,
-		SigningKeyFallback: c.SigningKeyFallback,
-		AllowUnsignedSync:  c.AllowUnsignedSync,
-		Logger:             s.logger,
-	})
+	options := inngestOptions(c, s.logger)
+	client, serve, err := inngest.NewClient(running, options)
 	if err != nil {
 		return err
 	}
@@ -122,7 +114,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	if all == nil {
 		all = functions.All()
 	}
-	err = functions.Register(client, functions.Deps{
+	ids, err := functions.Register(client, functions.Deps{
 		Store:       s.store,
 		Mailer:      mailer,
 		Links:       links,
@@ -157,6 +149,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Offer:     dispatcher.Offer,
 		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
 		Inngest:   serve,
+		Ready:     s.registered(inngest.NewAPI(options), ids),
 		Links:     links,
 		Pace:      pace,
 		TimeZone:  c.TimeZone,
@@ -165,6 +158,19 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Logger:    s.logger,
 	}))
 	return nil
+}
+
+func inngestOptions(c config.Config, logger *slog.Logger) inngest.Options {
+	return inngest.Options{
+		Dev:                c.Dev(),
+		ServeURL:           c.ServeURL,
+		EventURL:           c.EventURL,
+		APIURL:             c.APIURL,
+		EventKey:           c.EventKey,
+		SigningKey:         c.SigningKey,
+		SigningKeyFallback: c.SigningKeyFallback,
+		Logger:             logger,
+	}
 }
 
 // Handler serves the whole app. After Close has begun it answers 503.

@@ -233,14 +233,18 @@ func TestRun_StopIsQuickWhileInngestIsAway(t *testing.T) {
 	require.Equal(t, app.Pending, all[0].Notification.State)
 }
 
+func inProduction(inngestURL string) map[string]string {
+	return map[string]string{
+		"INNGEST_EVENT_KEY": "event-key", "INNGEST_SIGNING_KEY": signingKey, "INNGEST_BASE_URL": inngestURL,
+		"API_TOKEN": "0123456789abcdef", "MONGODB_URI": "mongodb://unused", "MAIL_HOST": "unused",
+		"MAIL_FROM": "maintenance@plant.example", "APP_URL": "https://plant.example", "HOST": "127.0.0.1", "PORT": "0",
+	}
+}
+
 func TestService_RequiresCredentialsInProduction(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
-	url, _ := run(t, configure(t, map[string]string{
-		"INNGEST_EVENT_KEY": "event-key", "INNGEST_SIGNING_KEY": signingKey, "INNGEST_BASE_URL": server.URL,
-		"API_TOKEN": "0123456789abcdef", "MONGODB_URI": "mongodb://unused", "MAIL_HOST": "unused",
-		"MAIL_FROM": "maintenance@plant.example", "APP_URL": "https://plant.example", "HOST": "127.0.0.1", "PORT": "0",
-	}), service.Deps{Store: memory(t), Mailer: newMailer(9)})
+	url, _ := run(t, configure(t, inProduction(server.URL)), service.Deps{Store: memory(t), Mailer: newMailer(9)})
 
 	status, _ := post(t, url+"/api/requests", draft)
 	require.Equal(t, http.StatusUnauthorized, status)

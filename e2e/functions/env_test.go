@@ -66,7 +66,7 @@ func (p *testApps) app(ctx context.Context, env harness.Env) (http.Handler, erro
 	if err != nil {
 		return nil, err
 	}
-	err = functions.Register(client, functions.Deps{
+	_, err = functions.Register(client, functions.Deps{
 		Store: one.store, Mailer: smtp, Links: links, Logger: slog.New(slog.DiscardHandler),
 		From: mail.Address{Name: "Maintenance", Address: "maintenance@plant.example"}, TimeZone: time.UTC,
 		SendTimeout: sendTimeout, Pace: pace,

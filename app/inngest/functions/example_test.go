@@ -47,7 +47,7 @@ func Example() {
 		return
 	}
 	deps := functions.Deps{Logger: slog.New(slog.DiscardHandler)}
-	if err := functions.Register(client, deps, append(functions.All(), CountRequests)...); err != nil {
+	if _, err := functions.Register(client, deps, append(functions.All(), CountRequests)...); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -43,14 +43,16 @@ type Mailer interface {
 	Send(ctx context.Context, m *email.Message) error
 }
 
-// Register creates the functions on a client.
-func Register(c inngestgo.Client, d Deps, functions ...Function) error {
+// Register creates the functions on a client, and returns their ids on the server.
+func Register(c inngestgo.Client, d Deps, functions ...Function) ([]string, error) {
+	var ids []string
 	for _, create := range functions {
 		f, err := create(c, d)
 		if err != nil {
-			return fmt.Errorf("create an Inngest function: %w", err)
+			return nil, fmt.Errorf("create an Inngest function: %w", err)
 		}
+		ids = append(ids, f.FullyQualifiedID())
 		d.Logger.Debug("serving function", "function", f.FullyQualifiedID())
 	}
-	return nil
+	return ids, nil
 }

@@ -344,7 +344,9 @@ func TestSendRequestNotification_RunsThreeStepsInOneCall(t *testing.T) {
 	t.Cleanup(server.Close)
 	client, handler, err := inngest.NewClient(t.Context(), inngest.Options{Dev: true, EventURL: server.URL, APIURL: server.URL})
 	require.NoError(t, err)
-	require.NoError(t, Register(client, e.run("", 1).Deps, All()...))
+	ids, err := Register(client, e.run("", 1).Deps, All()...)
+	require.NoError(t, err)
+	require.Equal(t, []string{inngest.AppID + "-" + SendRequestNotificationID}, ids)
 	event := e.request.Event()
 	body, err := json.Marshal(map[string]any{
 		"event": event, "events": []any{event}, "steps": map[string]any{},
