@@ -37,6 +37,9 @@ type Notification struct {
 	Reason string `json:"reason,omitempty" bson:"reason,omitempty"`
 	// Claim is held by the run that sends the email. Nil: no run has claimed it.
 	Claim *Claim `json:"claim,omitempty" bson:"claim,omitempty"`
+	// EventID is the server's id of the dispatched event, while it is not known whether a run has begun. Empty: one has, or
+	// the event is not dispatched.
+	EventID string `json:"eventId,omitempty" bson:"eventId,omitempty"`
 	// DispatchedAt is when the server last accepted the event, SentAt when the mail server accepted the email.
 	DispatchedAt time.Time `json:"dispatchedAt,omitzero" bson:"dispatchedAt,omitempty"`
 	SentAt       time.Time `json:"sentAt,omitzero" bson:"sentAt,omitempty"`
@@ -64,6 +67,9 @@ type Pace struct {
 	// RedispatchAfter is how long a dispatched notification may stay unfinished before it counts as lost. Each further
 	// generation doubles the time, up to eightfold, so that a server with a long queue gets fewer events.
 	RedispatchAfter time.Duration
+	// ConfirmAfter is how long a dispatched notification may stay without a run that has begun before the dispatcher asks
+	// the server for one. It grows as RedispatchAfter does. Not less than RedispatchAfter: the server is never asked.
+	ConfirmAfter time.Duration
 	// SendLease is the longest that an attempt to send the email may take, the recording of its outcome included.
 	SendLease time.Duration
 }
@@ -81,31 +87,77 @@ func NewNotification(messageID string, now time.Time, p Pace) Notification {
 }
 
 // TakeForDispatch gives the caller the dispatch lease of a due notification. A pending notification keeps its
-// generation. One that was dispatched but not finished gets a new generation and loses its claim.
+// generation. One that was dispatched but not finished gets a new generation and loses its claim. But if no run has begun
+// and it does not count as lost yet, it stays dispatched: the caller asks the server whether the event of EventID has a
+// run, and records the answer with Begun, NotBegun or NotConfirmed.
 func (n Notification) TakeForDispatch(now time.Time, p Pace) (Notification, bool) {
 	if n.final() || n.NextDispatchAt.After(now) || n.Claim.inFlight(now) {
 		return n, false
 	}
 	// A claim proves that the server had the event, even if the dispatch was never recorded.
-	if n.State == Dispatched || n.Claim != nil {
-		n.State = Pending
-		n.Generation++
-		n.Claim = nil
+	unconfirmed := n.EventID != "" && now.Before(n.lostAt(n.DispatchedAt, p))
+	if n.State == Dispatched && !unconfirmed || n.Claim != nil {
+		n = n.nextGeneration()
 	}
 	n.NextDispatchAt = millis(now.Add(p.DispatchLease))
 	return n, true
 }
 
-// Dispatch records that the server has accepted the event of that generation.
-func (n Notification) Dispatch(generation int, now time.Time, p Pace) (Notification, bool) {
+// nextGeneration returns a notification whose event is to be sent again. Runs of earlier events may not send the email.
+func (n Notification) nextGeneration() Notification {
+	n.State = Pending
+	n.Generation++
+	n.Claim = nil
+	n.EventID = ""
+	return n
+}
+
+// Dispatch records that the server has accepted the event of that generation under the given id.
+func (n Notification) Dispatch(generation int, eventID string, now time.Time, p Pace) (Notification, bool) {
 	if n.State != Pending || n.Generation != generation {
 		return n, false
 	}
 	n.State = Dispatched
 	n.DispatchedAt = millis(now)
-	n.NextDispatchAt = later(n.NextDispatchAt, n.lostAt(now, p))
+	if n.Claim == nil {
+		n.EventID = eventID
+	}
+	n.NextDispatchAt = later(n.NextDispatchAt, n.confirmAt(now, p))
 	return n, true
 }
+
+// Begun records that the server has a run of the event. Inngest retries it; only when it counts as lost is the
+// notification due again.
+func (n Notification) Begun(eventID string, p Pace) (Notification, bool) {
+	if !n.awaits(eventID) {
+		return n, false
+	}
+	n.EventID = ""
+	n.NextDispatchAt = n.lostAt(n.DispatchedAt, p)
+	return n, true
+}
+
+// NotBegun records that the server has no run of the event, and starts a new generation. The caller holds its dispatch
+// lease. If a run of the event does begin later, it cannot claim the notification.
+func (n Notification) NotBegun(eventID string, now time.Time, p Pace) (Notification, bool) {
+	if !n.awaits(eventID) {
+		return n, false
+	}
+	n = n.nextGeneration()
+	n.NextDispatchAt = millis(now.Add(p.DispatchLease))
+	return n, true
+}
+
+// NotConfirmed records that the server could not be asked for a run of the event. It is asked again.
+func (n Notification) NotConfirmed(eventID string, now time.Time, p Pace) (Notification, bool) {
+	if !n.awaits(eventID) {
+		return n, false
+	}
+	n.NextDispatchAt = n.confirmAt(now, p)
+	return n, true
+}
+
+func (n Notification) awaits(eventID string) bool { return n.EventID == eventID && eventID != "" }
 
 // DispatchFailed records that the event could not be sent. The notification is due again at retryAt.
 func (n Notification) DispatchFailed(generation int, cause string, retryAt time.Time) (Notification, bool) {
@@ -159,6 +211,7 @@ func (n Notification) ClaimFor(run Run, now time.Time, p Pace) (Notification, Cl
 	}
 	n.Claim = &Claim{RunID: run.ID, At: millis(now), Until: millis(now.Add(p.SendLease))}
 	n.Attempts++
+	n.EventID = ""
 	// No new generation may start while this attempt can still succeed.
 	n.NextDispatchAt = later(n.Claim.Until, n.lostAt(now, p))
 	return n, Granted
@@ -174,6 +227,7 @@ func (n Notification) Accept(now time.Time) (Notification, bool) {
 	n.SentAt = millis(now)
 	n.Reason = ""
 	n.Claim = nil
+	n.EventID = ""
 	n.NextDispatchAt = time.Time{}
 	return n, true
 }
@@ -189,6 +243,7 @@ func (n Notification) AttemptFailed(run Run, cause string, now time.Time, p Pace
 		claim.Until = millis(now)
 		n.Claim = &claim
 	}
+	n.EventID = ""
 	n.NextDispatchAt = n.lostAt(now, p)
 	return n, true
 }
@@ -202,6 +257,7 @@ func (n Notification) RunOver(run Run, cause string, now time.Time, p Pace) (Not
 	n.State = Dispatched
 	n.LastError = causeText(cause)
 	n.Claim = nil
+	n.EventID = ""
 	n.NextDispatchAt = millis(now.Add(p.lifetime(n.Generation) / 8))
 	return n, true
 }
@@ -215,6 +271,7 @@ func (n Notification) Fail(run Run, reason string, now time.Time) (Notification,
 	n.LastError = causeText(reason)
 	n.Reason = causeText(reason)
 	n.Claim = nil
+	n.EventID = ""
 	n.NextDispatchAt = time.Time{}
 	return n, true
 }
@@ -251,10 +308,23 @@ func (n Notification) lostAt(now time.Time, p Pace) time.Time {
 	return millis(now.Add(p.lifetime(n.Generation)))
 }
 
+// confirmAt returns when the server is to be asked for a run of the dispatched event, or, if that comes first, when the
+// notification counts as lost: then it is dispatched again without asking.
+func (n Notification) confirmAt(now time.Time, p Pace) time.Time {
+	lost := n.lostAt(n.DispatchedAt, p)
+	if at := millis(now.Add(p.ConfirmAfter * p.growth(n.Generation))); n.EventID != "" && at.Before(lost) {
+		return at
+	}
+	return lost
+}
+
 // lifetime returns how long a generation may stay unfinished before it counts as lost.
 func (p Pace) lifetime(generation int) time.Duration {
-	return p.RedispatchAfter << min(generation-1, 3)
+	return p.RedispatchAfter * p.growth(generation)
 }
+
+// growth returns by how much a generation's times are longer than those of the first.
+func (Pace) growth(generation int) time.Duration { return 1 << min(generation-1, 3) }
 
 // millis truncates t to milliseconds, the precision of every store.
 func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

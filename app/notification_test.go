@@ -12,7 +12,7 @@ import (
 
 var (
 	t0   = time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
-	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 8 * time.Minute, SendLease: 30 * time.Second}
+	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 8 * time.Minute, ConfirmAfter: time.Minute, SendLease: 30 * time.Second}
 
 	runA = app.Run{ID: "A", Generation: 1}
 	runB = app.Run{ID: "B", Generation: 1}
@@ -21,7 +21,7 @@ var (
 func created() app.Notification { return app.NewNotification("<m@x>", t0, pace) }
 
 func dispatched() app.Notification {
-	n, _ := created().Dispatch(1, t0, pace)
+	n, _ := created().Dispatch(1, "01E", t0, pace)
 	return n
 }
 
@@ -58,17 +58,18 @@ func TestNewNotification_IsLeasedToItsCreator(t *testing.T) {
 
 func TestDispatch(t *testing.T) {
 	t.Parallel()
-	n, ok := created().Dispatch(1, t0, pace)
+	n, ok := created().Dispatch(1, "01E", t0, pace)
 	require.True(t, ok)
 	require.Equal(t, app.Dispatched, n.State)
 	require.Equal(t, t0, n.DispatchedAt)
-	require.Equal(t, t0.Add(pace.RedispatchAfter), n.NextDispatchAt)
+	require.Equal(t, "01E", n.EventID)
+	require.Equal(t, t0.Add(pace.ConfirmAfter), n.NextDispatchAt)
 
 	for name, n := range map[string]app.Notification{"sent": sent(), "failed": failed(), "dispatched": dispatched()} {
-		_, ok := n.Dispatch(1, t0, pace)
+		_, ok := n.Dispatch(1, "01E", t0, pace)
 		require.False(t, ok, name)
 	}
-	_, ok = created().Dispatch(2, t0, pace)
+	_, ok = created().Dispatch(2, "01E", t0, pace)
 	require.False(t, ok, "another generation")
 }
 
@@ -78,7 +79,7 @@ func TestDispatch_KeepsLaterNextDispatchAt(t *testing.T) {
 	p.RedispatchAfter = time.Second // shorter than a claim
 	n, result := created().ClaimFor(runA, t0, p)
 	require.Equal(t, app.Granted, result)
-	n, ok := n.Dispatch(1, t0, p)
+	n, ok := n.Dispatch(1, "01E", t0, p)
 	require.True(t, ok)
 	require.Equal(t, t0.Add(p.SendLease), n.NextDispatchAt, "redispatched while the claim lasts")
 }
@@ -96,7 +97,7 @@ func TestDispatchFailed(t *testing.T) {
 	require.False(t, ok, "a run has claimed it, so the server has the event")
 	_, ok = dispatched().DispatchFailed(1, "x", t0)
 	require.False(t, ok)
-	n, _ = dispatched().TakeForDispatch(dispatched().NextDispatchAt, pace)
+	n, _ = dispatched().TakeForDispatch(t0.Add(pace.RedispatchAfter), pace)
 	_, ok = n.DispatchFailed(1, "answer that came late", t0)
 	require.False(t, ok, "a later generation is being dispatched")
 }
@@ -148,16 +149,92 @@ func TestTakeForDispatch_IgnoresFinalNotification(t *testing.T) {
 
 func TestDispatch_DoublesTimeOfEachGeneration(t *testing.T) {
 	t.Parallel()
-	n := dispatched()
-	var waits []time.Duration
-	for range 6 {
-		now := n.NextDispatchAt
-		n, _ = n.TakeForDispatch(now, pace)
-		n, _ = n.Dispatch(n.Generation, now, pace)
-		waits = append(waits, n.NextDispatchAt.Sub(now))
+	for eventID, after := range map[string]time.Duration{"": pace.RedispatchAfter, "01E": pace.ConfirmAfter} {
+		n := dispatched()
+		var waits []time.Duration
+		for range 6 {
+			now := t0.Add(time.Hour)
+			n.EventID = ""
+			n.State, n.Generation = app.Pending, n.Generation+1
+			n, _ = n.Dispatch(n.Generation, eventID, now, pace)
+			waits = append(waits, n.NextDispatchAt.Sub(now))
+		}
+		require.Equal(t, []time.Duration{2 * after, 4 * after, 8 * after, 8 * after, 8 * after, 8 * after}, waits)
 	}
-	after := pace.RedispatchAfter
-	require.Equal(t, []time.Duration{2 * after, 4 * after, 8 * after, 8 * after, 8 * after, 8 * after}, waits)
+}
+
+// A run that has not begun is asked for, and only if there is none does the notification get a new generation.
+func TestTakeForDispatch_LeavesUnconfirmedNotificationDispatched(t *testing.T) {
+	t.Parallel()
+	due := dispatched().NextDispatchAt
+	_, taken := dispatched().TakeForDispatch(due.Add(-time.Millisecond), pace)
+	require.False(t, taken)
+	n, taken := dispatched().TakeForDispatch(due, pace)
+	require.True(t, taken)
+	require.Equal(t, app.Dispatched, n.State)
+	require.Equal(t, 1, n.Generation)
+	require.Equal(t, due.Add(pace.DispatchLease), n.NextDispatchAt, "another process asks after the lease")
+
+	begun, ok := n.Begun("01E", pace)
+	require.True(t, ok)
+	require.Empty(t, begun.EventID)
+	require.Equal(t, t0.Add(pace.RedispatchAfter), begun.NextDispatchAt)
+	again, _ := begun.TakeForDispatch(begun.NextDispatchAt, pace)
+	require.Equal(t, 2, again.Generation, "its run was lost later")
+
+	lost, ok := n.NotBegun("01E", due, pace)
+	require.True(t, ok)
+	require.Equal(t, app.Pending, lost.State)
+	require.Equal(t, 2, lost.Generation)
+	require.Empty(t, lost.EventID)
+	require.Equal(t, due.Add(pace.DispatchLease), lost.NextDispatchAt)
+	_, result := lost.ClaimFor(runA, due, pace)
+	require.Equal(t, app.Superseded, result, "a run that begins late after all")
+
+	unknown, ok := n.NotConfirmed("01E", due, pace)
+	require.True(t, ok)
+	require.Equal(t, due.Add(pace.ConfirmAfter), unknown.NextDispatchAt)
+	late := t0.Add(pace.RedispatchAfter - time.Second)
+	unknown, _ = unknown.NotConfirmed("01E", late, pace)
+	require.Equal(t, t0.Add(pace.RedispatchAfter), unknown.NextDispatchAt)
+	unknown, taken = unknown.TakeForDispatch(t0.Add(pace.RedispatchAfter), pace)
+	require.True(t, taken)
+	require.Equal(t, 2, unknown.Generation, "it counts as lost even if the server never answers")
+	require.Empty(t, unknown.EventID)
+}
+
+func TestDispatch_IsNotConfirmedOnceARunHasBegun(t *testing.T) {
+	t.Parallel()
+	running, _ := created().ClaimFor(runA, t0, pace)
+	running, _ = running.Dispatch(1, "01E", t0, pace)
+	held, holder := claimed()
+	rested, _ := dispatched().AttemptFailed(runA, "the database does not answer", t0, pace)
+	over, _ := held.RunOver(holder, "451 busy", t0, pace)
+	for name, n := range map[string]app.Notification{
+		"claimed before the dispatch was recorded": running, "claimed": held, "a step failed": rested, "its run is over": over,
+		"sent": sent(), "failed": failed(), "not dispatched": created(),
+	} {
+		require.Empty(t, n.EventID, name)
+		for _, ok := range []bool{
+			second(n.Begun("01E", pace)), second(n.NotBegun("01E", t0, pace)), second(n.NotConfirmed("01E", t0, pace)),
+			second(n.NotBegun("", t0, pace)),
+		} {
+			require.False(t, ok, name)
+		}
+	}
+	require.False(t, second(dispatched().NotBegun("another", t0, pace)), "an answer about an earlier event")
+}
+
+func second(_ app.Notification, ok bool) bool { return ok }
+
+func TestDispatch_IsNotConfirmedIfThatTakesAsLongAsToCountAsLost(t *testing.T) {
+	t.Parallel()
+	p := pace
+	p.ConfirmAfter = p.RedispatchAfter
+	n, _ := created().Dispatch(1, "01E", t0, p)
+	require.Equal(t, t0.Add(p.RedispatchAfter), n.NextDispatchAt)
+	n, _ = n.TakeForDispatch(n.NextDispatchAt, p)
+	require.Equal(t, 2, n.Generation)
 }
 
 func TestClaimFor(t *testing.T) {

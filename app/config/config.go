@@ -54,6 +54,7 @@ type Config struct {
 
 	TimeZone        *time.Location `env:"TIME_ZONE" doc:"Time zone in which schedules are shown, an IANA name such as Europe/Berlin." default:"UTC"`
 	RedispatchAfter time.Duration  `env:"REDISPATCH_AFTER" doc:"Time after which an unfinished notification counts as lost and is dispatched again. Should be at least as long as a run can take with all its retries; otherwise runs overlap, which is harmless but adds load and log entries." default:"40m"`
+	ConfirmAfter    time.Duration  `env:"CONFIRM_AFTER" doc:"Time after which Inngest is asked for the run of a dispatched notification that has not begun. If there is none, the notification is dispatched again." default:"2m"`
 	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" doc:"Time to finish pending work on a stop. Less than the 10 s that container runtimes allow." default:"8s"`
 	LogLevel        slog.Level     `env:"LOG_LEVEL" doc:"debug, info, warn or error." default:"info"`
 }
@@ -264,6 +265,7 @@ func (p *parser) rest(c *Config) {
 	p.secret("LINK_KEY", c.LinkKey)
 	p.positive("MAIL_TIMEOUT", c.MailTimeout)
 	p.positive("REDISPATCH_AFTER", c.RedispatchAfter)
+	p.positive("CONFIRM_AFTER", c.ConfirmAfter)
 	p.positive("SHUTDOWN_TIMEOUT", c.ShutdownTimeout)
 }
 

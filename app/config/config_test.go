@@ -95,7 +95,7 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"INNGEST_BASE_URL": "inngest:8288", "INNGEST_SIGNING_KEY": "hunter2", "INNGEST_SIGNING_KEY_FALLBACK": "0",
 		"MONGODB_URI": "mongodb://kim:hunter2@", "MAIL_PORT": "hunter2", "MAIL_PASS": "hunter2", "MAIL_FROM": "hunter2",
 		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "LINK_KEY": "hunter2",
-		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "SHUTDOWN_TIMEOUT": "-1s", "LOG_LEVEL": "hunter2",
+		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "LOG_LEVEL": "hunter2",
 		"MAIL_TIMEOUT": "30", "SERVE_URL": "hunter2:3000",
 	})
 	require.Error(t, err)
@@ -106,6 +106,7 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"MAIL_PORT: is not a valid number",
 		"MAIL_TIMEOUT: is not a valid duration such as 30s or 5m",
 		"REDISPATCH_AFTER: is not a valid duration such as 30s or 5m",
+		"CONFIRM_AFTER: must be a positive duration such as 30s",
 		"LOG_LEVEL: is not a valid level (debug, info, warn, error)",
 		"INNGEST_BASE_URL: must be an http:// or https:// URL without user, query and fragment",
 		"INNGEST_EVENT_KEY: is required",

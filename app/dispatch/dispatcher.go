@@ -18,10 +18,12 @@ type Sender interface {
 	Send(ctx context.Context, event any) (id string, err error)
 }
 
-// Options configure a Dispatcher. Store, Sender and Pace are required.
+// Options configure a Dispatcher. Store, Sender, HasRun and Pace are required.
 type Options struct {
 	Store  app.Store
 	Sender Sender
+	// HasRun asks the server whether the event that it gave this id has a run. It returns soon after ctx has ended.
+	HasRun func(ctx context.Context, eventID string) (bool, error)
 	Pace   app.Pace
 	// Logger receives errors, and a line for each dispatch at debug level. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -124,8 +126,11 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	}
 }
 
-// round counts the results of the sends of one turn.
-type round struct{ sent, failed atomic.Int32 }
+// round counts the results of one turn.
+type round struct {
+	sent, failed atomic.Int32 // events
+	silent       atomic.Bool  // a question to the server was not answered
+}
 
 // scan sends the events of up to limit due requests, and reports whether there may be more.
 func (d *Dispatcher) scan(ctx context.Context, limit int, round *round) (full bool) {
@@ -176,11 +181,42 @@ func (d *Dispatcher) takeAndSend(ctx context.Context, r app.Request, round *roun
 	if !taken {
 		return // another process has taken it, or it is final
 	}
+	if r.Notification.State == app.Dispatched {
+		if r, taken = d.confirm(ctx, r, round); !taken {
+			return
+		}
+	}
 	if r.Notification.Generation > before {
 		d.o.Logger.Warn("notification was dispatched but did not finish; dispatching it again",
 			"request", r.ID, "generation", r.Notification.Generation)
 	}
 	d.send(ctx, r, round)
+}
+
+// confirm asks the server for a run of the event of r, whose dispatch lease this process holds, and reports whether there
+// is none: r is then to be sent again. After a question without an answer, the others of the round are put off.
+func (d *Dispatcher) confirm(ctx context.Context, r app.Request, round *round) (app.Request, bool) {
+	event := r.Notification.EventID
+	change := func(n app.Notification) (app.Notification, bool) { return n.NotConfirmed(event, time.Now(), d.o.Pace) }
+	if !round.silent.Load() {
+		has, err := d.o.HasRun(ctx, event)
+		switch {
+		case ctx.Err() != nil:
+			return r, false // stopping: the lease expires
+		case err != nil:
+			round.silent.Store(true)
+			d.o.Logger.Warn("cannot ask Inngest whether the run of a notification exists; asking again later", "request", r.ID, "error", err)
+		case has:
+			change = func(n app.Notification) (app.Notification, bool) { return n.Begun(event, d.o.Pace) }
+		default:
+			change = func(n app.Notification) (app.Notification, bool) { return n.NotBegun(event, time.Now(), d.o.Pace) }
+		}
+	}
+	r, changed, err := app.Update(ctx, d.o.Store, r, change)
+	if err != nil && ctx.Err() == nil {
+		d.o.Logger.Warn("could not record whether the run of a notification exists", "request", r.ID, "error", err)
+	}
+	return r, changed && r.Notification.State == app.Pending
 }
 
 // send sends the event of r, whose dispatch lease this process holds, and records the result.
@@ -189,7 +225,7 @@ func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 		return
 	}
 	event := r.Event()
-	_, err := d.o.Sender.Send(ctx, event)
+	eventID, err := d.o.Sender.Send(ctx, event)
 	if err != nil && ctx.Err() != nil {
 		return // stopping: the lease expires
 	}
@@ -199,7 +235,7 @@ func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 		round.sent.Add(1)
 		d.o.Logger.Debug("event sent", "request", r.ID, "event", event.IdempotencyKey)
 		change = func(n app.Notification) (app.Notification, bool) {
-			return n.Dispatch(r.Notification.Generation, time.Now(), d.o.Pace)
+			return n.Dispatch(r.Notification.Generation, eventID, time.Now(), d.o.Pace)
 		}
 	} else {
 		round.failed.Add(1)

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 30 * time.Minute, SendLease: time.Minute}
+var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 30 * time.Minute, ConfirmAfter: 20 * time.Second, SendLease: time.Minute}
 
 // server accepts events, or fails with err.
 type server struct {
@@ -33,6 +33,8 @@ type server struct {
 	delay  time.Duration
 	most   int // sends at once
 	now    int
+	runs   int // that HasRun finds; negative: it does not answer
+	asked  []string
 }
 
 func (s *server) Send(_ context.Context, event any) (string, error) {
@@ -52,6 +54,35 @@ func (s *server) Send(_ context.Context, event any) (string, error) {
 	}
 	s.events = append(s.events, event.(app.Event).IdempotencyKey)
 	return "01K", nil
+}
+
+// HasRun takes as long as a send.
+func (s *server) HasRun(_ context.Context, eventID string) (bool, error) {
+	if s.delay > 0 {
+		<-time.After(s.delay)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, eventID)
+	if s.runs < 0 {
+		return false, errors.New("no answer")
+	}
+	return s.runs > 0, nil
+}
+
+func (s *server) finds(runs int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runs = runs
+}
+
+// questions returns the event ids asked for since it was called last.
+func (s *server) questions() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked
+	s.asked = nil
+	return asked
 }
 
 func (s *server) fail(err error) {
@@ -91,9 +122,9 @@ type fixture struct {
 // inBubble runs test with a virtual clock.
 func inBubble(t *testing.T, test func(*fixture)) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fixture{T: t, store: storetest.NewMemory(), server: &server{}, log: &bytes.Buffer{}}
+		f := &fixture{T: t, store: storetest.NewMemory(), server: &server{runs: 1}, log: &bytes.Buffer{}}
 		f.opts = dispatch.Options{
-			Store: f.store, Sender: f.server, Pace: pace, Logger: slog.New(slog.NewTextHandler(f.log, nil)),
+			Store: f.store, Sender: f.server, HasRun: f.server.HasRun, Pace: pace, Logger: slog.New(slog.NewTextHandler(f.log, nil)),
 		}
 		test(f)
 	})
@@ -135,7 +166,8 @@ func TestOffer_DispatchesAtOnce(t *testing.T) {
 		require.Zero(f, time.Since(start))
 		n := f.notification(r)
 		require.Equal(f, app.Dispatched, n.State)
-		require.Equal(f, start.Add(pace.RedispatchAfter).UTC(), n.NextDispatchAt)
+		require.Equal(f, "01K", n.EventID)
+		require.Equal(f, start.Add(pace.ConfirmAfter).UTC(), n.NextDispatchAt)
 	})
 }
 
@@ -162,6 +194,92 @@ func TestScan_RedispatchesUnfinishedNotification(t *testing.T) {
 		elapse(2 * time.Second)
 		require.Equal(f, []string{r.ID + "-1", r.ID + "-2"}, f.server.took())
 		require.Contains(f, f.log.String(), "was dispatched but did not finish")
+	})
+}
+
+func TestScan_DispatchesAgainWhereThereIsNoRun(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.finds(0)
+		d, _ := f.start()
+		f.start() // a second process asks no second time
+		r := f.create()
+		d.Offer(r)
+		elapse(pace.ConfirmAfter - time.Second)
+		require.Empty(f, f.server.questions())
+		elapse(2 * time.Second)
+		require.Equal(f, []string{"01K"}, f.server.questions())
+		require.Equal(f, []string{r.ID + "-1", r.ID + "-2"}, f.server.took())
+		require.Equal(f, app.Dispatched, f.notification(r).State)
+
+		f.server.finds(1)
+		elapse(2*pace.ConfirmAfter + time.Second)
+		require.Equal(f, []string{"01K"}, f.server.questions())
+		require.Empty(f, f.notification(r).EventID)
+		elapse(pace.RedispatchAfter)
+		require.Empty(f, f.server.questions(), "it has a run")
+		require.Len(f, f.server.took(), 2)
+		elapse(pace.RedispatchAfter)
+		require.Len(f, f.server.took(), 3, "which was lost later")
+	})
+}
+
+func TestScan_AsksNothingOnceTheRunHasClaimed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.finds(0)
+		d, _ := f.start()
+		r := f.create()
+		d.Offer(r)
+		synctest.Wait()
+		_, _, err := app.Update(f.Context(), f.store, r, func(n app.Notification) (app.Notification, bool) {
+			n, result := n.ClaimFor(app.Run{ID: "01R", Generation: 1}, time.Now(), pace)
+			return n, result == app.Granted
+		})
+		require.NoError(f, err)
+		elapse(pace.RedispatchAfter - time.Second)
+		require.Empty(f, f.server.questions())
+		require.Len(f, f.server.took(), 1)
+	})
+}
+
+func TestScan_AsksAgainWhileTheServerDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.finds(-1)
+		d, _ := f.start()
+		var requests []app.Request
+		for range 50 {
+			requests = append(requests, f.create())
+			d.Offer(requests[len(requests)-1])
+		}
+		elapse(pace.ConfirmAfter + 2*time.Second)
+		require.LessOrEqual(f, len(f.server.questions()), 8, "once a question is not answered, the others are put off")
+		require.Contains(f, f.log.String(), "cannot ask Inngest")
+		require.Len(f, f.server.took(), len(requests))
+		d.Offer(f.create())
+		synctest.Wait()
+		require.Len(f, f.server.took(), len(requests)+1, "an unanswered question delays no event")
+		f.server.finds(0)
+		elapse(pace.ConfirmAfter + 2*time.Second)
+		require.Len(f, f.server.took(), 2*len(requests)+1+1)
+	})
+}
+
+func TestStop_RecordsNothingAboutAnInterruptedQuestion(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		f.server.finds(0)
+		d, stop := f.start()
+		r := f.create()
+		d.Offer(r)
+		elapse(pace.ConfirmAfter / 2)
+		f.server.delay = time.Minute
+		elapse(pace.ConfirmAfter)
+		asked := f.notification(r)
+		stop()
+		require.Equal(f, asked, f.notification(r))
+		require.Equal(f, app.Dispatched, asked.State)
 	})
 }
 

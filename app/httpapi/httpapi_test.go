@@ -30,7 +30,7 @@ const (
 	token        = "0123456789abcdef"
 )
 
-var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: time.Minute, SendLease: time.Minute}
+var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: time.Minute, ConfirmAfter: 20 * time.Second, SendLease: time.Minute}
 
 type fixture struct {
 	*testing.T

@@ -103,6 +103,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	pace := app.Pace{
 		DispatchLease:   min(dispatchLease, c.RedispatchAfter),
 		RedispatchAfter: c.RedispatchAfter,
+		ConfirmAfter:    c.ConfirmAfter,
 		SendLease:       functions.SendLease(c.MailTimeout),
 	}
 	options := inngestOptions(c, s.logger)
@@ -132,9 +133,11 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 			"redispatchAfter", c.RedispatchAfter, "longestRun", longest)
 	}
 
+	api := inngest.NewAPI(options)
 	dispatcher := dispatch.New(dispatch.Options{
 		Store:    s.store,
 		Sender:   client,
+		HasRun:   api.HasRun,
 		Pace:     pace,
 		Logger:   s.logger,
 		MaxPause: min(30*time.Second, c.RedispatchAfter),
@@ -149,7 +152,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Offer:     dispatcher.Offer,
 		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
 		Inngest:   serve,
-		Ready:     s.registered(inngest.NewAPI(options), ids),
+		Ready:     s.registered(api, ids),
 		Links:     links,
 		Pace:      pace,
 		TimeZone:  c.TimeZone,

@@ -47,7 +47,7 @@ func Run(t *testing.T, open func(t testing.TB) app.Store) {
 
 var (
 	now  = time.Date(2026, time.March, 4, 5, 6, 7, 891_000_000, time.UTC)
-	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: time.Minute, SendLease: 30 * time.Second}
+	pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: time.Minute, ConfirmAfter: 20 * time.Second, SendLease: 30 * time.Second}
 )
 
 // request returns a request with every field set.
@@ -71,6 +71,7 @@ func request(s app.Store) app.Request {
 			LastError:      "451 busy",
 			Reason:         "none",
 			Claim:          &app.Claim{RunID: "01RUN", At: now, Until: now.Add(time.Second)},
+			EventID:        "01EVENT",
 			DispatchedAt:   now.Add(time.Second),
 			SentAt:         now.Add(2 * time.Second),
 			NextDispatchAt: now.Add(3 * time.Second),
@@ -317,7 +318,7 @@ func claimConcurrently(t *testing.T, s app.Store) {
 
 func takeConcurrently(t *testing.T, s app.Store) {
 	r := request(s)
-	r.Notification.NextDispatchAt, r.Notification.Claim = now, nil
+	r.Notification.NextDispatchAt, r.Notification.Claim, r.Notification.EventID = now, nil, ""
 	create(t, s, r)
 	took := count(writers, func() bool {
 		_, changed, err := app.Update(t.Context(), s, r, func(n app.Notification) (app.Notification, bool) {

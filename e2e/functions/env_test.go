@@ -27,7 +27,7 @@ import (
 const sendTimeout = 3 * time.Second
 
 var pace = app.Pace{
-	DispatchLease: time.Hour, RedispatchAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
+	DispatchLease: time.Hour, RedispatchAfter: time.Hour, ConfirmAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
 }
 
 // testApps holds the apps that were made, by address.
@@ -168,7 +168,7 @@ func newEnv(t testing.TB, p *testApp) *env {
 		EquipmentID: s.equipment.ID, TechnicianID: s.technician.ID, RequestedByID: s.requester.ID, CreatedAt: time.Now(),
 		Notification: app.NewNotification(email.MessageID(id, "plant.example"), time.Now(), pace),
 	}
-	s.request.Notification, _ = s.request.Notification.Dispatch(1, time.Now(), pace)
+	s.request.Notification, _ = s.request.Notification.Dispatch(1, "01E", time.Now(), pace)
 	require.NoError(t, p.store.CreateRequest(t.Context(), s.request))
 	return s
 }

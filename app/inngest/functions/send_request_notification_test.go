@@ -38,7 +38,7 @@ const (
 	equipmentID  = "65f000000000000000000e01"
 )
 
-var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 8 * time.Minute, SendLease: SendLease(sendTimeout)}
+var pace = app.Pace{DispatchLease: 10 * time.Second, RedispatchAfter: 8 * time.Minute, ConfirmAfter: 8 * time.Minute, SendLease: SendLease(sendTimeout)}
 
 // env holds the dependencies of a run, and a dispatched request.
 type env struct {
@@ -64,7 +64,7 @@ func newEnv(t *testing.T) *env {
 		EquipmentID: equipmentID, TechnicianID: technicianID, RequestedByID: requesterID, CreatedAt: time.Now(),
 		Notification: app.NewNotification(email.MessageID(id, "plant.example"), time.Now(), pace),
 	}
-	e.request.Notification, _ = e.request.Notification.Dispatch(1, time.Now(), pace)
+	e.request.Notification, _ = e.request.Notification.Dispatch(1, "01E", time.Now(), pace)
 	require.NoError(t, e.store.CreateRequest(t.Context(), e.request))
 	return e
 }
