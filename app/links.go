@@ -13,22 +13,26 @@ import (
 // no other credential. The zero value makes unsigned links and accepts no signature.
 type Links struct {
 	base string
-	key  []byte
+	keys [][]byte // the first one signs
 }
 
-// NewLinks returns Links below base, an absolute URL. It signs with linkKey, or, if that is empty, with a key derived
-// from apiToken. If both are empty, links are not signed.
-func NewLinks(base *url.URL, linkKey, apiToken string) (Links, error) {
+// NewLinks returns Links below base, an absolute URL. It signs with linkKey, or, if that is empty, with a key derived from
+// the first API token. Signatures of the others are valid, too. Empty tokens are ignored; if all are empty, and linkKey,
+// links are not signed.
+func NewLinks(base *url.URL, linkKey string, apiTokens ...string) (Links, error) {
 	l := Links{base: base.String()}
-	switch {
-	case linkKey != "":
-		l.key = []byte(linkKey)
-	case apiToken != "":
-		key, err := hkdf.Key(sha256.New, []byte(apiToken), nil, "maintenance request page links", sha256.Size)
+	if linkKey != "" {
+		l.keys = append(l.keys, []byte(linkKey))
+	}
+	for _, token := range apiTokens {
+		if token == "" {
+			continue
+		}
+		key, err := hkdf.Key(sha256.New, []byte(token), nil, "maintenance request page links", sha256.Size)
 		if err != nil {
 			return Links{}, fmt.Errorf("derive the key of page links: %w", err)
 		}
-		l.key = key
+		l.keys = append(l.keys, key)
 	}
 	return l, nil
 }
@@ -36,19 +40,23 @@ func NewLinks(base *url.URL, linkKey, apiToken string) (Links, error) {
 // Page returns the link to the page of a request.
 func (l Links) Page(requestID string) string {
 	link := l.base + "/requests/" + url.PathEscape(requestID)
-	if l.key == nil {
+	if len(l.keys) == 0 {
 		return link
 	}
-	return link + "?sig=" + l.sign(requestID)
+	return link + "?sig=" + sign(l.keys[0], requestID)
 }
 
 // Valid reports whether sig is the signature of the link to that request. It compares in constant time.
 func (l Links) Valid(requestID, sig string) bool {
-	return l.key != nil && hmac.Equal([]byte(sig), []byte(l.sign(requestID)))
+	valid := false
+	for _, key := range l.keys {
+		valid = hmac.Equal([]byte(sig), []byte(sign(key, requestID))) || valid
+	}
+	return valid
 }
 
-func (l Links) sign(requestID string) string {
-	mac := hmac.New(sha256.New, l.key)
+func sign(key []byte, requestID string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("request page " + requestID))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -20,6 +20,9 @@ const (
 	Failed State = "failed"
 )
 
+// States are all states of a notification.
+var States = []State{Pending, Dispatched, Sent, Failed}
+
 // Notification is the state of the email to a request's technician. It is a value: its methods return the next state,
 // and false if there is none. Update saves the next state by compare-and-set. The API and the database have its fields
 // under the same names.

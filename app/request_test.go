@@ -171,8 +171,8 @@ func TestLinks(t *testing.T) {
 	t.Parallel()
 	base, err := url.Parse("https://plant.example/maintenance")
 	require.NoError(t, err)
-	links := func(linkKey, apiToken string) app.Links {
-		l, err := app.NewLinks(base, linkKey, apiToken)
+	links := func(linkKey string, apiTokens ...string) app.Links {
+		l, err := app.NewLinks(base, linkKey, apiTokens...)
 		require.NoError(t, err)
 		return l
 	}
@@ -196,4 +196,10 @@ func TestLinks(t *testing.T) {
 	require.NotEqual(t, signature(byKey, "1"), signature(byToken, "1"))
 	require.False(t, links("", "another token").Valid("1", signature(byToken, "1")))
 	require.Equal(t, signature(byToken, "1"), signature(links("", "token"), "1"), "links stay valid after a restart")
+
+	rotated := links("", "another token", "token")
+	require.Equal(t, signature(links("", "another token"), "1"), signature(rotated, "1"))
+	require.True(t, rotated.Valid("1", signature(byToken, "1")), "links of the previous token stay valid")
+	require.False(t, rotated.Valid("2", signature(byToken, "1")))
+	require.True(t, links("a link key of some length", "token", "").Valid("1", signature(byToken, "1")), "links from before there was a link key")
 }

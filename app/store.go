@@ -11,7 +11,7 @@ import (
 var (
 	// ErrNotFound: the store has nothing with that id.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: the notification has changed since it was read. Read it again.
+	// ErrConflict: the notification has changed since it was read, or what was to be stored anew exists. Read it again.
 	ErrConflict = errors.New("changed since it was read")
 	// ErrUnavailable: the database could not be reached or did not answer in time. The same call may succeed later.
 	ErrUnavailable = errors.New("the database cannot be reached")
@@ -24,18 +24,26 @@ type Store interface {
 	// NewID returns an id for a request. The ids of one process ascend.
 	NewID() string
 
-	// CreateRequest stores r with its notification in one atomic write, as version 1.
+	// CreateRequest stores r with its notification in one atomic write, as version 1. If there is a request with its id, it
+	// returns ErrConflict.
 	CreateRequest(ctx context.Context, r Request) error
 	// Request returns the request with that id, or ErrNotFound.
 	Request(ctx context.Context, id string) (Request, error)
-	// Requests returns up to limit requests whose id is greater than after, sorted by id. Empty after: from the start.
-	Requests(ctx context.Context, after string, limit int) ([]Request, error)
+	// Requests returns up to limit requests with a notification in that state whose id is greater than after, sorted by id.
+	// Empty state: in any. Empty after: from the start.
+	Requests(ctx context.Context, state State, after string, limit int) ([]Request, error)
 	// SaveNotification replaces the notification of a request if its version is n.Version, and increments the version.
 	// Otherwise it returns ErrConflict, or ErrNotFound if there is no such request.
 	SaveNotification(ctx context.Context, id string, n Notification) error
 	// DueRequests returns up to limit requests whose Notification.NextDispatchAt is set and not after now, the earliest
 	// first.
 	DueRequests(ctx context.Context, now time.Time, limit int) ([]Request, error)
+
+	// Reservation returns the reservation of an idempotency key, or ErrNotFound.
+	Reservation(ctx context.Context, key string) (Reservation, error)
+	// Reserve stores r. It returns ErrConflict if there is a reservation of the key, unless the request of that one was
+	// created before expired: then r replaces it. The store may delete such reservations.
+	Reserve(ctx context.Context, r Reservation, expired time.Time) error
 
 	// User and Equipment return the user or equipment with that id, or ErrNotFound.
 	User(ctx context.Context, id string) (User, error)
@@ -48,6 +56,18 @@ type Store interface {
 	// Close frees the store's connections. No other method may be called after it.
 	Close(ctx context.Context) error
 }
+
+// Reservation ties the idempotency key of a call to the request that the call creates.
+type Reservation struct {
+	Key string
+	// Body identifies the body of the call.
+	Body string
+	// Request is the request as it is created. Storing it again changes nothing, as it has its id.
+	Request Request
+}
+
+// ReservationLifetime is how long an idempotency key is kept.
+const ReservationLifetime = 24 * time.Hour
 
 // Change returns the next state of a notification, or false to leave it as it is. Update may call it several times.
 type Change func(Notification) (Notification, bool)

@@ -45,12 +45,14 @@ type Config struct {
 	MailFrom    mail.Address  `env:"MAIL_FROM" doc:"Sender, with or without a display name." dev:"Maintenance <maintenance@localhost.test>" prod:"required"`
 	MailTimeout time.Duration `env:"MAIL_TIMEOUT" doc:"Longest time of a whole delivery. Each phase may take a third of it." default:"30s"`
 
-	Host     string   `env:"HOST" doc:"Address to listen on. Unset in production: all addresses." dev:"127.0.0.1"`
-	Port     int      `env:"PORT" doc:"Port to listen on. 0: any free port." default:"3000"`
-	AppURL   *url.URL `env:"APP_URL" doc:"Public URL of the app. Emails link to it." dev:"http://localhost:PORT" prod:"required"`
-	ServeURL *url.URL `env:"SERVE_URL" doc:"URL of the app for Inngest, if that is another one. Unset: in production APP_URL, in development the address at which the server finds the app."`
-	APIToken string   `env:"API_TOKEN" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is needed." prod:"required"`
-	LinkKey  string   `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters. Unset: derived from API_TOKEN."`
+	Host             string   `env:"HOST" doc:"Address to listen on. Unset in production: all addresses." dev:"127.0.0.1"`
+	Port             int      `env:"PORT" doc:"Port to listen on. 0: any free port." default:"3000"`
+	AppURL           *url.URL `env:"APP_URL" doc:"Public URL of the app. Emails link to it." dev:"http://localhost:PORT" prod:"required"`
+	ServeURL         *url.URL `env:"SERVE_URL" doc:"URL of the app for Inngest, if that is another one. Unset: in production APP_URL, in development the address at which the server finds the app."`
+	APIToken         string   `env:"API_TOKEN" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is needed." prod:"required"`
+	APITokenFallback string   `env:"API_TOKEN_FALLBACK" doc:"A second accepted token: the previous one, while tokens are rotated. Links signed with it stay valid."`
+	APIRate          int      `env:"API_RATE" doc:"Calls of the requests API per second that an instance accepts with each token. 0: no limit." default:"100"`
+	LinkKey          string   `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters. Unset: derived from API_TOKEN."`
 
 	TimeZone        *time.Location `env:"TIME_ZONE" doc:"Time zone in which schedules are shown, an IANA name such as Europe/Berlin." default:"UTC"`
 	RedispatchAfter time.Duration  `env:"REDISPATCH_AFTER" doc:"Time after which an unfinished notification counts as lost and is dispatched again. Should be at least as long as a run can take with all its retries; otherwise runs overlap, which is harmless but adds load and log entries." default:"40m"`
@@ -262,6 +264,9 @@ func (p *parser) rest(c *Config) {
 	p.port("PORT", c.Port, 0)
 	p.check("MAIL_USER", c.MailUser != "" || c.MailPass == "", "is required when MAIL_PASS is set")
 	p.secret("API_TOKEN", c.APIToken)
+	p.secret("API_TOKEN_FALLBACK", c.APITokenFallback)
+	p.check("API_TOKEN", c.APIToken != "" || c.APITokenFallback == "" || !p.dev, "is required when API_TOKEN_FALLBACK is set")
+	p.check("API_RATE", c.APIRate >= 0, "must not be negative")
 	p.secret("LINK_KEY", c.LinkKey)
 	p.positive("MAIL_TIMEOUT", c.MailTimeout)
 	p.positive("REDISPATCH_AFTER", c.RedispatchAfter)

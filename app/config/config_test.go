@@ -94,7 +94,7 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 	_, err := config.Parse(map[string]string{
 		"INNGEST_BASE_URL": "inngest:8288", "INNGEST_SIGNING_KEY": "hunter2", "INNGEST_SIGNING_KEY_FALLBACK": "0",
 		"MONGODB_URI": "mongodb://kim:hunter2@", "MAIL_PORT": "hunter2", "MAIL_PASS": "hunter2", "MAIL_FROM": "hunter2",
-		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "LINK_KEY": "hunter2",
+		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "API_TOKEN_FALLBACK": "hunter2", "API_RATE": "-1", "LINK_KEY": "hunter2",
 		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "LOG_LEVEL": "hunter2",
 		"MAIL_TIMEOUT": "30", "SERVE_URL": "hunter2:3000",
 	})
@@ -119,6 +119,8 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"PORT: must be between 0 and 65535",
 		"APP_URL: must be an http:// or https:// URL without user, query and fragment",
 		"API_TOKEN: must have at least 16 characters",
+		"API_TOKEN_FALLBACK: must have at least 16 characters",
+		"API_RATE: must not be negative",
 		"LINK_KEY: must have at least 16 characters",
 		"TIME_ZONE: must be an IANA time zone such as Europe/Berlin",
 		"SHUTDOWN_TIMEOUT: must be a positive duration such as 30s",
@@ -148,6 +150,15 @@ func TestParse_OfSomeVariablesAsksForNoOther(t *testing.T) {
 	require.NotContains(t, err.Error(), "MAIL_HOST")
 	_, err = config.Parse(map[string]string{"INNGEST_DEV": "no"}, "PORT")
 	require.ErrorContains(t, err, "INNGEST_DEV: is \"no\"")
+}
+
+func TestParse_RequiresTokenBesideItsFallback(t *testing.T) {
+	t.Parallel()
+	environ := map[string]string{"INNGEST_DEV": "1", "API_TOKEN_FALLBACK": "0123456789abcdef"}
+	_, err := config.Parse(environ)
+	require.ErrorContains(t, err, "API_TOKEN: is required when API_TOKEN_FALLBACK is set")
+	environ["API_TOKEN"] = "fedcba9876543210"
+	parse(t, environ)
 }
 
 func TestParse_RejectsInngestDevOff(t *testing.T) {

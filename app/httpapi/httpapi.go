@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
@@ -28,8 +31,10 @@ type Options struct {
 	Pace  app.Pace
 	// TimeZone is the zone in which the page shows times.
 	TimeZone *time.Location
-	// Token is the bearer token of the requests API. Empty: the API needs no token.
-	Token string
+	// Tokens are the bearer tokens that the requests API accepts. None: the API needs no token.
+	Tokens []string
+	// Rate limits the calls of the requests API per second with each token. It also bounds a burst. Zero: no limit.
+	Rate int
 	// OpenPages shows request pages without a signature or token, for development.
 	OpenPages bool
 	Logger    *slog.Logger
@@ -41,11 +46,21 @@ const MaxBody = 64 << 10
 // readyTimeout limits how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
 
-type api struct{ Options }
+type api struct {
+	Options
+	limits []*rate.Limiter // of Tokens
+}
 
 // New returns the handler of all routes. It is safe for concurrent use and needs no closing.
 func New(o Options) http.Handler {
-	a := &api{o}
+	a := &api{Options: o}
+	for range o.Tokens {
+		limiter := rate.NewLimiter(rate.Limit(o.Rate), o.Rate)
+		if o.Rate == 0 {
+			limiter.SetLimit(rate.Inf)
+		}
+		a.limits = append(a.limits, limiter)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /api/requests", a.authorized(a.create))
 	mux.Handle("GET /api/requests", a.authorized(a.list))
@@ -78,12 +93,19 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	plain(w, http.StatusOK, "ready")
 }
 
-// authorized requires the token if one is configured. It writes the response for an error of next.
+// authorized requires a token if any is configured, and limits its rate. It writes the response for an error of next.
 func (a *api) authorized(next func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.Token != "" && !a.hasToken(r) {
+		token, ok := a.token(r)
+		switch {
+		case len(a.Tokens) == 0:
+		case !ok:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="maintenance requests"`)
 			problem(w, http.StatusUnauthorized, "This needs the API token: send it as Authorization: Bearer <API_TOKEN>.", nil)
+			return
+		case !a.limits[token].Allow():
+			w.Header().Set("Retry-After", "1")
+			problem(w, http.StatusTooManyRequests, fmt.Sprintf("There are more than %d calls per second with this token; try again in a second.", a.Rate), nil)
 			return
 		}
 		if err := next(w, r); err != nil {
@@ -92,11 +114,20 @@ func (a *api) authorized(next func(http.ResponseWriter, *http.Request) error) ht
 	})
 }
 
-func (a *api) hasToken(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+// token returns which of Tokens the call has, and false for none.
+func (a *api) token(r *http.Request) (index int, ok bool) {
+	scheme, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return 0, false
+	}
 	// Comparing hashes takes the same time for tokens of any length.
-	got, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(a.Token))
-	return a.Token != "" && strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	got := sha256.Sum256([]byte(strings.TrimSpace(credential)))
+	for i, token := range a.Tokens {
+		if want := sha256.Sum256([]byte(token)); subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+			index, ok = i, true
+		}
+	}
+	return index, ok
 }
 
 // secured sets the headers of every response.

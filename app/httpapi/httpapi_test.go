@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -63,11 +64,18 @@ func (s *store) User(ctx context.Context, id string) (app.User, error) {
 	return s.Memory.User(ctx, id)
 }
 
-func (s *store) Requests(ctx context.Context, after string, limit int) ([]app.Request, error) {
+func (s *store) Requests(ctx context.Context, state app.State, after string, limit int) ([]app.Request, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	return s.Memory.Requests(ctx, after, limit)
+	return s.Memory.Requests(ctx, state, after, limit)
+}
+
+func (s *store) Reservation(ctx context.Context, key string) (app.Reservation, error) {
+	if s.err != nil {
+		return app.Reservation{}, s.err
+	}
+	return s.Memory.Reservation(ctx, key)
 }
 
 func (s *store) Ping(context.Context) error { return s.err }
@@ -108,7 +116,7 @@ func newFixture(t testing.TB, change ...func(*httpapi.Options)) *fixture {
 	return f
 }
 
-func asInProduction(o *httpapi.Options) { o.Token, o.OpenPages = token, false }
+func asInProduction(o *httpapi.Options) { o.Tokens, o.OpenPages = []string{token}, false }
 
 func (f *fixture) do(method, target, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
@@ -238,7 +246,7 @@ func TestCreate_RejectsInvalidInputWithMessagePerField(t *testing.T) {
 		p := requireProblem(t, f.do(http.MethodPost, "/api/requests", text, "Content-Type", "application/json"), http.StatusBadRequest)
 		require.Equal(t, detail, p.Detail, text)
 	}
-	all, err := f.store.Memory.Requests(t.Context(), "", 10)
+	all, err := f.store.Memory.Requests(t.Context(), "", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, all, "something was stored")
 	require.Empty(t, f.offered)
@@ -280,8 +288,20 @@ func TestList(t *testing.T) {
 	require.Equal(t, ids[:2], page("?limit=2"))
 	require.Equal(t, ids[2:], page("?limit=2&after="+ids[1]))
 
-	p := requireProblem(t, f.do(http.MethodGet, "/api/requests?limit=201&after=x", ""), http.StatusBadRequest)
-	require.Equal(t, map[string]string{"limit": "must be a number between 1 and 200", "after": "must be the id of a request"}, p.Errors)
+	r, err := f.store.Request(t.Context(), ids[1])
+	require.NoError(t, err)
+	_, _, err = app.Update(t.Context(), f.store, r, func(n app.Notification) (app.Notification, bool) {
+		return n.Fail(app.Run{}, "550 no such user", time.Now())
+	})
+	require.NoError(t, err)
+	require.Equal(t, ids[1:2], page("?state=failed"))
+	require.Equal(t, []string{ids[0], ids[2]}, page("?state=pending&limit=2"))
+	require.Empty(t, page("?state=failed&after="+ids[1]))
+
+	p := requireProblem(t, f.do(http.MethodGet, "/api/requests?limit=201&after=x&state=lost", ""), http.StatusBadRequest)
+	require.Equal(t, map[string]string{
+		"limit": "must be a number between 1 and 200", "after": "must be the id of a request", "state": "must be pending, dispatched, sent or failed",
+	}, p.Errors)
 	for _, limit := range []string{"0", "-1", "x", "9999999999999999999"} {
 		requireProblem(t, f.do(http.MethodGet, "/api/requests?limit="+limit, ""), http.StatusBadRequest)
 	}
@@ -342,6 +362,58 @@ func TestHandler_RequiresToken(t *testing.T) {
 	}
 }
 
+func TestHandler_AcceptsTwoTokens(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, asInProduction, func(o *httpapi.Options) { o.Tokens = []string{"new token", "previous token"} })
+	for credential, want := range map[string]int{"new token": 200, "previous token": 200, "new tokenprevious token": 401, token: 401} {
+		require.Equal(t, want, f.do(http.MethodGet, "/api/requests", "", "Authorization", "Bearer "+credential).Code, credential)
+	}
+}
+
+func TestHandler_LimitsRateOfEachToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, asInProduction, func(o *httpapi.Options) { o.Tokens, o.Rate = []string{"new token", "previous token"}, 3 })
+		get := func(credential string) *httptest.ResponseRecorder {
+			return f.do(http.MethodGet, "/api/requests", "", "Authorization", "Bearer "+credential)
+		}
+		for range 3 {
+			require.Equal(t, http.StatusOK, get("new token").Code)
+		}
+		refused := get("new token")
+		require.Equal(t, "1", refused.Header().Get("Retry-After"))
+		require.Equal(t, "There are more than 3 calls per second with this token; try again in a second.",
+			requireProblem(t, refused, http.StatusTooManyRequests).Detail)
+		require.Equal(t, http.StatusTooManyRequests, f.do(http.MethodPost, "/api/requests", body(nil), "Authorization", "Bearer new token").Code)
+		for range 5 {
+			require.Equal(t, http.StatusUnauthorized, get("a wrong token").Code)
+		}
+		require.Equal(t, http.StatusOK, get("previous token").Code, "each token has its own limit")
+		<-time.After(time.Second)
+		require.Equal(t, http.StatusOK, get("new token").Code)
+	})
+}
+
+func TestHandler_HasNoLimitWithoutRate(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, asInProduction)
+	for range 500 {
+		require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/api/requests/x", "", "Authorization", "Bearer "+token).Code)
+	}
+}
+
+func TestReady_SaysWhyNot(t *testing.T) {
+	t.Parallel()
+	reason := "not registered"
+	f := newFixture(t, func(o *httpapi.Options) { o.Ready = func(context.Context) string { return reason } })
+	answer := f.do(http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
+	require.Equal(t, "not registered\n", answer.Body.String())
+	require.Contains(t, f.log.String(), "not ready: not registered")
+	reason = ""
+	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/readyz", "").Code)
+}
+
 func TestHandler_DatabaseErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -362,7 +434,7 @@ func TestHandler_DatabaseErrors(t *testing.T) {
 			f := newFixture(t)
 			f.store.err = c.err
 			for _, call := range [][3]string{
-				{http.MethodPost, "/api/requests", body(nil)}, {http.MethodGet, "/api/requests"},
+				{http.MethodPost, "/api/requests", body(nil)}, {http.MethodGet, "/api/requests"}, {http.MethodGet, "/api/requests?state=failed"},
 				{http.MethodGet, "/api/requests/" + equipmentID}, {http.MethodPost, "/api/requests/" + equipmentID + "/notification"},
 			} {
 				answer := f.do(call[0], call[1], call[2])

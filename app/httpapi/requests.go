@@ -10,6 +10,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,20 @@ const (
 )
 
 func (a *api) create(w http.ResponseWriter, r *http.Request) error {
-	draft, mistyped, err := readDraft(w, r)
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	key, err := newKey(r.Header, body)
+	if err != nil {
+		return err
+	}
+	if request, found, err := a.reserved(r.Context(), key); err != nil {
+		return err
+	} else if found {
+		return a.created(w, r, request)
+	}
+	draft, mistyped, err := decodeDraft(body)
 	if err != nil {
 		return err
 	}
@@ -41,10 +55,20 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	request.ID = a.Store.NewID()
 	request.CreatedAt = now
 	request.Notification = app.NewNotification(a.MessageID(request.ID), now, a.Pace)
-	if err := a.Store.CreateRequest(r.Context(), request); err != nil {
+	if request, err = a.reserve(r.Context(), key, request); err != nil {
 		return err
 	}
-	a.Offer(request)
+	return a.created(w, r, request)
+}
+
+// created stores a request, unless an earlier call with its idempotency key has, and answers with it.
+func (a *api) created(w http.ResponseWriter, r *http.Request, request app.Request) error {
+	switch err := a.Store.CreateRequest(r.Context(), request); {
+	case err == nil:
+		a.Offer(request)
+	case !errors.Is(err, app.ErrConflict):
+		return err
+	}
 	w.Header().Set("Location", "/api/requests/"+request.ID)
 	return answer(w, http.StatusCreated, request)
 }
@@ -83,18 +107,22 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.detail }
 
-// readDraft decodes the body. Mistyped holds a problem if a field has the wrong JSON type.
-func readDraft(w http.ResponseWriter, r *http.Request) (draft app.Draft, mistyped app.FieldErrors, err error) {
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return draft, nil, &httpError{http.StatusUnsupportedMediaType, "Send JSON, with Content-Type: application/json."}
+		return nil, &httpError{http.StatusUnsupportedMediaType, "Send JSON, with Content-Type: application/json."}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return draft, nil, &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body must not exceed %d bytes.", MaxBody)}
+		return nil, &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body must not exceed %d bytes.", MaxBody)}
 	}
 	if err != nil {
-		return draft, nil, &httpError{http.StatusBadRequest, "The body could not be read."}
+		return nil, &httpError{http.StatusBadRequest, "The body could not be read."}
 	}
+	return body, nil
+}
+
+// decodeDraft decodes a body. Mistyped holds a problem if a field has the wrong JSON type.
+func decodeDraft(body []byte) (draft app.Draft, mistyped app.FieldErrors, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	err = decoder.Decode(&draft)
@@ -137,10 +165,14 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) error {
 	if after != "" && !app.ValidID(after) {
 		problems["after"] = "must be the id of a request"
 	}
+	state := app.State(r.URL.Query().Get("state"))
+	if state != "" && !slices.Contains(app.States, state) {
+		problems["state"] = "must be pending, dispatched, sent or failed"
+	}
 	if len(problems) > 0 {
 		return problems
 	}
-	requests, err := a.Store.Requests(r.Context(), after, limit)
+	requests, err := a.Store.Requests(r.Context(), state, after, limit)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,13 @@ type requestDoc struct {
 	Fields        app.Request   `bson:",inline"` // all but the ids
 }
 
+// reservationDoc is a stored reservation.
+type reservationDoc struct {
+	Key     string     `bson:"_id"`
+	Body    string     `bson:"body"`
+	Request requestDoc `bson:"request"`
+}
+
 func fromRequest(r app.Request) (requestDoc, error) {
 	doc := requestDoc{Fields: r}
 	for _, id := range []struct {

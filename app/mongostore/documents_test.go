@@ -21,6 +21,7 @@ func TestRequestDoc_Format(t *testing.T) {
 		Notification: app.Notification{
 			State: app.Dispatched, Generation: 2, MessageID: "<m@x>", Attempts: 3, LastError: "451 busy", Reason: "none",
 			Claim:        &app.Claim{RunID: "01RUN", At: at(3), Until: at(4)},
+			EventID:      "01EVENT",
 			DispatchedAt: at(5), SentAt: at(6), NextDispatchAt: at(7), Version: 9,
 		},
 	}
@@ -34,7 +35,7 @@ func TestRequestDoc_Format(t *testing.T) {
 		`{` + ids + `"description":"Since Tuesday.","scheduledFor":{"$date":"2026-03-04T05:06:01Z"},
 			"notification":{"state":"dispatched","generation":2,"messageId":"<m@x>","attempts":3,"lastError":"451 busy","reason":"none",
 				"claim":{"runId":"01RUN","at":{"$date":"2026-03-04T05:06:03Z"},"until":{"$date":"2026-03-04T05:06:04Z"}},
-				"dispatchedAt":{"$date":"2026-03-04T05:06:05Z"},"sentAt":{"$date":"2026-03-04T05:06:06Z"},
+				"eventId":"01EVENT","dispatchedAt":{"$date":"2026-03-04T05:06:05Z"},"sentAt":{"$date":"2026-03-04T05:06:06Z"},
 				"nextDispatchAt":{"$date":"2026-03-04T05:06:07Z"},"version":9}}`: r,
 		`{` + ids + `"notification":{"state":"pending","generation":1,"messageId":"<m@x>","attempts":0,"version":1}}`: bare,
 	} {

@@ -10,10 +10,14 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 )
 
-// failure adds the operation to err. It wraps app.ErrUnavailable if the database could not be reached.
+// failure adds the operation to err. It wraps app.ErrUnavailable if the database could not be reached, and app.ErrConflict
+// if a document with the same id exists.
 func failure(doing string, err error) error {
 	if unreachable(err) {
 		return fmt.Errorf("%s: %w: %w", doing, app.ErrUnavailable, err)
+	}
+	if mongo.IsDuplicateKeyError(err) {
+		return fmt.Errorf("%s: %w: %w", doing, app.ErrConflict, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -28,10 +28,14 @@ const serverSelection = 3 * time.Second
 // closeTimeout limits Close: the driver ends its sessions on the server, and a frozen database never answers.
 const closeTimeout = time.Second
 
+// notImplemented is the code of the reply to a command that the server does not have.
+const notImplemented = 238
+
 // Store is an app.Store on MongoDB. It is safe for concurrent use.
 type Store struct {
 	client    *mongo.Client
 	requests  *mongo.Collection
+	reserved  *mongo.Collection
 	users     *mongo.Collection
 	equipment *mongo.Collection
 }
@@ -57,6 +61,7 @@ func Open(ctx context.Context, uri string) (*Store, error) {
 	s := &Store{
 		client:    client,
 		requests:  db.Collection("requests"),
+		reserved:  db.Collection("reservations"),
 		users:     db.Collection("users"),
 		equipment: db.Collection("equipment"),
 	}
@@ -72,12 +77,22 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.Ping(ctx); err != nil {
 		return err
 	}
-	_, err := s.requests.Indexes().CreateOne(ctx, mongo.IndexModel{
-		Keys:    bson.D{{Key: "notification.nextDispatchAt", Value: 1}},
-		Options: options.Index().SetName("due"),
+	_, err := s.requests.Indexes().CreateMany(ctx, []mongo.IndexModel{
+		{Keys: bson.D{{Key: "notification.nextDispatchAt", Value: 1}}, Options: options.Index().SetName("due")},
+		{Keys: bson.D{{Key: "notification.state", Value: 1}, {Key: "_id", Value: 1}}, Options: options.Index().SetName("state")},
 	})
 	if err != nil {
-		return fmt.Errorf("make the index of due notifications: %w", err)
+		return fmt.Errorf("make the indexes of requests: %w", err)
+	}
+	_, err = s.reserved.Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys:    bson.D{{Key: "request.createdAt", Value: 1}},
+		Options: options.Index().SetName("expired").SetExpireAfterSeconds(int32(app.ReservationLifetime / time.Second)),
+	})
+	if reply, ok := errors.AsType[mongo.CommandError](err); ok && reply.Code == notImplemented {
+		return nil // FerretDB deletes nothing by itself
+	}
+	if err != nil {
+		return fmt.Errorf("make the index of expired reservations: %w", err)
 	}
 	return nil
 }
@@ -140,6 +155,35 @@ func (s *Store) CreateRequest(ctx context.Context, r app.Request) error {
 	return nil
 }
 
+// Reservation implements app.Store.
+func (s *Store) Reservation(ctx context.Context, key string) (app.Reservation, error) {
+	var doc reservationDoc
+	err := s.reserved.FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return app.Reservation{}, app.ErrNotFound
+	}
+	if err != nil {
+		return app.Reservation{}, failure("find a reservation", err)
+	}
+	return app.Reservation{Key: doc.Key, Body: doc.Body, Request: doc.Request.request()}, nil
+}
+
+// Reserve implements app.Store.
+func (s *Store) Reserve(ctx context.Context, r app.Reservation, expired time.Time) error {
+	request, err := fromRequest(r.Request)
+	if err != nil {
+		return err
+	}
+	// An upsert inserts the document if there is no expired one; with another one in its place, its _id is taken.
+	_, err = s.reserved.ReplaceOne(ctx,
+		bson.D{{Key: "_id", Value: r.Key}, {Key: "request.createdAt", Value: bson.D{{Key: "$lt", Value: expired}}}},
+		reservationDoc{Key: r.Key, Body: r.Body, Request: request}, options.Replace().SetUpsert(true))
+	if err != nil {
+		return failure("store a reservation", err)
+	}
+	return nil
+}
+
 // Request implements app.Store.
 func (s *Store) Request(ctx context.Context, id string) (app.Request, error) {
 	doc, err := findByID[requestDoc](ctx, s.requests, id)
@@ -150,14 +194,17 @@ func (s *Store) Request(ctx context.Context, id string) (app.Request, error) {
 }
 
 // Requests implements app.Store.
-func (s *Store) Requests(ctx context.Context, after string, limit int) ([]app.Request, error) {
+func (s *Store) Requests(ctx context.Context, state app.State, after string, limit int) ([]app.Request, error) {
 	filter := bson.D{}
+	if state != "" {
+		filter = append(filter, bson.E{Key: "notification.state", Value: state})
+	}
 	if after != "" {
 		id, err := bson.ObjectIDFromHex(after)
 		if err != nil {
 			return nil, app.ErrNotFound
 		}
-		filter = bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: id}}}}
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: id}}})
 	}
 	return s.find(ctx, filter, "_id", limit)
 }

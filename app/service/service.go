@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,7 +76,7 @@ func New(ctx context.Context, c config.Config, deps Deps) (*Service, error) {
 		}
 		mailer = smtp
 	}
-	links, err := app.NewLinks(c.AppURL, c.LinkKey, c.APIToken)
+	links, err := app.NewLinks(c.AppURL, c.LinkKey, c.APIToken, c.APITokenFallback)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +134,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 			"redispatchAfter", c.RedispatchAfter, "longestRun", longest)
 	}
 
+	tokens := slices.DeleteFunc([]string{c.APIToken, c.APITokenFallback}, func(token string) bool { return token == "" })
 	api := inngest.NewAPI(options)
 	dispatcher := dispatch.New(dispatch.Options{
 		Store:    s.store,
@@ -156,7 +158,8 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Links:     links,
 		Pace:      pace,
 		TimeZone:  c.TimeZone,
-		Token:     c.APIToken,
+		Tokens:    tokens,
+		Rate:      c.APIRate,
 		OpenPages: c.Dev(),
 		Logger:    s.logger,
 	}))

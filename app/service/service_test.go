@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/inngest/inngestgo"
@@ -155,7 +156,7 @@ func TestService_RequestToEmail(t *testing.T) {
 	require.Equal(t, "kim@plant.test", (<-mail.arrived).To.Address)
 	require.NoError(t, stop())
 
-	all, err := store.Requests(t.Context(), "", 10)
+	all, err := store.Requests(t.Context(), "", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, app.Sent, all[0].Notification.State)
 }
@@ -184,7 +185,7 @@ func TestRun_StopFinishesPendingWork(t *testing.T) {
 	close(mail.accept)
 	require.Equal(t, http.StatusOK, <-called)
 	require.NoError(t, <-stopped)
-	all, err := store.Requests(t.Context(), "", 10)
+	all, err := store.Requests(t.Context(), "", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, app.Sent, all[0].Notification.State)
 }
@@ -228,7 +229,7 @@ func TestRun_StopIsQuickWhileInngestIsAway(t *testing.T) {
 	start := time.Now()
 	require.NoError(t, stop())
 	require.Less(t, time.Since(start), 5*time.Second)
-	all, err := store.Requests(t.Context(), "", 10)
+	all, err := store.Requests(t.Context(), "", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, app.Pending, all[0].Notification.State)
 }
@@ -244,12 +245,16 @@ func inProduction(inngestURL string) map[string]string {
 func TestService_RequiresCredentialsInProduction(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
-	url, _ := run(t, configure(t, inProduction(server.URL)), service.Deps{Store: memory(t), Mailer: newMailer(9)})
+	environ := inProduction(server.URL)
+	environ["API_TOKEN_FALLBACK"] = "fedcba9876543210"
+	url, _ := run(t, configure(t, environ), service.Deps{Store: memory(t), Mailer: newMailer(9)})
 
 	status, _ := post(t, url+"/api/requests", draft)
 	require.Equal(t, http.StatusUnauthorized, status)
 	status, answer := post(t, url+"/api/requests", draft, "Authorization", "Bearer 0123456789abcdef")
 	require.Equal(t, http.StatusCreated, status, answer)
+	status, answer = post(t, url+"/api/requests", "{}", "Authorization", "Bearer fedcba9876543210")
+	require.Equal(t, http.StatusBadRequest, status, answer)
 
 	event := <-server.events
 	status, _ = call(t, url, event)
@@ -263,6 +268,24 @@ func TestService_RequiresCredentialsInProduction(t *testing.T) {
 	status, answer = post(t, url+"/api/inngest?fnId="+inngest.AppID+"-"+functions.SendRequestNotificationID, string(body), "X-Inngest-Signature", signature)
 	require.Equal(t, http.StatusPartialContent, status, answer)
 	require.Contains(t, answer, "data.requestId is not an id")
+}
+
+func TestService_LimitsRateOfToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		environ := inProduction("http://127.0.0.1:1")
+		environ["API_RATE"] = "1"
+		s, err := service.New(t.Context(), configure(t, environ), service.Deps{Store: memory(t), Mailer: newMailer(0)})
+		require.NoError(t, err)
+		for _, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
+			r := httptest.NewRequest(http.MethodGet, "/api/requests", http.NoBody)
+			r.Header.Set("Authorization", "Bearer "+environ["API_TOKEN"])
+			answer := httptest.NewRecorder()
+			s.Handler().ServeHTTP(answer, r)
+			require.Equal(t, want, answer.Code)
+		}
+		require.NoError(t, s.Close(t.Context()))
+	})
 }
 
 func TestService_HandlerAndClose(t *testing.T) {

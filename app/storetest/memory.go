@@ -17,6 +17,7 @@ import (
 type Memory struct {
 	mu        sync.Mutex
 	requests  map[string]app.Request
+	reserved  map[string]app.Reservation
 	users     map[string]app.User
 	equipment map[string]app.Equipment
 }
@@ -27,6 +28,7 @@ var _ app.Store = (*Memory)(nil)
 func NewMemory() *Memory {
 	return &Memory{
 		requests:  map[string]app.Request{},
+		reserved:  map[string]app.Reservation{},
 		users:     map[string]app.User{},
 		equipment: map[string]app.Equipment{},
 	}
@@ -56,7 +58,7 @@ func (m *Memory) Request(ctx context.Context, id string) (app.Request, error) {
 }
 
 // Requests implements app.Store.
-func (m *Memory) Requests(ctx context.Context, after string, limit int) ([]app.Request, error) {
+func (m *Memory) Requests(ctx context.Context, state app.State, after string, limit int) ([]app.Request, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -64,11 +66,32 @@ func (m *Memory) Requests(ctx context.Context, after string, limit int) ([]app.R
 	defer m.mu.Unlock()
 	page := []app.Request{}
 	for _, id := range slices.Sorted(maps.Keys(m.requests)) {
-		if id > after && len(page) < limit {
-			page = append(page, clone(m.requests[id]))
+		r := m.requests[id]
+		if id > after && len(page) < limit && (state == "" || state == r.Notification.State) {
+			page = append(page, clone(r))
 		}
 	}
 	return page, nil
+}
+
+// Reservation implements app.Store.
+func (m *Memory) Reservation(ctx context.Context, key string) (app.Reservation, error) {
+	return find(ctx, m, m.reserved, key)
+}
+
+// Reserve implements app.Store.
+func (m *Memory) Reserve(ctx context.Context, r app.Reservation, expired time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if earlier, exists := m.reserved[r.Key]; exists && !earlier.Request.CreatedAt.Before(expired) {
+		return app.ErrConflict
+	}
+	r.Request = clone(r.Request)
+	m.reserved[r.Key] = r
+	return nil
 }
 
 // SaveNotification implements app.Store.

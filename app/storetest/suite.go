@@ -24,6 +24,9 @@ func Run(t *testing.T, open func(t testing.TB) app.Store) {
 		"a bare request comes back too":         bareRoundTrip,
 		"an id is used once":                    createTwice,
 		"requests are paged by id":              paging,
+		"requests are listed by state":          byState,
+		"a key is reserved for a day":           reserve,
+		"of concurrent calls one reserves":      reserveConcurrently,
 		"unknown ids are not found":             notFound,
 		"a world is stored and replaced":        world,
 		"a notification is saved whole":         saveWhole,
@@ -119,7 +122,7 @@ func createTwice(t *testing.T, s app.Store) {
 	again := r
 	again.Subject = "Another one"
 	err := s.CreateRequest(t.Context(), again)
-	require.Error(t, err)
+	require.ErrorIs(t, err, app.ErrConflict)
 	require.NotErrorIs(t, err, app.ErrUnavailable, "a retry would not help")
 	requireStored(t, s, r)
 }
@@ -131,7 +134,7 @@ func paging(t *testing.T, s app.Store) {
 	}
 	var got []string
 	for after := ""; ; after = got[len(got)-1] {
-		page, err := s.Requests(t.Context(), after, 2)
+		page, err := s.Requests(t.Context(), "", after, 2)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(page), 2)
 		for _, r := range page {
@@ -143,10 +146,69 @@ func paging(t *testing.T, s app.Store) {
 	}
 	require.Equal(t, want, got)
 
-	none, err := s.Requests(t.Context(), want[4], 2)
+	none, err := s.Requests(t.Context(), "", want[4], 2)
 	require.NoError(t, err)
 	require.NotNil(t, none, "an empty page is an empty list, not null")
 	require.Empty(t, none)
+}
+
+func byState(t *testing.T, s app.Store) {
+	in := func(state app.State) string {
+		r := request(s)
+		r.Notification.State = state
+		return create(t, s, r).ID
+	}
+	first, _, second, third := in(app.Failed), in(app.Sent), in(app.Failed), in(app.Failed)
+	for after, want := range map[string][]string{"": {first, second}, first: {second, third}, third: nil} {
+		page, err := s.Requests(t.Context(), app.Failed, after, 2)
+		require.NoError(t, err)
+		var got []string
+		for _, r := range page {
+			got = append(got, r.ID)
+		}
+		require.Equal(t, want, got)
+	}
+	none, err := s.Requests(t.Context(), app.Pending, "", 2)
+	require.NoError(t, err)
+	require.NotNil(t, none)
+	require.Empty(t, none)
+}
+
+func reserve(t *testing.T, s app.Store) {
+	_, err := s.Reservation(t.Context(), "k")
+	require.ErrorIs(t, err, app.ErrNotFound)
+	requireReserved := func(want app.Reservation) {
+		got, err := s.Reservation(t.Context(), want.Key)
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(want, got), "stored reservation differs (-want +got)")
+	}
+	for _, key := range []string{"k", `{"$ne":null}`} { // independent of each other
+		first := app.Reservation{Key: key, Body: "one", Request: request(s)}
+		require.NoError(t, s.Reserve(t.Context(), first, now))
+		requireReserved(first)
+		second := app.Reservation{Key: key, Body: "two", Request: request(s)}
+		second.Request.CreatedAt = now.Add(24 * time.Hour)
+		require.ErrorIs(t, s.Reserve(t.Context(), second, now), app.ErrConflict)
+		requireReserved(first)
+		require.NoError(t, s.Reserve(t.Context(), second, now.Add(time.Millisecond)), "the first has expired")
+		requireReserved(second)
+	}
+	_, err = s.Request(t.Context(), request(s).ID)
+	require.ErrorIs(t, err, app.ErrNotFound, "a reservation is no request")
+}
+
+func reserveConcurrently(t *testing.T, s app.Store) {
+	for range rounds {
+		key := s.NewID()
+		won := count(writers, func() bool {
+			err := s.Reserve(t.Context(), app.Reservation{Key: key, Body: "b", Request: request(s)}, now)
+			if err != nil && !errors.Is(err, app.ErrConflict) {
+				t.Errorf("reserve: %v", err)
+			}
+			return err == nil
+		})
+		require.EqualValues(t, 1, won, "calls that reserved key %s", key)
+	}
 }
 
 func notFound(t *testing.T, s app.Store) {

@@ -237,7 +237,7 @@ func (e *env) refresh() error {
 	for i, a := range e.requests {
 		place[a.request.ID] = i
 	}
-	requests, err := e.store.Requests(e.Context(), "", 10*len(e.requests))
+	requests, err := e.store.Requests(e.Context(), "", "", 10*len(e.requests))
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ var groups = []group{
 	{name: "events", rows: eventRows},
 	{name: "calls and events", alone: true, rows: callRows},
 	// In a burst a long wait does not mean that a run is lost or a delivery stalled.
-	{name: "burst", alone: true, env: []string{"REDISPATCH_AFTER=5m", "MAIL_TIMEOUT=30s"}, rows: burstRows},
+	{name: "burst", alone: true, env: []string{"REDISPATCH_AFTER=5m", "CONFIRM_AFTER=5m", "MAIL_TIMEOUT=30s"}, rows: burstRows},
 }
 
 func TestFaultMatrix(t *testing.T) {

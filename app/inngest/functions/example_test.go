@@ -31,7 +31,7 @@ func CountRequests(c inngestgo.Client, d functions.Deps) (inngestgo.ServableFunc
 		inngestgo.EventTrigger(app.EventRequestCreated, nil),
 		func(ctx context.Context, in inngestgo.Input[app.RequestCreated]) (any, error) {
 			return step.Run(ctx, "count", func(ctx context.Context) (int, error) {
-				requests, err := d.Store.Requests(ctx, "", 1000)
+				requests, err := d.Store.Requests(ctx, "", "", 1000)
 				return len(requests), err
 			})
 		},
