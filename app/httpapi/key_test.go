@@ -128,6 +128,37 @@ func TestCreate_ConcurrentCallsWithAKeyCreateOneRequest(t *testing.T) {
 	require.Len(t, f.offered, 1)
 }
 
+// blindStore does not see reservations that exist, until it has refused one: as if the other call came in between.
+type blindStore struct {
+	*store
+	seeing bool
+}
+
+func (s *blindStore) Reservation(ctx context.Context, key string) (app.Reservation, error) {
+	if !s.seeing {
+		return app.Reservation{}, app.ErrNotFound
+	}
+	return s.store.Reservation(ctx, key)
+}
+
+func (s *blindStore) Reserve(ctx context.Context, r app.Reservation, expired time.Time) error {
+	s.seeing = true
+	return s.store.Reserve(ctx, r, expired)
+}
+
+func TestCreate_SlowerOfTwoCallsWithAKeyAnswersAsTheFaster(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	slow := func(body string) *httptest.ResponseRecorder {
+		return newFixture(t, func(o *httpapi.Options) { o.Store = &blindStore{store: f.store} }).
+			do(http.MethodPost, "/api/requests", body, idempotencyKey, "k")
+	}
+	fast := f.do(http.MethodPost, "/api/requests", body(nil), idempotencyKey, "k")
+	requireSame(t, fast, slow(body(nil)))
+	requireProblem(t, slow(body(map[string]any{"subject": "Belt worn"})), http.StatusUnprocessableEntity)
+	require.Len(t, f.stored(), 1)
+}
+
 func TestCreate_RejectsMalformedKeys(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

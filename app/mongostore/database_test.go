@@ -44,3 +44,17 @@ func drop(t testing.TB, uri url.URL) {
 	require.NoError(t, client.Database(uri.Path[1:]).Drop(ctx))
 	require.NoError(t, client.Disconnect(ctx))
 }
+
+// Every start of the app opens the store, and several instances do at once.
+func TestOpen_Again(t *testing.T) {
+	t.Parallel()
+	base, err := url.Parse(os.Getenv("TEST_MONGODB_URI"))
+	require.NoError(t, err)
+	base.Path = "/storetest_" + bson.NewObjectID().Hex()
+	t.Cleanup(func() { drop(t, *base) })
+	for range 2 {
+		store, err := mongostore.Open(t.Context(), base.String())
+		require.NoError(t, err)
+		require.NoError(t, store.Close(t.Context()))
+	}
+}

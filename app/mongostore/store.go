@@ -77,14 +77,15 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.Ping(ctx); err != nil {
 		return err
 	}
-	_, err := s.requests.Indexes().CreateMany(ctx, []mongo.IndexModel{
+	for _, index := range []mongo.IndexModel{ // one by one: FerretDB breaks the connection when several of a call exist
 		{Keys: bson.D{{Key: "notification.nextDispatchAt", Value: 1}}, Options: options.Index().SetName("due")},
 		{Keys: bson.D{{Key: "notification.state", Value: 1}, {Key: "_id", Value: 1}}, Options: options.Index().SetName("state")},
-	})
-	if err != nil {
-		return fmt.Errorf("make the indexes of requests: %w", err)
+	} {
+		if _, err := s.requests.Indexes().CreateOne(ctx, index); err != nil {
+			return fmt.Errorf("make the indexes of requests: %w", err)
+		}
 	}
-	_, err = s.reserved.Indexes().CreateOne(ctx, mongo.IndexModel{
+	_, err := s.reserved.Indexes().CreateOne(ctx, mongo.IndexModel{
 		Keys:    bson.D{{Key: "request.createdAt", Value: 1}},
 		Options: options.Index().SetName("expired").SetExpireAfterSeconds(int32(app.ReservationLifetime / time.Second)),
 	})

@@ -96,7 +96,7 @@ var mutants = []mutant{
 	{"lost run dispatched under its old id", "app/notification.go",
 		"\tn.Generation++\n\tn.Claim = nil\n", "\tn.Claim = nil\n"},
 	{"run that exists dispatched again", "app/dispatch/dispatcher.go",
-		"\t\tcase has:\n", "\t\tcase false:\n"},
+		"\t\tcase has:\n", "\t\tcase has && false:\n"},
 	{"run that does not exist left alone", "app/dispatch/dispatcher.go",
 		"return n.NotBegun(event, time.Now(), d.o.Pace)", "return n.Begun(event, d.o.Pace)"},
 	{"unanswered question taken for no run", "app/dispatch/dispatcher.go",

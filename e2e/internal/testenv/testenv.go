@@ -108,12 +108,20 @@ func Seed(ctx context.Context, mongoURI string, plants ...fixtures.Plant) (app.S
 // Create posts a request of the fixtures to the app at a base URL, and returns it as stored. The plant that the request
 // names must have been seeded.
 func Create(ctx context.Context, appURL string, f fixtures.Request) (app.Request, error) {
+	return CreateAs(ctx, appURL, "", f)
+}
+
+// CreateAs posts a request as Create does, with an API token.
+func CreateAs(ctx context.Context, appURL, token string, f fixtures.Request) (app.Request, error) {
 	var r app.Request
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, appURL+"/api/requests", bytes.NewReader(f.Body))
 	if err != nil {
 		return r, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return r, fmt.Errorf("create %s: %w", f.Name, err)

@@ -1,0 +1,127 @@
+package production
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	eventKey   = "event-key-of-this-test"
+	signingKey = "0123456789abcdef0123456789abcdef" // the server takes no prefix
+)
+
+// server is a self-hosted Inngest server with its state in a temporary directory.
+type server struct{ url string }
+
+// startServer starts a server. On a conflict of ports it exits, and others are tried.
+func startServer(t *testing.T) server {
+	t.Helper()
+	program, err := exec.CommandContext(t.Context(), "go", "run", "github.com/odoo-maintenance/inngest-harness/harness/cmd/harness", "tools", "path", "inngest").Output()
+	require.NoError(t, err, "build the servers first: make tools")
+	var log string
+	for range 5 {
+		s, said, ok := tryServer(t, strings.TrimSpace(string(program)), freePorts(t, 4))
+		if ok {
+			return s
+		}
+		log = said
+	}
+	t.Fatalf("inngest start exits:\n%s", log)
+	return server{}
+}
+
+func tryServer(t *testing.T, program string, ports []string) (s server, log string, ok bool) {
+	t.Helper()
+	dir := t.TempDir()
+	logFile, err := os.Create(filepath.Join(dir, "log"))
+	require.NoError(t, err)
+	defer logFile.Close()
+	cmd := exec.Command(program, "start", "--host", "127.0.0.1", "--port", ports[0],
+		"--connect-gateway-port", ports[1], "--connect-gateway-grpc-port", ports[2], "--connect-executor-grpc-port", ports[3],
+		"--event-key", eventKey, "--signing-key", signingKey, "--sqlite-dir", dir)
+	cmd.Dir = dir
+	cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1"}
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	require.NoError(t, cmd.Start())
+	exited := make(chan struct{})
+	go func() { defer close(exited); _ = cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-exited })
+
+	s = server{"http://127.0.0.1:" + ports[0]}
+	for {
+		if resp, err := http.Get(s.url + "/health"); err == nil {
+			resp.Body.Close()
+			return s, "", true
+		}
+		select {
+		case <-exited:
+			said, err := os.ReadFile(logFile.Name())
+			require.NoError(t, err)
+			return s, string(said), false
+		case <-t.Context().Done():
+			t.Fatal("the server does not answer")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// freePorts returns ports that were free just now.
+func freePorts(t *testing.T, n int) (ports []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close() // only now, so that all are different
+		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	return ports
+}
+
+// registered returns what the server says about the app's functions, addresses included.
+func (s server) registered(t *testing.T) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/apps/odoo-maintenance/functions", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+signingKey)
+	status, body := do(t, r)
+	require.Equal(t, http.StatusOK, status, body)
+	return body
+}
+
+func do(t *testing.T, r *http.Request) (status int, body string) {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(text)
+}
+
+// eventually calls f until it returns nil. It fails with the last error when ctx ends.
+func eventually(ctx context.Context, t *testing.T, f func() error) {
+	t.Helper()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			require.NoError(t, errors.Join(err, context.Cause(ctx)))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
