@@ -244,7 +244,9 @@ func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	if shutdown != nil {
 		shutdown = errors.Join(fmt.Errorf("stopped with connections still open: %w", shutdown), server.Close())
 	}
-	return errors.Join(err, shutdown, s.Close(deadline))
+	err = errors.Join(err, shutdown, s.Close(deadline))
+	s.logger.Info("stopped", "finished", err == nil)
+	return err
 }
 
 // Listen opens the configured address.

@@ -144,7 +144,10 @@ func TestService_RequestToEmail(t *testing.T) {
 	t.Parallel()
 	server, store := newServer(t), memory(t)
 	mail := newMailer(1)
-	url, stop := run(t, configure(t, development(server)), service.Deps{Store: store, Mailer: mail})
+	var log bytes.Buffer
+	url, stop := run(t, configure(t, development(server)), service.Deps{
+		Store: store, Mailer: mail, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
 
 	status, answer := post(t, url+"/api/requests", draft)
 	require.Equal(t, http.StatusCreated, status, answer)
@@ -155,6 +158,8 @@ func TestService_RequestToEmail(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, answer)
 	require.Equal(t, "kim@plant.test", (<-mail.arrived).To.Address)
 	require.NoError(t, stop())
+	require.Contains(t, log.String(), `msg="stopping: finishing pending calls"`)
+	require.Contains(t, log.String(), "msg=stopped finished=true\n")
 
 	all, err := store.Requests(t.Context(), "", "", 10)
 	require.NoError(t, err)

@@ -156,7 +156,7 @@ var mutants = []mutant{
 	{"first token only", "app/httpapi/httpapi.go",
 		"for i, token := range a.Tokens {", "for i, token := range a.Tokens[:min(1, len(a.Tokens))] {"},
 	{"one rate for all tokens", "app/httpapi/httpapi.go",
-		"!a.limits[token].Allow()", "!a.limits[0].Allow()"},
+		"!a.limits[token].Allow()", "!a.limits[0*token].Allow()"},
 	{"API open to everybody", "app/httpapi/httpapi.go",
 		`mux.Handle("POST /api/requests", a.authorized(a.create))`, `mux.HandleFunc("POST /api/requests", func(w http.ResponseWriter, r *http.Request) {
 		if err := a.create(w, r); err != nil {
