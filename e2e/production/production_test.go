@@ -3,6 +3,7 @@ package production
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -70,6 +71,13 @@ func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 	request := create(t, appURL, fixtures.Requests()[0])
 	refused(t, appURL+"/api/inngest")
 	require.Equal(t, "[]\n", inngest.registered(t), "a call that was refused has registered the app")
+	eventually(ctx, t, func() error {
+		r, err := stored(ctx, appURL, request.ID)
+		if err == nil && r.Notification.Generation == 1 {
+			err = fmt.Errorf("the event without a run was not sent again: %+v", r.Notification)
+		}
+		return err
+	})
 
 	var said bytes.Buffer
 	require.Zero(t, service.Command(ctx, []string{"sync"}, &said, &said), "%s", &said)
@@ -80,7 +88,7 @@ func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 	require.Contains(t, registered, ":"+port+"/api/inngest?")
 
 	_, err = st.Inbox().Wait(ctx, testenv.EmailOf(request))
-	require.NoError(t, err, "the event that was sent before the sync was not sent again")
+	require.NoError(t, err, "the request from before the sync")
 
 	refused(t, appURL+"/api/inngest")
 	require.Equal(t, registered, inngest.registered(t))
@@ -113,6 +121,21 @@ func create(t *testing.T, appURL string, f fixtures.Request) app.Request {
 	r, err := testenv.CreateAs(t.Context(), appURL, token, f)
 	require.NoError(t, err)
 	return r
+}
+
+// stored reads a request from the app's API.
+func stored(ctx context.Context, appURL, id string) (r app.Request, err error) {
+	call, err := http.NewRequestWithContext(ctx, http.MethodGet, appURL+"/api/requests/"+id, http.NoBody)
+	if err != nil {
+		return r, err
+	}
+	call.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(call)
+	if err != nil {
+		return r, err
+	}
+	defer resp.Body.Close()
+	return r, json.NewDecoder(resp.Body).Decode(&r)
 }
 
 func answers(ctx context.Context, url string, status int, text string) error {
