@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -26,22 +27,23 @@ import (
 // Config is a valid configuration. Get one from Load or Parse.
 //
 // The tags name the variable of each field, its documentation (see Table) and its default: in both modes (default), in
-// development (dev) or in production (prod). The default "required" makes a missing variable an error.
+// development (dev) or in production (prod). The default "required" makes a missing variable an error. A variable tagged
+// secret may be in a file, see Variable.File.
 type Config struct {
 	InngestDev         string `env:"INNGEST_DEV" doc:"1 or the dev server's URL: development mode. Unset: production mode."`
 	InngestBaseURL     string `env:"INNGEST_BASE_URL" doc:"Inngest server for events, registrations and checkpoints. Unset: in development the URL in INNGEST_DEV or http://127.0.0.1:8288, in production Inngest Cloud."`
 	EventURL           string `env:"INNGEST_EVENT_API_BASE_URL" doc:"Inngest server for events. Unset: INNGEST_BASE_URL."`
 	APIURL             string `env:"INNGEST_API_BASE_URL" doc:"Inngest server for registrations and checkpoints. Unset: INNGEST_BASE_URL."`
-	EventKey           string `env:"INNGEST_EVENT_KEY" doc:"Key that authorizes sending events." dev:"dev" prod:"required"`
-	SigningKey         string `env:"INNGEST_SIGNING_KEY" doc:"Key that verifies calls from Inngest (hexadecimal, with or without signkey-…- in front)." prod:"required"`
-	SigningKeyFallback string `env:"INNGEST_SIGNING_KEY_FALLBACK" doc:"The previous key, while keys are rotated."`
+	EventKey           string `env:"INNGEST_EVENT_KEY" secret:"yes" doc:"Key that authorizes sending events." dev:"dev" prod:"required"`
+	SigningKey         string `env:"INNGEST_SIGNING_KEY" secret:"yes" doc:"Key that verifies calls from Inngest (hexadecimal, with or without signkey-…- in front)." prod:"required"`
+	SigningKeyFallback string `env:"INNGEST_SIGNING_KEY_FALLBACK" secret:"yes" doc:"The previous key, while keys are rotated."`
 
-	MongoDBURI string `env:"MONGODB_URI" doc:"Database. If the path names none, the name is maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
+	MongoDBURI string `env:"MONGODB_URI" secret:"yes" doc:"Database. If the path names none, the name is maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
 
 	MailHost    string        `env:"MAIL_HOST" doc:"SMTP server." dev:"127.0.0.1" prod:"required"`
 	MailPort    int           `env:"MAIL_PORT" doc:"Its port. 465 means implicit TLS; on others STARTTLS is used when offered." dev:"1025" prod:"587"`
-	MailUser    string        `env:"MAIL_USER" doc:"SMTP user. Unset: no AUTH."`
-	MailPass    string        `env:"MAIL_PASS" doc:"SMTP password."`
+	MailUser    string        `env:"MAIL_USER" secret:"yes" doc:"SMTP user. Unset: no AUTH."`
+	MailPass    string        `env:"MAIL_PASS" secret:"yes" doc:"SMTP password."`
 	MailFrom    mail.Address  `env:"MAIL_FROM" doc:"Sender, with or without a display name." dev:"Maintenance <maintenance@localhost.test>" prod:"required"`
 	MailTimeout time.Duration `env:"MAIL_TIMEOUT" doc:"Longest time of a whole delivery. Each phase may take a third of it." default:"30s"`
 
@@ -49,10 +51,10 @@ type Config struct {
 	Port             int      `env:"PORT" doc:"Port to listen on. 0: any free port." default:"3000"`
 	AppURL           *url.URL `env:"APP_URL" doc:"Public URL of the app. Emails link to it." dev:"http://localhost:PORT" prod:"required"`
 	ServeURL         *url.URL `env:"SERVE_URL" doc:"URL of the app for Inngest, if that is another one. Unset: in production APP_URL, in development the address at which the server finds the app."`
-	APIToken         string   `env:"API_TOKEN" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is needed." prod:"required"`
-	APITokenFallback string   `env:"API_TOKEN_FALLBACK" doc:"A second accepted token: the previous one, while tokens are rotated. Links signed with it stay valid."`
+	APIToken         string   `env:"API_TOKEN" secret:"yes" doc:"Bearer token of the requests API, at least 16 characters. Unset in development: no token is needed." prod:"required"`
+	APITokenFallback string   `env:"API_TOKEN_FALLBACK" secret:"yes" doc:"A second accepted token: the previous one, while tokens are rotated. Links signed with it stay valid."`
 	APIRate          int      `env:"API_RATE" doc:"Calls of the requests API per second that an instance accepts with each token. 0: no limit." default:"100"`
-	LinkKey          string   `env:"LINK_KEY" doc:"Key that signs the links in emails, at least 16 characters. Unset: derived from API_TOKEN."`
+	LinkKey          string   `env:"LINK_KEY" secret:"yes" doc:"Key that signs the links in emails, at least 16 characters. Unset: derived from API_TOKEN."`
 
 	TimeZone        *time.Location `env:"TIME_ZONE" doc:"Time zone in which schedules are shown, an IANA name such as Europe/Berlin." default:"UTC"`
 	RedispatchAfter time.Duration  `env:"REDISPATCH_AFTER" doc:"Time after which an unfinished notification counts as lost and is dispatched again. Should be at least as long as a run can take with all its retries; otherwise runs overlap, which is harmless but adds load and log entries." default:"40m"`
@@ -133,7 +135,10 @@ func (p *parser) withDefaults(environ map[string]string) map[string]string {
 		if !p.reads(v.Name) {
 			continue
 		}
-		value := environ[v.Name]
+		value, ok := p.value(v, environ)
+		if !ok {
+			continue
+		}
 		if value == "" && p.dev {
 			value = strings.Replace(v.Development, "PORT", set["PORT"], 1)
 		} else if value == "" {
@@ -146,6 +151,50 @@ func (p *parser) withDefaults(environ map[string]string) map[string]string {
 		}
 	}
 	return set
+}
+
+// maxSecret is the largest file of a secret, in bytes.
+const maxSecret = 64 << 10
+
+// value returns the value of a variable, which may be in a file, and false if that is a problem.
+func (p *parser) value(v Variable, environ map[string]string) (string, bool) {
+	name, value := v.File(), environ[v.Name]
+	path := environ[name]
+	switch {
+	case name == "" || path == "":
+		return value, true
+	case value != "":
+		p.problem(v.Name, "is set, and %s too: set one of them", name)
+		return "", false
+	}
+	value, err := readSecret(path)
+	if err != nil {
+		p.problem(v.Name, "%s names a file that cannot be used: %v", name, err)
+	}
+	return value, err == nil
+}
+
+// readSecret returns the content of a file without its last line end.
+func readSecret(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	switch {
+	case value == "":
+		return "", fmt.Errorf("%s is empty", path)
+	case len(data) > maxSecret:
+		return "", fmt.Errorf("%s has more than %d bytes", path, maxSecret)
+	case strings.ContainsAny(value, "\x00\r\n"):
+		return "", fmt.Errorf("%s has more than one line", path)
+	}
+	return value, nil
 }
 
 // invalid is the error of a parser of this package. Unlike the errors of package env, it does not hold the value.

@@ -152,6 +152,73 @@ func TestParse_OfSomeVariablesAsksForNoOther(t *testing.T) {
 	require.ErrorContains(t, err, "INNGEST_DEV: is \"no\"")
 }
 
+// secrets are the variables that may be in a file.
+var secrets = []string{
+	"INNGEST_EVENT_KEY", "INNGEST_SIGNING_KEY", "INNGEST_SIGNING_KEY_FALLBACK", "MONGODB_URI", "MAIL_USER", "MAIL_PASS",
+	"API_TOKEN", "API_TOKEN_FALLBACK", "LINK_KEY",
+}
+
+func TestParse_ReadsSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	fill := func(environ map[string]string) map[string]string {
+		for _, name := range secrets {
+			if environ[name] == "" {
+				environ[name] = "0123456789abcdef"
+			}
+		}
+		return environ
+	}
+	for ending, lineEnd := range map[string]string{"none": "", "LF": "\n", "CR LF": "\r\n"} {
+		environ := fill(production())
+		want := parse(t, environ)
+		dir := t.TempDir()
+		for _, name := range secrets {
+			path := filepath.Join(dir, name)
+			require.NoError(t, os.WriteFile(path, []byte(environ[name]+lineEnd), 0o600))
+			environ[name], environ[name+"_FILE"] = "", path
+		}
+		require.Equal(t, want, parse(t, environ), "line end: %s", ending)
+	}
+	names := []string{}
+	for _, v := range config.Table() {
+		if v.Secret {
+			names = append(names, v.Name)
+			require.Contains(t, config.Usage(), " Or "+v.Name+"_FILE: a file that holds it.", "app help does not document it")
+		}
+	}
+	require.ElementsMatch(t, secrets, names)
+}
+
+func TestParse_ReportsUnusableSecretFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "none"):       "none: ",
+		dir:                              "names a file that cannot be used: ",
+		write("empty", "\n"):             "empty is empty",
+		write("two", "hunter2\nhunter2"): "two has more than one line",
+		write("large", strings.Repeat("hunter2", 10_000)): "large has more than 65536 bytes",
+	} {
+		for _, name := range secrets {
+			_, err := config.Parse(production(name, "", name+"_FILE", path))
+			require.ErrorContains(t, err, "\n  "+name+": "+name+"_FILE names a file that cannot be used: ", path)
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), "hunter2")
+			require.NotContains(t, err.Error(), "required", "one problem is reported as two")
+		}
+	}
+	_, err := config.Parse(production("API_TOKEN_FILE", write("token", "fedcba9876543210")))
+	require.ErrorContains(t, err, "\n  API_TOKEN: is set, and API_TOKEN_FILE too: set one of them")
+	parse(t, production("MAIL_HOST_FILE", "nothing", "LINK_KEY_FILE", "")) // not a secret; unset
+	_, err = config.Parse(production("LINK_KEY_FILE", dir), "HOST", "PORT")
+	require.NoError(t, err, "the file of a variable that is not asked for")
+}
+
 func TestParse_RequiresTokenBesideItsFallback(t *testing.T) {
 	t.Parallel()
 	environ := map[string]string{"INNGEST_DEV": "1", "API_TOKEN_FALLBACK": "0123456789abcdef"}
@@ -180,8 +247,10 @@ func TestParse_RedispatchAfterExceedsRetrySchedule(t *testing.T) {
 // Load reads the working directory and the environment of the process, so its tests cannot run in parallel.
 func TestLoad(t *testing.T) {
 	for _, variable := range config.Table() {
-		t.Setenv(variable.Name, "")
-		require.NoError(t, os.Unsetenv(variable.Name)) // Setenv restores it afterwards
+		for _, name := range []string{variable.Name, variable.Name + "_FILE"} {
+			t.Setenv(name, "")
+			require.NoError(t, os.Unsetenv(name)) // Setenv restores it afterwards
+		}
 	}
 	t.Chdir(t.TempDir())
 	write := func(lines ...string) {

@@ -13,6 +13,17 @@ type Variable struct {
 	Doc  string
 	// Development and Production are the defaults in each mode, "required" or empty.
 	Development, Production string
+	// Secret: the value may also be in a file, which the variable File names.
+	Secret bool
+}
+
+// File returns the name of the variable that holds the path of a file with the secret, or "" for what is no secret. The
+// last line end of the file does not count. It is an error to set both variables.
+func (v Variable) File() string {
+	if !v.Secret {
+		return ""
+	}
+	return v.Name + "_FILE"
 }
 
 const required = "required"
@@ -27,6 +38,7 @@ func Table() []Variable {
 			Doc:         f.Tag.Get("doc"),
 			Development: both + f.Tag.Get("dev"),
 			Production:  both + f.Tag.Get("prod"),
+			Secret:      f.Tag.Get("secret") != "",
 		})
 	}
 	return table
@@ -37,7 +49,11 @@ func Usage() string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, v := range Table() {
-		fmt.Fprintf(w, "  %s\t%s%s\n", v.Name, v.Doc, v.defaults())
+		doc := v.Doc
+		if v.Secret {
+			doc += " Or " + v.File() + ": a file that holds it."
+		}
+		fmt.Fprintf(w, "  %s\t%s%s\n", v.Name, doc, v.defaults())
 	}
 	w.Flush() // writes to memory, so it cannot fail
 	return text.String()
@@ -49,6 +65,8 @@ func (v Variable) defaults() string {
 		return fmt.Sprintf(" [%s]", v.Production)
 	case v.Development == "" && v.Production == "":
 		return ""
+	case v.Production == "":
+		return fmt.Sprintf(" [development: %s]", v.Development)
 	case v.Development == "":
 		return fmt.Sprintf(" [production: %s]", v.Production)
 	}

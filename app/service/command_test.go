@@ -15,12 +15,15 @@ import (
 // command runs one with that environment, so its tests cannot run in parallel.
 func command(t *testing.T, environ map[string]string, args ...string) (code int, stdout, stderr string) {
 	for _, variable := range config.Table() {
-		t.Setenv(variable.Name, environ[variable.Name])
+		for _, name := range []string{variable.Name, variable.Name + "_FILE"} {
+			t.Setenv(name, environ[name])
+		}
 	}
 	t.Chdir(t.TempDir())
 	for name, content := range map[string]string{
 		"world.json":   `{"users":[{"id":"` + technicianID + `","name":"Kim","email":"kim@plant.test","role":"technician"}]}`,
 		"unknown.json": `{"people":[]}`,
+		"uri":          "mongodb://127.0.0.1:1/y?serverSelectionTimeoutMS=100\n",
 		"invalid.json": `{"users":[{"id":"7","name":"Kim","role":"technician"}]}`,
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(".", name), []byte(content), 0o600))
@@ -54,9 +57,10 @@ func TestCommand(t *testing.T) {
 		"seed elsewhere, forced": {remote, []string{"seed", "--force", "world.json"}, 1, "does not answer"},
 		"seed needs only the database": {map[string]string{"MONGODB_URI": "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=100"},
 			[]string{"seed", "world.json"}, 1, "database x at 127.0.0.1:1 does not answer"},
-		"healthcheck needs only the port": {map[string]string{"PORT": "1"}, []string{"healthcheck"}, 1, "refused"},
-		"sync takes no argument":          {dev, []string{"sync", "now"}, 2, `unknown command "sync"`},
-		"healthcheck of nothing":          {dev, []string{"healthcheck"}, 1, "refused"},
+		"seed reads the database from a file": {map[string]string{"MONGODB_URI_FILE": "uri"}, []string{"seed", "world.json"}, 1, "database y at 127.0.0.1:1 does not answer"},
+		"healthcheck needs only the port":     {map[string]string{"PORT": "1"}, []string{"healthcheck"}, 1, "refused"},
+		"sync takes no argument":              {dev, []string{"sync", "now"}, 2, `unknown command "sync"`},
+		"healthcheck of nothing":              {dev, []string{"healthcheck"}, 1, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := command(t, c.environ, c.args...)
