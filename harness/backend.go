@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -16,6 +17,15 @@ const (
 	ServiceInngest Service = "inngest"
 	ServiceApp     Service = "app"
 )
+
+// The further services of a stack in production mode: see [Keys].
+const (
+	ServiceRedis    Service = "redis"
+	ServicePostgres Service = "postgres"
+)
+
+// Replica is one instance of an app that has several, counted from 1.
+func Replica(n int) Service { return Service(fmt.Sprintf("%s-%d", ServiceApp, n)) }
 
 // ErrUnsupported is returned by a [Servers] for an operation that its backend cannot do, such as stopping a server
 // that it has not started.
@@ -45,9 +55,13 @@ type BackendOptions struct {
 	// and up to 30 s of jitter for the first retry.
 	RetryInterval time.Duration
 
-	// Services are the servers to start. Empty: all three. The others are in neither Endpoints nor Describe, and calls for
+	// Services are the servers to start. Empty: all of them. The others are in neither Endpoints nor Describe, and calls for
 	// them fail.
 	Services []Service
+
+	// Keys have the self-hosted Inngest server run, as in production: on Redis and PostgreSQL, with these keys. When it ends
+	// by itself it is started again, as by a restart policy. Zero: the dev server.
+	Keys Keys
 
 	// Progress receives reports on what takes long. It is called by one goroutine at a time. Nil: no reports.
 	Progress func(Progress)
@@ -77,12 +91,19 @@ type Progress struct {
 	Done bool
 }
 
-// Endpoints are the addresses of the three servers as a program on this machine uses them.
+// Keys are the keys of an Inngest server in production mode.
+type Keys struct {
+	Event   string // authorizes sending events
+	Signing string // signs the server's calls to apps, and authorizes reading and registering; hexadecimal digits
+}
+
+// Endpoints are the addresses of the servers as a program on this machine uses them.
 type Endpoints struct {
 	Inngest string // base URL
 	MailHog string // base URL of page and API
 	SMTP    string // host:port
 	Mongo   string // URI without a database name
+	Keys    Keys   // of the Inngest server; zero for a dev server, which needs none
 }
 
 // ServerInfo describes one running server, for people.
@@ -103,7 +124,7 @@ type Servers interface {
 	// Endpoints returns where the servers answer. It stays the same for the life of the servers, over restarts too.
 	Endpoints() Endpoints
 
-	// Describe lists the servers in the order mongo, mailhog, inngest.
+	// Describe lists the servers in the order mongo, mailhog, redis, postgres, inngest.
 	Describe() []ServerInfo
 
 	// Reach returns the host:port at which the Inngest server reaches addr, a host:port on this machine's loopback
@@ -111,8 +132,8 @@ type Servers interface {
 	Reach(ctx context.Context, addr string) (string, error)
 
 	// Stop shuts a server down gracefully. Kill terminates it immediately. Start starts it again on its old address and
-	// returns when it is usable. None of them does anything to a server that is in that state already. Inngest forgets
-	// its apps and runs when it ends.
+	// returns when it is usable. None of them does anything to a server that is in that state already. The dev server of
+	// Inngest forgets its apps and runs when it ends.
 	Stop(ctx context.Context, s Service) error
 	Kill(ctx context.Context, s Service) error
 	Start(ctx context.Context, s Service) error
@@ -124,7 +145,7 @@ type Servers interface {
 	// Tail returns the last lines of a server's log, oldest first.
 	Tail(s Service) []string
 
-	// Done is closed when a server has ended without being told to: never by Stop, Kill or Close.
+	// Done is closed when a server has ended without being told to, and is not started again: never by Stop, Kill or Close.
 	Done() <-chan struct{}
 
 	// Err returns nil until Done is closed. After that, the exit of the first such server, with the end of its log.

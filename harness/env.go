@@ -27,6 +27,8 @@ type Env struct {
 	InngestURL string
 	// EventKey is an event key that the server takes.
 	EventKey string
+	// SigningKey is the server's signing key, for an app in production mode. Empty: development mode.
+	SigningKey string
 	// MongoURI names the database server and the database that this stack's app uses.
 	MongoURI string
 	// SMTPAddr is the host:port that takes the app's mail.
@@ -35,18 +37,23 @@ type Env struct {
 
 // Environ returns the variables that a program in any language reads from its environment, as "KEY=value", sorted.
 //
-// INNGEST_DEV is a full URL, because some SDKs send checkpoints to it and not to INNGEST_BASE_URL. Mail credentials
-// and signing keys are set and empty, so that neither the caller's environment nor a .env file next to the program
+// INNGEST_DEV is a full URL, because some SDKs send checkpoints to it and not to INNGEST_BASE_URL; in production mode it
+// is empty, and the variables by which apps and SDKs name their own address are set too. Mail credentials and the signing
+// keys of development mode are set and empty, so that neither the caller's environment nor a .env file next to the program
 // can hand real ones to MailHog, which logs them.
 func (e Env) Environ() []string {
 	host, port := splitAddr(e.SMTPAddr)
 	_, listen := splitAddr(e.Addr)
+	dev := e.InngestURL
+	if e.SigningKey != "" {
+		dev = ""
+	}
 	vars := []string{
 		"APP_URL=" + e.AppURL,
 		"INNGEST_BASE_URL=" + e.InngestURL,
-		"INNGEST_DEV=" + e.InngestURL,
+		"INNGEST_DEV=" + dev,
 		"INNGEST_EVENT_KEY=" + e.EventKey,
-		"INNGEST_SIGNING_KEY=",
+		"INNGEST_SIGNING_KEY=" + e.SigningKey,
 		"INNGEST_SIGNING_KEY_FALLBACK=",
 		"MAIL_HOST=" + host,
 		"MAIL_PASS=",
@@ -54,6 +61,9 @@ func (e Env) Environ() []string {
 		"MAIL_USER=",
 		"MONGODB_URI=" + e.MongoURI,
 		"PORT=" + listen,
+	}
+	if e.SigningKey != "" {
+		vars = append(vars, "INNGEST_SERVE_HOST="+e.AppURL, "INNGEST_SERVE_ORIGIN="+e.AppURL, "SERVE_URL="+e.AppURL)
 	}
 	slices.Sort(vars)
 	return vars

@@ -67,6 +67,9 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if len(o.Services) > 0 {
 		return nil, fmt.Errorf("attach to some of the servers only: %w: use the local or the containers backend", harness.ErrUnsupported)
 	}
+	if o.Keys != (harness.Keys{}) {
+		return nil, fmt.Errorf("start a self-hosted Inngest server: %w, which takes the one that is up: use the local backend", harness.ErrUnsupported)
+	}
 	found, err := b.find(ctx)
 	if err != nil {
 		return nil, err

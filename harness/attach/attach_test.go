@@ -53,7 +53,7 @@ func TestStart_FindsServers(t *testing.T) {
 	noEnvironment(t)
 	ends := up(t)
 	stateOf := statefile.State{
-		Backend: "local", Inngest: statefile.URL{URL: ends.Inngest}, Mongo: statefile.Mongo{URI: ends.Mongo},
+		Backend: "local", Inngest: statefile.Inngest{URL: ends.Inngest}, Mongo: statefile.Mongo{URI: ends.Mongo},
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 	}
 	dir := t.TempDir()

@@ -75,6 +75,9 @@ const grace = 2 * time.Second
 
 // Start implements [harness.Backend]. Images that are not here are pulled first; o.Progress receives how far it is.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
+	if o.Keys != (harness.Keys{}) {
+		return nil, fmt.Errorf("run the self-hosted Inngest server in containers: %w: use the local backend", harness.ErrUnsupported)
+	}
 	wanted, err := fleet.Wanted(b.Name(), o)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package inngestapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -117,7 +118,7 @@ const (
 // Sync asks an app to register its functions with the server that it is configured for, and returns them once this
 // server lists them. The error says which half failed, and why.
 func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
-	if err := register(ctx, c.http, app); err != nil {
+	if err := c.register(ctx, app); err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
 	}
 	for began := time.Now(); ; {
@@ -158,24 +159,45 @@ func (c *Client) known(ctx context.Context) string {
 	return "It knows " + strings.Join(list, ", ") + "."
 }
 
-// register sends the PUT that makes an app register itself.
-func register(ctx context.Context, client *http.Client, app App) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, app.URL, nil)
+// register sends the PUT that makes an app register itself. For a server in production mode the PUT is signed: then some
+// apps answer with their functions instead, and c registers them.
+func (c *Client) register(ctx context.Context, app App) error {
+	var body []byte
+	if c.signingKey != "" {
+		at, host, err := app.endpoint()
+		if err != nil {
+			return err
+		}
+		at.Host = host
+		body, err = json.Marshal(map[string]string{"url": at.String()})
+		if err != nil {
+			return fmt.Errorf("encode: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, app.URL, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("the app's address: %w", err)
 	}
 	req.Host = cmp.Or(app.Host, req.Host)
-	header, _, err := roundTrip(client, req)
+	if c.signingKey != "" {
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set(sdk.HeaderSignature, sdk.Sign(c.signingKey, body, time.Now()))
+	}
+	header, answer, err := roundTrip(c.http, req)
 	refused, _ := errors.AsType[*statusError](err)
 	switch {
 	case err == nil && header.Get(sdk.HeaderSDK) == "":
 		return fmt.Errorf("%s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdk.HeaderSDK)
+	case err == nil && header.Get(sdk.HeaderSyncKind) == sdk.SyncInBand:
+		return c.registerFor(ctx, answer)
 	case err == nil:
 		return nil
 	case refused.is(http.StatusNotFound):
 		return fmt.Errorf("the app listens, but serves no Inngest functions at %s (404 Not Found): mount the SDK's handler there, or name the right path", app.URL)
 	case refused.is(http.StatusMethodNotAllowed):
 		return fmt.Errorf("%s does not take a PUT (405 Method Not Allowed): it is no SDK's handler, or one that is mounted for some methods only", app.URL)
+	case refused.is(http.StatusUnauthorized) && c.signingKey != "":
+		return fmt.Errorf("the app at %s refuses the server's signature: start it with INNGEST_SIGNING_KEY set to the server's signing key", app.URL)
 	case refused.is(http.StatusUnauthorized):
 		return fmt.Errorf("the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
 	case refused != nil && !refused.sdk:
@@ -185,6 +207,32 @@ func register(ctx context.Context, client *http.Client, app App) error {
 	default:
 		return fmt.Errorf("the app at %s cannot be reached: %w", app.URL, reason(err))
 	}
+}
+
+// registerFor registers the functions that an app has answered with, at the address that the app has given.
+func (c *Client) registerFor(ctx context.Context, answer []byte) error {
+	var said struct {
+		URL        string          `json:"url"`
+		App        string          `json:"app_id"`
+		Language   string          `json:"sdk_language"`
+		Version    string          `json:"sdk_version"`
+		AppVersion *string         `json:"app_version,omitempty"`
+		Functions  json.RawMessage `json:"functions"`
+	}
+	if err := json.Unmarshal(answer, &said); err != nil {
+		return fmt.Errorf("the app's answer to a signed PUT: %w", err)
+	}
+	err := c.do(ctx, http.MethodPost, "/fn/register", map[string]any{
+		"url": said.URL, "appName": said.App, "sdk": said.Language + ":" + strings.TrimPrefix(said.Version, "v"), "appVersion": said.AppVersion,
+		"v": "1", "deployType": "ping", "functions": said.Functions,
+	}, nil)
+	if refused, _ := errors.AsType[*statusError](err); refused.is(http.StatusUnauthorized) {
+		return fmt.Errorf("the server does not take this signing key: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("register the functions that the app at %s has named: %w", said.URL, err)
+	}
+	return nil
 }
 
 // functionsOf returns the functions that the server calls at the app's host and path.

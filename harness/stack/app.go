@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -326,11 +327,13 @@ func (a *App) nextEnv() (harness.Env, error) {
 	if err != nil {
 		return harness.Env{}, err
 	}
+	keys := a.stack.servers.Endpoints().Keys
 	return harness.Env{
 		Addr:       addr,
 		AppURL:     "http://" + routes.appAddr(addr),
 		InngestURL: routes.inngestURL(),
-		EventKey:   harness.DevEventKey,
+		EventKey:   cmp.Or(keys.Event, harness.DevEventKey),
+		SigningKey: keys.Signing,
 		MongoURI:   db,
 		SMTPAddr:   routes.smtpAddr(),
 	}, nil

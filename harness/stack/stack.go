@@ -3,6 +3,8 @@ package stack
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -35,6 +37,10 @@ type Options struct {
 	// RetryInterval is the pause before Inngest retries a failed step, in whole seconds. Zero leaves it to the
 	// server: 15 s and up to 30 s of jitter for the first retry.
 	RetryInterval time.Duration
+
+	// Production has Inngest and the app run as in production: the self-hosted server on Redis and PostgreSQL, with keys that
+	// are made for the stack, and the app in production mode. False: the dev server, and development mode.
+	Production bool
 
 	// AppEnv holds further variables, as "KEY=value", for an app that runs as a program. They take precedence over those
 	// of its [Command] and of the stack.
@@ -102,24 +108,31 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 		return nil, err
 	}
 	s.options = o
-	s.redactor.learn(o.AppEnv)
+	s.redactor.learn(o.AppEnv) // for errors of the start
+	var keys harness.Keys
+	if o.Production {
+		keys = newKeys()
+	}
 	if s.servers, err = b.Start(ctx, harness.BackendOptions{
-		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress,
+		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}
-	if keeper, ok := s.servers.(interface{ Secrets() []string }); ok {
-		s.redactor.others = keeper.Secrets()
-		s.redactor.learn(o.AppEnv)
+	ends := s.servers.Endpoints()
+	if ends.Keys != (harness.Keys{}) {
+		s.redactor.others = []string{ends.Keys.Event, ends.Keys.Signing}
 	}
+	if keeper, ok := s.servers.(interface{ Secrets() []string }); ok {
+		s.redactor.others = append(s.redactor.others, keeper.Secrets()...)
+	}
+	s.redactor.learn(o.AppEnv)
 	host, attached := s.servers.(harness.AppHost)
 	hosted, env := false, harness.Env{}
 	if attached {
 		env, hosted = host.HostedApp()
 		o.WithoutTaps = o.WithoutTaps || hosted // taps cannot be put on the wires of an app that runs already
 	}
-	ends := s.servers.Endpoints()
-	s.api = inngestapi.New(ends.Inngest, inngestapi.Options{EventKey: harness.DevEventKey})
+	s.api = inngestapi.New(ends.Inngest, inngestapi.Options{EventKey: cmp.Or(ends.Keys.Event, harness.DevEventKey), SigningKey: ends.Keys.Signing})
 	s.inbox = inbox.New(ends.MailHog, inbox.Options{RunHeader: o.RunHeader})
 	if s.routes, err = newRoutes(ends, o); err != nil {
 		return nil, err
@@ -130,6 +143,13 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 		s.app.install(&incarnation{env: env, runner: hostedRunner{}})
 	}
 	return s, nil
+}
+
+// newKeys returns keys for one stack.
+func newKeys() harness.Keys {
+	random := make([]byte, 48)
+	_, _ = rand.Read(random) // it never fails
+	return harness.Keys{Event: hex.EncodeToString(random[:16]), Signing: hex.EncodeToString(random[16:])}
 }
 
 // makeDir makes a directory, or a temporary one where dir is empty.

@@ -97,7 +97,7 @@ func (s *session) state() statefile.State {
 	state := statefile.State{
 		Secrets: s.secrets.url,
 		Backend: s.stack.Backend(),
-		Inngest: statefile.URL{URL: ends.Inngest},
+		Inngest: statefile.Inngest{URL: ends.Inngest, EventKey: ends.Keys.Event, SigningKey: ends.Keys.Signing},
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   statefile.Mongo{URI: ends.Mongo},
 	}

@@ -2,6 +2,7 @@
 package statefile
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ type State struct {
 	Backend string    `json:"backend"`
 
 	App     App     `json:"app"`
-	Inngest URL     `json:"inngest"`
+	Inngest Inngest `json:"inngest"`
 	MailHog MailHog `json:"mailhog"`
 	Mongo   Mongo   `json:"mongo"`
 	// Dashboard is the page that shows what happens on the stack; empty where there is none.
@@ -49,6 +50,13 @@ type State struct {
 type App struct {
 	URL  string `json:"url,omitempty"`
 	Path string `json:"path,omitempty"`
+}
+
+// Inngest is the Inngest server's entry in a [State]. The keys are those of the stack; a dev server has none.
+type Inngest struct {
+	URL        string `json:"url"`
+	EventKey   string `json:"eventKey,omitempty"`
+	SigningKey string `json:"signingKey,omitempty"`
 }
 
 // URL is a server's entry in a [State].
@@ -177,7 +185,7 @@ func read(file string) (State, error) {
 // printable reports whether the texts of s can be printed on a terminal. [Write] writes no others.
 func (s State) printable() bool {
 	for _, text := range []string{
-		s.Backend, s.App.URL, s.App.Path, s.Inngest.URL, s.MailHog.URL, s.MailHog.SMTP, s.Mongo.URI, s.Dashboard.URL,
+		s.Backend, s.App.URL, s.App.Path, s.Inngest.URL, s.Inngest.EventKey, s.Inngest.SigningKey, s.MailHog.URL, s.MailHog.SMTP, s.Mongo.URI, s.Dashboard.URL,
 	} {
 		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return false
@@ -205,7 +213,10 @@ func secretsPath(dir string) string { return filepath.Join(dir, Dir, "secrets-ur
 
 // Endpoints are the addresses of the stack's servers. That of the database includes the name of the app's database.
 func (s State) Endpoints() harness.Endpoints {
-	return harness.Endpoints{Inngest: s.Inngest.URL, MailHog: s.MailHog.URL, SMTP: s.MailHog.SMTP, Mongo: s.Mongo.URI}
+	return harness.Endpoints{
+		Inngest: s.Inngest.URL, MailHog: s.MailHog.URL, SMTP: s.MailHog.SMTP, Mongo: s.Mongo.URI,
+		Keys: harness.Keys{Event: s.Inngest.EventKey, Signing: s.Inngest.SigningKey},
+	}
 }
 
 // Env is the configuration of an app on this stack. It has the addresses of the servers themselves, because the proxies
@@ -215,7 +226,8 @@ func (s State) Env() harness.Env {
 		Addr:       strings.TrimPrefix(s.App.URL, "http://"),
 		AppURL:     s.App.URL,
 		InngestURL: s.Inngest.URL,
-		EventKey:   harness.DevEventKey,
+		EventKey:   cmp.Or(s.Inngest.EventKey, harness.DevEventKey),
+		SigningKey: s.Inngest.SigningKey,
 		MongoURI:   s.Mongo.URI,
 		SMTPAddr:   s.MailHog.SMTP,
 	}

@@ -56,6 +56,9 @@ const (
 
 // Start implements [harness.Backend].
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harness.Servers, err error) {
+	if o.Keys != (harness.Keys{}) {
+		return nil, fmt.Errorf("run the self-hosted Inngest server beside sim: %w: use the local backend", harness.ErrUnsupported)
+	}
 	wanted, err := fleet.Wanted(b.Name(), o)
 	if err != nil {
 		return nil, err
