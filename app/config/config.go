@@ -59,7 +59,8 @@ type Config struct {
 	TimeZone        *time.Location `env:"TIME_ZONE" doc:"Time zone in which schedules are shown, an IANA name such as Europe/Berlin." default:"UTC"`
 	RedispatchAfter time.Duration  `env:"REDISPATCH_AFTER" doc:"Time after which an unfinished notification counts as lost and is dispatched again. Should be at least as long as a run can take with all its retries; otherwise runs overlap, which is harmless but adds load and log entries." default:"40m"`
 	ConfirmAfter    time.Duration  `env:"CONFIRM_AFTER" doc:"Time after which Inngest is asked for the run of a dispatched notification that has not begun. If there is none, the notification is dispatched again." default:"2m"`
-	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" doc:"Time to finish pending work on a stop. Less than the 10 s that container runtimes allow." default:"8s"`
+	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" doc:"Longest time of a stop, from the signal on, DRAIN_DELAY included. Less than the 10 s that container runtimes allow." default:"8s"`
+	DrainDelay      time.Duration  `env:"DRAIN_DELAY" doc:"Time at the begin of a stop in which /readyz answers 503 and all other calls are still accepted, so that a balancer can take the instance out." dev:"0s" prod:"3s"`
 	LogLevel        slog.Level     `env:"LOG_LEVEL" doc:"debug, info, warn or error." default:"info"`
 }
 
@@ -321,6 +322,8 @@ func (p *parser) rest(c *Config) {
 	p.positive("REDISPATCH_AFTER", c.RedispatchAfter)
 	p.positive("CONFIRM_AFTER", c.ConfirmAfter)
 	p.positive("SHUTDOWN_TIMEOUT", c.ShutdownTimeout)
+	p.check("DRAIN_DELAY", c.DrainDelay >= 0 && (c.DrainDelay == 0 || c.DrainDelay < c.ShutdownTimeout),
+		"must be shorter than SHUTDOWN_TIMEOUT, which includes it; 0s: no delay")
 }
 
 func (p *parser) port(variable string, port, least int) {

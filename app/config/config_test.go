@@ -52,6 +52,7 @@ func TestParse_DevelopmentHasDefaults(t *testing.T) {
 	require.Equal(t, time.UTC, c.TimeZone)
 	require.Equal(t, slog.LevelInfo, c.LogLevel)
 	require.Equal(t, 8*time.Second, c.ShutdownTimeout)
+	require.Zero(t, c.DrainDelay)
 }
 
 func TestParse_Production(t *testing.T) {
@@ -68,6 +69,8 @@ func TestParse_Production(t *testing.T) {
 	require.Equal(t, "Europe/Berlin", c.TimeZone.String())
 	require.Equal(t, slog.LevelWarn, c.LogLevel)
 	require.Equal(t, 587, parse(t, production()).MailPort)
+	require.Equal(t, 3*time.Second, c.DrainDelay)
+	require.Zero(t, parse(t, production("DRAIN_DELAY", "0s")).DrainDelay)
 	require.Equal(t, "http://app:3000", parse(t, production("SERVE_URL", "http://app:3000/")).ServeURL.String())
 }
 
@@ -95,7 +98,7 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"INNGEST_BASE_URL": "inngest:8288", "INNGEST_SIGNING_KEY": "hunter2", "INNGEST_SIGNING_KEY_FALLBACK": "0",
 		"MONGODB_URI": "mongodb://kim:hunter2@", "MAIL_PORT": "hunter2", "MAIL_PASS": "hunter2", "MAIL_FROM": "hunter2",
 		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "API_TOKEN_FALLBACK": "hunter2", "API_RATE": "-1", "LINK_KEY": "hunter2",
-		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "LOG_LEVEL": "hunter2",
+		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "DRAIN_DELAY": "8s", "LOG_LEVEL": "hunter2",
 		"MAIL_TIMEOUT": "30", "SERVE_URL": "hunter2:3000",
 	})
 	require.Error(t, err)
@@ -124,6 +127,7 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"LINK_KEY: must have at least 16 characters",
 		"TIME_ZONE: must be an IANA time zone such as Europe/Berlin",
 		"SHUTDOWN_TIMEOUT: must be a positive duration such as 30s",
+		"DRAIN_DELAY: must be shorter than SHUTDOWN_TIMEOUT, which includes it; 0s: no delay",
 	} {
 		require.Contains(t, err.Error()+"\n", line, "")
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
@@ -48,6 +49,8 @@ type Service struct {
 	logger  *slog.Logger
 	handler http.Handler
 	calls   calls
+	// draining: a stop has begun, and calls are still accepted.
+	draining atomic.Bool
 
 	store      app.Store
 	ownsStore  bool
@@ -154,7 +157,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Offer:     dispatcher.Offer,
 		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
 		Inngest:   serve,
-		Ready:     s.registered(api, ids),
+		Ready:     s.ready(s.registered(api, ids)),
 		Links:     links,
 		Pace:      pace,
 		TimeZone:  c.TimeZone,
@@ -181,6 +184,16 @@ func inngestOptions(c config.Config, logger *slog.Logger) inngest.Options {
 
 // Handler serves the whole app. After Close has begun it answers 503.
 func (s *Service) Handler() http.Handler { return s.handler }
+
+// ready returns a check for readiness: that of next, until the service drains.
+func (s *Service) ready(next func(context.Context) string) func(context.Context) string {
+	return func(ctx context.Context) string {
+		if s.draining.Load() {
+			return "draining"
+		}
+		return next(ctx)
+	}
+}
 
 // Close shuts the app down gracefully: it refuses new calls, stops the dispatcher, waits for pending calls and closes the
 // database that New opened. If ctx ends first, Close returns an error that names what it left unfinished. Later calls
@@ -216,8 +229,9 @@ func wait(ctx context.Context, over <-chan struct{}, what string) error {
 	}
 }
 
-// Run serves on l until ctx ends, then shuts down gracefully within the configured SHUTDOWN_TIMEOUT: it accepts no new
-// connections and finishes pending calls. It closes l and the Service. It returns nil if everything was finished.
+// Run serves on l until ctx ends, then shuts down gracefully within the configured SHUTDOWN_TIMEOUT. First it drains for
+// DRAIN_DELAY: it says that it is not ready, and accepts all calls. Then it accepts no new connections and finishes pending
+// calls. It closes l and the Service. It returns nil if everything was finished.
 func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.handler,
@@ -234,12 +248,20 @@ func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.logger.Info("stopping: finishing pending calls", "within", s.config.ShutdownTimeout)
 	case err = <-served:
 		err = fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()
+	if err == nil {
+		s.logger.Info("stopping: finishing pending calls", "drain", s.config.DrainDelay, "within", s.config.ShutdownTimeout)
+		s.draining.Store(true)
+		select {
+		case <-time.After(s.config.DrainDelay):
+		case err = <-served:
+			err = fmt.Errorf("serve on %s: %w", l.Addr(), err)
+		}
+	}
 	shutdown := server.Shutdown(deadline)
 	if shutdown != nil {
 		shutdown = errors.Join(fmt.Errorf("stopped with connections still open: %w", shutdown), server.Close())

@@ -195,6 +195,57 @@ func TestRun_StopFinishesPendingWork(t *testing.T) {
 	require.Equal(t, app.Sent, all[0].Notification.State)
 }
 
+// A balancer that asks /readyz gets 503 before the listener closes, and no call is refused until then.
+func TestRun_DrainsBeforeItRefusesCalls(t *testing.T) {
+	t.Parallel()
+	server, store := newServer(t), memory(t)
+	environ := development(server)
+	environ["DRAIN_DELAY"] = "2s"
+	server.events = make(chan string, 10_000) // nothing reads them
+	var log bytes.Buffer
+	url, stop := run(t, configure(t, environ), service.Deps{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	get := func(path string) (int, string) {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // each call opens a connection
+		resp, err := client.Get(url + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(body)
+	}
+	status, text := get("/readyz")
+	require.Equal(t, http.StatusOK, status, text)
+
+	begun := time.Now()
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	accepted := 0
+	for status, text = get("/readyz"); status == http.StatusOK && len(stopped) == 0; status, text = get("/readyz") {
+	}
+	require.Equal(t, http.StatusServiceUnavailable, status, text)
+	require.Equal(t, "draining\n", text)
+	for time.Since(begun) < time.Second { // the drain takes two
+		status, answer := post(t, url+"/api/requests", draft)
+		require.Equal(t, http.StatusCreated, status, "a call was refused %v after the signal: %s", time.Since(begun), answer)
+		accepted++
+		require.Less(t, accepted, cap(server.events))
+		status, text = get("/healthz")
+		require.Equal(t, http.StatusOK, status, text)
+		status, text = get("/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, status, text)
+	}
+	require.NoError(t, <-stopped)
+	require.GreaterOrEqual(t, time.Since(begun), 2*time.Second)
+	require.Contains(t, log.String(), `msg="stopping: finishing pending calls" drain=2s within=10s`)
+	status, _ = get("/healthz")
+	require.Zero(t, status, "calls are accepted after the stop")
+
+	all, err := store.Requests(t.Context(), "", "", 1000)
+	require.NoError(t, err)
+	require.Len(t, all, accepted)
+}
+
 func TestRun_StopIsBoundedByShutdownTimeout(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)

@@ -63,6 +63,16 @@ var mutants = []mutant{
 	{"link without its signature", "app/links.go",
 		`return link + "?sig=" + sign(l.keys[0], requestID)`, `return link`},
 
+	// Operation.
+	{"no drain before the listener closes", "app/service/service.go", // TestRun_DrainsBeforeItRefusesCalls
+		"case <-time.After(s.config.DrainDelay):", "case <-time.After(0):"},
+	{"a draining instance says that it is ready", "app/service/service.go", // TestRun_DrainsBeforeItRefusesCalls
+		"s.draining.Store(true)", "s.draining.Store(false)"},
+	{"the line end of a secret's file belongs to the secret", "app/config/config.go", // TestParse_ReadsSecretsFromFiles
+		`value := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")`, `value := string(data)`},
+	{"the file of a secret wins silently", "app/config/config.go", // TestParse_ReportsUnusableSecretFiles
+		"case value != \"\":\n\t\tp.problem(v.Name, \"is set, and %s too: set one of them\", name)", "case false:"},
+
 	// The function, as Inngest sees it.
 	{"missing step", "app/inngest/functions/send_request_notification.go",
 		"technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t}))",
