@@ -38,6 +38,11 @@ type Config struct {
 	SigningKey         string `env:"INNGEST_SIGNING_KEY" secret:"yes" doc:"Key that verifies calls from Inngest (hexadecimal, with or without signkey-…- in front)." prod:"required"`
 	SigningKeyFallback string `env:"INNGEST_SIGNING_KEY_FALLBACK" secret:"yes" doc:"The previous key, while keys are rotated."`
 
+	Connect            bool   `env:"INNGEST_CONNECT" doc:"1: the app connects to Inngest and receives its calls over this connection. It needs no registration and serves no /api/inngest. Unset: Inngest calls the app."`
+	ConnectGateway     string `env:"INNGEST_CONNECT_GATEWAY_URL" doc:"Gateway to connect to, such as ws://inngest:8289/v0/connect. Unset: the one that Inngest names."`
+	ConnectConcurrency int64  `env:"CONNECT_CONCURRENCY" doc:"Calls that a connected instance executes at the same time. 0: no limit." default:"0"`
+	InstanceID         string `env:"INSTANCE_ID" doc:"Name of a connected instance. No two instances may have the same. Unset: host name and PORT."`
+
 	MongoDBURI string `env:"MONGODB_URI" secret:"yes" doc:"Database. If the path names none, the name is maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
 
 	MailHost    string        `env:"MAIL_HOST" doc:"SMTP server." dev:"127.0.0.1" prod:"required"`
@@ -231,6 +236,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 // typeNames describes the types whose parsers are not of this package.
 var typeNames = map[string]string{
 	"int":           "number",
+	"int64":         "number",
 	"bool":          "true or false",
 	"time.Duration": "duration such as 30s or 5m",
 	"slog.Level":    "level (debug, info, warn, error)",
@@ -284,6 +290,12 @@ func (p *parser) inngest(c *Config) {
 	if !p.dev {
 		c.ServeURL = cmp.Or(c.ServeURL, c.AppURL)
 	}
+	if c.ConnectGateway != "" {
+		u, err := url.Parse(c.ConnectGateway)
+		p.check("INNGEST_CONNECT_GATEWAY_URL", err == nil && u.Host != "" && (u.Scheme == "ws" || u.Scheme == "wss"),
+			"must be a ws:// or wss:// URL, such as ws://inngest:8289/v0/connect")
+	}
+	p.check("CONNECT_CONCURRENCY", c.ConnectConcurrency >= 0, "must not be negative")
 	p.signingKey("INNGEST_SIGNING_KEY", c.SigningKey)
 	p.signingKey("INNGEST_SIGNING_KEY_FALLBACK", c.SigningKeyFallback)
 }

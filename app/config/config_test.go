@@ -71,6 +71,10 @@ func TestParse_Production(t *testing.T) {
 	require.Equal(t, 587, parse(t, production()).MailPort)
 	require.Equal(t, 3*time.Second, c.DrainDelay)
 	require.Zero(t, parse(t, production("DRAIN_DELAY", "0s")).DrainDelay)
+	require.False(t, c.Connect)
+	connected := parse(t, production("INNGEST_CONNECT", "1", "CONNECT_CONCURRENCY", "40"))
+	require.True(t, connected.Connect)
+	require.Equal(t, int64(40), connected.ConnectConcurrency)
 	require.Equal(t, "http://app:3000", parse(t, production("SERVE_URL", "http://app:3000/")).ServeURL.String())
 }
 
@@ -100,12 +104,16 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "API_TOKEN_FALLBACK": "hunter2", "API_RATE": "-1", "LINK_KEY": "hunter2",
 		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "DRAIN_DELAY": "8s", "LOG_LEVEL": "hunter2",
 		"MAIL_TIMEOUT": "30", "SERVE_URL": "hunter2:3000",
+		"INNGEST_CONNECT": "hunter2", "INNGEST_CONNECT_GATEWAY_URL": "http://hunter2:8289", "CONNECT_CONCURRENCY": "-1",
 	})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2", "the error holds a value, which may be a secret")
 	for _, line := range []string{
 		"the configuration is not valid (production mode, since INNGEST_DEV is not set; no .env file is read):",
 		"SERVE_URL: must be an http:// or https:// URL without user, query and fragment",
+		"INNGEST_CONNECT: is not a valid true or false",
+		"INNGEST_CONNECT_GATEWAY_URL: must be a ws:// or wss:// URL, such as ws://inngest:8289/v0/connect",
+		"CONNECT_CONCURRENCY: must not be negative",
 		"MAIL_PORT: is not a valid number",
 		"MAIL_TIMEOUT: is not a valid duration such as 30s or 5m",
 		"REDISPATCH_AFTER: is not a valid duration such as 30s or 5m",

@@ -22,7 +22,7 @@ type Options struct {
 	Offer func(app.Request)
 	// MessageID returns the Message-ID of a request's email, with angle brackets.
 	MessageID func(requestID string) string
-	// Inngest serves the functions.
+	// Inngest serves the functions. Nil: the app is connected to Inngest, and there is no such route.
 	Inngest http.Handler
 	// Ready returns why the app is not ready although the database answers, or "". Nil: it is. It returns soon after ctx
 	// has ended.
@@ -67,8 +67,10 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /api/requests/{id}", a.authorized(a.show))
 	mux.Handle("POST /api/requests/{id}/notification", a.authorized(a.requeue))
 	mux.HandleFunc("GET /requests/{id}", a.page)
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
-		mux.Handle(method+" /api/inngest", a.Inngest)
+	if a.Inngest != nil {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+			mux.Handle(method+" /api/inngest", a.Inngest)
+		}
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", a.ready)

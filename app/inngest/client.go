@@ -39,7 +39,7 @@ type Options struct {
 	// SigningKey and SigningKeyFallback verify calls and sign responses. Outside Dev, SigningKey is required.
 	SigningKey, SigningKeyFallback string
 	// ServeURL is the base URL at which the server reaches the app: the app registers Path below it. Nil: the address to
-	// which a caller sends its PUT. Outside Dev it is required, because a caller can send any Host header.
+	// which a caller sends its PUT. Outside Dev it is required to serve, because a caller can send any Host header.
 	ServeURL *url.URL
 	// Logger receives the SDK's messages. Nil: they are dropped.
 	Logger *slog.Logger

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,7 @@ type Service struct {
 	ownsStore  bool
 	stop       context.CancelFunc // ends the dispatcher and the sending of events
 	dispatched chan struct{}      // closed when the dispatcher has ended
+	worker     *inngest.Worker    // nil: Inngest calls the app
 	closeOnce  sync.Once
 	closeErr   error
 }
@@ -119,6 +121,15 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	if all == nil {
 		all = functions.All()
 	}
+	var track func() func()
+	if c.Connect {
+		s.worker = inngest.NewWorker(options, inngest.WorkerOptions{
+			InstanceID:  instanceID(c),
+			Concurrency: c.ConnectConcurrency,
+			Gateway:     c.ConnectGateway,
+		})
+		serve, track = nil, s.worker.Track
+	}
 	ids, err := functions.Register(client, functions.Deps{
 		Store:       s.store,
 		Mailer:      mailer,
@@ -128,6 +139,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		TimeZone:    c.TimeZone,
 		SendTimeout: c.MailTimeout,
 		Pace:        pace,
+		Track:       track,
 	}, all...)
 	if err != nil {
 		return err
@@ -152,12 +164,17 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		dispatcher.Run(running)
 	}()
 
+	ready := s.registered(api, ids)
+	if s.worker != nil {
+		s.worker.Start(client)
+		ready = connected(s.worker)
+	}
 	s.handler = s.calls.tracked(httpapi.New(httpapi.Options{
 		Store:     s.store,
 		Offer:     dispatcher.Offer,
 		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
 		Inngest:   serve,
-		Ready:     s.ready(s.registered(api, ids)),
+		Ready:     s.ready(ready),
 		Links:     links,
 		Pace:      pace,
 		TimeZone:  c.TimeZone,
@@ -195,16 +212,19 @@ func (s *Service) ready(next func(context.Context) string) func(context.Context)
 	}
 }
 
-// Close shuts the app down gracefully: it refuses new calls, stops the dispatcher, waits for pending calls and closes the
-// database that New opened. If ctx ends first, Close returns an error that names what it left unfinished. Later calls
+// Close shuts the app down gracefully: it refuses new calls, stops the dispatcher, waits for pending calls, also for those
+// of a connection to Inngest, and closes the database that New opened. If ctx ends first, Close returns an error that names
+// what it left unfinished. Later calls
 // return the same error.
 func (s *Service) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() {
 		over := s.calls.close()
+		disconnected := s.disconnect()
 		s.stop()
 		s.closeErr = errors.Join(
 			wait(ctx, s.dispatched, "events being sent"),
 			wait(ctx, over, "pending calls"),
+			wait(ctx, disconnected, "pending calls of Inngest"),
 		)
 		if s.ownsStore {
 			if err := s.store.Close(ctx); err != nil {
@@ -213,6 +233,16 @@ func (s *Service) Close(ctx context.Context) error {
 		}
 	})
 	return s.closeErr
+}
+
+// disconnect begins to close the connection to Inngest, and returns a channel that is closed when its calls have ended.
+func (s *Service) disconnect() <-chan struct{} {
+	if s.worker != nil {
+		return s.worker.Stop()
+	}
+	none := make(chan struct{})
+	close(none)
+	return none
 }
 
 func wait(ctx context.Context, over <-chan struct{}, what string) error {
@@ -230,8 +260,8 @@ func wait(ctx context.Context, over <-chan struct{}, what string) error {
 }
 
 // Run serves on l until ctx ends, then shuts down gracefully within the configured SHUTDOWN_TIMEOUT. First it drains for
-// DRAIN_DELAY: it says that it is not ready, and accepts all calls. Then it accepts no new connections and finishes pending
-// calls. It closes l and the Service. It returns nil if everything was finished.
+// DRAIN_DELAY: it says that it is not ready, and accepts all calls; a connection to Inngest begins to close. Then it accepts
+// no new connections and finishes pending calls. It closes l and the Service. It returns nil if everything was finished.
 func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.handler,
@@ -256,6 +286,7 @@ func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	if err == nil {
 		s.logger.Info("stopping: finishing pending calls", "drain", s.config.DrainDelay, "within", s.config.ShutdownTimeout)
 		s.draining.Store(true)
+		s.disconnect() // Inngest needs no time to notice, so its calls have all of it to finish
 		select {
 		case <-time.After(s.config.DrainDelay):
 		case err = <-served:
@@ -269,6 +300,23 @@ func (s *Service) Run(ctx context.Context, l net.Listener) error {
 	err = errors.Join(err, shutdown, s.Close(deadline))
 	s.logger.Info("stopped", "finished", err == nil)
 	return err
+}
+
+// instanceID is the configured id, or one that differs between hosts and between processes of a host, and stays the same
+// over restarts.
+func instanceID(c config.Config) string {
+	if c.InstanceID != "" {
+		return c.InstanceID
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "app"
+	}
+	port := c.Port
+	if port == 0 { // any free one
+		port = os.Getpid()
+	}
+	return fmt.Sprintf("%s-%d", host, port)
 }
 
 // Listen opens the configured address.

@@ -24,10 +24,18 @@ var syncVariables = []string{
 	"PORT", "APP_URL", "SERVE_URL",
 }
 
-// register registers the app's functions with the server, and fails unless the server lists them all afterwards.
+// register registers the app's functions with the server, and fails unless the server lists them all afterwards. With
+// INNGEST_CONNECT there is nothing to do: a deploy job need not know how the app is configured.
 func register(ctx context.Context, stdout io.Writer) error {
-	c, err := config.Load(syncVariables...)
+	c, err := config.Load("INNGEST_CONNECT")
 	if err != nil {
+		return err
+	}
+	if c.Connect {
+		_, err := fmt.Fprintln(stdout, "nothing to do: INNGEST_CONNECT is set, so every instance registers the functions when it connects to Inngest")
+		return err
+	}
+	if c, err = config.Load(syncVariables...); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
@@ -94,5 +102,15 @@ func (s *Service) registered(api inngest.API, ids []string) func(context.Context
 		}
 		seen.Store(true)
 		return ""
+	}
+}
+
+// connected is the check for readiness of an app that connects.
+func connected(w *inngest.Worker) func(context.Context) string {
+	return func(context.Context) string {
+		if w.Connected() {
+			return ""
+		}
+		return "not connected: there is no connection to Inngest; the log says why"
 	}
 }

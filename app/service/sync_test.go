@@ -72,6 +72,8 @@ func TestSync(t *testing.T) {
 		"no list":    {200, `oops`, nil, 1, "app: the server took the registration, but does not say what it lists now: "},
 		"nowhere": {200, listed, map[string]string{"INNGEST_BASE_URL": "http://127.0.0.1:1"}, 1,
 			"app: nothing was registered (are the server's URL and INNGEST_SIGNING_KEY right?): "},
+		"connected": {200, listed, map[string]string{"INNGEST_CONNECT": "1", "APP_URL": ""}, 0,
+			"nothing to do: INNGEST_CONNECT is set, so every instance registers the functions when it connects to Inngest\n"},
 		"without an address": {200, listed, map[string]string{"APP_URL": ""}, 1, "\n  APP_URL: is required\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,4 +117,22 @@ func TestService_IsReadyOnceInngestListsItsFunctions(t *testing.T) {
 	server.before.Store(&none)
 	status, _ = ready()
 	require.Equal(t, http.StatusOK, status, "a process that was ready accepts requests whatever becomes of Inngest")
+}
+
+func TestService_ThatConnectsServesNoCallsAndIsNotReadyUntilItIsConnected(t *testing.T) {
+	t.Parallel()
+	environ := inProduction("http://127.0.0.1:1")
+	environ["INNGEST_CONNECT"] = "1"
+	s, err := service.New(t.Context(), configure(t, environ), service.Deps{Store: memory(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close(context.WithoutCancel(t.Context()))) })
+	for method, path := range map[string]string{http.MethodPut: "/api/inngest", http.MethodPost: "/api/inngest?fnId=" + functionID, http.MethodGet: "/api/inngest"} {
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, httptest.NewRequest(method, path, http.NoBody))
+		require.Equal(t, http.StatusNotFound, answer.Code, method)
+	}
+	answer := httptest.NewRecorder()
+	s.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
+	require.Equal(t, "not connected: there is no connection to Inngest; the log says why\n", answer.Body.String())
 }

@@ -30,6 +30,7 @@ func CountRequests(c inngestgo.Client, d functions.Deps) (inngestgo.ServableFunc
 		inngestgo.FunctionOpts{ID: "count-requests", Name: "Count requests"},
 		inngestgo.EventTrigger(app.EventRequestCreated, nil),
 		func(ctx context.Context, in inngestgo.Input[app.RequestCreated]) (any, error) {
+			defer d.Track()()
 			return step.Run(ctx, "count", func(ctx context.Context) (int, error) {
 				requests, err := d.Store.Requests(ctx, "", "", 1000)
 				return len(requests), err

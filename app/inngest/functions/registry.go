@@ -23,7 +23,7 @@ func All() []Function {
 	}
 }
 
-// Deps holds the dependencies of functions. All fields are required.
+// Deps holds the dependencies of functions. All fields are required, except Track.
 type Deps struct {
 	Store  app.Store
 	Mailer Mailer
@@ -35,6 +35,9 @@ type Deps struct {
 	// SendTimeout limits one whole delivery. After that the delivery counts as failed and is retried.
 	SendTimeout time.Duration
 	Pace        app.Pace
+	// Track is called at the begin of every call, and what it returns at its end: a stop waits for the calls between. Nil:
+	// none waits.
+	Track func() (done func())
 }
 
 // Mailer sends emails; *email.SMTP is one.
@@ -45,6 +48,9 @@ type Mailer interface {
 
 // Register creates the functions on a client, and returns their ids on the server.
 func Register(c inngestgo.Client, d Deps, functions ...Function) ([]string, error) {
+	if d.Track == nil {
+		d.Track = func() func() { return func() {} }
+	}
 	var ids []string
 	for _, create := range functions {
 		f, err := create(c, d)

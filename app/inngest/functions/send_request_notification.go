@@ -39,6 +39,7 @@ func SendRequestNotification(c inngestgo.Client, d Deps) (inngestgo.ServableFunc
 		},
 		inngestgo.EventTrigger(app.EventRequestCreated, nil),
 		func(ctx context.Context, in inngestgo.Input[app.RequestCreated]) (any, error) {
+			defer d.Track()()
 			return newNotifyRun(d, in).do(ctx)
 		},
 	)
