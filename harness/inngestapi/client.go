@@ -18,6 +18,12 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
+// The variables in which people keep the keys of a server in production mode, as SDKs read them.
+const (
+	EnvEventKey   = "INNGEST_EVENT_KEY"
+	EnvSigningKey = "INNGEST_SIGNING_KEY"
+)
+
 // Options configures a [Client]. The zero value is ready to use.
 type Options struct {
 	// EventKey is sent along with events. Empty: "test", which a dev server takes like any other.
@@ -34,11 +40,19 @@ type Client struct {
 	eventKey   string
 	signingKey string
 	http       *http.Client
+	events     string      // base URL for events
 	silent     atomic.Bool // the server tells no decisions
+	rest       atomic.Bool // the server has no GraphQL
 }
 
 // ErrNotFound says that the server knows nothing under that id.
 var ErrNotFound = errors.New("the Inngest server knows no such thing")
+
+// Inngest Cloud takes events at another address than questions.
+const (
+	cloudURL       = "https://api.inngest.com"
+	cloudEventsURL = "https://inn.gs"
+)
 
 // requestTimeout bounds one request of a client of one's own.
 const requestTimeout = 10 * time.Second
@@ -50,6 +64,9 @@ func New(baseURL string, o Options) *Client {
 		eventKey:   cmp.Or(o.EventKey, "test"),
 		signingKey: o.SigningKey,
 		http:       o.HTTPClient,
+	}
+	if c.events = c.base; c.base == cloudURL {
+		c.events = cloudEventsURL
 	}
 	if c.http == nil {
 		c.http = &http.Client{Timeout: requestTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second}}
@@ -116,19 +133,26 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		}
 		r = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
+	base, sending := c.base, strings.HasPrefix(path, "/e/")
+	if sending {
+		base = c.events
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, r)
 	if err != nil {
 		return fmt.Errorf("the Inngest server's address %q: %w", c.base, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.signingKey != "" && !strings.HasPrefix(path, "/e/") {
+	if c.signingKey != "" && !sending {
 		req.Header.Set("Authorization", "Bearer "+c.signingKey)
 	}
 	_, answer, err := roundTrip(c.http, req)
 	if err != nil {
-		if _, answered := errors.AsType[*statusError](err); answered {
+		if answer, answered := errors.AsType[*statusError](err); answered {
+			if answer.is(http.StatusUnauthorized) && !sending {
+				return fmt.Errorf("%s: the Inngest server at %s: %w", c.unauthorized(), c.base, err)
+			}
 			return fmt.Errorf("the Inngest server at %s: %w", c.base, err)
 		}
 		if ctx.Err() != nil {
@@ -140,6 +164,14 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		return nil
 	}
 	return c.decode(answer, into)
+}
+
+// unauthorized says why the server refuses to tell, and what to do.
+func (c *Client) unauthorized() string {
+	if c.signingKey == "" {
+		return "it needs the signing key: set " + EnvSigningKey
+	}
+	return "the server does not take the signing key in " + EnvSigningKey
 }
 
 func (c *Client) decode(answer []byte, into any) error {
@@ -186,13 +218,20 @@ func reason(err error) error {
 	return err
 }
 
-// query asks GraphQL and decodes the data into into. An error that says "not found" becomes ErrNotFound.
+// query asks GraphQL and decodes the data into into. An error that says "not found" becomes ErrNotFound. Where there is no
+// GraphQL the error is errNoGraphQL.
 func (c *Client) query(ctx context.Context, query string, variables map[string]any, into any) error {
 	var answer struct {
 		Data   json.RawMessage
 		Errors []struct{ Message string }
 	}
-	if err := c.do(ctx, http.MethodPost, "/v0/gql", map[string]any{"query": query, "variables": variables}, &answer); err != nil {
+	if c.rest.Load() {
+		return errNoGraphQL
+	}
+	if err := c.do(ctx, http.MethodPost, "/v0/gql", map[string]any{"query": query, "variables": variables}, &answer); noGraphQL(err) {
+		c.rest.Store(true)
+		return errNoGraphQL
+	} else if err != nil {
 		return err
 	}
 	if len(answer.Errors) > 0 {

@@ -2,6 +2,7 @@ package inngestapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -13,7 +14,7 @@ type Defer struct {
 	RunID      string // of the run that it started; empty so far
 }
 
-// Defers returns the functions that a run has deferred.
+// Defers returns the functions that a run has deferred, or [ErrNotShown].
 func (c *Client) Defers(ctx context.Context, runID string) ([]Defer, error) {
 	var data struct {
 		Run struct {
@@ -21,6 +22,9 @@ func (c *Client) Defers(ctx context.Context, runID string) ([]Defer, error) {
 		}
 	}
 	err := c.query(ctx, "query($id:String!){run(runID:$id){defers{userlandDeferID fnSlug status runID}}}", map[string]any{"id": runID}, &data)
+	if errors.Is(err, errNoGraphQL) {
+		err = ErrNotShown
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read what run %s has deferred: %w", runID, err)
 	}

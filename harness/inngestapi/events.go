@@ -43,7 +43,7 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	case refused.is(http.StatusRequestEntityTooLarge):
 		err = fmt.Errorf("it is larger than the server takes: %w", err)
 	case refused.is(http.StatusUnauthorized):
-		err = fmt.Errorf("the server does not take this event key: %w", err)
+		err = fmt.Errorf("the server does not take this event key: set %s to a key of it: %w", EnvEventKey, err)
 	case refused.is(http.StatusBadRequest):
 		err = fmt.Errorf("the server refused: %w", err)
 	case err != nil:
@@ -118,10 +118,15 @@ const VisibleWithin = 3 * time.Second
 // Event returns an event by its ULID, or [ErrNotFound], which it also is until the server shows it ([VisibleWithin]).
 func (c *Client) Event(ctx context.Context, id string) (ReceivedEvent, error) {
 	var data struct{ EventV2 receivedEvent }
-	if err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){"+eventFields+"}}", map[string]any{"id": id}, &data); err != nil {
+	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){"+eventFields+"}}", map[string]any{"id": id}, &data)
+	e := data.EventV2.export()
+	if errors.Is(err, errNoGraphQL) {
+		e, err = c.restEvent(ctx, id)
+	}
+	if err != nil {
 		return ReceivedEvent{}, fmt.Errorf("read event %s: %w", id, err)
 	}
-	return data.EventV2.export(), nil
+	return e, nil
 }
 
 // EventFilter chooses events. Since is required.
@@ -160,6 +165,12 @@ func (c *Client) Events(ctx context.Context, f EventFilter) ([]ReceivedEvent, er
 		}
 		err := c.query(ctx, "query($n:Int!,$a:String,$f:EventsFilter!){eventsV2(first:$n,after:$a,filter:$f){edges{cursor node{"+eventFields+"}}}}",
 			map[string]any{"n": eventsPage, "a": after, "f": filter}, &data)
+		if errors.Is(err, errNoGraphQL) {
+			if all, err = c.restEvents(ctx, f); err != nil {
+				return nil, fmt.Errorf("list events: %w", err)
+			}
+			return all, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list events: %w", err)
 		}

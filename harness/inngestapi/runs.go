@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,6 +87,16 @@ func status(s string) harness.Status {
 func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	var data struct{ EventV2 struct{ Runs []run } }
 	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{"+runFields+"}}}", map[string]any{"id": eventID}, &data)
+	if errors.Is(err, errNoGraphQL) {
+		var list []restRun
+		if list, err = c.restEventRuns(ctx, eventID); err == nil {
+			runs := make([]Run, len(list))
+			for i, r := range list {
+				runs[i] = r.export()
+			}
+			return runs, nil
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 	}
@@ -144,6 +155,12 @@ const (
 func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 	for began := time.Now(); ; {
 		r, err := c.run(ctx, id)
+		if errors.Is(err, errNoGraphQL) {
+			var done Run
+			if done, err = c.restRun(ctx, id); err == nil {
+				return done, nil
+			}
+		}
 		if err != nil {
 			return Run{}, fmt.Errorf("read run %s: %w", id, err)
 		}

@@ -70,24 +70,43 @@ func (c *Client) Functions(ctx context.Context) ([]Function, error) {
 			App               struct{ ExternalID string }
 		}
 	}
-	if err := c.query(ctx, "{functions{slug url config app{externalID}}}", nil, &data); err != nil {
+	var functions []Function
+	err := c.query(ctx, "{functions{slug url config app{externalID}}}", nil, &data)
+	if errors.Is(err, errNoGraphQL) {
+		functions, err = c.restFunctions(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("list functions: %w", err)
 	}
-	var functions []Function
-	for _, f := range data.Functions {
-		var config struct {
-			Triggers                                    []Trigger
-			BatchEvents, Debounce, RateLimit, Singleton *FlowControl
+	for _, listed := range data.Functions {
+		f, err := newFunction(listed.Slug, listed.App.ExternalID, []byte(listed.Config))
+		if err != nil {
+			return nil, fmt.Errorf("list functions: %w", err)
 		}
-		if err := json.Unmarshal([]byte(f.Config), &config); err != nil {
-			return nil, fmt.Errorf("list functions: the configuration of %s: %w", f.Slug, err)
-		}
-		functions = append(functions, Function{
-			ID: sdk.SplitFunctionID(f.Slug, f.App.ExternalID), App: f.App.ExternalID, URL: f.URL, Triggers: config.Triggers,
-			Batch: config.BatchEvents, Debounce: config.Debounce, RateLimit: config.RateLimit, Singleton: config.Singleton,
-		})
+		f.URL = listed.URL
+		functions = append(functions, f)
 	}
 	return functions, nil
+}
+
+// newFunction makes a function of its id, with the app's id in front, and its configuration.
+func newFunction(slug, app string, text []byte) (Function, error) {
+	var config struct {
+		Triggers                                    []Trigger
+		BatchEvents, Debounce, RateLimit, Singleton *FlowControl
+		Steps                                       []struct{ URI string }
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return Function{}, fmt.Errorf("the configuration of %s: %w", slug, err)
+	}
+	f := Function{
+		ID: sdk.SplitFunctionID(slug, app), App: app, Triggers: config.Triggers,
+		Batch: config.BatchEvents, Debounce: config.Debounce, RateLimit: config.RateLimit, Singleton: config.Singleton,
+	}
+	if len(config.Steps) > 0 {
+		f.URL = config.Steps[0].URI
+	}
+	return f, nil
 }
 
 // RegisteredApp is an app that the server knows.
@@ -103,7 +122,11 @@ type RegisteredApp struct {
 // Apps lists the apps that the server knows.
 func (c *Client) Apps(ctx context.Context) ([]RegisteredApp, error) {
 	var data struct{ Apps []RegisteredApp }
-	if err := c.query(ctx, "{apps{externalID url connected error functionCount}}", nil, &data); err != nil {
+	err := c.query(ctx, "{apps{externalID url connected error functionCount}}", nil, &data)
+	if errors.Is(err, errNoGraphQL) {
+		data.Apps, err = c.restApps(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
 	return data.Apps, nil

@@ -3,6 +3,7 @@ package inngestapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -50,7 +51,7 @@ type Attempt struct {
 	Started, Ended time.Time
 }
 
-// Trace returns what happened within a run so far, or [ErrNotFound].
+// Trace returns what happened within a run so far, or [ErrNotFound], or [ErrNotShown] on a server that has no traces.
 //
 // It is the one question that /api/v2 answers, in a tenth of the time that GraphQL takes, and it has a price: the server
 // wraps an output that is no object as {"data": …}, so that {"data": 1} may be this object or 1. It is taken for 1.
@@ -58,7 +59,15 @@ func (c *Client) Trace(ctx context.Context, runID string) (RunTrace, error) {
 	var answer struct {
 		Data struct{ RootSpan span }
 	}
-	if err := c.find(ctx, http.MethodGet, "/api/v2/runs/"+url.PathEscape(runID)+"/trace?includeOutput=true", &answer); err != nil {
+	prefix := "/api"
+	if c.rest.Load() {
+		prefix = "" // as in the cloud; a self-hosted server has both
+	}
+	err := c.find(ctx, http.MethodGet, prefix+"/v2/runs/"+url.PathEscape(runID)+"/trace?includeOutput=true", &answer)
+	if refused, _ := errors.AsType[*statusError](err); refused.is(http.StatusNotImplemented) || refused.is(http.StatusForbidden) {
+		err = fmt.Errorf("%w: %w", ErrNotShown, err)
+	}
+	if err != nil {
 		return RunTrace{}, fmt.Errorf("read the trace of run %s: %w", runID, err)
 	}
 	return readTrace(answer.Data.RootSpan), nil

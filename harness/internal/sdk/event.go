@@ -1,5 +1,8 @@
 package sdk
 
+// InternalEvents is the prefix of the names of events that the server sends by itself.
+const InternalEvents = "inngest/"
+
 // The events that the server sends by itself: because of a run, and for a schedule.
 const (
 	EventFunctionInvoked   = "inngest/function.invoked"
