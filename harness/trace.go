@@ -16,6 +16,8 @@ type Trace struct {
 	Event *TraceEvent `json:"event,omitempty"`
 	// Functions are the functions that were subscribed to this event when the trace was taken.
 	Functions []TraceFunction `json:"functions"`
+	// FunctionsUnknown says why the server does not tell its functions; empty where it does.
+	FunctionsUnknown string `json:"functionsUnknown,omitempty"`
 	// SyncError is why the app's last sync failed; empty where it succeeded, or where this process synced no app.
 	SyncError string `json:"syncError,omitempty"`
 	// Runs are the runs that the event started, directly or through events that its runs sent, in the order in which
@@ -23,6 +25,8 @@ type Trace struct {
 	Runs []TraceRun `json:"runs"`
 	// Mail are the emails that those runs sent, in the order of arrival.
 	Mail []TraceMail `json:"mail"`
+	// MailUnknown says why no emails can be read; empty where they can.
+	MailUnknown string `json:"mailUnknown,omitempty"`
 	// OtherMail are the latest emails that arrived since the event and were sent by other runs. OtherMailCount is the
 	// number of all of them.
 	OtherMail      []MailSummary `json:"otherMail,omitempty"`
@@ -93,9 +97,11 @@ type TraceRun struct {
 	Output    json.RawMessage `json:"output,omitempty"`
 	Error     string          `json:"error,omitempty"`
 	Steps     []TraceStep     `json:"steps"`
-	Queued    time.Time       `json:"queued,omitzero"`
-	Started   time.Time       `json:"started,omitzero"`
-	Ended     time.Time       `json:"ended,omitzero"`
+	// StepsUnknown says why the server does not tell the steps; empty where it does.
+	StepsUnknown string    `json:"stepsUnknown,omitempty"`
+	Queued       time.Time `json:"queued,omitzero"`
+	Started      time.Time `json:"started,omitzero"`
+	Ended        time.Time `json:"ended,omitzero"`
 }
 
 // TraceStep is one step of a run.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
@@ -25,7 +26,7 @@ import (
 // The variables that name servers.
 const (
 	EnvInngest     = "HARNESS_INNGEST_URL"
-	EnvMailHog     = "HARNESS_MAILHOG_URL"
+	EnvMail        = "HARNESS_MAIL_URL"
 	EnvSMTP        = "HARNESS_SMTP_ADDR"
 	EnvMongo       = "HARNESS_MONGO_URI"
 	EnvProject     = "HARNESS_COMPOSE_PROJECT"
@@ -34,7 +35,8 @@ const (
 
 // Options says which servers to attach to. The zero value takes them from the environment, else from the state file.
 type Options struct {
-	// Endpoints are the servers themselves. Empty: looked for elsewhere; all four fields are required otherwise.
+	// Endpoints are the servers themselves. Empty: looked for elsewhere; otherwise the addresses of all four are required,
+	// unless the stack needs some of them only.
 	Endpoints harness.Endpoints
 	// Project is a Docker Compose project with the services mongo, mailhog and inngest. Empty:
 	// HARNESS_COMPOSE_PROJECT.
@@ -61,17 +63,17 @@ func New(o Options) *Backend {
 // Name implements [harness.Backend].
 func (*Backend) Name() string { return "attach" }
 
-// Start implements [harness.Backend]: it finds the servers and checks that each answers as one of its kind. It ignores the ports
-// in o.
+// Start implements [harness.Backend]: it finds the servers that o.Services names and checks that each answers as one of its
+// kind. Of these, the mailbox may be missing. It ignores the ports in o.
 func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
-	if len(o.Services) > 0 {
-		return nil, fmt.Errorf("attach to some of the servers only: %w: use the local or the containers backend", harness.ErrUnsupported)
-	}
 	if o.Keys != (harness.Keys{}) {
 		return nil, fmt.Errorf("start a self-hosted Inngest server: %w, which takes the one that is up: use the local backend", harness.ErrUnsupported)
 	}
 	found, err := b.find(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if found, err = found.complete(o.Services); err != nil {
 		return nil, err
 	}
 	if !b.o.AllowRemote {
@@ -90,7 +92,11 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
-	s := &servers{target: found, secrets: secrets, database: database.String(), hasUI: endpoint.HasPage(ctx, found.ends.Inngest)}
+	s := &servers{target: found, secrets: secrets, database: database.String()}
+	if found.ends.Inngest == "" || len(o.Services) > 0 {
+		return s, nil // no app will run on them
+	}
+	s.hasUI = endpoint.HasPage(ctx, found.ends.Inngest)
 	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
 		s.bridge = bridge.New(gateway)
 	}
@@ -107,14 +113,16 @@ type target struct {
 
 func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Endpoints != (harness.Endpoints{}) {
-		return target{ends: b.o.Endpoints, source: "given by the program", fix: "start it, or correct its address"}.complete()
+		return target{ends: b.o.Endpoints, source: "given by the program", fix: "start it, or correct its address"}, nil
 	}
 	env := harness.Endpoints{
-		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMailHog), "/"),
+		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMail), "/"),
 		SMTP: os.Getenv(EnvSMTP), Mongo: os.Getenv(EnvMongo),
 	}
 	if env != (harness.Endpoints{}) {
-		return target{ends: env, source: "named by the environment", fix: "start it, or correct the variable"}.complete()
+		// These keys belong to a server that is named here, too: a dev server that is up here needs none.
+		env.Keys = harness.Keys{Event: os.Getenv(inngestapi.EnvEventKey), Signing: os.Getenv(inngestapi.EnvSigningKey)}
+		return target{ends: env, source: "named by the environment", fix: "start it, or correct the variable"}, nil
 	}
 	if b.o.Project != "" {
 		return ofProject(ctx, b.o.Project)
@@ -122,14 +130,14 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	state, where, err := statefile.Find(b.o.Dir)
 	if err != nil {
 		return target{}, fmt.Errorf("attach to a stack: %w; or name its servers with %s, %s, %s and %s, or a compose project with %s",
-			err, EnvInngest, EnvMailHog, EnvSMTP, EnvMongo, EnvProject)
+			err, EnvInngest, EnvMail, EnvSMTP, EnvMongo, EnvProject)
 	}
 	t := target{ends: state.Endpoints(), source: fmt.Sprintf("of the stack up in %s (process %d)", where, state.PID), fix: "see harness status"}
 	if state.App.URL != "" {
 		env := state.Env()
 		t.app = &env
 	}
-	return t.complete()
+	return t, nil
 }
 
 // secrets returns what the process that keeps the servers up knows as the app's secrets; none where it is no `harness up`
@@ -188,11 +196,15 @@ func ofProject(ctx context.Context, name string) (target, error) {
 	return target{ends: ends, app: app, source: "of the compose project " + name, fix: "see docker compose -p " + name + " ps"}, err
 }
 
-// complete checks that all servers are named, and removes the database from MongoDB's address, since a stack has its own.
-func (t target) complete() (target, error) {
+// complete leaves the servers that are needed, and checks that they are named: all of them, or some services, of which the
+// mailbox may be missing. It removes the database from MongoDB's address, since a stack has its own.
+func (t target) complete(services []harness.Service) (target, error) {
+	if len(services) > 0 {
+		return t.only(services)
+	}
 	var missing []string
 	for _, e := range []struct{ value, name string }{
-		{t.ends.Inngest, "Inngest (" + EnvInngest + ")"}, {t.ends.MailHog, "MailHog (" + EnvMailHog + ")"},
+		{t.ends.Inngest, "Inngest (" + EnvInngest + ")"}, {t.ends.MailHog, "MailHog (" + EnvMail + ")"},
 		{t.ends.SMTP, "SMTP (" + EnvSMTP + ")"}, {t.ends.Mongo, "MongoDB (" + EnvMongo + ")"},
 	} {
 		if e.value == "" {
@@ -210,12 +222,34 @@ func (t target) complete() (target, error) {
 	return t, nil
 }
 
+// only leaves the named services: Inngest, which must be named, and the mailbox, which may be missing.
+func (t target) only(services []harness.Service) (target, error) {
+	ends := t.ends
+	t.ends = harness.Endpoints{Keys: ends.Keys}
+	for _, s := range services {
+		switch s {
+		case harness.ServiceInngest:
+			if t.ends.Inngest = ends.Inngest; ends.Inngest == "" {
+				return target{}, fmt.Errorf("attach to the servers %s: no address for Inngest: set %s", t.source, EnvInngest)
+			}
+		case harness.ServiceMailHog:
+			t.ends.MailHog = ends.MailHog
+		default:
+			return target{}, fmt.Errorf("attach to %s alone: %w", s, harness.ErrUnsupported)
+		}
+	}
+	return t, nil
+}
+
 // requireLoopback refuses servers that are not on this machine, which other people may be using.
 func (t target) requireLoopback() error {
 	var errs []error
 	for _, e := range []struct{ name, address string }{
-		{"Inngest", t.ends.Inngest}, {"MailHog", t.ends.MailHog}, {"SMTP", "smtp://" + t.ends.SMTP}, {"MongoDB", t.ends.Mongo},
+		{"Inngest", t.ends.Inngest}, {"the mailbox", t.ends.MailHog}, {"SMTP", "smtp://" + t.ends.SMTP}, {"MongoDB", t.ends.Mongo},
 	} {
+		if e.address == "" || e.address == "smtp://" {
+			continue
+		}
 		u, err := url.Parse(e.address)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the address of %s is not valid: %w", e.name, withoutURL(err)))
@@ -254,17 +288,20 @@ func isLoopback(hostport string) bool {
 func (t target) check(ctx context.Context) (endpoint.Database, error) {
 	var database endpoint.Database
 	checks := []struct {
-		name string
-		look func() error
+		name, address string
+		look          func() error
 	}{
-		{"MongoDB", func() (err error) { database, err = endpoint.Mongo(ctx, t.ends.Mongo); return err }},
-		{"MailHog", func() error { return endpoint.MailHog(ctx, t.ends.MailHog) }},
-		{"SMTP", func() error { return endpoint.SMTP(ctx, t.ends.SMTP) }},
-		{"Inngest", func() error { return endpoint.Inngest(ctx, t.ends.Inngest) }},
+		{"MongoDB", t.ends.Mongo, func() (err error) { database, err = endpoint.Mongo(ctx, t.ends.Mongo); return err }},
+		{"the mailbox", t.ends.MailHog, func() error { return endpoint.Mailbox(ctx, t.ends.MailHog) }},
+		{"SMTP", t.ends.SMTP, func() error { return endpoint.SMTP(ctx, t.ends.SMTP) }},
+		{"Inngest", t.ends.Inngest, func() error { return endpoint.AnyInngest(ctx, t.ends.Inngest) }},
 	}
 	errs := make([]error, len(checks))
 	var all sync.WaitGroup
 	for i, c := range checks {
+		if c.address == "" {
+			continue
+		}
 		all.Go(func() {
 			if err := c.look(); err != nil {
 				errs[i] = fmt.Errorf("%s %s does not answer (%w): %s", c.name, t.source, err, t.fix)

@@ -39,7 +39,7 @@ func TestBackend(t *testing.T) {
 
 // noEnvironment unsets the variables that name servers.
 func noEnvironment(t *testing.T) {
-	for _, v := range []string{attach.EnvInngest, attach.EnvMailHog, attach.EnvSMTP, attach.EnvMongo, attach.EnvProject, attach.EnvAllowRemote} {
+	for _, v := range []string{attach.EnvInngest, attach.EnvMail, attach.EnvSMTP, attach.EnvMongo, attach.EnvProject, attach.EnvAllowRemote} {
 		t.Setenv(v, "")
 	}
 }
@@ -69,7 +69,7 @@ func TestStart_FindsServers(t *testing.T) {
 	})
 	t.Run("by the environment", func(t *testing.T) {
 		t.Setenv(attach.EnvInngest, ends.Inngest+"/")
-		t.Setenv(attach.EnvMailHog, ends.MailHog)
+		t.Setenv(attach.EnvMail, ends.MailHog)
 		t.Setenv(attach.EnvSMTP, ends.SMTP)
 		t.Setenv(attach.EnvMongo, ends.Mongo)
 		servers, err := start(t, attach.Options{Dir: t.TempDir()})
@@ -90,7 +90,7 @@ func TestStart_FindsServers(t *testing.T) {
 		t.Setenv(attach.EnvInngest, ends.Inngest)
 		_, err := start(t, attach.Options{Dir: dir})
 		require.EqualError(t, err, "attach to the servers named by the environment: no address for "+
-			"MailHog (HARNESS_MAILHOG_URL), SMTP (HARNESS_SMTP_ADDR), MongoDB (HARNESS_MONGO_URI); name all four")
+			"MailHog (HARNESS_MAIL_URL), SMTP (HARNESS_SMTP_ADDR), MongoDB (HARNESS_MONGO_URI); name all four")
 	})
 }
 
@@ -122,7 +122,7 @@ func TestStart_RefusesServersThatAreNotOnLoopback(t *testing.T) {
 		want   string
 	}{
 		"inngest":           {func(e *harness.Endpoints) { e.Inngest = "https://inngest.example" }, "Inngest at inngest.example is not on this machine's loopback"},
-		"mailhog":           {func(e *harness.Endpoints) { e.MailHog = "http://192.0.2.1:8025" }, "MailHog at 192.0.2.1:8025 is not"},
+		"mailhog":           {func(e *harness.Endpoints) { e.MailHog = "http://192.0.2.1:8025" }, "the mailbox at 192.0.2.1:8025 is not"},
 		"smtp":              {func(e *harness.Endpoints) { e.SMTP = "smtp.example:25" }, "SMTP at smtp.example:25 is not"},
 		"one of many hosts": {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:1,db.example:1/" }, "MongoDB at db.example:1 is not"},
 		"a wrong address":   {func(e *harness.Endpoints) { e.Mongo = "mongodb://user:secret@127.0.0.1:x" }, "attach to the servers given by the program: the MongoDB address is no URI: invalid port"},
@@ -155,7 +155,7 @@ func TestStart_NamesEveryServerThatDoesNotAnswer(t *testing.T) {
 		Inngest: other.URL, MailHog: "http://" + closed, SMTP: closed, Mongo: "mongodb://" + closed + "/?directConnection=true",
 	}})
 	require.ErrorContains(t, err, "Inngest given by the program does not answer (what answers at "+other.URL+" is not an Inngest dev server): start it, or correct its address")
-	for _, name := range []string{"MailHog", "SMTP", "MongoDB"} {
+	for _, name := range []string{"the mailbox", "SMTP", "MongoDB"} {
 		require.ErrorContains(t, err, name+" given by the program does not answer (")
 	}
 }

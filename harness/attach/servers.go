@@ -3,6 +3,8 @@ package attach
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
@@ -33,11 +35,15 @@ func (s *servers) Secrets() []string { return s.secrets }
 
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
-	return []harness.ServerInfo{
+	all := []harness.ServerInfo{
 		{Service: harness.ServiceMongo, Version: s.database, Source: "attached"},
-		{Service: harness.ServiceMailHog, Version: "MailHog " + s.source, Source: "attached", HasUI: true},
+		{Service: harness.ServiceMailHog, Version: "mailbox " + s.source, Source: "attached", HasUI: strings.HasPrefix(s.ends.MailHog, "http")},
 		{Service: harness.ServiceInngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasUI},
 	}
+	address := map[harness.Service]string{
+		harness.ServiceMongo: s.ends.Mongo, harness.ServiceMailHog: s.ends.MailHog, harness.ServiceInngest: s.ends.Inngest,
+	}
+	return slices.DeleteFunc(all, func(i harness.ServerInfo) bool { return address[i.Service] == "" })
 }
 
 // Reach implements [harness.Servers].

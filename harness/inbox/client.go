@@ -16,6 +16,8 @@ import (
 var (
 	// ErrNotFound says that MailHog has no message with this id.
 	ErrNotFound = errors.New("MailHog has no such message")
+	// ErrNoMailbox says that no mailbox is named.
+	ErrNoMailbox = errors.New("no mailbox is named: set HARNESS_MAIL_URL to the URL of MailHog or Mailpit, or to imaps://USER:PASSWORD@HOST")
 	// ErrClosed says that the client has been closed.
 	ErrClosed = errors.New("the inbox client is closed")
 )
@@ -158,6 +160,9 @@ func (c *Client) Clear(ctx context.Context) error {
 // the index, and what was deleted before the call is not. Calls may overlap; those that come while one is under way
 // share the next one.
 func (c *Client) refresh(ctx context.Context) error {
+	if c.BaseURL() == "" {
+		return ErrNoMailbox
+	}
 	c.mu.Lock()
 	if c.ctx.Err() != nil {
 		c.mu.Unlock()

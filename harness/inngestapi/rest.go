@@ -193,6 +193,14 @@ func (c *Client) restRun(ctx context.Context, id string) (Run, error) {
 	}
 }
 
+// notShown makes [ErrNotShown] of a refusal that no key changes.
+func notShown(err error) error {
+	if refused, _ := errors.AsType[*statusError](err); refused.is(http.StatusNotImplemented) || refused.is(http.StatusForbidden) {
+		return fmt.Errorf("%w: %w", ErrNotShown, err)
+	}
+	return err
+}
+
 func (c *Client) restApps(ctx context.Context) ([]RegisteredApp, error) {
 	query := url.Values{"limit": {"100"}}
 	var all []RegisteredApp
@@ -209,7 +217,7 @@ func (c *Client) restApps(ctx context.Context) ([]RegisteredApp, error) {
 			}
 		}
 		if err := c.do(ctx, http.MethodGet, "/v2/apps?"+query.Encode(), nil, &answer); err != nil {
-			return nil, err
+			return nil, notShown(err)
 		}
 		for _, a := range answer.Data {
 			all = append(all, RegisteredApp{
@@ -237,7 +245,7 @@ func (c *Client) restFunctions(ctx context.Context) ([]Function, error) {
 		}
 		var answer json.RawMessage
 		if err := c.do(ctx, http.MethodGet, "/v1/apps/"+url.PathEscape(app.ID)+"/functions", nil, &answer); err != nil {
-			return nil, err
+			return nil, notShown(err)
 		}
 		var wrapped struct{ Data json.RawMessage }
 		if json.Unmarshal(answer, &wrapped) == nil {

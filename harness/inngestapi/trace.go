@@ -3,7 +3,6 @@ package inngestapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,10 +63,7 @@ func (c *Client) Trace(ctx context.Context, runID string) (RunTrace, error) {
 		prefix = "" // as in the cloud; a self-hosted server has both
 	}
 	err := c.find(ctx, http.MethodGet, prefix+"/v2/runs/"+url.PathEscape(runID)+"/trace?includeOutput=true", &answer)
-	if refused, _ := errors.AsType[*statusError](err); refused.is(http.StatusNotImplemented) || refused.is(http.StatusForbidden) {
-		err = fmt.Errorf("%w: %w", ErrNotShown, err)
-	}
-	if err != nil {
+	if err = notShown(err); err != nil {
 		return RunTrace{}, fmt.Errorf("read the trace of run %s: %w", runID, err)
 	}
 	return readTrace(answer.Data.RootSpan), nil

@@ -41,6 +41,7 @@ type Judgement struct {
 	expectation harness.Expectation
 	trace       *harness.Trace
 	options     Options
+	unknown     []string // what the expectation asserts and nothing can tell
 }
 
 // Compare compares an expectation with what is known so far.
@@ -50,26 +51,37 @@ func Compare(e harness.Expectation, t *harness.Trace, o Options) *Judgement {
 		j.redact = func(s string) string { return s }
 	}
 	runComparison{j}.run()
-	mailComparison{j, map[received]bool{}}.run()
+	if t.MailUnknown == "" {
+		mailComparison{j, map[received]bool{}}.run()
+	} else if len(e.Mail) > 0 || e.NoOtherMail {
+		j.addHop(1, harness.HopPending, "emails cannot be read: %s", t.MailUnknown)
+		j.unknown = append(j.unknown, "emails cannot be read: "+t.MailUnknown)
+	}
 	return j
 }
 
 // Holds reports whether the expectation holds, whatever happens from now on.
 func (j *Judgement) Holds() bool {
-	return j.matches() && (j.trace.Quiet && j.doubt() == "" || !j.trace.Quiet && !j.expectation.Denies())
+	return j.matches() && len(j.unknown) == 0 && (j.trace.Quiet && j.doubt() == "" || !j.trace.Quiet && !j.expectation.Denies())
 }
 
-// Doubtful reports whether nothing more can happen and nothing contradicts the expectation, but what it denies is not
-// known to be absent.
-func (j *Judgement) Doubtful() bool { return j.matches() && j.trace.Quiet && j.doubt() != "" }
+// Doubtful reports whether nothing contradicts the expectation, and waiting longer makes no difference, but it is not known to
+// hold: what it denies may be there, or what it asserts cannot be seen.
+func (j *Judgement) Doubtful() bool {
+	settled := j.trace.Quiet || len(j.unknown) > 0 && j.trace.Event != nil && !j.expectation.Denies()
+	return j.matches() && settled && j.doubt() != ""
+}
 
 // unsubscribed reports whether no function is subscribed to the event, so that waiting makes no difference.
 func (j *Judgement) unsubscribed() bool {
-	return j.trace.Event != nil && j.trace.Event.DuplicateOf == "" && len(j.trace.Functions) == 0 && len(j.trace.Runs) == 0
+	return j.trace.FunctionsUnknown == "" && j.trace.Event != nil && j.trace.Event.DuplicateOf == "" && len(j.trace.Functions) == 0 && len(j.trace.Runs) == 0
 }
 
-// doubt says why what the expectation denies is not known to be absent; "" where it is known.
+// doubt says why what the expectation denies is not known to be absent, or what it asserts to be there; "" where it is known.
 func (j *Judgement) doubt() string {
+	if len(j.unknown) > 0 {
+		return j.unknown[0]
+	}
 	if j.expectation.NoOtherMail && j.trace.UnattributedMail > 0 {
 		return fmt.Sprintf("%s since the event without a header that names a run of this server: name the recipients, or have the "+
 			"app set the header",
@@ -135,7 +147,7 @@ func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 			v.Why += fmt.Sprintf(" (within %v)", waited)
 		}
 		return v
-	case j.Doubtful():
+	case j.Doubtful(), j.matches() && len(j.unknown) > 0:
 		v := j.verdict(harness.CannotBeJudged, took)
 		v.Why = "nothing contradicts it, but " + j.doubt()
 		return v

@@ -34,6 +34,10 @@ func (j runComparison) showFunctions(event int) {
 		return
 	}
 	nothing := len(j.trace.Runs) == 0
+	if j.trace.FunctionsUnknown != "" && nothing {
+		j.addHop(1, harness.HopPending, "no run, and which functions are subscribed is not known: %s", j.trace.FunctionsUnknown)
+		return
+	}
 	if len(j.trace.Functions) == 0 && nothing {
 		h := j.addHop(j.hops[event].Depth+1, harness.HopBroken, "no function is registered for %s", j.trace.Event.Name)
 		if j.trace.SyncError != "" {
@@ -179,6 +183,10 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 	if want == nil {
 		return
 	}
+	if r.StepsUnknown != "" && len(want.Steps) > 0 {
+		j.addHop(2, harness.HopPending, "its steps are not known: %s", r.StepsUnknown)
+		j.unknown = append(j.unknown, fmt.Sprintf("the steps of %s are not known: %s", r.Function, r.StepsUnknown))
+	}
 	missing := map[string]int{} // the hops of steps that were not reached
 	for _, d := range j.runDiffs(*want, r) {
 		at := h
@@ -244,6 +252,9 @@ type runDiff struct {
 // runDiffs lists how a run differs from want: first its steps, because they are why the run ended as it did.
 func (j runComparison) runDiffs(want harness.RunExpectation, r *harness.TraceRun) []runDiff {
 	var diffs []runDiff
+	if r.StepsUnknown != "" {
+		want.Steps = nil // they can be judged neither way
+	}
 	steps := newMatching(indexes(r.Steps), func(i, step int) bool {
 		return isStep(want.Steps[i], r, step) && len(j.stepDiffs(want, want.Steps[i], &r.Steps[step])) == 0
 	})

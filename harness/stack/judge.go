@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/follow"
 	"github.com/odoo-maintenance/inngest-harness/harness/judge"
@@ -70,11 +71,17 @@ func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string)
 }
 
 func (s *Stack) sources() follow.Sources {
-	return follow.Sources{
-		API: s.api, Inbox: s.inbox, Ledger: s.ledger, Taps: s.routes.taps,
+	src := follow.Sources{
+		API: s.api, Ledger: s.ledger, Taps: s.routes.taps,
 		Shared: s.options.Shared, RunHeader: s.options.RunHeader,
 		AppLog: s.app.log, SyncError: s.app.SyncError, VisibleWithin: inngestapi.VisibleWithin,
 	}
+	if s.inbox.BaseURL() == "" {
+		src.NoInbox = inbox.ErrNoMailbox.Error()
+	} else {
+		src.Inbox = s.inbox
+	}
+	return src
 }
 
 // A judging is one call of Judge. Its verdict contains secrets: the expectation is compared with the true values.

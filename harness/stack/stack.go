@@ -58,6 +58,10 @@ type Options struct {
 	// runs was being called.
 	Shared bool
 
+	// Services are the servers that the stack needs. Empty: all of them. Calls for the others fail. Only an attached stack can
+	// do without some, and does without a mailbox where none is named.
+	Services []harness.Service
+
 	// Progress reports what takes long. Nil is silent. It is called from one goroutine at a time.
 	Progress func(harness.Progress)
 }
@@ -114,7 +118,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 		keys = newKeys()
 	}
 	if s.servers, err = b.Start(ctx, harness.BackendOptions{
-		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys,
+		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Services: o.Services,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}

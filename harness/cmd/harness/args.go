@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -77,13 +78,13 @@ func must(err error) {
 
 // completeIDs makes the shell offer the ids that list returns from the stack that is up here, for a command with one
 // argument.
-func completeIDs(list func(context.Context, *stack.Stack) ([]string, error)) cobra.CompletionFunc {
+func completeIDs(needed []harness.Service, list func(context.Context, *stack.Stack) ([]string, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		if len(args) > 0 {
 			return nil, directive
 		}
-		st, err := attached(cmd.Context(), "")
+		st, err := attached(cmd.Context(), needed, stack.Options{})
 		if err != nil {
 			return nil, directive
 		}

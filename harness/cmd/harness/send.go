@@ -15,6 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // sentEvent is an event that the server has accepted, as JSON.
@@ -50,7 +51,7 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 			}
 			events = append(events, more...)
 		}
-		st, err := attached(cmd.Context(), "")
+		st, err := attached(cmd.Context(), inngestOnly, stack.Options{})
 		if err != nil {
 			return err
 		}

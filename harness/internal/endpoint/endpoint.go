@@ -6,6 +6,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -107,6 +109,37 @@ func MailHog(ctx context.Context, url string) error {
 	return nil
 }
 
+// Mailbox returns nil when what answers at a URL is a mailbox that can be read: MailHog, Mailpit, or, at imap:// and imaps://,
+// something that accepts a connection.
+func Mailbox(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err // without the URL, which may contain a password
+		}
+		return err
+	}
+	if u.Scheme != "imap" && u.Scheme != "imaps" {
+		mailHog := MailHog(ctx, address)
+		if mailHog == nil {
+			return nil
+		}
+		var info struct{ Version string }
+		if err := get(ctx, address+"/api/v1/info", &info); err != nil || info.Version == "" {
+			return fmt.Errorf("it is neither MailHog nor Mailpit: %w", mailHog)
+		}
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	port := cmp.Or(u.Port(), map[string]string{"imap": "143", "imaps": "993"}[u.Scheme])
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 // SMTP returns nil when an SMTP server greets at host:port.
 func SMTP(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -131,6 +164,24 @@ func SMTP(ctx context.Context, addr string) error {
 func Inngest(ctx context.Context, url string) error {
 	_, err := InngestDir(ctx, url)
 	return err
+}
+
+// AnyInngest returns nil when an Inngest server answers at the base URL: a dev server, a self-hosted one, or Inngest Cloud. That
+// it asks for a key is an answer.
+func AnyInngest(ctx context.Context, url string) error {
+	dev := Inngest(ctx, url)
+	if dev == nil {
+		return nil
+	}
+	var events struct{ Data, Metadata json.RawMessage }
+	err := get(ctx, url+"/v1/events?limit=1", &events)
+	if answer, ok := errors.AsType[*statusError](err); ok && answer.code == http.StatusUnauthorized {
+		return nil
+	}
+	if err != nil || events.Metadata == nil {
+		return dev
+	}
+	return nil
 }
 
 // InngestDir returns the directory that the Inngest dev server at the base URL was given with --sqlite-dir, which
@@ -192,7 +243,15 @@ func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s answers %s", url, res.Status)
+		return &statusError{url, res.Status, res.StatusCode}
 	}
 	return read(res.Body)
 }
+
+// statusError is an answer other than 200.
+type statusError struct {
+	url, status string
+	code        int
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("GET %s answers %s", e.url, e.status) }

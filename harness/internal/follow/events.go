@@ -119,6 +119,9 @@ func (f *Follower) deferred(ctx context.Context, r *tracedRun) (n int, err error
 			n++
 		}
 	}
+	if errors.Is(err, inngestapi.ErrNotShown) {
+		r.StepsUnknown, err = err.Error(), nil // what it has deferred is one of its effects
+	}
 	return n, err
 }
 

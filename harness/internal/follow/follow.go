@@ -26,11 +26,13 @@ type Inbox interface {
 	ReadToEnd(ctx context.Context) error
 }
 
-// Sources are where a trace comes from. API, Inbox and Ledger are required.
+// Sources are where a trace comes from. API and Ledger are required.
 type Sources struct {
 	API    *inngestapi.Client
-	Inbox  Inbox
 	Ledger *Ledger
+	// Inbox is nil where no emails can be read. NoInbox says why.
+	Inbox   Inbox
+	NoInbox string
 	// Taps are the recording proxies that Ledger reads; nil on a stack without them.
 	Taps *tap.Set
 	// AllTapped says that everything that the app sends passes the taps.
@@ -82,6 +84,7 @@ type Follower struct {
 
 	root       *harness.TraceEvent   // the event itself; nil until the server shows it
 	registered []inngestapi.Function // all functions that the server knows
+	noList     string                // why the server does not tell its functions
 	events     []*tracedEvent        // events whose runs belong to the trace, the event itself first
 	runs       []*tracedRun
 
@@ -133,6 +136,9 @@ type look struct {
 const (
 	firstInterval, lastInterval               = 40 * time.Millisecond, 500 * time.Millisecond
 	firstIntervalTapless, lastIntervalTapless = 10 * time.Millisecond, 150 * time.Millisecond
+
+	// restInterval is the last poll interval at a server without GraphQL: one in production, with a limit on requests.
+	restInterval = 2 * time.Second
 
 	// endingInterval is the poll interval while a run has given its last answer and the server has yet to save it,
 	// for at most endingTime.
@@ -186,7 +192,7 @@ func (f *Follower) Close() {
 
 // watchInbox notifies the Follower of matching emails.
 func (f *Follower) watchInbox(filter inbox.Filter) {
-	if f.watched[filter.String()] {
+	if f.src.Inbox == nil || f.watched[filter.String()] {
 		return
 	}
 	f.watched[filter.String()] = true
@@ -215,6 +221,9 @@ func (f *Follower) Wait(ctx context.Context) error {
 	case <-timer.C:
 		if !ending {
 			_, last := Intervals(f.src.Taps)
+			if f.src.API.ReadsREST() {
+				last = restInterval
+			}
 			f.due, f.interval = true, min(2*f.interval, last)
 		}
 	}
@@ -294,7 +303,7 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 			return nil, err
 		}
 	}
-	if unquiet == "" {
+	if unquiet == "" && f.src.Inbox != nil {
 		// Only now that every run has ended, reading the inbox to its end proves that no more emails will arrive.
 		if err := f.src.Inbox.ReadToEnd(ctx); err != nil {
 			return nil, err

@@ -16,6 +16,9 @@ import (
 
 // readMail sorts the emails that arrived since the event. unshown says why an email cannot be attributed yet.
 func (l *look) readMail(ctx context.Context) (unshown string, err error) {
+	if l.src.Inbox == nil {
+		return "", nil
+	}
 	mine := map[string]bool{}
 	for _, r := range l.runs {
 		found, err := l.src.Inbox.Find(ctx, inbox.Filter{RunID: r.ID})

@@ -36,6 +36,9 @@ func (l *look) readEvent(ctx context.Context) error {
 		return nil // the functions that were subscribed have started
 	}
 	registered, err := l.src.API.Functions(ctx)
+	if errors.Is(err, inngestapi.ErrNotShown) {
+		l.noList, registered, err = err.Error(), []inngestapi.Function{}, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -138,7 +141,11 @@ func (l *look) readRun(ctx context.Context, r *tracedRun) error {
 		return err
 	}
 	trace, err := l.src.API.Trace(ctx, r.ID)
-	if errors.Is(err, inngestapi.ErrNotFound) {
+	switch late := r.Status.Final() && l.src.now().Sub(r.Ended) > l.src.VisibleWithin; {
+	case errors.Is(err, inngestapi.ErrNotShown), errors.Is(err, inngestapi.ErrNotFound) && l.src.API.ReadsREST() && late:
+		r.StepsUnknown, r.over = err.Error(), r.Status.Final()
+		return nil
+	case errors.Is(err, inngestapi.ErrNotFound):
 		return nil
 	}
 	if err != nil {

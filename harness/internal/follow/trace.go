@@ -17,6 +17,9 @@ const cutPatience = 5 * time.Second
 
 // unquiet says what may still happen; "" when nothing can but the arrival of emails.
 func (f *Follower) unquiet() string {
+	if f.noList != "" {
+		return "which functions the event starts cannot be known: " + f.noList
+	}
 	if len(f.events[0].subscribed) == 0 && len(f.runs) == 0 {
 		// A misspelt name and an app that is not synced look the same as an event without subscribers.
 		return fmt.Sprintf("the server knows no function that is subscribed to %s, so nothing has picked it up", f.root.Name)
@@ -29,6 +32,9 @@ func (f *Follower) unquiet() string {
 	for _, r := range f.runs {
 		if !r.over {
 			return fmt.Sprintf("the run %s of %s is %s%s%s", r.ID, r.Function, r.Status, f.currentStep(r), prefixed(": ", r.waits))
+		}
+		if r.StepsUnknown != "" {
+			return fmt.Sprintf("which events the run %s of %s has sent cannot be known: %s", r.ID, r.Function, r.StepsUnknown)
 		}
 		switch calls := f.src.Ledger.callsOf(r.ID); {
 		case calls.open > 0:
@@ -86,9 +92,13 @@ func (l *look) trace(unquiet string) *harness.Trace {
 	}
 	trace := &harness.Trace{
 		EventID: l.eventID, Event: l.root, Functions: l.events[0].subscribed, Mail: l.mail, Taken: l.src.now(),
-		Quiet: unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail,
+		FunctionsUnknown: l.noList,
+		Quiet:            unquiet == "", Unquiet: unquiet, OtherMailCount: len(l.otherMail), UnattributedMail: l.unattributedMail,
 		UnattributedEvents:    l.outside.unattributed,
 		UnattributedFunctions: l.outside.functions,
+	}
+	if l.src.Inbox == nil {
+		trace.MailUnknown = l.src.NoInbox
 	}
 	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
 		trace.OtherMail = append(trace.OtherMail, harness.MailSummary{To: m.Envelope.To, Subject: m.Subject, Received: m.Received})
@@ -164,7 +174,9 @@ func (l *look) evidence(trace *harness.Trace) []string {
 				calls.abandoned.Local().Format("15:04:05.000")))
 		}
 	}
-	lines = append(lines, "the inbox was read to its end after that")
+	if l.src.Inbox != nil {
+		lines = append(lines, "the inbox was read to its end after that")
+	}
 	return slices.Concat(lines, l.outsideEvidence(), notes)
 }
 
