@@ -159,3 +159,45 @@ func TestStart_NamesEveryServerThatDoesNotAnswer(t *testing.T) {
 		require.ErrorContains(t, err, name+" given by the program does not answer (")
 	}
 }
+
+// production answers as `inngest start` does: it tells nothing without the key.
+func production(t *testing.T) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer 00ff" {
+			http.Error(w, "Authentication failed", http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestStart_NeedsOnlyTheServersThatAreAskedFor(t *testing.T) {
+	noEnvironment(t)
+	t.Setenv("INNGEST_EVENT_KEY", "e")
+	t.Setenv("INNGEST_SIGNING_KEY", "00ff")
+	with := func(services ...harness.Service) (harness.Servers, error) {
+		return attach.New(attach.Options{Dir: t.TempDir()}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: services})
+	}
+	inngest := production(t)
+	t.Setenv(attach.EnvInngest, inngest)
+	keys := harness.Keys{Event: "e", Signing: "00ff"}
+	up, err := with(harness.ServiceInngest, harness.ServiceMailHog)
+	require.NoError(t, err, "that a server asks for its key is an answer, and a mailbox need not be there")
+	require.Equal(t, harness.Endpoints{Inngest: inngest, Keys: keys}, up.Endpoints())
+	require.Len(t, up.Describe(), 1)
+	_, err = with(harness.ServiceMongo)
+	require.ErrorIs(t, err, harness.ErrUnsupported)
+
+	t.Setenv(attach.EnvMail, "http://127.0.0.1:1")
+	_, err = with(harness.ServiceInngest)
+	require.NoError(t, err, "the mailbox is not asked for")
+	_, err = with(harness.ServiceMailHog)
+	require.ErrorContains(t, err, "the mailbox named by the environment does not answer")
+	t.Setenv(attach.EnvInngest, "")
+	_, err = with(harness.ServiceInngest)
+	require.EqualError(t, err, "attach to the servers named by the environment: no address for Inngest: set HARNESS_INNGEST_URL")
+
+	t.Setenv(attach.EnvInngest, "https://inngest.example")
+	_, err = with(harness.ServiceInngest)
+	require.ErrorContains(t, err, "HARNESS_ALLOW_REMOTE=1")
+}

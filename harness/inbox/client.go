@@ -17,7 +17,7 @@ var (
 	// ErrNotFound says that MailHog has no message with this id.
 	ErrNotFound = errors.New("MailHog has no such message")
 	// ErrNoMailbox says that no mailbox is named.
-	ErrNoMailbox = errors.New("no mailbox is named: set HARNESS_MAIL_URL to the URL of MailHog or Mailpit, or to imaps://USER:PASSWORD@HOST")
+	ErrNoMailbox = errors.New("no mailbox is named: set HARNESS_MAIL_URL to the URL of MailHog or Mailpit, or to an imaps:// address")
 	// ErrClosed says that the client has been closed.
 	ErrClosed = errors.New("the inbox client is closed")
 )

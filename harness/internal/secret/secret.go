@@ -88,6 +88,9 @@ const longLine = 16
 func New(secrets []string) *Set {
 	s := &Set{}
 	for _, value := range secrets {
+		if value == "" {
+			continue // it is everywhere
+		}
 		for _, form := range forms(value) {
 			if utf8.RuneCountInString(form) < sure {
 				s.words = append(s.words, form)

@@ -152,3 +152,8 @@ func TestSet_WriterLeavesOutSecrets(t *testing.T) {
 	log.New(secret.New([]string{"correct-horse-battery"}).Writer(&out), "", 0).Print("an answer with correct-horse-battery")
 	require.Equal(t, "an answer with ***\n", out.String())
 }
+
+func TestSet_NothingIsNoSecret(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a *** text", secret.New([]string{"", "longsecret"}).Text("a longsecret text"))
+}
