@@ -18,6 +18,8 @@ type RequestCreated struct {
 	Subject       string `json:"subject"`
 	Type          Type   `json:"type"`
 	EquipmentID   string `json:"equipmentId"`
+	// TraceParent is the W3C trace context of what sent the event. Empty: none.
+	TraceParent string `json:"traceparent,omitempty"`
 }
 
 // Validate returns an error if e does not name a request and a technician. The function reads everything else from the
@@ -52,6 +54,7 @@ func (r Request) Event() Event {
 			Subject:       r.Subject,
 			Type:          r.Type,
 			EquipmentID:   r.EquipmentID,
+			TraceParent:   r.TraceParent,
 		},
 	}
 }

@@ -89,6 +89,7 @@ type Request struct {
 	Priority      Priority     `json:"priority" bson:"priority"`
 	ScheduledFor  time.Time    `json:"scheduledFor,omitzero" bson:"scheduledFor,omitempty"` // zero: not scheduled
 	CreatedAt     time.Time    `json:"createdAt" bson:"createdAt"`
+	TraceParent   string       `json:"traceparent,omitempty" bson:"traceparent,omitempty"` // W3C trace context of the call; empty: none
 	Notification  Notification `json:"notification" bson:"notification"`
 }
 

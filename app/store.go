@@ -39,6 +39,9 @@ type Store interface {
 	// first.
 	DueRequests(ctx context.Context, now time.Time, limit int) ([]Request, error)
 
+	// Outbox counts the requests whose email was not sent.
+	Outbox(ctx context.Context) (Outbox, error)
+
 	// Reservation returns the reservation of an idempotency key, or ErrNotFound.
 	Reservation(ctx context.Context, key string) (Reservation, error)
 	// Reserve stores r. It returns ErrConflict if there is a reservation of the key, unless the request of that one was
@@ -55,6 +58,14 @@ type Store interface {
 	Ping(ctx context.Context) error
 	// Close frees the store's connections. No other method may be called after it.
 	Close(ctx context.Context) error
+}
+
+// Outbox says what is yet to be done.
+type Outbox struct {
+	// Pending, Dispatched and Failed are how many notifications have that state.
+	Pending, Dispatched, Failed int64
+	// Oldest is when the oldest request with a pending or dispatched notification was created. Zero: there is none.
+	Oldest time.Time
 }
 
 // Reservation ties the idempotency key of a call to the request that the call creates.

@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net"
 	"net/mail"
 	"net/url"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones for systems without a time zone database, such as an image made from scratch
@@ -66,6 +68,9 @@ type Config struct {
 	ConfirmAfter    time.Duration  `env:"CONFIRM_AFTER" doc:"Time after which Inngest is asked for the run of a dispatched notification that has not begun. If there is none, the notification is dispatched again." default:"2m"`
 	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" doc:"Longest time of a stop, from the signal on, DRAIN_DELAY included. Less than the 10 s that container runtimes allow." default:"8s"`
 	DrainDelay      time.Duration  `env:"DRAIN_DELAY" doc:"Time at the begin of a stop in which /readyz answers 503 and all other calls are still accepted, so that a balancer can take the instance out." dev:"0s" prod:"3s"`
+	MetricsAddr     string         `env:"METRICS_ADDR" doc:"Address on which metrics are served for Prometheus at /metrics, such as :9464 or 127.0.0.1:9464. They need no token. Unset: nowhere."`
+	OTLPURL         string         `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"Collector to which traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318. OTEL_SERVICE_NAME and the other variables of OpenTelemetry's SDK apply. Unset: no traces."`
+	OTLPTracesURL   string         `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"The complete URL for traces. Unset: v1/traces below OTEL_EXPORTER_OTLP_ENDPOINT."`
 	LogLevel        slog.Level     `env:"LOG_LEVEL" doc:"debug, info, warn or error." default:"info"`
 }
 
@@ -321,6 +326,16 @@ func (p *parser) rest(c *Config) {
 		if _, err := mongostore.Parse(c.MongoDBURI); err != nil {
 			p.problem("MONGODB_URI", "%v", err)
 		}
+	}
+	p.url("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPURL)
+	p.url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTLPTracesURL)
+	if c.OTLPTracesURL == "" && c.OTLPURL != "" {
+		c.OTLPTracesURL = strings.TrimRight(c.OTLPURL, "/") + "/v1/traces"
+	}
+	if c.MetricsAddr != "" {
+		_, port, err := net.SplitHostPort(c.MetricsAddr)
+		_, portErr := strconv.ParseUint(port, 10, 16)
+		p.check("METRICS_ADDR", err == nil && portErr == nil, "must be an address with a port, such as :9464 or 127.0.0.1:9464")
 	}
 	p.port("MAIL_PORT", c.MailPort, 1)
 	p.port("PORT", c.Port, 0)

@@ -96,13 +96,22 @@ func TestParse_InngestURLs(t *testing.T) {
 	}
 }
 
+func TestParse_TracesURL(t *testing.T) {
+	t.Parallel()
+	const base, traces = "http://127.0.0.1:4318/otlp/", "http://127.0.0.1:4319/x"
+	require.Empty(t, parse(t, production()).OTLPTracesURL)
+	require.Equal(t, "http://127.0.0.1:4318/otlp/v1/traces", parse(t, production("OTEL_EXPORTER_OTLP_ENDPOINT", base)).OTLPTracesURL)
+	require.Equal(t, traces, parse(t, production("OTEL_EXPORTER_OTLP_ENDPOINT", base, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces)).OTLPTracesURL)
+}
+
 func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := config.Parse(map[string]string{
 		"INNGEST_BASE_URL": "inngest:8288", "INNGEST_SIGNING_KEY": "hunter2", "INNGEST_SIGNING_KEY_FALLBACK": "0",
 		"MONGODB_URI": "mongodb://kim:hunter2@", "MAIL_PORT": "hunter2", "MAIL_PASS": "hunter2", "MAIL_FROM": "hunter2",
 		"PORT": "70000", "APP_URL": "https://plant.example/?a=hunter2", "API_TOKEN": "hunter2", "API_TOKEN_FALLBACK": "hunter2", "API_RATE": "-1", "LINK_KEY": "hunter2",
-		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "DRAIN_DELAY": "8s", "LOG_LEVEL": "hunter2",
+		"TIME_ZONE": "Berlin", "REDISPATCH_AFTER": "hunter2", "CONFIRM_AFTER": "1ms", "SHUTDOWN_TIMEOUT": "-1s", "DRAIN_DELAY": "8s",
+		"METRICS_ADDR": "hunter2", "OTEL_EXPORTER_OTLP_ENDPOINT": "hunter2:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "hunter2", "LOG_LEVEL": "hunter2",
 		"MAIL_TIMEOUT": "30", "SERVE_URL": "hunter2:3000",
 		"INNGEST_CONNECT": "hunter2", "INNGEST_CONNECT_GATEWAY_URL": "http://hunter2:8289", "CONNECT_CONCURRENCY": "-1",
 	})
@@ -135,6 +144,9 @@ func TestParse_ReportsAllProblemsAtOnce(t *testing.T) {
 		"LINK_KEY: must have at least 16 characters",
 		"TIME_ZONE: must be an IANA time zone such as Europe/Berlin",
 		"SHUTDOWN_TIMEOUT: must be a positive duration such as 30s",
+		"METRICS_ADDR: must be an address with a port, such as :9464 or 127.0.0.1:9464",
+		"OTEL_EXPORTER_OTLP_ENDPOINT: must be an http:// or https:// URL",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: must be an http:// or https:// URL",
 		"DRAIN_DELAY: must be shorter than SHUTDOWN_TIMEOUT, which includes it; 0s: no delay",
 	} {
 		require.Contains(t, err.Error()+"\n", line, "")
@@ -311,5 +323,5 @@ func TestTable(t *testing.T) {
 	for variable := range maps.Keys(production()) {
 		require.True(t, names[variable], variable)
 	}
-	require.Contains(t, config.Usage(), "MAIL_PORT                     Its port. 465 means implicit TLS; on others STARTTLS is used when offered. [development: 1025; production: 587]\n")
+	require.Regexp(t, `\n  MAIL_PORT +Its port\. 465 means implicit TLS; on others STARTTLS is used when offered\. \[development: 1025; production: 587\]\n`, config.Usage())
 }

@@ -25,6 +25,8 @@ type Options struct {
 	// HasRun asks the server whether the event that it gave this id has a run. It returns soon after ctx has ended.
 	HasRun func(ctx context.Context, eventID string) (bool, error)
 	Pace   app.Pace
+	// Redispatching is told why a notification is dispatched again. Nil: nothing is told.
+	Redispatching func(Cause)
 	// Logger receives errors, and a line for each dispatch at debug level. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Concurrency is the number of events sent at once. Zero: 8.
@@ -32,6 +34,17 @@ type Options struct {
 	// MaxPause limits the growing pause between tries while sending fails. Zero: 30 s.
 	MaxPause time.Duration
 }
+
+// Cause says why a dispatched notification is dispatched again.
+type Cause string
+
+// The causes of another dispatch.
+const (
+	// NoRun: the server has no run of the event.
+	NoRun Cause = "no_run"
+	// Lost: the run did not finish in time, or has given up.
+	Lost Cause = "lost"
+)
 
 // scanPause is the pause between the end of one scan for due requests and the next.
 const scanPause = time.Second
@@ -60,6 +73,9 @@ type Dispatcher struct {
 // New returns a Dispatcher that does nothing until Run is called.
 func New(o Options) *Dispatcher {
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	if o.Redispatching == nil {
+		o.Redispatching = func(Cause) {}
+	}
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
 	return &Dispatcher{o: o, wake: make(chan struct{}, 1)}
@@ -181,14 +197,17 @@ func (d *Dispatcher) takeAndSend(ctx context.Context, r app.Request, round *roun
 	if !taken {
 		return // another process has taken it, or it is final
 	}
+	cause := Lost
 	if r.Notification.State == app.Dispatched {
+		cause = NoRun
 		if r, taken = d.confirm(ctx, r, round); !taken {
 			return
 		}
 	}
 	if r.Notification.Generation > before {
 		d.o.Logger.Warn("notification was dispatched but did not finish; dispatching it again",
-			"request", r.ID, "generation", r.Notification.Generation)
+			"request", r.ID, "generation", r.Notification.Generation, "cause", cause)
+		d.o.Redispatching(cause)
 	}
 	d.send(ctx, r, round)
 }

@@ -117,6 +117,8 @@ type fixture struct {
 	server *server
 	log    *bytes.Buffer
 	opts   dispatch.Options
+	causes []dispatch.Cause // of each redispatch
+	mu     sync.Mutex       // of causes
 }
 
 // inBubble runs test with a virtual clock.
@@ -125,6 +127,11 @@ func inBubble(t *testing.T, test func(*fixture)) {
 		f := &fixture{T: t, store: storetest.NewMemory(), server: &server{runs: 1}, log: &bytes.Buffer{}}
 		f.opts = dispatch.Options{
 			Store: f.store, Sender: f.server, HasRun: f.server.HasRun, Pace: pace, Logger: slog.New(slog.NewTextHandler(f.log, nil)),
+		}
+		f.opts.Redispatching = func(c dispatch.Cause) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.causes = append(f.causes, c)
 		}
 		test(f)
 	})
@@ -194,6 +201,7 @@ func TestScan_RedispatchesUnfinishedNotification(t *testing.T) {
 		elapse(2 * time.Second)
 		require.Equal(f, []string{r.ID + "-1", r.ID + "-2"}, f.server.took())
 		require.Contains(f, f.log.String(), "was dispatched but did not finish")
+		require.Equal(f, []dispatch.Cause{dispatch.Lost}, f.causes)
 	})
 }
 
@@ -221,6 +229,7 @@ func TestScan_DispatchesAgainWhereThereIsNoRun(t *testing.T) {
 		require.Len(f, f.server.took(), 2)
 		elapse(pace.RedispatchAfter)
 		require.Len(f, f.server.took(), 3, "which was lost later")
+		require.Equal(f, []dispatch.Cause{dispatch.NoRun, dispatch.Lost}, f.causes)
 	})
 }
 

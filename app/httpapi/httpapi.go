@@ -27,8 +27,10 @@ type Options struct {
 	// Ready returns why the app is not ready although the database answers, or "". Nil: it is. It returns soon after ctx
 	// has ended.
 	Ready func(ctx context.Context) string
-	Links app.Links
-	Pace  app.Pace
+	// TraceParent returns the W3C trace context that a created request keeps, or "". Nil: none.
+	TraceParent func(context.Context) string
+	Links       app.Links
+	Pace        app.Pace
 	// TimeZone is the zone in which the page shows times.
 	TimeZone *time.Location
 	// Tokens are the bearer tokens that the requests API accepts. None: the API needs no token.

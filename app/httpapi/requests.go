@@ -54,6 +54,9 @@ func (a *api) create(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	request.ID = a.Store.NewID()
 	request.CreatedAt = now
+	if a.TraceParent != nil {
+		request.TraceParent = a.TraceParent(r.Context())
+	}
 	request.Notification = app.NewNotification(a.MessageID(request.ID), now, a.Pace)
 	if request, err = a.reserve(r.Context(), key, request); err != nil {
 		return err

@@ -240,6 +240,48 @@ func (s *Store) DueRequests(ctx context.Context, now time.Time, limit int) ([]ap
 		"notification.nextDispatchAt", limit)
 }
 
+// Outbox implements app.Store. The index on state and id answers it.
+func (s *Store) Outbox(ctx context.Context) (app.Outbox, error) {
+	in := func(states ...app.State) bson.D {
+		return bson.D{{Key: "notification.state", Value: bson.D{{Key: "$in", Value: states}}}}
+	}
+	cursor, err := s.requests.Aggregate(ctx, mongo.Pipeline{
+		{{Key: "$match", Value: in(app.Pending, app.Dispatched, app.Failed)}},
+		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$notification.state"}, {Key: "n", Value: bson.D{{Key: "$sum", Value: 1}}}}}},
+	})
+	if err != nil {
+		return app.Outbox{}, failure("count the outbox", err)
+	}
+	var counts []struct {
+		State app.State `bson:"_id"`
+		N     int64     `bson:"n"`
+	}
+	if err := cursor.All(ctx, &counts); err != nil {
+		return app.Outbox{}, failure("read the counts of the outbox", err)
+	}
+	var o app.Outbox
+	for _, c := range counts {
+		switch c.State {
+		case app.Pending:
+			o.Pending = c.N
+		case app.Dispatched:
+			o.Dispatched = c.N
+		case app.Failed:
+			o.Failed = c.N
+		}
+	}
+	if o.Pending+o.Dispatched > 0 {
+		oldest, err := s.find(ctx, in(app.Pending, app.Dispatched), "_id", 1)
+		if err != nil {
+			return app.Outbox{}, err
+		}
+		if len(oldest) > 0 {
+			o.Oldest = oldest[0].CreatedAt
+		}
+	}
+	return o, nil
+}
+
 func (s *Store) find(ctx context.Context, filter bson.D, order string, limit int) ([]app.Request, error) {
 	cursor, err := s.requests.Find(ctx, filter,
 		options.Find().SetSort(bson.D{{Key: order, Value: 1}}).SetLimit(int64(limit)))

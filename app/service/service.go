@@ -24,6 +24,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/inngest"
 	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
+	"github.com/odoo-maintenance/inngest-harness/app/telemetry"
 )
 
 // openTimeout limits connecting to the database.
@@ -53,6 +54,8 @@ type Service struct {
 	// draining: a stop has begun, and calls are still accepted.
 	draining atomic.Bool
 
+	telemetry  *telemetry.Telemetry
+	metrics    *http.Server // nil: metrics are not served
 	store      app.Store
 	ownsStore  bool
 	stop       context.CancelFunc // ends the dispatcher and the sending of events
@@ -112,6 +115,14 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		ConfirmAfter:    c.ConfirmAfter,
 		SendLease:       functions.SendLease(c.MailTimeout),
 	}
+	var err error
+	s.telemetry, err = telemetry.New(running, telemetry.Options{Metrics: c.MetricsAddr != "", TracesURL: c.OTLPTracesURL, Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	if s.metrics, err = s.serveMetrics(running); err != nil {
+		return err
+	}
 	options := inngestOptions(c, s.logger)
 	client, serve, err := inngest.NewClient(running, options)
 	if err != nil {
@@ -121,18 +132,19 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	if all == nil {
 		all = functions.All()
 	}
+	var worker *inngest.Worker
 	var track func() func()
 	if c.Connect {
-		s.worker = inngest.NewWorker(options, inngest.WorkerOptions{
+		worker = inngest.NewWorker(options, inngest.WorkerOptions{
 			InstanceID:  instanceID(c),
 			Concurrency: c.ConnectConcurrency,
 			Gateway:     c.ConnectGateway,
 		})
-		serve, track = nil, s.worker.Track
+		serve, track = nil, worker.Track
 	}
 	ids, err := functions.Register(client, functions.Deps{
 		Store:       s.store,
-		Mailer:      mailer,
+		Mailer:      s.telemetry.Mailer(mailer),
 		Links:       links,
 		Logger:      s.logger,
 		From:        c.MailFrom,
@@ -140,6 +152,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		SendTimeout: c.MailTimeout,
 		Pace:        pace,
 		Track:       track,
+		Observer:    s.telemetry,
 	}, all...)
 	if err != nil {
 		return err
@@ -152,24 +165,31 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	tokens := slices.DeleteFunc([]string{c.APIToken, c.APITokenFallback}, func(token string) bool { return token == "" })
 	api := inngest.NewAPI(options)
 	dispatcher := dispatch.New(dispatch.Options{
-		Store:    s.store,
-		Sender:   client,
-		HasRun:   api.HasRun,
-		Pace:     pace,
-		Logger:   s.logger,
-		MaxPause: min(30*time.Second, c.RedispatchAfter),
+		Store:         s.store,
+		Sender:        s.telemetry.Sender(client),
+		HasRun:        api.HasRun,
+		Pace:          pace,
+		Logger:        s.logger,
+		Redispatching: s.telemetry.Redispatching,
+		MaxPause:      min(30*time.Second, c.RedispatchAfter),
 	})
+	ready := s.registered(api, ids)
+	if worker != nil {
+		ready = connected(worker)
+	}
+	if err := s.telemetry.Watch(s.store.Outbox, ready); err != nil {
+		return err
+	}
 	go func() {
 		defer close(s.dispatched)
 		dispatcher.Run(running)
 	}()
 
-	ready := s.registered(api, ids)
-	if s.worker != nil {
-		s.worker.Start(client)
-		ready = connected(s.worker)
+	if worker != nil {
+		s.worker = worker
+		worker.Start(client)
 	}
-	s.handler = s.calls.tracked(httpapi.New(httpapi.Options{
+	s.handler = s.calls.tracked(s.telemetry.HTTP(httpapi.New(httpapi.Options{
 		Store:     s.store,
 		Offer:     dispatcher.Offer,
 		MessageID: func(id string) string { return email.MessageID(id, domain(c.MailFrom.Address)) },
@@ -182,7 +202,9 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		Rate:      c.APIRate,
 		OpenPages: c.Dev(),
 		Logger:    s.logger,
-	}))
+
+		TraceParent: s.telemetry.TraceParent,
+	})))
 	return nil
 }
 
@@ -214,8 +236,7 @@ func (s *Service) ready(next func(context.Context) string) func(context.Context)
 
 // Close shuts the app down gracefully: it refuses new calls, stops the dispatcher, waits for pending calls, also for those
 // of a connection to Inngest, and closes the database that New opened. If ctx ends first, Close returns an error that names
-// what it left unfinished. Later calls
-// return the same error.
+// what it left unfinished. Later calls return the same error.
 func (s *Service) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() {
 		over := s.calls.close()
@@ -231,6 +252,7 @@ func (s *Service) Close(ctx context.Context) error {
 				s.closeErr = errors.Join(s.closeErr, fmt.Errorf("close the database: %w", err))
 			}
 		}
+		s.closeTelemetry(ctx)
 	})
 	return s.closeErr
 }

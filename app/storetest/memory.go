@@ -133,6 +133,35 @@ func (m *Memory) DueRequests(ctx context.Context, now time.Time, limit int) ([]a
 	return due[:min(limit, len(due))], nil
 }
 
+// Outbox implements app.Store.
+func (m *Memory) Outbox(ctx context.Context) (app.Outbox, error) {
+	if err := ctx.Err(); err != nil {
+		return app.Outbox{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var o app.Outbox
+	var oldest app.Request
+	for _, r := range m.requests {
+		switch r.Notification.State {
+		case app.Pending:
+			o.Pending++
+		case app.Dispatched:
+			o.Dispatched++
+		case app.Failed:
+			o.Failed++
+			continue
+		default:
+			continue
+		}
+		if oldest.ID == "" || r.ID < oldest.ID {
+			oldest = r
+		}
+	}
+	o.Oldest = oldest.CreatedAt
+	return o, nil
+}
+
 // User implements app.Store.
 func (m *Memory) User(ctx context.Context, id string) (app.User, error) {
 	return find(ctx, m, m.users, id)

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t testing.TB) app.Store) {
 		"of concurrent writers one wins":        saveConcurrently,
 		"concurrent updates are all applied":    updateConcurrently,
 		"due requests come longest due first":   due,
+		"the outbox is counted by state":        outbox,
 		"a final notification is never due":     finalIsNotDue,
 		"a cancelled context is an error":       cancelled,
 		"hostile text is stored unchanged":      hostileText,
@@ -66,6 +67,7 @@ func request(s app.Store) app.Request {
 		Priority:      app.High,
 		ScheduledFor:  now.Add(48 * time.Hour),
 		CreatedAt:     now,
+		TraceParent:   "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		Notification: app.Notification{
 			State:          app.Dispatched,
 			Generation:     3,
@@ -327,6 +329,31 @@ func due(t *testing.T, s app.Store) {
 	}
 	require.Equal(t, []string{first, second, third}, ids(10))
 	require.Equal(t, []string{first, second}, ids(2))
+}
+
+func outbox(t *testing.T, s app.Store) {
+	requireOutbox := func(want app.Outbox) {
+		t.Helper()
+		got, err := s.Outbox(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	requireOutbox(app.Outbox{})
+	in := func(state app.State, created time.Time) app.Request {
+		r := request(s)
+		r.Notification.State, r.CreatedAt = state, created
+		return create(t, s, r)
+	}
+	in(app.Sent, now)
+	in(app.Failed, now.Add(time.Second))
+	requireOutbox(app.Outbox{Failed: 1})
+	oldest := in(app.Dispatched, now.Add(2*time.Second))
+	in(app.Pending, now.Add(3*time.Second))
+	in(app.Dispatched, now.Add(4*time.Second))
+	requireOutbox(app.Outbox{Pending: 1, Dispatched: 2, Failed: 1, Oldest: now.Add(2 * time.Second)})
+	n, _ := oldest.Notification.Accept(now)
+	require.NoError(t, s.SaveNotification(t.Context(), oldest.ID, n))
+	requireOutbox(app.Outbox{Pending: 1, Dispatched: 1, Failed: 1, Oldest: now.Add(3 * time.Second)})
 }
 
 func finalIsNotDue(t *testing.T, s app.Store) {

@@ -174,6 +174,17 @@ func TestImports_NameNoServer(t *testing.T) {
 	}
 }
 
+// The parts of the app do not know how they are counted and traced.
+func TestImports_OfOpenTelemetryAreInOnePackage(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		for _, i := range p.Imports {
+			used := strings.HasPrefix(i, "go.opentelemetry.io/") || strings.HasPrefix(i, "github.com/prometheus/")
+			require.False(t, used && p.short() != "app/telemetry", "%s imports %s: count and trace it in app/telemetry", p.short(), i)
+		}
+	}
+}
+
 // Only test packages link package testing, whose flags would appear in programs.
 func TestImports_OfTestingAreInTestPackages(t *testing.T) {
 	t.Parallel()

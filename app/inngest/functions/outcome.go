@@ -38,9 +38,25 @@ func RetrySchedule(sendTimeout time.Duration) time.Duration {
 	return stages * (waits + jitter + maxAttempts*SendLease(sendTimeout))
 }
 
+// observed wraps the body of a step, so that the observer is told of it.
+func observed[T any](r *notifyRun, id string, body func(context.Context) (T, error)) func(context.Context) (T, error) {
+	if r.Observer == nil {
+		return body
+	}
+	return func(ctx context.Context) (T, error) {
+		ctx, end := r.Observer.Step(ctx, Step{
+			ID: id, RunID: r.run.ID, RequestID: r.event.RequestID, Attempt: r.attempt, TraceParent: r.event.TraceParent,
+		})
+		out, err := body(ctx)
+		end(err)
+		return out, err
+	}
+}
+
 // recordingFailure wraps the body of a step. If the body fails, the wrapper records the failure in the notification and
 // returns an error that tells the server whether to retry.
-func recordingFailure[T any](r *notifyRun, body func(context.Context) (T, error)) func(context.Context) (T, error) {
+func recordingFailure[T any](r *notifyRun, id string, body func(context.Context) (T, error)) func(context.Context) (T, error) {
+	body = observed(r, id, body)
 	return func(ctx context.Context) (T, error) {
 		out, err := body(ctx)
 		if err != nil {

@@ -23,7 +23,7 @@ func All() []Function {
 	}
 }
 
-// Deps holds the dependencies of functions. All fields are required, except Track.
+// Deps holds the dependencies of functions. All fields but Track and Observer are required.
 type Deps struct {
 	Store  app.Store
 	Mailer Mailer
@@ -38,6 +38,24 @@ type Deps struct {
 	// Track is called at the begin of every call, and what it returns at its end: a stop waits for the calls between. Nil:
 	// none waits.
 	Track func() (done func())
+	// Observer is told what the functions do. Nil: nothing is told.
+	Observer Observer
+}
+
+// Observer is told what functions do. Its methods return at once.
+type Observer interface {
+	// Step is told that the body of a step begins, and the returned function what it returned. The body gets the context.
+	Step(ctx context.Context, s Step) (context.Context, func(error))
+	// Claim is told how a claim of a notification ended.
+	Claim(result app.ClaimResult)
+}
+
+// Step is one attempt of a step.
+type Step struct {
+	ID, RunID, RequestID string
+	Attempt              int // from 1
+	// TraceParent is that of the event that started the run.
+	TraceParent string
 }
 
 // Mailer sends emails; *email.SMTP is one.

@@ -101,17 +101,17 @@ func newNotifyRun(d Deps, in inngestgo.Input[app.RequestCreated]) *notifyRun {
 }
 
 func (r *notifyRun) do(ctx context.Context) (any, error) {
-	details, err := step.Run(ctx, StepFetchRequestDetails, recordingFailure(r, r.fetchDetails))
+	details, err := step.Run(ctx, StepFetchRequestDetails, recordingFailure(r, StepFetchRequestDetails, r.fetchDetails))
 	if err != nil {
 		return nil, err
 	}
-	technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {
+	technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, StepGetTechnicianEmail, func(ctx context.Context) (TechnicianEmail, error) {
 		return r.technician(ctx, details.TechnicianID)
 	}))
 	if err != nil {
 		return nil, err
 	}
-	delivery, err := step.Run(ctx, StepSendEmail, recordingFailure(r, func(ctx context.Context) (Delivery, error) {
+	delivery, err := step.Run(ctx, StepSendEmail, recordingFailure(r, StepSendEmail, func(ctx context.Context) (Delivery, error) {
 		return r.send(ctx, details, technician)
 	}))
 	if err != nil {
@@ -225,6 +225,9 @@ func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, er
 	})
 	if err != nil {
 		return app.Request{}, "", fmt.Errorf("claim the notification: %w", err)
+	}
+	if r.Observer != nil {
+		r.Observer.Claim(result)
 	}
 	if result == app.InFlight {
 		// A second later, because the server waits in whole seconds.

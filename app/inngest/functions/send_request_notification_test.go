@@ -88,11 +88,11 @@ func (e *env) run(id string, attempt int) *notifyRun {
 
 // send executes the three steps of r.
 func (e *env) send(ctx context.Context, r *notifyRun) (Delivery, error) {
-	details, err := recordingFailure(r, r.fetchDetails)(ctx)
+	details, err := recordingFailure(r, StepFetchRequestDetails, r.fetchDetails)(ctx)
 	require.NoError(e, err)
 	technician, err := r.technician(ctx, details.TechnicianID)
 	require.NoError(e, err)
-	return recordingFailure(r, func(ctx context.Context) (Delivery, error) { return r.send(ctx, details, technician) })(ctx)
+	return recordingFailure(r, StepSendEmail, func(ctx context.Context) (Delivery, error) { return r.send(ctx, details, technician) })(ctx)
 }
 
 func (e *env) notification() app.Notification {
@@ -316,10 +316,10 @@ func TestSteps_RetryWhatUnreachableStoreCannotRead(t *testing.T) {
 				return nil
 			}
 			r := e.run("A", 1)
-			_, err := recordingFailure(r, r.fetchDetails)(t.Context())
+			_, err := recordingFailure(r, StepFetchRequestDetails, r.fetchDetails)(t.Context())
 			if what == technicianID {
 				require.NoError(t, err)
-				_, err = recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) { return r.technician(ctx, technicianID) })(t.Context())
+				_, err = recordingFailure(r, StepGetTechnicianEmail, func(ctx context.Context) (TechnicianEmail, error) { return r.technician(ctx, technicianID) })(t.Context())
 			}
 			require.ErrorIs(t, err, app.ErrUnavailable)
 			require.False(t, sdkerrors.IsNoRetryError(err))

@@ -73,10 +73,21 @@ var mutants = []mutant{
 	{"the file of a secret wins silently", "app/config/config.go", // TestParse_ReportsUnusableSecretFiles
 		"case value != \"\":\n\t\tp.problem(v.Name, \"is set, and %s too: set one of them\", name)", "case false:"},
 
+	{"the outbox is counted at each reading of the metrics", "app/telemetry/metrics.go", // TestWatch_AsksOnceInSeconds
+		"if !w.at.IsZero() && now.Sub(w.at) < watchPause {", "if false {"},
+	{"metrics show an old outbox while the database is away", "app/telemetry/metrics.go", // TestWatch_AsksOnceInSeconds
+		"if seen.err != nil {", "if false {"},
+	{"a refused email counts as a failure that is retried", "app/telemetry/wrap.go", // TestMailer_CountsOutcomesAndTimes
+		"errors.AsType[*email.SendError](err); ok && e.Permanent {", "errors.AsType[*email.SendError](err); ok && !e.Permanent && false {"},
+	{"a failed notification counts as unfinished", "app/mongostore/store.go", // the outbox in storetest.Run
+		"oldest, err := s.find(ctx, in(app.Pending, app.Dispatched), ", "oldest, err := s.find(ctx, in(app.Pending, app.Dispatched, app.Failed), "},
+	{"the email names no trace", "app/telemetry/wrap.go", // TestService_PassesTraceContextOn
+		`traced.Headers["Traceparent"] = parent`, `traced.Headers["X-Trace"] = parent`},
+
 	// The function, as Inngest sees it.
 	{"missing step", "app/inngest/functions/send_request_notification.go",
-		"technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t}))",
-		"technician, err := recordingFailure(r, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t})(ctx)"},
+		"technician, err := step.Run(ctx, StepGetTechnicianEmail, recordingFailure(r, StepGetTechnicianEmail, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t}))",
+		"technician, err := recordingFailure(r, StepGetTechnicianEmail, func(ctx context.Context) (TechnicianEmail, error) {\n\t\treturn r.technician(ctx, details.TechnicianID)\n\t})(ctx)"},
 	{"step renamed", "app/inngest/functions/send_request_notification.go",
 		`= "send-email"`, `= "send-mail"`},
 	{"event field renamed", "app/events.go",
