@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,19 +50,29 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 		return nil, err
 	}
 	progress := fleet.Serialised(o.Progress)
+	state, err := newPersistence(o.Keys)
+	if err != nil {
+		return nil, err
+	}
 	units := make([]fleet.Unit, len(wanted))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, service := range wanted {
 		g.Go(func() error {
 			bin, err := toolchain.Ensure(gctx, service, toolchain.Options{CacheDir: b.o.CacheDir, Progress: progress})
-			units[i] = &unit{service: service, bin: bin, o: o}
+			units[i] = &unit{service: service, bin: bin, o: o, state: state}
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, state.remove())
 	}
-	servers, err := fleet.Start(ctx, fleet.Options{Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress}, units...)
+	options := fleet.Options{Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress, Free: state.remove, Keys: o.Keys}
+	if o.Keys != (harness.Keys{}) {
+		// The self-hosted server exits when Redis goes away, and at its start when Redis or PostgreSQL is not there.
+		options.After = map[harness.Service][]harness.Service{harness.ServiceInngest: {harness.ServiceRedis, harness.ServicePostgres}}
+		options.KeepUp = []harness.Service{harness.ServiceInngest}
+	}
+	servers, err := fleet.Start(ctx, options, units...)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type unit struct {
 	service harness.Service
 	bin     toolchain.Binary
 	o       harness.BackendOptions
+	state   *persistence
 }
 
 // Ports implements [fleet.Unit].
@@ -56,16 +57,28 @@ func (u *unit) logFile() string { return filepath.Join(u.o.Dir, string(u.service
 // Begin implements [fleet.Unit].
 func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	dir := filepath.Join(u.o.Dir, string(u.service))
+	if u.service == harness.ServicePostgres && u.state.user != "" {
+		dir = u.state.dir
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a directory for %s's data: %w", u.service, err)
 	}
-	probe := &fleet.Probe{Service: u.service, Ports: ports}
+	probe := &fleet.Probe{Service: u.service, Ports: ports, Keys: u.o.Keys, Password: u.state.password}
 	if u.service == harness.ServiceInngest {
 		probe.Dir = dir
 	}
-	args, env := u.command(ports, dir)
-	spec := proc.Spec{
-		Name: string(u.service), Path: u.bin.Path, Args: args, Env: env, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line,
+	spec := proc.Spec{Name: string(u.service), Path: u.bin.Path, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line}
+	switch u.service {
+	case harness.ServiceRedis:
+		if err := u.state.redis(&spec, ports[0]); err != nil {
+			return nil, err
+		}
+	case harness.ServicePostgres:
+		if err := u.state.postgres(ctx, &spec, ports[0]); err != nil {
+			return nil, err
+		}
+	default:
+		spec.Args, spec.Env = u.command(ports, dir)
 	}
 	if u.service != harness.ServiceMailHog { // see End
 		spec.Redact = secrets().Lines()
@@ -83,21 +96,34 @@ func (u *unit) command(ports []int, dir string) (args, env []string) {
 	case u.service == harness.ServiceMailHog:
 		web := fleet.Loopback(ports[0])
 		return []string{"-ui-bind-addr", web, "-api-bind-addr", web, "-smtp-bind-addr", fleet.Loopback(ports[1])}, nil
+	case u.service == harness.ServiceInngest && u.o.Keys != (harness.Keys{}):
+		args = append(fleet.InngestArgs("127.0.0.1", u.o), portArgs(ports)...)
+		return args, append(u.state.environ(u.o.Keys), inngestEnviron(dir)...)
 	case u.service == harness.ServiceInngest:
-		args = append(fleet.InngestArgs("127.0.0.1", u.o),
-			"--port", strconv.Itoa(ports[0]),
-			"--connect-gateway-port", strconv.Itoa(ports[1]),
-			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]),
-			"--connect-executor-grpc-port", strconv.Itoa(ports[3]),
-			// It stores nothing there; /dev repeats the name, by which the probe recognises this server.
-			"--sqlite-dir", dir)
-		// An environment of its own: the command line also reads INNGEST_* variables, and DEBUG opens a port.
-		return args, []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), toolchain.ConnectHost + "=127.0.0.1"}
+		args = append(fleet.InngestArgs("127.0.0.1", u.o), portArgs(ports)...)
+		// It stores nothing there; /dev repeats the name, by which the probe recognises this server.
+		return append(args, "--sqlite-dir", dir), inngestEnviron(dir)
 	case u.bin.Source == "MONGOD_BIN":
 		return []string{"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket"}, nil
 	default:
 		return []string{"-listen", fleet.Loopback(ports[0]), "-dir", dir}, nil
 	}
+}
+
+// portArgs returns the arguments that name the ports of an Inngest server, also those of Connect.
+func portArgs(ports []int) []string {
+	return []string{
+		"--port", strconv.Itoa(ports[0]),
+		"--connect-gateway-port", strconv.Itoa(ports[1]),
+		"--connect-gateway-grpc-port", strconv.Itoa(ports[2]),
+		"--connect-executor-grpc-port", strconv.Itoa(ports[3]),
+	}
+}
+
+// inngestEnviron returns an environment of the Inngest server's own: the command line also reads INNGEST_* variables, and
+// DEBUG opens a port.
+func inngestEnviron(dir string) []string {
+	return []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), toolchain.ConnectHost + "=127.0.0.1"}
 }
 
 // instance is a server's process.

@@ -6,8 +6,10 @@
 package endpoint
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -23,6 +26,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 )
 
@@ -142,6 +146,61 @@ func Mailbox(ctx context.Context, address string) error {
 
 // SMTP returns nil when an SMTP server greets at host:port.
 func SMTP(ctx context.Context, addr string) error {
+	return dialogue(ctx, addr, func(conn io.ReadWriter) error {
+		if _, _, err := textproto.NewReader(bufio.NewReader(conn)).ReadResponse(220); err != nil {
+			return fmt.Errorf("no SMTP greeting at %s: %w", addr, err)
+		}
+		_, err := io.WriteString(conn, "QUIT\r\n")
+		return err
+	})
+}
+
+// Redis returns nil when a Redis server with this password answers at host:port and has read its data.
+func Redis(ctx context.Context, addr, password string) error {
+	return dialogue(ctx, addr, func(conn io.ReadWriter) error {
+		if _, err := fmt.Fprintf(conn, "AUTH %s\r\nPING\r\n", password); err != nil {
+			return err
+		}
+		lines := textproto.NewReader(bufio.NewReader(conn))
+		for _, want := range []string{"+OK", "+PONG"} {
+			if line, err := lines.ReadLine(); err != nil {
+				return err
+			} else if line != want {
+				return fmt.Errorf("the Redis server at %s answers %q", addr, line)
+			}
+		}
+		return nil
+	})
+}
+
+// Postgres returns nil when a PostgreSQL server at host:port has started: when it asks for a password.
+func Postgres(ctx context.Context, addr string) error {
+	return dialogue(ctx, addr, func(conn io.ReadWriter) error {
+		// The start of a session: its length, version 3.0 of the protocol, a user and a database.
+		start := "\x00\x03\x00\x00user\x00probe\x00database\x00postgres\x00\x00"
+		if err := binary.Write(conn, binary.BigEndian, uint32(4+len(start))); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(conn, start); err != nil {
+			return err
+		}
+		var head struct {
+			Kind   byte // R: authentication, E: an error
+			Length uint32
+		}
+		if err := binary.Read(conn, binary.BigEndian, &head); err != nil {
+			return err
+		}
+		if head.Kind != 'R' {
+			said, _ := io.ReadAll(io.LimitReader(conn, 1024)) // fields: a letter, a text, NUL
+			return fmt.Errorf("the PostgreSQL server at %s answers %q", addr, strings.Split(string(said), "\x00"))
+		}
+		return nil
+	})
+}
+
+// dialogue connects to host:port and calls talk. It bounds both.
+func dialogue(ctx context.Context, addr string, talk func(io.ReadWriter) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
@@ -153,11 +212,7 @@ func SMTP(ctx context.Context, addr string) error {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return err
 	}
-	text := textproto.NewConn(conn)
-	if _, _, err := text.ReadResponse(220); err != nil {
-		return fmt.Errorf("no SMTP greeting at %s: %w", addr, err)
-	}
-	return text.PrintfLine("QUIT")
+	return talk(conn)
 }
 
 // Inngest returns nil when an Inngest dev server answers at the base URL. `inngest start` is not one.
@@ -201,10 +256,16 @@ func InngestDir(ctx context.Context, url string) (string, error) {
 	return info.StartOpts.SQLiteDir, nil
 }
 
-// InngestTakesEvents waits until the Inngest dev server at the base URL keeps the events that it accepts, which for a moment
-// after its first answer it does not. Each attempt takes a quarter of a second and leaves an event named harness/ready.
-func InngestTakesEvents(ctx context.Context, url string) error {
-	api := inngestapi.New(url, inngestapi.Options{})
+// InngestSelfHosted returns nil when a self-hosted Inngest server with these keys answers at the base URL.
+func InngestSelfHosted(ctx context.Context, url string, keys harness.Keys) error {
+	return request(ctx, url+"/v1/events?limit=1", keys.Signing, func(io.Reader) error { return nil })
+}
+
+// InngestTakesEvents waits until the Inngest server at the base URL keeps the events that it accepts, which for a moment
+// after its first answer it does not. Each attempt takes a quarter of a second and leaves an event named harness/ready. A dev
+// server has no keys.
+func InngestTakesEvents(ctx context.Context, url string, keys harness.Keys) error {
+	api := inngestapi.New(url, inngestapi.Options{EventKey: keys.Event, SigningKey: keys.Signing})
 	defer func() { _ = api.Close(ctx) }()
 	return api.Ready(ctx)
 }
@@ -230,6 +291,11 @@ func get(ctx context.Context, url string, into any) error {
 }
 
 func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
+	return request(ctx, url, "", read)
+}
+
+// request is fetch with a bearer token, unless that is empty.
+func request(ctx context.Context, url, token string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -237,6 +303,9 @@ func fetch(ctx context.Context, url string, read func(io.Reader) error) error {
 		return err
 	}
 	req.Close = true
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 )
 
@@ -148,7 +149,7 @@ func TestInngestTakesEvents_RequiresThatEventsAreKept(t *testing.T) {
 	defer srv.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL), "it accepts events and does not show them")
+	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL, harness.Keys{}), "it accepts events and does not show them")
 }
 
 // TestMongo_BoundsItsDisconnect: the driver ends its sessions, and would wait for the reply.

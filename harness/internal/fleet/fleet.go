@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,7 +73,20 @@ type Options struct {
 	Reach func(ctx context.Context, addr string) (string, error)
 	// EndAll ends all servers when the fleet closes, and frees what they share. Nil: each is ended with Grace.
 	EndAll func(ctx context.Context) error
+	// Free frees what the servers share once all have ended. Nil: nothing.
+	Free func() error
+
+	// Keys are those of the Inngest server, for Endpoints.
+	Keys harness.Keys
+	// After names the services that must be usable before a service is started the first time.
+	After map[harness.Service][]harness.Service
+	// KeepUp are the services that are started again when they end by themselves, until they are usable, as by a restart
+	// policy. Done does not report them.
+	KeepUp []harness.Service
 }
+
+// restartPause is the time between an exit of a server that is kept up, or a failed start of it, and the next start.
+const restartPause = 500 * time.Millisecond
 
 // Fleet implements [harness.Servers] for servers that it has started. It is safe for concurrent use.
 type Fleet struct {
@@ -97,10 +111,13 @@ type server struct {
 	unit    Unit
 	current atomic.Pointer[Instance] // the last one that was started; nil before the first
 
+	keptUp bool          // see Options.KeepUp
+	first  chan struct{} // closed when it is usable for the first time
 	busy   chan struct{} // holds a token while the server is started or ended; guards what follows
 	ports  []int         // constant once the server has been usable
 	usable bool          // it has been started and not been told to end: its exit is unexpected
 	proven bool          // it has been usable once: from then on it keeps its ports
+	wanted bool          // it has been usable and has not been told to end since
 	closed bool
 }
 
@@ -114,9 +131,21 @@ func Start(ctx context.Context, o Options, units ...Unit) (*Fleet, error) {
 	f.alive, f.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	g, gctx := errgroup.WithContext(ctx)
 	for _, u := range units {
-		s := &server{service: u.Info().Service, unit: u, busy: make(chan struct{}, 1)}
+		s := &server{service: u.Info().Service, unit: u, first: make(chan struct{}), busy: make(chan struct{}, 1)}
+		s.keptUp = slices.Contains(o.KeepUp, s.service)
 		f.servers[s.service] = s
-		g.Go(func() error { return f.start(gctx, s) })
+	}
+	for _, s := range f.servers {
+		g.Go(func() error {
+			for _, other := range o.After[s.service] {
+				select {
+				case <-f.servers[other].first:
+				case <-gctx.Done():
+					return nil // the error is that of the other one, or of ctx
+				}
+			}
+			return f.start(gctx, s)
+		})
 	}
 	err := g.Wait()
 	if err == nil && ctx.Err() != nil {
@@ -135,6 +164,11 @@ func (f *Fleet) start(ctx context.Context, s *server) error {
 		return err
 	}
 	defer s.unlock()
+	return f.startLocked(ctx, s)
+}
+
+// startLocked is start for a caller that holds the server's lock.
+func (f *Fleet) startLocked(ctx context.Context, s *server) error {
 	if s.closed {
 		return f.closedError(s)
 	}
@@ -189,7 +223,10 @@ func (f *Fleet) startOnce(ctx context.Context, s *server) error {
 	if err := f.awaitUsable(ctx, i); err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", s.service, err), i.End(context.WithoutCancel(ctx), 0))
 	}
-	s.usable, s.proven = true, true
+	if !s.proven {
+		close(s.first)
+	}
+	s.usable, s.proven, s.wanted = true, true, true
 	f.watching.Go(func() { f.watchExit(s, i) })
 	f.o.Progress(harness.Progress{Subject: string(s.service), Doing: "ready", Elapsed: time.Since(began), Done: true})
 	return nil
@@ -225,12 +262,35 @@ func (f *Fleet) watchExit(s *server, i Instance) {
 	}
 }
 
+// keepUp starts a server that has ended by itself until it is usable, is told to end, or the fleet closes.
+func (f *Fleet) keepUp(s *server) {
+	for {
+		select {
+		case <-time.After(restartPause):
+		case <-f.alive.Done():
+			return
+		}
+		if s.lock(f.alive) != nil {
+			return
+		}
+		done := !s.wanted || f.startLocked(f.alive, s) == nil // a server that does not start is in its log
+		s.unlock()
+		if done {
+			return
+		}
+	}
+}
+
 // noteExit reports the exit of a server that should be running. The caller holds the server's lock.
 func (f *Fleet) noteExit(s *server) {
 	if !s.usable {
 		return
 	}
 	s.usable = false
+	if s.keptUp {
+		f.watching.Go(func() { f.keepUp(s) })
+		return
+	}
 	f.exited.Do(func() {
 		f.exit = (*s.current.Load()).Err()
 		close(f.done)
@@ -277,7 +337,7 @@ func (f *Fleet) end(ctx context.Context, name harness.Service, grace time.Durati
 
 // end is called with the server's lock held.
 func (s *server) end(ctx context.Context, grace time.Duration) error {
-	s.usable = false
+	s.usable, s.wanted = false, false
 	i := s.current.Load()
 	if i == nil || s.closed {
 		return nil
@@ -310,7 +370,7 @@ func (f *Fleet) server(name harness.Service) (*server, error) {
 
 // Endpoints implements [harness.Servers].
 func (f *Fleet) Endpoints() harness.Endpoints {
-	var ends harness.Endpoints
+	ends := harness.Endpoints{Keys: f.o.Keys}
 	if s, ok := f.servers[harness.ServiceMongo]; ok {
 		ends.Mongo = MongoURI(s.ports[0])
 	}
@@ -418,6 +478,9 @@ func (f *Fleet) close(ctx context.Context) error {
 	}
 	if err == nil {
 		f.watching.Wait()
+	}
+	if f.o.Free != nil {
+		err = errors.Join(err, f.o.Free())
 	}
 	return err
 }

@@ -21,6 +21,10 @@ type Probe struct {
 	// Dir is the directory that the Inngest server was given with --sqlite-dir, which distinguishes it from another one
 	// on its port. Empty: it was given none.
 	Dir string
+	// Keys are those of a self-hosted Inngest server, which are also what distinguishes it.
+	Keys harness.Keys
+	// Password is that of Redis.
+	Password string
 
 	answered   atomic.Pointer[time.Time] // when Inngest answered first
 	moved      atomic.Bool
@@ -56,6 +60,10 @@ func (p *Probe) Look(ctx context.Context) error {
 			return err
 		}
 		return endpoint.SMTP(ctx, Loopback(p.Ports[1]))
+	case harness.ServiceRedis:
+		return endpoint.Redis(ctx, Loopback(p.Ports[0]), p.Password)
+	case harness.ServicePostgres:
+		return endpoint.Postgres(ctx, Loopback(p.Ports[0]))
 	default:
 		return p.inngest(ctx)
 	}
@@ -65,12 +73,18 @@ func (p *Probe) inngest(ctx context.Context) error {
 	if p.moved.Load() {
 		return &MovedError{p.Ports[0]}
 	}
-	dir, err := endpoint.InngestDir(ctx, URL(p.Ports[0]))
-	if err != nil {
-		return err
-	}
-	if p.Dir != "" && dir != p.Dir {
-		return &MovedError{p.Ports[0]}
+	if p.Keys != (harness.Keys{}) {
+		if err := endpoint.InngestSelfHosted(ctx, URL(p.Ports[0]), p.Keys); err != nil {
+			return err
+		}
+	} else {
+		dir, err := endpoint.InngestDir(ctx, URL(p.Ports[0]))
+		if err != nil {
+			return err
+		}
+		if p.Dir != "" && dir != p.Dir {
+			return &MovedError{p.Ports[0]}
+		}
 	}
 	now := time.Now()
 	p.answered.CompareAndSwap(nil, &now)
@@ -80,7 +94,7 @@ func (p *Probe) inngest(ctx context.Context) error {
 	case time.Since(*p.answered.Load()) < subscribeTime:
 		return errors.New("it answers, but would still lose the events that it accepts")
 	default:
-		return endpoint.InngestTakesEvents(ctx, URL(p.Ports[0]))
+		return endpoint.InngestTakesEvents(ctx, URL(p.Ports[0]), p.Keys)
 	}
 }
 

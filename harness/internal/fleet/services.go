@@ -12,20 +12,31 @@ import (
 )
 
 // services are the servers of a stack, in the order in which they are described.
-var services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest}
+var services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceRedis, harness.ServicePostgres, harness.ServiceInngest}
 
-// Wanted returns the services that o asks the named backend to start, in the order mongo, mailhog, inngest. A service that
-// no backend starts is an error.
+// production are the services that only a stack in production mode has.
+var production = []harness.Service{harness.ServiceRedis, harness.ServicePostgres}
+
+// Wanted returns the services that o asks the named backend to start, in the order mongo, mailhog, redis, postgres, inngest.
+// A service that no backend starts is an error. Redis and PostgreSQL are those of a self-hosted Inngest server, and no others
+// may do without them.
 func Wanted(backend string, o harness.BackendOptions) ([]harness.Service, error) {
-	if len(o.Services) == 0 {
-		return slices.Clone(services), nil
+	known := slices.Clone(services)
+	if o.Keys == (harness.Keys{}) {
+		known = slices.DeleteFunc(known, func(s harness.Service) bool { return slices.Contains(production, s) })
 	}
 	for _, s := range o.Services {
-		if !slices.Contains(services, s) {
+		if !slices.Contains(known, s) {
 			return nil, unknown(backend, s)
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(services), func(s harness.Service) bool { return !slices.Contains(o.Services, s) }), nil
+	if len(o.Services) == 0 {
+		return known, nil
+	}
+	if o.Keys != (harness.Keys{}) && slices.Contains(o.Services, harness.ServiceInngest) {
+		o.Services = slices.Concat(o.Services, production)
+	}
+	return slices.DeleteFunc(known, func(s harness.Service) bool { return !slices.Contains(o.Services, s) }), nil
 }
 
 func unknown(backend string, s harness.Service) error {
@@ -39,8 +50,10 @@ func Ports(s harness.Service, p harness.Ports) []int {
 		return []int{p.Mongo}
 	case harness.ServiceMailHog:
 		return []int{p.MailHog, p.SMTP}
-	default:
+	case harness.ServiceInngest:
 		return []int{p.Inngest}
+	default:
+		return []int{0}
 	}
 }
 
@@ -48,9 +61,14 @@ func Ports(s harness.Service, p harness.Ports) []int {
 // for its function than the function takes.
 const tick = 10
 
-// InngestArgs returns the arguments of an Inngest dev server that listens on host.
+// InngestArgs returns the arguments of an Inngest server that listens on host: of the dev server, or with keys of the
+// self-hosted one.
 func InngestArgs(host string, o harness.BackendOptions) []string {
-	args := []string{"dev", "--host", host, "--no-discovery", "--no-poll", "--tick", strconv.Itoa(tick)}
+	args := []string{"dev", "--no-discovery", "--no-poll"}
+	if o.Keys != (harness.Keys{}) {
+		args = []string{"start"}
+	}
+	args = append(args, "--host", host, "--tick", strconv.Itoa(tick))
 	if o.RetryInterval > 0 {
 		args = append(args, "--retry-interval", strconv.Itoa(int(o.RetryInterval/time.Second)))
 	}

@@ -4,11 +4,29 @@ package proc
 
 import (
 	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 )
 
-// ownGroup puts a child in a new process group, whose id is the child's.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// ownGroup puts a child in a new process group, whose id is the child's, and runs it as a user, unless that is empty.
+func ownGroup(name string) (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if name == "" {
+		return attr, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, err
+}
 
 // interruptGroup asks all processes of a group to end: with SIGTERM where they ignore interrupts. It wakes paused ones, which
 // would not receive the signal.

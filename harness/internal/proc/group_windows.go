@@ -2,6 +2,7 @@ package proc
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -11,8 +12,11 @@ import (
 var errNoPause = errors.New("pausing a process is not supported on Windows")
 
 // ownGroup gives a child a console group, which Ctrl-C in our console does not reach.
-func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+func ownGroup(user string) (*syscall.SysProcAttr, error) {
+	if user != "" {
+		return nil, fmt.Errorf("run it as the user %s: not on Windows", user)
+	}
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}, nil
 }
 
 // interruptGroup sends Ctrl-Break, which Go programs receive as an interrupt.

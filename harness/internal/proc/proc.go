@@ -34,6 +34,7 @@ type Spec struct {
 	Path string   // program: a path, or a name to look up in PATH
 	Args []string // arguments, without the program itself
 	Dir  string   // working directory; empty: the caller's
+	User string   // runs it as this user, which only root may; empty: the caller
 
 	// Env is the complete environment, as KEY=VALUE; nothing is inherited. HARNESS_PROC is added.
 	Env []string
@@ -96,7 +97,9 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 	p.cmd.Dir = s.Dir
 	isMark := func(kv string) bool { return strings.HasPrefix(kv, mark+"=") }
 	p.cmd.Env = append(slices.DeleteFunc(slices.Clone(s.Env), isMark), mark+"="+p.id)
-	p.cmd.SysProcAttr = ownGroup()
+	if p.cmd.SysProcAttr, err = ownGroup(s.User); err != nil {
+		return nil, err
+	}
 
 	write, err := p.openOutput()
 	if err != nil {

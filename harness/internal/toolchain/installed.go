@@ -102,7 +102,9 @@ func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 }
 
 // lookPath finds a program by path, or by name in PATH, and makes its path absolute.
-func (f *finder) lookPath(name string) (string, error) {
+func (f *finder) lookPath(name string) (string, error) { return lookPath(name, f.env("PATH")) }
+
+func lookPath(name, dirs string) (string, error) {
 	if strings.ContainsRune(name, filepath.Separator) || strings.ContainsRune(name, '/') {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -110,7 +112,7 @@ func (f *finder) lookPath(name string) (string, error) {
 		}
 		return filepath.Abs(path)
 	}
-	for _, dir := range filepath.SplitList(f.env("PATH")) {
+	for _, dir := range filepath.SplitList(dirs) {
 		// A relative one would name a folder of the working directory.
 		if !filepath.IsAbs(dir) {
 			continue

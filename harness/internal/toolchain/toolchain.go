@@ -29,6 +29,9 @@ func Tools() []harness.Service {
 
 // Variable returns the environment variable that names a tool's program; "" for an unknown tool.
 func Variable(t harness.Service) string {
+	if p, ok := packaged[t]; ok {
+		return p.variable
+	}
 	r, _ := recipeOf(t)
 	return r.variable
 }
@@ -86,8 +89,12 @@ func Pinned(t harness.Service) string {
 }
 
 // Find returns the program of a tool and builds nothing: where Ensure would build it, the error wraps [ErrNotBuilt]. A variable
-// that names a program which does not run is an error too.
+// that names a program which does not run is an error too. Redis and PostgreSQL are not built: they come from the system's
+// packages.
 func Find(ctx context.Context, t harness.Service, o Options) (Binary, error) {
+	if p, ok := packaged[t]; ok {
+		return p.find(ctx, t, o)
+	}
 	f, err := newFinder(t, o)
 	if err != nil {
 		return Binary{}, err
@@ -98,6 +105,9 @@ func Find(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 // Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and less than one minute
 // for the others; the end of ctx ends the build. Its errors are [*Error], for users.
 func Ensure(ctx context.Context, t harness.Service, o Options) (Binary, error) {
+	if p, ok := packaged[t]; ok {
+		return p.find(ctx, t, o)
+	}
 	f, err := newFinder(t, o)
 	if err != nil {
 		return Binary{}, err
