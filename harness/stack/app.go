@@ -52,8 +52,20 @@ func newApp(s *Stack, attached bool) *App {
 // An incarnation is the app from one start to its end. It never changes.
 type incarnation struct {
 	env    harness.Env
-	make   func(harness.Env) runner // makes the next incarnation
+	make   func(env harness.Env, n int) runner // makes the next one; n counts the instances of an app that has several
 	runner runner
+}
+
+// addrs are the addresses of its instances.
+func (i *incarnation) addrs() (addrs []string) {
+	all, ok := i.runner.(*replicas)
+	if !ok {
+		return []string{i.env.Addr}
+	}
+	for _, env := range all.envs {
+		addrs = append(addrs, env.Addr)
+	}
+	return addrs
 }
 
 // A runner runs one incarnation.
@@ -75,7 +87,7 @@ type runner interface {
 // RunHandler runs an app in this process and syncs it. A stack runs one app at a time. ctx bounds the start only.
 func (s *Stack) RunHandler(ctx context.Context, f HandlerFunc) error {
 	s.redactor.learn(s.options.AppEnv)
-	return s.app.run(ctx, func(env harness.Env) runner { return &handlerRunner{env: env, makeHandler: f} })
+	return s.app.run(ctx, func(env harness.Env, _ int) runner { return &handlerRunner{env: env, makeHandler: f} })
 }
 
 // RunCommand runs an app as a program, waits until it answers, and syncs it. A stack runs one app at a time. ctx bounds
@@ -90,11 +102,23 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	c.Env = slices.Concat(c.Env, s.options.AppEnv)
 	s.redactor.learn(c.Env)
 	printed := &transcript{} // of all incarnations: what one printed before it was killed explains what the next one finds
-	return s.app.run(ctx, func(env harness.Env) runner {
-		return &commandRunner{
+	var printing sync.Mutex
+	return s.app.run(ctx, func(env harness.Env, n int) runner {
+		r := &commandRunner{
 			Command: c, env: env, path: s.options.AppPath, printed: printed, redact: s.redactor.Lines(),
-			logFile: filepath.Join(s.options.Dir, "app.log"),
+			logFile: filepath.Join(s.options.Dir, string(harness.ServiceApp)+".log"),
 		}
+		if n > 0 {
+			r.logFile = filepath.Join(s.options.Dir, string(harness.Replica(n))+".log")
+			if c.OnLine != nil {
+				r.OnLine = func(line string) {
+					printing.Lock()
+					defer printing.Unlock()
+					c.OnLine(fmt.Sprintf("[%d] %s", n, line))
+				}
+			}
+		}
+		return r
 	})
 }
 
@@ -140,7 +164,7 @@ func (a *App) Reload(ctx context.Context) error {
 		}
 		if err := a.syncStarted(ctx, next); err != nil {
 			a.install(old)
-			return errors.Join(err, a.stack.routes.toApp(old.env.Addr), next.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace))
+			return errors.Join(err, a.stack.routes.toApp(old.addrs()...), next.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace))
 		}
 		return old.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace)
 	})
@@ -193,7 +217,7 @@ func (a *App) install(now *incarnation) {
 }
 
 // run starts the first incarnation.
-func (a *App) run(ctx context.Context, make func(harness.Env) runner) error {
+func (a *App) run(ctx context.Context, make func(harness.Env, int) runner) error {
 	return a.change(ctx, func(ctx context.Context, running *incarnation) error {
 		if running != nil {
 			return errors.New("this stack runs an app already: stop that one, or start a stack of its own")
@@ -290,33 +314,50 @@ func (a *App) changeRunning(ctx context.Context, f func(context.Context, *incarn
 	})
 }
 
-// begin starts an incarnation on an unused port, directs the proxies to it, and makes it the current one. The caller is
-// in a change.
-func (a *App) begin(ctx context.Context, make func(harness.Env) runner) (*incarnation, error) {
+// begin starts an incarnation on unused ports, directs the proxies to it, and makes it the current one. The caller is in a
+// change.
+func (a *App) begin(ctx context.Context, make func(harness.Env, int) runner) (*incarnation, error) {
 	routes := a.stack.routes
 	next := &incarnation{make: make}
 	for try := 1; ; try++ {
-		var err error
-		if next.env, err = a.nextEnv(); err != nil {
+		envs, err := a.nextEnvs()
+		if err != nil {
 			return nil, err
 		}
-		next.runner = make(next.env)
+		next.env = envs[0]
+		if len(envs) == 1 {
+			next.runner = make(next.env, 0)
+		} else {
+			next.runner = newReplicas(envs, make)
+		}
 		if err = next.runner.start(ctx); err == nil {
 			break
 		}
 		err = fmt.Errorf("start the app: %w", a.stack.redactor.Error(errors.Join(err, next.runner.stop(context.WithoutCancel(ctx), 0))))
-		if try == portTries || ctx.Err() != nil || !routes.portTaken(next.env.Addr) {
+		if try == portTries || ctx.Err() != nil || !slices.ContainsFunc(next.addrs(), routes.portTaken) {
 			return nil, err
 		}
 	}
-	if err := routes.toApp(next.env.Addr); err != nil {
+	if err := routes.toApp(next.addrs()...); err != nil {
 		return nil, errors.Join(err, next.runner.stop(context.WithoutCancel(ctx), a.stack.options.AppGrace))
 	}
 	a.install(next)
 	return next, nil
 }
 
-// nextEnv is the environment of the next incarnation.
+// nextEnvs are the environments of the next incarnation's instances.
+func (a *App) nextEnvs() (envs []harness.Env, err error) {
+	for range max(1, a.stack.options.Replicas) {
+		env, err := a.nextEnv()
+		if err != nil {
+			return nil, err
+		}
+		envs = append(envs, env)
+	}
+	return envs, nil
+}
+
+// nextEnv is the environment of the next instance.
 func (a *App) nextEnv() (harness.Env, error) {
 	routes := a.stack.routes
 	addr, err := routes.listenAddr(a.stack.options.Ports.App)

@@ -83,12 +83,16 @@ func (r *routes) appAddr(addr string) string {
 	return addr
 }
 
-// toApp directs calls to the incarnation that listens on addr.
-func (r *routes) toApp(addr string) error {
+// toApp directs calls to the incarnation whose instances listen on addrs.
+func (r *routes) toApp(addrs ...string) error {
 	if r.calls == nil {
 		return nil
 	}
-	return r.calls.SetTarget("http://" + addr)
+	var urls []string
+	for _, addr := range addrs {
+		urls = append(urls, "http://"+addr)
+	}
+	return r.calls.SetTarget(urls...)
 }
 
 // inngestURL is the base URL at which the app reaches the Inngest server.

@@ -13,7 +13,9 @@ type ExitError = proc.ExitError
 
 // Stop shuts a service down gracefully. A server keeps its address; [Stack.Start] starts it again.
 func (s *Stack) Stop(ctx context.Context, name harness.Service) error {
-	if name == harness.ServiceApp {
+	if n, ok := replica(name); n > 0 {
+		return s.app.onReplica(n, func(r *replicas) error { return r.stopOne(ctx, n, s.options.AppGrace) })
+	} else if ok {
 		return s.app.stop(ctx, s.options.AppGrace)
 	}
 	return s.servers.Stop(ctx, name)
@@ -21,16 +23,21 @@ func (s *Stack) Stop(ctx context.Context, name harness.Service) error {
 
 // Kill terminates a service immediately, like a crash. An app that runs as a handler in this process cannot be killed.
 func (s *Stack) Kill(ctx context.Context, name harness.Service) error {
-	if name == harness.ServiceApp {
+	if n, ok := replica(name); n > 0 {
+		return s.app.onReplica(n, func(r *replicas) error { return r.stopOne(ctx, n, 0) })
+	} else if ok {
 		return s.app.stop(ctx, 0)
 	}
 	return s.servers.Kill(ctx, name)
 }
 
-// Start starts a service that was stopped or killed and returns when it is usable. A restarted Inngest server has
-// forgotten its apps, and a restarted app may have changed: after either of them the app is synced again.
+// Start starts a service that was stopped or killed and returns when it is usable. A restarted dev server has forgotten
+// its apps, and a restarted app may have changed: after either of them the app is synced again, but not after one of several
+// instances of the app.
 func (s *Stack) Start(ctx context.Context, name harness.Service) error {
-	if name == harness.ServiceApp {
+	if n, ok := replica(name); n > 0 {
+		return s.redactor.Error(s.app.onReplica(n, func(r *replicas) error { return r.restart(ctx, n) }))
+	} else if ok {
 		return s.app.restart(ctx)
 	}
 	if err := s.servers.Start(ctx, name); err != nil {
@@ -52,7 +59,9 @@ func (s *Stack) Restart(ctx context.Context, name harness.Service) error {
 
 // Pause freezes a service: its connections stay open, and it answers nothing. [Stack.Resume] continues it.
 func (s *Stack) Pause(ctx context.Context, name harness.Service) error {
-	if name == harness.ServiceApp {
+	if n, ok := replica(name); n > 0 {
+		return s.app.onReplica(n, func(r *replicas) error { return r.current()[n-1].pause() })
+	} else if ok {
 		return s.app.withRunner(runner.pause)
 	}
 	return s.servers.Pause(ctx, name)
@@ -60,7 +69,9 @@ func (s *Stack) Pause(ctx context.Context, name harness.Service) error {
 
 // Resume continues a paused service.
 func (s *Stack) Resume(ctx context.Context, name harness.Service) error {
-	if name == harness.ServiceApp {
+	if n, ok := replica(name); n > 0 {
+		return s.app.onReplica(n, func(r *replicas) error { return r.current()[n-1].resume() })
+	} else if ok {
 		return s.app.withRunner(runner.resume)
 	}
 	return s.servers.Resume(ctx, name)
@@ -69,7 +80,11 @@ func (s *Stack) Resume(ctx context.Context, name harness.Service) error {
 // Tail returns the last lines of a service's log, oldest first, without secrets. An app that runs as a handler in this
 // process has none: it logs where the test does.
 func (s *Stack) Tail(name harness.Service) []string {
-	if name == harness.ServiceApp {
+	if n, ok := replica(name); n > 0 {
+		var tail []string
+		_ = s.app.onReplica(n, func(r *replicas) error { tail = r.current()[n-1].tail(); return nil })
+		return tail
+	} else if ok {
 		return s.app.tail()
 	}
 	redact := s.redactor.Lines()

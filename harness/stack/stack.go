@@ -42,6 +42,10 @@ type Options struct {
 	// are made for the stack, and the app in production mode. False: the dev server, and development mode.
 	Production bool
 
+	// Replicas is how many instances of the app run, each on a port of its own. The tap in front of them balances the load.
+	// See [harness.Replica] for the faults of one. Zero: 1.
+	Replicas int
+
 	// AppEnv holds further variables, as "KEY=value", for an app that runs as a program. They take precedence over those
 	// of its [Command] and of the stack.
 	AppEnv []string
@@ -99,6 +103,9 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 	o.AppGrace = cmp.Or(o.AppGrace, appGrace)
 	if o.RetryInterval < 0 || o.RetryInterval%time.Second != 0 {
 		return nil, fmt.Errorf("retry interval %v: the Inngest server knows whole seconds only", o.RetryInterval)
+	}
+	if o.Replicas < 0 || o.Replicas > 1 && o.WithoutTaps {
+		return nil, fmt.Errorf("%d replicas: at least one, and only one without taps, which balance the load", o.Replicas)
 	}
 	s := &Stack{backend: b.Name(), redactor: &Redactor{}, firstEnd: make(chan struct{}, 1), closed: make(chan struct{})}
 	s.firstEnd <- struct{}{}

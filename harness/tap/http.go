@@ -27,7 +27,7 @@ type httpTap struct {
 	side   Side
 	server *http.Server
 	base   *http.Transport
-	target atomic.Pointer[url.URL] // nil: none yet
+	target atomic.Pointer[targets] // nil: none yet
 	active sync.WaitGroup          // handlers: Server.Close does not wait for them
 	cancel context.CancelFunc      // ends the handlers' context, and with it upgraded connections
 }
@@ -72,16 +72,26 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 
 func (t *httpTap) serve(ln net.Listener) { _ = t.server.Serve(ln) }
 
-func (t *httpTap) retarget(target string) error {
-	if target == "" {
+// targets are the addresses of the far side, which take turns.
+type targets struct {
+	urls []*url.URL
+	turn atomic.Uint64
+}
+
+func (t *httpTap) retarget(addresses ...string) error {
+	if len(addresses) == 1 && addresses[0] == "" {
 		t.target.Store(nil)
 		return nil
 	}
-	u, err := url.Parse(target)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		return fmt.Errorf("the target %q is not a base URL such as http://127.0.0.1:3000", target)
+	var to targets
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			return fmt.Errorf("the target %q is not a base URL such as http://127.0.0.1:3000", address)
+		}
+		to.urls = append(to.urls, u)
 	}
-	t.target.Store(u)
+	t.target.Store(&to)
 	t.base.CloseIdleConnections()
 	return nil
 }
@@ -97,8 +107,8 @@ func (t *httpTap) shutdown(ctx context.Context) {
 
 // rewrite sets the target and undoes what a reverse proxy usually changes in a request.
 func (t *httpTap) rewrite(r *httputil.ProxyRequest) {
-	if u := t.target.Load(); u != nil {
-		r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host
+	if to := t.target.Load(); to != nil { // send chooses one
+		r.Out.URL.Scheme, r.Out.URL.Host = to.urls[0].Scheme, to.urls[0].Host
 	}
 	r.Out.Host = r.In.Host
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
@@ -177,11 +187,35 @@ func (t *httpTap) pass(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (t *httpTap) send(req *http.Request) (*http.Response, error) {
-	if t.target.Load() == nil {
+// send sends a request to the next target that accepts a connection.
+func (t *httpTap) send(req *http.Request) (resp *http.Response, err error) {
+	to := t.target.Load()
+	if to == nil {
 		return nil, errors.New("the far side is not there yet")
 	}
-	return t.base.RoundTrip(req)
+	if len(to.urls) == 1 {
+		return t.base.RoundTrip(req)
+	}
+	turn := to.turn.Add(1)
+	for i := range uint64(len(to.urls)) {
+		u := to.urls[(turn+i)%uint64(len(to.urls))]
+		try := req.Clone(req.Context())
+		try.URL.Scheme, try.URL.Host = u.Scheme, u.Host
+		if req.Body != nil {
+			try.Body = io.NopCloser(req.Body) // a failed try would close it, unread
+		}
+		resp, err = t.base.RoundTrip(try)
+		if err == nil || req.Context().Err() != nil || !notConnected(err) && req.Method != http.MethodGet && req.Method != http.MethodHead {
+			break
+		}
+	}
+	return resp, err
+}
+
+// notConnected reports whether err says that the far side has accepted no connection.
+func notConnected(err error) bool {
+	dial, _ := errors.AsType[*net.OpError](err)
+	return dial != nil && dial.Op == "dial"
 }
 
 // readBody reads a body of up to maxBody bytes. Of a larger body it returns the beginning, and a reader of the rest. length

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -120,7 +119,7 @@ func (e *httpExchange) forward() (*http.Response, error) {
 	// the tap would. The transport never sends twice what may have arrived.
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.body)), nil }
 	resp, err := e.tap.send(req)
-	if dial, _ := errors.AsType[*net.OpError](err); e.tap.target.Load() != nil && (dial == nil || dial.Op != "dial") {
+	if e.tap.target.Load() != nil && !notConnected(err) {
 		e.passed.Store(true)
 	}
 	return resp, err

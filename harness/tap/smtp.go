@@ -28,7 +28,11 @@ func newSMTPTap(s *Set) *smtpTap {
 	return t
 }
 
-func (t *smtpTap) retarget(target string) error {
+func (t *smtpTap) retarget(targets ...string) error {
+	if len(targets) != 1 {
+		return fmt.Errorf("%d targets: a mail wire has one", len(targets))
+	}
+	target := targets[0]
 	if target != "" {
 		if _, _, err := net.SplitHostPort(target); err != nil {
 			return fmt.Errorf("the target %q is not a host:port: %w", target, err)

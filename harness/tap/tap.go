@@ -132,7 +132,7 @@ type tapper interface {
 	// serve accepts connections until ln is closed.
 	serve(ln net.Listener)
 	// retarget is called before the first connection, and at any time after.
-	retarget(target string) error
+	retarget(targets ...string) error
 	// shutdown closes the connections; exchanges under way may finish until ctx ends. It is called once.
 	shutdown(ctx context.Context)
 }
@@ -176,9 +176,10 @@ func (w *Wire) Addr() string { return w.ln.Addr().String() }
 func (w *Wire) URL() string { return "http://" + w.Addr() }
 
 // SetTarget sets the address of the far side for new exchanges, for example of an app that listens on another port after a
-// restart.
-func (w *Wire) SetTarget(target string) error {
-	if err := w.tap.retarget(target); err != nil {
+// restart. An HTTP wire may have several: it balances the load, each exchange goes to the next one. One that accepts no
+// connection is passed over, and for GET and HEAD also one that breaks it, as by nginx.
+func (w *Wire) SetTarget(targets ...string) error {
+	if err := w.tap.retarget(targets...); err != nil {
 		return fmt.Errorf("tap %s: %w", w.side, err)
 	}
 	return nil
