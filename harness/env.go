@@ -63,6 +63,9 @@ func (e Env) Environ() []string {
 		"PORT=" + listen,
 	}
 	if e.SigningKey != "" {
+		vars = append(vars, "HOST=127.0.0.1") // some apps listen on all interfaces in production mode
+	}
+	if e.SigningKey != "" && e.AppURL != "" {
 		vars = append(vars, "INNGEST_SERVE_HOST="+e.AppURL, "INNGEST_SERVE_ORIGIN="+e.AppURL, "SERVE_URL="+e.AppURL)
 	}
 	slices.Sort(vars)

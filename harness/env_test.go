@@ -17,7 +17,7 @@ func TestEnviron_SetsTheModeOfTheApp(t *testing.T) {
 
 	env.SigningKey = "ab"
 	require.Subset(t, env.Environ(), []string{
-		"INNGEST_DEV=", "INNGEST_BASE_URL=http://127.0.0.1:3", "INNGEST_EVENT_KEY=e", "INNGEST_SIGNING_KEY=ab", "INNGEST_SIGNING_KEY_FALLBACK=",
+		"HOST=127.0.0.1", "INNGEST_DEV=", "INNGEST_BASE_URL=http://127.0.0.1:3", "INNGEST_EVENT_KEY=e", "INNGEST_SIGNING_KEY=ab", "INNGEST_SIGNING_KEY_FALLBACK=",
 		"APP_URL=http://127.0.0.1:2", "SERVE_URL=http://127.0.0.1:2", "INNGEST_SERVE_HOST=http://127.0.0.1:2", "INNGEST_SERVE_ORIGIN=http://127.0.0.1:2",
 	})
 }

@@ -45,6 +45,7 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 // What can run as a stack's Inngest.
 const (
 	inngestServer  = "server"
+	inngestStart   = "start"
 	inngestSim     = "sim"
 	inngestSimJump = "sim-jump"
 )
@@ -52,7 +53,7 @@ const (
 // onSim ends the name of a backend on which sim runs as Inngest.
 const onSim = " (sim)"
 
-func inngests() []string { return []string{inngestServer, inngestSim, inngestSimJump} }
+func inngests() []string { return []string{inngestServer, inngestStart, inngestSim, inngestSimJump} }
 
 // withInngest returns the backend with the Inngest of a name that is one of inngests, configured by o if it is sim.
 func withInngest(b harness.Backend, name string, o sim.Options) harness.Backend {

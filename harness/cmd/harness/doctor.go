@@ -80,6 +80,9 @@ func examine(ctx context.Context) []finding {
 	for _, t := range toolchain.Tools() {
 		findings = append(findings, examineTool(ctx, t, goFinding.Level == levelOK))
 	}
+	for _, t := range toolchain.Packaged() {
+		findings = append(findings, examinePackaged(ctx, t))
+	}
 	return append(findings, examineDocker(ctx), examineStack(), examinePorts())
 }
 
@@ -108,6 +111,17 @@ func examineTool(ctx context.Context, t harness.Service, canBuild bool) finding 
 	default:
 		return finding{string(t), levelOK, describeTool(bin), ""}
 	}
+}
+
+// examinePackaged looks for a server that only `harness up --inngest start` needs.
+func examinePackaged(ctx context.Context, t harness.Service) finding {
+	bin, err := toolchain.Find(ctx, t, toolchain.Options{})
+	if missing := (*toolchain.Error)(nil); errors.As(err, &missing) {
+		return finding{string(t), levelNote, firstLine(missing.Why), "nothing, unless you want `harness up --inngest start`: " + missing.Fix}
+	} else if err != nil {
+		return finding{string(t), levelNote, firstLine(err.Error()), ""}
+	}
+	return finding{string(t), levelOK, describeTool(bin), ""}
 }
 
 func examineStack() finding {

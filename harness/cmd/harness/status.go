@@ -75,7 +75,11 @@ func awaitState(ctx context.Context, wait time.Duration) (s statefile.State, err
 
 // stateRows lists what to open. infos, where they are known, describe the servers.
 func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
-	about := map[harness.Service]string{harness.ServiceInngest: "dev server"}
+	kind := "dev server"
+	if s.Inngest.SigningKey != "" {
+		kind = "self-hosted server, on Redis and PostgreSQL"
+	}
+	about := map[harness.Service]string{harness.ServiceInngest: kind}
 	if strings.HasSuffix(s.Backend, onSim) {
 		about[harness.ServiceInngest] = "sim: harness skip puts its clock forward"
 	}
@@ -85,7 +89,7 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 			continue
 		}
 		if strings.HasPrefix(i.Version, "v") { // an attached server has its address here
-			about[i.Service] = "dev server " + i.Version
+			about[i.Service] = strings.Replace(kind, "server", "server "+i.Version, 1)
 		}
 		if !i.HasUI && i.Source != simstack.Source {
 			about[i.Service] += ", a build without its web page: see `harness doctor`"

@@ -29,6 +29,7 @@ type upOptions struct {
 	appPath   string
 	appWait   time.Duration
 	retry     time.Duration
+	replicas  int
 	runHeader string
 	taps      bool
 	json      bool
@@ -65,7 +66,8 @@ Without CMD only the servers run: see 'harness env'.`,
   harness up --app-path /inngest -- sh -c 'make app && exec ./app'
   harness up --json --ports free          # one JSON object when all is up
   harness up --backend containers -- uvicorn main:app
-  harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip`,
+  harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip
+  harness up --inngest start --replicas 3 -- node server.js   # as in production`,
 		Annotations: map[string]string{
 			"Environment of cmd": `PORT               the port to listen on, on 127.0.0.1
 APP_URL            where people reach the app
@@ -73,6 +75,8 @@ MONGODB_URI        with the name of a database
 MAIL_HOST, MAIL_PORT                  MailHog's SMTP; MAIL_USER and MAIL_PASS are set and empty
 INNGEST_DEV, INNGEST_BASE_URL         the Inngest server's URL
 INNGEST_EVENT_KEY                     any will do; the signing keys are set and empty
+With --inngest start, for production mode: INNGEST_DEV is set and empty, INNGEST_EVENT_KEY and
+INNGEST_SIGNING_KEY are those of the stack, SERVE_URL and INNGEST_SERVE_HOST where Inngest reaches cmd
 All else is as in the environment of up. What is set and empty is so on purpose: a .env file next to
 CMD cannot hand real credentials to MailHog, which logs them.`,
 		},
@@ -86,7 +90,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 			if err := o.check(args); err != nil {
 				return err
 			}
-			if o.inngest == inngestServer {
+			if o.inngest == inngestServer || o.inngest == inngestStart {
 				for _, name := range []string{"replace", "stub", "seed", "call-timeout", "keep"} {
 					if cmd.Flags().Changed(name) {
 						return usagef("--%s is for sim: add --inngest %s, or leave it out", name, inngestSim)
@@ -107,7 +111,8 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
-	f.StringVar(&o.inngest, "inngest", inngestServer, "`WHICH`: server (the dev server), sim (its stand-in within up, whose clock 'harness skip' puts forward),\nor sim-jump (the same, and no sleep or retry takes time)")
+	f.StringVar(&o.inngest, "inngest", inngestServer, "`WHICH`: server (the dev server), start (the self-hosted server as in production, on Redis and PostgreSQL of this\nmachine: REDIS_BIN, POSTGRES_BIN; with keys made for it), sim (its stand-in within up, whose clock 'harness skip'\nputs forward), or sim-jump (the same, and no sleep or retry takes time)")
+	f.IntVar(&o.replicas, "replicas", 1, "start `N` instances of CMD; the tap in front of them balances the load")
 	f.StringArrayVar(&o.replace, "replace", nil, "replace steps, and inject faults, as `FILE` says: see harness replace; may be repeated; with sim only")
 	f.StringArrayVar(&o.stubs, "stub", nil, "answer the HTTP requests that steps let sim make (step.fetch, AI inference) as `FILE` says, a JSON list\nof objects with function, step, url (with * for anything), times, status, headers, body, error; may be repeated;\nwhat no stub answers goes to the network")
 	f.Uint64Var(&o.sim.Seed, "seed", 0, "what sim leaves to chance: `N` decides ids, the jitter of retries, and what comes first of what is due\nat one instant; 0 takes that as it came")
@@ -150,6 +155,10 @@ func (o upOptions) check(args []string) error {
 	switch {
 	case o.inngest != inngestServer && o.backend == backendAttach:
 		return usagef("--inngest %s starts a stack's Inngest, and --backend attach takes the one that is up: leave out one of them", o.inngest)
+	case o.inngest == inngestStart && o.backend == backendContainers:
+		return usagef("--inngest start runs processes of this machine, and no containers: use --backend local")
+	case o.replicas < 1 || o.replicas > 1 && (len(args) == 0 || !o.taps):
+		return usagef("--replicas %d: at least one instance, and several need a command, and the taps, which balance the load", o.replicas)
 	case len(o.watch) > 0 && len(args) == 0:
 		return usagef("--watch needs a command to start anew: put it behind --, as in: harness up --watch src -- npm start")
 	case len(o.watch) > 0 && !o.taps:
@@ -216,6 +225,9 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 
 	p := newPrinter(io)
 	began := time.Now()
+	if o.inngest == inngestStart {
+		o.backend = backendLocal // where it is auto
+	}
 	backend, err := chooseBackend(ctx, o.backend, p)
 	if err != nil {
 		return interrupted(ctx, p, err)
@@ -223,7 +235,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	backend = withInngest(backend, o.inngest, o.sim)
 	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
-		WithoutTaps: !o.taps, Progress: p.progress,
+		WithoutTaps: !o.taps, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)

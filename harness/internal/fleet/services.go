@@ -18,8 +18,7 @@ var services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, h
 var production = []harness.Service{harness.ServiceRedis, harness.ServicePostgres}
 
 // Wanted returns the services that o asks the named backend to start, in the order mongo, mailhog, redis, postgres, inngest.
-// A service that no backend starts is an error. Redis and PostgreSQL are those of a self-hosted Inngest server, and no others
-// may do without them.
+// A service that no backend starts is an error. Redis and PostgreSQL are started with a self-hosted Inngest server only.
 func Wanted(backend string, o harness.BackendOptions) ([]harness.Service, error) {
 	known := slices.Clone(services)
 	if o.Keys == (harness.Keys{}) {
