@@ -11,7 +11,7 @@ import (
 //go:embed */*.txt
 var sources embed.FS
 
-// Sources returns the files of the named tool's module ("inngest", "mailhog", "ferretdb") by the names that they have
+// Sources returns the files of the named tool's module ("inngest", "mailhog", "ferretdb", "caddy") by the names that they have
 // in a build: go.mod, go.sum and, where the tool has a program of its own, its Go files. The caller may keep and
 // change the result.
 func Sources(name string) (map[string][]byte, error) {

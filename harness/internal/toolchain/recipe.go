@@ -56,6 +56,14 @@ var recipes = []recipe{
 	},
 }
 
+// Caddy is the balancer of the compose profile production. No stack runs it, so it is none of the [Tools].
+const Caddy harness.Service = "caddy"
+
+var caddy = recipe{
+	tool: Caddy, name: "caddy", label: "Caddy", module: "github.com/caddyserver/caddy/v2",
+	pkg: "github.com/caddyserver/caddy/v2/cmd/caddy", takes: "about 2 minutes",
+}
+
 // placeholder replaces, in a vendored copy of Inngest, the documentation that one of its packages embeds and that its module
 // zip lacks, since it is a git submodule.
 const (
@@ -65,11 +73,14 @@ const (
 )
 
 func recipeOf(t harness.Service) (recipe, error) {
-	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.tool == t })
-	if i < 0 {
-		return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
+	r := caddy
+	if t != Caddy {
+		i := slices.IndexFunc(recipes, func(r recipe) bool { return r.tool == t })
+		if i < 0 {
+			return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
+		}
+		r = recipes[i]
 	}
-	r := recipes[i]
 	var err error
 	if r.files, err = tools.Sources(r.name); err != nil {
 		return recipe{}, err

@@ -24,8 +24,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
-//go:embed *.Dockerfile
-var dockerfiles embed.FS
+//go:embed *.Dockerfile postgres.sh
+var files embed.FS
 
 // healthcheckPackage is the program that reports whether a container without a shell is healthy.
 const healthcheckPackage = "github.com/odoo-maintenance/inngest-harness/harness/containers/healthcheck"
@@ -35,14 +35,15 @@ func tag(name string) string { return "inngest-harness/" + name + ":dev" }
 // image is one image to build, with one program and the healthcheck in its /usr/bin.
 type image struct {
 	name    string          // of its Dockerfile and in its tag
-	program string          // the program's name
-	tool    harness.Service // what the program is; empty: the app
+	program string          // the name of the program to build; empty: it is among the files
+	tool    harness.Service // what it is; empty: the app
 	version string
-	files   map[string]string // name in /usr/bin → file here
+	files   map[string]string // path in the image → file here
 }
 
-// build makes the images of the servers and, unless app is empty, that of the app of this Go package.
-func build(ctx context.Context, app string, progress func(harness.Progress)) error {
+// build makes the images of the servers and, unless app is empty, that of the app of this Go package; with production also
+// those that only docker/compose.production.yml needs.
+func build(ctx context.Context, app string, production bool, progress func(harness.Progress)) error {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return err
@@ -65,18 +66,33 @@ func build(ctx context.Context, app string, progress func(harness.Progress)) err
 	if app != "" {
 		images = append(images, image{name: "app", program: "app", version: "dev"})
 	}
+	if production {
+		local, err := installed(ctx, dir, arch)
+		if err != nil {
+			return err
+		}
+		images = append(append(images, local...), image{name: "caddy", program: "caddy", tool: toolchain.Caddy})
+	}
 	healthcheck := filepath.Join(dir, "healthcheck")
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return goBuild(gctx, healthcheck, healthcheckPackage, arch) })
 	for n := range images {
 		i := &images[n]
+		if i.files == nil {
+			i.files = make(map[string]string)
+		}
+		i.files["usr/bin/healthcheck"] = healthcheck
+		if i.program == "" {
+			continue
+		}
 		g.Go(func() error {
-			i.files = map[string]string{i.program: filepath.Join(dir, "app"), "healthcheck": healthcheck}
+			program := "usr/bin/" + i.program
 			if i.tool == "" {
-				return goBuild(gctx, i.files[i.program], app, arch)
+				i.files[program] = filepath.Join(dir, "app")
+				return goBuild(gctx, i.files[program], app, arch)
 			}
 			bin, err := toolchain.Ensure(gctx, i.tool, toolchain.Options{GOOS: "linux", GOARCH: arch, Progress: progress})
-			i.version, i.files[i.program] = toolchain.Pinned(i.tool), bin.Path
+			i.version, i.files[program] = toolchain.Pinned(i.tool), bin.Path
 			return err
 		})
 	}
@@ -128,7 +144,11 @@ func (i image) build(ctx context.Context, docker *client.Client) error {
 
 // writeContext writes what the Dockerfile may copy. Times are left out, so that the same programs make the same image.
 func (i image) writeContext(w io.Writer) error {
-	dockerfile, err := dockerfiles.ReadFile(i.name + ".Dockerfile")
+	dockerfile, err := files.ReadFile(i.name + ".Dockerfile")
+	if err != nil {
+		return err
+	}
+	entrypoint, err := files.ReadFile("postgres.sh")
 	if err != nil {
 		return err
 	}
@@ -140,7 +160,10 @@ func (i image) writeContext(w io.Writer) error {
 		_, err := io.Copy(t, content)
 		return err
 	}
-	errs := []error{add(tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))}, bytes.NewReader(dockerfile))}
+	errs := []error{
+		add(tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))}, bytes.NewReader(dockerfile)),
+		add(tar.Header{Name: "postgres.sh", Mode: 0o755, Size: int64(len(entrypoint))}, bytes.NewReader(entrypoint)),
+	}
 	for name, mode := range map[string]int64{"data/": 0o755, "root/tmp/": 0o1777} {
 		errs = append(errs, add(tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode}, strings.NewReader("")))
 	}
@@ -154,7 +177,7 @@ func (i image) writeContext(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		errs = append(errs, add(tar.Header{Name: "root/usr/bin/" + name, Mode: 0o755, Size: info.Size()}, f))
+		errs = append(errs, add(tar.Header{Name: "root/" + name, Mode: int64(info.Mode().Perm()), Size: info.Size()}, f))
 	}
 	return errors.Join(append(errs, t.Close())...)
 }

@@ -1,11 +1,12 @@
 // Command images builds container images of the servers from source, for machines that reach no image registry and
 // for processors that the official images leave out. The programs are the pinned builds that the local backend runs.
 //
-//	go run ./harness/containers/cmd/images [-app ./app/cmd/app]
+//	go run ./harness/containers/cmd/images [-app ./app/cmd/app] [-production]
 //
 // The images are inngest-harness/mongo:dev (FerretDB, which stands in for MongoDB), …/mailhog:dev, …/inngest:dev and,
 // with -app, …/app:dev. They are built FROM scratch, hold one program each, run as user 65532 and have health
-// checks. In the end the command prints the variables that make the containers backend use them, and testcontainers do
+// checks. With -production there are also …/caddy:dev, from source, and …/redis:dev and …/postgres:dev, which hold the programs
+// of this machine's Debian packages with the libraries that they load. In the end the command prints the variables that make the containers backend use them, and testcontainers do
 // without its reaper, whose image it would pull.
 package main
 
@@ -52,11 +53,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	app := flags.String("app", "", "Go `package` of an app to make an image of as well")
+	production := flags.Bool("production", false, "make the images of docker/compose.production.yml, too (Debian: redis-server, postgresql)")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		flags.Usage()
 		return 2
 	}
-	if err := build(ctx, *app, printer(stderr)); err != nil {
+	if err := build(ctx, *app, *production, printer(stderr)); err != nil {
 		fmt.Fprintln(stderr, "images:", err)
 		return 1
 	}

@@ -38,9 +38,15 @@ func TestOfficialImages_HaveTheVersionsThatAreBuilt(t *testing.T) {
 
 func TestTag_IsWhatComposeNames(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(root + "docker/compose.source.yml")
-	require.NoError(t, err)
-	for _, name := range []string{"mongo", "mailhog", "inngest", "app"} {
-		require.Contains(t, string(text), "image: "+tag(name)+"\n")
+	servers := []string{"mongo", "mailhog", "inngest", "app"}
+	for file, names := range map[string][]string{
+		"docker/compose.source.yml":            servers,
+		"docker/compose.production.source.yml": append([]string{"caddy", "redis", "postgres"}, servers...),
+	} {
+		text, err := os.ReadFile(root + file)
+		require.NoError(t, err)
+		for _, name := range names {
+			require.Contains(t, string(text), "image: "+tag(name)+"\n")
+		}
 	}
 }
