@@ -2,11 +2,13 @@
 #
 #   docker build -f docker/app.Dockerfile -t maintenance-app .
 
-FROM golang:1.26 AS build
+FROM --platform=${BUILDPLATFORM:-linux/amd64} golang:1.26 AS build
 WORKDIR /src
 COPY . .
 ENV CGO_ENABLED=0
-RUN go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/usr/bin/ ./app/cmd/app ./harness/containers/healthcheck
+# The processor that the image is for; empty without BuildKit: this one.
+ARG TARGETARCH
+RUN GOOS=linux GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags="-s -w" -o /out/usr/bin/ ./app/cmd/app ./harness/containers/healthcheck
 RUN mkdir -m 1777 /out/tmp
 
 FROM scratch

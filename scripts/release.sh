@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds what a release has into dist: for each system an archive with the static programs app and harness, the components
+# of each program (SBOM, CycloneDX), and SHA256SUMS over all files.
+#
+#   sh scripts/release.sh v0.1.0
+#   PLATFORMS=linux/amd64 sh scripts/release.sh v0.1.0   one of the systems
+set -eu
+cd "$(dirname "$0")/.."
+sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+platforms=${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64}
+version=${1:-}
+case $version in
+v[0-9]*.[0-9]*.[0-9]*) ;;
+*)
+	echo "release.sh: the version is \"$version\": it must be one such as v0.1.0" >&2
+	exit 2
+	;;
+esac
+
+rm -rf dist
+mkdir dist
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+for platform in $platforms; do
+	os=${platform%/*} arch=${platform#*/}
+	name=inngest-harness-$version-$os-$arch
+	echo "== $platform"
+	mkdir "$scratch/$name"
+	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -ldflags="-s -w" -o "$scratch/$name/" ./app/cmd/app ./harness/cmd/harness
+	for program in "$scratch/$name"/*; do
+		base=$(basename "$program" .exe)
+		GOWORK=off GOFLAGS='' go run $sbom bin -json -licenses=false -version "$version" -output "dist/$name-$base.cdx.json" "$program"
+	done
+	cp LICENSE README.md CHANGELOG.md "$scratch/$name"
+	# The same times and owners each time, so that the same sources make the same archive.
+	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$scratch" -cf - "$name" | gzip -n >"dist/$name.tar.gz"
+done
+(cd dist && sha256sum -- *.tar.gz *.json >SHA256SUMS)
+ls -l dist
