@@ -61,11 +61,12 @@ func TestVersions_OfServersAgree(t *testing.T) {
 	t.Parallel()
 	for _, server := range []struct {
 		tool, module string
-		files        []string // that name the version, as "name:version", "name version" or "name@version"
-		name         string
+		files        []string // that name an image with the version
+		image        string   // what stands before the number
 	}{
-		{"inngest", "github.com/inngest/inngest", []string{"docker-compose.yml", "docs/backends.md"}, "inngest"},
-		{"mailhog", "github.com/mailhog/MailHog", []string{"docker-compose.yml", "docs/backends.md"}, "mailhog"},
+		{"inngest", "github.com/inngest/inngest", []string{"docker-compose.yml", "docker/compose.production.yml", "docs/backends.md"}, "/inngest:v"},
+		{"mailhog", "github.com/mailhog/MailHog", []string{"docker-compose.yml", "docker/compose.production.yml", "docs/backends.md"}, "/mailhog:v"},
+		{"caddy", "github.com/caddyserver/caddy/v2", []string{"docker/compose.production.yml"}, " caddy:"},
 	} {
 		version := ""
 		for _, r := range parseMod(t, "harness/tools/"+server.tool+"/go.mod.txt").Require {
@@ -74,12 +75,12 @@ func TestVersions_OfServersAgree(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, version, server.tool)
-		mention := regexp.MustCompile(`(?i)/` + server.name + `:(v[0-9][0-9.]*)`)
+		mention := regexp.MustCompile(`(?i)` + server.image + `([0-9][0-9.]*)`)
 		for _, file := range server.files {
 			found := mention.FindAllStringSubmatch(read(t, file), -1)
-			require.NotEmpty(t, found, "%s names no image of %s", file, server.name)
+			require.NotEmpty(t, found, "%s names no image of %s", file, server.tool)
 			for _, m := range found {
-				require.Equal(t, version, m[1], "%s in %s", server.name, file)
+				require.Equal(t, version, "v"+m[1], "%s in %s", server.tool, file)
 			}
 		}
 	}

@@ -1,5 +1,6 @@
 // Command demo creates the typical requests through the API of the app that `make dev` runs, waits for their emails, and
-// prints where to see them.
+// prints where to see them. APP_URL and HARNESS_MAIL_URL together name another app and its mailbox, and API_TOKEN the app's
+// token.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -28,10 +30,18 @@ func main() {
 }
 
 func demo(ctx context.Context, out io.Writer) error {
-	appURL, mailURL, err := findStack(ctx)
-	if err != nil {
-		return err
+	appURL, mailURL, token := os.Getenv("APP_URL"), os.Getenv(attach.EnvMail), os.Getenv("API_TOKEN")
+	if appURL == "" || mailURL == "" {
+		var err error
+		if appURL, mailURL, err = findStack(ctx); err != nil {
+			return err
+		}
 	}
+	page, err := url.Parse(mailURL)
+	if err != nil {
+		return fmt.Errorf("%s is not a URL", attach.EnvMail) // it may hold a password
+	}
+	page.User = nil
 	box := inbox.New(mailURL, inbox.Options{})
 	defer func() { _ = box.Close(context.WithoutCancel(ctx)) }()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -40,7 +50,7 @@ func demo(ctx context.Context, out io.Writer) error {
 	began := time.Now()
 	var created []app.Request
 	for _, f := range fixtures.Requests() {
-		r, err := testenv.Create(ctx, appURL, f)
+		r, err := testenv.CreateAs(ctx, appURL, token, f)
 		if err != nil {
 			return err
 		}
@@ -55,7 +65,7 @@ func demo(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "  %-22s → %-18s %s\n", name, m.Envelope.To[0], m.Subject)
 	}
 	fmt.Fprintf(out, "%d requests, %d emails, in %s. Look at them: %s\n",
-		len(created), len(created), time.Since(began).Round(10*time.Millisecond), mailURL)
+		len(created), len(created), time.Since(began).Round(10*time.Millisecond), page)
 	return nil
 }
 
