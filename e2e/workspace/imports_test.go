@@ -43,7 +43,8 @@ var rules = []rule{
 	{of: []string{"harness/internal/servertest"}, may: []string{"harness", "harness/local", helpers}, why: "tests of clients get their servers from the local backend"},
 	{of: []string{helpers}, may: []string{"harness", "harness/tools", "harness/internal/endpoint", helpers}, why: "helpers know the nouns at most"},
 
-	{of: []string{"harness/attach"}, may: []string{"harness", "harness/internal/endpoint", helpers}, why: "a backend starts units of services, and nothing else"},
+	{of: []string{"harness/probe"}, may: []string{"harness", "harness/inngestapi", helpers}, why: "it asks an app and its server from outside; it knows no stack"},
+	{of: []string{"harness/attach"}, may: []string{"harness", "harness/inngestapi", "harness/internal/endpoint", helpers}, why: "a backend starts units of services, and nothing else"},
 	{of: []string{"harness/containers/healthcheck", "harness/containers/internal/..."}, may: []string{"harness", "harness/containers/internal/...", helpers}, why: "the engine's client knows no stack"},
 	{of: []string{"harness/containers"}, may: []string{"harness", "harness/internal/endpoint", "harness/containers/internal/...", helpers}, why: "a backend starts units of services, and nothing else"},
 	{of: []string{"harness/containers/cmd/..."}, may: []string{"harness", "harness/containers/...", helpers}, why: "commands may use everything of their module"},
