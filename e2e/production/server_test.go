@@ -26,13 +26,13 @@ const (
 type server struct{ url string }
 
 // startServer starts a server. On a conflict of ports it exits, and others are tried.
-func startServer(t *testing.T) server {
+func startServer(t *testing.T, flags ...string) server {
 	t.Helper()
 	program, err := exec.CommandContext(t.Context(), "go", "run", "github.com/odoo-maintenance/inngest-harness/harness/cmd/harness", "tools", "path", "inngest").Output()
 	require.NoError(t, err, "build the servers first: make tools")
 	var log string
 	for range 5 {
-		s, said, ok := tryServer(t, strings.TrimSpace(string(program)), freePorts(t, 4))
+		s, said, ok := tryServer(t, strings.TrimSpace(string(program)), freePorts(t, 4), flags...)
 		if ok {
 			return s
 		}
@@ -42,7 +42,7 @@ func startServer(t *testing.T) server {
 	return server{}
 }
 
-func tryServer(t *testing.T, program string, ports []string) (s server, log string, ok bool) {
+func tryServer(t *testing.T, program string, ports []string, flags ...string) (s server, log string, ok bool) {
 	t.Helper()
 	dir := t.TempDir()
 	logFile, err := os.Create(filepath.Join(dir, "log"))
@@ -51,6 +51,7 @@ func tryServer(t *testing.T, program string, ports []string) (s server, log stri
 	cmd := exec.Command(program, "start", "--host", "127.0.0.1", "--port", ports[0],
 		"--connect-gateway-port", ports[1], "--connect-gateway-grpc-port", ports[2], "--connect-executor-grpc-port", ports[3],
 		"--event-key", eventKey, "--signing-key", signingKey, "--sqlite-dir", dir)
+	cmd.Args = append(cmd.Args, flags...)
 	cmd.Dir = dir
 	cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1"}
 	cmd.Stdout, cmd.Stderr = logFile, logFile
