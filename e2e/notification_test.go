@@ -60,6 +60,25 @@ func TestEveryTypicalRequest(t *testing.T) {
 	}
 }
 
+// The caller's trace context goes through the event, the server and the function to the email.
+func TestTraceContext_ReachesTheEmail(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		const traceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		s := newEnv(t, fixtures.World())
+		a := s.do(http.MethodPost, "/api/requests", fixtures.Requests()[0].In(s.plant).Body, "Traceparent", traceParent)
+		require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
+		var request app.Request
+		require.NoError(t, json.Unmarshal(a.body, &request))
+		s.Expect(s.dispatched(request, 1), harness.Expectation{
+			Runs: []harness.RunExpectation{completed()},
+			Mail: []harness.MailExpectation{{
+				To:      s.technician(request.TechnicianID).Email,
+				Headers: map[string]harness.Match{"Traceparent": harness.Equals(traceParent)},
+			}},
+		})
+	})
+}
+
 func TestHostileRequests(t *testing.T) {
 	for _, r := range fixtures.HostileRequests() {
 		t.Run(r.Name, func(t *testing.T) {

@@ -64,12 +64,16 @@ func (s *env) post(path string, body []byte) answer {
 	return s.do(http.MethodPost, path, body)
 }
 
-func (s *env) do(method, path string, body []byte) answer {
+// do makes a call with further headers: names and values in turn.
+func (s *env) do(method, path string, body []byte, header ...string) answer {
 	s.Helper()
 	req, err := http.NewRequestWithContext(s.Context(), method, s.Env().AppURL+path, bytes.NewReader(body))
 	require.NoError(s, err)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(s, err)
