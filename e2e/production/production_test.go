@@ -32,7 +32,7 @@ const (
 )
 
 // environment sets the variables of production mode, and unsets the others.
-func environment(t *testing.T, servers harness.Endpoints, inngest server, port string) {
+func environment(t *testing.T, servers harness.Endpoints, inngest *server, port string) {
 	database, err := url.Parse(servers.Mongo)
 	require.NoError(t, err)
 	database.Path = "/production"

@@ -23,10 +23,14 @@ const (
 )
 
 // server is a self-hosted Inngest server with its state in a temporary directory.
-type server struct{ url string }
+type server struct {
+	url   string
+	start func() (exited <-chan struct{}) // begins to start it, again after kill
+	kill  func()
+}
 
 // startServer starts a server. On a conflict of ports it exits, and others are tried.
-func startServer(t *testing.T, flags ...string) server {
+func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	program, err := exec.CommandContext(t.Context(), "go", "run", "github.com/odoo-maintenance/inngest-harness/harness/cmd/harness", "tools", "path", "inngest").Output()
 	require.NoError(t, err, "build the servers first: make tools")
@@ -39,28 +43,32 @@ func startServer(t *testing.T, flags ...string) server {
 		log = said
 	}
 	t.Fatalf("inngest start exits:\n%s", log)
-	return server{}
+	return nil
 }
 
-func tryServer(t *testing.T, program string, ports []string, flags ...string) (s server, log string, ok bool) {
+func tryServer(t *testing.T, program string, ports []string, flags ...string) (s *server, log string, ok bool) {
 	t.Helper()
 	dir := t.TempDir()
 	logFile, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
-	defer logFile.Close()
-	cmd := exec.Command(program, "start", "--host", "127.0.0.1", "--port", ports[0],
-		"--connect-gateway-port", ports[1], "--connect-gateway-grpc-port", ports[2], "--connect-executor-grpc-port", ports[3],
-		"--event-key", eventKey, "--signing-key", signingKey, "--sqlite-dir", dir)
-	cmd.Args = append(cmd.Args, flags...)
-	cmd.Dir = dir
-	cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1"}
-	cmd.Stdout, cmd.Stderr = logFile, logFile
-	require.NoError(t, cmd.Start())
-	exited := make(chan struct{})
-	go func() { defer close(exited); _ = cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-exited })
-
-	s = server{"http://127.0.0.1:" + ports[0]}
+	t.Cleanup(func() { _ = logFile.Close() })
+	s = &server{url: "http://127.0.0.1:" + ports[0], kill: func() {}}
+	s.start = func() <-chan struct{} {
+		cmd := exec.Command(program, "start", "--host", "127.0.0.1", "--port", ports[0],
+			"--connect-gateway-port", ports[1], "--connect-gateway-grpc-port", ports[2], "--connect-executor-grpc-port", ports[3],
+			"--event-key", eventKey, "--signing-key", signingKey, "--sqlite-dir", dir)
+		cmd.Args = append(cmd.Args, flags...)
+		cmd.Dir = dir
+		cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1"}
+		cmd.Stdout, cmd.Stderr = logFile, logFile
+		require.NoError(t, cmd.Start())
+		exited := make(chan struct{})
+		go func() { defer close(exited); _ = cmd.Wait() }()
+		s.kill = func() { _ = cmd.Process.Kill(); <-exited }
+		t.Cleanup(s.kill)
+		return exited
+	}
+	exited := s.start()
 	for {
 		if resp, err := http.Get(s.url + "/health"); err == nil {
 			resp.Body.Close()
@@ -91,7 +99,7 @@ func freePorts(t *testing.T, n int) (ports []string) {
 }
 
 // registered returns what the server says about the app's functions, addresses included.
-func (s server) registered(t *testing.T) string {
+func (s *server) registered(t *testing.T) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/apps/odoo-maintenance/functions", http.NoBody)
 	require.NoError(t, err)
