@@ -63,6 +63,10 @@ type BackendOptions struct {
 	// by itself it is started again, as by a restart policy. Zero: the dev server.
 	Keys Keys
 
+	// Connect says that apps will connect to the Inngest server (Connect): its gateway must be reachable from this machine
+	// at the address that the server names.
+	Connect bool
+
 	// Progress receives reports on what takes long. It is called by one goroutine at a time. Nil: no reports.
 	Progress func(Progress)
 }

@@ -27,6 +27,8 @@ type Env struct {
 	InngestURL string
 	// EventKey is an event key that the server takes.
 	EventKey string
+	// Connect says that the app is to connect to the Inngest server, which does not call it at an address.
+	Connect bool
 	// SigningKey is the server's signing key, for an app in production mode. Empty: development mode.
 	SigningKey string
 	// MongoURI names the database server and the database that this stack's app uses.
@@ -40,7 +42,7 @@ type Env struct {
 // INNGEST_DEV is a full URL, because some SDKs send checkpoints to it and not to INNGEST_BASE_URL; in production mode it
 // is empty, and the variables by which apps and SDKs name their own address are set too. Mail credentials and the signing
 // keys of development mode are set and empty, so that neither the caller's environment nor a .env file next to the program
-// can hand real ones to MailHog, which logs them.
+// can hand real ones to MailHog, which logs them. INNGEST_CONNECT=1 says that the app is to connect.
 func (e Env) Environ() []string {
 	host, port := splitAddr(e.SMTPAddr)
 	_, listen := splitAddr(e.Addr)
@@ -67,6 +69,9 @@ func (e Env) Environ() []string {
 	}
 	if e.SigningKey != "" && e.AppURL != "" {
 		vars = append(vars, "INNGEST_SERVE_HOST="+e.AppURL, "INNGEST_SERVE_ORIGIN="+e.AppURL, "SERVE_URL="+e.AppURL)
+	}
+	if e.Connect {
+		vars = append(vars, "INNGEST_CONNECT=1")
 	}
 	slices.Sort(vars)
 	return vars

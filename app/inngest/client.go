@@ -69,7 +69,7 @@ func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, 
 		// The zero configuration saves each step when it is done and continues, instead of waiting for a call per step.
 		Checkpoint:  &checkpoint.Config{},
 		MaxBodySize: maxCall,
-		Logger:      o.Logger,
+		Logger:      slog.New(sdkLog{Handler: o.Logger.Handler()}),
 		HTTPClient:  &http.Client{Timeout: sendTimeout, Transport: stoppable{ctx: ctx}},
 	})
 	if err != nil {

@@ -24,9 +24,9 @@ func connecting(t *testing.T, server string, patience time.Duration, f func()) (
 		ServeURL: &url.URL{Scheme: "https", Host: "plant.example"}, EventURL: server, APIURL: server, EventKey: "event-key",
 		SigningKey: "signkey-test-0123456789abcdef",
 	}
+	options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	client, _, err := NewClient(t.Context(), options)
 	require.NoError(t, err)
-	options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	w := NewWorker(options, WorkerOptions{InstanceID: "one", Concurrency: 3})
 	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "f"}, inngestgo.EventTrigger("e", nil),
 		func(context.Context, inngestgo.Input[map[string]any]) (any, error) {
@@ -96,6 +96,7 @@ func TestWorker_ConnectsAgainHoweverLongTheServerIsAway(t *testing.T) {
 	<-w.Stop()
 	require.Contains(t, log.String(), `msg="the connection to Inngest is lost; connecting again" instance=one`)
 	require.Contains(t, log.String(), `msg="not connected to Inngest; trying again" instance=one error=`)
+	require.NotContains(t, log.String(), "mode=connect", "the SDK's many errors")
 }
 
 func TestWorker_StopWaitsForCallsLongerThanTheSDK(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
-	"github.com/odoo-maintenance/inngest-harness/app/service"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -25,24 +24,27 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// load is how many requests are created while instances end.
+// load is how many requests are created while instances end. Inngest gives what a killed instance was executing to another
+// one when two minutes and the pause of a retry have passed: that is the time that the test may take.
 const load = 40
 
-// Of three instances that connect, one is killed and one stopped while they work; then the server is killed, and comes back.
+// Of three instances that connect, one is killed (in production) and one stopped while they work; then the server is killed,
+// and comes back.
 // Every request that was accepted arrives, with one Message-ID.
 func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 	for _, mode := range []string{"development", "production"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 			defer cancel()
 			st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(ctx))) })
-			env, restart := connectEnv(ctx, t, st, mode)
+			program := buildApp(t)
+			env, restart := connectEnv(ctx, t, st, program, mode)
 			store, err := testenv.Seed(ctx, value(env, "MONGODB_URI"), fixtures.World())
 			require.NoError(t, err)
 			require.NoError(t, store.Close(ctx))
-			program := buildApp(t)
 			var instances []*instance
 			for _, port := range freePorts(t, 3) {
 				instances = append(instances, startInstance(t, program, append(env, "HOST=127.0.0.1", "PORT="+port), port))
@@ -62,13 +64,17 @@ func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 			for n := range load {
 				requests = append(requests, create(t, left.url, fixtures.Requests()[0]))
 				switch n {
-				case load / 3:
-					require.NoError(t, killed.Process.Kill())
+				case load / 3: // once is enough: see load
+					if mode == "production" {
+						require.NoError(t, killed.Process.Kill())
+					}
 				case 2 * load / 3:
 					require.NoError(t, stopped.Process.Signal(syscall.SIGTERM))
 				}
 			}
-			<-killed.exited
+			if mode == "production" {
+				<-killed.exited
+			}
 			select {
 			case <-stopped.exited:
 				require.Zero(t, stopped.ProcessState.ExitCode(), "%s", &stopped.log)
@@ -90,7 +96,7 @@ func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 
 // connectEnv returns the variables of instances that connect to a server: to the stack's, for development, or to one of
 // production. Restart kills the server, calls meanwhile, and starts it again.
-func connectEnv(ctx context.Context, t *testing.T, st *stack.Stack, mode string) (env []string, restart func(meanwhile func())) {
+func connectEnv(ctx context.Context, t *testing.T, st *stack.Stack, program, mode string) (env []string, restart func(meanwhile func())) {
 	database, err := url.Parse(st.Endpoints().Mongo)
 	require.NoError(t, err)
 	database.Path = "/connect"
@@ -108,13 +114,11 @@ func connectEnv(ctx context.Context, t *testing.T, st *stack.Stack, mode string)
 	}
 	server := startServer(t)
 	env = append(env, "INNGEST_BASE_URL="+server.url, "INNGEST_EVENT_KEY="+eventKey, "INNGEST_SIGNING_KEY="+signingKey)
-	for _, v := range env {
-		name, value, _ := strings.Cut(v, "=")
-		t.Setenv(name, value)
-	}
-	var said bytes.Buffer
-	require.Zero(t, service.Command(ctx, []string{"sync"}, &said, &said))
-	require.Contains(t, said.String(), "nothing to do: INNGEST_CONNECT is set")
+	sync := exec.CommandContext(ctx, program, "sync")
+	sync.Env = env
+	said, err := sync.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	require.Contains(t, string(said), "nothing to do: INNGEST_CONNECT is set")
 	return env, func(meanwhile func()) {
 		server.kill()
 		meanwhile()

@@ -78,6 +78,9 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 	if o.Keys != (harness.Keys{}) {
 		return nil, fmt.Errorf("run the self-hosted Inngest server in containers: %w: use the local backend", harness.ErrUnsupported)
 	}
+	if o.Connect {
+		return nil, fmt.Errorf("run an app that connects with Inngest in a container: %w: its gateway is not published; use the local backend", harness.ErrUnsupported)
+	}
 	wanted, err := fleet.Wanted(b.Name(), o)
 	if err != nil {
 		return nil, err

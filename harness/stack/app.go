@@ -13,6 +13,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongouri"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // ErrNoApp is returned by operations on the app of a stack that runs none.
@@ -24,6 +26,9 @@ const (
 
 	// portTries is how often an app is started on another port because another process took the one chosen for it.
 	portTries = 3
+
+	// connectPoll is how often the server is asked whether it lists the app's connection.
+	connectPoll = 50 * time.Millisecond
 
 	// exitTime is how long to wait for the end of an app whose sync has failed: the exit of one that crashed during the
 	// sync is reported a little later.
@@ -51,6 +56,7 @@ func newApp(s *Stack, attached bool) *App {
 
 // An incarnation is the app from one start to its end. It never changes.
 type incarnation struct {
+	began  time.Time
 	env    harness.Env
 	make   func(env harness.Env, n int) runner // makes the next one; n counts the instances of an app that has several
 	runner runner
@@ -90,8 +96,8 @@ func (s *Stack) RunHandler(ctx context.Context, f HandlerFunc) error {
 	return s.app.run(ctx, func(env harness.Env, _ int) runner { return &handlerRunner{env: env, makeHandler: f} })
 }
 
-// RunCommand runs an app as a program, waits until it answers, and syncs it. A stack runs one app at a time. ctx bounds
-// the start only.
+// RunCommand runs an app as a program, waits until it answers, and syncs it; with [Options.Connect] it waits until the app
+// is connected. A stack runs one app at a time. ctx bounds the start only.
 func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	if len(c.Args) == 0 {
 		return errors.New("no command to run: name a program that serves Inngest functions on PORT")
@@ -105,7 +111,7 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	var printing sync.Mutex
 	return s.app.run(ctx, func(env harness.Env, n int) runner {
 		r := &commandRunner{
-			Command: c, env: env, path: s.options.AppPath, printed: printed, redact: s.redactor.Lines(),
+			Command: c, env: env, ready: s.app.readiness(env), printed: printed, redact: s.redactor.Lines(),
 			logFile: filepath.Join(s.options.Dir, string(harness.ServiceApp)+".log"),
 		}
 		if n > 0 {
@@ -171,13 +177,21 @@ func (a *App) Reload(ctx context.Context) error {
 }
 
 // Sync registers the app's functions with the Inngest server and returns when the server lists them.
-func (a *App) Sync(ctx context.Context) error {
-	return a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return a.sync(ctx, now.env) })
+//
+// Of an app that connects, it waits until the server lists a connection.
+func (a *App) Sync(ctx context.Context) error { return a.syncSince(ctx, time.Time{}) }
+
+// syncSince is Sync. The connection of an app that connects counts only if it was made at that time or later.
+func (a *App) syncSince(ctx context.Context, since time.Time) error {
+	return a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return a.sync(ctx, now, since) })
 }
 
 // EnsureSynced syncs the app again when the Inngest server does not know it any more, for example because another program
 // has restarted the server. again reports whether it did.
 func (a *App) EnsureSynced(ctx context.Context) (again bool, err error) {
+	if a.stack.options.Connect {
+		return false, nil // it connects again by itself
+	}
 	err = a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error {
 		served, err := a.endpoint(ctx, now.env)
 		if err != nil {
@@ -186,7 +200,7 @@ func (a *App) EnsureSynced(ctx context.Context) (again bool, err error) {
 		if known, err := a.stack.api.Serves(ctx, served); err != nil || known {
 			return err
 		}
-		err = a.sync(ctx, now.env)
+		err = a.sync(ctx, now, time.Time{})
 		again = err == nil
 		return err
 	})
@@ -320,6 +334,7 @@ func (a *App) begin(ctx context.Context, make func(harness.Env, int) runner) (*i
 	routes := a.stack.routes
 	next := &incarnation{make: make}
 	for try := 1; ; try++ {
+		next.began = time.Now()
 		envs, err := a.nextEnvs()
 		if err != nil {
 			return nil, err
@@ -373,6 +388,7 @@ func (a *App) nextEnv() (harness.Env, error) {
 		Addr:       addr,
 		AppURL:     "http://" + routes.appAddr(addr),
 		InngestURL: routes.inngestURL(),
+		Connect:    a.stack.options.Connect,
 		EventKey:   cmp.Or(keys.Event, harness.DevEventKey),
 		SigningKey: keys.Signing,
 		MongoURI:   db,
@@ -383,7 +399,7 @@ func (a *App) nextEnv() (harness.Env, error) {
 // syncStarted syncs an incarnation that has just answered. If it exits during the sync, its exit is reported first:
 // either the sync crashed it, or another process answered on its port.
 func (a *App) syncStarted(ctx context.Context, now *incarnation) error {
-	err := a.sync(ctx, now.env)
+	err := a.sync(ctx, now, time.Time{})
 	if err == nil {
 		return nil
 	}
@@ -397,19 +413,51 @@ func (a *App) syncStarted(ctx context.Context, now *incarnation) error {
 	}
 }
 
-// sync is Sync for a caller that is in a change.
-func (a *App) sync(ctx context.Context, env harness.Env) (err error) {
+// sync is syncSince for a caller that is in a change.
+func (a *App) sync(ctx context.Context, now *incarnation, since time.Time) (err error) {
 	defer func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.syncErr = err
 	}()
-	served, err := a.endpoint(ctx, env)
+	if a.stack.options.Connect {
+		return a.stack.redactor.Error(a.awaitConnection(ctx, now, since))
+	}
+	served, err := a.endpoint(ctx, now.env)
 	if err != nil {
 		return err
 	}
 	_, err = a.stack.api.Sync(ctx, served)
 	return a.stack.redactor.Error(err)
+}
+
+// awaitConnection returns when the server lists a connection that the incarnation has made, at that time or later.
+func (a *App) awaitConnection(ctx context.Context, now *incarnation, since time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, appStartTimeout)
+	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go func() {
+		select {
+		case <-now.runner.done():
+			end(errors.New("the app has ended"))
+		case <-ctx.Done():
+		}
+	}()
+	if since.Before(now.began) {
+		since = now.began
+	}
+	return poll.Until(ctx, connectPoll, func(ctx context.Context) error { return a.connected(ctx, since, max(1, a.stack.options.Replicas)) })
+}
+
+// connected returns nil if the server lists so many connections that were made at that time or later.
+func (a *App) connected(ctx context.Context, since time.Time, wanted int) error {
+	workers, err := a.stack.api.Workers(ctx, since)
+	if err == nil && len(workers) < wanted {
+		err = fmt.Errorf("the Inngest server at %s lists %d of %s of the app: does it connect (INNGEST_CONNECT is 1), and to this "+
+			"server (INNGEST_BASE_URL, INNGEST_DEV)?", a.stack.Endpoints().Inngest, len(workers), text.Count(wanted, "connection", "connections"))
+	}
+	return err
 }
 
 // endpoint is where an app serves its functions, as this process and as the Inngest server reach it.
@@ -434,7 +482,7 @@ func (a *App) close(ctx context.Context) error {
 	if now == nil {
 		return errors.Join(errs...)
 	}
-	if a.attached && now.runner != (hostedRunner{}) {
+	if a.attached && !a.stack.options.Connect && now.runner != (hostedRunner{}) {
 		served, err := a.endpoint(ctx, now.env)
 		if err == nil {
 			err = a.stack.api.RemoveApp(ctx, served)

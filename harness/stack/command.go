@@ -38,7 +38,7 @@ const appStartTimeout = 60 * time.Second
 type commandRunner struct {
 	Command
 	env     harness.Env
-	path    string
+	ready   readiness
 	logFile string
 	redact  func(line string) string
 	process *proc.Process
@@ -56,11 +56,9 @@ func (r *commandRunner) start(ctx context.Context) error {
 	r.process = p
 	ctx, cancel := context.WithTimeout(ctx, r.StartTimeout)
 	defer cancel()
-	err = p.WaitReady(ctx, r.answers)
+	err = p.WaitReady(ctx, r.ready.check)
 	if late := (*proc.NotReadyError)(nil); errors.As(err, &late) && ctx.Err() != nil {
-		_, port, _ := net.SplitHostPort(r.env.Addr)
-		late.What = fmt.Sprintf("%s has been running for %v without answering on port %s, the one in its environment variable PORT",
-			strings.Join(r.Args, " "), r.StartTimeout, port)
+		late.What = fmt.Sprintf("%s has been running for %v without %s", strings.Join(r.Args, " "), r.StartTimeout, r.ready.what)
 	}
 	return err
 }
@@ -73,10 +71,30 @@ func (r *commandRunner) addLine(line string) {
 	}
 }
 
+// readiness is when a program that has started is ready: when check returns nil. what says what it has done then, as in
+// "answering".
+type readiness struct {
+	what  string
+	check func(context.Context) error
+}
+
+// readiness returns that of an incarnation that is about to start.
+func (a *App) readiness(env harness.Env) readiness {
+	if a.stack.options.Connect {
+		began := time.Now()
+		return readiness{"connecting to the Inngest server", func(ctx context.Context) error { return a.connected(ctx, began, 1) }}
+	}
+	_, port, _ := net.SplitHostPort(env.Addr)
+	url := "http://" + env.Addr + a.stack.options.AppPath
+	return readiness{"answering on port " + port + ", the one in its environment variable PORT", func(ctx context.Context) error {
+		return answers(ctx, url)
+	}}
+}
+
 // answers returns nil when the app answers HTTP, with any status: the sync finds out whether it serves functions, and has
 // better errors.
-func (r *commandRunner) answers(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.env.Addr+r.path, nil)
+func answers(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}

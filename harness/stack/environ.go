@@ -14,7 +14,8 @@ func environ(e harness.Env, extra []string) []string {
 	set := append(e.Environ(), extra...)
 	overridden := map[string]bool{
 		"INNGEST_API_BASE_URL": true, "INNGEST_EVENT_API_BASE_URL": true, "INNGEST_ENV": true,
-		"INNGEST_SERVE_HOST": true, "INNGEST_SERVE_PATH": true, "INNGEST_SERVE_ORIGIN": true, "INNGEST_ENABLE_UNAUTHED_SYNC": true,
+		"INNGEST_SERVE_HOST": true, "INNGEST_SERVE_PATH": true, "INNGEST_SERVE_ORIGIN": true,
+		"INNGEST_CONNECT": true, "INNGEST_CONNECT_GATEWAY_URL": true, "INNGEST_ENABLE_UNAUTHED_SYNC": true,
 	}
 	for _, v := range set {
 		overridden[envKey(v)] = true

@@ -73,7 +73,7 @@ func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string)
 func (s *Stack) sources() follow.Sources {
 	src := follow.Sources{
 		API: s.api, Ledger: s.ledger, Taps: s.routes.taps,
-		Shared: s.options.Shared, RunHeader: s.options.RunHeader,
+		Connected: s.options.Connect, Shared: s.options.Shared, RunHeader: s.options.RunHeader,
 		AppLog: s.app.log, SyncError: s.app.SyncError, VisibleWithin: inngestapi.VisibleWithin,
 	}
 	if s.inbox.BaseURL() == "" {

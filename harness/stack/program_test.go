@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,4 +94,14 @@ func TestRunCommand_PrefersAppEnv(t *testing.T) {
 	shop.OnLine = func(line string) { lines <- line }
 	require.NoError(t, st.RunCommand(t.Context(), shop))
 	require.Equal(t, "the key is  and the database the stack's", <-lines)
+}
+
+func TestRunCommand_ReportsThatTheAppDoesNotConnect(t *testing.T) {
+	t.Parallel()
+	st := startPlain(t, stack.Options{Connect: true})
+	shop := shopProgram()
+	shop.StartTimeout = 3 * time.Second
+	err := st.RunCommand(t.Context(), shop)
+	require.ErrorContains(t, err, "has been running for 3s without connecting to the Inngest server")
+	require.ErrorContains(t, err, "lists 0 of 1 connection of the app: does it connect (INNGEST_CONNECT is 1)")
 }

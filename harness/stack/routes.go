@@ -32,7 +32,7 @@ func newRoutes(ends harness.Endpoints, o Options) (_ *routes, err error) {
 			return nil, err
 		}
 	}
-	r.taps = tap.New(tap.Options{AppPath: o.AppPath, RunHeader: o.RunHeader})
+	r.taps = tap.New(tap.Options{AppPath: o.AppPath, RunHeader: o.RunHeader, Connected: o.Connect})
 	defer func() {
 		if err != nil {
 			_ = r.taps.Close(context.Background()) // nothing uses them yet

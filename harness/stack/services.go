@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
@@ -33,20 +34,21 @@ func (s *Stack) Kill(ctx context.Context, name harness.Service) error {
 
 // Start starts a service that was stopped or killed and returns when it is usable. A restarted dev server has forgotten
 // its apps, and a restarted app may have changed: after either of them the app is synced again, but not after one of several
-// instances of the app.
+// instances of the app. An app that connects does so by itself: then Start waits for it.
 func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	if n, ok := replica(name); n > 0 {
 		return s.redactor.Error(s.app.onReplica(n, func(r *replicas) error { return r.restart(ctx, n) }))
 	} else if ok {
 		return s.app.restart(ctx)
 	}
+	began := time.Now()
 	if err := s.servers.Start(ctx, name); err != nil {
 		return err
 	}
 	if name != harness.ServiceInngest || s.app.current() == nil {
 		return nil
 	}
-	return s.app.Sync(ctx)
+	return s.app.syncSince(ctx, began)
 }
 
 // Restart is Stop followed by Start.

@@ -46,6 +46,11 @@ type Options struct {
 	// See [harness.Replica] for the faults of one. Zero: 1.
 	Replicas int
 
+	// Connect says that the app connects to the Inngest server (Connect), instead of serving functions at an address. The stack
+	// waits until the server lists its connection, and sends no sync. The calls pass no recording proxy: a trace has them
+	// from the server's account alone, faults cannot be scripted for them, and what only they would show cannot be judged.
+	Connect bool
+
 	// AppEnv holds further variables, as "KEY=value", for an app that runs as a program. They take precedence over those
 	// of its [Command] and of the stack.
 	AppEnv []string
@@ -125,7 +130,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 		keys = newKeys()
 	}
 	if s.servers, err = b.Start(ctx, harness.BackendOptions{
-		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Services: o.Services,
+		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Connect: o.Connect, Services: o.Services,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}

@@ -106,3 +106,19 @@ func TestInjection_FaultsActInSequence(t *testing.T) {
 	send(t, w.Addr(), "kim@plant.test", message, 250)
 	require.Len(t, server.letters(), 1)
 }
+
+func TestInject_RefusesFaultsOfCallsThatPassNoTap(t *testing.T) {
+	t.Parallel()
+	s := tap.New(tap.Options{Connected: true})
+	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	for _, point := range []tap.Point{tap.AtCall, tap.AtStep, tap.AtSync, tap.AtRegister} {
+		f := tap.Fault{At: point, Do: tap.Delay, For: 1}
+		if point == tap.AtStep {
+			f.Step = "write"
+		}
+		_, err := s.Inject(f)
+		require.ErrorContains(t, err, "nothing passes a tap, because the app is called over its own connection to Inngest", point)
+	}
+	_, err := s.Inject(tap.Fault{At: tap.AtEvent, Do: tap.Drop})
+	require.NoError(t, err)
+}

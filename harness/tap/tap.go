@@ -21,6 +21,9 @@ type Options struct {
 	AppPath string
 	// RunHeader is the header of an email that names the run that sent it. Zero: "X-Inngest-Run-Id".
 	RunHeader string
+	// Connected says that the app is called over its own connection to Inngest, which passes no tap: a fault of its calls
+	// would never act, and is refused.
+	Connected bool
 	// Keep is how many records the log holds before it drops the oldest. Zero: 65,536.
 	Keep int
 	// MaxPayload is the size in bytes up to which a step's output, a result or an event's data is recorded.
@@ -102,6 +105,9 @@ func (s *Set) Asked(by time.Time) bool {
 func (s *Set) Inject(f Fault) (*Injection, error) {
 	if err := f.Validate(); err != nil {
 		return nil, fmt.Errorf("inject fault: %w", err)
+	}
+	if passes := f.At != AtCall && f.At != AtStep && f.At != AtSync && f.At != AtRegister; s.options.Connected && !passes {
+		return nil, fmt.Errorf("inject fault: at %q nothing passes a tap, because the app is called over its own connection to Inngest", f.At)
 	}
 	return s.faults.arm(f), nil
 }

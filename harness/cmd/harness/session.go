@@ -78,7 +78,11 @@ func (s *session) startApp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.printer.progress(harness.Progress{Subject: "app", Doing: "ready and synced", Elapsed: time.Since(began), Done: true})
+	ready := "ready and synced"
+	if s.options.connect {
+		ready = "ready and connected"
+	}
+	s.printer.progress(harness.Progress{Subject: "app", Doing: ready, Elapsed: time.Since(began), Done: true})
 	return nil
 }
 
@@ -105,7 +109,7 @@ func (s *session) state() statefile.State {
 		state.Mongo.URI = uri
 	}
 	if env, ok := s.stack.Env(); ok {
-		state.App = statefile.App{URL: env.AppURL, Path: options.AppPath}
+		state.App = statefile.App{URL: env.AppURL, Path: options.AppPath, Connect: options.Connect}
 		state.Mongo.URI = env.MongoURI
 	}
 	if s.page != nil {

@@ -97,7 +97,11 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 	}
 	var rows [][]string
 	if s.App.URL != "" {
-		rows = append(rows, []string{"app", s.App.URL, "functions at " + s.App.Path})
+		about := "functions at " + s.App.Path
+		if s.App.Connect {
+			about = "connected to Inngest"
+		}
+		rows = append(rows, []string{"app", s.App.URL, about})
 	}
 	if s.Dashboard.URL != "" {
 		rows = append(rows, []string{"dashboard", s.Dashboard.URL, "live: events, runs, steps, emails"})

@@ -32,6 +32,7 @@ type upOptions struct {
 	replicas  int
 	runHeader string
 	taps      bool
+	connect   bool
 	json      bool
 	dashboard bool
 	samples   string
@@ -66,6 +67,7 @@ Without CMD only the servers run: see 'harness env'.`,
   harness up --app-path /inngest -- sh -c 'make app && exec ./app'
   harness up --json --ports free          # one JSON object when all is up
   harness up --backend containers -- uvicorn main:app
+  harness up --connect -- npm run worker  # it connects to Inngest instead of serving HTTP
   harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip
   harness up --inngest start --replicas 3 -- node server.js   # as in production`,
 		Annotations: map[string]string{
@@ -74,6 +76,7 @@ APP_URL            where people reach the app
 MONGODB_URI        with the name of a database
 MAIL_HOST, MAIL_PORT                  MailHog's SMTP; MAIL_USER and MAIL_PASS are set and empty
 INNGEST_DEV, INNGEST_BASE_URL         the Inngest server's URL
+INNGEST_CONNECT                       1 with --connect; else not set
 INNGEST_EVENT_KEY                     any will do; the signing keys are set and empty
 With --inngest start, for production mode: INNGEST_DEV is set and empty, INNGEST_EVENT_KEY and
 INNGEST_SIGNING_KEY are those of the stack, SERVE_URL and INNGEST_SERVE_HOST where Inngest reaches cmd
@@ -125,6 +128,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.Var((*seconds)(&o.retry), "retry-interval", "pause before Inngest retries a failed step, in whole seconds, as in 1 or 10s; 0 leaves it to Inngest:\n15 s and more")
 	f.StringVar(&o.runHeader, "run-header", harness.DefaultRunHeader, "`HEADER` of an email that names the run that sent it")
 	f.BoolVar(&o.taps, "taps", true, "record the exchanges between app, Inngest and MailHog, by means of proxies")
+	f.BoolVar(&o.connect, "connect", false, "CMD connects to Inngest instead of serving HTTP: wait for its connection, and do not sync")
 	f.BoolVar(&o.dashboard, "dashboard", true, "serve a page that shows live what happens on the stack")
 	f.StringVar(&o.samples, "samples", "", "the page can send each .json file of `DIR`, an event: {\"name\": …, \"data\": …}")
 	f.StringVar(&o.samplesTo, "samples-to", "", "the files of --samples are requests to the app instead: `WHERE` is a method and a path,\nas in \"POST /api/requests\"")
@@ -235,7 +239,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	backend = withInngest(backend, o.inngest, o.sim)
 	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
-		WithoutTaps: !o.taps, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
+		WithoutTaps: !o.taps, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)

@@ -35,6 +35,8 @@ type Sources struct {
 	NoInbox string
 	// Taps are the recording proxies that Ledger reads; nil on a stack without them.
 	Taps *tap.Set
+	// Connected says that the app is called over a connection of its own to the server: the taps record none of its calls.
+	Connected bool
 	// AllTapped says that everything that the app sends passes the taps.
 	AllTapped bool
 

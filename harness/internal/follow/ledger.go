@@ -306,6 +306,19 @@ func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []
 	return found, alone, l.flow.missed
 }
 
+// sentSince returns the events that the app began to send at that time or later. Of none it is known which run was being
+// called then.
+func (l *Ledger) sentSince(since time.Time) (found []dispatch, alone []bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.flow.dispatches {
+		if !d.began.Before(since) {
+			found = append(found, *d)
+		}
+	}
+	return found, make([]bool, len(found))
+}
+
 // sentByOther reports whether it is known that none of these runs sent an event whose id one of them, r, has: the harness did,
 // or the app while none was being called and r waited for it, or, where all that the app sends passes the taps, another client.
 func (l *Ledger) sentByOther(runs map[string]bool, r *tracedRun, eventID string, allTapped bool) bool {

@@ -48,7 +48,7 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 		}
 	}
 	slices.SortStableFunc(l.mail, func(a, b harness.TraceMail) int { return a.Received.Compare(b.Received) })
-	if l.src.Shared && l.src.Taps != nil {
+	if l.src.Shared && l.src.Taps != nil && !l.src.Connected {
 		// Emails of tests that run at the same time do not count, as far as they can be told apart.
 		for _, m := range l.src.Ledger.mailDuring(l.runIDs(), l.recipients) {
 			if runs.unattributed(ctx, m.run, m.began) {

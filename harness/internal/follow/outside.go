@@ -19,7 +19,8 @@ import (
 //   - On a stack that tests share, none. The evidence says so.
 //   - On a stack of one's own where nothing else can have made the app send it, it belongs to the run, and its runs
 //     belong to the trace as inferred ones.
-//   - On a stack of one's own where something else may have, it is unattributed, and a denial cannot be judged.
+//   - On a stack of one's own where something else may have, it is unattributed, and a denial cannot be judged. So it is
+//     with every event since the one that is judged if the app is called over its own connection, which no tap records.
 //
 // An event that the caller asks for, by its idempotency key or its ULID, needs no other explanation.
 
@@ -73,6 +74,9 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 func (l *look) attributeOutside() (added bool, unquiet string) {
 	runs := l.runIDs()
 	found, alone, missed := l.src.Ledger.outsideDuring(runs)
+	if l.src.Connected {
+		found, alone = l.src.Ledger.sentSince(l.tapSince())
+	}
 	more, _, _ := l.src.Ledger.outsideDuring(l.besideRuns())
 	for _, d := range more {
 		if !slices.ContainsFunc(found, func(o dispatch) bool { return o.EventID == d.EventID && o.began.Equal(d.began) }) {
@@ -186,6 +190,14 @@ func (l *look) awaitUnattributed(ctx context.Context) (unquiet string, err error
 	return "", nil
 }
 
+// when says at which time the unattributed events were sent.
+func (l *look) when() string {
+	if l.src.Connected {
+		return "when one of these runs may have been called"
+	}
+	return "while one of these runs was being called"
+}
+
 // outsideEvidence says what is known about events that were sent outside steps, and what cannot be known.
 func (l *look) outsideEvidence() []string {
 	var lines []string
@@ -196,8 +208,8 @@ func (l *look) outsideEvidence() []string {
 		}
 	}
 	for _, e := range l.outside.unattributed {
-		lines = append(lines, fmt.Sprintf("the app sent the event %s (%s) while one of these runs was being called: it cannot be "+
-			"known whether that run sent it", e.Name, e.EventID))
+		lines = append(lines, fmt.Sprintf("the app sent the event %s (%s) %s: it cannot be known whether that run sent it",
+			e.Name, e.EventID, l.when()))
 	}
 	switch {
 	case l.src.Taps == nil && len(l.runs) > 0:

@@ -36,6 +36,10 @@ func (f *Follower) unquiet() string {
 		if r.StepsUnknown != "" {
 			return fmt.Sprintf("which events the run %s of %s has sent cannot be known: %s", r.ID, r.Function, r.StepsUnknown)
 		}
+		if f.src.Connected && r.Status == harness.StatusCancelled {
+			return fmt.Sprintf("the run %s of %s is %s, and the app may still be at work on a call of it: calls over the app's own "+
+				"connection are not recorded", r.ID, r.Function, r.Status)
+		}
 		switch calls := f.src.Ledger.callsOf(r.ID); {
 		case calls.open > 0:
 			return fmt.Sprintf("the run %s of %s is %s, but the app is still being called for it", r.ID, r.Function, r.Status)
@@ -161,7 +165,11 @@ func (l *look) evidence(trace *harness.Trace) []string {
 			lines = append(lines, r.Function+" "+d)
 		}
 	}
-	if l.src.Taps != nil && len(runs) > 0 {
+	switch {
+	case len(runs) == 0 || l.src.Taps == nil:
+	case l.src.Connected:
+		lines = append(lines, "the app is called over its own connection, and its calls are not recorded: that none is open is the server's account")
+	default:
 		calls := l.src.Ledger.callsOf(runs...)
 		line := "the app was never called for them"
 		if calls.count > 0 {

@@ -50,6 +50,8 @@ type State struct {
 type App struct {
 	URL  string `json:"url,omitempty"`
 	Path string `json:"path,omitempty"`
+	// Connect says that it connects to the Inngest server, and serves no functions at Path.
+	Connect bool `json:"connect,omitempty"`
 }
 
 // Inngest is the Inngest server's entry in a [State]. The keys are those of the stack; a dev server has none.

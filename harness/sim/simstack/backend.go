@@ -77,7 +77,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		}
 	}()
 	base := o
-	base.Ports.Inngest, base.Progress = 0, fleet.Serialised(o.Progress)
+	base.Ports.Inngest, base.Connect, base.Progress = 0, false, fleet.Serialised(o.Progress)
 	base.Services = slices.DeleteFunc(wanted, func(s harness.Service) bool { return s == harness.ServiceInngest })
 	if len(base.Services) > 0 {
 		started, err := b.base.Start(ctx, base)
