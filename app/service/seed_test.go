@@ -18,6 +18,10 @@ func TestSeed_EndsAtAnInterruptWhileItReads(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "world.json")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	writer, err := os.OpenFile(pipe, os.O_RDWR, 0) // writes nothing
+	require.NoError(t, err)
+	defer writer.Close() // ends the reading that the command has left behind; one that begins later finds no file
+	defer os.Remove(pipe)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted"))
 	var said bytes.Buffer
