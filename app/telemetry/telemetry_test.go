@@ -179,14 +179,19 @@ func TestWatch_AsksOnceInSeconds(t *testing.T) {
 	})
 }
 
-// alerts.yml, docs/runbook.md and the app name the same metrics.
-func TestMetrics_AreThoseOfAlertsAndRunbook(t *testing.T) {
-	t.Parallel()
+// all returns a Telemetry that has a value for each metric.
+func all(t *testing.T) *telemetry.Telemetry {
 	tel := open(t, telemetry.Options{Metrics: true})
 	require.NoError(t, tel.Watch(func(context.Context) (app.Outbox, error) { return app.Outbox{}, nil }, func(context.Context) string { return "" }))
 	tel.HTTP(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 	require.NoError(t, tel.Mailer(delivers(func(context.Context, *email.Message) error { return nil })).Send(t.Context(), &email.Message{}))
-	got := find(read(t, tel), `(?m)^# TYPE (maintenance_\w+) `)
+	return tel
+}
+
+// alerts.yml, docs/runbook.md and the app name the same metrics.
+func TestMetrics_AreThoseOfAlertsAndRunbook(t *testing.T) {
+	t.Parallel()
+	got := find(read(t, all(t)), `(?m)^# TYPE (maintenance_\w+) `)
 	require.NotEmpty(t, got)
 
 	alerts, err := os.ReadFile("alerts.yml")
