@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +10,9 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
 // installed returns the images of servers that are not built from source: their programs, and the libraries that these load,
@@ -29,35 +31,30 @@ func installed(ctx context.Context, dir, arch string) ([]image, error) {
 }
 
 func installedRedis(ctx context.Context) (image, error) {
-	program, err := exec.LookPath("redis-server")
+	redis, err := toolchain.Find(ctx, harness.ServiceRedis, toolchain.Options{})
 	if err != nil {
-		return image{}, fmt.Errorf("make the image of Redis: %w: install it (Debian: apt-get install redis-server)", err)
-	}
-	i := image{name: "redis", files: map[string]string{"usr/bin/redis-server": program}}
-	if err := i.addLibraries(ctx, program); err != nil {
 		return image{}, err
 	}
-	i.version, err = versionOf(ctx, program)
-	return i, err
+	i := image{name: "redis", version: redis.Version, files: map[string]string{"usr/bin/redis-server": redis.Path}}
+	return i, i.addLibraries(ctx, redis.Path)
 }
 
-// installedPostgres takes the newest version. It keeps Debian's paths, since the programs find each other and their files
-// relative to their own.
+// installedPostgres keeps Debian's paths, since the programs find each other and their files relative to their own.
 func installedPostgres(ctx context.Context, dir string) (image, error) {
-	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	postgres, err := toolchain.Find(ctx, harness.ServicePostgres, toolchain.Options{})
 	if err != nil {
 		return image{}, err
 	}
-	if len(bins) == 0 {
-		return image{}, errors.New("make the image of PostgreSQL: there is none in /usr/lib/postgresql: install it (Debian: apt-get install postgresql)")
+	bin := filepath.Dir(postgres.Path)
+	if !strings.HasPrefix(bin, "/usr/lib/postgresql/") {
+		return image{}, fmt.Errorf("make the image of PostgreSQL: %s is not of Debian's package: install that (apt-get install postgresql)", postgres.Path)
 	}
-	bin := bins[len(bins)-1]
 	lib, share := filepath.Join(bin, "../lib"), filepath.Join("/usr/share/postgresql", filepath.Base(filepath.Dir(bin)))
 	passwd := filepath.Join(dir, "passwd")
 	if err := os.WriteFile(passwd, []byte("postgres:x:65532:65532::/data:/bin/sh\n"), 0o644); err != nil {
 		return image{}, err
 	}
-	i := image{name: "postgres", files: map[string]string{
+	i := image{name: "postgres", version: postgres.Version, files: map[string]string{
 		"etc/passwd": passwd, "bin/sh": "/bin/sh", "usr/bin/pg_isready": filepath.Join(bin, "pg_isready"),
 	}}
 	load := []string{"/bin/sh"}
@@ -83,11 +80,7 @@ func installedPostgres(ctx context.Context, dir string) (image, error) {
 		}
 	}
 	i.files["usr/share/zoneinfo/UTC"] = "/usr/share/zoneinfo/UTC"
-	if err := i.addLibraries(ctx, load...); err != nil {
-		return image{}, err
-	}
-	i.version, err = versionOf(ctx, filepath.Join(bin, "postgres"))
-	return i, err
+	return i, i.addLibraries(ctx, load...)
 }
 
 // addTree adds the files below a directory. It leaves out links to files that do not exist.
@@ -119,15 +112,4 @@ func (i image) addLibraries(ctx context.Context, programs ...string) error {
 		i.files[m[1][1:]] = m[1]
 	}
 	return nil
-}
-
-var number = regexp.MustCompile(`\d+(\.\d+)+`)
-
-// versionOf returns the version that a program prints.
-func versionOf(ctx context.Context, program string) (string, error) {
-	out, err := exec.CommandContext(ctx, program, "--version").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("ask %s for its version: %w\n%s", program, err, out)
-	}
-	return number.FindString(string(out)), nil
 }
