@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds what a release has into dist: for each system an archive with the static programs app and harness, the components
+# Builds what a release has into dist, or another directory: for each system an archive with the static programs app and harness, the components
 # of each program (SBOM, CycloneDX), and SHA256SUMS over all files.
 #
 #   sh scripts/release.sh v0.1.0
-#   PLATFORMS=linux/amd64 sh scripts/release.sh v0.1.0   one of the systems
+#   PLATFORMS=linux/amd64 sh scripts/release.sh v0.1.0 DIRECTORY   for one of the systems
 set -eu
 cd "$(dirname "$0")/.."
 sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
@@ -17,8 +17,9 @@ v[0-9]*.[0-9]*.[0-9]*) ;;
 	;;
 esac
 
-rm -rf dist
-mkdir dist
+dist=${2:-dist}
+rm -rf "$dist"
+mkdir -p "$dist"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 for platform in $platforms; do
@@ -29,11 +30,11 @@ for platform in $platforms; do
 	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -ldflags="-s -w" -o "$scratch/$name/" ./app/cmd/app ./harness/cmd/harness
 	for program in "$scratch/$name"/*; do
 		base=$(basename "$program" .exe)
-		GOWORK=off GOFLAGS='' go run $sbom bin -json -licenses=false -version "$version" -output "dist/$name-$base.cdx.json" "$program"
+		GOWORK=off GOFLAGS='' go run $sbom bin -json -licenses=false -version "$version" -output "$dist/$name-$base.cdx.json" "$program"
 	done
 	cp LICENSE README.md CHANGELOG.md "$scratch/$name"
 	# The same times and owners each time, so that the same sources make the same archive.
-	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$scratch" -cf - "$name" | gzip -n >"dist/$name.tar.gz"
+	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$scratch" -cf - "$name" | gzip -n >"$dist/$name.tar.gz"
 done
-(cd dist && sha256sum -- *.tar.gz *.json >SHA256SUMS)
-ls -l dist
+(cd "$dist" && sha256sum -- *.tar.gz *.json >SHA256SUMS)
+ls -l "$dist"
