@@ -37,9 +37,11 @@ func TestConnect_OneRequestOneEmail(t *testing.T) {
 				require.NoError(t, st.RunHandler(ctx, testenv.App))
 			} else {
 				program := filepath.Join(t.TempDir(), "app")
-				out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/odoo-maintenance/inngest-harness/app/cmd/app").CombinedOutput()
+				out, err := exec.CommandContext(ctx, "go", "build", "-o", program,
+					"github.com/odoo-maintenance/inngest-harness/app/cmd/app").CombinedOutput()
 				require.NoError(t, err, "%s", out)
-				require.NoError(t, st.RunCommand(ctx, stack.Command{Args: []string{program}, Dir: t.TempDir(), Env: []string{"DRAIN_DELAY=0s"}}))
+				run := stack.Command{Args: []string{program}, Dir: t.TempDir(), Env: []string{"DRAIN_DELAY=0s"}}
+				require.NoError(t, st.RunCommand(ctx, run))
 			}
 			env, _ := st.Env()
 			store, err := testenv.Seed(ctx, env.MongoURI, fixtures.World())

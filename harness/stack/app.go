@@ -111,7 +111,7 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	var printing sync.Mutex
 	return s.app.run(ctx, func(env harness.Env, n int) runner {
 		r := &commandRunner{
-			Command: c, env: env, ready: s.app.readiness(env), printed: printed, redact: s.redactor.Lines(),
+			Command: c, env: env, ready: s.readiness(env), printed: printed, redact: s.redactor.Lines(),
 			logFile: filepath.Join(s.options.Dir, string(harness.ServiceApp)+".log"),
 		}
 		if n > 0 {
@@ -179,11 +179,8 @@ func (a *App) Reload(ctx context.Context) error {
 // Sync registers the app's functions with the Inngest server and returns when the server lists them.
 //
 // Of an app that connects, it waits until the server lists a connection.
-func (a *App) Sync(ctx context.Context) error { return a.syncSince(ctx, time.Time{}) }
-
-// syncSince is Sync. The connection of an app that connects counts only if it was made at that time or later.
-func (a *App) syncSince(ctx context.Context, since time.Time) error {
-	return a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return a.sync(ctx, now, since) })
+func (a *App) Sync(ctx context.Context) error {
+	return a.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return a.sync(ctx, now, time.Time{}) })
 }
 
 // EnsureSynced syncs the app again when the Inngest server does not know it any more, for example because another program
@@ -413,7 +410,8 @@ func (a *App) syncStarted(ctx context.Context, now *incarnation) error {
 	}
 }
 
-// sync is syncSince for a caller that is in a change.
+// sync is Sync for a caller that is in a change. The connection of an app that connects counts only if it was made at that
+// time or later.
 func (a *App) sync(ctx context.Context, now *incarnation, since time.Time) (err error) {
 	defer func() {
 		a.mu.Lock()
@@ -421,7 +419,7 @@ func (a *App) sync(ctx context.Context, now *incarnation, since time.Time) (err 
 		a.syncErr = err
 	}()
 	if a.stack.options.Connect {
-		return a.stack.redactor.Error(a.awaitConnection(ctx, now, since))
+		return a.stack.redactor.Error(a.stack.awaitConnection(ctx, now, since))
 	}
 	served, err := a.endpoint(ctx, now.env)
 	if err != nil {
@@ -432,7 +430,7 @@ func (a *App) sync(ctx context.Context, now *incarnation, since time.Time) (err 
 }
 
 // awaitConnection returns when the server lists a connection that the incarnation has made, at that time or later.
-func (a *App) awaitConnection(ctx context.Context, now *incarnation, since time.Time) error {
+func (s *Stack) awaitConnection(ctx context.Context, now *incarnation, since time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, appStartTimeout)
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
@@ -447,15 +445,15 @@ func (a *App) awaitConnection(ctx context.Context, now *incarnation, since time.
 	if since.Before(now.began) {
 		since = now.began
 	}
-	return poll.Until(ctx, connectPoll, func(ctx context.Context) error { return a.connected(ctx, since, max(1, a.stack.options.Replicas)) })
+	return poll.Until(ctx, connectPoll, func(ctx context.Context) error { return s.connected(ctx, since, max(1, s.options.Replicas)) })
 }
 
 // connected returns nil if the server lists so many connections that were made at that time or later.
-func (a *App) connected(ctx context.Context, since time.Time, wanted int) error {
-	workers, err := a.stack.api.Workers(ctx, since)
+func (s *Stack) connected(ctx context.Context, since time.Time, wanted int) error {
+	workers, err := s.api.Workers(ctx, since)
 	if err == nil && len(workers) < wanted {
 		err = fmt.Errorf("the Inngest server at %s lists %d of %s of the app: does it connect (INNGEST_CONNECT is 1), and to this "+
-			"server (INNGEST_BASE_URL, INNGEST_DEV)?", a.stack.Endpoints().Inngest, len(workers), text.Count(wanted, "connection", "connections"))
+			"server (INNGEST_BASE_URL, INNGEST_DEV)?", s.Endpoints().Inngest, len(workers), text.Count(wanted, "connection", "connections"))
 	}
 	return err
 }

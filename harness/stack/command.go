@@ -79,13 +79,13 @@ type readiness struct {
 }
 
 // readiness returns that of an incarnation that is about to start.
-func (a *App) readiness(env harness.Env) readiness {
-	if a.stack.options.Connect {
+func (s *Stack) readiness(env harness.Env) readiness {
+	if s.options.Connect {
 		began := time.Now()
-		return readiness{"connecting to the Inngest server", func(ctx context.Context) error { return a.connected(ctx, began, 1) }}
+		return readiness{"connecting to the Inngest server", func(ctx context.Context) error { return s.connected(ctx, began, 1) }}
 	}
 	_, port, _ := net.SplitHostPort(env.Addr)
-	url := "http://" + env.Addr + a.stack.options.AppPath
+	url := "http://" + env.Addr + s.options.AppPath
 	return readiness{"answering on port " + port + ", the one in its environment variable PORT", func(ctx context.Context) error {
 		return answers(ctx, url)
 	}}

@@ -48,7 +48,7 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	if name != harness.ServiceInngest || s.app.current() == nil {
 		return nil
 	}
-	return s.app.syncSince(ctx, began)
+	return s.app.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return s.app.sync(ctx, now, began) })
 }
 
 // Restart is Stop followed by Start.
