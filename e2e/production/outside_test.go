@@ -68,12 +68,12 @@ func TestProduction_FromOutside(t *testing.T) {
 	store, err := testenv.Seed(ctx, os.Getenv("MONGODB_URI"), fixtures.World())
 	require.NoError(t, err)
 	require.NoError(t, store.Close(ctx))
-	ctx, stop := serve(ctx, t)
+	ctx, stop := serve(ctx, t, inngest.keys)
 	defer stop()
 	eventually(ctx, t, func() error { return answers(ctx, appURL+"/readyz", 503, "not registered") })
 
 	strangers := newCommands(t, "HARNESS_INNGEST_URL="+inngest.url)
-	c := strangers.with("INNGEST_EVENT_KEY="+eventKey, "INNGEST_SIGNING_KEY="+signingKey)
+	c := strangers.with("INNGEST_EVENT_KEY="+inngest.keys.Event, "INNGEST_SIGNING_KEY="+inngest.keys.Signing)
 
 	out, status := strangers.run("", "runs")
 	require.Equal(t, 1, status, out)

@@ -22,8 +22,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 const (
@@ -38,7 +36,7 @@ func environment(t *testing.T, servers harness.Endpoints, inngest *server, port 
 	database.Path = "/production"
 	host, smtp, _ := strings.Cut(servers.SMTP, ":")
 	vars := map[string]string{
-		"INNGEST_BASE_URL": inngest.url, "INNGEST_EVENT_KEY": eventKey, "INNGEST_SIGNING_KEY": "signkey-prod-" + signingKey,
+		"INNGEST_BASE_URL": inngest.url, "INNGEST_EVENT_KEY": inngest.keys.Event, "INNGEST_SIGNING_KEY": "signkey-prod-" + inngest.keys.Signing,
 		"MONGODB_URI": database.String(), "MAIL_HOST": host, "MAIL_PORT": smtp, "MAIL_FROM": "Maintenance <maintenance@plant.example>",
 		"APP_URL": "https://plant.example", "SERVE_URL": "http://127.0.0.1:" + port, "HOST": "127.0.0.1", "PORT": port,
 		"API_TOKEN": token, "CONFIRM_AFTER": "1s",
@@ -53,23 +51,19 @@ func environment(t *testing.T, servers harness.Endpoints, inngest *server, port 
 func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	// Database and mail server are those of a stack. Its own Inngest server, for development, is not used.
-	st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(ctx))) })
-	inngest := startServer(t)
+	st, inngest := start(ctx, t)
 	port := freePorts(t, 1)[0]
 	environment(t, st.Endpoints(), inngest, port)
 	appURL := "http://127.0.0.1:" + port
 	store, err := testenv.Seed(ctx, os.Getenv("MONGODB_URI"), fixtures.World())
 	require.NoError(t, err)
 	require.NoError(t, store.Close(ctx))
-	ctx, stop := serve(ctx, t)
+	ctx, stop := serve(ctx, t, inngest.keys)
 	defer stop()
 
 	eventually(ctx, t, func() error { return answers(ctx, appURL+"/readyz", http.StatusServiceUnavailable, "not registered") })
 	request := create(t, appURL, fixtures.Requests()[0])
-	refused(t, appURL+"/api/inngest")
+	refused(t, appURL+"/api/inngest", inngest.keys.Signing)
 	require.Equal(t, "[]\n", inngest.registered(t), "a call that was refused has registered the app")
 	eventually(ctx, t, func() error {
 		r, err := stored(ctx, appURL, request.ID)
@@ -90,7 +84,7 @@ func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 	_, err = st.Inbox().Wait(ctx, testenv.EmailOf(request))
 	require.NoError(t, err, "the request from before the sync")
 
-	refused(t, appURL+"/api/inngest")
+	refused(t, appURL+"/api/inngest", inngest.keys.Signing)
 	require.Equal(t, registered, inngest.registered(t))
 	second := create(t, appURL, fixtures.Requests()[1])
 	_, err = st.Inbox().Wait(ctx, testenv.EmailOf(second))
@@ -99,7 +93,7 @@ func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 
 // serve runs the app in the background. When ctx ends, and when the app exits by itself, the returned context ends; stop
 // stops it.
-func serve(ctx context.Context, t *testing.T) (running context.Context, stop func()) {
+func serve(ctx context.Context, t *testing.T, keys harness.Keys) (running context.Context, stop func()) {
 	running, exit := context.WithCancelCause(ctx)
 	stopping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var log bytes.Buffer
@@ -112,7 +106,7 @@ func serve(ctx context.Context, t *testing.T) (running context.Context, stop fun
 	return running, func() {
 		cancel()
 		assert.Zero(t, <-done, "%s", &log)
-		assert.NotContains(t, log.String(), signingKey)
+		assert.NotContains(t, log.String(), keys.Signing)
 	}
 }
 
@@ -159,7 +153,7 @@ func answers(ctx context.Context, url string, status int, text string) error {
 }
 
 // refused requires the app to refuse what does not come from the Inngest server, and to take no address from a request.
-func refused(t *testing.T, url string) {
+func refused(t *testing.T, url, signingKey string) {
 	t.Helper()
 	body := `{"url":"http://foreign.example/api/inngest"}`
 	now := time.Now()

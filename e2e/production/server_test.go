@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 const (
@@ -22,10 +24,11 @@ const (
 	signingKey = "0123456789abcdef0123456789abcdef" // the server takes no prefix
 )
 
-// server is a self-hosted Inngest server with its state in a temporary directory.
+// server is a self-hosted Inngest server. One that startServer starts keeps its state in a temporary directory.
 type server struct {
 	url   string
-	start func() (exited <-chan struct{}) // begins to start it, again after kill
+	keys  harness.Keys
+	start func() (exited <-chan struct{}) // begins to start it, again after kill; nil, as kill, for the server of a stack
 	kill  func()
 }
 
@@ -52,7 +55,7 @@ func tryServer(t *testing.T, program string, ports []string, flags ...string) (s
 	logFile, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = logFile.Close() })
-	s = &server{url: "http://127.0.0.1:" + ports[0], kill: func() {}}
+	s = &server{url: "http://127.0.0.1:" + ports[0], keys: harness.Keys{Event: eventKey, Signing: signingKey}, kill: func() {}}
 	s.start = func() <-chan struct{} {
 		cmd := exec.Command(program, "start", "--host", "127.0.0.1", "--port", ports[0],
 			"--connect-gateway-port", ports[1], "--connect-gateway-grpc-port", ports[2], "--connect-executor-grpc-port", ports[3],
@@ -103,7 +106,7 @@ func (s *server) registered(t *testing.T) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/apps/odoo-maintenance/functions", http.NoBody)
 	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+signingKey)
+	r.Header.Set("Authorization", "Bearer "+s.keys.Signing)
 	status, body := do(t, r)
 	require.Equal(t, http.StatusOK, status, body)
 	return body
