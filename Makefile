@@ -5,7 +5,7 @@
 #   RUN=TestName    run only these tests, in test and report
 #   BURST=2000      how many requests make faults creates at once
 #   ROUNDS=30       how often make soak runs the tests under each load
-#   UPSTREAM=-run X what make upstream runs; its -help says more
+#   REQUESTS=1000   how many requests make production creates over its faults
 #   LOAD=both       under which: idle, busy, or both
 
 SHELL       := /bin/sh
@@ -15,6 +15,7 @@ PORTS  ?= fixed
 RUN    ?= .
 BURST  ?= 2000
 ROUNDS ?= 30
+REQUESTS ?= 1000
 LOAD   ?= both
 BIN    := bin
 
@@ -61,8 +62,9 @@ faults: tools ## the fault matrix, with a burst of BURST requests, printed as a 
 mutants: tools ## plant defects in the app; each must be caught by a test
 	go run ./e2e/cmd/mutants
 
-upstream: tools ## the end-to-end suite of Inngest's own module, on sim and on the real server
-	go run ./harness/sim/conformance/cmd/upstream $(UPSTREAM)
+production: tools ## production mode on Redis and PostgreSQL: faults under load, by HTTP and by Connect; rates
+	go test -count=1 -tags production -timeout 20m -v -run TestLoad ./e2e/production -requests $(REQUESTS)
+	go test -count=1 -tags production -timeout 20m -v -run TestRate ./e2e/production
 
 soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with it busy
 	ROUNDS=$(ROUNDS) LOAD=$(LOAD) sh scripts/soak.sh
@@ -80,4 +82,4 @@ tools: ## build the servers that the tests run, once, into your cache
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist report
 
-.PHONY: help dev demo test golden review report check browser faults mutants upstream soak bench images tools clean
+.PHONY: help dev demo test golden review report check browser faults mutants production soak bench images tools clean
