@@ -63,7 +63,7 @@ mutants: tools ## plant defects in the app; each must be caught by a test
 	go run ./e2e/cmd/mutants
 
 production: tools ## production mode on Redis and PostgreSQL: faults under load, by HTTP and by Connect; rates
-	go test -count=1 -tags production -timeout 20m -v -run TestLoad ./e2e/production -requests $(REQUESTS)
+	go test -count=1 -tags production -timeout 40m -v -run TestLoad ./e2e/production -requests $(REQUESTS)
 	go test -count=1 -tags production -timeout 20m -v -run TestRate ./e2e/production
 
 soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with it busy
