@@ -60,6 +60,8 @@ func TestCompose_ProfileProduction(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", filepath.Join(c.secrets, "ca.crt")) // before the first TLS connection of this process
 	require.Contains(t, c.documented(ctx, "make demo"), "requests, ")
 
+	require.Contains(t, c.documented(ctx, "harness runs"), "send-request-notification  COMPLETED")
+
 	c.closed(ctx)
 	c.hidden(ctx)
 	c.request(ctx, fixtures.Requests()[0])
@@ -173,7 +175,7 @@ func (c *composed) closed(ctx context.Context) {
 	for _, path := range []string{"/api/inngest", "/v0/gql", "/mcp", "/metrics", "/mail/"} {
 		assert.Equal(c, http.StatusNotFound, get(public+path, ""), path)
 	}
-	for _, path := range []string{"/", "/v0/gql", "/mcp", "/metrics", "/dev", "/fn/register", "/mail/api/v2/messages", "/v1/events", "/v1/apps/x/functions"} {
+	for _, path := range []string{"/", "/v0/gql", "/mcp", "/metrics", "/dev", "/fn/register", "/mail/api/v2/messages", "/v1/events", "/v1/apps/x/functions", "/v2/apps", "/api/v2/apps"} {
 		assert.Equal(c, http.StatusUnauthorized, get(operators+path, ""), path)
 		assert.Equal(c, http.StatusUnauthorized, get(operators+path, "wrong"), path)
 	}
