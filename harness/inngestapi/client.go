@@ -34,7 +34,8 @@ type Options struct {
 	HTTPClient *http.Client
 }
 
-// Client asks one server. It is safe for concurrent use.
+// Client asks one server. It is safe for concurrent use. It has many methods because it has one for each question, and
+// servers with and without GraphQL are asked in different ways.
 type Client struct {
 	base       string
 	eventKey   string
