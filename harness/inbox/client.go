@@ -28,7 +28,7 @@ type Options struct {
 	RunHeader string
 }
 
-// Client reads one MailHog server. It is safe for concurrent use, and meant to be shared: its index makes the second
+// Client reads one MailHog, Mailpit or IMAP mailbox. It is safe for concurrent use, and meant to be shared: its index makes the second
 // question cheap. Close it when done.
 type Client struct {
 	api       api
@@ -41,6 +41,10 @@ type Client struct {
 	index  *index
 	walker walker
 	feed   *feed
+	source source // in place of api, walker and the websocket; nil for a MailHog
+
+	detecting sync.Mutex
+	detected  bool // whether it is a Mailpit
 
 	lookup  sync.Mutex // held while MailHog is asked for a message by its id; locked before walking
 	walking sync.Mutex // held while the inbox is read
@@ -49,8 +53,11 @@ type Client struct {
 	next *round // the refresh that has not begun to read yet
 }
 
-// New returns a client of the MailHog whose page is at baseURL, as in "http://127.0.0.1:8025". Credentials in the URL
-// are used for HTTP basic authentication. New sends no request: if MailHog is not there, the first question fails.
+// New returns a client of the MailHog or Mailpit whose page is at baseURL, as in "http://127.0.0.1:8025", or of the IMAP
+// mailbox at imaps://USER:PASSWORD@HOST/MAILBOX. Credentials in the URL are used for HTTP basic authentication. New sends no
+// request: if nothing is there, the first question fails. Mailpit and IMAP mailboxes are read only; of these, IMAP has only
+// the messages since yesterday. IMAP knows no envelope: its recipients are those that the last mail server has written into
+// Delivered-To, X-Original-To or Envelope-To, else those in the headers.
 func New(baseURL string, o Options) *Client {
 	baseURL = strings.TrimRight(baseURL, "/")
 	transport := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
@@ -59,6 +66,7 @@ func New(baseURL string, o Options) *Client {
 		transport: transport,
 		index:     newIndex(cmp.Or(o.RunHeader, harness.DefaultRunHeader)),
 	}
+	c.source = newSource(baseURL)
 	c.walker, c.feed = walker{c.api, c.index}, &feed{client: c}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
@@ -79,6 +87,9 @@ func (c *Client) Close(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		return fmt.Errorf("close the inbox client: %w", context.Cause(ctx))
+	}
+	if c.source != nil {
+		c.source.close()
 	}
 	c.transport.CloseIdleConnections()
 	return nil
@@ -133,8 +144,11 @@ func (c *Client) Count(ctx context.Context) (int, error) {
 	return known, nil
 }
 
-// Delete removes one message from MailHog, or returns ErrNotFound.
+// Delete removes one message from MailHog, or returns ErrNotFound. For another mailbox it returns [ErrReadOnly].
 func (c *Client) Delete(ctx context.Context, id string) error {
+	if c.detect(ctx); c.source != nil {
+		return ErrReadOnly
+	}
 	if err := c.api.delete(ctx, id); err != nil {
 		if answer, ok := errors.AsType[*statusError](err); ok && answer.code == http.StatusInternalServerError {
 			// That is how MailHog says that it does not know the id.
@@ -148,6 +162,9 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 
 // Clear removes all messages from MailHog. Tests that share a MailHog must not call it.
 func (c *Client) Clear(ctx context.Context) error {
+	if c.detect(ctx); c.source != nil {
+		return ErrReadOnly
+	}
 	_, _, before := c.index.size()
 	if err := c.api.delete(ctx, ""); err != nil {
 		return fmt.Errorf("clear the inbox: %w", err)
@@ -196,7 +213,11 @@ func (c *Client) run(r *round) {
 	c.mu.Lock()
 	c.next = nil // a later caller may need something newer than this round will see
 	c.mu.Unlock()
-	if r.err = c.walker.update(c.ctx); r.err != nil && c.ctx.Err() != nil {
+	update := c.walker.update
+	if c.detect(c.ctx); c.source != nil {
+		update = c.pull
+	}
+	if r.err = update(c.ctx); r.err != nil && c.ctx.Err() != nil {
 		r.err = ErrClosed
 	}
 }

@@ -64,6 +64,10 @@ func (f *feed) setDisconnected(err error) {
 func (f *feed) run() {
 	retry := firstRetry
 	for f.client.ctx.Err() == nil {
+		if f.client.detect(f.client.ctx); f.client.source != nil {
+			f.poll()
+			return
+		}
 		connected, err := f.runOnce()
 		if connected {
 			retry = firstRetry

@@ -25,7 +25,7 @@ var replaced = []byte(string(utf8.RuneError))
 // done so, the body is fetched in the one form that it leaves alone.
 func (c *Client) raw(e *entry) (raw []byte, problem string) {
 	raw = []byte(e.stored.Raw.Data)
-	if !bytes.Contains(raw, replaced) {
+	if c.source != nil || !bytes.Contains(raw, replaced) {
 		return raw, ""
 	}
 	header, body, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
