@@ -42,9 +42,7 @@ func (s *server) Send(_ context.Context, event any) (string, error) {
 	s.now++
 	s.most = max(s.most, s.now)
 	s.mu.Unlock()
-	if s.delay > 0 {
-		<-time.After(s.delay) // on the bubble's clock
-	}
+	s.work()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now--
@@ -58,9 +56,7 @@ func (s *server) Send(_ context.Context, event any) (string, error) {
 
 // HasRun takes as long as a send.
 func (s *server) HasRun(_ context.Context, eventID string) (bool, error) {
-	if s.delay > 0 {
-		<-time.After(s.delay)
-	}
+	s.work()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, eventID)
@@ -68,6 +64,23 @@ func (s *server) HasRun(_ context.Context, eventID string) (bool, error) {
 		return false, errors.New("no answer")
 	}
 	return s.runs > 0, nil
+}
+
+// takes sets how long each answer takes.
+func (s *server) takes(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
+}
+
+// work takes that long, on the bubble's clock.
+func (s *server) work() {
+	s.mu.Lock()
+	d := s.delay
+	s.mu.Unlock()
+	if d > 0 {
+		<-time.After(d)
+	}
 }
 
 func (s *server) finds(runs int) {
@@ -283,7 +296,7 @@ func TestStop_RecordsNothingAboutAnInterruptedQuestion(t *testing.T) {
 		r := f.create()
 		d.Offer(r)
 		elapse(pace.ConfirmAfter / 2)
-		f.server.delay = time.Minute
+		f.server.takes(time.Minute)
 		elapse(pace.ConfirmAfter)
 		asked := f.notification(r)
 		stop()
@@ -366,7 +379,7 @@ func TestRun_LimitsConcurrentSends(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		f.opts.Concurrency = 3
-		f.server.delay = 10 * time.Millisecond
+		f.server.takes(10 * time.Millisecond)
 		for range 250 {
 			f.create()
 		}
@@ -399,7 +412,7 @@ func TestOffer_KeepsThousandRequestsAndScanFindsTheOthers(t *testing.T) {
 func TestOffer_WhileOthersAreSent(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
-		f.server.delay = 300 * time.Millisecond
+		f.server.takes(300 * time.Millisecond)
 		d, _ := f.start()
 		synctest.Wait()
 		d.Offer(f.create())
@@ -433,7 +446,7 @@ func TestScan_TakesItsTurnWhileRequestsAreOffered(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
 		lost := f.create()
-		f.server.delay = 100 * time.Millisecond
+		f.server.takes(100 * time.Millisecond)
 		d, _ := f.start()
 		for range 20 * (int(pace.DispatchLease/time.Second) + 2) {
 			d.Offer(f.create())
@@ -460,7 +473,7 @@ func TestRun_SharesWorkWithOtherProcesses(t *testing.T) {
 func TestStop_WaitsForPendingSendAndRecordsIt(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
-		f.server.delay = 3 * time.Second
+		f.server.takes(3 * time.Second)
 		d, stop := f.start()
 		r := f.create()
 		d.Offer(r)
@@ -474,7 +487,7 @@ func TestStop_WaitsForPendingSendAndRecordsIt(t *testing.T) {
 func TestStop_RecordsNoFailureOfInterruptedSend(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
-		f.server.delay = 3 * time.Second
+		f.server.takes(3 * time.Second)
 		f.server.fail(errors.New("the app is stopping"))
 		d, stop := f.start()
 		r := f.create()
