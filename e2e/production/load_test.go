@@ -128,7 +128,7 @@ func TestLoad_NothingIsLostOverFaultsInTurn(t *testing.T) {
 			for i, service := range faults {
 				awaitCreated((2*i + 1) * share)
 				require.NoError(t, e.Kill(ctx, service), service)
-				awaitCreated((2*i + 2) * share) // while it is away
+				awaitCreated((2*i + 2) * share)                                   // while it is away
 				eventually(ctx, t, func() error { return e.Start(ctx, service) }) // as a restart policy does
 				last = time.Now()
 				t.Logf("%s: killed and started again; %d of %d requests accepted", service, (2*i+2)*share, *requests)
