@@ -168,7 +168,8 @@ func TestLoad_NothingIsLostOverFaultsInTurn(t *testing.T) {
 					again++
 				}
 			}
-			t.Logf("%s, %d instances: %d accepted in %.0f s, %d sent, one Message-ID each, %d second copies, %d dispatched again; settled %.0f s after the last fault",
+			t.Logf("%s, %d instances: %d accepted in %.0f s, %d sent, one Message-ID each, %d second copies, %d dispatched again; "+
+				"settled %.0f s after the last fault",
 				name, instances, len(all), created.Seconds(), len(mail), copies, again, settled.Seconds())
 		})
 	}

@@ -68,7 +68,8 @@ func (p *persistence) remove() error {
 func (p *persistence) redis(s *proc.Spec, port int) error {
 	p.redisPort.Store(int64(port))
 	config := filepath.Join(s.Dir, "redis.conf") // the password would be visible in arguments
-	text := fmt.Sprintf("bind 127.0.0.1\nport %d\ndir %q\nappendonly yes\nappendfsync everysec\nsave \"\"\nrequirepass %s\n", port, s.Dir, p.password)
+	text := fmt.Sprintf("bind 127.0.0.1\nport %d\ndir %q\nappendonly yes\nappendfsync everysec\nsave \"\"\nrequirepass %s\n",
+		port, s.Dir, p.password)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configure Redis: %w", err)
 	}
@@ -82,7 +83,8 @@ func (p *persistence) postgres(ctx context.Context, s *proc.Spec, port int) erro
 	s.User, s.Env = p.user, serverEnviron()
 	data := filepath.Join(s.Dir, "data")
 	s.Args = []string{
-		"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
+		"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+		"-c", "max_connections=200",
 	}
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -100,7 +102,9 @@ func (p *persistence) initdb(ctx context.Context, s proc.Spec, data string) erro
 		return fmt.Errorf("make a password for PostgreSQL: %w", err)
 	}
 	s.Name, s.Path, s.OnLine = "initdb", filepath.Join(filepath.Dir(s.Path), "initdb"), nil
-	s.Args = []string{"-D", data, "--no-sync", "--locale=C", "--encoding=UTF8", "--username=inngest", "--auth=scram-sha-256", "--pwfile=" + password}
+	s.Args = []string{
+		"-D", data, "--no-sync", "--locale=C", "--encoding=UTF8", "--username=inngest", "--auth=scram-sha-256", "--pwfile=" + password,
+	}
 	process, err := proc.Start(ctx, s)
 	if err != nil {
 		return err
@@ -123,7 +127,8 @@ func (p *persistence) environ(keys harness.Keys) []string {
 		"INNGEST_EVENT_KEY=" + keys.Event,
 		"INNGEST_SIGNING_KEY=" + keys.Signing,
 		fmt.Sprintf("INNGEST_REDIS_URI=redis://:%s@%s", p.password, fleet.Loopback(int(p.redisPort.Load()))),
-		fmt.Sprintf("INNGEST_POSTGRES_URI=postgres://inngest:%s@%s/postgres?sslmode=disable", p.password, fleet.Loopback(int(p.postgresPort.Load()))),
+		fmt.Sprintf("INNGEST_POSTGRES_URI=postgres://inngest:%s@%s/postgres?sslmode=disable",
+			p.password, fleet.Loopback(int(p.postgresPort.Load()))),
 	}
 }
 

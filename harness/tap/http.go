@@ -205,7 +205,8 @@ func (t *httpTap) send(req *http.Request) (resp *http.Response, err error) {
 			try.Body = io.NopCloser(req.Body) // a failed try would close it, unread
 		}
 		resp, err = t.base.RoundTrip(try)
-		if err == nil || req.Context().Err() != nil || !notConnected(err) && req.Method != http.MethodGet && req.Method != http.MethodHead {
+		harmless := req.Method == http.MethodGet || req.Method == http.MethodHead
+		if err == nil || req.Context().Err() != nil || !harmless && !notConnected(err) {
 			break
 		}
 	}

@@ -65,7 +65,8 @@ func (p packagedTool) find(ctx context.Context, t harness.Service, o Options) (B
 	if err != nil {
 		return Binary{}, &Error{
 			Doing: "find " + p.title, Why: err.Error(), Err: err,
-			Fix: fmt.Sprintf("Install it (Debian, Ubuntu: apt-get install %s), or let %s name the program %s.", p.debian, p.variable, p.program),
+			Fix: fmt.Sprintf("Install it (Debian, Ubuntu: apt-get install %s), or let %s name the program %s.",
+				p.debian, p.variable, p.program),
 		}
 	}
 	return bin, nil
