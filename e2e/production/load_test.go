@@ -133,7 +133,6 @@ func TestLoad_NothingIsLostOverFaultsInTurn(t *testing.T) {
 				last = time.Now()
 				t.Logf("%s: killed and started again; %d of %d requests accepted", service, (2*i+2)*share, *requests)
 			}
-			require.NoError(t, e.Start(ctx, harness.ServiceInngest), "it starts again by itself")
 			require.NoError(t, <-loaded)
 			created := time.Since(began)
 			settling, stop := context.WithDeadline(ctx, last.Add(settleTime))
