@@ -3,7 +3,7 @@
 //	stack, err := stack.Start(ctx, attach.New(attach.Options{}), stack.Options{})
 //
 // It takes the servers from, in this order: [Options].Endpoints; the variables HARNESS_INNGEST_URL, HARNESS_MAIL_URL,
-// HARNESS_SMTP_ADDR and HARNESS_MONGO_URI, all four of them; the Docker Compose project that [Options].Project or
+// HARNESS_SMTP_ADDR and HARNESS_MONGO_URI, with the keys in INNGEST_EVENT_KEY and INNGEST_SIGNING_KEY; the Docker Compose project that [Options].Project or
 // HARNESS_COMPOSE_PROJECT names; and the state file of the `harness up` that runs here or in a directory above.
 // Where the last two have an app, the stack uses that one.
 //

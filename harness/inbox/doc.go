@@ -1,4 +1,4 @@
-// Package inbox reads the emails that a MailHog server has caught: decoded as a mail program would, pushed rather than
+// Package inbox reads the emails that a MailHog server has caught, or that are in a Mailpit or an IMAP mailbox: decoded as a mail program would, pushed rather than
 // polled, and still quick when there are ten thousand of them.
 //
 //	box := inbox.New("http://127.0.0.1:8025", inbox.Options{})

@@ -43,7 +43,7 @@ type Client struct {
 	http       *http.Client
 	events     string      // base URL for events
 	silent     atomic.Bool // the server tells no decisions
-	rest       atomic.Bool // the server has no GraphQL
+	noGraphQL  atomic.Bool // the server has none
 }
 
 // ErrNotFound says that the server knows nothing under that id.
@@ -152,7 +152,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if err != nil {
 		if answer, answered := errors.AsType[*statusError](err); answered {
 			if answer.is(http.StatusUnauthorized) && !sending {
-				return fmt.Errorf("%s: the Inngest server at %s: %w", c.unauthorized(), c.base, err)
+				return fmt.Errorf("%s: the Inngest server at %s: %w", unauthorized(c.signingKey), c.base, err)
 			}
 			return fmt.Errorf("the Inngest server at %s: %w", c.base, err)
 		}
@@ -168,8 +168,8 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 }
 
 // unauthorized says why the server refuses to tell, and what to do.
-func (c *Client) unauthorized() string {
-	if c.signingKey == "" {
+func unauthorized(key string) string {
+	if key == "" {
 		return "it needs the signing key: set " + EnvSigningKey
 	}
 	return "the server does not take the signing key in " + EnvSigningKey
@@ -226,11 +226,11 @@ func (c *Client) query(ctx context.Context, query string, variables map[string]a
 		Data   json.RawMessage
 		Errors []struct{ Message string }
 	}
-	if c.rest.Load() {
+	if c.noGraphQL.Load() {
 		return errNoGraphQL
 	}
 	if err := c.do(ctx, http.MethodPost, "/v0/gql", map[string]any{"query": query, "variables": variables}, &answer); noGraphQL(err) {
-		c.rest.Store(true)
+		c.noGraphQL.Store(true)
 		return errNoGraphQL
 	} else if err != nil {
 		return err

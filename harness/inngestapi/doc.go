@@ -13,6 +13,8 @@
 // knows no SKIPPED, wraps outputs, and takes ever longer for the runs of an event; /v1 answers from a cache of up to 15 s.
 // The steps of a run come from /api/v2/runs/{id}/trace, which has the same spans as GraphQL in a tenth of the time.
 //
+// A server without GraphQL is read from /v1 and /v2: see [Client.ReadsREST] and [ErrNotShown].
+//
 // What was sent, started or ended shows a little later: an event and its runs within 300 ms (the server's queue
 // polls), an end and the last spans up to 100 ms after it.
 //

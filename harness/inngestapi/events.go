@@ -121,7 +121,7 @@ func (c *Client) Event(ctx context.Context, id string) (ReceivedEvent, error) {
 	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){"+eventFields+"}}", map[string]any{"id": id}, &data)
 	e := data.EventV2.export()
 	if errors.Is(err, errNoGraphQL) {
-		e, err = c.restEvent(ctx, id)
+		e, err = (rest{c}).event(ctx, id)
 	}
 	if err != nil {
 		return ReceivedEvent{}, fmt.Errorf("read event %s: %w", id, err)
@@ -166,7 +166,7 @@ func (c *Client) Events(ctx context.Context, f EventFilter) ([]ReceivedEvent, er
 		err := c.query(ctx, "query($n:Int!,$a:String,$f:EventsFilter!){eventsV2(first:$n,after:$a,filter:$f){edges{cursor node{"+eventFields+"}}}}",
 			map[string]any{"n": eventsPage, "a": after, "f": filter}, &data)
 		if errors.Is(err, errNoGraphQL) {
-			if all, err = c.restEvents(ctx, f); err != nil {
+			if all, err = (rest{c}).events(ctx, f); err != nil {
 				return nil, fmt.Errorf("list events: %w", err)
 			}
 			return all, nil

@@ -35,11 +35,14 @@ func noGraphQL(err error) bool {
 	return page || refused != nil && refused.code >= 300 && refused.code < 500 && refused.code != http.StatusTooManyRequests
 }
 
-// ReadsREST reports whether the client has found a server without GraphQL.
-func (c *Client) ReadsREST() bool { return c.rest.Load() }
+// rest reads from a server without GraphQL.
+type rest struct{ *Client }
 
-// restGet reads the data of an answer of /v1. For what is unknown, /v1 answers 200 with another status in the body.
-func (c *Client) restGet(ctx context.Context, path string, into any) error {
+// ReadsREST reports whether the client has found a server without GraphQL.
+func (c *Client) ReadsREST() bool { return c.noGraphQL.Load() }
+
+// get reads the data of an answer of /v1. For what is unknown, /v1 answers 200 with another status in the body.
+func (c rest) get(ctx context.Context, path string, into any) error {
 	var answer struct {
 		Data   json.RawMessage
 		Error  string
@@ -77,14 +80,14 @@ func (e restEvent) export() ReceivedEvent {
 	return out
 }
 
-func (c *Client) restEvent(ctx context.Context, id string) (ReceivedEvent, error) {
+func (c rest) event(ctx context.Context, id string) (ReceivedEvent, error) {
 	var e restEvent
-	err := c.restGet(ctx, "/v1/events/"+url.PathEscape(id), &e)
+	err := c.get(ctx, "/v1/events/"+url.PathEscape(id), &e)
 	return e.export(), err
 }
 
-// restEvents lists events, 50 a request.
-func (c *Client) restEvents(ctx context.Context, f EventFilter) ([]ReceivedEvent, error) {
+// events lists events, 50 a request.
+func (c rest) events(ctx context.Context, f EventFilter) ([]ReceivedEvent, error) {
 	query := url.Values{"limit": {strconv.Itoa(eventsPage)}, "received_after": {f.Since.UTC().Format(time.RFC3339Nano)}}
 	if !f.Until.IsZero() {
 		query.Set("received_before", f.Until.UTC().Format(time.RFC3339Nano))
@@ -95,7 +98,7 @@ func (c *Client) restEvents(ctx context.Context, f EventFilter) ([]ReceivedEvent
 	var all []ReceivedEvent
 	for {
 		var page []restEvent
-		if err := c.restGet(ctx, "/v1/events?"+query.Encode(), &page); err != nil {
+		if err := c.get(ctx, "/v1/events?"+query.Encode(), &page); err != nil {
 			return nil, err
 		}
 		for _, e := range page {
@@ -140,8 +143,8 @@ func (r restRun) export() Run {
 	return out
 }
 
-// restEventRuns lists the runs of an event. It is the one list in which a run that waits for its next attempt is not FAILED.
-func (c *Client) restEventRuns(ctx context.Context, eventID string) ([]restRun, error) {
+// eventRuns lists the runs of an event. It is the one list in which a run that waits for its next attempt is not FAILED.
+func (c rest) eventRuns(ctx context.Context, eventID string) ([]restRun, error) {
 	query := url.Values{"limit": {"40"}, "includeOutput": {"true"}}
 	all := []restRun{}
 	for {
@@ -163,17 +166,17 @@ func (c *Client) restEventRuns(ctx context.Context, eventID string) ([]restRun, 
 	}
 }
 
-// restRun reads a run, whose output may come a moment after its end.
-func (c *Client) restRun(ctx context.Context, id string) (Run, error) {
+// run reads a run, whose output may come a moment after its end.
+func (c rest) run(ctx context.Context, id string) (Run, error) {
 	var one restRun
-	if err := c.restGet(ctx, "/v2/runs/"+url.PathEscape(id), &one); err != nil {
+	if err := c.get(ctx, "/v2/runs/"+url.PathEscape(id), &one); err != nil {
 		return Run{}, err
 	}
 	if len(one.Trigger.EventIDs) == 0 {
 		return one.export(), nil
 	}
 	for began := time.Now(); ; {
-		runs, err := c.restEventRuns(ctx, one.Trigger.EventIDs[0])
+		runs, err := c.eventRuns(ctx, one.Trigger.EventIDs[0])
 		if err != nil {
 			return Run{}, err
 		}
@@ -201,7 +204,7 @@ func notShown(err error) error {
 	return err
 }
 
-func (c *Client) restApps(ctx context.Context) ([]RegisteredApp, error) {
+func (c rest) apps(ctx context.Context) ([]RegisteredApp, error) {
 	query := url.Values{"limit": {"100"}}
 	var all []RegisteredApp
 	for {
@@ -231,9 +234,9 @@ func (c *Client) restApps(ctx context.Context) ([]RegisteredApp, error) {
 	}
 }
 
-// restFunctions lists the functions of all apps, which costs a request for each app.
-func (c *Client) restFunctions(ctx context.Context) ([]Function, error) {
-	apps, err := c.restApps(ctx)
+// functions lists the functions of all apps, which costs a request for each app.
+func (c rest) functions(ctx context.Context) ([]Function, error) {
+	apps, err := c.apps(ctx)
 	if err != nil {
 		return nil, err
 	}

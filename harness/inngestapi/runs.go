@@ -89,7 +89,7 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{"+runFields+"}}}", map[string]any{"id": eventID}, &data)
 	if errors.Is(err, errNoGraphQL) {
 		var list []restRun
-		if list, err = c.restEventRuns(ctx, eventID); err == nil {
+		if list, err = (rest{c}).eventRuns(ctx, eventID); err == nil {
 			runs := make([]Run, len(list))
 			for i, r := range list {
 				runs[i] = r.export()
@@ -157,7 +157,7 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 		r, err := c.run(ctx, id)
 		if errors.Is(err, errNoGraphQL) {
 			var done Run
-			if done, err = c.restRun(ctx, id); err == nil {
+			if done, err = (rest{c}).run(ctx, id); err == nil {
 				return done, nil
 			}
 		}
@@ -170,7 +170,7 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 		}
 		// The server shows an end first, writes the output down with it into the run's span, and some 100 ms later
 		// to where it was looked for.
-		known, err := c.spanOutput(ctx, id, &done)
+		known, err := spanOutput(ctx, c, id, &done)
 		if err != nil {
 			return Run{}, fmt.Errorf("read the output of run %s: %w", id, err)
 		}
@@ -184,7 +184,7 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 }
 
 // spanOutput fills in a run's output or error from its span, and reports whether it was there.
-func (c *Client) spanOutput(ctx context.Context, id string, r *Run) (known bool, err error) {
+func spanOutput(ctx context.Context, c *Client, id string, r *Run) (known bool, err error) {
 	var where struct {
 		Run struct{ Trace struct{ OutputID string } }
 	}

@@ -73,7 +73,7 @@ func (c *Client) Functions(ctx context.Context) ([]Function, error) {
 	var functions []Function
 	err := c.query(ctx, "{functions{slug url config app{externalID}}}", nil, &data)
 	if errors.Is(err, errNoGraphQL) {
-		functions, err = c.restFunctions(ctx)
+		functions, err = rest{c}.functions(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list functions: %w", err)
@@ -124,7 +124,7 @@ func (c *Client) Apps(ctx context.Context) ([]RegisteredApp, error) {
 	var data struct{ Apps []RegisteredApp }
 	err := c.query(ctx, "{apps{externalID url connected error functionCount}}", nil, &data)
 	if errors.Is(err, errNoGraphQL) {
-		data.Apps, err = c.restApps(ctx)
+		data.Apps, err = rest{c}.apps(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
@@ -141,7 +141,7 @@ const (
 // Sync asks an app to register its functions with the server that it is configured for, and returns them once this
 // server lists them. The error says which half failed, and why.
 func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
-	if err := c.register(ctx, app); err != nil {
+	if err := register(ctx, c, app); err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
 	}
 	for began := time.Now(); ; {
@@ -154,14 +154,14 @@ func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
 		}
 		if ctx.Err() != nil || time.Since(began) > listTime {
 			return nil, fmt.Errorf("sync: the app at %s answered, but the Inngest server at %s lists no function of it: does it serve any, and does its INNGEST_DEV name this server? %s",
-				app.URL, c.base, c.known(ctx))
+				app.URL, c.base, known(ctx, c))
 		}
 		_ = pause(ctx, syncPoll) // when ctx ends, the next turn returns
 	}
 }
 
 // known says which apps the server knows, for an error.
-func (c *Client) known(ctx context.Context) string {
+func known(ctx context.Context, c *Client) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	apps, err := c.Apps(ctx)
@@ -184,7 +184,7 @@ func (c *Client) known(ctx context.Context) string {
 
 // register sends the PUT that makes an app register itself. For a server in production mode the PUT is signed: then some
 // apps answer with their functions instead, and c registers them.
-func (c *Client) register(ctx context.Context, app App) error {
+func register(ctx context.Context, c *Client, app App) error {
 	var body []byte
 	if c.signingKey != "" {
 		at, host, err := app.endpoint()
@@ -212,7 +212,7 @@ func (c *Client) register(ctx context.Context, app App) error {
 	case err == nil && header.Get(sdk.HeaderSDK) == "":
 		return fmt.Errorf("%s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdk.HeaderSDK)
 	case err == nil && header.Get(sdk.HeaderSyncKind) == sdk.SyncInBand:
-		return c.registerFor(ctx, answer)
+		return registerFor(ctx, c, answer)
 	case err == nil:
 		return nil
 	case refused.is(http.StatusNotFound):
@@ -233,7 +233,7 @@ func (c *Client) register(ctx context.Context, app App) error {
 }
 
 // registerFor registers the functions that an app has answered with, at the address that the app has given.
-func (c *Client) registerFor(ctx context.Context, answer []byte) error {
+func registerFor(ctx context.Context, c *Client, answer []byte) error {
 	var said struct {
 		URL        string          `json:"url"`
 		App        string          `json:"app_id"`

@@ -59,7 +59,7 @@ func (c *Client) Trace(ctx context.Context, runID string) (RunTrace, error) {
 		Data struct{ RootSpan span }
 	}
 	prefix := "/api"
-	if c.rest.Load() {
+	if c.noGraphQL.Load() {
 		prefix = "" // as in the cloud; a self-hosted server has both
 	}
 	err := c.find(ctx, http.MethodGet, prefix+"/v2/runs/"+url.PathEscape(runID)+"/trace?includeOutput=true", &answer)

@@ -104,7 +104,10 @@ they send events, show runs and emails, and judge whether what should have happe
 			"Environment": `INNGEST_BIN, MAILHOG_BIN, MONGOD_BIN   programs to run instead of those in the cache
 HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
 HARNESS_INNGEST_URL, HARNESS_MAIL_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
-                                       servers to work on instead of those of the stack that is up here
+                                       servers to work on instead of those of the stack that is up here: those that a
+                                       command uses; the mailbox is a MailHog, a Mailpit, or imaps://USER:PASSWORD@HOST
+INNGEST_EVENT_KEY, INNGEST_SIGNING_KEY
+                                       keys of the server in HARNESS_INNGEST_URL, where it is one in production mode
 HARNESS_COMPOSE_PROJECT                the same, by the name of a compose project
 HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_INNGEST
                                        images for the containers backend
@@ -118,7 +121,7 @@ NO_COLOR                               any value: no colour, on a terminal too`,
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { manual(cmd.OutOrStdout(), cmd) })
 	root.AddGroup(
 		&cobra.Group{ID: groupStack, Title: "The stack"},
-		&cobra.Group{ID: groupEvents, Title: "Events and emails, on a stack that is up"},
+		&cobra.Group{ID: groupEvents, Title: "Events and emails, on a stack that is up or a deployment"},
 		&cobra.Group{ID: groupTools, Title: "The tools"},
 	)
 	root.SetHelpCommandGroupID(groupTools)
