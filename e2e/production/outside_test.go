@@ -30,7 +30,8 @@ type commands struct {
 
 func newCommands(t *testing.T, env ...string) commands {
 	program := filepath.Join(t.TempDir(), "harness")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/odoo-maintenance/inngest-harness/harness/cmd/harness").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
+		"github.com/odoo-maintenance/inngest-harness/harness/cmd/harness").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return commands{t, program, append(env, "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "HARNESS_ALLOW_REMOTE=")}
 }
@@ -92,19 +93,23 @@ func TestProduction_FromOutside(t *testing.T) {
 	var said bytes.Buffer
 	require.Zero(t, service.Command(ctx, []string{"sync"}, &said, &said), "%s", &said)
 	out, _ = c.run("", "probe", appURL+"/api/inngest")
-	require.Contains(t, out, "✓ the app is registered: odoo-maintenance at http://localhost:"+port+"/api/inngest with 1 functions: "+function)
+	require.Contains(t, out, "✓ the app is registered: odoo-maintenance at http://localhost:"+port+"/api/inngest with 1 "+
+		"functions: "+function)
 	require.Contains(t, out, "✓ the app has an address of its own")
 	require.Contains(t, out, "✓ an unsigned PUT is refused")
 	require.Contains(t, out, "✓ an old signature is refused")
 	require.Contains(t, out, "✓ the server's /v0/gql is closed")
 	require.Contains(t, out, "✗ the server's /mcp is closed")
-	require.Contains(t, out, "✗ the server's /debug/pprof/cmdline is closed: without a key it answers 200 OK, and the answer has the signing key in it")
+	require.Contains(t, out, "✗ the server's /debug/pprof/cmdline is closed: without a key it answers 200 OK, and the "+
+		"answer has the signing key in it")
 
 	// By the app's API, as docs/production.md shows it.
 	f := fixtures.Requests()[0]
-	smoke := `{"request": {"url": "` + appURL + `/api/requests", "headers": {"Authorization": "Bearer ${env.API_TOKEN}"}, "body": ` + string(f.Body) + `},
+	smoke := `{"request": {"url": "` + appURL + `/api/requests", "headers": {"Authorization": "Bearer ${env.API_TOKEN}"},
+             "body": ` + string(f.Body) + `},
  "event": {"name": "maintenance/request.created", "data": {"requestId": "${response.id}"}},
- "expectation": {"runs": [{"function": "send-request-notification", "status": "COMPLETED", "steps": [{"id": "send-email", "attempts": 1}]}], "noOtherRuns": true}}`
+ "expectation": {"runs": [{"function": "send-request-notification", "status": "COMPLETED",
+                           "steps": [{"id": "send-email", "attempts": 1}]}], "noOtherRuns": true}}`
 	c = c.with("API_TOKEN=" + token)
 	out, status = c.run(smoke, "smoke", "-")
 	require.Zero(t, status, out)
@@ -113,7 +118,9 @@ func TestProduction_FromOutside(t *testing.T) {
 	mail, err := st.Inbox().List(ctx)
 	require.NoError(t, err)
 	require.Len(t, mail, 1)
-	out, status = withMail.run(`{"event": {"name": "maintenance/request.created", "data": {"requestId": "none"}}, "expectation": {"runs": [{"function": "send-request-notification", "status": "FAILED"}], "mail": [{"to": "`+mail[0].Envelope.To[0]+`", "absent": true}]}}`, "smoke", "-")
+	out, status = withMail.run(`{"event": {"name": "maintenance/request.created", "data": {"requestId": "none"}},
+ "expectation": {"runs": [{"function": "send-request-notification", "status": "FAILED"}],
+                 "mail": [{"to": "`+mail[0].Envelope.To[0]+`", "absent": true}]}}`, "smoke", "-")
 	require.Zero(t, status, out)
 
 	out, status = c.run("", "runs", "--json")

@@ -16,7 +16,8 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// imapSource reads a mailbox by IMAP: imaps://USER:PASSWORD@HOST/MAILBOX, where the mailbox is INBOX if none is named. It opens
+// imapSource reads a mailbox by IMAP: imaps://USER:PASSWORD@HOST/MAILBOX, where the mailbox is INBOX if none is named. It
+// opens
 // the mailbox for reading only (EXAMINE), and marks nothing as seen (PEEK). It reads the messages since yesterday.
 type imapSource struct {
 	url      *url.URL

@@ -189,7 +189,8 @@ func TestMailbox_Mailpit(t *testing.T) {
 		defer mu.Unlock()
 		id := fmt.Sprint("id", len(list))
 		list = append([]message{{id, time.Now()}}, list...)
-		raws[id] = "Message-ID: <x@mailpit>\r\nReturn-Path: <bounce@plant.test>\r\nReceived: from [127.0.0.1] (localhost [127.0.0.1])\r\n" +
+		raws[id] = "Message-ID: <x@mailpit>\r\nReturn-Path: <bounce@plant.test>\r\nReceived: from [127.0.0.1] (localhost " +
+			"[127.0.0.1])\r\n" +
 			"        by vm (Mailpit) with SMTP\r\n        for <" + to[0] + ">; Sun, 29 Nov 2026 02:07:10 +0000 (UTC)\r\n" + raw
 	}})
 }

@@ -17,10 +17,12 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
 )
 
-// With the tag mailpit, the same on a real Mailpit: MAILPIT_BIN names the program, which `go install github.com/axllent/mailpit` builds.
+// With the tag mailpit, the same on a real Mailpit: MAILPIT_BIN names the program, which `go install
+// github.com/axllent/mailpit` builds.
 func TestMailbox_RealMailpit(t *testing.T) {
 	program := os.Getenv("MAILPIT_BIN")
-	require.NotEmpty(t, program, "set MAILPIT_BIN to a Mailpit: CGO_ENABLED=0 go install github.com/axllent/mailpit@v1.33.1 builds one")
+	require.NotEmpty(t, program, "set MAILPIT_BIN to a Mailpit: CGO_ENABLED=0 go install "+
+		"github.com/axllent/mailpit@v1.33.1 builds one")
 	var addresses []string
 	for range 2 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

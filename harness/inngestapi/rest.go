@@ -73,7 +73,8 @@ type restEvent struct {
 }
 
 func (e restEvent) export() ReceivedEvent {
-	out := ReceivedEvent{EventID: e.InternalID, IdempotencyKey: e.ID, Name: e.Name, Data: text.JSON(e.Data), Received: e.Received, At: e.Received}
+	out := ReceivedEvent{EventID: e.InternalID, IdempotencyKey: e.ID, Name: e.Name, Data: text.JSON(e.Data),
+		Received: e.Received, At: e.Received}
 	if e.TS != 0 {
 		out.At = time.UnixMilli(e.TS)
 	}
@@ -224,7 +225,8 @@ func (c rest) apps(ctx context.Context) ([]RegisteredApp, error) {
 		}
 		for _, a := range answer.Data {
 			all = append(all, RegisteredApp{
-				ID: a.ID, URL: a.LatestSync.URL, Error: a.LatestSync.Error, Connected: a.LatestSync.Error == "", FunctionCount: a.FunctionCount,
+				ID: a.ID, URL: a.LatestSync.URL, Error: a.LatestSync.Error, Connected: a.LatestSync.Error == "",
+				FunctionCount: a.FunctionCount,
 			})
 		}
 		if !answer.Page.HasMore {

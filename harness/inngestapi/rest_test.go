@@ -170,7 +170,8 @@ func TestREST_KeysAreAskedFor(t *testing.T) {
 	t.Parallel()
 	guarded := without(t, 401, "/v")
 	_, err := newClient(t, guarded).Functions(limit(t))
-	require.EqualError(t, err, "list functions: it needs the signing key: set INNGEST_SIGNING_KEY: the Inngest server at "+guarded+
+	require.EqualError(t, err, "list functions: it needs the signing key: set INNGEST_SIGNING_KEY: the Inngest server at "+
+		""+guarded+
 		": it answered 401 Unauthorized: <html>")
 	wrong := inngestapi.New(guarded, inngestapi.Options{SigningKey: "secret"})
 	defer wrong.Close(t.Context())

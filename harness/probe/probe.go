@@ -2,7 +2,8 @@
 //
 //	findings := probe.Run(ctx, probe.Options{URL: "https://app.example/api/inngest", SigningKey: key, Inngest: api})
 //
-// It changes nothing. Calls name a function that does not exist. A signed PUT carries the header by which an SDK answers it in
+// It changes nothing. Calls name a function that does not exist. A signed PUT carries the header by which an SDK answers
+// it in
 // the response, and registers nothing. An unsigned PUT, which an SDK that takes it would answer by registering the app at the
 // address in its Host header, has a Host of which no address can be made; and it names a kind of server that there is not,
 // which an SDK hands on and by which a server refuses the registration. Where a balancer refuses such a Host, the PUT is sent
@@ -74,7 +75,8 @@ func Run(ctx context.Context, o Options) []Finding {
 	p := &prober{Options: o, ctx: ctx, client: &http.Client{
 		Timeout: timeout,
 		// HTTP/1.1 alone: the Host of a request is then what it says.
-		Transport:     &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, DisableKeepAlives: true},
+		Transport: &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+			DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if p.reachable() {
@@ -176,7 +178,8 @@ func (p *prober) reachable() bool {
 	var said struct{ Mode string }
 	_ = json.Unmarshal(a.body, &said) // an answer without a mode says nothing about it
 	if said.Mode == "dev" {
-		p.add(check, Wrong, "the app runs in development mode", "it verifies no signature: anybody who reaches it can have it run its functions",
+		p.add(check, Wrong, "the app runs in development mode", "it verifies no signature: anybody who reaches it can have it "+
+			"run its functions",
 			"unset INNGEST_DEV, and set INNGEST_SIGNING_KEY")
 		return true
 	}
@@ -205,7 +208,8 @@ func (p *prober) encrypted() {
 // unsigned checks that calls without a valid signature are refused.
 func (p *prober) unsigned() {
 	call := request{method: http.MethodPost, query: "?fnId=" + noFunction + "&stepId=step", body: "{}"}
-	const why, do = "whoever reaches the app can have it run its functions, with events of his own", "run it in production mode, with INNGEST_SIGNING_KEY set"
+	const why, do = "whoever reaches the app can have it run its functions, with events of his own",
+		"run it in production mode, with INNGEST_SIGNING_KEY set"
 	p.refuses("an unsigned call is refused", call, why, do)
 	other := make([]byte, 16)
 	_, _ = rand.Read(other) // it never fails
@@ -216,7 +220,8 @@ func (p *prober) unsigned() {
 		return
 	}
 	call.key, call.at = p.SigningKey, time.Now().Add(-10*time.Minute)
-	p.refuses("an old signature is refused", call, "a call that was recorded can be sent again, at any time", "update the SDK, and check the machine's clock")
+	p.refuses("an old signature is refused", call, "a call that was recorded can be sent again, at any time",
+		"update the SDK, and check the machine's clock")
 	call.at = time.Now().Add(10 * time.Minute)
 	a, err := p.ask(call)
 	const future = "a signature from the future is refused"
@@ -226,7 +231,8 @@ func (p *prober) unsigned() {
 	case a.refused():
 		p.add(future, OK, "it answers "+a.status, "", "")
 	default:
-		p.add(future, Note, "a signature with a time 10 minutes ahead is taken", "a call that was recorded can be sent again for longer than the usual "+
+		p.add(future, Note, "a signature with a time 10 minutes ahead is taken", "a call that was recorded can be sent again "+
+			"for longer than the usual "+
 			"5 minutes if the server's clock is ahead", "nothing in the app: the SDK decides it")
 	}
 }
@@ -267,7 +273,8 @@ func (p *prober) signed() {
 		p.add(check, Unknown, "no answer: "+err.Error(), "", "")
 		return
 	case a.refused():
-		p.add(check, Wrong, "it answers a signed PUT with "+a.status, "the app has another signing key than this one, or its clock is wrong: it refuses "+
+		p.add(check, Wrong, "it answers a signed PUT with "+a.status, "the app has another signing key than this one, or its "+
+			"clock is wrong: it refuses "+
 			"Inngest's calls too", "set the app's INNGEST_SIGNING_KEY to the server's key")
 		return
 	case a.code != http.StatusOK || json.Unmarshal(a.body, &said) != nil || said.App() == "":
@@ -281,8 +288,10 @@ func (p *prober) signed() {
 	case p.fixed:
 		p.add(address, OK, "it registers "+said.URL+", whatever a request says", "", "")
 	default:
-		p.add(address, Note, "the address that it registers is taken from the request", "where an unsigned PUT is taken too, anybody can have events and calls "+
-			"go to an address of his own", "set the address: APP_URL or SERVE_URL of this app, INNGEST_SERVE_HOST or ServeOpts.Origin of others")
+		p.add(address, Note, "the address that it registers is taken from the request", "where an unsigned PUT is taken too, "+
+			"anybody can have events and calls "+
+			"go to an address of his own", "set the address: APP_URL or SERVE_URL of this app, INNGEST_SERVE_HOST or "+
+			"ServeOpts.Origin of others")
 	}
 }
 
@@ -297,15 +306,19 @@ func (p *prober) unsignedPut() {
 	}
 	switch {
 	case err != nil || !a.sdk():
-		p.add(check, Unknown, "a balancer answers a PUT with such a Host, and with another Host the app might be registered elsewhere", "",
+		p.add(check, Unknown, "a balancer answers a PUT with such a Host, and with another Host the app might be registered "+
+			"elsewhere", "",
 			"give the app an address of its own, or probe it past the balancer")
 	case a.refused():
 		p.add(check, OK, "it answers "+a.status, "", "")
 	case p.fixed:
-		p.add(check, Note, "it is taken ("+a.status+")", "anybody can have the app register itself, though at its own address only", "unset INNGEST_ENABLE_UNAUTHED_SYNC")
+		p.add(check, Note, "it is taken ("+a.status+")", "anybody can have the app register itself, though at its own address "+
+			"only", "unset INNGEST_ENABLE_UNAUTHED_SYNC")
 	default:
-		p.add(check, Wrong, "it is taken ("+a.status+"), and the app believes the Host of a request", "whoever reaches the app can register it at an address of "+
-			"his own: all events and calls then go there", "unset INNGEST_ENABLE_UNAUTHED_SYNC, and give the app an address of its own")
+		p.add(check, Wrong, "it is taken ("+a.status+"), and the app believes the Host of a request",
+			"whoever reaches the app can register it at an address of "+
+				"his own: all events and calls then go there", "unset INNGEST_ENABLE_UNAUTHED_SYNC, and give the app an address of "+
+				"its own")
 	}
 }
 
@@ -318,7 +331,8 @@ func (p *prober) registered() {
 		return
 	}
 	if p.app == nil {
-		p.add(check, Unknown, fmt.Sprintf("the server knows %d apps; which one is meant is not known, since the app does not say what it is", len(apps)), "", "")
+		p.add(check, Unknown, fmt.Sprintf("the server knows %d apps; which one is meant is not known, since the app does not "+
+			"say what it is", len(apps)), "", "")
 		return
 	}
 	for _, a := range apps {
@@ -328,19 +342,23 @@ func (p *prober) registered() {
 		what := fmt.Sprintf("%s at %s with %d functions", a.ID, a.URL, a.FunctionCount)
 		switch registered := a.FunctionCount == len(p.app.Functions); {
 		case a.Error != "":
-			p.add(check, Wrong, what+"; its last sync failed: "+a.Error, "the server calls what was registered before", "sync the app again")
+			p.add(check, Wrong, what+"; its last sync failed: "+a.Error, "the server calls what was registered before",
+				"sync the app again")
 		case !registered:
-			p.add(check, Wrong, fmt.Sprintf("%s; the app has %d", what, len(p.app.Functions)), "events of a function that is not registered start nothing",
+			p.add(check, Wrong, fmt.Sprintf("%s; the app has %d", what, len(p.app.Functions)), "events of a function that is not "+
+				"registered start nothing",
 				"sync the app: `app sync` in the deploy job")
 		case p.fixed && a.URL != "" && !sameAddress(a.URL, p.app.URL):
-			p.add(check, Wrong, what+"; the app says that it is at "+p.app.URL, "the server calls another address than the app has: an old one, or a stranger's",
+			p.add(check, Wrong, what+"; the app says that it is at "+p.app.URL, "the server calls another address than the app "+
+				"has: an old one, or a stranger's",
 				"find out who registered it, and sync the app again")
 		default:
 			p.add(check, OK, what+p.names(), "", "")
 		}
 		return
 	}
-	p.add(check, Wrong, fmt.Sprintf("the server does not know %s; it knows %d apps", p.app.App(), len(apps)), "events start nothing", "sync the app: `app sync` in the deploy job")
+	p.add(check, Wrong, fmt.Sprintf("the server does not know %s; it knows %d apps", p.app.App(), len(apps)),
+		"events start nothing", "sync the app: `app sync` in the deploy job")
 }
 
 // names lists the app's functions.
@@ -376,8 +394,10 @@ type door struct {
 }
 
 var doors = []door{
-	{http.MethodGet, "/v1/events?limit=1", "", "anybody reads all events", func(a answer) bool { return a.code == http.StatusOK }},
-	{http.MethodPost, "/v0/gql", `{"query":"{__typename}"}`, "anybody reads all events and runs, starts functions, and has the server call any address",
+	{http.MethodGet, "/v1/events?limit=1", "", "anybody reads all " +
+		"events", func(a answer) bool { return a.code == http.StatusOK }},
+	{http.MethodPost, "/v0/gql", `{"query":"{__typename}"}`, "anybody reads all events and runs, starts functions, and has " +
+		"the server call any address",
 		func(a answer) bool { return a.code == http.StatusOK && bytes.Contains(a.body, []byte("__typename")) }},
 	{http.MethodGet, "/mcp", "", "anybody sends events, without an event key", func(a answer) bool {
 		// It wants another Accept, or a session; what asks for a key answers otherwise, and a balancer names no kind of server.
@@ -387,7 +407,8 @@ var doors = []door{
 	{http.MethodGet, "/metrics", "", "anybody reads how much is going on", func(a answer) bool {
 		return a.code == http.StatusOK && bytes.Contains(a.body, []byte("inngest_"))
 	}},
-	{http.MethodGet, "/debug/pprof/cmdline", "", "anybody reads the server's command line, with the keys that stand there, and its memory",
+	{http.MethodGet, "/debug/pprof/cmdline", "", "anybody reads the server's command line, with the keys that stand there, " +
+		"and its memory",
 		func(a answer) bool {
 			return a.code == http.StatusOK && strings.HasPrefix(a.header.Get("Content-Type"), "text/plain")
 		}},
@@ -411,10 +432,12 @@ func (p *prober) doors() {
 		case !d.open(a):
 			p.add(check, OK, "without a key it answers "+a.status, "", "")
 		case len(bare(p.SigningKey)) >= 8 && bytes.Contains(a.body, []byte(bare(p.SigningKey))):
-			p.add(check, Wrong, "without a key it answers "+a.status+", and the answer has the signing key in it", "anybody can call the app as the server",
+			p.add(check, Wrong, "without a key it answers "+a.status+", and the answer has the signing key in it",
+				"anybody can call the app as the server",
 				"rotate the key, give it to the server in INNGEST_SIGNING_KEY and not as a flag, and let "+path+" through to nobody")
 		default:
-			p.add(check, Wrong, "without a key it answers "+a.status, d.why, "put a balancer in front of the server, and let "+path+" through to nobody from outside")
+			p.add(check, Wrong, "without a key it answers "+a.status, d.why, "put a balancer in front of the server, and let "+
+				""+path+" through to nobody from outside")
 		}
 	}
 }

@@ -58,7 +58,8 @@ func newEnv(t *testing.T, h handler, registeredAt string, functions int) *env {
 	t.Cleanup(server.Close)
 	register := server.URL + "/fn/register"
 	client, err := inngestgo.NewClient(inngestgo.ClientOpts{
-		AppID: "shop", Dev: &h.dev, SigningKey: inngestgo.StrPtr("signkey-prod-" + h.key), EventKey: inngestgo.StrPtr("e"), APIBaseURL: &server.URL, RegisterURL: &register,
+		AppID: "shop", Dev: &h.dev, SigningKey: inngestgo.StrPtr("signkey-prod-" + h.key), EventKey: inngestgo.StrPtr("e"),
+		APIBaseURL: &server.URL, RegisterURL: &register,
 	})
 	require.NoError(t, err)
 	_, err = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "pay"}, inngestgo.EventTrigger("shop/paid", nil),
@@ -152,9 +153,12 @@ func TestProbe_FindsWhatElseIsWrong(t *testing.T) {
 		outcome   probe.Outcome
 		what      string
 	}{
-		"development mode":     {handler{origin: at, dev: true, key: key}, 1, key, "the app answers", probe.Wrong, "development mode"},
-		"unsigned calls":       {handler{origin: at, dev: true, key: key}, 1, key, "an unsigned call is refused", probe.Wrong, "it answers 410"},
-		"another key":          {handler{origin: at, key: key}, 1, "ff" + key[2:], "the app answers signed calls", probe.Wrong, "401"},
+		"development mode": {handler{origin: at, dev: true, key: key}, 1, key, "the app answers", probe.Wrong,
+			"development mode"},
+		"unsigned calls": {handler{origin: at, dev: true, key: key}, 1, key, "an unsigned call is refused", probe.Wrong,
+			"it answers 410"},
+		"another key": {handler{origin: at, key: key}, 1, "ff" + key[2:], "the app answers signed calls", probe.Wrong,
+			"401"},
 		"no key":               {handler{origin: at, key: key}, 1, "", address, probe.Unknown, "needs the signing key"},
 		"a function too few":   {handler{origin: at, key: key}, 0, key, is, probe.Wrong, "the app has 1"},
 		"unencrypted loopback": {handler{origin: at, key: key}, 1, key, "TLS", probe.Note, "not encrypted"},
@@ -170,7 +174,8 @@ func TestProbe_FindsWhatElseIsWrong(t *testing.T) {
 		t.Parallel()
 		other := httptest.NewServer(http.NotFoundHandler())
 		defer other.Close()
-		for url, what := range map[string]string{"http://127.0.0.1:1/api/inngest": "connection refused", other.URL: "no Inngest SDK's handler"} {
+		for url, what := range map[string]string{"http://127.0.0.1:1/api/inngest": "connection refused",
+			other.URL: "no Inngest SDK's handler"} {
 			found := probe.Run(t.Context(), probe.Options{URL: url})
 			require.Len(t, found, 1)
 			require.Equal(t, probe.Wrong, found[0].Outcome)
@@ -180,7 +185,8 @@ func TestProbe_FindsWhatElseIsWrong(t *testing.T) {
 	t.Run("open doors", func(t *testing.T) {
 		t.Parallel()
 		e := newEnv(t, handler{origin: at, key: key}, at+"/api/inngest", 1)
-		e.open = map[string]string{"/v1/events": "{}", "/v0/gql": `{"data":{"__typename":"Query"}}`, "/mcp": "", "/metrics": "inngest_queue_depth 1",
+		e.open = map[string]string{"/v1/events": "{}", "/v0/gql": `{"data":{"__typename":"Query"}}`, "/mcp": "",
+			"/metrics":             "inngest_queue_depth 1",
 			"/debug/pprof/cmdline": "inngest\x00start\x00--signing-key\x00" + key}
 		found := e.probe(t, key)
 		for path := range e.open {

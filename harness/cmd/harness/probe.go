@@ -22,8 +22,8 @@ func probeCommand(std stdio) *cobra.Command {
 		Use:        "probe URL",
 		SuggestFor: []string{"audit", "inspect", "security"},
 		Short:      "look at a deployed app from outside: is it registered, and closed to strangers",
-		Long: `probe looks at an app in production mode and at its Inngest server, as a stranger would: is the app registered, at which
-address, with which functions; are unsigned calls, other keys and old signatures refused; can a stranger register
+		Long: `probe looks at an app in production mode and at its Inngest server, as a stranger would: is the app registered, at
+which address, with which functions; are unsigned calls, other keys and old signatures refused; can a stranger register
 the app elsewhere; what does the Inngest server answer without a key. URL is where the app serves its functions,
 with the path.
 
@@ -32,8 +32,9 @@ It changes nothing: docs/production.md says how.`,
 		Example: `  harness probe https://app.example/api/inngest
   HARNESS_INNGEST_URL=https://inngest.example harness probe https://app.example/api/inngest
   harness probe https://app.example/api/inngest --json | jq -r '.[] | select(.outcome == "wrong") | .what'`,
-		Annotations: exitStatus("0  nothing is wrong, as far as could be found out\n1  something is wrong\n2  the command line was wrong"),
-		Args:        between(1, 1, "the URL of an app's handler"),
+		Annotations: exitStatus("0  nothing is wrong, as far as could be found out\n1  something is wrong\n2  the command " +
+			"line was wrong"),
+		Args: between(1, 1, "the URL of an app's handler"),
 	}
 	asJSON := jsonFlag(cmd, "print the findings as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -74,8 +74,9 @@ the request or the event.`,
 		Example: `  HARNESS_INNGEST_URL=https://inngest.example harness smoke smoke.json
   harness smoke smoke.json --timeout 2m --junit smoke.xml
   harness smoke smoke.json --json | jq -r .why`,
-		Annotations: exitStatus("0  it holds\n1  it is broken; the verdict on standard output says where\n2  it could not be judged, or the question was wrong: a bad file, no server"),
-		Args:        between(1, 1, "one file, or - for standard input"),
+		Annotations: exitStatus("0  it holds\n1  it is broken; the verdict on standard output says where\n2  it could not be " +
+			"judged, or the question was wrong: a bad file, no server"),
+		Args: between(1, 1, "one file, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := smoke(cmd.Context(), std, o, args[0])
 			if err != nil && !errors.As(err, new(exitError)) {
@@ -87,7 +88,8 @@ the request or the event.`,
 	f := cmd.Flags()
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for the event, and then for what should follow")
 	f.StringVar(&o.junit, "junit", "", "write the verdict as JUnit XML to this `FILE`, too")
-	f.StringVar(&o.runHeader, "run-header", "", "`HEADER` of an email that names the run that sent it (default \"X-Inngest-Run-Id\")")
+	f.StringVar(&o.runHeader, "run-header", "", "`HEADER` of an email that names the run that sent it (default "+
+		"\"X-Inngest-Run-Id\")")
 	f.BoolVar(&o.json, "json", false, "print the verdict, with the whole trace, as JSON")
 	cmd.ValidArgsFunction = completeFiles("json")
 	return cmd
@@ -164,7 +166,8 @@ func parseSmoke(data []byte, getenv func(string) string) (smokeTest, error) {
 		return test, fmt.Errorf("event: %w", err)
 	}
 	if fields, _ := event.Data.(map[string]any); test.Request != nil && len(fields) == 0 && event.IdempotencyKey == "" {
-		return test, errors.New("event: say by its id or its data which event follows from the request, such as {\"data\": {\"requestId\": \"${response.id}\"}}")
+		return test, errors.New("event: say by its id or its data which event follows from the request, such as {\"data\": " +
+			"{\"requestId\": \"${response.id}\"}}")
 	}
 	example := placeholder.ReplaceAll(test.Expectation, []byte("example"))
 	if _, err := harness.ParseExpectation(example); err != nil {
@@ -225,7 +228,8 @@ func (s smokeTest) run(ctx context.Context, st *stack.Stack, timeout time.Durati
 			return nil, err
 		}
 		if eventID == "" {
-			return brokenBefore(fmt.Sprintf("the app accepted the request, and sent no event %s within %v", st.Redactor().Text(string(s.Event)), timeout),
+			return brokenBefore(fmt.Sprintf("the app accepted the request, and sent no event %s within %v",
+				st.Redactor().Text(string(s.Event)), timeout),
 				time.Since(began)), nil
 		}
 	}
@@ -270,7 +274,8 @@ func (r smokeRequest) send(ctx context.Context) (response []byte, why string, er
 	defer res.Body.Close()
 	response, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil || res.StatusCode/100 != 2 {
-		return nil, fmt.Sprintf("the app answered %s %s with %s: %s", method, r.URL, res.Status, text.Clip(text.OneLine(string(response)), 300)), nil
+		return nil, fmt.Sprintf("the app answered %s %s with %s: %s", method, r.URL, res.Status,
+			text.Clip(text.OneLine(string(response)), 300)), nil
 	}
 	return response, "", nil
 }
@@ -303,7 +308,8 @@ const (
 )
 
 // awaitEvent returns the ULID of the event that the app has sent because of the request; "" if there is none in time.
-func (s smokeTest) awaitEvent(ctx context.Context, api *inngestapi.Client, began time.Time, timeout time.Duration) (id string, err error) {
+func (s smokeTest) awaitEvent(ctx context.Context, api *inngestapi.Client, began time.Time,
+	timeout time.Duration) (id string, err error) {
 	want, err := parseEvent(s.Event)
 	if err != nil {
 		return "", err
