@@ -147,12 +147,6 @@ func (c *connection) call(id string) {
 	})
 }
 
-// drop ends the connection without a farewell.
-func (c *connection) drop() {
-	_ = c.CloseNow()
-	close(c.end)
-}
-
 // drain reads until the worker has closed the connection.
 func (c *connection) drain() {
 	for {

@@ -86,9 +86,8 @@ func (s *Stack) readiness(env harness.Env) readiness {
 	}
 	_, port, _ := net.SplitHostPort(env.Addr)
 	url := "http://" + env.Addr + s.options.AppPath
-	return readiness{"answering on port " + port + ", the one in its environment variable PORT", func(ctx context.Context) error {
-		return answers(ctx, url)
-	}}
+	what := fmt.Sprintf("answering on port %s, the one in its environment variable PORT", port)
+	return readiness{what, func(ctx context.Context) error { return answers(ctx, url) }}
 }
 
 // answers returns nil when the app answers HTTP, with any status: the sync finds out whether it serves functions, and has
