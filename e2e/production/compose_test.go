@@ -6,14 +6,18 @@
 package production
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +66,8 @@ func TestCompose_ProfileProduction(t *testing.T) {
 
 	require.Contains(t, c.documented(ctx, "harness runs"), "send-request-notification  COMPLETED")
 
+	c.board(ctx)
+
 	c.closed(ctx)
 	c.hidden(ctx)
 	c.request(ctx, fixtures.Requests()[0])
@@ -98,30 +104,82 @@ func compose(t *testing.T) *composed {
 	return c
 }
 
+// board starts the documented dashboard, and requires that it shows the run and the email of a request.
+func (c *composed) board(ctx context.Context) {
+	c.Helper()
+	cmd := c.command(ctx, c.take("up --backend attach")+" --ports free")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	interrupt := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.Cancel, cmd.WaitDelay = interrupt, 20*time.Second
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	require.NoError(c, err)
+	require.NoError(c, cmd.Start())
+	address := ""
+	for lines := bufio.NewScanner(out); address == "" && lines.Scan(); {
+		if words := strings.Fields(lines.Text()); len(words) > 1 && words[0] == "dashboard" {
+			address = words[1]
+		}
+	}
+	if address == "" {
+		_ = cmd.Wait()
+		require.Fail(c, "no dashboard", errs.String())
+	}
+	c.request(ctx, fixtures.Requests()[3])
+	eventually(ctx, c.T, func() error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+		require.NoError(c, err)
+		_, page := do(c.T, r)
+		for _, shown := range []string{"maintenance/request.created", "send-request-notification", "COMPLETED"} {
+			if !strings.Contains(page, shown) {
+				return fmt.Errorf("the dashboard does not show %s", shown)
+			}
+		}
+		return nil
+	})
+	require.NoError(c, interrupt())
+	_, _ = io.Copy(io.Discard, out)
+	require.NoError(c, cmd.Wait(), errs.String())
+}
+
 // documented runs the command in docs/production.md that contains some words.
 func (c *composed) documented(ctx context.Context, words string) (printed string) {
+	c.Helper()
+	command := c.take(words)
+	if strings.HasPrefix(command, "export ") {
+		return ""
+	}
+	return c.shell(ctx, command)
+}
+
+// take returns that command, and takes it off the list.
+func (c *composed) take(words string) (command string) {
 	c.Helper()
 	for n, command := range c.section {
 		if strings.Contains(command, words) {
 			c.section = append(c.section[:n:n], c.section[n+1:]...)
-			if strings.HasPrefix(command, "export ") {
-				return ""
-			}
-			return c.shell(ctx, command)
+			return command
 		}
 	}
 	c.Fatalf("docs/production.md shows no command with %q after those that were run; these are left: %q", words, c.section)
 	return ""
 }
 
-// shell runs a command of a person at the root of the repository. Secrets are in a directory of the test, and Compose may be
+// command is a command of a person at the root of the repository. Secrets are in a directory of the test, and Compose may be
 // missing on the machine.
-func (c *composed) shell(ctx context.Context, command string) (printed string) {
-	c.Helper()
-	began := time.Now()
+func (c *composed) command(ctx context.Context, command string) *exec.Cmd {
 	command = strings.NewReplacer("docker compose ", "sh scripts/compose.sh ", "docker/secrets/", "$SECRETS/").Replace(command)
 	cmd := exec.CommandContext(ctx, "sh", "-ec", command)
 	cmd.Dir = "../.."
+	return cmd
+}
+
+// shell runs a command to its end.
+func (c *composed) shell(ctx context.Context, command string) (printed string) {
+	c.Helper()
+	began := time.Now()
+	cmd := c.command(ctx, command)
 	out, err := cmd.CombinedOutput()
 	require.NoError(c, err, "%s\n%s", command, out)
 	c.Logf("%5.1f s  %s", time.Since(began).Seconds(), command)

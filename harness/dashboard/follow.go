@@ -268,7 +268,7 @@ func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 		s := newService(info.Service, info.Version, problems[info.Service])
 		switch {
 		case info.Service == harness.ServiceMailHog:
-			s.URL = f.stack.Endpoints().MailHog
+			s.URL = f.stack.Inbox().BaseURL()
 		case info.Service == harness.ServiceInngest && info.HasUI:
 			s.URL = f.stack.Endpoints().Inngest
 		}

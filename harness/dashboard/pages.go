@@ -63,7 +63,7 @@ func (page) Signs() (string, error) {
 }
 
 func (d *Dashboard) page(title string) page {
-	return page{Title: title, MailHog: d.stack.Endpoints().MailHog, Samples: d.options.Samples}
+	return page{Title: title, MailHog: d.stack.Inbox().BaseURL(), Samples: d.options.Samples}
 }
 
 // render writes a page, or an error alone.
@@ -217,7 +217,7 @@ func (d *Dashboard) mailSection(m *harness.Message) (mailSection, error) {
 		return '_'
 	}, m.ID)
 	fragment, err := mailview.Render(m, mailview.Options{
-		ID: id, Frame: "/mail/" + m.ID + "/document", MailHog: d.stack.Endpoints().MailHog, Clock: clock,
+		ID: id, Frame: "/mail/" + m.ID + "/document", MailHog: d.stack.Inbox().BaseURL(), Clock: clock,
 	})
 	return mailSection{ID: id, Mark: m.ID, HTML: fragment}, err
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -106,12 +108,23 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 	if s.Dashboard.URL != "" {
 		rows = append(rows, []string{"dashboard", s.Dashboard.URL, "live: events, runs, steps, emails"})
 	}
-	return append(rows,
-		[]string{"mail", s.MailHog.URL, "MailHog: every email the app sends"},
+	rows = append(rows,
+		[]string{"mail", withoutLogin(s.MailHog.URL), "MailHog: every email the app sends"},
 		[]string{"inngest", s.Inngest.URL, about[harness.ServiceInngest]},
 		[]string{"smtp", s.MailHog.SMTP, "where mail is caught"},
 		[]string{"mongodb", s.Mongo.URI, about[harness.ServiceMongo]},
 	)
+	return slices.DeleteFunc(rows, func(row []string) bool { return row[1] == "" }) // some are not part of every stack
+}
+
+// withoutLogin returns a URL without user and password.
+func withoutLogin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address
+	}
+	u.User = nil
+	return u.String()
 }
 
 func writeTable(w io.Writer, rows [][]string) error {

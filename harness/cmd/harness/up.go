@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
@@ -61,7 +62,8 @@ With --watch, CMD is started anew beside the one that is up when a source file c
 once it answers and is synced. When that fails, as with a build error, the last good state stays up.
 When CMD ends by itself, the servers stay up and the next change starts it again.
 
-Without CMD only the servers run: see 'harness env'.`,
+Without CMD only the servers run: see 'harness env'. With --backend attach, HARNESS_INNGEST_URL and
+HARNESS_MAIL_URL are then enough: the dashboard shows what happens there, on a staging system say.`,
 		Example: `  harness up -- npm run dev
   harness up --ports free --watch . -- go run ./cmd/app
   harness up --app-path /inngest -- sh -c 'make app && exec ./app'
@@ -237,9 +239,13 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 		return interrupted(ctx, p, err)
 	}
 	backend = withInngest(backend, o.inngest, o.sim)
+	var needed []harness.Service
+	if o.backend == backendAttach && len(args) == 0 && os.Getenv(attach.EnvInngest) != "" && os.Getenv(attach.EnvMongo) == "" {
+		needed, o.taps = inngestAndMail, false // no app can run without a database: they are watched
+	}
 	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
-		WithoutTaps: !o.taps, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
+		WithoutTaps: !o.taps, Services: needed, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)
