@@ -72,6 +72,7 @@ func TestConnect_OneRequestOneEmail(t *testing.T) {
 			require.ErrorContains(t, err, "the app is called over its own connection to Inngest")
 
 			require.NoError(t, st.Restart(ctx, harness.ServiceInngest))
+			require.NoError(t, st.Start(ctx, harness.ServiceInngest), "it is up")
 			v = judge(harness.Expectation{Runs: []harness.RunExpectation{completed()}})
 			require.NoError(t, v.Err(), "after the server was restarted")
 		})

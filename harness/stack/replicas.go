@@ -15,14 +15,16 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// replicas runs several instances of an app, each on an address of its own. It is one incarnation: it has ended when all
-// of them have.
+// replicas runs several instances of an app, each on an address of its own. It is one incarnation: it has ended when one of
+// them has ended by itself, or all were told to.
 type replicas struct {
 	envs []harness.Env
 	make func(env harness.Env, n int) runner // makes the instance n, counted from 1
 
 	changing []sync.Mutex // one for each instance: held while it is started or stopped
+	stopped  bool         // no instance is started any more; guarded by all of changing
 	ended    chan struct{}
+	end      sync.Once // closes ended
 
 	mu    sync.Mutex // guards the fields below
 	now   []runner   // the current start of each instance
@@ -55,6 +57,9 @@ func (r *replicas) start(ctx context.Context) error {
 // watch waits for the end of an instance.
 func (r *replicas) watch(one runner) {
 	<-one.done()
+	if one.err() != nil {
+		r.end.Do(func() { close(r.ended) })
+	}
 	r.over()
 }
 
@@ -82,6 +87,7 @@ func (r *replicas) stop(ctx context.Context, grace time.Duration) error {
 		r.changing[i].Lock()
 		defer r.changing[i].Unlock()
 	}
+	r.stopped = true
 	return r.each(func(one runner) error { return one.stop(ctx, grace) })
 }
 
@@ -100,7 +106,7 @@ func (r *replicas) restart(ctx context.Context, n int) error {
 	default:
 		return nil // it is running
 	}
-	if !r.begin() {
+	if r.stopped || !r.begin() {
 		return errors.New("all instances of the app have ended: start the app")
 	}
 	next := r.make(r.envs[n-1], n)
@@ -131,7 +137,7 @@ func (r *replicas) over() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.alive--; r.alive == 0 {
-		close(r.ended)
+		r.end.Do(func() { close(r.ended) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,20 @@ func TestReplicas_AppWorksWhileOneInstanceDoes(t *testing.T) {
 		_, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)
 	}
+}
+
+func TestReplicas_ReportTheInstanceThatEndsByItself(t *testing.T) {
+	t.Parallel()
+	st := startPlain(t, stack.Options{Replicas: 2})
+	require.NoError(t, st.RunCommand(t.Context(), shopProgram()))
+	env, _ := st.Env()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, env.AppURL+"/exit", http.NoBody)
+	require.NoError(t, err)
+	if res, err := http.DefaultClient.Do(req); err == nil { // what a proxy says of it
+		res.Body.Close()
+	}
+	<-st.App().Done()
+	require.ErrorContains(t, st.App().Err(), "exited with status 5")
 }
 
 func TestReplicas_ReportTheInstanceThatDoesNotStart(t *testing.T) {

@@ -41,14 +41,20 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	} else if ok {
 		return s.app.restart(ctx)
 	}
-	began := time.Now()
 	if err := s.servers.Start(ctx, name); err != nil {
 		return err
 	}
 	if name != harness.ServiceInngest || s.app.current() == nil {
 		return nil
 	}
-	return s.app.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return s.app.sync(ctx, now, began) })
+	// A connection that was made to the server before it was started the last time has ended.
+	var since time.Time
+	if servers, ok := s.servers.(interface {
+		StartedAt(harness.Service) time.Time
+	}); ok {
+		since = servers.StartedAt(name)
+	}
+	return s.app.changeRunning(ctx, func(ctx context.Context, now *incarnation) error { return s.app.sync(ctx, now, since) })
 }
 
 // Restart is Stop followed by Start.

@@ -110,6 +110,7 @@ type server struct {
 	service harness.Service
 	unit    Unit
 	current atomic.Pointer[Instance] // the last one that was started; nil before the first
+	began   atomic.Int64             // when, in nanoseconds of Unix time
 
 	keptUp bool          // see Options.KeepUp
 	first  chan struct{} // closed when it is usable for the first time
@@ -220,6 +221,7 @@ func (f *Fleet) startOnce(ctx context.Context, s *server) error {
 		return err
 	}
 	s.current.Store(&i)
+	s.began.Store(began.UnixNano())
 	if err := f.awaitUsable(ctx, i); err != nil {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", s.service, err), i.End(context.WithoutCancel(ctx), 0))
 	}
@@ -437,6 +439,14 @@ func (f *Fleet) Tail(name harness.Service) []string {
 		}
 	}
 	return nil
+}
+
+// StartedAt returns when a server was started the last time, also by the fleet itself.
+func (f *Fleet) StartedAt(name harness.Service) time.Time {
+	if s, ok := f.servers[name]; ok {
+		return time.Unix(0, s.began.Load())
+	}
+	return time.Time{}
 }
 
 // Done implements [harness.Servers].

@@ -176,6 +176,9 @@ func (s *servers) Resume(ctx context.Context, name harness.Service) error {
 // Tail implements [harness.Servers].
 func (s *servers) Tail(name harness.Service) []string { return s.of(name).Tail(name) }
 
+// StartedAt returns when the Sim was started the last time.
+func (s *servers) StartedAt(name harness.Service) time.Time { return s.sim.StartedAt(name) }
+
 // Close implements [harness.Servers].
 func (s *servers) Close(ctx context.Context) error {
 	err := errors.Join(s.sim.Close(ctx), s.Servers.Close(ctx))
