@@ -73,6 +73,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
+	named := found.ends
 	if found, err = found.complete(o.Services); err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if b.o.OwnApp {
 		found.app = nil
 	}
-	secrets, err := b.secrets(ctx, found.ends)
+	secrets, err := b.secrets(ctx, named)
 	if err != nil {
 		return nil, err
 	}
