@@ -7,6 +7,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 dir=${SECRETS:-docker/secrets}
+case ${SECRETS:-/} in
+/*) ;;
+*)
+	echo "scripts/secrets.sh: SECRETS must be an absolute path: Compose takes another one as relative to docker/" >&2
+	exit 2
+	;;
+esac
 mkdir -p "$dir"
 chmod 700 "$dir"
 

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -24,6 +23,7 @@ type persistence struct {
 	user, dir string
 
 	redisPort, postgresPort atomic.Int64
+	initialized             bool // PostgreSQL's data directory is complete
 }
 
 // newPersistence returns the zero persistence for a stack that has no keys.
@@ -66,7 +66,11 @@ func (p *persistence) remove() error {
 
 // redis completes the start of Redis. It writes every change to its file (AOF), so that a kill loses nothing.
 func (p *persistence) redis(s *proc.Spec, port int) error {
-	p.redisPort.Store(int64(port))
+	if p.redisPort.Swap(int64(port)) == 0 { // the directory may be that of an earlier stack
+		if err := os.RemoveAll(filepath.Join(s.Dir, "appendonlydir")); err != nil {
+			return fmt.Errorf("remove the data of an earlier Redis: %w", err)
+		}
+	}
 	config := filepath.Join(s.Dir, "redis.conf") // the password would be visible in arguments
 	text := fmt.Sprintf("bind 127.0.0.1\nport %d\ndir %q\nappendonly yes\nappendfsync everysec\nsave \"\"\nrequirepass %s\n",
 		port, s.Dir, p.password)
@@ -84,15 +88,17 @@ func (p *persistence) postgres(ctx context.Context, s *proc.Spec, port int) erro
 	data := filepath.Join(s.Dir, "data")
 	s.Args = []string{
 		"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-		"-c", "max_connections=200",
+		"-c", "max_connections=200", "-c", "dynamic_shared_memory_type=mmap", // which a kill leaves in the data directory
 	}
-	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if p.initialized {
+		return nil
 	}
-	if err := os.RemoveAll(data); err != nil { // of a start that was cancelled
-		return err
+	if err := os.RemoveAll(data); err != nil { // of a start that was cancelled, or of an earlier stack
+		return fmt.Errorf("remove the data of an earlier PostgreSQL: %w", err)
 	}
-	return p.initdb(ctx, *s, data)
+	err := p.initdb(ctx, *s, data)
+	p.initialized = err == nil
+	return err
 }
 
 // initdb makes PostgreSQL's data directory.

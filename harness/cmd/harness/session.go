@@ -108,6 +108,10 @@ func (s *session) state() statefile.State {
 	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil { // without an app it has not been validated
 		state.Mongo.URI = uri
 	}
+	if s.stack.Backend() == backendAttach { // its keys and logins are others': the environment has them
+		state.Inngest.EventKey, state.Inngest.SigningKey = "", ""
+		state.MailHog.URL = withoutLogin(state.MailHog.URL)
+	}
 	if env, ok := s.stack.Env(); ok {
 		state.App = statefile.App{URL: env.AppURL, Path: options.AppPath, Connect: options.Connect}
 		state.Mongo.URI = env.MongoURI

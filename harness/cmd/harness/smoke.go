@@ -63,14 +63,15 @@ func smokeCommand(std stdio) *cobra.Command {
    "event": {"name": "maintenance/request.created", "data": {"requestId": "${response.id}"}},
    "expectation": {"runs": [{"function": "send-request-notification", "status": "COMPLETED"}]}}
 
-The request is sent to the app with POST, or with its "method", and the app must then send the event, which has
-at least this data. Without a request, the event is sent to Inngest. In every text ${salt} stands for a random
-text, new each time, so that the test can be repeated; ${env.NAME} for a variable of the environment; ${response.FIELD} for a field
-of the JSON that the app answered to the request. An expectation is what 'harness expect' takes.
+The request is sent to the app with POST, or with its "method", and the app must then send the event, which
+has at least this data. Without a request, the event is sent to Inngest. In every text ${salt} stands for a
+random text, new each time, so that the test can be repeated; ${env.NAME} for a variable of the environment;
+${response.FIELD} for a field of the JSON that the app answered to the request. An expectation is what
+'harness expect' takes.
 
-The Inngest server is the one in HARNESS_INNGEST_URL, for Inngest Cloud https://api.inngest.com, with the keys in
-INNGEST_EVENT_KEY and INNGEST_SIGNING_KEY. Emails are read from HARNESS_MAIL_URL, if it is set. Nothing is changed but by
-the request or the event.`,
+The Inngest server is the one in HARNESS_INNGEST_URL, for Inngest Cloud https://api.inngest.com, with the keys
+in INNGEST_EVENT_KEY and INNGEST_SIGNING_KEY. Emails are read from HARNESS_MAIL_URL, if it is set. Nothing is
+changed but by the request or the event.`,
 		Example: `  HARNESS_INNGEST_URL=https://inngest.example harness smoke smoke.json
   harness smoke smoke.json --timeout 2m --junit smoke.xml
   harness smoke smoke.json --json | jq -r .why`,

@@ -165,6 +165,8 @@ func (o upOptions) check(args []string) error {
 		return usagef("--inngest start runs processes of this machine, and no containers: use --backend local")
 	case o.replicas < 1 || o.replicas > 1 && (len(args) == 0 || !o.taps):
 		return usagef("--replicas %d: at least one instance, and several need a command, and the taps, which balance the load", o.replicas)
+	case o.connect && len(args) == 0:
+		return usagef("--connect needs the command that connects: put it behind --, as in: harness up --connect -- npm run worker")
 	case len(o.watch) > 0 && len(args) == 0:
 		return usagef("--watch needs a command to start anew: put it behind --, as in: harness up --watch src -- npm start")
 	case len(o.watch) > 0 && !o.taps:

@@ -232,5 +232,6 @@ func (s State) Env() harness.Env {
 		SigningKey: s.Inngest.SigningKey,
 		MongoURI:   s.Mongo.URI,
 		SMTPAddr:   s.MailHog.SMTP,
+		Connect:    s.App.Connect,
 	}
 }
