@@ -25,11 +25,11 @@ type Options struct {
 	// HasRun asks the server whether the event that it gave this id has a run. It returns soon after ctx has ended.
 	HasRun func(ctx context.Context, eventID string) (bool, error)
 	Pace   app.Pace
-	// Redispatching is told why a notification is dispatched again. Nil: nothing is told.
+	// Redispatching receives why a notification is dispatched again. Nil: nothing is reported.
 	Redispatching func(Cause)
 	// Logger receives errors, and a line for each dispatch at debug level. Nil: nothing is logged.
 	Logger *slog.Logger
-	// Concurrency is the number of events sent at once. Zero: 8.
+	// Concurrency is the number of events sent at once, and of questions asked at once. Zero: 8.
 	Concurrency int
 	// MaxPause limits the growing pause between tries while sending fails. Zero: 30 s.
 	MaxPause time.Duration
@@ -63,8 +63,9 @@ const batch = 100
 
 // Dispatcher sends events in the background once Run is called. Its methods are safe for concurrent use.
 type Dispatcher struct {
-	o    Options
-	wake chan struct{} // holds a token when something was offered
+	o     Options
+	wake  chan struct{} // holds a token when something was offered
+	sends chan struct{} // holds a token for each event that is being sent
 
 	mu      sync.Mutex
 	offered []app.Request
@@ -78,7 +79,7 @@ func New(o Options) *Dispatcher {
 	}
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.MaxPause = cmp.Or(o.MaxPause, 30*time.Second)
-	return &Dispatcher{o: o, wake: make(chan struct{}, 1)}
+	return &Dispatcher{o: o, wake: make(chan struct{}, 1), sends: make(chan struct{}, o.Concurrency)}
 }
 
 // Offer requests that the event of r be sent as soon as possible. The caller has just stored r and holds its dispatch
@@ -114,7 +115,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			if failures > 0 {
 				limit = 1
 			}
-			full := d.scan(ctx, limit, &round)
+			full := d.scanWhileOffered(ctx, limit, &round, failures == 0)
 			nextScan = time.Now()
 			if !full || round.failed.Load() > 0 {
 				nextScan = nextScan.Add(scanPause)
@@ -146,6 +147,22 @@ func (d *Dispatcher) Run(ctx context.Context) {
 type round struct {
 	sent, failed atomic.Int32 // events
 	silent       atomic.Bool  // a question to the server was not answered
+}
+
+// scanWhileOffered scans. With offered, it meanwhile sends what is offered, unless sending fails: a scan lasts long when the
+// server answers its questions slowly.
+func (d *Dispatcher) scanWhileOffered(ctx context.Context, limit int, round *round, offered bool) (full bool) {
+	done := make(chan bool, 1)
+	go func() { done <- d.scan(ctx, limit, round) }()
+	for offered && round.failed.Load() == 0 {
+		select {
+		case full := <-done:
+			return full
+		case <-d.wake:
+			d.each(d.takeOffered(), func(r app.Request) { d.send(ctx, r, round) })
+		}
+	}
+	return <-done
 }
 
 // scan sends the events of up to limit due requests, and reports whether there may be more.
@@ -244,7 +261,9 @@ func (d *Dispatcher) send(ctx context.Context, r app.Request, round *round) {
 		return
 	}
 	event := r.Event()
+	d.sends <- struct{}{}
 	eventID, err := d.o.Sender.Send(ctx, event)
+	<-d.sends
 	if err != nil && ctx.Err() != nil {
 		return // stopping: the lease expires
 	}

@@ -288,6 +288,38 @@ func TestScan_AsksAgainWhileTheServerDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// Answers to questions may take as long as their time limit; what is offered meanwhile does not wait for them.
+func TestOffer_DispatchesAtOnceWhileQuestionsAreAnsweredSlowly(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(f *fixture) {
+		asking := make(chan struct{}, 100)
+		f.opts.HasRun = func(ctx context.Context, eventID string) (bool, error) {
+			asking <- struct{}{}
+			select {
+			case <-ctx.Done():
+			case <-time.After(5 * time.Second):
+			}
+			return true, ctx.Err()
+		}
+		d, stop := f.start()
+		defer stop()
+		const unconfirmed = 50
+		for range unconfirmed {
+			d.Offer(f.create())
+		}
+		elapse(0)
+		require.Len(f, f.server.took(), unconfirmed)
+		<-asking
+		elapse(0)
+		for i := range 3 {
+			d.Offer(f.create())
+			elapse(time.Millisecond)
+			require.Len(f, f.server.took(), unconfirmed+i+1, "an event waits for the answers to questions")
+		}
+		require.Less(f, len(asking), unconfirmed-1, "all questions were asked already")
+	})
+}
+
 func TestStop_RecordsNothingAboutAnInterruptedQuestion(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(f *fixture) {
