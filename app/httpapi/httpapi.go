@@ -150,10 +150,10 @@ func (a *api) logged(next http.Handler) http.Handler {
 		defer func() {
 			level := slog.LevelInfo
 			switch {
+			case r.URL.Path == "/healthz" || r.URL.Path == "/readyz":
+				level = slog.LevelDebug // a probe asks often; an error of the database has a line of its own
 			case recorder.status >= 500:
 				level = slog.LevelError
-			case strings.HasSuffix(r.URL.Path, "z"):
-				level = slog.LevelDebug // probes
 			}
 			a.Logger.LogAttrs(r.Context(), level, "http",
 				slog.String("method", r.Method),

@@ -410,6 +410,8 @@ func TestReady_SaysWhyNot(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
 	require.Equal(t, "not registered\n", answer.Body.String())
 	require.Contains(t, f.log.String(), "not ready: not registered")
+	require.Contains(t, f.log.String(), "level=DEBUG msg=http method=GET path=/readyz status=503")
+	require.NotContains(t, f.log.String(), "level=ERROR", "a probe asks each second")
 	reason = ""
 	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/readyz", "").Code)
 }
