@@ -43,6 +43,8 @@ type Options struct {
 	ServeURL *url.URL
 	// Logger receives the SDK's messages. Nil: they are dropped.
 	Logger *slog.Logger
+	// Connection keeps why a connection failed, for the Worker that has the same Options. Nil: it is not kept.
+	Connection *ConnectionError
 }
 
 // NewClient returns a client and the handler that serves the functions created on it. When ctx ends, pending sends fail
@@ -69,7 +71,7 @@ func NewClient(ctx context.Context, o Options) (inngestgo.Client, http.Handler, 
 		// The zero configuration saves each step when it is done and continues, instead of waiting for a call per step.
 		Checkpoint:  &checkpoint.Config{},
 		MaxBodySize: maxCall,
-		Logger:      slog.New(sdkLog{Handler: o.Logger.Handler()}),
+		Logger:      slog.New(sdkLog{Handler: o.Logger.Handler(), last: o.Connection}),
 		HTTPClient:  &http.Client{Timeout: sendTimeout, Transport: stoppable{ctx: ctx}},
 	})
 	if err != nil {

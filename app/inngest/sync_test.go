@@ -97,7 +97,7 @@ func TestHandler_RegistersNoAddressOfAHostHeader(t *testing.T) {
 	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &inBand))
 	require.Equal(t, registered, inBand.URL)
 	require.NotContains(t, answer.Body.String(), "foreign")
-	require.Empty(t, server.requests, "the server was told of a registration")
+	require.Empty(t, server.requests, "a registration was sent to the server")
 }
 
 func TestHandler_RegistersConfiguredAddressInDev(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +32,7 @@ const replyGrace = 250 * time.Millisecond
 type WorkerOptions struct {
 	// InstanceID names the process on the server. Two processes must not have the same. Required.
 	InstanceID string
-	// Concurrency is how many calls are executed at the same time. Zero: no limit.
+	// Concurrency is how many calls are executed at the same time. Zero: the SDK's limit, 1,000.
 	Concurrency int64
 	// Gateway is the URL to connect to, instead of the one that the server names. Empty: that one, with the host of the
 	// API's URL if it names an unspecified address such as 0.0.0.0.
@@ -47,10 +48,11 @@ type Worker struct {
 
 	patience time.Duration
 
-	stop    context.CancelFunc
-	stopped chan struct{}
-	current atomic.Pointer[connect.WorkerConnection]
-	calls   sync.WaitGroup
+	stop     context.CancelFunc
+	stopped  chan struct{}
+	current  atomic.Pointer[connect.WorkerConnection]
+	failures atomic.Int64 // attempts to connect that failed, once logged
+	calls    sync.WaitGroup
 }
 
 // NewWorker returns a Worker that is not yet connected. Its Track belongs around every function of the client.
@@ -85,6 +87,7 @@ func (w *Worker) run(ctx context.Context, client inngestgo.Client) {
 	shortest, longest := w.patience/10, w.patience*2/5
 	pause := shortest
 	for ctx.Err() == nil {
+		w.options.Connection.take() // what an earlier attempt left
 		err := w.connect(ctx, client)
 		switch {
 		case ctx.Err() != nil:
@@ -93,13 +96,23 @@ func (w *Worker) run(ctx context.Context, client inngestgo.Client) {
 			pause = shortest
 			continue
 		}
-		w.logger.Warn("not connected to Inngest; trying again", "error", err, "in", pause)
+		w.logger.Warn("not connected to Inngest; trying again", "cause", w.cause(err), "error", err, "in", pause)
+		w.failures.Add(1)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 			pause = min(2*pause, longest)
 		}
 	}
+}
+
+// cause returns why an attempt to connect failed with err.
+func (w *Worker) cause(err error) string {
+	cause := cmp.Or(w.options.Connection.take(), err.Error())
+	if strings.Contains(cause, "fallback signing key is required") { // what the SDK makes of a 401, without a fallback
+		return "the server does not accept the signing key (401): " + cause
+	}
+	return cause
 }
 
 // Connected reports whether the connection is ready for calls.
@@ -109,8 +122,7 @@ func (w *Worker) Connected() bool {
 }
 
 // Stop begins to close the connection gracefully: the server sends no further calls, and those that run are finished, and
-// their answers handed in by the server's API. It
-// returns a channel that is closed when they are. Start must have been called.
+// their answers handed in by the server's API. It returns a channel that is closed when they are. Start must have been called.
 func (w *Worker) Stop() <-chan struct{} {
 	w.stop()
 	return w.stopped

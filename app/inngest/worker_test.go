@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"sync"
 	"testing"
@@ -25,6 +27,7 @@ func connecting(t *testing.T, server string, patience time.Duration, f func()) (
 		SigningKey: "signkey-test-0123456789abcdef",
 	}
 	options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	options.Connection = new(ConnectionError)
 	client, _, err := NewClient(t.Context(), options)
 	require.NoError(t, err)
 	w := NewWorker(options, WorkerOptions{InstanceID: "one", Concurrency: 3})
@@ -95,7 +98,7 @@ func TestWorker_ConnectsAgainHoweverLongTheServerIsAway(t *testing.T) {
 	require.Eventually(t, w.Connected, waiting, time.Millisecond)
 	<-w.Stop()
 	require.Contains(t, log.String(), `msg="the connection to Inngest is lost; connecting again" instance=one`)
-	require.Contains(t, log.String(), `msg="not connected to Inngest; trying again" instance=one error=`)
+	require.Regexp(t, `msg="not connected to Inngest; trying again" instance=one cause="[^"]*unexpected status code: 503`, log.String())
 	require.NotContains(t, log.String(), "mode=connect", "the SDK's many errors")
 }
 
@@ -122,6 +125,62 @@ func TestWorker_StopWaitsForCallsLongerThanTheSDK(t *testing.T) {
 	release()
 	require.Equal(t, `"done"`, receive(t, g.answers, "answer by the API")[6])
 	receive(t, stopped, "end of the stop")
+}
+
+func TestWorker_SaysWhyItIsNotConnected(t *testing.T) {
+	t.Parallel()
+	unauthorized := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	t.Cleanup(unauthorized.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	wrong := newGateway(t)
+	wrong.names = "ws" + gone.URL[len("http"):] + "/v0/connect"
+	for name, c := range map[string]struct{ server, cause string }{
+		"no server":       {gone.URL, "connection refused"},
+		"a wrong key":     {unauthorized.URL, `the server does not accept the signing key \(401\)`},
+		"a wrong gateway": {wrong.URL, "connection refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, log := connecting(t, c.server, 500*time.Millisecond, func() {})
+			require.Eventually(t, func() bool { return w.failures.Load() > 1 }, waiting, time.Millisecond)
+			<-w.Stop()
+			require.Regexp(t, `level=WARN msg="not connected to Inngest; trying again" instance=one cause="[^\n]*`+c.cause, log.String())
+		})
+	}
+}
+
+// By HTTP, the SDK logs the same.
+func TestWorker_LogsFailingCallsAsErrors(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	w, log := connecting(t, g.URL, patience, func() { panic("the function is broken") })
+	c := receive(t, g.workers, "worker")
+	require.Eventually(t, w.Connected, waiting, time.Millisecond)
+	c.call("r1")
+	require.Contains(t, c.expect(workerReply)[6], "the function is broken")
+	go c.drain()
+	<-w.Stop()
+	require.Regexp(t, `level=ERROR msg="error calling function" mode=connect .*function_slug=`+AppID+`-f .*the function is broken`, log.String())
+}
+
+func TestSDKLog_KeepsTheLevelOfWhatConcernsCalls(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	last := new(ConnectionError)
+	logger := slog.New(sdkLog{Handler: slog.NewTextHandler(&log, nil), last: last}).With("mode", "connect")
+	logger.Error("could not establish connection", "err", "refused")
+	logger.Error("could not establish connection", "err", context.Canceled)
+	require.Empty(t, log.String())
+	require.Equal(t, "could not establish connection: refused", last.take())
+	require.Empty(t, last.take())
+	for _, message := range aboutCalls {
+		logger.Error(message, "err", "bad")
+		require.Contains(t, log.String(), `level=ERROR msg="`+message+`" mode=connect err=bad`)
+	}
+	logger.With("run_id", "01R", "function_slug", "f").Error("error decoding sdk request", "error", "bad")
+	require.Contains(t, log.String(), `level=ERROR msg="error decoding sdk request"`)
+	require.Empty(t, last.take())
 }
 
 func TestWorker_StopsWhileItIsNotConnected(t *testing.T) {
