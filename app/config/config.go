@@ -42,8 +42,8 @@ type Config struct {
 
 	Connect            bool   `env:"INNGEST_CONNECT" doc:"1: the app connects to Inngest and receives its calls over this connection. It needs no registration and serves no /api/inngest. Unset: Inngest calls the app."`
 	ConnectGateway     string `env:"INNGEST_CONNECT_GATEWAY_URL" doc:"Gateway to connect to, such as ws://inngest:8289/v0/connect. Unset: the one that Inngest names."`
-	ConnectConcurrency int64  `env:"CONNECT_CONCURRENCY" doc:"Calls that a connected instance executes at the same time. 0: no limit." default:"0"`
-	InstanceID         string `env:"INSTANCE_ID" doc:"Name of a connected instance. No two instances may have the same. Unset: host name and PORT."`
+	ConnectConcurrency int64  `env:"CONNECT_CONCURRENCY" doc:"Calls that a connected instance executes at the same time. 0: the SDK's limit of 1,000." default:"0"`
+	InstanceID         string `env:"INSTANCE_ID" doc:"Name of the instance for a connection to Inngest and in traces. No two instances may have the same. Unset: host name and PORT."`
 
 	MongoDBURI string `env:"MONGODB_URI" secret:"yes" doc:"Database. If the path names none, the name is maintenance." dev:"mongodb://127.0.0.1:27017/maintenance" prod:"required"`
 
@@ -67,7 +67,7 @@ type Config struct {
 	RedispatchAfter time.Duration  `env:"REDISPATCH_AFTER" doc:"Time after which an unfinished notification counts as lost and is dispatched again. Should be at least as long as a run can take with all its retries; otherwise runs overlap, which is harmless but adds load and log entries." default:"40m"`
 	ConfirmAfter    time.Duration  `env:"CONFIRM_AFTER" doc:"Time after which Inngest is asked for the run of a dispatched notification that has not begun. If there is none, the notification is dispatched again." default:"2m"`
 	ShutdownTimeout time.Duration  `env:"SHUTDOWN_TIMEOUT" doc:"Longest time of a stop, from the signal on, DRAIN_DELAY included. Less than the 10 s that container runtimes allow." default:"8s"`
-	DrainDelay      time.Duration  `env:"DRAIN_DELAY" doc:"Time at the begin of a stop in which /readyz answers 503 and all other calls are still accepted, so that a balancer can take the instance out." dev:"0s" prod:"3s"`
+	DrainDelay      time.Duration  `env:"DRAIN_DELAY" doc:"Time at the beginning of a stop in which /readyz answers 503 and all other calls are still accepted, so that a balancer can take the instance out." dev:"0s" prod:"3s"`
 	MetricsAddr     string         `env:"METRICS_ADDR" doc:"Address on which metrics are served for Prometheus at /metrics, such as :9464 or 127.0.0.1:9464. They need no token. Unset: nowhere."`
 	OTLPURL         string         `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"Collector to which traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318. OTEL_SERVICE_NAME and the other variables of OpenTelemetry's SDK apply. Unset: no traces."`
 	OTLPTracesURL   string         `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"The complete URL for traces. Unset: v1/traces below OTEL_EXPORTER_OTLP_ENDPOINT."`

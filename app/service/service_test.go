@@ -232,7 +232,7 @@ func TestRun_DrainsBeforeItRefusesCalls(t *testing.T) {
 	}
 	require.Equal(t, "503 Service Unavailable: draining\n", ready)
 	accepted := 0
-	for time.Since(begun) < drain/4 {
+	for accepted == 0 || time.Since(begun) < drain/4 {
 		for _, c := range []struct{ method, path, body, want string }{
 			{http.MethodPost, "/api/requests", draft, "201 Created"},
 			{http.MethodGet, "/healthz", "", "200 OK: ok\n"},
@@ -247,6 +247,9 @@ func TestRun_DrainsBeforeItRefusesCalls(t *testing.T) {
 			}
 		}
 		require.Less(t, accepted, cap(server.events))
+		if accepted == 0 { // the machine was too busy for a call within the drain
+			break
+		}
 	}
 	require.Positive(t, accepted)
 	require.NoError(t, <-stopped)

@@ -74,6 +74,8 @@ func TestSync(t *testing.T) {
 			"app: nothing was registered (are the server's URL and INNGEST_SIGNING_KEY right?): "},
 		"connected": {200, listed, map[string]string{"INNGEST_CONNECT": "1", "APP_URL": ""}, 0,
 			"nothing to do: INNGEST_CONNECT is set, so every instance registers the functions when it connects to Inngest\n"},
+		"reached elsewhere, without a public address": {200, listed, map[string]string{"SERVE_URL": "http://app:3000", "APP_URL": ""}, 0,
+			"registered odoo-maintenance at http://app:3000/api/inngest\n"},
 		"without an address": {200, listed, map[string]string{"APP_URL": ""}, 1, "\n  APP_URL: is required\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
