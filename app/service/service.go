@@ -116,7 +116,9 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		SendLease:       functions.SendLease(c.MailTimeout),
 	}
 	var err error
-	s.telemetry, err = telemetry.New(running, telemetry.Options{Metrics: c.MetricsAddr != "", TracesURL: c.OTLPTracesURL, Logger: s.logger})
+	s.telemetry, err = telemetry.New(running, telemetry.Options{
+		Metrics: c.MetricsAddr != "", TracesURL: c.OTLPTracesURL, InstanceID: instanceID(c), Logger: s.logger,
+	})
 	if err != nil {
 		return err
 	}
@@ -124,6 +126,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 		return err
 	}
 	options := inngestOptions(c, s.logger)
+	options.Connection = new(inngest.ConnectionError)
 	client, serve, err := inngest.NewClient(running, options)
 	if err != nil {
 		return err
@@ -177,7 +180,7 @@ func (s *Service) start(running context.Context, mailer functions.Mailer, links 
 	if worker != nil {
 		ready = connected(worker)
 	}
-	if err := s.telemetry.Watch(s.store.Outbox, ready); err != nil {
+	if err := s.telemetry.Watch(s.store.Outbox, s.reachable(api, ids, worker)); err != nil {
 		return err
 	}
 	go func() {
@@ -325,7 +328,7 @@ func (s *Service) Run(ctx context.Context, l net.Listener) error {
 }
 
 // instanceID is the configured id, or one that differs between hosts and between processes of a host, and stays the same
-// over restarts.
+// over restarts, unless PORT is 0.
 func instanceID(c config.Config) string {
 	if c.InstanceID != "" {
 		return c.InstanceID
@@ -335,7 +338,7 @@ func instanceID(c config.Config) string {
 		host = "app"
 	}
 	port := c.Port
-	if port == 0 { // any free one
+	if port == 0 { // any free one, which is not known yet: the process id is another after a restart
 		port = os.Getpid()
 	}
 	return fmt.Sprintf("%s-%d", host, port)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,7 +36,11 @@ func register(ctx context.Context, stdout io.Writer) error {
 		_, err := fmt.Fprintln(stdout, "nothing to do: INNGEST_CONNECT is set, so every instance registers the functions when it connects to Inngest")
 		return err
 	}
-	if c, err = config.Load(syncVariables...); err != nil {
+	variables := syncVariables
+	if os.Getenv("SERVE_URL") != "" {
+		variables = without(variables, []string{"APP_URL"})
+	}
+	if c, err = config.Load(variables...); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
@@ -102,6 +107,21 @@ func (s *Service) registered(api inngest.API, ids []string) func(context.Context
 		}
 		seen.Store(true)
 		return ""
+	}
+}
+
+// reachable reports whether Inngest can call the functions, for the metrics: by HTTP it asks each time. In development Inngest
+// asks the app, so it is not asked.
+func (s *Service) reachable(api inngest.API, ids []string, worker *inngest.Worker) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		switch {
+		case worker != nil:
+			return worker.Connected(), nil
+		case s.config.Dev():
+			return true, nil
+		}
+		listed, err := api.Functions(ctx)
+		return len(without(ids, listed)) == 0, err
 	}
 }
 

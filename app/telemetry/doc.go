@@ -1,5 +1,5 @@
 // Package telemetry counts and traces what the app does. It is the only package that imports OpenTelemetry: it wraps the
-// parts of the app (an HTTP handler, a Sender, a Mailer) or is told by them (functions.Observer).
+// parts of the app (an HTTP handler, a Sender, a Mailer) or receives their reports (functions.Observer).
 //
 // Metrics has what Prometheus reads, and alerts.yml the alerts on it. Traces leave over OTLP.
 //

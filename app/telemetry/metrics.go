@@ -32,7 +32,7 @@ const watchPause = 5 * time.Second
 // watchTimeout limits one question of Watch.
 const watchTimeout = 2 * time.Second
 
-// The values of labels. Each counter has all its series from the start, so that the first increase is seen.
+// The values of labels. Each counter but http.calls has all its series from the start, so that the first increase is seen.
 var (
 	dispatchOutcomes = []string{"accepted", "failed"}
 	causes           = []string{string(dispatch.NoRun), string(dispatch.Lost)}
@@ -47,6 +47,7 @@ var (
 type metrics struct {
 	meter                                               metric.Meter
 	calls, dispatches, redispatches, claims, deliveries metric.Int64Counter
+	failed                                              metric.Int64Counter
 	deliveryTime                                        metric.Float64Histogram
 }
 
@@ -61,6 +62,7 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 		}
 		return c
 	}
+	// The series of http.calls are not known at the start.
 	m.calls = counter("http.calls", "Calls that the instance answered.", "")
 	m.dispatches = counter("dispatches", "Events sent to Inngest, by outcome.", "outcome", dispatchOutcomes...)
 	m.redispatches = counter("redispatches", "Notifications dispatched again, by cause.", "cause", causes...)
@@ -71,6 +73,8 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 	slices.Sort(results)
 	m.claims = counter("claims", "Claims of notifications by runs, by result.", "result", results...)
 	m.deliveries = counter("deliveries", "Attempts to hand an email to the mail server, by outcome.", "outcome", deliveryOutcomes...)
+	m.failed = counter("notifications.failed", "Notifications that became failed.", "")
+	add(m.failed, 0)
 	var err error
 	m.deliveryTime, err = meter.Float64Histogram("maintenance.delivery.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time of an attempt to hand an email to the mail server."),
@@ -102,9 +106,9 @@ func (t *Telemetry) serveMetrics(what *resource.Resource) (metric.Meter, error) 
 	return provider.Meter(scope), nil
 }
 
-// Watch lets the metrics show the outbox, and whether connected returns "": Inngest can call the instance's functions.
-// Both functions return soon after their context has ended.
-func (t *Telemetry) Watch(outbox func(context.Context) (app.Outbox, error), connected func(context.Context) string) error {
+// Watch lets the metrics show the outbox, and whether Inngest can call the instance's functions: connected says so, or returns
+// an error if that is not known. Both functions return soon after their context has ended.
+func (t *Telemetry) Watch(outbox func(context.Context) (app.Outbox, error), connected func(context.Context) (bool, error)) error {
 	w := &watch{telemetry: t, outbox: outbox, connected: connected}
 	requests, err := t.metrics.meter.Int64ObservableGauge("maintenance.outbox.requests",
 		metric.WithDescription("Requests in the database whose email was not sent, by state of the notification."))
@@ -118,7 +122,9 @@ func (t *Telemetry) Watch(outbox func(context.Context) (app.Outbox, error), conn
 	_, err = t.metrics.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		now := time.Now()
 		seen := w.look(ctx, now)
-		o.ObserveInt64(connection, seen.connected)
+		if seen.known {
+			o.ObserveInt64(connection, seen.connected)
+		}
 		if seen.err != nil {
 			return nil // no value is better than an old one; the log has the error
 		}
@@ -141,7 +147,7 @@ func (t *Telemetry) Watch(outbox func(context.Context) (app.Outbox, error), conn
 type watch struct {
 	telemetry *Telemetry
 	outbox    func(context.Context) (app.Outbox, error)
-	connected func(context.Context) string
+	connected func(context.Context) (bool, error)
 
 	mu   sync.Mutex
 	at   time.Time
@@ -153,6 +159,7 @@ type sight struct {
 	outbox    app.Outbox
 	err       error
 	connected int64
+	known     bool // whether it is connected
 }
 
 func (w *watch) look(ctx context.Context, now time.Time) sight {
@@ -161,17 +168,27 @@ func (w *watch) look(ctx context.Context, now time.Time) sight {
 	if !w.at.IsZero() && now.Sub(w.at) < watchPause {
 		return w.last
 	}
-	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
-	defer cancel()
 	var s sight
-	if s.outbox, s.err = w.outbox(ctx); s.err != nil {
+	if s.outbox, s.err = limited(ctx, w.outbox); s.err != nil {
 		w.telemetry.logger.Warn("cannot read the outbox for the metrics", "error", s.err)
 	}
-	if w.connected(ctx) == "" {
+	connected, err := limited(ctx, w.connected)
+	if err != nil {
+		w.telemetry.logger.Warn("cannot see for the metrics whether Inngest can call the functions", "error", err)
+	}
+	s.known = err == nil
+	if connected {
 		s.connected = 1
 	}
 	w.at, w.last = now, s
 	return s
+}
+
+// limited asks with a time limit of its own.
+func limited[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	return ask(ctx)
 }
 
 // route returns what a call's route is called in metrics and spans: that of the app's routes which served it.

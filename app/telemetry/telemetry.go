@@ -29,6 +29,8 @@ type Options struct {
 	// TracesURL is the OTLP endpoint over HTTP to which spans are sent. Empty: none are made. The environment variables
 	// OTEL_EXPORTER_OTLP_HEADERS, …_TIMEOUT, …_CERTIFICATE, OTEL_TRACES_SAMPLER, OTEL_BSP_… and OTEL_RESOURCE_ATTRIBUTES apply.
 	TracesURL string
+	// InstanceID names the instance in spans. Empty: the host's name.
+	InstanceID string
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -46,9 +48,12 @@ type Telemetry struct {
 // New returns a Telemetry. The caller closes it.
 func New(ctx context.Context, o Options) (*Telemetry, error) {
 	t := &Telemetry{logger: o.Logger, handler: http.NotFoundHandler(), tracer: nooptrace.NewTracerProvider().Tracer(scope)}
-	host, _ := os.Hostname()
+	id := o.InstanceID
+	if id == "" {
+		id, _ = os.Hostname()
+	}
 	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
-	what, err := resource.New(ctx, resource.WithAttributes(serviceName, instanceID.String(host)), resource.WithFromEnv())
+	what, err := resource.New(ctx, resource.WithAttributes(serviceName, instanceID.String(id)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("describe this instance: %w", err)
 	}

@@ -68,6 +68,7 @@ func TestCounters_HaveAllSeriesFromTheStart(t *testing.T) {
 		`maintenance_redispatches_total{cause="no_run"} 0`, `maintenance_redispatches_total{cause="lost"} 0`,
 		`maintenance_deliveries_total{outcome="accepted"} 0`, `maintenance_deliveries_total{outcome="refused"} 0`,
 		`maintenance_deliveries_total{outcome="failed"} 0`,
+		"maintenance_notifications_failed_total 0",
 		`maintenance_claims_total{result="granted"} 0`, `maintenance_claims_total{result="in_flight"} 0`)
 }
 
@@ -110,13 +111,19 @@ func TestSender_CountsOutcomes(t *testing.T) {
 		}
 		return "01K", nil
 	}))
+	stopping, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := sender.Send(stopping, app.Event{IdempotencyKey: "bad", Data: app.RequestCreated{TraceParent: caller}})
+	require.Error(t, err, "a send that a stop cuts off is not counted")
 	for _, key := range []string{"a", "b", "bad"} {
 		_, err := sender.Send(t.Context(), app.Event{IdempotencyKey: key, Data: app.RequestCreated{TraceParent: caller}})
 		require.Equal(t, key == "bad", err != nil)
 	}
 	tel.Redispatching(dispatch.NoRun)
 	tel.Claim(app.HeldByOther)
+	tel.Failed()
 	requireMetrics(t, tel, `maintenance_dispatches_total{outcome="accepted"} 2`, `maintenance_dispatches_total{outcome="failed"} 1`,
+		"maintenance_notifications_failed_total 1",
 		`maintenance_redispatches_total{cause="no_run"} 1`, `maintenance_claims_total{result="held_by_other"} 1`)
 }
 
@@ -157,32 +164,45 @@ func TestWatch_AsksOnceInSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tel := open(t, telemetry.Options{Metrics: true})
-		asked, reason := 0, "not registered"
-		var fail error
+		asked, connected := 0, false
+		var fail, silent error
 		require.NoError(t, tel.Watch(func(ctx context.Context) (app.Outbox, error) {
 			_, limited := ctx.Deadline()
 			require.True(t, limited, "a question without a time limit")
 			asked++
+			if fail != nil {
+				<-ctx.Done() // takes all its time
+			}
 			return app.Outbox{Pending: 1, Dispatched: 2, Failed: 3, Oldest: time.Now().Add(-time.Minute)}, fail
-		}, func(context.Context) string { return reason }))
+		}, func(ctx context.Context) (bool, error) {
+			require.NoError(t, ctx.Err(), "the database has used up the time of this question")
+			return connected, silent
+		}))
 		for range 3 {
 			requireMetrics(t, tel, `maintenance_outbox_requests{state="pending"} 1`, `maintenance_outbox_requests{state="dispatched"} 2`,
 				`maintenance_outbox_requests{state="failed"} 3`, "maintenance_outbox_oldest_age_seconds 60", "maintenance_inngest_connected 0")
 		}
 		require.Equal(t, 1, asked, "the database is asked at each reading")
 
-		fail, reason = errors.New("away"), ""
+		fail, connected = errors.New("away"), true
 		time.Sleep(5 * time.Second)
 		require.NotContains(t, read(t, tel), "maintenance_outbox_", "values of a database that does not answer")
 		requireMetrics(t, tel, "maintenance_inngest_connected 1")
 		require.Equal(t, 2, asked)
+
+		fail, silent = nil, errors.New("no answer")
+		time.Sleep(5 * time.Second)
+		text := read(t, tel)
+		require.Contains(t, text, "maintenance_outbox_")
+		require.NotContains(t, text, "maintenance_inngest_connected", "a value of a server that does not answer")
 	})
 }
 
 // all returns a Telemetry that has a value for each metric.
 func all(t *testing.T) *telemetry.Telemetry {
 	tel := open(t, telemetry.Options{Metrics: true})
-	require.NoError(t, tel.Watch(func(context.Context) (app.Outbox, error) { return app.Outbox{}, nil }, func(context.Context) string { return "" }))
+	require.NoError(t, tel.Watch(func(context.Context) (app.Outbox, error) { return app.Outbox{}, nil },
+		func(context.Context) (bool, error) { return true, nil }))
 	tel.HTTP(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 	require.NoError(t, tel.Mailer(delivers(func(context.Context, *email.Message) error { return nil })).Send(t.Context(), &email.Message{}))
 	return tel

@@ -85,6 +85,9 @@ func (s sender) Send(ctx context.Context, event any) (string, error) {
 	e.Data.TraceParent = s.t.TraceParent(ctx)
 	id, err := s.next.Send(ctx, e)
 	end(span, err, "the event could not be sent") // the error may hold the event key
+	if err != nil && ctx.Err() != nil {
+		return id, err // cut off by a stop: whether the server has the event is not known, and another process sends it again
+	}
 	outcome := "accepted"
 	if err != nil {
 		outcome = "failed"
@@ -115,6 +118,9 @@ func (t *Telemetry) Step(ctx context.Context, s functions.Step) (context.Context
 func (t *Telemetry) Claim(result app.ClaimResult) {
 	add(t.metrics.claims, 1, "result", claimResults[result])
 }
+
+// Failed implements functions.Observer.
+func (t *Telemetry) Failed() { add(t.metrics.failed, 1) }
 
 // Mailer counts and traces the deliveries of m, and names the trace in each email.
 func (t *Telemetry) Mailer(m functions.Mailer) functions.Mailer { return mailer{t, m} }

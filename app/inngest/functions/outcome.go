@@ -38,7 +38,7 @@ func RetrySchedule(sendTimeout time.Duration) time.Duration {
 	return stages * (waits + jitter + maxAttempts*SendLease(sendTimeout))
 }
 
-// observed wraps the body of a step, so that the observer is told of it.
+// observed wraps the body of a step, so that it is reported to the observer.
 func observed[T any](r *notifyRun, id string, body func(context.Context) (T, error)) func(context.Context) (T, error) {
 	if r.Observer == nil {
 		return body
@@ -79,7 +79,7 @@ func (r *notifyRun) recordFailure(ctx context.Context, cause error) error {
 
 	r.log.Warn("attempt failed", "permanent", kind != app.Transient, "error", cause)
 	now := time.Now()
-	recordErr := r.updateNotification(ctx, func(n app.Notification) (app.Notification, bool) {
+	changed, recordErr := r.updateNotification(ctx, func(n app.Notification) (app.Notification, bool) {
 		switch last := r.attempt >= maxAttempts; {
 		case kind != app.Transient:
 			return n.Fail(r.run, reason, now)
@@ -89,6 +89,9 @@ func (r *notifyRun) recordFailure(ctx context.Context, cause error) error {
 			return n.AttemptFailed(r.run, cause.Error(), now, r.Pace)
 		}
 	})
+	if changed && kind != app.Transient && r.Observer != nil {
+		r.Observer.Failed()
+	}
 	switch {
 	case kind == app.Transient:
 		if recordErr != nil {
@@ -103,19 +106,20 @@ func (r *notifyRun) recordFailure(ctx context.Context, cause error) error {
 	return inngestgo.NoRetryError(cause)
 }
 
-// updateNotification applies change to the notification of the request that the event names, if it exists.
-func (r *notifyRun) updateNotification(ctx context.Context, change app.Change) error {
+// updateNotification applies change to the notification of the request that the event names, if it exists, and reports
+// whether that changed it.
+func (r *notifyRun) updateNotification(ctx context.Context, change app.Change) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout(r.SendTimeout))
 	defer cancel()
 	request, err := r.Store.Request(ctx, r.event.RequestID)
 	if errors.Is(err, app.ErrNotFound) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, _, err = app.Update(ctx, r.Store, request, change)
-	return err
+	_, changed, err = app.Update(ctx, r.Store, request, change)
+	return changed, err
 }
 
 // classifySendError makes a permanent failure of a delivery an undeliverable notification.

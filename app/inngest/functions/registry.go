@@ -35,19 +35,21 @@ type Deps struct {
 	// SendTimeout limits one whole delivery. After that the delivery counts as failed and is retried.
 	SendTimeout time.Duration
 	Pace        app.Pace
-	// Track is called at the begin of every call, and what it returns at its end: a stop waits for the calls between. Nil:
+	// Track is called at the beginning of every call, and what it returns at its end: a stop waits for the calls between. Nil:
 	// none waits.
 	Track func() (done func())
-	// Observer is told what the functions do. Nil: nothing is told.
+	// Observer receives what the functions do. Nil: nothing is reported.
 	Observer Observer
 }
 
-// Observer is told what functions do. Its methods return at once.
+// Observer receives what functions do. Its methods return at once.
 type Observer interface {
-	// Step is told that the body of a step begins, and the returned function what it returned. The body gets the context.
+	// Step reports that the body of a step begins, and the returned function what the body returned. The body gets the context.
 	Step(ctx context.Context, s Step) (context.Context, func(error))
-	// Claim is told how a claim of a notification ended.
+	// Claim reports how a claim of a notification ended.
 	Claim(result app.ClaimResult)
+	// Failed reports that a notification has become failed.
+	Failed()
 }
 
 // Step is one attempt of a step.

@@ -132,7 +132,7 @@ func (r *notifyRun) fetchDetails(ctx context.Context) (RequestDetails, error) {
 	}
 	request, err := r.Store.Request(ctx, r.event.RequestID)
 	if errors.Is(err, app.ErrNotFound) {
-		return RequestDetails{}, app.Permanent(app.BadEvent, fmt.Sprintf("there is no request %s", r.event.RequestID), nil)
+		return RequestDetails{}, r.noRequest()
 	}
 	if err != nil {
 		return RequestDetails{}, fmt.Errorf("read the request: %w", err)
@@ -158,6 +158,11 @@ func (r *notifyRun) fetchDetails(ctx context.Context) (RequestDetails, error) {
 		Equipment:    equipment.Name,
 		Requester:    requester.Name,
 	}, nil
+}
+
+// noRequest is the error of a run whose request does not exist, or not any more.
+func (r *notifyRun) noRequest() error {
+	return app.Permanent(app.BadEvent, "there is no request "+r.event.RequestID, nil)
 }
 
 // nameOr returns name, or a placeholder if err is app.ErrNotFound: the technician is notified even when the equipment or
@@ -215,6 +220,9 @@ var errInFlight = errors.New(string(app.InFlight))
 
 func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, error) {
 	request, err := r.Store.Request(ctx, r.event.RequestID)
+	if errors.Is(err, app.ErrNotFound) {
+		return app.Request{}, "", r.noRequest()
+	}
 	if err != nil {
 		return app.Request{}, "", fmt.Errorf("read the request: %w", err)
 	}
@@ -223,6 +231,9 @@ func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, er
 		n, result = n.ClaimFor(r.run, time.Now(), r.Pace)
 		return n, result == app.Granted
 	})
+	if errors.Is(err, app.ErrNotFound) {
+		return app.Request{}, "", r.noRequest()
+	}
 	if err != nil {
 		return app.Request{}, "", fmt.Errorf("claim the notification: %w", err)
 	}
@@ -279,6 +290,9 @@ func (r *notifyRun) recordAcceptance(ctx context.Context, delivery Delivery) err
 	defer cancel()
 	return retry(ctx, func() error {
 		request, err := r.Store.Request(ctx, delivery.RequestID)
+		if errors.Is(err, app.ErrNotFound) {
+			return nil // deleted since: there is no record to make
+		}
 		if err != nil {
 			return fmt.Errorf("read request %s to record that its email was accepted: %w", delivery.RequestID, err)
 		}

@@ -507,6 +507,63 @@ func TestRecordFailure_GivesUpOnFrozenStore(t *testing.T) {
 	})
 }
 
+// observer counts what became failed.
+type observer struct{ failed int }
+
+func (o *observer) Step(ctx context.Context, _ Step) (context.Context, func(error)) {
+	return ctx, func(error) {}
+}
+func (o *observer) Claim(app.ClaimResult) {}
+func (o *observer) Failed()               { o.failed++ }
+
+func TestRecordFailure_ReportsEachNotificationOnceThatBecameFailed(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	r, o := e.run("01A", 1), &observer{}
+	r.Observer = o
+	_ = r.recordFailure(t.Context(), errors.New("the database is busy"))
+	require.Zero(t, o.failed, "a failure that is tried again")
+	for range 2 {
+		_ = r.recordFailure(t.Context(), app.Permanent(app.Undeliverable, "no address", nil))
+		require.Equal(t, app.Failed, e.notification().State)
+	}
+	require.Equal(t, 1, o.failed)
+}
+
+// A request may be deleted after the first step has read it.
+func TestSend_FailsForGoodIfTheRequestIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*env){
+		"before it is read": func(e *env) {
+			e.store.read = func(id string) error {
+				if id == e.request.ID {
+					return app.ErrNotFound
+				}
+				return nil
+			}
+		},
+		"before it is claimed": func(e *env) {
+			e.store.save = func(context.Context, app.Notification) error { return app.ErrNotFound }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			r := e.run("01A", 1)
+			details, err := r.fetchDetails(t.Context())
+			require.NoError(t, err)
+			remove(e)
+			_, err = r.send(t.Context(), details, TechnicianEmail{Email: "kim@plant.test"})
+			require.EqualError(t, err, "there is no request "+e.request.ID)
+			kind, _ := app.Classify(err)
+			require.Equal(t, app.BadEvent, kind)
+			if e.store.read != nil {
+				require.True(t, sdkerrors.IsNoRetryError(r.recordFailure(t.Context(), err)), "the run is tried again")
+			}
+			require.Empty(t, e.mailer.accepted)
+		})
+	}
+}
+
 func TestClassifySendError(t *testing.T) {
 	t.Parallel()
 	refused := &textproto.Error{Code: 550, Msg: "no such user here"}
