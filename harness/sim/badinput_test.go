@@ -45,12 +45,12 @@ func goOnce(t *testing.T, o sim.Options, app http.Handler) *sim.Run {
 func TestSim_LeavesHangingAppBehind(t *testing.T) {
 	t.Parallel()
 	returned := make(chan struct{}, 5)
-	run := goOnce(t, sim.Options{CallTimeout: 10 * time.Millisecond}, answering(func(w http.ResponseWriter, r *http.Request) {
+	run := goOnce(t, sim.Options{CallTimeout: 500 * time.Millisecond}, answering(func(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done() // it hangs until its context ends
 		returned <- struct{}{}
 	}))
 	require.Equal(t, harness.StatusFailed, run.Status)
-	require.Equal(t, "the app did not answer within 10ms of wall-clock time (sim.Options.CallTimeout)", run.Error.Message)
+	require.Equal(t, "the app did not answer within 500ms of wall-clock time (sim.Options.CallTimeout)", run.Error.Message)
 	require.Len(t, run.FailedCalls, 5)
 	for range 5 {
 		<-returned

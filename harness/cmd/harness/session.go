@@ -105,7 +105,7 @@ func (s *session) state() statefile.State {
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   statefile.Mongo{URI: ends.Mongo},
 	}
-	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil { // without an app it has not been validated
+	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil && ends.Mongo != "" { // without an app it has not been validated
 		state.Mongo.URI = uri
 	}
 	if s.stack.Backend() == backendAttach { // its keys and logins are others': the environment has them
