@@ -41,6 +41,7 @@ type Client struct {
 	index  *index
 	walker walker
 	feed   *feed
+	lags   bool
 	source source // in place of api, walker and the websocket; nil for a MailHog
 
 	detecting sync.Mutex
@@ -55,8 +56,8 @@ type Client struct {
 
 // New returns a client of the MailHog or Mailpit whose page is at baseURL, as in "http://127.0.0.1:8025", or of the IMAP
 // mailbox at imaps://USER:PASSWORD@HOST/MAILBOX. Credentials in the URL are used for HTTP basic authentication. New sends no
-// request: if nothing is there, the first question fails. Mailpit and IMAP mailboxes are read only; of these, IMAP has only
-// the messages since yesterday. IMAP knows no envelope: its recipients are those that the last mail server has written into
+// request: if nothing is there, the first question fails. Mailpit and IMAP mailboxes are read only; only their
+// messages since yesterday are read. IMAP knows no envelope: its recipients are those that the last mail server has written into
 // Delivered-To, X-Original-To or Envelope-To, else those in the headers.
 func New(baseURL string, o Options) *Client {
 	baseURL = strings.TrimRight(baseURL, "/")
@@ -67,6 +68,7 @@ func New(baseURL string, o Options) *Client {
 		index:     newIndex(cmp.Or(o.RunHeader, harness.DefaultRunHeader)),
 	}
 	c.source = newSource(baseURL)
+	c.lags = c.source != nil
 	c.walker, c.feed = walker{c.api, c.index}, &feed{client: c}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
@@ -74,6 +76,10 @@ func New(baseURL string, o Options) *Client {
 
 // BaseURL is MailHog's address, without credentials.
 func (c *Client) BaseURL() string { return c.api.base }
+
+// Lags reports whether an email may reach the mailbox some time after the app's mail server has accepted it, as with IMAP.
+// MailHog and Mailpit are the mail server themselves.
+func (c *Client) Lags() bool { return c.lags }
 
 // Close ends the connection to MailHog and every call under way, which return ErrClosed, and waits until they have ended.
 // It returns an error if ctx ends first. It may be called more than once.
@@ -146,7 +152,10 @@ func (c *Client) Count(ctx context.Context) (int, error) {
 
 // Delete removes one message from MailHog, or returns ErrNotFound. For another mailbox it returns [ErrReadOnly].
 func (c *Client) Delete(ctx context.Context, id string) error {
-	if c.detect(ctx); c.source != nil {
+	if err := c.detect(ctx); err != nil {
+		return fmt.Errorf("delete message %q: %w", id, err)
+	}
+	if c.source != nil {
 		return ErrReadOnly
 	}
 	if err := c.api.delete(ctx, id); err != nil {
@@ -162,7 +171,10 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 
 // Clear removes all messages from MailHog. Tests that share a MailHog must not call it.
 func (c *Client) Clear(ctx context.Context) error {
-	if c.detect(ctx); c.source != nil {
+	if err := c.detect(ctx); err != nil {
+		return fmt.Errorf("clear the inbox: %w", err)
+	}
+	if c.source != nil {
 		return ErrReadOnly
 	}
 	_, _, before := c.index.size()
@@ -213,13 +225,19 @@ func (c *Client) run(r *round) {
 	c.mu.Lock()
 	c.next = nil // a later caller may need something newer than this round will see
 	c.mu.Unlock()
-	update := c.walker.update
-	if c.detect(c.ctx); c.source != nil {
-		update = c.pull
-	}
-	if r.err = update(c.ctx); r.err != nil && c.ctx.Err() != nil {
+	if r.err = c.update(); r.err != nil && c.ctx.Err() != nil {
 		r.err = ErrClosed
 	}
+}
+
+func (c *Client) update() error {
+	if err := c.detect(c.ctx); err != nil {
+		return err
+	}
+	if c.source != nil {
+		return c.pull(c.ctx)
+	}
+	return c.walker.update(c.ctx)
 }
 
 // decode returns the decoded message, which is made once.

@@ -64,11 +64,14 @@ func (f *feed) setDisconnected(err error) {
 func (f *feed) run() {
 	retry := firstRetry
 	for f.client.ctx.Err() == nil {
-		if f.client.detect(f.client.ctx); f.client.source != nil {
+		connected, err := false, f.client.detect(f.client.ctx)
+		if f.client.source != nil {
 			f.poll()
 			return
 		}
-		connected, err := f.runOnce()
+		if err == nil {
+			connected, err = f.runOnce()
+		}
 		if connected {
 			retry = firstRetry
 		}

@@ -16,8 +16,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// imapSource reads a mailbox by IMAP: imaps://USER:PASSWORD@HOST/MAILBOX, where the mailbox is INBOX if none is named. It
-// opens
+// imapSource reads a mailbox by IMAP: imaps://USER:PASSWORD@HOST/MAILBOX, where the mailbox is INBOX if none is named. It opens
 // the mailbox for reading only (EXAMINE), and marks nothing as seen (PEEK). It reads the messages since yesterday.
 type imapSource struct {
 	url      *url.URL
@@ -73,7 +72,7 @@ func (s *imapSource) list(ctx context.Context) ([]string, error) {
 	if err := s.client.Noop().Wait(); err != nil { // the server tells of new messages
 		return nil, s.failed(err)
 	}
-	found, err := s.client.UIDSearch(&imap.SearchCriteria{Since: time.Now().Add(-24 * time.Hour)}, nil).Wait()
+	found, err := s.client.UIDSearch(&imap.SearchCriteria{Since: time.Now().Add(-sinceYesterday)}, nil).Wait()
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -100,11 +99,11 @@ func (s *imapSource) fetch(ctx context.Context, id string) (stored, error) {
 	messages, err := s.client.Fetch(imap.UIDSetNum(imap.UID(uid)), &imap.FetchOptions{
 		UID: true, InternalDate: true, BodySection: []*imap.FetchItemBodySection{whole},
 	}).Collect()
-	if err == nil && len(messages) != 1 {
-		err = errors.New("a message has gone while it was read")
-	}
 	if err != nil {
 		return stored{}, s.failed(err)
+	}
+	if len(messages) != 1 {
+		return stored{}, errGone
 	}
 	// The server tells whole seconds, rounded down: an email is later than another event of that second, as far as is known.
 	received := messages[0].InternalDate.Add(time.Second - time.Millisecond)

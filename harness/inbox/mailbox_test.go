@@ -115,6 +115,7 @@ func TestMailbox_IMAP(t *testing.T) {
 		require.NoError(t, c.Login("ops@plant.test", password).Wait())
 		return c
 	}
+	require.True(t, newClient(t, "imap://127.0.0.1:1").Lags())
 	address := "imap://ops%40plant.test:p%40ss%20word@" + l.Addr().String()
 	testMailbox(t, mailbox{
 		url: address + "/INBOX", readOnly: true,
@@ -156,13 +157,18 @@ func TestMailbox_Mailpit(t *testing.T) {
 		Created time.Time
 	}
 	var mu sync.Mutex
-	var list []message // newest first
+	list := []message{{"removed", time.Now()}, {"old", time.Now().Add(-25 * time.Hour)}} // newest first
 	raws := map[string]string{}
+	unavailable := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		answer := func(messages []message) {
 			_ = json.NewEncoder(w).Encode(map[string]any{"total": len(list), "messages": messages})
+		}
+		if unavailable {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
 		switch path, id := r.URL.Path, strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/api/v1/message/"), "/raw"); {
 		case path == "/api/v1/info":
@@ -171,12 +177,8 @@ func TestMailbox_Mailpit(t *testing.T) {
 			start := 0
 			_, _ = fmt.Sscan(r.FormValue("start"), &start)
 			answer(list[min(start, len(list)):])
-		case path == "/api/v1/search":
-			for _, m := range list {
-				if "id:"+m.ID == r.FormValue("query") {
-					answer([]message{m})
-				}
-			}
+		case id == "removed":
+			http.NotFound(w, r)
 		case raws[id] != "" && strings.HasSuffix(path, "/raw"):
 			fmt.Fprint(w, raws[id])
 		default:
@@ -184,6 +186,18 @@ func TestMailbox_Mailpit(t *testing.T) {
 		}
 	}))
 	defer server.Close()
+
+	// What it is is not decided while it is not available, and nothing is deleted as of a MailHog.
+	unavailable = true
+	c := newClient(t, server.URL)
+	_, err := c.List(limit(t))
+	require.ErrorContains(t, err, "503")
+	require.ErrorContains(t, c.Clear(limit(t)), "503")
+	require.ErrorContains(t, c.Delete(limit(t), "id0"), "503")
+	unavailable = false
+	require.ErrorIs(t, c.Clear(limit(t)), inbox.ErrReadOnly)
+	require.False(t, c.Lags())
+
 	testMailbox(t, mailbox{url: server.URL, readOnly: true, deliver: func(raw string, to ...string) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -19,11 +19,17 @@ import (
 // ErrReadOnly says that emails are deleted from a MailHog only.
 var ErrReadOnly = errors.New("this mailbox is read and never changed: emails are deleted from a MailHog only")
 
+// errGone says that a message was removed after it was listed.
+var errGone = errors.New("the message has been removed")
+
+// sinceYesterday is how far back a mailbox is read.
+const sinceYesterday = 24 * time.Hour
+
 // A source is a mailbox other than MailHog. It is polled, and never changed. Its methods are not called concurrently.
 type source interface {
 	// list returns the ids of the messages, the newest first.
 	list(ctx context.Context) ([]string, error)
-	// fetch returns a message of the list.
+	// fetch returns a message of the list, or errGone.
 	fetch(ctx context.Context, id string) (stored, error)
 	// interval is how often the mailbox is looked at while something waits for an email.
 	interval() time.Duration
@@ -38,20 +44,27 @@ func newSource(address string) source {
 	return nil
 }
 
-// detect finds out, once, whether a Mailpit answers at an HTTP address. MailHog does not know the path.
-func (c *Client) detect(ctx context.Context) {
+// detect finds out, once, whether a Mailpit answers at an HTTP address. MailHog does not know the path. Any other answer, such as
+// 503, is an error, and the next call asks again.
+func (c *Client) detect(ctx context.Context) error {
 	c.detecting.Lock()
 	defer c.detecting.Unlock()
 	if c.detected || c.source != nil {
-		return
+		return nil
 	}
 	body, err := c.api.do(ctx, http.MethodGet, "/api/v1/info")
-	_, refused := errors.AsType[*statusError](err)
-	var info struct{ Version string }
-	if err == nil && json.Unmarshal(body, &info) == nil && info.Version != "" {
-		c.source = mailpit{c.api}
+	if answer, ok := errors.AsType[*statusError](err); ok && answer.code == http.StatusNotFound {
+		err = nil
 	}
-	c.detected = err == nil || refused
+	if err != nil {
+		return err
+	}
+	var info struct{ Version string }
+	if json.Unmarshal(body, &info) == nil && info.Version != "" {
+		c.source = newMailpit(c.api)
+	}
+	c.detected = true
+	return nil
 }
 
 // pull brings the index up to date with a source.
@@ -66,7 +79,9 @@ func (c *Client) pull(ctx context.Context) error {
 		m := stored{}
 		if e := c.index.get(id); e != nil {
 			m = e.stored
-		} else if m, err = c.source.fetch(ctx, id); err != nil {
+		} else if m, err = c.source.fetch(ctx, id); errors.Is(err, errGone) {
+			continue
+		} else if err != nil {
 			return err
 		}
 		found.items = append(found.items, m)
@@ -125,32 +140,47 @@ func addressesOf(m *harness.Message) []string {
 	return all
 }
 
-// mailpit reads a Mailpit by its API. It asks for the source of a message, which does not mark it as read.
-type mailpit struct{ api api }
+// mailpit reads the messages since yesterday of a Mailpit by its API. It asks for the source of a message, which does not mark it
+// as read.
+type mailpit struct {
+	api     api
+	created map[string]time.Time // when the messages of the last list arrived
+}
+
+func newMailpit(a api) mailpit { return mailpit{a, map[string]time.Time{}} }
 
 // mailpitPage is how many messages are listed at once.
 const mailpitPage = 500
 
 func (m mailpit) list(ctx context.Context) ([]string, error) {
 	var ids []string
-	for {
-		body, err := m.api.do(ctx, http.MethodGet, fmt.Sprintf("/api/v1/messages?start=%d&limit=%d", len(ids), mailpitPage))
+	clear(m.created)
+	since := time.Now().Add(-sinceYesterday)
+	for start := 0; ; {
+		body, err := m.api.do(ctx, http.MethodGet, fmt.Sprintf("/api/v1/messages?start=%d&limit=%d", start, mailpitPage))
 		if err != nil {
 			return nil, err
 		}
 		var page struct {
 			Total    int
-			Messages []struct{ ID string }
+			Messages []struct {
+				ID      string
+				Created time.Time
+			}
 		}
 		if err := json.Unmarshal(body, &page); err != nil {
 			return nil, fmt.Errorf("%s does not answer as Mailpit does: %w", m.api.base, err)
 		}
-		for _, one := range page.Messages {
+		for _, one := range page.Messages { // the newest first
+			if one.Created.Before(since) {
+				return ids, nil
+			}
+			m.created[one.ID] = one.Created
 			if !slices.Contains(ids, one.ID) { // a delivery between two pages shifts them
 				ids = append(ids, one.ID)
 			}
 		}
-		if len(page.Messages) == 0 || len(ids) >= page.Total {
+		if start += len(page.Messages); len(page.Messages) == 0 || start >= page.Total {
 			return ids, nil
 		}
 	}
@@ -158,20 +188,11 @@ func (m mailpit) list(ctx context.Context) ([]string, error) {
 
 func (m mailpit) fetch(ctx context.Context, id string) (stored, error) {
 	raw, err := m.api.do(ctx, http.MethodGet, "/api/v1/message/"+url.PathEscape(id)+"/raw")
-	if err != nil {
-		return stored{}, err
-	}
-	body, err := m.api.do(ctx, http.MethodGet, "/api/v1/search?limit=1&query="+url.QueryEscape("id:"+id))
-	var found struct{ Messages []struct{ Created time.Time } }
-	if err == nil {
-		err = json.Unmarshal(body, &found)
+	if answer, ok := errors.AsType[*statusError](err); ok && answer.code == http.StatusNotFound {
+		return stored{}, errGone
 	}
 	if err != nil {
 		return stored{}, err
-	}
-	received := time.Now()
-	if len(found.Messages) == 1 {
-		received = found.Messages[0].Created
 	}
 	// Mailpit puts headers before the message, of which Received is the last, and recipients that no header names into Bcc.
 	whole := Decode(raw)
@@ -179,7 +200,7 @@ func (m mailpit) fetch(ctx context.Context, id string) (stored, error) {
 	if path, err := mail.ParseAddress(whole.Header("Return-Path")); err == nil {
 		from = path.Address
 	}
-	return newStored(id, received, withoutMailpit(raw), from, to), nil
+	return newStored(id, m.created[id], withoutMailpit(raw), from, to), nil
 }
 
 // withoutMailpit removes the headers that Mailpit has added.
@@ -202,5 +223,5 @@ func withoutMailpit(raw []byte) []byte {
 	}
 }
 
-func (mailpit) interval() time.Duration { return 200 * time.Millisecond }
+func (mailpit) interval() time.Duration { return time.Second }
 func (mailpit) close()                  {}
