@@ -39,7 +39,7 @@ const judgeTimeout = 10 * time.Second
 // What an expectation asserts holds as soon as it is true. What it denies (an absent email, no other runs, an exact
 // number of copies) holds only when nothing more can happen: the event was picked up, every run that descends from it
 // has ended, and the inbox has been read to its end since. Where that is not known in time, the verdict is
-// [harness.CannotBeJudged].
+// [harness.CannotBeJudged]. It is never known of emails in an IMAP mailbox, which they may reach at any later time.
 func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation, o JudgeOptions) (*harness.Verdict, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
@@ -51,7 +51,9 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 		o.Resolve = func(url string) error { return pages.Resolve(ctx, url) }
 	}
 	s.ledger.AwaitRoot(eventID)
-	f := follow.New(s.sources(), eventID, e.Recipients())
+	src := s.sources()
+	src.MailLags = s.inbox.Lags() && (len(e.Mail) > 0 || e.NoOtherMail)
+	f := follow.New(src, eventID, e.Recipients())
 	defer f.Close()
 	j := judging{
 		stack: s, follower: f, eventID: eventID, expectation: e, began: time.Now(), timeout: o.Timeout,
@@ -64,7 +66,9 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 // Trace returns what is known now of what followed from an event. Emails to the recipients that arrived since the event
 // and name no run belong to it.
 func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
-	f := follow.New(s.sources(), eventID, recipients)
+	src := s.sources()
+	src.MailLags = s.inbox.Lags() && len(recipients) > 0
+	f := follow.New(src, eventID, recipients)
 	defer f.Close()
 	trace, err := f.Look(ctx)
 	return s.redactor.trace(trace), s.redactor.Error(err)

@@ -33,6 +33,9 @@ type Sources struct {
 	// Inbox is nil where no emails can be read. NoInbox says why.
 	Inbox   Inbox
 	NoInbox string
+	// MailLags says that an email may reach the inbox after the mail server has accepted it, and that the trace is about emails:
+	// it is never quiet then.
+	MailLags bool
 	// Taps are the recording proxies that Ledger reads; nil on a stack without them.
 	Taps *tap.Set
 	// Connected says that the app is called over a connection of its own to the server: the taps record none of its calls.
@@ -100,6 +103,9 @@ type Follower struct {
 	beside *Follower // of the unattributed events; nil where there is none
 
 	exist map[string]bool // runs that emails name, and whether the server knows them
+
+	// earlier are the emails that were in a lagging inbox at the first look, from before the event. Nil before that look.
+	earlier map[string]bool
 }
 
 // A tracedEvent is an event and the functions that it triggers. Calls of the app carry its idempotency key, which is the
@@ -306,7 +312,7 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 		}
 	}
 	if unquiet == "" && f.src.Inbox != nil {
-		// Only now that every run has ended, reading the inbox to its end proves that no more emails will arrive.
+		// Only now that every run has ended, reading the inbox to its end proves that no more emails will arrive, unless it lags.
 		if err := f.src.Inbox.ReadToEnd(ctx); err != nil {
 			return nil, err
 		}
@@ -316,6 +322,9 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 		return nil, err
 	}
 	unquiet = cmp.Or(unquiet, unshown)
+	if f.src.MailLags {
+		unquiet = cmp.Or(unquiet, "an email may still be on its way to this mailbox")
+	}
 	trace := l.trace(unquiet)
 	if unquiet == "" && acceptedOutsideInbox(trace) {
 		trace.Quiet, trace.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"

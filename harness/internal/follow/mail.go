@@ -19,6 +19,9 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 	if l.src.Inbox == nil {
 		return "", nil
 	}
+	if err := l.noteEarlier(ctx); err != nil {
+		return "", err
+	}
 	mine := map[string]bool{}
 	for _, r := range l.runs {
 		found, err := l.src.Inbox.Find(ctx, inbox.Filter{RunID: r.ID})
@@ -36,7 +39,7 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 			return "", err
 		}
 		for _, m := range found {
-			if mine[m.ID] || m.Received.Before(l.since) {
+			if mine[m.ID] || l.before(m) {
 				continue
 			}
 			mine[m.ID] = true
@@ -58,7 +61,7 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 		return runs.unshown, runs.err
 	}
 	rest, err := l.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool {
-		return !mine[m.ID] && !m.Received.Before(l.since)
+		return !mine[m.ID] && !l.before(m)
 	}})
 	for _, m := range rest {
 		if runs.unattributed(ctx, m.Header(l.src.RunHeader), m.Received) {
@@ -66,6 +69,34 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 		}
 	}
 	return runs.unshown, errors.Join(err, runs.err)
+}
+
+// mailSkew is how much the clock of a lagging inbox may be behind the server's.
+const mailSkew = time.Minute
+
+// noteEarlier notes, once, which emails were in a lagging inbox before the event, by its own clock.
+func (f *Follower) noteEarlier(ctx context.Context) error {
+	if !f.src.MailLags || f.earlier != nil {
+		return nil
+	}
+	found, err := f.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool { return m.Received.Before(f.since) }})
+	if err != nil {
+		return err
+	}
+	f.earlier = map[string]bool{}
+	for _, m := range found {
+		f.earlier[m.ID] = true
+	}
+	return nil
+}
+
+// before reports whether an email arrived before the event. One that came to a lagging inbox since the first look did not, even
+// if the inbox's clock is a little behind.
+func (f *Follower) before(m *harness.Message) bool {
+	if f.src.MailLags {
+		return f.earlier[m.ID] || m.Received.Before(f.since.Add(-mailSkew))
+	}
+	return m.Received.Before(f.since)
 }
 
 // headerRuns finds out whether the runs that emails name exist.
