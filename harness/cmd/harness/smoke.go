@@ -66,8 +66,9 @@ func smokeCommand(std stdio) *cobra.Command {
 The request is sent to the app with POST, or with its "method", and the app must then send the event, which
 has at least this data. Without a request, the event is sent to Inngest. In every text ${salt} stands for a
 random text, new each time, so that the test can be repeated; ${env.NAME} for a variable of the environment;
-${response.FIELD} for a field of the JSON that the app answered to the request. An expectation is what
-'harness expect' takes.
+${response.FIELD} for a field of the JSON that the app answered to the request, which keeps its type where it
+is the whole text. After a request, the event's id or data must have ${salt} or ${response.FIELD}, so that no
+earlier event is taken for this one. An expectation is what 'harness expect' takes.
 
 The Inngest server is the one in HARNESS_INNGEST_URL, for Inngest Cloud https://api.inngest.com, with the keys
 in INNGEST_EVENT_KEY and INNGEST_SIGNING_KEY. Emails are read from HARNESS_MAIL_URL, if it is set. Nothing is
@@ -79,7 +80,7 @@ changed but by the request or the event.`,
 			"judged, or the question was wrong: a bad file, no server"),
 		Args: between(1, 1, "one file, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := smoke(cmd.Context(), std, o, args[0])
+			err := smokeReported(cmd.Context(), std, o, args[0])
 			if err != nil && !errors.As(err, new(exitError)) {
 				return exitError{exitCannotBeJudged, err}
 			}
@@ -94,6 +95,23 @@ changed but by the request or the event.`,
 	f.BoolVar(&o.json, "json", false, "print the verdict, with the whole trace, as JSON")
 	cmd.ValidArgsFunction = completeFiles("json")
 	return cmd
+}
+
+// smokeReported is smoke with its JUnit file, which says also that smoke could not run. It keeps no older file.
+func smokeReported(ctx context.Context, std stdio, o smokeOptions, file string) error {
+	if o.junit == "" {
+		return smoke(ctx, std, o, file)
+	}
+	if err := os.Remove(o.junit); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove the old verdict: %w", err)
+	}
+	began := time.Now()
+	err := smoke(ctx, std, o, file)
+	if _, none := os.Stat(o.junit); err != nil && errors.Is(none, os.ErrNotExist) {
+		v := &harness.Verdict{Outcome: harness.CannotBeJudged, Why: err.Error()}
+		return errors.Join(err, writeJUnit(o.junit, file, v, time.Since(began)))
+	}
+	return err
 }
 
 func smoke(ctx context.Context, std stdio, o smokeOptions, file string) error {
@@ -137,7 +155,8 @@ func smoke(ctx context.Context, std stdio, o smokeOptions, file string) error {
 // before anything is sent.
 func parseSmoke(data []byte, getenv func(string) string) (smokeTest, error) {
 	var test smokeTest
-	fill := filler{"salt": strings.ToLower(rand.Text()[:10])}
+	salt := strings.ToLower(rand.Text()[:10])
+	fill := filler{"salt": salt}
 	for _, m := range placeholder.FindAllStringSubmatch(string(data), -1) {
 		name, isEnv := strings.CutPrefix(m[1], "env.")
 		switch value := getenv(name); {
@@ -166,9 +185,10 @@ func parseSmoke(data []byte, getenv func(string) string) (smokeTest, error) {
 	if err != nil {
 		return test, fmt.Errorf("event: %w", err)
 	}
-	if fields, _ := event.Data.(map[string]any); test.Request != nil && len(fields) == 0 && event.IdempotencyKey == "" {
-		return test, errors.New("event: say by its id or its data which event follows from the request, such as {\"data\": " +
-			"{\"requestId\": \"${response.id}\"}}")
+	if identity, _ := json.Marshal([]any{event.IdempotencyKey, event.Data}); test.Request != nil &&
+		!bytes.Contains(identity, []byte("${response.")) && !bytes.Contains(identity, []byte(salt)) {
+		return test, errors.New("event: its id or data must have ${response.FIELD} or ${salt}, such as {\"data\": {\"requestId\": " +
+			"\"${response.id}\"}}: else the event of an earlier request could be taken for this one's")
 	}
 	example := placeholder.ReplaceAll(test.Expectation, []byte("example"))
 	if _, err := harness.ParseExpectation(example); err != nil {
@@ -183,10 +203,25 @@ func strictly(data []byte, into any) error {
 	return d.Decode(into)
 }
 
-var placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9_.]+)\}`)
+var (
+	placeholder      = regexp.MustCompile(`\$\{([A-Za-z0-9_.]+)\}`)
+	wholePlaceholder = regexp.MustCompile(`"` + placeholder.String() + `"`)
+)
 
 // A filler has the values of placeholders. It leaves others as they are.
-type filler map[string]string
+type filler map[string]any
+
+// typed is in, but a string that is nothing but a placeholder becomes the value itself, such as a number.
+func (f filler) typed(data []byte) []byte {
+	return f.in(wholePlaceholder.ReplaceAllFunc(data, func(m []byte) []byte {
+		switch value := f[string(placeholder.FindSubmatch(m)[1])].(type) {
+		case json.Number, bool:
+			return fmt.Append(nil, value)
+		default: // a string stays within its quotes
+			return m
+		}
+	}))
+}
 
 // in fills the placeholders in a JSON text. They stand in strings.
 func (f filler) in(data []byte) []byte {
@@ -195,7 +230,7 @@ func (f filler) in(data []byte) []byte {
 		if !ok {
 			return m
 		}
-		quoted, _ := json.Marshal(value) // a string always can be
+		quoted, _ := json.Marshal(fmt.Sprint(value)) // a string always can be
 		return quoted[1 : len(quoted)-1]
 	})
 }
@@ -284,7 +319,9 @@ func (r smokeRequest) send(ctx context.Context) (response []byte, why string, er
 // fillResponse fills in the fields of the app's answer.
 func (s *smokeTest) fillResponse(response []byte) error {
 	var fields any
-	_ = json.Unmarshal(response, &fields) // an answer that is no JSON has no fields
+	d := json.NewDecoder(bytes.NewReader(response))
+	d.UseNumber()         // keeps all digits of an id
+	_ = d.Decode(&fields) // an answer that is no JSON has no fields
 	fill := filler{}
 	for _, m := range placeholder.FindAllStringSubmatch(string(s.Event)+string(s.Expectation), -1) {
 		value := fields
@@ -293,13 +330,17 @@ func (s *smokeTest) fillResponse(response []byte) error {
 			value = object[name]
 		}
 		switch value.(type) {
-		case string, float64, bool:
-			fill[m[1]] = fmt.Sprint(value)
+		case string, json.Number, bool:
+			fill[m[1]] = value
 		default:
 			return fmt.Errorf("the app's answer has no field for ${%s}: %s", m[1], text.Clip(text.OneLine(string(response)), 300))
 		}
 	}
-	s.Event, s.Expectation = fill.in(s.Event), fill.in(s.Expectation)
+	expectation := fill.typed(s.Expectation)
+	if _, err := harness.ParseExpectation(expectation); err != nil {
+		expectation = fill.in(s.Expectation) // a number stands where only a text can, such as a subject
+	}
+	s.Event, s.Expectation = fill.typed(s.Event), expectation
 	return nil
 }
 
@@ -332,8 +373,7 @@ func (s smokeTest) awaitEvent(ctx context.Context, api *inngestapi.Client, began
 		}
 		listed = true
 		for _, e := range events {
-			var data map[string]any
-			_ = json.Unmarshal(e.Data, &data) // the server wrote it
+			data, _ := plain(e.Data) // the server wrote it
 			if (want.IdempotencyKey == "" || want.IdempotencyKey == e.IdempotencyKey) && hasFields(data, wantData) {
 				id = e.EventID // of several the first: they are listed from the newest
 			}
