@@ -123,6 +123,17 @@ func (a answer) refused() bool {
 	return a.code == http.StatusUnauthorized || a.code == http.StatusForbidden
 }
 
+// unavailable reports whether the answer is that there is none now, which says nothing about what is asked. An SDK's own 500 is an
+// answer: it took the call.
+func (a answer) unavailable() bool {
+	switch a.code {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return a.code >= http.StatusInternalServerError && !a.sdk()
+	}
+}
+
 // request is what is sent to the app.
 type request struct {
 	method, host, query string
@@ -228,6 +239,8 @@ func (p *prober) unsigned() {
 	switch {
 	case err != nil:
 		p.add(future, Unknown, "no answer: "+err.Error(), "", "")
+	case a.unavailable():
+		p.add(future, Unknown, "it answers "+a.status, "", "probe it again")
 	case a.refused():
 		p.add(future, OK, "it answers "+a.status, "", "")
 	default:
@@ -242,6 +255,8 @@ func (p *prober) refuses(check string, r request, why, do string) {
 	switch {
 	case err != nil:
 		p.add(check, Unknown, "no answer: "+err.Error(), "", "")
+	case a.unavailable():
+		p.add(check, Unknown, "it answers "+a.status, "", "probe it again")
 	case a.refused():
 		p.add(check, OK, "it answers "+a.status, "", "")
 	default:
@@ -429,6 +444,8 @@ func (p *prober) doors() {
 		switch {
 		case err != nil:
 			p.add(check, Unknown, "no answer: "+err.Error(), "", "")
+		case a.unavailable():
+			p.add(check, Unknown, "without a key it answers "+a.status, "", "probe it again")
 		case !d.open(a):
 			p.add(check, OK, "without a key it answers "+a.status, "", "")
 		case len(bare(p.SigningKey)) >= 8 && bytes.Contains(a.body, []byte(bare(p.SigningKey))):

@@ -196,6 +196,26 @@ func TestProbe_FindsWhatElseIsWrong(t *testing.T) {
 	})
 }
 
+// What is not available now is neither open nor closed.
+func TestProbe_DoesNotKnowWhatIsUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/api/inngest" {
+				w.WriteHeader(code)
+				return
+			}
+			w.Header().Set("X-Inngest-Sdk", "go:v0.16.0")
+		}))
+		found := (&env{url: server.URL + "/api/inngest", server: server.URL}).probe(t, key)
+		server.Close()
+		for _, check := range []string{"an unsigned call is refused", "a call with another key is refused", "an old signature is refused",
+			"a signature from the future is refused", put, "the server's /v0/gql is closed", "the server's /mcp is closed"} {
+			require.Equal(t, probe.Unknown, found[check].Outcome, "%d, %s: %+v", code, check, found[check])
+		}
+	}
+}
+
 // A balancer that refuses a Host of which no address can be made gets the true one only where that can do no harm.
 func TestProbe_BehindABalancer(t *testing.T) {
 	t.Parallel()
