@@ -108,7 +108,7 @@ func MailHog(ctx context.Context, url string) error {
 		return err
 	}
 	if list.Total == nil {
-		return fmt.Errorf("what answers at %s is not MailHog", url)
+		return fmt.Errorf("what answers at %s is not MailHog", withoutUser(url))
 	}
 	return nil
 }
@@ -284,7 +284,7 @@ func HasPage(ctx context.Context, url string) bool {
 func get(ctx context.Context, url string, into any) error {
 	return fetch(ctx, url, func(body io.Reader) error {
 		if err := json.NewDecoder(body).Decode(into); err != nil {
-			return fmt.Errorf("GET %s answers no JSON: %w", url, err)
+			return fmt.Errorf("GET %s answers no JSON: %w", withoutUser(url), err)
 		}
 		return nil
 	})
@@ -312,9 +312,19 @@ func request(ctx context.Context, url, token string, read func(io.Reader) error)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return &statusError{url, res.Status, res.StatusCode}
+		return &statusError{withoutUser(url), res.Status, res.StatusCode}
 	}
 	return read(res.Body)
+}
+
+// withoutUser removes the credentials from a URL.
+func withoutUser(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the address"
+	}
+	u.User = nil
+	return u.String()
 }
 
 // statusError is an answer other than 200.

@@ -22,6 +22,22 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/endpoint"
 )
 
+func TestMailbox_ErrorsKeepThePasswordSecret(t *testing.T) {
+	t.Parallel()
+	answers := map[string]http.HandlerFunc{
+		"answers 404 Not Found": http.NotFound,
+		"answers no JSON":       func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") },
+		"is not MailHog":        func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") },
+	}
+	for what, answer := range answers {
+		server := httptest.NewServer(answer)
+		err := endpoint.Mailbox(t.Context(), strings.Replace(server.URL, "://", "://ops:secret@", 1))
+		server.Close()
+		require.ErrorContains(t, err, what)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
 func TestDatabase_String(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
