@@ -28,6 +28,7 @@ const (
 type server struct {
 	url   string
 	keys  harness.Keys
+	also  string // a second event key; empty: none
 	start func() (exited <-chan struct{}) // begins to start it, again after kill; nil, as kill, for the server of a stack
 	kill  func()
 }
@@ -59,7 +60,10 @@ func tryServer(t *testing.T, program string, ports []string, flags ...string) (s
 	s.start = func() <-chan struct{} {
 		cmd := exec.Command(program, "start", "--host", "127.0.0.1", "--port", ports[0],
 			"--connect-gateway-port", ports[1], "--connect-gateway-grpc-port", ports[2], "--connect-executor-grpc-port", ports[3],
-			"--event-key", eventKey, "--signing-key", signingKey, "--sqlite-dir", dir)
+			"--event-key", s.keys.Event, "--signing-key", s.keys.Signing, "--sqlite-dir", dir)
+		if s.also != "" {
+			cmd.Args = append(cmd.Args, "--event-key", s.also)
+		}
 		cmd.Args = append(cmd.Args, flags...)
 		cmd.Dir = dir
 		cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1"}
