@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -44,8 +45,23 @@ func TestConnected_EventsCannotBeAttributed(t *testing.T) {
 		l.src.Ledger.add(tap.Exchange{Seq: uint64(seq + 1), ID: uint64(seq + 1), Began: at, Ended: at,
 			Dispatch: &tap.Dispatch{Events: []tap.Event{{EventID: at.String(), Name: "e"}}}})
 	}
-	found, alone := l.src.Ledger.sentSince(l.tapSince())
+	found, alone := l.src.Ledger.sentSince(l.since)
 	require.Len(t, found, 1)
 	require.Equal(t, noon.Add(time.Minute).String(), found[0].EventID)
 	require.Equal(t, []bool{false}, alone)
+}
+
+// On a server whose clock was put forward, an event is later than the traced one although the tap's clock says earlier.
+func TestConnected_ComparesEventsByTheServersClock(t *testing.T) {
+	t.Parallel()
+	l := newConnected(t, harness.StatusCompleted)
+	for seq, accepted := range []time.Time{noon.Add(-time.Second), noon.Add(time.Second)} {
+		began := noon.Add(-24 * time.Hour)
+		id := ulid.MustNew(ulid.Timestamp(accepted), ulid.DefaultEntropy()).String()
+		l.src.Ledger.add(tap.Exchange{Seq: uint64(seq + 1), ID: uint64(seq + 1), Began: began, Ended: began,
+			Dispatch: &tap.Dispatch{Events: []tap.Event{{EventID: id, Name: accepted.String()}}}})
+	}
+	found, _ := l.src.Ledger.sentSince(l.since)
+	require.Len(t, found, 1)
+	require.Equal(t, noon.Add(time.Second).String(), found[0].Name)
 }

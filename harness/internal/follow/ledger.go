@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
@@ -306,13 +308,17 @@ func (l *Ledger) outsideDuring(runs map[string]bool) (found []dispatch, alone []
 	return found, alone, l.flow.missed
 }
 
-// sentSince returns the events that the app began to send at that time or later. Of none it is known which run was being
-// called then.
+// sentSince returns the events that the server accepted at that time or later, by its clock, and those that it has not accepted
+// yet. Of none it is known which run was being called then.
 func (l *Ledger) sentSince(since time.Time) (found []dispatch, alone []bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, d := range l.flow.dispatches {
-		if !d.began.Before(since) {
+		at := d.began
+		if id, err := ulid.ParseStrict(d.EventID); err == nil {
+			at = id.Timestamp() // the server's clock may have been put forward
+		}
+		if d.EventID == "" || !at.Before(since) {
 			found = append(found, *d)
 		}
 	}

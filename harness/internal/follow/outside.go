@@ -75,7 +75,7 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 	runs := l.runIDs()
 	found, alone, missed := l.src.Ledger.outsideDuring(runs)
 	if l.src.Connected {
-		found, alone = l.src.Ledger.sentSince(l.tapSince())
+		found, alone = l.src.Ledger.sentSince(l.since)
 	}
 	more, _, _ := l.src.Ledger.outsideDuring(l.besideRuns())
 	for _, d := range more {
