@@ -69,6 +69,11 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if o.Keys != (harness.Keys{}) {
 		return nil, fmt.Errorf("start a self-hosted Inngest server: %w, which takes the one that is up: use the local backend", harness.ErrUnsupported)
 	}
+	for _, s := range o.Services {
+		if s != harness.ServiceInngest && s != harness.ServiceMailHog {
+			return nil, fmt.Errorf("attach to some of the servers only, %s among them: %w: use the local or the containers backend", s, harness.ErrUnsupported)
+		}
+	}
 	found, err := b.find(ctx)
 	if err != nil {
 		return nil, err
@@ -235,8 +240,6 @@ func (t target) only(services []harness.Service) (target, error) {
 			}
 		case harness.ServiceMailHog:
 			t.ends.MailHog = ends.MailHog
-		default:
-			return target{}, fmt.Errorf("attach to %s alone: %w", s, harness.ErrUnsupported)
 		}
 	}
 	return t, nil

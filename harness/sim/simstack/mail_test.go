@@ -314,7 +314,7 @@ func TestMail_DeliveryUnderWayShows(t *testing.T) {
 	<-hold.Reached()
 
 	e := harness.Expectation{Mail: []harness.MailExpectation{{To: kim}}}
-	v, err := st.Judge(t.Context(), id, e, stack.JudgeOptions{Timeout: 100 * time.Millisecond})
+	v, err := st.Judge(t.Context(), id, e, stack.JudgeOptions{Timeout: 3 * time.Second})
 	require.NoError(t, err)
 	require.Equal(t, harness.Broken, v.Outcome)
 	require.Regexp(t, `an email to kim@plant.test is on its way to the mail server \(.* MailHog\), which has taken 30\d{4} bytes of it`, v)
