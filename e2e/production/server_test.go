@@ -28,7 +28,7 @@ const (
 type server struct {
 	url   string
 	keys  harness.Keys
-	also  string // a second event key; empty: none
+	also  string                          // a second event key; empty: none
 	start func() (exited <-chan struct{}) // begins to start it, again after kill; nil, as kill, for the server of a stack
 	kill  func()
 }
