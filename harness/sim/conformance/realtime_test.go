@@ -8,10 +8,13 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -46,6 +49,7 @@ func converse(t testing.TB, base string) []string {
 	require.NoError(t, err)
 	defer func() { _ = ws.CloseNow() }()
 	sse := c.listen(ctx, news)
+	c.awaitSubscribed(ctx, ws, sse)
 	both := func() {
 		_, raw, err := ws.Read(ctx)
 		require.NoError(t, err)
@@ -72,6 +76,37 @@ func converse(t testing.TB, base string) []string {
 	c.tell(ctx, ws, "unsub", []map[string]string{{"kind": "run", "channel": "conversation", "name": "other", "env_id": "00000000-0000-4000-b000-000000000000"}})
 	c.await(ctx, ws, "other", false)
 	return c.heard
+}
+
+// awaitSubscribed publishes until both subscribers have got something, and reads on until they have got the last of it: a
+// server answers a subscriber before it has subscribed it.
+func (c *conversation) awaitSubscribed(ctx context.Context, ws *websocket.Conn, sse func() string) {
+	publishing, stop := context.WithCancel(ctx)
+	var over sync.WaitGroup
+	over.Go(func() {
+		for publishing.Err() == nil {
+			status, answer := c.post("publish?channel=conversation&topic=news", "", `"by now?"`)
+			assert.Equal(c.t, http.StatusOK, status, answer)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-publishing.Done():
+			}
+		}
+	})
+	read := func() string {
+		_, raw, err := ws.Read(ctx)
+		require.NoError(c.t, err)
+		return string(raw)
+	}
+	read()
+	sse()
+	stop()
+	over.Wait()
+	c.publish("publish?channel=conversation&topic=news", "", `"no more"`)
+	for !strings.Contains(read(), "no more") {
+	}
+	for !strings.Contains(sse(), "no more") {
+	}
 }
 
 func (c *conversation) hear(who, text string) {

@@ -104,7 +104,7 @@ func withServer(run func() int) (code int, err error) {
 		err = errors.Join(err, p.Stop(ctx, 5*time.Second))
 	}()
 	realURL = "http://127.0.0.1:" + strconv.Itoa(ports[0])
-	api := inngestapi.New(realURL, inngestapi.Options{})
+	api := newClient(realURL)
 	defer func() { _ = api.Close(context.Background()) }()
 	if err := p.WaitReady(ctx, api.Ready); err != nil {
 		return 1, err
@@ -151,10 +151,15 @@ type simWorld struct {
 	api *inngestapi.Client
 }
 
+// newClient returns a client that gives a server on a busy machine time to answer.
+func newClient(url string) *inngestapi.Client {
+	return inngestapi.New(url, inngestapi.Options{HTTPClient: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}})
+}
+
 func newSimWorld(t testing.TB) world {
 	s := sim.New(sim.Options{RetryInterval: time.Second, CallTimeout: time.Minute})
 	srv := httptest.NewServer(s.Handler())
-	api := inngestapi.New(srv.URL, inngestapi.Options{})
+	api := newClient(srv.URL)
 	t.Cleanup(func() {
 		_ = api.Close(context.Background())
 		srv.Close()
@@ -187,7 +192,7 @@ type realWorld struct {
 }
 
 func newRealWorld(t testing.TB) world {
-	api := inngestapi.New(realURL, inngestapi.Options{})
+	api := newClient(realURL)
 	t.Cleanup(func() { _ = api.Close(context.Background()) })
 	return &realWorld{t: t, api: api}
 }
