@@ -314,9 +314,15 @@ func TestMail_DeliveryUnderWayShows(t *testing.T) {
 	<-hold.Reached()
 
 	e := harness.Expectation{Mail: []harness.MailExpectation{{To: kim}}}
-	v, err := st.Judge(t.Context(), id, e, stack.JudgeOptions{Timeout: 3 * time.Second})
-	require.NoError(t, err)
-	require.Equal(t, harness.Broken, v.Outcome)
+	judge := func() *harness.Verdict {
+		v, err := st.Judge(t.Context(), id, e, stack.JudgeOptions{Timeout: 100 * time.Millisecond})
+		require.NoError(t, err)
+		return v
+	}
+	v := judge()
+	for began := time.Now(); v.Outcome != harness.Broken && time.Since(began) < time.Minute; v = judge() { // MailHog is busy
+	}
+	require.Equal(t, harness.Broken, v.Outcome, v.String())
 	require.Regexp(t, `an email to kim@plant.test is on its way to the mail server \(.* MailHog\), which has taken 30\d{4} bytes of it`, v)
 	require.Regexp(t, `evidence, more may happen[^✓]*the mail server \(.* MailHog\) has taken 30\d{4} bytes of an email to kim@plant.test, `+
 		`and has not accepted it for .*; MailHog's time grows with the square of the size`, v)
