@@ -75,28 +75,28 @@ func (l *look) readMail(ctx context.Context) (unshown string, err error) {
 const mailSkew = time.Minute
 
 // noteEarlier notes, once, which emails were in a lagging inbox before the event, by its own clock.
-func (f *Follower) noteEarlier(ctx context.Context) error {
-	if !f.src.MailLags || f.earlier != nil {
+func (l *look) noteEarlier(ctx context.Context) error {
+	if !l.src.MailLags || l.earlier != nil {
 		return nil
 	}
-	found, err := f.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool { return m.Received.Before(f.since) }})
+	found, err := l.src.Inbox.Find(ctx, inbox.Filter{Match: func(m *harness.Message) bool { return m.Received.Before(l.since) }})
 	if err != nil {
 		return err
 	}
-	f.earlier = map[string]bool{}
+	l.earlier = map[string]bool{}
 	for _, m := range found {
-		f.earlier[m.ID] = true
+		l.earlier[m.ID] = true
 	}
 	return nil
 }
 
 // before reports whether an email arrived before the event. One that came to a lagging inbox since the first look did not, even
 // if the inbox's clock is a little behind.
-func (f *Follower) before(m *harness.Message) bool {
-	if f.src.MailLags {
-		return f.earlier[m.ID] || m.Received.Before(f.since.Add(-mailSkew))
+func (l *look) before(m *harness.Message) bool {
+	if l.src.MailLags {
+		return l.earlier[m.ID] || m.Received.Before(l.since.Add(-mailSkew))
 	}
-	return m.Received.Before(f.since)
+	return m.Received.Before(l.since)
 }
 
 // headerRuns finds out whether the runs that emails name exist.

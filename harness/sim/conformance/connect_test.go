@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,10 @@ func work(t testing.TB, app string, build func(p *play), newWorld func(testing.T
 	build(p)
 	stop := startWorker(t, p.client, "worker-1")
 	defer stop()
+	require.Eventually(t, func() bool { // the worker knows that it is connected before the server does
+		workers, err := p.w.client().Workers(t.Context(), time.Unix(0, 0))
+		return err == nil && slices.ContainsFunc(workers, func(w inngestapi.Worker) bool { return w.App == app })
+	}, patience, 20*time.Millisecond, "the worker in the server's list")
 	id := p.sendID("go", "", data{"n": 1})
 	if w, ok := p.w.(*simWorld); ok {
 		w.finish(nil, 0, 0)
