@@ -126,17 +126,18 @@ func (c *composed) board(ctx context.Context) {
 		_ = cmd.Wait()
 		require.Fail(c, "no dashboard", errs.String())
 	}
-	c.request(ctx, fixtures.Requests()[3])
+	technician := c.request(ctx, fixtures.Requests()[3])
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/live", http.NoBody)
 	require.NoError(c, err)
 	live, err := http.DefaultClient.Do(r)
 	require.NoError(c, err)
 	defer live.Body.Close()
-	shown := bufio.NewReader(live.Body)
-	for _, what := range []string{"maintenance/request.created", "send-request-notification", "COMPLETED"} {
-		for line := ""; !strings.Contains(line, what); { // it is sent again with all that is known until ctx ends
-			line, err = shown.ReadString('\n')
+	shown, all := bufio.NewReader(live.Body), ""
+	for _, what := range []string{"maintenance/request.created", `"fn":"send-request-notification","state":"completed"`, technician} {
+		for !strings.Contains(all, what) { // what changes comes until ctx ends
+			line, err := shown.ReadString('\n')
 			require.NoError(c, err, "the dashboard does not show %s", what)
+			all += line
 		}
 	}
 	require.NoError(c, interrupt())
@@ -203,8 +204,9 @@ func (c *composed) containers(ctx context.Context, service string) string {
 	return strings.TrimSpace(c.shell(ctx, "docker ps --quiet"+filter))
 }
 
-// request creates a request through the balancer, and waits for its email in the mailbox behind the login.
-func (c *composed) request(ctx context.Context, f fixtures.Request) {
+// request creates a request through the balancer, and waits for its email in the mailbox behind the login. It returns the
+// address.
+func (c *composed) request(ctx context.Context, f fixtures.Request) (to string) {
 	c.Helper()
 	r, err := testenv.CreateAs(ctx, public, c.read("api_token"), f)
 	require.NoError(c, err)
@@ -212,8 +214,9 @@ func (c *composed) request(ctx context.Context, f fixtures.Request) {
 	defer func() { assert.NoError(c, box.Close(context.WithoutCancel(ctx))) }()
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	_, err = box.Wait(ctx, testenv.EmailOf(r))
+	m, err := box.Wait(ctx, testenv.EmailOf(r))
 	require.NoError(c, err)
+	return m.To[0].Address
 }
 
 // closed requires that only the app is public, without what Inngest calls, and that the servers behind the other address ask
