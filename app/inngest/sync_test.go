@@ -67,7 +67,7 @@ func TestNewClient_NeedsItsOwnURLInProduction(t *testing.T) {
 	require.ErrorContains(t, inngest.Register(t.Context(), client, o), "the app's own URL is missing")
 }
 
-// Whoever reaches the handler could otherwise have the calls, and with them the data of events, sent to another address.
+// A stranger who reaches the handler could otherwise have the calls, and with them the data of events, sent to another address.
 // The SDK reads the variable itself, so this test cannot run in parallel.
 func TestHandler_RegistersNoAddressOfAHostHeader(t *testing.T) {
 	t.Setenv("INNGEST_ENABLE_UNAUTHED_SYNC", "true")
