@@ -219,7 +219,7 @@ func (p *prober) encrypted() {
 // unsigned checks that calls without a valid signature are refused.
 func (p *prober) unsigned() {
 	call := request{method: http.MethodPost, query: "?fnId=" + noFunction + "&stepId=step", body: "{}"}
-	const why, do = "whoever reaches the app can have it run its functions, with events of his own",
+	const why, do = "anyone who reaches the app can have it run its functions, with events of his own",
 		"run it in production mode, with INNGEST_SIGNING_KEY set"
 	p.refuses("an unsigned call is refused", call, why, do)
 	other := make([]byte, 16)
@@ -331,7 +331,7 @@ func (p *prober) unsignedPut() {
 			"only", "unset INNGEST_ENABLE_UNAUTHED_SYNC")
 	default:
 		p.add(check, Wrong, "it is taken ("+a.status+"), and the app believes the Host of a request",
-			"whoever reaches the app can register it at an address of "+
+			"anyone who reaches the app can register it at an address of "+
 				"his own: all events and calls then go there", "unset INNGEST_ENABLE_UNAUTHED_SYNC, and give the app an address of "+
 				"its own")
 	}
