@@ -251,8 +251,14 @@ func (a *App) stop(ctx context.Context, grace time.Duration) error {
 		if now == nil {
 			return nil
 		}
-		return now.runner.stop(ctx, grace)
+		return a.end(ctx, now, grace)
 	})
+}
+
+// end stops an incarnation. The taps first close their idle connections to it: the HTTP client opens some in advance, and
+// an app waits for a connection on which no call has begun.
+func (a *App) end(ctx context.Context, i *incarnation, grace time.Duration) error {
+	return errors.Join(a.stack.routes.toApp(i.addrs()...), i.runner.stop(ctx, grace))
 }
 
 // restart starts the next incarnation of an app that has ended.
@@ -487,7 +493,7 @@ func (a *App) close(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, now.runner.stop(ctx, a.stack.options.AppGrace))...)
+	return errors.Join(append(errs, a.end(ctx, now, a.stack.options.AppGrace))...)
 }
 
 // A hostedRunner stands for an app that another program keeps running.

@@ -3,12 +3,15 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -87,6 +90,37 @@ func TestClose_DoesNotWaitForAnAppThatHangs(t *testing.T) {
 		return stubbornHandler{shop, release}, err
 	}))
 	require.ErrorContains(t, st.Close(t.Context()), "the app's Close goes on after its context has ended")
+}
+
+// timedHandler is an app that reports when it is given no time to close.
+type timedHandler struct{ http.Handler }
+
+func (timedHandler) Close(ctx context.Context) error { return ctx.Err() }
+
+func TestClose_LeavesTheAppNoConnectionThatWasOpenedInAdvance(t *testing.T) {
+	t.Parallel()
+	st, err := stack.Start(t.Context(), local.New(local.Options{}), stack.Options{AppGrace: 4 * time.Second})
+	require.NoError(t, err)
+	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) {
+		shop, err := newShop(ctx, env)
+		return timedHandler{shop}, err
+	}))
+	env, _ := st.App().Env()
+	// An HTTP client that is asked for much at once opens more connections than it then uses.
+	var calls sync.WaitGroup
+	for range 64 {
+		calls.Go(func() {
+			for range 8 {
+				res, err := http.Get(env.AppURL + "/nowhere")
+				if assert.NoError(t, err) {
+					_, _ = io.Copy(io.Discard, res.Body)
+					_ = res.Body.Close()
+				}
+			}
+		})
+	}
+	calls.Wait()
+	require.NoError(t, st.Close(t.Context()))
 }
 
 func TestClose_DoesNotWaitForHalfARequest(t *testing.T) {
