@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/review"
@@ -27,9 +26,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
-
-// appGrace is how long the app may take to end, on a busy machine too.
-const appGrace = 15 * time.Second
 
 func main() {
 	var o options
@@ -53,7 +49,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if _, err := report.Clear(dir); err != nil {
 		return err
 	}
-	st, err := testenv.Start(ctx, local.New(local.Options{}), stack.Options{AppGrace: appGrace, Progress: func(p harness.Progress) {
+	st, err := testenv.Start(ctx, local.New(local.Options{}), stack.Options{Progress: func(p harness.Progress) {
 		fmt.Fprintf(out, "  %s %s\n", p.Subject, p.Doing)
 	}})
 	if err != nil {

@@ -8,6 +8,7 @@ package testenv
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,8 +66,9 @@ type handler struct {
 }
 
 // Start starts a stack on a backend with the app, and stores both plants of the fixtures unchanged: golden emails and
-// documents name their addresses. The caller closes the stack.
+// documents name their addresses. On a busy machine the app may take a while to end. The caller closes the stack.
 func Start(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
+	o.AppGrace = cmp.Or(o.AppGrace, 15*time.Second)
 	st, err := stack.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
