@@ -93,6 +93,32 @@ func tampered(t *testing.T, s *servertest.Server, fault func(page int64, body ma
 	}).URL, pages
 }
 
+// A burst between two pages shifts more messages than the first page has: the second one begins with newer messages.
+func TestList_KeepsTheOrderInABurstBetweenPages(t *testing.T) {
+	t.Parallel()
+	own := ownMailHog(t)
+	fill(t, own, 100)
+	var pages atomic.Int64
+	proxy := proxied(t, own, func(p *httputil.ReverseProxy) {
+		p.ModifyResponse = func(*http.Response) error {
+			if pages.Add(1) == 1 {
+				burst := newSender(t, own)
+				for i := range 70 {
+					burst.deliver(note(fmt.Sprintf("0/%d", 100+i)), "kim@plant.test")
+				}
+			}
+			return nil
+		}
+	})
+	c := newClient(t, proxy.URL)
+	list, err := c.List(limit(t))
+	require.NoError(t, err)
+	requireComplete(t, subjects(list), false, 1, 170)
+	list, err = c.List(limit(t))
+	require.NoError(t, err)
+	requireComplete(t, subjects(list), true, 1, 170)
+}
+
 // A deletion between two pages shifts the rest forward: the second page would skip a message.
 func TestList_SurvivesADeletionBetweenPages(t *testing.T) {
 	t.Parallel()

@@ -84,9 +84,14 @@ func (w *walker) tryWalk(ctx context.Context, limit int, toEnd bool) (*walked, e
 			found.items = nil
 			clear(seen)
 		}
+		follows := start == 0
 		for _, m := range p.Items {
 			if seen[m.ID] {
+				follows = true
 				continue
+			}
+			if !follows {
+				continue // newer than the first page: a burst has shifted it this far
 			}
 			seen[m.ID] = true
 			found.items = append(found.items, m)
