@@ -50,7 +50,7 @@ func (d dialogue) hold(addr, run string) (codes []string, err error) {
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	replies := textproto.NewReader(bufio.NewReader(conn))
 	for i, piece := range append([]string{""}, d.Pieces...) {
 		if _, err := conn.Write([]byte(strings.ReplaceAll(piece, runID, run))); err != nil {
