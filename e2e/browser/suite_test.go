@@ -149,7 +149,7 @@ func (d *env) email(r app.Request) *harness.Message {
 
 func (d *env) await(f inbox.Filter) *harness.Message {
 	d.Helper()
-	ctx, cancel := context.WithTimeout(d.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(d.Context(), time.Minute)
 	defer cancel()
 	m, err := d.Stack.Inbox().Wait(ctx, f)
 	require.NoError(d, err)

@@ -108,7 +108,7 @@ func (r *reader) follow(want func(line) bool) (found line) {
 // watch reads the stream until there is such news.
 func (r *reader) watch(such func(news) bool) {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/live", nil)
 	require.NoError(r, err)

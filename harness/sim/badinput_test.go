@@ -165,7 +165,7 @@ func FuzzAnswer(f *testing.F) {
 		})))
 		id, err := s.Send(t.Context(), harness.Event{Name: "go"})
 		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		require.NoError(t, s.Run(ctx))
 		run := s.RunsOf(id)[0]

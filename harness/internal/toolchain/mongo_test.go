@@ -297,7 +297,7 @@ func TestStandIn_SurvivesGarbage(t *testing.T) {
 		require.NoError(t, err, name)
 		_, err = conn.Write(sent)
 		require.NoError(t, err, name)
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 		_, err = io.Copy(io.Discard, conn)
 		require.NotErrorIs(t, err, context.DeadlineExceeded, "%s: the connection stays open", name)
 		conn.Close()
@@ -371,7 +371,7 @@ func TestStandIn_CommandLine(t *testing.T) {
 		{"argument", []string{"start"}, false, `unexpected argument "start"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(ctx, s.path, c.args...).CombinedOutput()
 			require.Equal(t, c.ok, err == nil, "%v: %s", err, out)

@@ -99,7 +99,7 @@ func withServer(run func() int) (code int, err error) {
 		return 1, err
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		err = errors.Join(err, p.Stop(ctx, 5*time.Second))
 	}()
