@@ -72,7 +72,7 @@ func (d *env) do(steps ...chromedp.Action[chromedp.Void]) {
 }
 
 // timeout bounds the wait for a page on a busy machine.
-const timeout = 45 * time.Second
+const timeout = time.Minute
 
 // until waits until an expression in the page is true, whatever page is loaded meanwhile.
 func (d *env) until(expression string) {

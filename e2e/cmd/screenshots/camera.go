@@ -89,7 +89,7 @@ func (c *camera) report(ctx context.Context, st *stack.Stack) (png []byte, err e
 }
 
 // timeout bounds the wait for a condition in a page.
-const timeout = 30 * time.Second
+const timeout = time.Minute
 
 // until waits for an expression to be true in the page.
 func until(expression string) chromedp.Action[bool] {
