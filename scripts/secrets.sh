@@ -33,6 +33,8 @@ for name in event_key signing_key api_token link_key operator_password redis_pas
 	put $name "$(random)"
 done
 put mail_password "" # of MAIL_USER
+put signing_key_fallback "$(get signing_key)" # the previous ones, while they are rotated
+put api_token_fallback "$(get api_token)"
 
 # Files that the servers read contain the passwords.
 put redis "requirepass $(get redis_password)"

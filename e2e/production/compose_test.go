@@ -79,6 +79,22 @@ func TestCompose_ProfileProduction(t *testing.T) {
 	require.Len(t, strings.Fields(c.containers(ctx, "app")), 3)
 	c.request(ctx, fixtures.Requests()[2])
 	c.documented(ctx, "docker compose down")
+	require.Empty(t, c.containers(ctx, ""))
+
+	c.shell(ctx, "docker compose up --wait")
+	old := c.read("api_token")
+	c.documented(ctx, "rm docker/secrets/signing_key ")
+	c.documented(ctx, "sh scripts/secrets.sh")
+	c.documented(ctx, "docker compose up --wait --force-recreate app inngest")
+	c.request(ctx, fixtures.Requests()[0])
+	_, err := testenv.CreateAs(ctx, public, old, fixtures.Requests()[1])
+	require.NoError(t, err, "the previous token is accepted until the overlap ends")
+	c.documented(ctx, "rm docker/secrets/signing_key_fallback ")
+	c.documented(ctx, "sh scripts/secrets.sh")
+	c.documented(ctx, "docker compose up --wait --force-recreate app")
+	c.request(ctx, fixtures.Requests()[2])
+	_, err = testenv.CreateAs(ctx, public, old, fixtures.Requests()[1])
+	require.ErrorContains(t, err, "401 Unauthorized")
 	require.Empty(t, c.section, "commands in docs/production.md that no test runs")
 }
 
