@@ -74,6 +74,12 @@ func (i *incarnation) addrs() (addrs []string) {
 	return addrs
 }
 
+// end stops the app. The taps first close their idle connections to it: the HTTP client opens some in advance, and an app
+// waits for a connection on which no call has begun.
+func (i *incarnation) end(ctx context.Context, r *routes, grace time.Duration) error {
+	return errors.Join(r.toApp(i.addrs()...), i.runner.stop(ctx, grace))
+}
+
 // A runner runs one incarnation.
 type runner interface {
 	// start returns when the app answers. ctx bounds the start only.
@@ -251,14 +257,8 @@ func (a *App) stop(ctx context.Context, grace time.Duration) error {
 		if now == nil {
 			return nil
 		}
-		return a.end(ctx, now, grace)
+		return now.end(ctx, a.stack.routes, grace)
 	})
-}
-
-// end stops an incarnation. The taps first close their idle connections to it: the HTTP client opens some in advance, and
-// an app waits for a connection on which no call has begun.
-func (a *App) end(ctx context.Context, i *incarnation, grace time.Duration) error {
-	return errors.Join(a.stack.routes.toApp(i.addrs()...), i.runner.stop(ctx, grace))
 }
 
 // restart starts the next incarnation of an app that has ended.
@@ -493,7 +493,7 @@ func (a *App) close(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, a.end(ctx, now, a.stack.options.AppGrace))...)
+	return errors.Join(append(errs, now.end(ctx, a.stack.routes, a.stack.options.AppGrace))...)
 }
 
 // A hostedRunner stands for an app that another program keeps running.
