@@ -95,6 +95,11 @@ func TestCompose_ProfileProduction(t *testing.T) {
 	c.request(ctx, fixtures.Requests()[2])
 	_, err = testenv.CreateAs(ctx, public, old, fixtures.Requests()[1])
 	require.ErrorContains(t, err, "401 Unauthorized")
+
+	t.Setenv("INNGEST_CONNECT", "1")
+	c.shell(ctx, "docker compose up --wait")
+	c.request(ctx, fixtures.Requests()[3])
+	require.Contains(t, c.shell(ctx, "docker compose logs app"), "connected to Inngest")
 	require.Empty(t, c.section, "commands in docs/production.md that no test runs")
 }
 
