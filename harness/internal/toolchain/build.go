@@ -100,7 +100,8 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	}
 	report.now(fmt.Sprintf("building %s from source, once (%s)", f.recipe.title(), f.recipe.takes))
 	args := append([]string{"build", mod, "-o", filepath.Join(out, f.executable())}, buildFlags...)
-	if _, err := f.run(ctx, source, gocmd, logFile, append(args, f.recipe.pkg)...); err != nil {
+	args = append(args, "-tags="+f.recipe.tags, f.recipe.pkg)
+	if _, err := f.run(ctx, source, gocmd, logFile, args...); err != nil {
 		return err
 	}
 	if err := writeSum(filepath.Join(out, f.executable())); err != nil {

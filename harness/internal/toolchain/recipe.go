@@ -16,8 +16,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
-// buildFlags make a small program that is the same wherever it is built.
-var buildFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
+// buildFlags make a small program. Without -trimpath, builds share what they compile with each other, and with the user's own.
+var buildFlags = []string{"-buildvcs=false", "-ldflags=-s -w"}
 
 // A recipe says how to build one tool.
 type recipe struct {
@@ -27,6 +27,7 @@ type recipe struct {
 	label    string // the name in messages
 	module   string // the module whose version is pinned in go.mod
 	pkg      string // the package to build
+	tags     string // build tags
 	takes    string // how long a first build takes on two cores, for messages
 
 	// Changes that the build makes to a copy of the modules, since the module cache must not be changed.
@@ -48,7 +49,7 @@ var recipes = []recipe{
 	},
 	{
 		tool: harness.ServiceMongo, variable: "MONGOD_BIN", name: "ferretdb", label: "FerretDB", module: "github.com/FerretDB/FerretDB",
-		pkg: ".", takes: "about 40 seconds",
+		pkg: ".", tags: "ferretdb_no_postgresql", takes: "about 40 seconds",
 	},
 	{
 		tool: harness.ServiceMailHog, variable: "MAILHOG_BIN", name: "mailhog", label: "MailHog", module: "github.com/mailhog/MailHog",
@@ -113,7 +114,7 @@ func (r recipe) buildName(goos, goarch, goVersion string) string {
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(r.files[name]), r.files[name])
 	}
-	fmt.Fprintf(h, "%s %s %q %t %s %q", sumSuffix, r.pkg, buildFlags, r.vendored(), placeholder, placeholderText)
+	fmt.Fprintf(h, "%s %s %q %q %t %s %q", sumSuffix, r.pkg, r.tags, buildFlags, r.vendored(), placeholder, placeholderText)
 	for _, p := range r.patches {
 		fmt.Fprintf(h, " %s %q %q %d", p.File, p.Old, p.New, p.Times)
 	}
