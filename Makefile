@@ -2,6 +2,7 @@
 #
 # Everything is plain go; the targets only spare you the flags. What only CI runs is in .ci/run. Variables you may set:
 #   PORTS=free      make dev on free ports instead of the well-known ones (app 3000, MailHog 8025, …)
+#   INNGEST=server  make dev waits for the dev server, instead of starting on sim while that is built
 #   RUN=TestName    run only these tests, in test and report
 #   BURST=2000      how many requests make faults creates at once
 #   ROUNDS=30       how often make soak runs the tests under each load
@@ -12,6 +13,7 @@ SHELL       := /bin/sh
 .DEFAULT_GOAL := help
 
 PORTS  ?= fixed
+INNGEST ?= auto
 RUN    ?= .
 BURST  ?= 2000
 ROUNDS ?= 30
@@ -22,9 +24,9 @@ BIN    := bin
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-dev: tools ## start the stack and the app with the sample world; reload on change
+dev: ## start the stack and the app with the sample world; reload on change
 	@go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app
-	@$(BIN)/harness up --ports $(PORTS) --watch app \
+	@$(BIN)/harness up --ports $(PORTS) --inngest $(INNGEST) --watch app \
 	  --samples fixtures/requests/typical --samples-to 'POST /api/requests' -- sh -c '\
 	  go build -o $(BIN)/app ./app/cmd/app && \
 	  $(BIN)/app seed fixtures/world.json && \

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
@@ -44,6 +46,7 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 
 // What can run as a stack's Inngest.
 const (
+	inngestAuto    = "auto"
 	inngestServer  = "server"
 	inngestStart   = "start"
 	inngestSim     = "sim"
@@ -53,7 +56,18 @@ const (
 // onSim ends the name of a backend on which sim runs as Inngest.
 const onSim = " (sim)"
 
-func inngests() []string { return []string{inngestServer, inngestStart, inngestSim, inngestSimJump} }
+func inngests() []string {
+	return []string{inngestAuto, inngestServer, inngestStart, inngestSim, inngestSimJump}
+}
+
+// standsIn reports whether sim stands in for the dev server, which the backend would have to build first.
+func standsIn(ctx context.Context, b harness.Backend) bool {
+	if b.Name() != backendLocal {
+		return false
+	}
+	_, err := toolchain.Find(ctx, harness.ServiceInngest, toolchain.Options{})
+	return errors.Is(err, toolchain.ErrNotBuilt)
+}
 
 // withInngest returns the backend with the Inngest of a name that is one of inngests, configured by o if it is sim.
 func withInngest(b harness.Backend, name string, o sim.Options) harness.Backend {

@@ -158,6 +158,7 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		return err
 	}
 	defer st.Close(ctx)
+	noteStandIn(io, st)
 	eventID := o.eventID
 	if o.send != "" {
 		ids, err := st.Send(ctx, events...)

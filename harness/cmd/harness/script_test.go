@@ -11,10 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
@@ -63,6 +65,8 @@ func runScripts(t *testing.T, dir string) {
 			"await":   await,
 			"nothing": nothingLeft,
 			"hold":    hold,
+			"lock":    lockBuild,
+			"unlock":  unlockBuild,
 			"slay":    slay,
 			"capture": capture,
 		},
@@ -138,6 +142,29 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
 }
+
+// lockBuild makes this test seem to be building in $HARNESS_CACHE what the real cache has as DIR: `lock DIR`, until `unlock`.
+func lockBuild(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lock DIR")
+	}
+	l := flock.New(filepath.Join(ts.Getenv("HARNESS_CACHE"), filepath.Base(args[0])+".lock"))
+	ts.Check(l.Lock())
+	ts.Defer(func() { _ = l.Close() })
+	builds.Store(ts.Getenv("WORK"), l)
+}
+
+// unlockBuild ends what lockBuild began.
+func unlockBuild(ts *testscript.TestScript, neg bool, args []string) {
+	l, locked := builds.LoadAndDelete(ts.Getenv("WORK"))
+	if neg || len(args) != 0 || !locked {
+		ts.Fatalf("usage: unlock, after lock DIR")
+	}
+	ts.Check(l.(*flock.Flock).Close())
+}
+
+// builds are the locks that scripts hold, by their $WORK.
+var builds sync.Map
 
 // slay kills a program that a stack of this script started, by its name: `slay inngest`.
 func slay(ts *testscript.TestScript, neg bool, args []string) {

@@ -30,6 +30,7 @@ type session struct {
 	printer *printer
 	out     io.Writer
 	began   time.Time
+	standIn bool  // sim stands in for the server, which is to be built
 	page    *page // nil without a dashboard
 	secrets *secretTeller
 }
@@ -101,7 +102,7 @@ func (s *session) state() statefile.State {
 	state := statefile.State{
 		Secrets: s.secrets.url,
 		Backend: s.stack.Backend(),
-		Inngest: statefile.Inngest{URL: ends.Inngest, EventKey: ends.Keys.Event, SigningKey: ends.Keys.Signing},
+		Inngest: statefile.Inngest{URL: ends.Inngest, EventKey: ends.Keys.Event, SigningKey: ends.Keys.Signing, StandIn: s.standIn},
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   statefile.Mongo{URI: ends.Mongo},
 	}
@@ -147,6 +148,7 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	defer background.Wait()
 	defer cancel()
 	background.Go(func() { s.keepSynced(ctx) })
+	background.Go(func() { s.build(ctx) })
 
 	app := s.stack.App().Done() // of the app whose exit has not been handled
 	appDone := app              // nil once it has been

@@ -22,6 +22,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func statusCommand(io stdio) *cobra.Command {
@@ -75,6 +76,16 @@ func awaitState(ctx context.Context, wait time.Duration) (s statefile.State, err
 	return s, err
 }
 
+// standInKind is what stands in the place of a dev server that is not built yet.
+const standInKind = "sim, which stands in for the dev server until that is built"
+
+// noteStandIn says beside a verdict that it is not about the dev server, if sim stands in for it.
+func noteStandIn(io stdio, st *stack.Stack) {
+	if s, err := findState(); err == nil && s.Inngest.URL == st.Endpoints().Inngest && s.Inngest.StandIn {
+		newPrinter(io).say("inngest", "%s", standInKind)
+	}
+}
+
 // stateRows lists what to open. infos, where they are known, describe the servers.
 func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 	kind := "dev server"
@@ -96,6 +107,9 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 		if !i.HasUI && i.Source != simstack.Source {
 			about[i.Service] += ", a build without its web page: see `harness doctor`"
 		}
+	}
+	if s.Inngest.StandIn {
+		about[harness.ServiceInngest] = standInKind
 	}
 	var rows [][]string
 	if s.App.URL != "" {

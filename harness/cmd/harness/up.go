@@ -95,7 +95,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 			if err := o.check(args); err != nil {
 				return err
 			}
-			if o.inngest == inngestServer || o.inngest == inngestStart {
+			if o.inngest != inngestSim && o.inngest != inngestSimJump {
 				for _, name := range []string{"replace", "stub", "seed", "call-timeout", "keep"} {
 					if cmd.Flags().Changed(name) {
 						return usagef("--%s is for sim: add --inngest %s, or leave it out", name, inngestSim)
@@ -116,7 +116,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
-	f.StringVar(&o.inngest, "inngest", inngestServer, "`WHICH`: server (the dev server), start (the self-hosted server as in production, on Redis and PostgreSQL of this\nmachine: REDIS_BIN, POSTGRES_BIN; with keys made for it), sim (its stand-in within up, whose clock 'harness skip'\nputs forward), or sim-jump (the same, and no sleep or retry takes time)")
+	f.StringVar(&o.inngest, "inngest", inngestAuto, "`WHICH`: server (the dev server), start (the self-hosted server as in production, on Redis and PostgreSQL of this\nmachine: REDIS_BIN, POSTGRES_BIN; with keys made for it), sim (its stand-in within up, whose clock 'harness skip'\nputs forward), or sim-jump (the same, and no sleep or retry takes time); auto is server, but sim while the local backend\nhas not built it: it is then built in the background")
 	f.IntVar(&o.replicas, "replicas", 1, "start `N` instances of CMD; the tap in front of them balances the load")
 	f.StringArrayVar(&o.replace, "replace", nil, "replace steps, and inject faults, as `FILE` says: see harness replace; may be repeated; with sim only")
 	f.StringArrayVar(&o.stubs, "stub", nil, "answer the HTTP requests that steps let sim make (step.fetch, AI inference) as `FILE` says, a JSON list\nof objects with function, step, url (with * for anything), times, status, headers, body, error; may be repeated;\nwhat no stub answers goes to the network")
@@ -159,7 +159,7 @@ func (o upOptions) check(args []string) error {
 		return err
 	}
 	switch {
-	case o.inngest != inngestServer && o.backend == backendAttach:
+	case o.inngest != inngestAuto && o.inngest != inngestServer && o.backend == backendAttach:
 		return usagef("--inngest %s starts a stack's Inngest, and --backend attach takes the one that is up: leave out one of them", o.inngest)
 	case o.inngest == inngestStart && o.backend == backendContainers:
 		return usagef("--inngest start runs processes of this machine, and no containers: use --backend local")
@@ -240,6 +240,11 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
+	standIn := o.inngest == inngestAuto && standsIn(ctx, backend)
+	if standIn {
+		o.inngest = inngestSim
+		p.say("inngest", "sim stands in for the dev server, which is then built in the background; --inngest server waits for it")
+	}
 	backend = withInngest(backend, o.inngest, o.sim)
 	var needed []harness.Service
 	if o.backend == backendAttach && len(args) == 0 && os.Getenv(attach.EnvInngest) != "" && os.Getenv(attach.EnvMongo) == "" {
@@ -254,7 +259,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	}
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(logWriter{p, st.Redactor()})
-	s := &session{stack: st, dir: dir, options: o, command: args, printer: p, out: io.out, began: began}
+	s := &session{stack: st, dir: dir, options: o, command: args, printer: p, out: io.out, began: began, standIn: standIn}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if s.secrets, err = tellSecrets(st); err != nil {
 		return err

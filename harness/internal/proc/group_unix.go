@@ -9,8 +9,9 @@ import (
 	"syscall"
 )
 
-// ownGroup puts a child in a new process group, whose id is the child's, and runs it as a user, unless that is empty.
-func ownGroup(name string) (*syscall.SysProcAttr, error) {
+// ownGroup puts a child in a new process group, whose id is the child's, and runs it as a user, unless that is empty. See
+// lowerGroup for its priority.
+func ownGroup(name string, _ bool) (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if name == "" {
 		return attr, nil
@@ -27,6 +28,10 @@ func ownGroup(name string) (*syscall.SysProcAttr, error) {
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return attr, err
 }
+
+// lowerGroup gives all processes of a group the lowest priority, which those that they start inherit. It ignores the error of a
+// group that has ended.
+func lowerGroup(pgid int) { _ = syscall.Setpriority(syscall.PRIO_PGRP, pgid, 19) }
 
 // interruptGroup asks all processes of a group to end: with SIGTERM where they ignore interrupts. It wakes paused ones, which
 // would not receive the signal.

@@ -11,13 +11,23 @@ import (
 
 var errNoPause = errors.New("pausing a process is not supported on Windows")
 
-// ownGroup gives a child a console group, which Ctrl-C in our console does not reach.
-func ownGroup(user string) (*syscall.SysProcAttr, error) {
+// idlePriorityClass is the lowest priority, which what a process starts inherits.
+const idlePriorityClass = 0x40
+
+// ownGroup gives a child a console group, which Ctrl-C in our console does not reach, and the lowest priority if it is low.
+func ownGroup(user string, low bool) (*syscall.SysProcAttr, error) {
 	if user != "" {
 		return nil, fmt.Errorf("run it as the user %s: not on Windows", user)
 	}
-	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}, nil
+	attr := &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+	if low {
+		attr.CreationFlags |= idlePriorityClass
+	}
+	return attr, nil
 }
+
+// lowerGroup does nothing: ownGroup has set the priority.
+func lowerGroup(int) {}
 
 // interruptGroup sends Ctrl-Break, which Go programs receive as an interrupt.
 func interruptGroup(pid int, _ bool) {

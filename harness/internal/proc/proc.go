@@ -35,6 +35,7 @@ type Spec struct {
 	Args []string // arguments, without the program itself
 	Dir  string   // working directory; empty: the caller's
 	User string   // runs it as this user, which only root may; empty: the caller
+	Low  bool     // runs it, and what it starts, at the lowest priority
 
 	// Env is the complete environment, as KEY=VALUE; nothing is inherited. HARNESS_PROC is added.
 	Env []string
@@ -97,7 +98,7 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 	p.cmd.Dir = s.Dir
 	isMark := func(kv string) bool { return strings.HasPrefix(kv, mark+"=") }
 	p.cmd.Env = append(slices.DeleteFunc(slices.Clone(s.Env), isMark), mark+"="+p.id)
-	if p.cmd.SysProcAttr, err = ownGroup(s.User); err != nil {
+	if p.cmd.SysProcAttr, err = ownGroup(s.User, s.Low); err != nil {
 		return nil, err
 	}
 
@@ -120,6 +121,9 @@ func start(ctx context.Context, s Spec) (_ *Process, err error) {
 		p.watch.release()
 		p.output.close()
 		return nil, err
+	}
+	if s.Low {
+		lowerGroup(p.cmd.Process.Pid)
 	}
 	p.watch.guard(p.cmd.Process.Pid)
 	go p.output.pump()

@@ -125,3 +125,15 @@ func TestProcess_FullDisk(t *testing.T) {
 	require.Contains(t, exit.Tail[len(exit.Tail)-1], "9999:")
 	require.Contains(t, exit.Error(), "whole log: /dev/full (incomplete: no space left on device)")
 }
+
+func TestStart_Low(t *testing.T) {
+	t.Parallel()
+	priority := func(pid int) int {
+		raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid) // 20 less the nice value
+		require.NoError(t, err)
+		return 20 - raw
+	}
+	low, same := run(t, "ignore", proc.Spec{Low: true}), run(t, "ignore", proc.Spec{})
+	require.Equal(t, 19, priority(low.PID()))
+	require.Equal(t, priority(os.Getpid()), priority(same.PID()))
+}

@@ -59,6 +59,8 @@ type Inngest struct {
 	URL        string `json:"url"`
 	EventKey   string `json:"eventKey,omitempty"`
 	SigningKey string `json:"signingKey,omitempty"`
+	// StandIn says that this is sim, until the server is built.
+	StandIn bool `json:"standIn,omitempty"`
 }
 
 // URL is a server's entry in a [State].

@@ -153,6 +153,7 @@ func (f *finder) run(ctx context.Context, dir string, gocmd goCommand, logFile s
 		Args:    args,
 		Dir:     dir,
 		Env:     f.goEnv(),
+		Low:     f.low,
 		LogFile: logFile,
 		OnLine:  func(line string) { printed = append(printed, line) },
 	})

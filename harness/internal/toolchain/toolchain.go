@@ -65,6 +65,9 @@ type Options struct {
 	// GOOS and GOARCH request a static build for a system, such as that of an image. Programs that are installed or named
 	// by a variable are then not considered, even for this system. Both empty: any program for this system.
 	GOOS, GOARCH string
+
+	// Background builds at the lowest priority.
+	Background bool
 }
 
 // Binary is a server's program. Its JSON is what the commands `harness tools` print.
@@ -127,6 +130,7 @@ type finder struct {
 	goos     string
 	goarch   string
 	static   bool // only a build will do
+	low      bool // see Options.Background
 	progress func(harness.Progress)
 }
 
@@ -145,6 +149,7 @@ func newFinder(t harness.Service, o Options) (*finder, error) {
 		goos:     cmp.Or(o.GOOS, runtime.GOOS),
 		goarch:   cmp.Or(o.GOARCH, runtime.GOARCH),
 		static:   o.GOOS != "" || o.GOARCH != "",
+		low:      o.Background,
 		progress: o.Progress,
 	}
 	f.cache = cmp.Or(o.CacheDir, f.env("HARNESS_CACHE"))
