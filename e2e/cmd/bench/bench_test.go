@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,13 +44,25 @@ func TestSamples_CompareWithFloor(t *testing.T) {
 
 func TestMissed_NamesFiguresThatMissTheirGoal(t *testing.T) {
 	t.Parallel()
-	met := goal(report.Figure{Name: "a start", Median: 999}, time.Second)
-	late := goal(report.Figure{Name: "an email", Median: 1000}, time.Second)
-	require.Equal(t, "goal: under 1000 ms", met.Note)
-	require.Equal(t, "goal: under 1000 ms, NOT met", late.Note)
-	late.Note += "; 3.0 MB"
-	require.NoError(t, missed([]report.Figure{met, {Name: "a floor", Median: 5000}}))
-	require.EqualError(t, missed([]report.Figure{met, late}), "goal not met: an email; if the machine was busy, measure again when it is idle")
+	var s samples
+	s.add("a start", 999*time.Millisecond)
+	s.add("an email", time.Second)
+	s.add("a load", 1500*time.Millisecond)
+	s.add("a large load", 1501*time.Millisecond)
+	s.add("floor", time.Second)
+	s.goal("a start", limit{most: time.Second})
+	s.goal("an email", limit{most: time.Second})
+	s.goal("a load", limit{times: 1.5, other: "floor"})
+	s.goal("a large load", limit{times: 1.5, other: "floor"})
+	figures := s.figures("")
+	notes := []string{"goal: under 1000 ms", "goal: under 1000 ms, NOT met",
+		"goal: at most 1.50 × floor, measured 1.50 ×", "goal: at most 1.50 × floor, measured 1.50 ×, NOT met", ""}
+	for i, note := range notes {
+		require.Equal(t, note, figures[i].Note)
+	}
+	require.Equal(t, "1.00 × the floor, +0.0 ms (medians); goal: under 1000 ms, NOT met", s.figures("floor")[1].Note)
+	require.NoError(t, missed(slices.Concat(figures[:1], figures[2:3], figures[4:])))
+	require.EqualError(t, missed(figures), "goal not met: an email; a large load; if the machine was busy, measure again when it is idle")
 }
 
 func TestAlternate_CallsEachInEveryRound(t *testing.T) {

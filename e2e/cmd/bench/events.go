@@ -101,6 +101,11 @@ func benchEvents(ctx context.Context, backends []harness.Backend, n int) ([]repo
 			tapped.timing(ctx, &s, b.Name()+": event → email through client, inbox and taps", tapped.email),
 			tapped.timing(ctx, &s, b.Name()+": event → verdict", tapped.verdict))
 	}
+	for _, b := range backends[1:] {
+		if b.Name() == "containers" {
+			s.goal(floorOn(b), limit{times: 1.1, other: floorOn(backends[0])})
+		}
+	}
 	err := alternate(ctx, n, turns...)
 	return s.figures(floorOn(backends[0])), err
 }

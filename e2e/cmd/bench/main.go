@@ -1,9 +1,10 @@
 // Command bench measures what the harness costs. It prints each figure, a median with its 95 % confidence interval,
 // beside a floor that was measured in the same run, alternately.
 //
-//	go run ./e2e/cmd/bench            everything, some minutes
+//	go run ./e2e/cmd/bench            everything, about half an hour
 //	go run ./e2e/cmd/bench -n 50      fewer samples of each event
 //	go run ./e2e/cmd/bench -only start,memory
+//	go run ./e2e/cmd/bench -only first,tests   what a newcomer waits for, in a fresh clone of the last commit
 //	go run ./e2e/cmd/bench -strict    exit with status 1 when a figure misses its goal
 //
 // Without -strict a missed goal is only printed: on a busy machine it means little. With HARNESS_REPORT=DIR the figures
@@ -32,10 +33,11 @@ import (
 func main() {
 	n := flag.Int("n", 100, "how many events of each kind to measure")
 	starts := flag.Int("starts", 10, "how many starts of a stack to measure")
-	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, dashboard, memory")
+	only := flag.String("only", "", "measure only these parts, separated by commas: start, events, dashboard, load, memory, first, tests")
+	requests := flag.Int("requests", 1000, "how many requests to create at once")
 	strict := flag.Bool("strict", false, "exit with status 1 when a figure misses its goal")
 	flag.Parse()
-	command.Main("bench", func(ctx context.Context) error { return run(ctx, *n, *starts, *only, *strict) })
+	command.Main("bench", func(ctx context.Context) error { return run(ctx, parts(*n, *starts, *requests), *only, *strict) })
 }
 
 // part is one kind of measurement.
@@ -44,7 +46,7 @@ type part struct {
 	measure func(context.Context) ([]report.Figure, error)
 }
 
-func parts(n, starts int) []part {
+func parts(n, starts, requests int) []part {
 	type figures = []report.Figure
 	var all []part
 	for _, b := range chosen() {
@@ -54,15 +56,20 @@ func parts(n, starts int) []part {
 		part{"events", func(ctx context.Context) (figures, error) { return benchEvents(ctx, chosen(), n) }},
 		part{"dashboard", func(ctx context.Context) (figures, error) { return benchDashboard(ctx, min(n, 50)) }})
 	for _, b := range chosen() {
+		all = append(all, part{"load", func(ctx context.Context) (figures, error) { return benchLoad(ctx, b, requests) }})
+	}
+	for _, b := range chosen() {
 		all = append(all, part{"memory", func(ctx context.Context) (figures, error) { return nil, printMemory(ctx, b) }})
 	}
-	return all
+	return append(all,
+		part{"first", benchFirst},
+		part{"tests", benchTests})
 }
 
-func run(ctx context.Context, n, starts int, only string, strict bool) error {
+func run(ctx context.Context, parts []part, only string, strict bool) error {
 	fmt.Printf("%s/%s, %d processors, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	var all []report.Figure
-	for _, p := range parts(n, starts) {
+	for _, p := range parts {
 		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) {
 			continue
 		}

@@ -16,6 +16,22 @@ import (
 type samples struct {
 	names []string // in the order in which they were first added
 	of    map[string][]time.Duration
+	goals map[string]limit
+}
+
+// limit is the most that a median should be: most, or times the median of another name.
+type limit struct {
+	most  time.Duration
+	times float64
+	other string
+}
+
+// goal sets the limit of a name.
+func (s *samples) goal(name string, l limit) {
+	if s.goals == nil {
+		s.goals = map[string]limit{}
+	}
+	s.goals[name] = l
 }
 
 func (s *samples) add(name string, d time.Duration) {
@@ -38,8 +54,8 @@ func (s *samples) time(name string, f func() error) error {
 	return nil
 }
 
-// figures returns a figure for each name. Their notes compare them with the floor, except those of indented names. An
-// empty floor means no notes.
+// figures returns a figure for each name. Their notes compare them with the floor, except those of indented names, and with
+// their goals. An empty floor is compared with none.
 func (s *samples) figures(floor string) []report.Figure {
 	var all []report.Figure
 	for _, name := range s.names {
@@ -47,6 +63,10 @@ func (s *samples) figures(floor string) []report.Figure {
 		f := report.Figure{Name: name, Median: ms(median), Low: ms(low), High: ms(high), N: len(s.of[name])}
 		if least, _, _ := medianInterval(s.of[floor]); least > 0 && name != floor && !strings.HasPrefix(name, " ") {
 			f.Note = fmt.Sprintf("%.2f × the floor, %+.1f ms (medians)", float64(median)/float64(least), ms(median-least))
+		}
+		if l, ok := s.goals[name]; ok {
+			other, _, _ := medianInterval(s.of[l.other])
+			f.Note = strings.TrimPrefix(f.Note+"; "+l.note(median, other), "; ")
 		}
 		all = append(all, f)
 	}
@@ -71,13 +91,17 @@ func medianInterval(durations []time.Duration) (median, low, high time.Duration)
 // notMet ends the note of a figure that misses its goal.
 const notMet = ", NOT met"
 
-// goal notes on a figure that its median should be less than most.
-func goal(f report.Figure, most time.Duration) report.Figure {
-	f.Note = fmt.Sprintf("goal: under %.0f ms", ms(most))
-	if f.Median >= ms(most) {
-		f.Note += notMet
+// note compares a median with the limit. other is the median of what the limit names.
+func (l limit) note(median, other time.Duration) string {
+	note, most := fmt.Sprintf("goal: under %.0f ms", ms(l.most)), l.most
+	if l.other != "" {
+		most = time.Duration(l.times * float64(other))
+		note = fmt.Sprintf("goal: at most %.2f × %s, measured %.2f ×", l.times, strings.TrimSpace(l.other), float64(median)/float64(other))
 	}
-	return f
+	if median > most || median == most && l.other == "" {
+		note += notMet
+	}
+	return note
 }
 
 // missed returns an error that names the figures which miss their goal.

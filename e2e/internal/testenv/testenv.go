@@ -20,6 +20,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/app/config"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 	"github.com/odoo-maintenance/inngest-harness/app/service"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
@@ -43,6 +44,10 @@ func Backends() []harness.Backend {
 // App starts the notification app in this process, with the configuration that a program of its own would read from its
 // environment. It is a [stack.HandlerFunc].
 func App(ctx context.Context, env harness.Env) (http.Handler, error) {
+	return serve(ctx, env, service.Deps{})
+}
+
+func serve(ctx context.Context, env harness.Env, deps service.Deps) (http.Handler, error) {
 	vars := map[string]string{}
 	for _, v := range env.Environ() {
 		key, value, _ := strings.Cut(v, "=")
@@ -52,7 +57,7 @@ func App(ctx context.Context, env harness.Env) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := service.New(ctx, c, service.Deps{})
+	s, err := service.New(ctx, c, deps)
 	if err != nil {
 		return nil, err
 	}
@@ -66,15 +71,18 @@ type handler struct {
 }
 
 // Start starts a stack on a backend with the app, and stores both plants of the fixtures unchanged: golden emails and
-// documents name their addresses. On a busy machine the app may take a while to end. The caller closes the stack.
-func Start(ctx context.Context, b harness.Backend, o stack.Options) (*stack.Stack, error) {
+// documents name their addresses. The app also serves further functions. On a busy machine it may take a while to end. The caller
+// closes the stack.
+func Start(ctx context.Context, b harness.Backend, o stack.Options, further ...functions.Function) (*stack.Stack, error) {
 	o.AppGrace = cmp.Or(o.AppGrace, 15*time.Second)
 	st, err := stack.Start(ctx, b, o)
 	if err != nil {
 		return nil, err
 	}
 	var store app.Store
-	if err = st.RunHandler(ctx, App); err == nil {
+	deps := service.Deps{Functions: append(functions.All(), further...)}
+	err = st.RunHandler(ctx, func(ctx context.Context, env harness.Env) (http.Handler, error) { return serve(ctx, env, deps) })
+	if err == nil {
 		env, _ := st.Env()
 		store, err = Seed(ctx, env.MongoURI, fixtures.World(), fixtures.HostileWorld())
 	}

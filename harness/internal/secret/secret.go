@@ -147,7 +147,7 @@ func (s *Set) Lines() func(line string) string {
 }
 
 func (s *Set) maskValues(text string) string {
-	if strings.Contains(text, "://") {
+	if mayBeCredentials(text) {
 		text = credentials.ReplaceAllString(text, "${1}"+Mask+"@")
 	}
 	if s == nil {
@@ -160,6 +160,21 @@ func (s *Set) maskValues(text string) string {
 		text = replaceWord(text, w)
 	}
 	return text
+}
+
+// mayBeCredentials reports whether a text needs the slower regular expression: whether an @ follows a :// before what ends a
+// user and password.
+func mayBeCredentials(text string) bool {
+	for {
+		_, after, found := strings.Cut(text, "://")
+		if !found {
+			return false
+		}
+		if end := strings.IndexAny(after, "@/\"'<> \t\r\n\f"); end >= 0 && after[end] == '@' {
+			return true
+		}
+		text = after
+	}
 }
 
 // replaceWord masks a word where no letter or digit stands before or behind it.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+// A clone is a fresh clone of this repository, as a newcomer has it.
+type clone struct {
+	dir string
+	env []string
+}
+
+// newClone clones the repository at its last commit. With an empty home there are no caches, of modules, builds or servers. remove
+// removes all of it.
+func newClone(ctx context.Context, emptyHome bool) (c clone, remove func(), err error) {
+	base, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return clone{}, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(base) }
+	c = clone{dir: filepath.Join(base, "clone"), env: os.Environ()}
+	if emptyHome {
+		home := filepath.Join(base, "home")
+		// Modules that are not read-only can be removed.
+		c.env = append(c.env, "HOME="+home, "GOFLAGS=-modcacherw", "GOPATH=", "GOCACHE=", "GOMODCACHE=", "HARNESS_CACHE=", "XDG_CACHE_HOME=")
+		err = os.Mkdir(home, 0o755)
+	}
+	if err == nil {
+		var out []byte
+		if out, err = exec.CommandContext(ctx, "git", "clone", "--quiet", ".", c.dir).CombinedOutput(); err != nil {
+			err = fmt.Errorf("clone the repository: %w: %s", err, out)
+		}
+	}
+	if err != nil {
+		remove()
+		return clone{}, nil, err
+	}
+	return c, remove, nil
+}
+
+// benchFirst measures the first minute: from `make dev` in a fresh clone, without any cache, to the first email. Then the same with
+// everything built. The floor is a first start that waits for the Inngest server.
+func benchFirst(ctx context.Context) ([]report.Figure, error) {
+	const floor, first, again = "first make dev INNGEST=server → email", "first make dev → email", "make dev, all built → email"
+	var s samples
+	s.goal(first, limit{times: 1.0 / 3, other: floor})
+	s.goal(again, limit{most: 20 * time.Second})
+	for _, name := range []string{first, floor} {
+		c, remove, err := newClone(ctx, true)
+		if err != nil {
+			return nil, err
+		}
+		defer remove()
+		if name == first {
+			if err := s.time(name, func() error { return c.firstEmail(ctx) }); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		for _, name := range []string{floor, again} {
+			if err := s.time(name, func() error { return c.firstEmail(ctx, "INNGEST=server") }); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s.figures(""), nil
+}
+
+// firstEmail runs make dev until a request has become an email, and stops it.
+func (c clone) firstEmail(ctx context.Context, settings ...string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "make", append([]string{"dev", "PORTS=free"}, settings...)...)
+	cmd.Dir, cmd.Env = c.dir, c.env
+	down := exec.Command(filepath.Join("bin", "harness"), "down")
+	down.Dir, down.Env = c.dir, c.env
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, down.Run())
+		_, _ = io.Copy(io.Discard, out)
+		err = errors.Join(err, cmd.Wait())
+	}()
+	addresses := map[string]string{}
+	for lines := bufio.NewScanner(out); addresses["mongodb"] == "" && lines.Scan(); { // the last row of the table
+		if words := strings.Fields(lines.Text()); len(words) > 1 {
+			addresses[words[0]] = words[1]
+		}
+	}
+	if addresses["mongodb"] == "" {
+		return errors.New("make dev ended before the stack was up")
+	}
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, addresses["app"]+"/api/requests", strings.NewReader(string(fixtures.Requests()[0].Body)))
+	if err != nil {
+		return err
+	}
+	post.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(post)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusCreated {
+		return fmt.Errorf("the app answers %s", res.Status)
+	}
+	return awaitMail(ctx, addresses["mail"], 1)
+}
+
+// benchTests measures make test in a fresh clone with warm caches: its time, and that of the processors. The goals are half of what
+// they were.
+func benchTests(ctx context.Context) ([]report.Figure, error) {
+	c, remove, err := newClone(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	const wall, processors = "make test", "make test: time of the processors"
+	var s samples
+	s.goal(processors, limit{most: 203500 * time.Millisecond})
+	s.goal(wall, limit{times: 1.25 / 2, other: processors})
+	cmd := exec.CommandContext(ctx, "make", "test")
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, c.env, os.Stderr, os.Stderr
+	if err := s.time(wall, cmd.Run); err != nil {
+		return nil, err
+	}
+	s.add(processors, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+	return s.figures(""), nil
+}
