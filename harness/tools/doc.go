@@ -6,7 +6,10 @@
 // because a nested module would be left out of the harness's module zip, and go:embed refuses it: as text it travels
 // wherever the harness does.
 //
-// FerretDB is patched before it is built: see [Patches].
+// FerretDB and Inngest are patched before they are built: see [Patches].
+//
+// The directory page is no Go module but an npm package: it pins the package manager that builds Inngest's page from the
+// sources in Inngest's module, whose package.json names the same version in packageManager.
 //
 // The version in a go.mod is the pin, and is stated nowhere else. To change it, copy the files to a
 // scratch folder without the .txt, `go get` the new version there, `go mod tidy` (for Inngest: with -e, since module

@@ -3,7 +3,7 @@ package tools
 // Patch is a change that a build makes to its own copy of a module: New replaces Old in File. The build fails when File does not
 // contain Old exactly Times times, so that a patch is not applied to another version of the module.
 type Patch struct {
-	File  string // slash-separated path in the vendor folder
+	File  string // slash-separated path in the vendor folder; of the page, in the module's directory ui
 	Old   string
 	New   string
 	Times int
@@ -12,7 +12,7 @@ type Patch struct {
 // Patches returns the patches of the named tool's modules; nil for a tool without any. The caller must not change the result.
 func Patches(name string) []Patch { return patches[name] }
 
-var patches = map[string][]Patch{"ferretdb": ferretDB, "inngest": inngest}
+var patches = map[string][]Patch{"ferretdb": ferretDB, "inngest": inngest, "page": page}
 
 // FerretDB restricts a query in SQLite to one _id before it filters the documents itself. It does so only if the filter
 // has no other field, and by another expression than the indexed one, so that SQLite reads every document after all.
@@ -36,8 +36,14 @@ const sqlite = "github.com/FerretDB/FerretDB/internal/backends/sqlite/"
 // ConnectHost names the environment variable that gives a built Inngest server the host of its Connect ports.
 const ConnectHost = "HARNESS_CONNECT_HOST"
 
+// PageDir names the environment variable that gives a built Inngest server the directory of its page.
+const PageDir = "HARNESS_INNGEST_PAGE_DIR"
+
 // Inngest listens for Connect on all interfaces, whatever its --host, and admits workers by tokens that are signed with a
 // published constant. Patched, its three Connect ports listen on the host in [ConnectHost]; without one, as before.
+//
+// It embeds its page, which its module has as source only, and then is empty. Patched, it serves the page from the directory in
+// [PageDir], also one that is made later; without one, as before.
 var inngest = []Patch{
 	connectPort("service.go", "addr", "c.gatewayPublicPort"),
 	connectPort("service.go", "grpcAddr", "c.grpcConfig.Gateway.Port"),
@@ -46,7 +52,17 @@ var inngest = []Patch{
 		File: connect + "grpc/grpc.go", Old: "\t\"net\"\n\t\"sync\"\n",
 		New: "\t\"net\"\n\t\"os\" // Changed by inngest-harness: was not needed.\n\t\"sync\"\n", Times: 1,
 	},
+	{
+		File: pageFile, Old: "\t\"embed\"\n\t\"mime\"\n\t\"path\"\n",
+		New: "\t\"embed\"\n\t\"io/fs\" // Changed by inngest-harness: was not needed, nor os.\n\t\"mime\"\n\t\"os\"\n\t\"path\"\n", Times: 1,
+	}, {
+		File: pageFile, Old: "var static embed.FS\n",
+		New: "var embedded embed.FS // Changed by inngest-harness: was the page in any case.\n\nvar static = func() fs.ReadFileFS {\n\tif dir := os.Getenv(\"" + PageDir +
+			"\"); dir != \"\" {\n\t\treturn os.DirFS(dir).(fs.ReadFileFS)\n\t}\n\treturn embedded\n}()\n", Times: 1,
+	},
 }
+
+const pageFile = "github.com/inngest/inngest/pkg/devserver/ui.go"
 
 const connect = "github.com/inngest/inngest/pkg/connect/"
 
@@ -58,3 +74,16 @@ func connectPort(file, addr, port string) Patch {
 		Times: 1,
 	}
 }
+
+// PageEditor is where the page's build puts the editor that shows payloads, below the page's address.
+const PageEditor = "/assets/monaco/vs"
+
+// The page loads the editor that shows payloads and outputs from a server on the internet. Patched, it has it from the server
+// that it comes from itself, so that it shows the same without a network.
+var page = []Patch{{
+	File: "apps/dev-server-ui/src/router.tsx",
+	Old:  "react-router';\n\nimport { routeTree } from './routeTree.gen';\n",
+	New: "react-router';\nimport { loader } from '@monaco-editor/react'; // Changed by inngest-harness: the editor came from the internet.\n\n" +
+		"import { routeTree } from './routeTree.gen';\nloader.config({ paths: { vs: '" + PageEditor + "' } });\n",
+	Times: 1,
+}}

@@ -29,7 +29,11 @@ func TestSources(t *testing.T) {
 			require.Equal(t, string(want), string(text), "%s is not formatted", file)
 		}
 	}
-	_, err := tools.Sources("redis")
+	page, err := tools.Sources("page")
+	require.NoError(t, err)
+	require.Len(t, page, 2)
+	require.Contains(t, string(page["package-lock.json"]), `"integrity": "sha512-`, "what is downloaded is checked")
+	_, err = tools.Sources("redis")
 	require.ErrorContains(t, err, `no sources of a tool "redis"`)
 }
 
@@ -38,7 +42,7 @@ func TestPatches(t *testing.T) {
 	for _, name := range []string{"mailhog", "redis"} {
 		require.Empty(t, tools.Patches(name))
 	}
-	for _, p := range slices.Concat(tools.Patches("ferretdb"), tools.Patches("inngest")) {
+	for _, p := range slices.Concat(tools.Patches("ferretdb"), tools.Patches("inngest"), tools.Patches("page")) {
 		require.Positive(t, p.Times)
 		require.NotContains(t, p.New, p.Old, "made once it cannot be made again")
 		require.Contains(t, p.New, "// Changed by inngest-harness: ", "the licence requires a notice")

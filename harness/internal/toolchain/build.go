@@ -14,7 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-// stopTime is how long a cancelled go command may take to remove its temporary files.
+// stopTime is how long a cancelled command may take to remove its temporary files.
 const stopTime = 2 * time.Second
 
 // build builds the tool into the cache, unless another process does first.
@@ -23,28 +23,49 @@ func (f *finder) build(ctx context.Context) (Binary, error) {
 	if err != nil {
 		return Binary{}, err
 	}
+	dir := f.buildDir(gocmd)
+	bin := f.binary(filepath.Join(dir, f.executable()))
+	err = f.once(ctx, dir, func() bool { return intact(bin.Path) == nil }, func(report *reporter) error {
+		return f.buildInto(ctx, dir, gocmd, report)
+	})
+	if err != nil {
+		return Binary{}, err
+	}
+	return bin, nil
+}
+
+// once calls make unless dir is there. It waits while another process does the same.
+func (f *finder) once(ctx context.Context, dir string, there func() bool, make func(*reporter) error) error {
 	report := newReporter(f.recipe.tool, f.progress)
 	defer report.end()
 	report.now("preparing to build " + f.recipe.title())
 
 	if err := os.MkdirAll(f.cache, 0o755); err != nil {
-		return Binary{}, f.cacheFailure(err)
+		return f.cacheFailure(err)
 	}
-	dir := f.buildDir(gocmd)
 	unlock, err := f.lock(ctx, dir+".lock", report)
 	if err != nil {
-		return Binary{}, err
+		return err
 	}
 	defer unlock()
+	if there() {
+		return nil
+	}
+	f.removeAbandoned()
+	return make(report)
+}
 
-	bin := f.binary(filepath.Join(dir, f.executable()))
-	if intact(bin.Path) == nil {
-		return bin, nil
+// removeAbandoned removes the scratch directories of builds that were killed, of all that the cache has. They take a gigabyte
+// and more. A build that works holds its lock.
+func (f *finder) removeAbandoned() {
+	all, _ := filepath.Glob(filepath.Join(f.cache, "*.tmp"))
+	for _, scratch := range all {
+		l := flock.New(strings.TrimSuffix(scratch, ".tmp") + ".lock")
+		if locked, err := l.TryLock(); err == nil && locked {
+			_ = os.RemoveAll(scratch) // another build tries again
+		}
+		_ = l.Close()
 	}
-	if err := f.buildInto(ctx, dir, gocmd, report); err != nil {
-		return Binary{}, err
-	}
-	return bin, nil
 }
 
 // lockPoll is how often a lock that another process holds is tried again.
@@ -60,7 +81,7 @@ func (f *finder) lock(ctx context.Context, file string, report *reporter) (unloc
 	}
 	if ctx.Err() != nil {
 		_ = l.Close()
-		return nil, f.failure(context.Cause(ctx), "")
+		return nil, f.cancelled(ctx)
 	}
 	if err != nil {
 		return nil, f.cacheFailure(err)
@@ -68,8 +89,9 @@ func (f *finder) lock(ctx context.Context, file string, report *reporter) (unloc
 	return l.Unlock, nil
 }
 
-// buildInto builds in a folder beside dir and renames it at the end, so that dir always has a complete program.
-func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, report *reporter) error {
+// stage has build make something in out, from what it puts into source, and renames out to dir at the end, so that dir is always
+// complete. Nothing else remains but the log of a build that failed.
+func (f *finder) stage(ctx context.Context, dir string, report *reporter, build func(source, out, logFile string) error) error {
 	logFile := dir + ".log"
 	scratch := dir + ".tmp"
 	// We hold the lock, so these are from an interrupted build.
@@ -78,7 +100,12 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 			return f.cacheFailure(err)
 		}
 	}
-	defer os.RemoveAll(scratch)
+	defer func() {
+		if ctx.Err() != nil {
+			report.now("cancelled: removing what was built of " + f.recipe.title())
+		}
+		_ = os.RemoveAll(scratch) // what remains, the next build removes
+	}()
 
 	source, out := filepath.Join(scratch, "source"), filepath.Join(scratch, "out")
 	for _, d := range []string{source, out} {
@@ -89,28 +116,37 @@ func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, rep
 	if err := f.recipe.writeSources(source); err != nil {
 		return f.cacheFailure(err)
 	}
-
-	mod := "-mod=readonly"
-	if f.recipe.vendored() {
-		report.now("fetching the modules of " + f.recipe.title())
-		if err := f.vendor(ctx, source, gocmd, logFile); err != nil {
-			return err
-		}
-		mod = "-mod=vendor"
-	}
-	report.now(fmt.Sprintf("building %s from source, once (%s)", f.recipe.title(), f.recipe.takes))
-	args := append([]string{"build", mod, "-o", filepath.Join(out, f.executable())}, buildFlags...)
-	args = append(args, "-tags="+f.recipe.tags, f.recipe.pkg)
-	if _, err := f.run(ctx, source, gocmd, logFile, args...); err != nil {
+	if err := build(source, out, logFile); err != nil {
 		return err
-	}
-	if err := writeSum(filepath.Join(out, f.executable())); err != nil {
-		return f.cacheFailure(err)
 	}
 	if err := os.Rename(out, dir); err != nil {
 		return f.cacheFailure(err)
 	}
-	return os.Remove(logFile) // it is kept for a build that failed
+	return os.Remove(logFile)
+}
+
+// buildInto builds the program and renames its directory to dir.
+func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, report *reporter) error {
+	return f.stage(ctx, dir, report, func(source, out, logFile string) error {
+		mod := "-mod=readonly"
+		if f.recipe.vendored() {
+			report.now("fetching the modules of " + f.recipe.title())
+			if err := f.vendor(ctx, source, gocmd, logFile); err != nil {
+				return err
+			}
+			mod = "-mod=vendor"
+		}
+		report.now(fmt.Sprintf("building %s from source, once (%s)", f.recipe.title(), f.recipe.takes))
+		args := append([]string{"build", mod, "-o", filepath.Join(out, f.executable())}, buildFlags...)
+		args = append(args, "-tags="+f.recipe.tags, f.recipe.pkg)
+		if _, err := f.run(ctx, source, gocmd, logFile, args...); err != nil {
+			return err
+		}
+		if err := writeSum(filepath.Join(out, f.executable())); err != nil {
+			return f.cacheFailure(err)
+		}
+		return nil
+	})
 }
 
 // vendor copies the modules beside the source and patches the copy.
@@ -134,7 +170,12 @@ func (f *finder) vendor(ctx context.Context, source string, gocmd goCommand, log
 			return f.cacheFailure(err)
 		}
 	}
-	err = f.recipe.applyPatches(source)
+	return f.patch(filepath.Join(source, "vendor"))
+}
+
+// patch changes the copy of a module as the recipe says.
+func (f *finder) patch(dir string) error {
+	err := f.recipe.applyPatches(dir)
 	if m, ok := errors.AsType[*misfit](err); ok {
 		return f.misfitFailure(m)
 	}
@@ -144,19 +185,33 @@ func (f *finder) vendor(ctx context.Context, source string, gocmd goCommand, log
 	return nil
 }
 
-// run runs the go command and returns the lines that it printed. No compiler is left running, however it ends.
+// run runs the go command and returns the lines that it printed.
 func (f *finder) run(ctx context.Context, dir string, gocmd goCommand, logFile string, args ...string) ([]string, error) {
+	return f.execute(ctx, command{name: "go " + args[0], path: gocmd.path, dir: dir, env: f.goEnv(), args: args}, logFile)
+}
+
+// command is a program that does a part of a build.
+type command struct {
+	name, path, dir string
+	env, args       []string
+}
+
+// execute runs a command and returns the lines that it printed. No process of it is left running, however it ends.
+func (f *finder) execute(ctx context.Context, c command, logFile string) ([]string, error) {
 	var printed []string
 	p, err := proc.Start(ctx, proc.Spec{
-		Name:    "go " + args[0],
-		Path:    gocmd.path,
-		Args:    args,
-		Dir:     dir,
-		Env:     f.goEnv(),
+		Name:    c.name,
+		Path:    c.path,
+		Args:    c.args,
+		Dir:     c.dir,
+		Env:     c.env,
 		Low:     f.low,
 		LogFile: logFile,
 		OnLine:  func(line string) { printed = append(printed, line) },
 	})
+	if ctx.Err() != nil && err != nil {
+		return nil, f.cancelled(ctx)
+	}
 	if err != nil {
 		return nil, f.failure(err, logFile)
 	}
@@ -164,7 +219,7 @@ func (f *finder) run(ctx context.Context, dir string, gocmd goCommand, logFile s
 	case <-p.Done():
 	case <-ctx.Done():
 		_ = p.Stop(context.WithoutCancel(ctx), stopTime)
-		return nil, f.failure(context.Cause(ctx), "")
+		return nil, f.cancelled(ctx)
 	}
 	if exit := (*proc.ExitError)(nil); errors.As(p.Err(), &exit) && (exit.Code != 0 || exit.Signal != "") {
 		return nil, f.failure(exit, logFile)

@@ -43,6 +43,16 @@ func (f *finder) cannotBuild(why, fix string, cause error) *Error {
 	return &Error{Doing: "build " + f.recipe.title(), Why: why, Fix: fix, Err: cause}
 }
 
+// cancelled explains that ctx ended a build.
+func (f *finder) cancelled(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	fix := "The next try starts where the go command left off."
+	if f.recipe.tool == Page {
+		fix = "The next try starts from the beginning."
+	}
+	return f.cannotBuild(fmt.Sprintf("it was cancelled (%v)", cause), fix, cause)
+}
+
 // failure explains why a build failed.
 func (f *finder) failure(cause error, logFile string) error {
 	e := f.cannotBuild("", "", cause)
@@ -53,9 +63,6 @@ func (f *finder) failure(cause error, logFile string) error {
 		text = strings.Join(exit.Tail, "\n")
 	}
 	switch {
-	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
-		e.Why = "it was cancelled (" + text + ")"
-		e.Fix = "The next try starts where the go command left off."
 	case diskFull(text):
 		e.Why = "the disk is full"
 		e.Fix = fmt.Sprintf("Free 3 GB where %s, Go's caches (go env GOCACHE GOMODCACHE) and the temporary folder are, "+
@@ -66,10 +73,16 @@ func (f *finder) failure(cause error, logFile string) error {
 	case strings.Contains(text, "checksum mismatch"), strings.Contains(text, "SECURITY ERROR"):
 		e.Why = "a module is not the one that the harness was tested with: " + mainLine(text)
 		e.Fix = "Do not use it. If a module proxy of your own is set (go env GOPROXY), it serves something else."
-	case fetchFailed(text):
+	case lineWith(text, registrySigns) != "":
+		e.Why = "an npm package could not be downloaded: " + lineWith(text, registrySigns)
+		e.Fix = "Check the network and the registry (npm config get registry)."
+	case lineWith(text, proxySigns) != "":
 		e.Why = "a Go module could not be downloaded: " + mainLine(text)
 		e.Fix = "Check the network and the module proxy (go env GOPROXY); what is in the module cache needs neither. " +
 			fmt.Sprintf("Or let %s name the program.", f.recipe.variable)
+		if f.recipe.tool == Page {
+			e.Fix = "Check the network and the module proxy (go env GOPROXY)."
+		}
 	default:
 		e.Why = mainLine(text)
 		e.Fix = "The log says more."
@@ -97,13 +110,29 @@ func diskFull(text string) bool {
 	return strings.Contains(text, "no space left on device") || strings.Contains(text, "not enough space on the disk")
 }
 
-// fetchFailed recognises the go command's messages about a module that it could not download.
-func fetchFailed(text string) bool {
-	return slices.ContainsFunc([]string{
-		"module lookup disabled by GOPROXY=off", "dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake timeout",
-		"network is unreachable", "proxyconnect", "403 Forbidden", "404 Not Found", "410 Gone", "502 Bad Gateway", "503 Service Unavailable",
-		"missing go.sum entry", "cannot find module",
-	}, func(sign string) bool { return strings.Contains(text, sign) })
+// proxySigns are in the go command's messages about a module that it could not download.
+var proxySigns = []string{
+	"module lookup disabled by GOPROXY=off", "dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake timeout",
+	"network is unreachable", "proxyconnect", "403 Forbidden", "404 Not Found", "410 Gone", "502 Bad Gateway", "503 Service Unavailable",
+	"missing go.sum entry", "cannot find module",
+}
+
+// registrySigns are in the messages of npm and pnpm about a package that they could not download.
+var registrySigns = []string{
+	"ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH", "ERR_SOCKET_TIMEOUT",
+	"ERR_PNPM_FETCH_", "ERR_PNPM_META_FETCH_FAIL", "npm error code E4", "npm error code E5",
+}
+
+// lineWith returns the longest line that contains one of the signs: it says most. It returns "" where there is none.
+func lineWith(text string, signs []string) string {
+	longest := ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); len(line) > len(longest) &&
+			slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(line, sign) }) {
+			longest = line
+		}
+	}
+	return longest
 }
 
 // mainLine returns the last line that is not about progress.

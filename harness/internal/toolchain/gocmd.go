@@ -18,8 +18,11 @@ type goCommand struct {
 
 // findGo finds a go command that can build the recipe.
 func (f *finder) findGo(ctx context.Context) (goCommand, error) {
-	install := fmt.Sprintf("Install Go %s or newer (https://go.dev/dl), or let %s name the program.",
-		strings.TrimPrefix(f.recipe.minGo, "go"), f.recipe.variable)
+	install := fmt.Sprintf("Install Go %s or newer (https://go.dev/dl)", strings.TrimPrefix(f.recipe.minGo, "go"))
+	if f.recipe.variable != "" {
+		install += ", or let " + f.recipe.variable + " name the program"
+	}
+	install += "."
 	path, err := f.lookPath("go")
 	if err != nil {
 		return goCommand{}, f.cannotBuild("there is no go command in PATH", install, err)

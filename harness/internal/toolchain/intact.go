@@ -23,10 +23,12 @@ func intact(path string) error {
 	}
 	got, err := sum(path)
 	if err != nil || got != string(want) {
-		return fmt.Errorf("what the cache has is damaged (%s)", path)
+		return damaged(path)
 	}
 	return nil
 }
+
+func damaged(path string) error { return fmt.Errorf("what the cache has is damaged (%s)", path) }
 
 // writeSum writes the checksum of a build beside it.
 func writeSum(path string) error {

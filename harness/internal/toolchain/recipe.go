@@ -74,17 +74,22 @@ const (
 )
 
 func recipeOf(t harness.Service) (recipe, error) {
-	r := caddy
-	if t != Caddy {
-		i := slices.IndexFunc(recipes, func(r recipe) bool { return r.tool == t })
-		if i < 0 {
-			return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
-		}
-		r = recipes[i]
+	all := append([]recipe{caddy, page}, recipes...)
+	i := slices.IndexFunc(all, func(r recipe) bool { return r.tool == t })
+	if i < 0 {
+		return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
 	}
+	r := all[i]
 	var err error
 	if r.files, err = tools.Sources(r.name); err != nil {
 		return recipe{}, err
+	}
+	if t == Page { // it is of the server's module
+		server, err := tools.Sources(string(harness.ServiceInngest))
+		if err != nil {
+			return recipe{}, err
+		}
+		maps.Copy(r.files, server)
 	}
 	r.patches = tools.Patches(r.name)
 	// A go.mod names a module at most once among what it requires, and its own Go version on a line of its own.
@@ -110,15 +115,21 @@ func (r recipe) vendored() bool { return r.lacksEmbed || len(r.patches) > 0 }
 
 // buildName names a build after all its inputs.
 func (r recipe) buildName(goos, goarch, goVersion string) string {
+	how := fmt.Sprintf("%s %s %q %q %t %s %q", sumSuffix, r.pkg, r.tags, buildFlags, r.vendored(), placeholder, placeholderText)
+	return fmt.Sprintf("%s-%s-%s-%s-%s-%s", r.name, r.version, goos, goarch, goVersion, r.hash(how))
+}
+
+// hash returns a hash of the recipe's sources and patches, and of how they are built.
+func (r recipe) hash(how string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(r.files[name]), r.files[name])
 	}
-	fmt.Fprintf(h, "%s %s %q %q %t %s %q", sumSuffix, r.pkg, r.tags, buildFlags, r.vendored(), placeholder, placeholderText)
+	fmt.Fprint(h, how)
 	for _, p := range r.patches {
 		fmt.Fprintf(h, " %s %q %q %d", p.File, p.Old, p.New, p.Times)
 	}
-	return fmt.Sprintf("%s-%s-%s-%s-%s-%s", r.name, r.version, goos, goarch, goVersion, hex.EncodeToString(h.Sum(nil)[:6]))
+	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
 // writeSources writes the module for the go command.
@@ -150,10 +161,10 @@ func (e *misfit) Error() string {
 	return fmt.Sprintf("%s has %q %d times, not %d times", e.patch.File, strings.TrimSpace(e.patch.Old), e.found, e.patch.Times)
 }
 
-// applyPatches patches a vendor folder.
+// applyPatches patches the sources in a directory.
 func (r recipe) applyPatches(dir string) error {
 	for _, p := range r.patches {
-		file := filepath.Join(dir, "vendor", filepath.FromSlash(p.File))
+		file := filepath.Join(dir, filepath.FromSlash(p.File))
 		text, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // then the patch does not fit
 			return err

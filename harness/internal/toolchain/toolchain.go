@@ -73,7 +73,7 @@ type Options struct {
 // Binary is a server's program. Its JSON is what the commands `harness tools` print.
 type Binary struct {
 	Tool harness.Service `json:"tool"`
-	Path string          `json:"path"` // absolute
+	Path string          `json:"path"` // absolute; of the page its directory
 	// Version is such as "v1.43.0"; empty when a program named by a variable does not report it.
 	Version string `json:"version,omitempty"`
 	// Database is the database that Mongo is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
@@ -102,11 +102,14 @@ func Find(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	if err != nil {
 		return Binary{}, err
 	}
+	if t == Page {
+		return f.findPage(ctx)
+	}
 	return f.find(ctx)
 }
 
-// Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and less than one minute
-// for the others; the end of ctx ends the build. Its errors are [*Error], for users.
+// Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and its page, and less than
+// one minute for the others; the end of ctx ends the build. Its errors are [*Error], for users.
 func Ensure(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	if p, ok := packaged[t]; ok {
 		return p.find(ctx, t, o)
@@ -115,11 +118,15 @@ func Ensure(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	if err != nil {
 		return Binary{}, err
 	}
-	bin, err := f.find(ctx)
+	find, build := f.find, f.build
+	if t == Page {
+		find, build = f.findPage, f.buildPage
+	}
+	bin, err := find(ctx)
 	if !errors.Is(err, ErrNotBuilt) {
 		return bin, err
 	}
-	return f.build(ctx)
+	return build(ctx)
 }
 
 // finder looks for one tool, and builds it.
