@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"time"
@@ -76,9 +77,15 @@ type Options struct {
 	// Bubble makes the clock that of a testing/synctest bubble, in which the Sim and the app then must live: moving the
 	// clock sleeps in the bubble, so the app's own time.Now moves along.
 	Bubble bool
+	// Page has the files of Inngest's own page, which [Sim.Handler] then serves beside the API, as far as they are there. Nil:
+	// there is no page.
+	Page fs.FS
 	// Logger receives the runs that end and the calls that fail. Nil: none.
 	Logger *slog.Logger
 }
+
+// HasPage reports whether Page has Inngest's page.
+func (o Options) HasPage() bool { return api.HasPage(o.Page) }
 
 // Sim is an Inngest executor. It is safe for concurrent use. Close it. Its methods are in three groups: what stands in for
 // the server (registering, events, Handler), what moves time, and what a test reads and interferes with. It has many methods
@@ -105,7 +112,7 @@ func New(o Options) *Sim {
 	}
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}
 	s.handler = api.New(e, api.Options{
-		EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun, Closed: s.driver.Closed(),
+		EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun, Closed: s.driver.Closed(), Page: o.Page,
 	})
 	return s
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
@@ -26,7 +27,7 @@ type Options struct {
 	// Pace says how the clock goes. Zero: with the wall clock.
 	Pace sim.Pace
 	// Sim configures the Sim that is started, and those that replace it when it is restarted. Its RetryInterval and Logger
-	// are those of the stack.
+	// are those of the stack. Its Page, where it has none, is the one in the cache of built servers, once it is there.
 	Sim sim.Options
 }
 
@@ -42,6 +43,11 @@ type Backend struct {
 // New returns the backend on top of another one, which starts MongoDB and MailHog. It starts nothing.
 func New(base harness.Backend, o Options) *Backend {
 	o.Name = cmp.Or(o.Name, "sim")
+	if o.Sim.Page == nil {
+		if home, err := toolchain.PageHome(toolchain.Options{}); err == nil { // without a cache there is no page
+			o.Sim.Page = toolchain.PageFiles(home)
+		}
+	}
 	return &Backend{base: base, o: o, all: map[string]*unit{}}
 }
 

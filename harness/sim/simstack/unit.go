@@ -43,7 +43,9 @@ func (u *unit) PortTaken(err error) bool {
 
 // Info implements [fleet.Unit].
 func (u *unit) Info() harness.ServerInfo {
-	info := harness.ServerInfo{Service: harness.ServiceInngest, Version: "sim, like Inngest v" + sim.Version, Source: Source}
+	info := harness.ServerInfo{
+		Service: harness.ServiceInngest, Version: "sim, like Inngest v" + sim.Version, Source: Source, HasUI: u.backend.o.Sim.HasPage(),
+	}
 	if u.log != nil {
 		info.LogFile = u.log.File()
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -37,6 +38,8 @@ type Options struct {
 	AdvanceRun func(ctx context.Context, runID string, d time.Duration) (time.Time, error)
 	// Closed is closed when the server is, which ends subscriptions.
 	Closed <-chan struct{}
+	// Page has the files of the server's page. Nil: there is none.
+	Page fs.FS
 }
 
 // server is the API of one Engine.
@@ -77,7 +80,7 @@ func New(e *engine.Engine, o Options) http.Handler {
 	s.v2(mux)
 	s.control(mux)
 	s.stepRoutes(mux)
-	return mux
+	return withPage(o.Page, mux)
 }
 
 // Client returns a client that calls a handler at [BaseURL] without a socket.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -302,4 +303,37 @@ func TestReset_EndsRunsAndKeepsApps(t *testing.T) {
 	require.True(t, r.Status.Final())
 	require.True(t, w.driver.Idle())
 	require.Len(t, w.engine.Functions(), 3)
+}
+
+func TestGraphQL_AddsMovesAndRemovesApps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	serve := func() string {
+		var app *httptest.Server
+		app = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			w.do("POST", "/fn/register", `{"appName":"branch","url":"`+app.URL+`","sdk":"js:v4.0.0","functions":[
+				{"id":"branch-sells","name":"sells","triggers":[{"event":"sells"}],"steps":{"step":{"id":"step","name":"step","runtime":{"url":"`+app.URL+`"}}}}]}`)
+		}))
+		t.Cleanup(app.Close)
+		return app.URL
+	}
+	first, second := serve(), serve()
+	const answer = `{ id name url }`
+	_, body := w.ask(fmt.Sprintf(`mutation { createApp(input: {url: %q}) %s }`, first, answer))
+	var got struct {
+		Data struct{ CreateApp struct{ ID string } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &got), body)
+	id := got.Data.CreateApp.ID
+	require.Equal(t, `{"data":{"createApp":{"id":"`+id+`","name":"branch","url":"`+first+`"}}}`, strings.TrimSpace(body))
+
+	_, body = w.ask(fmt.Sprintf(`mutation { updateApp(input: {url: %q, id: %q}) %s }`, second, id, answer))
+	require.Equal(t, `{"data":{"updateApp":{"id":"`+id+`","name":"branch","url":"`+second+`"}}}`, strings.TrimSpace(body))
+	_, body = w.ask(fmt.Sprintf(`mutation { updateApp(input: {url: %q, id: "another"}) %s }`, second, answer))
+	require.Contains(t, body, "no app has the id another")
+
+	_, body = w.ask(fmt.Sprintf(`mutation { deleteApp(id: %q) }`, id))
+	require.Equal(t, `{"data":{"deleteApp":"`+id+`"}}`, strings.TrimSpace(body))
+	_, body = w.ask(`{ apps { name } }`)
+	require.Equal(t, `{"data":{"apps":[{"name":"shop"}]}}`, strings.TrimSpace(body))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -160,6 +161,16 @@ func (q *query) CreateApp(ctx context.Context, args struct{ Input struct{ URL st
 		}
 	}
 	return nil, fmt.Errorf("the app at %s registered itself from another address", args.Input.URL)
+}
+
+// UpdateApp asks the app at another address to register. The server only notes the address, at which it then polls.
+func (q *query) UpdateApp(ctx context.Context, args struct{ Input struct{ URL, ID string } }) (*appObject, error) {
+	if !slices.ContainsFunc(q.engine.Apps(), func(a engine.App) bool { return appID(a.ID) == args.Input.ID }) {
+		return nil, fmt.Errorf("no app has the id %s", args.Input.ID)
+	}
+	var at struct{ Input struct{ URL string } }
+	at.Input.URL = args.Input.URL
+	return q.CreateApp(ctx, at)
 }
 
 // DeleteApp forgets an app.

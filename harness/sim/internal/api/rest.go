@@ -23,6 +23,7 @@ func (s *server) dev(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{
 		"version": "sim-" + Version, "authed": s.engine.Signed(), "functions": functions, "handlers": handlers,
 		"isSingleNodeService": false, "startOpts": map[string]any{"sqlite_dir": ""},
+		"features": map[string]bool{"run-details-v4": true, "enable-step-metadata": true}, // what the page shows
 	})
 }
 
