@@ -54,12 +54,20 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
+	page, err := toolchain.PageHome(toolchain.Options{CacheDir: b.o.CacheDir})
+	if err != nil {
+		return nil, errors.Join(err, state.remove())
+	}
 	units := make([]fleet.Unit, len(wanted))
 	g, gctx := errgroup.WithContext(ctx)
 	for i, service := range wanted {
 		g.Go(func() error {
 			bin, err := toolchain.Ensure(gctx, service, toolchain.Options{CacheDir: b.o.CacheDir, Progress: progress})
-			units[i] = &unit{service: service, bin: bin, o: o, state: state}
+			u := &unit{service: service, bin: bin, o: o, state: state}
+			if service == harness.ServiceInngest && bin.Source == toolchain.SourceBuilt {
+				u.page = page
+			}
+			units[i] = u
 			return err
 		})
 	}

@@ -25,6 +25,7 @@ type unit struct {
 	bin     toolchain.Binary
 	o       harness.BackendOptions
 	state   *persistence
+	page    string // the directory of Inngest's page, for a server that was built without one; it may be made later
 }
 
 // Ports implements [fleet.Unit].
@@ -48,7 +49,8 @@ func (u *unit) PortTaken(err error) bool {
 // Info implements [fleet.Unit].
 func (u *unit) Info() harness.ServerInfo {
 	return harness.ServerInfo{
-		Service: u.service, Version: cmp.Or(u.bin.Database, u.bin.Version), Source: u.bin.Source, HasUI: u.bin.HasUI, LogFile: u.logFile(),
+		Service: u.service, Version: cmp.Or(u.bin.Database, u.bin.Version), Source: u.bin.Source, LogFile: u.logFile(),
+		HasUI: u.bin.HasUI || u.page != "" && toolchain.HasPage(u.page),
 	}
 }
 
@@ -98,11 +100,11 @@ func (u *unit) command(ports []int, dir string) (args, env []string) {
 		return []string{"-ui-bind-addr", web, "-api-bind-addr", web, "-smtp-bind-addr", fleet.Loopback(ports[1])}, nil
 	case u.service == harness.ServiceInngest && u.o.Keys != (harness.Keys{}):
 		args = append(fleet.InngestArgs("127.0.0.1", u.o), portArgs(ports)...)
-		return args, append(u.state.environ(u.o.Keys), inngestEnviron(dir)...)
+		return args, append(u.state.environ(u.o.Keys), u.inngestEnviron(dir)...)
 	case u.service == harness.ServiceInngest:
 		args = append(fleet.InngestArgs("127.0.0.1", u.o), portArgs(ports)...)
 		// It stores nothing there; /dev repeats the name, by which the probe recognises this server.
-		return append(args, "--sqlite-dir", dir), inngestEnviron(dir)
+		return append(args, "--sqlite-dir", dir), u.inngestEnviron(dir)
 	case u.bin.Source == "MONGOD_BIN":
 		return []string{"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket"}, nil
 	default:
@@ -122,8 +124,10 @@ func portArgs(ports []int) []string {
 
 // inngestEnviron returns an environment of the Inngest server's own: the command line also reads INNGEST_* variables, and
 // DEBUG opens a port.
-func inngestEnviron(dir string) []string {
-	return []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), toolchain.ConnectHost + "=127.0.0.1"}
+func (u *unit) inngestEnviron(dir string) []string {
+	return []string{
+		"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), toolchain.ConnectHost + "=127.0.0.1", toolchain.PageDir + "=" + u.page,
+	}
 }
 
 // instance is a server's process.
