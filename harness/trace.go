@@ -82,6 +82,8 @@ type TraceFunction struct {
 // TraceRun is one run.
 type TraceRun struct {
 	ID string `json:"id"`
+	// URL is the run in Inngest's own page; empty where the server has none, or ends with the stack.
+	URL string `json:"url,omitempty"`
 	// Function is the function's id without the app's id.
 	Function string `json:"function"`
 	App      string `json:"app,omitempty"`

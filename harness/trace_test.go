@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,4 +42,19 @@ func TestVerdict_PrintsHugeAndHostileTextsShort(t *testing.T) {
 		require.Contains(t, printed, want)
 	}
 	require.NotContains(t, printed, "\x1b")
+}
+
+func TestVerdict_SaysWhereItsRunsAreToBeSeen(t *testing.T) {
+	t.Parallel()
+	v := &Verdict{Outcome: Broken, Why: "no email", Trace: &Trace{Runs: []TraceRun{
+		{Function: "notify", URL: "http://127.0.0.1:8288/run?runID=01A"}, {Function: "archive"}, {Function: "notify", URL: "http://127.0.0.1:8288/run?runID=01B"},
+	}}}
+	const want = "  in Inngest's page:\n    notify  http://127.0.0.1:8288/run?runID=01A\n    notify  http://127.0.0.1:8288/run?runID=01B"
+	require.True(t, strings.HasSuffix(v.String(), want), v.String())
+	v.Trace.Runs = slices.Repeat(v.Trace.Runs[:1], 7)
+	require.Equal(t, 5, strings.Count(v.String(), "runID="))
+	v.Outcome = Holds
+	require.NotContains(t, v.String(), "runID=")
+	v.Outcome, v.Trace.Runs = Broken, []TraceRun{{Function: "notify"}}
+	require.NotContains(t, v.String(), "Inngest's page")
 }

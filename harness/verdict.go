@@ -135,6 +135,8 @@ func (v *Verdict) Err() error {
 const (
 	// logLines is how many of the app's last lines a verdict shows.
 	logLines = 12
+	// shownRuns is how many of the runs' addresses it shows.
+	shownRuns = 5
 	// detailLines and lineRunes bound what it shows of a text, such as an error. The trace has all of it.
 	detailLines = 200
 	lineRunes   = 500
@@ -178,6 +180,9 @@ func (v *Verdict) String() string {
 			fmt.Fprintf(&b, "    - %s\n", shown(e))
 		}
 	}
+	if v.Outcome != Holds && v.Trace != nil {
+		v.writeRuns(&b)
+	}
 	if v.Outcome != Holds && v.Trace != nil && len(v.Trace.Log) > 0 {
 		tail := v.Trace.Log
 		if len(tail) > logLines {
@@ -189,6 +194,17 @@ func (v *Verdict) String() string {
 		}
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// writeRuns writes where the first runs are to be seen, if they are.
+func (v *Verdict) writeRuns(b *strings.Builder) {
+	title := "  in Inngest's page:\n"
+	for _, r := range v.Trace.Runs[:min(len(v.Trace.Runs), shownRuns)] {
+		if r.URL != "" {
+			fmt.Fprintf(b, "%s    %s  %s\n", title, shown(r.Function), shown(r.URL))
+			title = ""
+		}
+	}
 }
 
 // shown returns a text as it is printed: of long lines their beginning, and escapes for what acts on a terminal.

@@ -99,10 +99,10 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 		return nil, err
 	}
 	s := &servers{target: found, secrets: secrets, database: database.String()}
+	s.hasUI = found.ends.Inngest != "" && endpoint.HasPage(ctx, found.ends.Inngest)
 	if found.ends.Inngest == "" || len(o.Services) > 0 {
 		return s, nil // no app will run on them
 	}
-	s.hasUI = endpoint.HasPage(ctx, found.ends.Inngest)
 	if gateway, ok := gatewayOf(ctx, found.ends.Inngest); ok {
 		s.bridge = bridge.New(gateway)
 	}

@@ -142,18 +142,8 @@ func (d *Dashboard) getEvent(w http.ResponseWriter, r *http.Request) {
 	}
 	p := eventPage{page: d.page(tr.Event.Name), Trace: tr, Timeline: timeline.Of(tr)}
 	p.State, p.Note = stateOf(tr)
-	ui := ""
-	for _, info := range d.stack.Describe() {
-		if info.Service == harness.ServiceInngest && info.HasUI {
-			ui = d.stack.Endpoints().Inngest + "/run?runID="
-		}
-	}
 	for i := range tr.Runs {
-		v := runView{TraceRun: &tr.Runs[i]}
-		if ui != "" {
-			v.URL = ui + v.ID
-		}
-		p.Runs = append(p.Runs, v)
+		p.Runs = append(p.Runs, runView{TraceRun: &tr.Runs[i], URL: d.stack.RunURL(tr.Runs[i].ID)})
 	}
 	for _, m := range tr.Mail {
 		s, err := d.mailSection(m.Message)

@@ -60,6 +60,11 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 		options: judge.Options{Golden: o.Golden, Resolve: o.Resolve, Redact: s.redactor.Text, Show: s.redactor.traceMail},
 	}
 	v, err := j.run(ctx)
+	if v != nil && s.app.attached { // other servers end with the stack, and their pages with them
+		for i := range v.Trace.Runs {
+			v.Trace.Runs[i].URL = s.RunURL(v.Trace.Runs[i].ID)
+		}
+	}
 	return s.redactor.verdict(v), s.redactor.Error(err)
 }
 

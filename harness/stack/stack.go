@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"time"
 
@@ -199,6 +200,16 @@ func (s *Stack) Endpoints() harness.Endpoints { return s.servers.Endpoints() }
 
 // Describe lists the servers in the order mongo, mailhog, inngest.
 func (s *Stack) Describe() []harness.ServerInfo { return s.servers.Describe() }
+
+// RunURL returns the address of a run in Inngest's own page; "" where the server has no page.
+func (s *Stack) RunURL(runID string) string {
+	for _, info := range s.servers.Describe() {
+		if info.Service == harness.ServiceInngest && info.HasUI {
+			return s.servers.Endpoints().Inngest + "/run?runID=" + url.QueryEscape(runID)
+		}
+	}
+	return ""
+}
 
 // Dir is the directory that holds the stack's logs.
 func (s *Stack) Dir() string { return s.options.Dir }

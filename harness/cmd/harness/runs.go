@@ -38,6 +38,7 @@ type decisionView struct {
 
 type runView struct {
 	ID       string          `json:"id"`
+	URL      string          `json:"url,omitempty"` // in Inngest's page
 	Function string          `json:"function"`
 	App      string          `json:"app,omitempty"`
 	Status   harness.Status  `json:"status"`
@@ -105,6 +106,10 @@ sending the event returned, it shows the runs of that event alone, with their st
 			if events[i], err = viewEvent(cmd.Context(), st.API(), e, len(args) > 0); err != nil {
 				return err
 			}
+			for j := range events[i].Runs {
+				run := &events[i].Runs[j]
+				run.URL = st.RunURL(run.ID)
+			}
 			events[i] = stack.Redact(st.Redactor(), events[i])
 		}
 		if *asJSON {
@@ -116,7 +121,10 @@ sending the event returned, it shows the runs of that event alone, with their st
 		}
 		var b strings.Builder
 		for _, e := range events {
-			e.print(&b)
+			e.print(&b, len(args) > 0)
+		}
+		if page := st.RunURL("RUN"); page != "" && len(args) == 0 {
+			fmt.Fprintf(&b, "\na run in Inngest's page: %s\n", page)
 		}
 		_, err = fmt.Fprint(io.out, io.paint(io.out).marks(safe(b.String())))
 		return err
@@ -209,7 +217,8 @@ func viewEvent(ctx context.Context, api *inngestapi.Client, e inngestapi.Receive
 	return v, nil
 }
 
-func (e eventView) print(b *strings.Builder) {
+// print writes an event and its runs, one alone with their addresses.
+func (e eventView) print(b *strings.Builder, alone bool) {
 	fmt.Fprintf(b, "%s  %s  %s\n", e.EventID, e.Received.Local().Format(timeOfDay), oneLine(e.Name))
 	for _, d := range e.Decisions {
 		fmt.Fprintf(b, "  … %s  %s\n", oneLine(d.Function), oneLine(d.Text))
@@ -224,6 +233,9 @@ func (e eventView) print(b *strings.Builder) {
 		}
 		if r.Error != "" {
 			fmt.Fprintf(b, "      %s\n", oneLine(r.Error))
+		}
+		if r.URL != "" && alone {
+			fmt.Fprintf(b, "      %s\n", r.URL)
 		}
 		for _, s := range r.Steps {
 			fmt.Fprintf(b, "      %s %s  %s%s", mark(s.Status), oneLine(s.ID), s.Status, took(s.Started, s.Ended))
