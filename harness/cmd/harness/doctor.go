@@ -80,6 +80,7 @@ func examine(ctx context.Context) []finding {
 	for _, t := range toolchain.Tools() {
 		findings = append(findings, examineTool(ctx, t, goFinding.Level == levelOK))
 	}
+	findings = append(findings, examinePage(ctx))
 	for _, t := range toolchain.Packaged() {
 		findings = append(findings, examinePackaged(ctx, t))
 	}
@@ -105,12 +106,21 @@ func examineTool(ctx context.Context, t harness.Service, canBuild bool) finding 
 	case t == harness.ServiceInngest && bin.Source != toolchain.SourceBuilt:
 		return finding{string(t), levelNote, describeTool(bin) + ", whose Connect ports listen on all interfaces",
 			"nothing on a network that you trust; otherwise have the harness build it: HARNESS_IGNORE_INSTALLED=1, and no INNGEST_BIN"}
-	case t == harness.ServiceInngest && !bin.HasUI:
-		return finding{string(t), levelNote, describeTool(bin) + ", without its web page",
-			"nothing, unless you want Inngest's own page: then install inngest-cli with npm, or set INNGEST_BIN"}
 	default:
 		return finding{string(t), levelOK, describeTool(bin), ""}
 	}
+}
+
+// examinePage looks for the web page of a server that is built, and of sim.
+func examinePage(ctx context.Context) finding {
+	name := string(toolchain.Page)
+	bin, err := toolchain.Find(ctx, toolchain.Page, toolchain.Options{})
+	if cannot := (*toolchain.Error)(nil); errors.As(err, &cannot) {
+		return finding{name, levelNote, "Inngest's page is not built: " + firstLine(cannot.Why), "nothing, unless you want it: " + cannot.Fix}
+	} else if err != nil {
+		return finding{name, levelNote, firstLine(err.Error()), "nothing: `harness up` builds it in the background, or `harness tools build page` now; some minutes"}
+	}
+	return finding{name, levelOK, describeTool(bin), ""}
 }
 
 // examinePackaged looks for a server that only `harness up --inngest start` needs.

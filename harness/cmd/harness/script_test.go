@@ -47,6 +47,7 @@ func runScripts(t *testing.T, dir string) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HARNESS_CACHE", cache)
 			env.Setenv("HARNESS", harness)
+			env.Setenv(withoutPage, withoutPageValue)
 			// Programs with the race detector linger for a second at their end.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			// What a developer has set must not reach the scripts' apps.

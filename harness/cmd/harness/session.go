@@ -30,8 +30,9 @@ type session struct {
 	printer *printer
 	out     io.Writer
 	began   time.Time
-	standIn bool  // sim stands in for the server, which is to be built
-	page    *page // nil without a dashboard
+	standIn bool          // sim stands in for the server, which is to be built
+	built   chan struct{} // closed when the build in the background has ended; nil before it begins
+	page    *page         // nil without a dashboard
 	secrets *secretTeller
 }
 
@@ -148,7 +149,11 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	defer background.Wait()
 	defer cancel()
 	background.Go(func() { s.keepSynced(ctx) })
-	background.Go(func() { s.build(ctx) })
+	s.built = make(chan struct{})
+	go func() {
+		defer close(s.built)
+		s.build(ctx)
+	}()
 
 	app := s.stack.App().Done() // of the app whose exit has not been handled
 	appDone := app              // nil once it has been
@@ -282,6 +287,12 @@ func (s *session) stop() error {
 	err = errors.Join(err, s.stack.Close(ctx), statefile.Remove(s.dir))
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)
+	}
+	if s.built != nil {
+		select {
+		case <-s.built:
+		case <-ctx.Done(): // a slow disk; the next build removes the rest
+		}
 	}
 	s.printer.say("up", "stopped after %s", text.Elapsed(time.Since(began)))
 	return nil

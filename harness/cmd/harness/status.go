@@ -21,7 +21,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
-	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -104,8 +103,8 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 		if strings.HasPrefix(i.Version, "v") { // an attached server has its address here
 			about[i.Service] = strings.Replace(kind, "server", "server "+i.Version, 1)
 		}
-		if !i.HasUI && i.Source != simstack.Source {
-			about[i.Service] += ", a build without its web page: see `harness doctor`"
+		if !i.HasUI {
+			about[i.Service] += ", without its web page: see `harness doctor`"
 		}
 	}
 	if s.Inngest.StandIn {

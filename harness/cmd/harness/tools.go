@@ -18,7 +18,8 @@ func toolsCommand(io stdio) *cobra.Command {
 		Use:   "tools",
 		Short: "build the servers, or say where they are",
 		Long: `tools manages the servers that the local backend runs: MailHog, the Inngest dev server, and FerretDB, which
-stands in for MongoDB. They are built once, from pinned versions, into a cache.`,
+stands in for MongoDB. They are built once, from pinned versions, into a cache, and so is page, the web page of
+Inngest, where Node and npm are there.`,
 		Example: `  harness tools build
   harness tools path inngest`,
 		Args: subcommandArgs,
@@ -32,9 +33,10 @@ func toolsBuildCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [TOOL…]",
 		Short: "build what is not built yet",
-		Long: `build builds the servers that are not in the cache yet: all, or those named of ` + strings.Join(toolNames(), ", ") + `.
-The Inngest server takes some minutes.`,
+		Long: `build builds what is not in the cache yet: all, or what is named of ` + strings.Join(toolNames(), ", ") + `.
+The Inngest server and its page take some minutes. Unless it is named, the page is left out where Node or npm is missing.`,
 		Example: `  harness tools build
+  harness tools build page
   harness tools build mailhog --json`,
 		Args: toolArgs,
 	}
@@ -42,8 +44,12 @@ The Inngest server takes some minutes.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p := newPrinter(io)
 		var all []toolchain.Binary
-		for _, t := range chosenTools(args) {
+		for _, t := range chosenTools(args, append(toolchain.Tools(), toolchain.Page)) {
 			bin, err := toolchain.Ensure(cmd.Context(), t, toolchain.Options{Progress: p.progress})
+			if len(args) == 0 && errors.Is(err, toolchain.ErrNoNode) {
+				p.say(string(t), "%s", firstLine(err.Error()))
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -65,7 +71,7 @@ func toolsPathCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "path [TOOL…]",
 		Short:       "print where the servers' programs are",
-		Long:        "path prints the path of each program, or of those named of " + strings.Join(toolNames(), ", ") + ". It builds none.",
+		Long:        "path prints the path of each server's program, or of what is named of " + strings.Join(toolNames(), ", ") + ".\nThe path of page is a directory. It builds nothing.",
 		Example:     "  harness tools path\n  harness tools path inngest",
 		Annotations: exitStatus("0  all are there\n1  one is not there yet\n2  the command line was wrong"),
 		Args:        toolArgs,
@@ -74,7 +80,7 @@ func toolsPathCommand(io stdio) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		found := []toolchain.Binary{}
 		var missing []error
-		for _, t := range chosenTools(args) {
+		for _, t := range chosenTools(args, toolchain.Tools()) {
 			bin, err := toolchain.Find(cmd.Context(), t, toolchain.Options{})
 			if err != nil {
 				missing = append(missing, err)
@@ -101,15 +107,16 @@ func describeTool(b toolchain.Binary) string {
 
 func toolNames() []string {
 	var names []string
-	for _, t := range toolchain.Tools() {
+	for _, t := range append(toolchain.Tools(), toolchain.Page) {
 		names = append(names, string(t))
 	}
 	return names
 }
 
-func chosenTools(args []string) []harness.Service {
+// chosenTools returns the tools that are named, or all where none is.
+func chosenTools(args []string, all []harness.Service) []harness.Service {
 	if len(args) == 0 {
-		return toolchain.Tools()
+		return all
 	}
 	var tools []harness.Service
 	for _, a := range args {
