@@ -75,6 +75,24 @@ func (c *camera) event() ([]byte, error) {
 		chromedp.Click(chromedp.Search(`//summary[contains(.,"get-technician-email")]`)))
 }
 
+// inngest takes a picture of the run that led to the email, in Inngest's own page.
+func (c *camera) inngest(ctx context.Context, st *stack.Stack) ([]byte, error) {
+	id, err := st.AwaitEvent(ctx, c.shown.Event().IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := st.API().EventRuns(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	url := st.RunURL(runs[0].ID)
+	if url == "" {
+		return nil, errors.New("Inngest's page is not built: harness tools build page")
+	}
+	const output = `[...document.querySelectorAll('.monaco-editor .view-lines')].some(e => e.innerText.includes('@plant.test'))`
+	return c.picture(800, until(output), chromedp.Navigate(url), chromedp.Click(chromedp.Search(`//*[text()="get-technician-email"]`)))
+}
+
 // report takes a picture of the first changed email in the report of a change to the template.
 func (c *camera) report(ctx context.Context, st *stack.Stack) (png []byte, err error) {
 	dir, err := os.MkdirTemp("", "screenshots-")

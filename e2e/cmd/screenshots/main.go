@@ -1,6 +1,6 @@
 // Command screenshots makes the pictures of the documents. It starts a stack with the app, creates the typical requests
 // and two events without an email, and takes pictures with headless Chromium: an email in MailHog, the dashboard, the page
-// of an event, and the report of a change to the email's template.
+// of an event, its run in Inngest's page, and the report of a change to the email's template.
 //
 //	go run ./e2e/cmd/screenshots docs/images
 package main
@@ -58,6 +58,7 @@ func run(ctx context.Context, dir string) (err error) {
 		{"mailhog-email.png", c.mailhog},
 		{"dashboard.png", c.board},
 		{"dashboard-event.png", c.event},
+		{"inngest-run.png", func() ([]byte, error) { return c.inngest(ctx, st) }},
 		{"report.png", func() ([]byte, error) { return c.report(ctx, st) }},
 	} {
 		png, err := p.take()

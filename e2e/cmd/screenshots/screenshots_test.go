@@ -16,7 +16,7 @@ import (
 func TestScreenshots_AreTaken(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, run(t.Context(), dir))
-	for _, name := range []string{"mailhog-email.png", "dashboard.png", "dashboard-event.png", "report.png"} {
+	for _, name := range []string{"mailhog-email.png", "dashboard.png", "dashboard-event.png", "inngest-run.png", "report.png"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		picture, err := png.Decode(bytes.NewReader(data))

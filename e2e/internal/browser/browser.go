@@ -35,6 +35,8 @@ func Open(ctx context.Context, width, height int) (tab context.Context, cancel f
 		chromedp.NoSandbox,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-quic", true),
+		// What a page itself asks the internet for fails at once, whether there is a network or not.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
 	)
 	ctx, cancelTime := context.WithTimeout(ctx, timeout)
 	ctx, cancelBrowser := chromedp.NewExecAllocator(ctx, options...)
