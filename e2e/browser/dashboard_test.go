@@ -24,14 +24,14 @@ func TestDashboard_FollowsAnEventToItsEmail(t *testing.T) {
 		r := d.create("corrective")
 		d.find(r.ID)
 		d.until(`order.length === 1 && order[0].state === 'completed' && document.querySelector('#rows li[data-state=completed] .chip-mail') !== null`)
-		spoken := eval[string](d, `document.querySelector('#rows a').getAttribute('aria-label')`)
+		spoken := eval[string](d, `document.querySelector('#rows a .hidden').textContent`)
 		require.Contains(t, spoken, "maintenance/request.created; completed; run of send-request-notification, completed, 3 steps; email to ")
 		require.True(t, eval[bool](d, `window.sameDocument`), "the page has been loaded again")
 
 		m := d.email(r)
 		d.touch("#rows a")
 		d.see("#timeline")
-		d.until(`document.querySelector('.mv h3')?.textContent === ` + fmt.Sprintf("%q", m.Subject))
+		d.until(`document.querySelector('.mv h2')?.textContent === ` + fmt.Sprintf("%q", m.Subject))
 		for _, want := range []string{
 			"fetch-request-details", "get-technician-email", "send-email", "SMTP to " + m.Envelope.To[0], "In the inbox of " + m.Envelope.To[0],
 			r.ID, "Nothing more can happen", "MailHog’s own preview has no sandbox",
@@ -60,14 +60,14 @@ func TestDashboard_SendsASample(t *testing.T) {
 		// One click, and the rendered email is on the screen.
 		d.touch("#sample")
 		d.see(".mv iframe")
-		d.until(`document.querySelector('.mv h3').textContent === 'Corrective maintenance: Belt slips under full load'`)
+		d.until(`document.querySelector('.mv h2').textContent === 'Corrective maintenance: Belt slips under full load'`)
 		first := eval[string](d, `location.pathname`)
 
 		d.openBoard()
 		d.touch("#samples summary")
 		d.touch("#samples button[value=urgent]")
 		d.see(".mv iframe")
-		d.until(`document.querySelector('.mv h3').textContent.startsWith('[High] Corrective maintenance: ')`)
+		d.until(`document.querySelector('.mv h2').textContent.startsWith('[High] Corrective maintenance: ')`)
 		id := strings.TrimPrefix(eval[string](d, `location.pathname`), "/event/")
 		require.NotEqual(t, first, "/event/"+id)
 

@@ -91,7 +91,6 @@ function fill(element, row, again) {
   element.dataset.id = row.id;
   element.dataset.state = row.state;
   link.href = row.state === 'mail' ? '/mail/' + encodeURIComponent(row.mail[0].id) : '/event/' + encodeURIComponent(row.id);
-  link.setAttribute('aria-label', spoken(row));
   const what = el('span', 'what');
   what.append(el('span', 'name', row.name || '(no subject)'), el('span', 'data', row.note || row.data || ''));
   if (row.note && row.state !== 'waiting') what.lastChild.classList.add('is-note');
@@ -99,7 +98,10 @@ function fill(element, row, again) {
   when.append(el('time', '', clock.format(row.at)), el('span', '', row.state === 'mail' ? '' : row.took ? took(row.took) : ''));
   const sign = el('span', 'sign', signs[row.state].icon);
   sign.title = signs[row.state].label;
-  link.replaceChildren(sign, what, strip(row), when);
+  // The link is named by its text: all of it in a sentence, instead of the columns that are seen.
+  const seen = [sign, what, strip(row), when];
+  for (const part of seen) part.setAttribute('aria-hidden', 'true');
+  link.replaceChildren(el('span', 'hidden', spoken(row)), ...seen);
   if (!again) element.append(link);
 }
 
@@ -175,7 +177,7 @@ function drawStack(s) {
       li.dataset.service = service.name;
       const button = el('button', 'service');
       button.type = 'button';
-      button.append(el('i'), el('b'), el('span', 'detail'));
+      button.append(el('i'), el('b'), el('span', 'detail'), el('span', 'hidden'));
       button.firstChild.setAttribute('aria-hidden', 'true');
       button.addEventListener('click', () => openLog(service.name));
       li.append(button);
@@ -185,7 +187,7 @@ function drawStack(s) {
     const button = li.firstChild;
     button.children[1].textContent = titles[service.name] || service.name;
     button.children[2].textContent = service.problem || service.detail;
-    button.setAttribute('aria-label', `${titles[service.name]}: ${service.state}. ${service.problem || service.detail}. Show its log.`);
+    button.children[3].textContent = `, ${service.state}: show its log`;
   }
   const app = document.getElementById('app');
   app.dataset.state = s.app.state;

@@ -35,8 +35,8 @@ document.addEventListener('submit', async e => {
   }
 });
 
-// A menu closes when something else is touched, and on Escape.
-document.addEventListener('click', e => {
+// A menu closes when something else is touched or gets the focus, which it may cover, and on Escape.
+for (const event of ['click', 'focusin']) document.addEventListener(event, e => {
   for (const menu of document.querySelectorAll('details.menu[open]')) if (!menu.contains(e.target)) menu.open = false;
 });
 document.addEventListener('keydown', e => {
