@@ -55,8 +55,8 @@ check: ## before you push: linters, other systems, use as a dependency, race det
 	go test -count=1 -timeout 30m -race $$(go list work | grep -v /e2e/faults)
 	go test -count=1 -timeout 30m -race ./e2e/faults
 
-browser: tools ## what a browser shows of the pages and emails (needs Chromium)
-	go test -count=1 -tags browser ./e2e/browser ./e2e/cmd/review ./e2e/cmd/screenshots
+browser: tools ## what a browser shows of the pages and emails, and to whom (needs Chromium and npm)
+	go test -count=1 -timeout 20m -tags browser ./e2e/browser ./e2e/internal/accessibility ./e2e/cmd/review ./e2e/cmd/screenshots
 
 faults: tools ## the fault matrix, with a burst of BURST requests, printed as a table
 	cd e2e/faults && HARNESS_TABLE=1 FAULTS_BURST=$(BURST) go test -count=1 -timeout 40m -run TestFaultMatrix
