@@ -67,6 +67,10 @@ type BackendOptions struct {
 	// at the address that the server names.
 	Connect bool
 
+	// ReplicaSet has MongoDB run as a replica set of one member, as which it has transactions and change streams. Its stand-in
+	// cannot. False: a single server.
+	ReplicaSet bool
+
 	// Progress receives reports on what takes long. It is called by one goroutine at a time. Nil: no reports.
 	Progress func(Progress)
 }

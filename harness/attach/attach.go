@@ -91,6 +91,15 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
+	if o.ReplicaSet {
+		name, err := endpoint.MongoReplicaSet(ctx, found.ends.Mongo)
+		if err == nil && name == "" {
+			err = fmt.Errorf("run MongoDB as a replica set: %w, which takes the one that is up, and that is none", harness.ErrUnsupported)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	if b.o.OwnApp {
 		found.app = nil
 	}

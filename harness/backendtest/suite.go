@@ -5,10 +5,14 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
@@ -53,6 +57,7 @@ func Run(t *testing.T, make func(testing.TB) harness.Backend, caps Caps) {
 	}
 	t.Run("a server is controlled", s.controlled)
 	t.Run("some services", s.someServices)
+	t.Run("a replica set", s.replicaSet)
 	t.Run("an address of this machine is reached", s.reach)
 	t.Run("a crash is reported", s.crash)
 	t.Run("two start in parallel", s.parallel)
@@ -105,6 +110,55 @@ func (s *suite) works(t *testing.T) {
 	if !s.caps.Attached {
 		t.Run("logs are kept in files and at hand", func(t *testing.T) { st.checkLogs(t) })
 	}
+}
+
+// replicaSet runs on MongoDB itself. On its stand-in it is refused.
+func (s *suite) replicaSet(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	defer cancel()
+	o := harness.BackendOptions{Dir: t.TempDir(), Services: servers[:1]}
+	plain, err := s.make(t).Start(ctx, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, plain.Close(context.Background())) })
+	o.Dir, o.ReplicaSet = t.TempDir(), true
+	set, err := s.make(t).Start(ctx, o)
+	if !strings.HasPrefix(plain.Describe()[0].Version, "MongoDB ") {
+		require.ErrorIs(t, err, harness.ErrUnsupported)
+		require.ErrorContains(t, err, "set MONGOD_BIN to a mongod, or use the containers backend with the official image")
+		return
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, set.Close(context.Background())) })
+	require.Contains(t, set.Endpoints().Mongo, "/?replicaSet=")
+	for _, again := range []func(context.Context, harness.Service) error{nil, set.Stop, set.Kill} {
+		if again != nil {
+			require.NoError(t, again(ctx, harness.ServiceMongo))
+			require.NoError(t, set.Start(ctx, harness.ServiceMongo))
+		}
+		transactionIsWatched(t, set.Endpoints().Mongo)
+	}
+}
+
+// transactionIsWatched inserts two documents in a transaction, and sees both in a change stream.
+func transactionIsWatched(t *testing.T, uri string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, client.Disconnect(context.Background())) }()
+	coll := client.Database("suite").Collection("documents")
+	changes, err := coll.Watch(ctx, mongo.Pipeline{})
+	require.NoError(t, err)
+	defer changes.Close(ctx)
+	session, err := client.StartSession()
+	require.NoError(t, err)
+	defer session.EndSession(ctx)
+	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
+		return coll.InsertMany(ctx, []any{bson.M{"n": 1}, bson.M{"n": 2}})
+	})
+	require.NoError(t, err)
+	require.True(t, changes.Next(ctx) && changes.Next(ctx), "%v", changes.Err())
 }
 
 func (s *suite) refuses(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -91,7 +92,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 		return nil, err
 	}
 	s.Fleet, err = fleet.Start(ctx, fleet.Options{
-		Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress, EndAll: s.endAll,
+		Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress, EndAll: s.endAll, ReplicaSet: o.ReplicaSet,
 	}, s.units...)
 	if err != nil {
 		return nil, err
@@ -115,6 +116,9 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 	images, err := b.ensureImages(ctx, docker, wanted, progress)
 	if err != nil {
 		return nil, err
+	}
+	if image, ok := images[harness.ServiceMongo]; ok && o.ReplicaSet && !slices.Equal(image.Command, []string{"mongod"}) {
+		return nil, fleet.NoReplicaSet("the image " + image.Name + " runs another database")
 	}
 	for _, service := range wanted {
 		s.units = append(s.units, &unit{service: service, o: o, stack: s, image: images[service]})

@@ -25,7 +25,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 )
 
-// insidePorts are the ports that the servers listen on in their containers, in the order of [fleet.Unit].Ports.
+// insidePorts are the ports that the servers listen on in their containers, in the order of [fleet.Unit].Ports; but see
+// [unit.inside].
 var insidePorts = map[harness.Service][]string{
 	harness.ServiceMongo: {"27017/tcp"}, harness.ServiceMailHog: {"8025/tcp", "1025/tcp"}, harness.ServiceInngest: {"8288/tcp"},
 }
@@ -41,6 +42,15 @@ type unit struct {
 	ports     []int // what the container publishes: an engine that chose them would choose anew at each start
 	container testcontainers.Container
 	last      atomic.Pointer[instance]
+}
+
+// inside returns the ports that the server listens on in its container. A member of a replica set is known by one address, at which
+// it reaches itself and the app reaches it: so its port is the one that is published.
+func (u *unit) inside() []string {
+	if u.service == harness.ServiceMongo && u.o.ReplicaSet {
+		return []string{strconv.Itoa(u.ports[0]) + "/tcp"}
+	}
+	return insidePorts[u.service]
 }
 
 // Ports implements [fleet.Unit].
@@ -96,7 +106,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("start %s: %w", u.service, context.Cause(ctx))
 	}
-	probe := &fleet.Probe{Service: u.service, Ports: ports}
+	probe := &fleet.Probe{Service: u.service, Ports: ports, ReplicaSet: u.o.ReplicaSet}
 	i := &instance{
 		unit: u, container: u.container, probe: probe, done: make(chan struct{}),
 		log: logbook.New(logbook.Options{File: u.logFile(), OnLine: probe.Line}),
@@ -147,7 +157,7 @@ func (u *unit) create(ctx context.Context, ports []int) error {
 		testcontainers.WithLogger(tclog.NewNoopLogger()),
 		testcontainers.WithName(u.stack.name() + "-" + string(u.service)),
 		testcontainers.WithLabels(u.stack.labels(u.service)),
-		testcontainers.WithExposedPorts(insidePorts[u.service]...),
+		testcontainers.WithExposedPorts(u.inside()...),
 		tcnetwork.WithNetwork(nil, u.stack.network),
 		testcontainers.WithConfigModifier(func(c *container.Config) {
 			// The fleet looks at the server, more often than an image's own health check and without its cost.
@@ -155,7 +165,7 @@ func (u *unit) create(ctx context.Context, ports []int) error {
 		}),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			h.PortBindings = network.PortMap{}
-			for i, inside := range insidePorts[u.service] {
+			for i, inside := range u.inside() {
 				h.PortBindings[network.MustParsePort(inside)] = []network.PortBinding{
 					{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(ports[i])},
 				}
@@ -167,6 +177,9 @@ func (u *unit) create(ctx context.Context, ports []int) error {
 	if u.service == harness.ServiceInngest {
 		options = append(options, testcontainers.WithEnv(map[string]string{"DO_NOT_TRACK": "1"}),
 			testcontainers.WithCmd(append([]string{"inngest"}, fleet.InngestArgs("0.0.0.0", u.o)...)...))
+	}
+	if u.service == harness.ServiceMongo && u.o.ReplicaSet {
+		options = append(options, testcontainers.WithCmd(append([]string{"mongod"}, fleet.MongodArgs("0.0.0.0", ports[0], u.o)...)...))
 	}
 	c, err := testcontainers.Run(ctx, u.image.Name, options...)
 	if err != nil {

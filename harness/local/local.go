@@ -3,6 +3,8 @@ package local
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,6 +17,9 @@ import (
 
 // grace is how long a server may take to shut down before it is killed.
 const grace = 1500 * time.Millisecond
+
+// mongodVariable names the mongod that runs instead of the stand-in for MongoDB.
+const mongodVariable = "MONGOD_BIN"
 
 // Options configures the backend. The zero value is ready to use.
 type Options struct {
@@ -49,6 +54,9 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err := port.CheckAll(port.OfServers(o.Ports)...); err != nil {
 		return nil, err
 	}
+	if o.ReplicaSet && slices.Contains(wanted, harness.ServiceMongo) && os.Getenv(mongodVariable) == "" {
+		return nil, fleet.NoReplicaSet("the database is FerretDB, its stand-in")
+	}
 	progress := fleet.Serialised(o.Progress)
 	state, err := newPersistence(o.Keys)
 	if err != nil {
@@ -74,7 +82,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err := g.Wait(); err != nil {
 		return nil, errors.Join(err, state.remove())
 	}
-	options := fleet.Options{Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress, Free: state.remove, Keys: o.Keys}
+	options := fleet.Options{Backend: b.Name(), StartTimeout: b.o.StartTimeout, Grace: grace, Progress: progress, Free: state.remove, Keys: o.Keys, ReplicaSet: o.ReplicaSet}
 	if o.Keys != (harness.Keys{}) {
 		// The self-hosted server exits when Redis goes away, and at its start when Redis or PostgreSQL is not there.
 		options.After = map[harness.Service][]harness.Service{harness.ServiceInngest: {harness.ServiceRedis, harness.ServicePostgres}}

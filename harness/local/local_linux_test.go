@@ -127,3 +127,32 @@ func brokenInngest(tb testing.TB) string {
 	require.NoError(tb, os.WriteFile(path, []byte(script), 0o755))
 	return path
 }
+
+func TestReplicaSet_IsRefusedOnTheStandIn(t *testing.T) {
+	t.Setenv("MONGOD_BIN", "")
+	_, err := local.New(local.Options{CacheDir: t.TempDir()}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), ReplicaSet: true})
+	require.ErrorIs(t, err, harness.ErrUnsupported)
+	require.EqualError(t, err, "run MongoDB as a replica set: the database is FerretDB, its stand-in: not supported by this backend: "+
+		"set MONGOD_BIN to a mongod, or use the containers backend with the official image", "before anything is built")
+}
+
+// TestReplicaSet_IsAskedOfMongod looks at the arguments only: the suite of the backends has a real mongod start with them, where there
+// is one.
+func TestReplicaSet_IsAskedOfMongod(t *testing.T) {
+	dir := t.TempDir()
+	mongod := filepath.Join(dir, "mongod")
+	script := `#!/bin/sh
+[ "$1" = --version ] && echo "db version v8.0.4" && exit
+echo "$@" >"` + dir + `/args"
+exit 1
+`
+	require.NoError(t, os.WriteFile(mongod, []byte(script), 0o755))
+	t.Setenv("MONGOD_BIN", mongod)
+	_, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{
+		Dir: dir, Services: []harness.Service{harness.ServiceMongo}, ReplicaSet: true,
+	})
+	require.ErrorContains(t, err, "mongo exited with status 1")
+	args, err := os.ReadFile(filepath.Join(dir, "args"))
+	require.NoError(t, err)
+	require.Regexp(t, `^--bind_ip 127\.0\.0\.1 --port \d+ --replSet rs0 --dbpath \S+ --nounixsocket\n$`, string(args))
+}

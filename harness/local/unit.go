@@ -65,7 +65,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a directory for %s's data: %w", u.service, err)
 	}
-	probe := &fleet.Probe{Service: u.service, Ports: ports, Keys: u.o.Keys, Password: u.state.password}
+	probe := &fleet.Probe{Service: u.service, Ports: ports, Keys: u.o.Keys, Password: u.state.password, ReplicaSet: u.o.ReplicaSet}
 	if u.service == harness.ServiceInngest {
 		probe.Dir = dir
 	}
@@ -105,8 +105,8 @@ func (u *unit) command(ports []int, dir string) (args, env []string) {
 		args = append(fleet.InngestArgs("127.0.0.1", u.o), portArgs(ports)...)
 		// It stores nothing there; /dev repeats the name, by which the probe recognises this server.
 		return append(args, "--sqlite-dir", dir), u.inngestEnviron(dir)
-	case u.bin.Source == "MONGOD_BIN":
-		return []string{"--dbpath", dir, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(ports[0]), "--nounixsocket"}, nil
+	case u.bin.Source == mongodVariable:
+		return append(fleet.MongodArgs("127.0.0.1", ports[0], u.o), "--dbpath", dir, "--nounixsocket"), nil
 	default:
 		return []string{"-listen", fleet.Loopback(ports[0]), "-dir", dir}, nil
 	}

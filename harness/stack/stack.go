@@ -52,6 +52,10 @@ type Options struct {
 	// from the server's account alone, faults cannot be scripted for them, and what only they would show cannot be judged.
 	Connect bool
 
+	// ReplicaSet has MongoDB run as a replica set of one member, as which it has transactions and change streams. The stand-in for
+	// MongoDB cannot: Start then says what to do. False: a single server.
+	ReplicaSet bool
+
 	// AppEnv holds further variables, as "KEY=value", for an app that runs as a program. They take precedence over those
 	// of its [Command] and of the stack.
 	AppEnv []string
@@ -131,7 +135,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 		keys = newKeys()
 	}
 	if s.servers, err = b.Start(ctx, harness.BackendOptions{
-		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Connect: o.Connect, Services: o.Services,
+		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Connect: o.Connect, Services: o.Services, ReplicaSet: o.ReplicaSet,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}

@@ -26,6 +26,7 @@ type upOptions struct {
 	backend   string
 	inngest   string
 	ports     string
+	mongo     string
 	watch     []string
 	appPath   string
 	appWait   time.Duration
@@ -123,6 +124,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.Uint64Var(&o.sim.Seed, "seed", 0, "what sim leaves to chance: `N` decides ids, the jitter of retries, and what comes first of what is due\nat one instant; 0 takes that as it came")
 	f.Var((*seconds)(&o.sim.CallTimeout), "call-timeout", "how long sim lets the app take to answer a call; 0 is 2 h, as on the dev server")
 	f.IntVar(&o.sim.Keep, "keep", 0, "how many ended runs sim keeps; 0 is 10,000")
+	f.StringVar(&o.mongo, "mongo", mongoSingle, "`WHICH`: single, or replica-set, which has transactions and change streams; replica-set needs a real MongoDB:\nMONGOD_BIN, or containers with the official image")
 	f.StringVar(&o.ports, "ports", portsFixed, "`WHICH`: fixed (app 3000, dashboard 8300, Inngest 8288, MailHog 8025 and 1025, MongoDB 27017) or free (any free ones)")
 	f.StringArrayVar(&o.watch, "watch", nil, "start CMD anew when a source file below `DIR` changes; may be repeated")
 	f.StringVar(&o.appPath, "app-path", harness.DefaultAppPath, "where CMD serves Inngest")
@@ -137,7 +139,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.BoolVar(&o.json, "json", false, "print what to open as JSON, as in .harness/stack.json")
 	completeFlag(cmd, "backend", backendNames()...)
 	completeFlag(cmd, "inngest", inngests()...)
-	completeFlag(cmd, "ports", portsFixed, portsFree)
+	completeFlag(cmd, "mongo", mongoSingle, mongoReplicaSet)
 	must(cmd.MarkFlagDirname("watch"))
 	must(cmd.MarkFlagDirname("samples"))
 	return cmd
@@ -149,10 +151,17 @@ const (
 	portsFree  = "free"
 )
 
+// The values of --mongo.
+const (
+	mongoSingle     = "single"
+	mongoReplicaSet = "replica-set"
+)
+
 // check returns a usage error for options that contradict each other.
 func (o upOptions) check(args []string) error {
 	err := cmp.Or(
 		oneOf(fmt.Sprintf("--ports %q", o.ports), o.ports, []string{portsFixed, portsFree}),
+		oneOf(fmt.Sprintf("--mongo %q", o.mongo), o.mongo, []string{mongoSingle, mongoReplicaSet}),
 		oneOf(fmt.Sprintf("--backend %q", o.backend), o.backend, backendNames()),
 		oneOf(fmt.Sprintf("--inngest %q", o.inngest), o.inngest, inngests()))
 	if err != nil {
@@ -253,6 +262,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Services: needed, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
+		ReplicaSet: o.mongo == mongoReplicaSet,
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)

@@ -57,12 +57,67 @@ func (d Database) String() string {
 }
 
 // Mongo returns what the server at uri is.
-func Mongo(ctx context.Context, uri string) (_ Database, err error) {
+func Mongo(ctx context.Context, uri string) (Database, error) {
+	var info struct {
+		Version  string `bson:"version"`
+		FerretDB string `bson:"ferretdbVersion"`
+	}
+	err := admin(ctx, uri, "ask MongoDB for its version", func(ctx context.Context, db *mongo.Database) error {
+		return db.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
+	})
+	return Database{FerretDB: info.FerretDB, Version: info.Version}, err
+}
+
+// MongoReplicaSet returns the name of the replica set that the MongoDB server at uri is a member of; empty for a single server.
+func MongoReplicaSet(ctx context.Context, uri string) (name string, err error) {
+	err = admin(ctx, uri, "ask MongoDB for its replica set", func(ctx context.Context, db *mongo.Database) error {
+		name, _, err = replicaSet(ctx, db)
+		return err
+	})
+	return name, err
+}
+
+// MongoPrimary returns nil when the MongoDB server at uri, which must name it directly, is the primary of a replica set. One that
+// was started for a replica set and is in none yet becomes the only member of one with this name. There it is known by member,
+// a host:port at which it must reach itself.
+func MongoPrimary(ctx context.Context, uri, name, member string) error {
+	return admin(ctx, uri, "make MongoDB the primary of the replica set "+name, func(ctx context.Context, db *mongo.Database) error {
+		found, primary, err := replicaSet(ctx, db)
+		switch {
+		case err != nil || primary && found == name:
+			return err
+		case found == name:
+			return fmt.Errorf("it is a member of %s, and not yet its primary", found)
+		case found != "":
+			return fmt.Errorf("it is a member of %s, which is not %s", found, name)
+		}
+		members := bson.A{bson.D{{Key: "_id", Value: 0}, {Key: "host", Value: member}}}
+		config := bson.D{{Key: "_id", Value: name}, {Key: "members", Value: members}}
+		err = db.RunCommand(ctx, bson.D{{Key: "replSetInitiate", Value: config}}).Err()
+		const initialized = 23 // it has read its configuration meanwhile
+		if refused, ok := errors.AsType[mongo.CommandError](err); err != nil && (!ok || refused.Code != initialized) {
+			return err
+		}
+		return errors.New("it has become its member, and not yet its primary")
+	})
+}
+
+func replicaSet(ctx context.Context, db *mongo.Database) (name string, primary bool, err error) {
+	var hello struct {
+		SetName string `bson:"setName"`
+		Primary bool   `bson:"isWritablePrimary"`
+	}
+	err = db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	return hello.SetName, hello.Primary, err
+}
+
+// admin calls do with the database admin of the server at uri. doing says what for, in errors.
+func admin(ctx context.Context, uri, doing string, do func(context.Context, *mongo.Database) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	o := options.Client().ApplyURI(uri).SetServerSelectionTimeout(timeout)
 	if err := o.Validate(); err != nil {
-		return Database{}, fmt.Errorf("MongoDB address: %w", err)
+		return fmt.Errorf("MongoDB address: %w", err)
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -76,7 +131,7 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 	}
 	client, err := mongo.Connect(o)
 	if err != nil {
-		return Database{}, fmt.Errorf("MongoDB address: %w", err)
+		return fmt.Errorf("MongoDB address: %w", err)
 	}
 	defer func() {
 		// Also when ctx has ended. The driver ends its sessions first and waits for the reply, which a server that has
@@ -85,18 +140,13 @@ func Mongo(ctx context.Context, uri string) (_ Database, err error) {
 		defer cancel()
 		err = errors.Join(err, client.Disconnect(endCtx))
 	}()
-	var info struct {
-		Version  string `bson:"version"`
-		FerretDB string `bson:"ferretdbVersion"`
-	}
-	command := bson.D{{Key: "buildInfo", Value: 1}}
-	if err := client.Database("admin").RunCommand(ctx, command).Decode(&info); err != nil {
-		if cause := context.Cause(ctx); cause != ctx.Err() {
+	if err := do(ctx, client.Database("admin")); err != nil {
+		if cause := context.Cause(ctx); cause != nil && cause != ctx.Err() {
 			err = cause
 		}
-		return Database{}, fmt.Errorf("ask MongoDB for its version: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return Database{FerretDB: info.FerretDB, Version: info.Version}, nil
+	return nil
 }
 
 // MailHog returns nil when MailHog's API answers at the base URL.

@@ -7,10 +7,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -177,7 +179,13 @@ func TestMongo_BoundsItsDisconnect(t *testing.T) {
 	frozen := make(chan struct{}, 10)
 	go func() {
 		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
-			go serveUntilEndSessions(conn, frozen)
+			go serveMongo(conn, func(request []byte) bson.M {
+				if bytes.Contains(request, []byte("endSessions")) {
+					frozen <- struct{}{}
+					return nil
+				}
+				return member(nil)
+			})
 		}
 	}()
 	looked := make(chan error, 1)
@@ -197,14 +205,20 @@ func TestMongo_BoundsItsDisconnect(t *testing.T) {
 	}
 }
 
-// serveUntilEndSessions answers like MongoDB until sessions are ended: it reports that and answers no more.
-func serveUntilEndSessions(conn net.Conn, frozen chan<- struct{}) {
-	const opReply, opQuery, opMsg = 1, 2004, 2013
-	defer conn.Close()
-	answer, _ := bson.Marshal(bson.M{
+// member are the fields of a MongoDB server's answers that the driver and the checks read.
+func member(more bson.M) bson.M {
+	answer := bson.M{
 		"ok": 1, "isWritablePrimary": true, "helloOk": true, "minWireVersion": 0, "maxWireVersion": 21, "version": "8.0.4",
 		"maxBsonObjectSize": 16 << 20, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000, "logicalSessionTimeoutMinutes": 30,
-	})
+	}
+	maps.Copy(answer, more)
+	return answer
+}
+
+// serveMongo answers requests until answer returns nil; from then on it does not.
+func serveMongo(conn net.Conn, answer func(request []byte) bson.M) {
+	const opReply, opQuery, opMsg = 1, 2004, 2013
+	defer conn.Close()
 	for head := make([]byte, 16); ; {
 		if _, err := io.ReadFull(conn, head); err != nil {
 			return
@@ -213,21 +227,71 @@ func serveUntilEndSessions(conn net.Conn, frozen chan<- struct{}) {
 		if _, err := io.ReadFull(conn, body); err != nil {
 			return
 		}
-		if bytes.Contains(body, []byte("endSessions")) {
-			frozen <- struct{}{}
+		fields := answer(body)
+		if fields == nil {
 			_, _ = io.Copy(io.Discard, conn) // until the client hangs up
 			return
 		}
+		doc, _ := bson.Marshal(fields)
 		op, prefix := uint32(opMsg), make([]byte, 5) // no flags, one document
 		if binary.LittleEndian.Uint32(head[12:]) == opQuery {
 			op, prefix = opReply, append(make([]byte, 16), 1, 0, 0, 0) // no flags, no cursor, from the first, one document
 		}
-		reply := binary.LittleEndian.AppendUint32(nil, uint32(16+len(prefix)+len(answer)))
+		reply := binary.LittleEndian.AppendUint32(nil, uint32(16+len(prefix)+len(doc)))
 		reply = binary.LittleEndian.AppendUint32(reply, 1)
 		reply = append(reply, head[4:8]...) // what it answers
 		reply = binary.LittleEndian.AppendUint32(reply, op)
-		if _, err := conn.Write(append(append(reply, prefix...), answer...)); err != nil {
+		if _, err := conn.Write(append(append(reply, prefix...), doc...)); err != nil {
 			return
 		}
 	}
+}
+
+// TestMongoPrimary_InitiatesOnce: the answers are those that MongoDB's manual has for a mongod with --replSet: before it is
+// initiated, while there is no primary, and after. The suite of the backends does the same with a real one, where there is one.
+func TestMongoPrimary_InitiatesOnce(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	fields, initiated := bson.M{"isWritablePrimary": false, "isreplicaset": true}, 0
+	become := func(f bson.M) { mu.Lock(); defer mu.Unlock(); fields = f }
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go serveMongo(conn, func(request []byte) bson.M {
+				mu.Lock()
+				defer mu.Unlock()
+				if !bytes.Contains(request, []byte("replSetInitiate")) {
+					return member(fields)
+				}
+				if initiated++; initiated == 2 {
+					return bson.M{"ok": 0, "code": 23, "codeName": "AlreadyInitialized", "errmsg": "already initialized"}
+				}
+				if !bytes.Contains(request, []byte("127.0.0.1:4711")) || !bytes.Contains(request, []byte("rs0")) || initiated > 2 {
+					return bson.M{"ok": 0, "code": 93, "codeName": "InvalidReplicaSetConfig", "errmsg": "no host maps to this node"}
+				}
+				return member(fields)
+			})
+		}
+	}()
+	uri := "mongodb://" + l.Addr().String() + "/?directConnection=true"
+	look := func() error { return endpoint.MongoPrimary(t.Context(), uri, "rs0", "127.0.0.1:4711") }
+	name, err := endpoint.MongoReplicaSet(t.Context(), uri)
+	require.NoError(t, err)
+	require.Empty(t, name)
+
+	require.ErrorContains(t, look(), "make MongoDB the primary of the replica set rs0: it has become its member, and not yet its primary")
+	require.ErrorContains(t, look(), "it has become its member, and not yet its primary", "it has not read its configuration yet")
+	require.ErrorContains(t, look(), "no host maps to this node")
+	become(bson.M{"isWritablePrimary": false, "secondary": true, "setName": "rs0"})
+	require.ErrorContains(t, look(), "it is a member of rs0, and not yet its primary")
+	become(bson.M{"setName": "another"})
+	require.ErrorContains(t, look(), "it is a member of another, which is not rs0")
+	become(bson.M{"setName": "rs0"})
+	require.NoError(t, look())
+	require.Equal(t, 3, initiated)
+	name, err = endpoint.MongoReplicaSet(t.Context(), uri)
+	require.NoError(t, err)
+	require.Equal(t, "rs0", name)
 }

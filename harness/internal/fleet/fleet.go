@@ -78,6 +78,8 @@ type Options struct {
 
 	// Keys are those of the Inngest server, for Endpoints.
 	Keys harness.Keys
+	// ReplicaSet says that MongoDB runs as a replica set, for Endpoints.
+	ReplicaSet bool
 	// After names the services that must be usable before a service is started the first time.
 	After map[harness.Service][]harness.Service
 	// KeepUp are the services that are started again when they end by themselves, until they are usable, as by a restart
@@ -374,7 +376,7 @@ func (f *Fleet) server(name harness.Service) (*server, error) {
 func (f *Fleet) Endpoints() harness.Endpoints {
 	ends := harness.Endpoints{Keys: f.o.Keys}
 	if s, ok := f.servers[harness.ServiceMongo]; ok {
-		ends.Mongo = MongoURI(s.ports[0])
+		ends.Mongo = MongoURI(s.ports[0], f.o.ReplicaSet)
 	}
 	if s, ok := f.servers[harness.ServiceMailHog]; ok {
 		ends.MailHog, ends.SMTP = URL(s.ports[0]), Loopback(s.ports[1])

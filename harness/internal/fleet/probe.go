@@ -23,6 +23,8 @@ type Probe struct {
 	Dir string
 	// Keys are those of a self-hosted Inngest server, which are also what distinguishes it.
 	Keys harness.Keys
+	// ReplicaSet says that MongoDB is to be the primary of its replica set.
+	ReplicaSet bool
 	// Password is that of Redis.
 	Password string
 
@@ -52,9 +54,12 @@ func (p *Probe) Line(line string) {
 func (p *Probe) Look(ctx context.Context) error {
 	switch p.Service {
 	case harness.ServiceMongo:
-		db, err := endpoint.Mongo(ctx, MongoURI(p.Ports[0]))
+		db, err := endpoint.Mongo(ctx, MongoURI(p.Ports[0], false))
 		p.database.Store(&db)
-		return err
+		if err != nil || !p.ReplicaSet {
+			return err
+		}
+		return endpoint.MongoPrimary(ctx, MongoURI(p.Ports[0], false), ReplicaSet, Loopback(p.Ports[0]))
 	case harness.ServiceMailHog:
 		if err := endpoint.MailHog(ctx, URL(p.Ports[0])); err != nil {
 			return err

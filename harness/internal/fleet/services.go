@@ -80,8 +80,32 @@ func Loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 // URL returns the base URL of an HTTP server on a port of this machine.
 func URL(port int) string { return "http://" + Loopback(port) }
 
+// ReplicaSet is the name of the replica set that MongoDB runs as on request. Its only member is known by its address on this
+// machine.
+const ReplicaSet = "rs0"
+
+// MongodArgs returns the arguments of a mongod that listens on a port, as a member of the replica set on request.
+func MongodArgs(host string, port int, o harness.BackendOptions) []string {
+	args := []string{"--bind_ip", host, "--port", strconv.Itoa(port)}
+	if o.ReplicaSet {
+		args = append(args, "--replSet", ReplicaSet)
+	}
+	return args
+}
+
 // MongoURI returns the URI of a database on a port of this machine.
-func MongoURI(port int) string { return "mongodb://" + Loopback(port) + "/?directConnection=true" }
+func MongoURI(port int, replicaSet bool) string {
+	if replicaSet {
+		return "mongodb://" + Loopback(port) + "/?replicaSet=" + ReplicaSet
+	}
+	return "mongodb://" + Loopback(port) + "/?directConnection=true"
+}
+
+// NoReplicaSet is the error of a request for a replica set where the stand-in for MongoDB, or another database, would run.
+func NoReplicaSet(what string) error {
+	return fmt.Errorf("run MongoDB as a replica set: %s: %w: set MONGOD_BIN to a mongod, or use the containers backend with the official image",
+		what, harness.ErrUnsupported)
+}
 
 // Serialised makes progress, which may be nil, safe for concurrent use.
 func Serialised(progress func(harness.Progress)) func(harness.Progress) {

@@ -30,6 +30,8 @@ type Image struct {
 	Name string
 	// Version is the version in the image's labels, else its tag.
 	Version string
+	// Command is what the image runs by default, behind its entrypoint.
+	Command []string
 }
 
 // HasImage reports whether the engine has an image. It does not pull it.
@@ -67,6 +69,7 @@ func ensureImage(ctx context.Context, c *client.Client, name string, progress fu
 	}
 	image := Image{Name: name, Version: tagOf(name)}
 	if found.Config != nil {
+		image.Command = found.Config.Cmd
 		image.Version = cmp.Or(found.Config.Labels["org.opencontainers.image.version"], image.Version)
 	}
 	return image, nil
