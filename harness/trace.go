@@ -47,6 +47,9 @@ type Trace struct {
 	Quiet    bool     `json:"quiet"`
 	Unquiet  string   `json:"unquiet,omitempty"`
 	Evidence []string `json:"evidence"`
+	// Hint says that an error, or what the app printed, comes from what the running database lacks, and what to do; empty
+	// where nothing suggests that.
+	Hint string `json:"hint,omitempty"`
 	// Log are the lines that the app printed since the event was sent, where the stack runs it as a program.
 	Log []string `json:"log,omitempty"`
 	// Taken is when the trace was taken.

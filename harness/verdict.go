@@ -142,7 +142,7 @@ const (
 	lineRunes   = 500
 )
 
-// String prints the verdict for a person: the outcome, the causal chain with a mark at the first broken hop, all
+// String prints the verdict for a person: the outcome, the causal chain with a mark at the first broken hop, the hint, all
 // differences, the evidence, and, unless it holds, the end of the app's log.
 func (v *Verdict) String() string {
 	var b strings.Builder
@@ -163,6 +163,9 @@ func (v *Verdict) String() string {
 				fmt.Fprintf(&b, "%s    … and %d lines more\n", indent, more)
 			}
 		}
+	}
+	if v.Trace != nil && v.Trace.Hint != "" && v.Outcome != Holds {
+		fmt.Fprintf(&b, "  hint: %s\n", v.Trace.Hint)
 	}
 	if len(v.Differences) > 1 && v.Outcome != Holds {
 		b.WriteString("  all differences:\n")

@@ -99,7 +99,7 @@ type runner interface {
 // RunHandler runs an app in this process and syncs it. A stack runs one app at a time. ctx bounds the start only.
 func (s *Stack) RunHandler(ctx context.Context, f HandlerFunc) error {
 	s.redactor.learn(s.options.AppEnv)
-	return s.app.run(ctx, func(env harness.Env, _ int) runner { return &handlerRunner{env: env, makeHandler: f} })
+	return hinted(s.servers, s.app.run(ctx, func(env harness.Env, _ int) runner { return &handlerRunner{env: env, makeHandler: f} }))
 }
 
 // RunCommand runs an app as a program, waits until it answers, and syncs it; with [Options.Connect] it waits until the app
@@ -115,7 +115,7 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 	s.redactor.learn(c.Env)
 	printed := &transcript{} // of all incarnations: what one printed before it was killed explains what the next one finds
 	var printing sync.Mutex
-	return s.app.run(ctx, func(env harness.Env, n int) runner {
+	err := s.app.run(ctx, func(env harness.Env, n int) runner {
 		r := &commandRunner{
 			Command: c, env: env, ready: s.readiness(env), printed: printed, redact: s.redactor.Lines(),
 			logFile: filepath.Join(s.options.Dir, string(harness.ServiceApp)+".log"),
@@ -132,6 +132,7 @@ func (s *Stack) RunCommand(ctx context.Context, c Command) error {
 		}
 		return r
 	})
+	return hinted(s.servers, err)
 }
 
 // Env returns the app's configuration; ok is false where the stack runs no app.
@@ -160,7 +161,7 @@ func (a *App) Err() error {
 	}
 	select {
 	case <-now.runner.done():
-		return a.stack.redactor.Error(now.runner.err())
+		return hinted(a.stack.servers, a.stack.redactor.Error(now.runner.err()))
 	default:
 		return nil
 	}

@@ -65,6 +65,9 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 			v.Trace.Runs[i].URL = s.RunURL(v.Trace.Runs[i].ID)
 		}
 	}
+	if v != nil {
+		hintAt(s.servers, v.Trace, v.Outcome != harness.Holds)
+	}
 	return s.redactor.verdict(v), s.redactor.Error(err)
 }
 
@@ -76,6 +79,9 @@ func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string)
 	f := follow.New(src, eventID, recipients)
 	defer f.Close()
 	trace, err := f.Look(ctx)
+	if trace != nil {
+		hintAt(s.servers, trace, false)
+	}
 	return s.redactor.trace(trace), s.redactor.Error(err)
 }
 

@@ -145,6 +145,16 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	add("broken", "shop/broken", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return step.Run(ctx, "break", func(context.Context) (string, error) { return "", errors.New("it broke") })
 	})
+	add("watch", "shop/watched", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		return step.Run(ctx, "open", func(ctx context.Context) (string, error) {
+			err := watch(ctx, cmp.Or(env.MongoURI, os.Getenv("MONGODB_URI")))
+			if in.Event.Data.To != "" { // it is asked to tell nobody but the log
+				fmt.Println("watch the orders:", err)
+				err = errors.New("the orders are not watched")
+			}
+			return "", err
+		})
+	})
 	add("note-failure", "inngest/function.failed", inngestgo.StrPtr("event.data.function_id == 'shop-broken'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return "noted", nil
 	})

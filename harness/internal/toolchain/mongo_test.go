@@ -21,6 +21,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/mongohint"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
@@ -378,6 +379,76 @@ func TestStandIn_CommandLine(t *testing.T) {
 			require.Contains(t, string(out), c.says)
 		})
 	}
+}
+
+// TestStandIn_LacksWhatItsHintsSay gets each error from the stand-in, by the driver, and the hint that explains it.
+func TestStandIn_LacksWhatItsHintsSay(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	client := startStandIn(t).connect(t)
+	db := client.Database("test")
+	coll := db.Collection("documents")
+	_, err := coll.InsertOne(ctx, bson.M{"_id": 1, "n": 1})
+	require.NoError(t, err)
+	session, err := client.StartSession()
+	require.NoError(t, err)
+	defer session.EndSession(ctx)
+	in := mongo.NewSessionContext(ctx, session)
+
+	aggregate := func(stage string, spec any) error {
+		_, err := coll.Aggregate(ctx, mongo.Pipeline{{{Key: stage, Value: spec}}})
+		return err
+	}
+	find := func(filter bson.M) error { return coll.FindOne(ctx, filter).Err() }
+	index := func(kind any, o *options.IndexOptionsBuilder) error {
+		_, err := coll.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "at", Value: kind}}, Options: o})
+		return err
+	}
+	increment := mongo.Pipeline{{{Key: "$set", Value: bson.M{"n": bson.M{"$add": bson.A{"$n", 1}}}}}}
+	for lacks, act := range map[string]func() error{
+		"transactions: ": func() error {
+			require.NoError(t, session.StartTransaction())
+			_, err := coll.InsertOne(in, bson.M{"_id": 2})
+			return err
+		},
+		"change streams": func() error { _, err := coll.Watch(ctx, mongo.Pipeline{}); return err },
+		"aggregations of a whole database, such as its change streams": func() error { _, err := db.Watch(ctx, mongo.Pipeline{}); return err },
+		"the aggregation stage $lookup": func() error {
+			return aggregate("$lookup", bson.M{"from": "x", "localField": "n", "foreignField": "n", "as": "y"})
+		},
+		"the aggregation stage $facet":                          func() error { return aggregate("$facet", bson.M{"a": bson.A{}}) },
+		"the operator $concat in expressions":                   func() error { return aggregate("$project", bson.M{"a": bson.M{"$concat": bson.A{"x", "y"}}}) },
+		"the operator $gt in expressions ($expr, aggregations)": func() error { return find(bson.M{"$expr": bson.M{"$gt": bson.A{"$n", 0}}}) },
+		"the accumulator $avg":                                  func() error { return aggregate("$group", bson.M{"_id": nil, "a": bson.M{"$avg": "$n"}}) },
+		"updates by an aggregation pipeline":                    func() error { _, err := coll.UpdateOne(ctx, bson.M{"_id": 1}, increment); return err },
+		"updates by an aggregation pipeline:":                   func() error { return coll.FindOneAndUpdate(ctx, bson.M{"_id": 1}, increment).Err() },
+		"the index option expireAfterSeconds":                   func() error { return index(1, options.Index().SetExpireAfterSeconds(60)) },
+		"the index option partialFilterExpression":              func() error { return index(1, options.Index().SetPartialFilterExpression(bson.M{"n": 1})) },
+		"2dsphere indexes":                                      func() error { return index("2dsphere", nil) },
+		"text indexes":                                          func() error { return index("text", nil) },
+		"the option validator": func() error {
+			return db.CreateCollection(ctx, "valid", options.CreateCollection().SetValidator(bson.M{"a": 1}))
+		},
+		"the option collation": func() error {
+			return coll.FindOne(ctx, bson.M{}, options.FindOne().SetCollation(&options.Collation{Locale: "en"})).Err()
+		},
+		"the query operator $text": func() error { return find(bson.M{"$text": bson.M{"$search": "a"}}) },
+		"the query operator $near": func() error { return find(bson.M{"at": bson.M{"$near": bson.A{1, 2}}}) },
+	} {
+		err := act()
+		require.Error(t, err, lacks)
+		require.Contains(t, mongohint.Of("FerretDB v1.24.2 (stand-in)", err.Error()), "that lacks "+lacks, "%v", err)
+	}
+
+	// It does not notice that a search belongs to a transaction, and refuses the end of it.
+	require.NoError(t, session.AbortTransaction(in))
+	require.NoError(t, session.StartTransaction())
+	require.NoError(t, coll.FindOne(in, bson.M{"_id": 1}).Err())
+	err = session.CommitTransaction(in)
+	require.Contains(t, mongohint.Of("FerretDB v1.24.2 (stand-in)", err.Error()), "that lacks transactions", "%v", err)
+	_, err = coll.InsertOne(ctx, bson.M{"_id": 1})
+	require.Error(t, err)
+	require.Empty(t, mongohint.Of("FerretDB v1.24.2 (stand-in)", err.Error()), "it is the app's own")
 }
 
 // deadAddress returns an address where nothing listens.
