@@ -2,8 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +34,8 @@ func TestConnect_OneRequestOneEmail(t *testing.T) {
 			if name == "sim" {
 				require.NoError(t, st.RunHandler(ctx, testenv.App))
 			} else {
-				program := filepath.Join(t.TempDir(), "app")
-				out, err := exec.CommandContext(ctx, "go", "build", "-o", program,
-					"github.com/odoo-maintenance/inngest-harness/app/cmd/app").CombinedOutput()
-				require.NoError(t, err, "%s", out)
+				program, err := testenv.Program(t.TempDir())
+				require.NoError(t, err)
 				run := stack.Command{Args: []string{program}, Dir: t.TempDir(), Env: []string{"DRAIN_DELAY=0s"}}
 				require.NoError(t, st.RunCommand(ctx, run))
 			}

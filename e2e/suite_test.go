@@ -33,7 +33,10 @@ var suite = harnesstest.New(harnesstest.Options{
 	Golden:   "../fixtures/golden",
 })
 
-func TestMain(m *testing.M) { os.Exit(suite.Main(m)) }
+func TestMain(m *testing.M) {
+	testenv.RunProgram()
+	os.Exit(suite.Main(m))
+}
 
 // env is a test with its own plant and store.
 type env struct {

@@ -6,11 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -29,7 +24,7 @@ const (
 	redispatchAfter = 5 * time.Second
 )
 
-// program is the app as a program, which can be killed. TestMain builds it.
+// program is the app as a program, which can be killed. TestMain sets its path.
 var program = &stack.Command{
 	Env: []string{
 		"MAIL_TIMEOUT=" + mailTimeout.String(),
@@ -48,7 +43,10 @@ var suite = harnesstest.New(harnesstest.Options{
 // matrix gathers the results of the rows.
 var matrix table
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	testenv.RunProgram()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	flag.Parse()
@@ -60,11 +58,11 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer os.RemoveAll(dir)
-	built, err := build(dir)
+	path, err := testenv.Program(dir)
 	if err != nil {
 		return fail(err)
 	}
-	program.Args = []string{built}
+	program.Args = []string{path}
 
 	code := suite.Main(m)
 	if err := output(); err != nil {
@@ -89,23 +87,6 @@ func setParallel() error {
 		return nil
 	}
 	return flag.Set("test.parallel", strconv.Itoa(rowsAtOnce))
-}
-
-// build compiles the app, with the race detector where this test has it.
-func build(dir string) (string, error) {
-	bin := filepath.Join(dir, "app")
-	if runtime.GOOS == "windows" {
-		bin += ".exe"
-	}
-	args := []string{"build", "-o", bin}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race")
-	}
-	args = append(args, "github.com/odoo-maintenance/inngest-harness/app/cmd/app")
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the app: %w\n%s", err, out)
-	}
-	return bin, nil
 }
 
 // output prints and saves the matrix if the environment asks for it.

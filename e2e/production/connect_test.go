@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,7 +39,7 @@ func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 			st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(ctx))) })
-			program := buildApp(t)
+			program := appProgram(t)
 			env, restart := connectEnv(ctx, t, st, program, mode)
 			store, err := testenv.Seed(ctx, value(env, "MONGODB_URI"), fixtures.World())
 			require.NoError(t, err)
@@ -136,10 +135,9 @@ func value(env []string, name string) string {
 	return ""
 }
 
-func buildApp(t *testing.T) (program string) {
-	program = filepath.Join(t.TempDir(), "app")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/odoo-maintenance/inngest-harness/app/cmd/app").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+func appProgram(t testing.TB) string {
+	program, err := testenv.Program(t.TempDir())
+	require.NoError(t, err)
 	return program
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,11 +28,7 @@ type commands struct {
 }
 
 func newCommands(t *testing.T, env ...string) commands {
-	program := filepath.Join(t.TempDir(), "harness")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
-		"github.com/odoo-maintenance/inngest-harness/harness/cmd/harness").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return commands{t, program, append(env, "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "HARNESS_ALLOW_REMOTE=")}
+	return commands{t, harnessProgram(t), append(env, "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "HARNESS_ALLOW_REMOTE=")}
 }
 
 func (c commands) with(env ...string) commands {

@@ -34,7 +34,7 @@ func TestRotation_OfKeysInterruptsNothing(t *testing.T) {
 			st, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(ctx))) })
-			server, program, port := startServer(t), buildApp(t), freePorts(t, 1)[0]
+			server, program, port := startServer(t), appProgram(t), freePorts(t, 1)[0]
 			database, err := url.Parse(st.Endpoints().Mongo)
 			require.NoError(t, err)
 			database.Path = "/rotation"

@@ -3,6 +3,7 @@ package production
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,11 +12,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
@@ -33,10 +36,43 @@ type server struct {
 	kill  func()
 }
 
+// TestMain removes what the tests build.
+func TestMain(m *testing.M) {
+	testenv.RunProgram()
+	code := m.Run()
+	if err := os.RemoveAll(built); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+var built string // the directory of the command's program; empty: it is not built
+
+// buildHarness builds the command of the harness.
+var buildHarness = sync.OnceValues(func() (program string, err error) {
+	if built, err = os.MkdirTemp("", "production-"); err != nil {
+		return "", err
+	}
+	program = filepath.Join(built, "harness")
+	out, err := exec.Command("go", "build", "-o", program, "github.com/odoo-maintenance/inngest-harness/harness/cmd/harness").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the command: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// harnessProgram returns the path of the command, which all tests share.
+func harnessProgram(t *testing.T) string {
+	program, err := buildHarness()
+	require.NoError(t, err)
+	return program
+}
+
 // startServer starts a server. On a conflict of ports it exits, and others are tried.
 func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
-	program, err := exec.CommandContext(t.Context(), "go", "run", "github.com/odoo-maintenance/inngest-harness/harness/cmd/harness", "tools", "path", "inngest").Output()
+	program, err := exec.CommandContext(t.Context(), harnessProgram(t), "tools", "path", "inngest").Output()
 	require.NoError(t, err, "build the servers first: make tools")
 	var log string
 	for range 5 {

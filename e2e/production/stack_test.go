@@ -10,10 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,30 +40,6 @@ func startStack(ctx context.Context, t testing.TB, o stack.Options) *stack.Stack
 	return st
 }
 
-// program builds the app.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "production-")
-	if err != nil {
-		return "", err
-	}
-	built = dir
-	bin := filepath.Join(dir, "app")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/odoo-maintenance/inngest-harness/app/cmd/app").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the app: %w\n%s", err, out)
-	}
-	return bin, nil
-})
-
-var built string // the directory of the app's program
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if built != "" {
-		_ = os.RemoveAll(built)
-	}
-	os.Exit(code)
-}
-
 // An env is the app as a program on a stack in production mode.
 type env struct {
 	*stack.Stack
@@ -78,14 +50,12 @@ type env struct {
 // startApp starts a stack and replicas of the app. With connect the app connects to Inngest, otherwise Inngest calls it.
 func startApp(ctx context.Context, t testing.TB, replicas int, connect bool, vars ...string) *env {
 	t.Helper()
-	bin, err := program()
-	require.NoError(t, err)
 	vars = append([]string{"API_TOKEN=" + token, "API_RATE=0", "MAIL_FROM=Maintenance <maintenance@plant.example>", "LOG_LEVEL=warn"}, vars...)
 	if connect {
 		vars = append(vars, "INNGEST_CONNECT=1")
 	}
 	st := startStack(ctx, t, stack.Options{Replicas: replicas, Connect: connect, AppGrace: 10 * time.Second})
-	require.NoError(t, st.RunCommand(ctx, stack.Command{Args: []string{bin}, Env: vars}))
+	require.NoError(t, st.RunCommand(ctx, stack.Command{Args: []string{appProgram(t)}, Env: vars}))
 	settings, _ := st.Env()
 	store, err := testenv.Seed(ctx, settings.MongoURI, fixtures.World())
 	require.NoError(t, err)

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,6 +13,22 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 )
+
+func TestMain(m *testing.M) {
+	testenv.RunProgram()
+	os.Exit(m.Run())
+}
+
+func TestProgram_IsTheCommandOfTheApp(t *testing.T) {
+	t.Parallel()
+	program, err := testenv.Program(t.TempDir())
+	require.NoError(t, err)
+	out, err := exec.CommandContext(t.Context(), program, "help").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "app seed")
+	out, err = exec.CommandContext(t.Context(), program, "nosuch").CombinedOutput()
+	require.Error(t, err, "it exits as the app does: %s", out)
+}
 
 func TestCreate_ReportsWhatTheAppAnswers(t *testing.T) {
 	t.Parallel()
