@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -21,9 +20,9 @@ const modulePrefix = "github.com/odoo-maintenance/inngest-harness/"
 // root returns the directory of the workspace.
 func root(t *testing.T) string {
 	t.Helper()
-	_, file, _, ok := runtime.Caller(0)
-	require.True(t, ok)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	dir, err := filepath.Abs(filepath.Join("..", "..")) // of the package's directory, in which go test runs
+	require.NoError(t, err)
+	return dir
 }
 
 // read returns a file of the workspace.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/app"
@@ -41,7 +42,11 @@ func Write(ctx context.Context, out io.Writer, st *stack.Stack, dir, goldens str
 	env, _ := st.Env()
 	if goldens == "" {
 		var err error
-		if goldens, err = fixtures.GoldenDir(); err != nil {
+		if goldens, err = os.MkdirTemp("", "golden-"); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(goldens)
+		if err := os.CopyFS(goldens, fixtures.Golden()); err != nil {
 			return nil, err
 		}
 	}
