@@ -35,6 +35,7 @@ dev: ## start the stack and the app with the sample world; reload on change
 demo: ## beside a running `make dev`: create the typical requests, print where to look
 	@go run ./e2e/cmd/demo
 
+test: export GOFLAGS += -trimpath # so that the build cache serves every clone, and the copy in which tests run make
 test: tools ## every test that needs no Docker; HARNESS_BACKENDS=local,containers adds that
 	@sh scripts/test.sh '$(RUN)'
 

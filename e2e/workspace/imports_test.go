@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -205,9 +206,21 @@ type pkg struct {
 // short returns the import path within the workspace.
 func (p pkg) short() string { return strings.TrimPrefix(p.ImportPath, modulePrefix) }
 
+// listed are the packages of the workspace, which are listed once.
+var listed struct {
+	once sync.Once
+	all  []pkg
+}
+
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	var all []pkg
+	listed.once.Do(func() { listed.all = list(t) })
+	require.NotEmpty(t, listed.all)
+	return listed.all
+}
+
+func list(t *testing.T) (all []pkg) {
+	t.Helper()
 	d := json.NewDecoder(strings.NewReader(goOutput(t, "list", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "work")))
 	for {
 		var p pkg
@@ -218,6 +231,5 @@ func packages(t *testing.T) []pkg {
 		}
 		all = append(all, p)
 	}
-	require.NotEmpty(t, all)
 	return all
 }

@@ -17,8 +17,9 @@ import (
 // this repository.
 func TestReadme_CommandsPrintWhatItShows(t *testing.T) {
 	t.Parallel()
-	r := &reader{T: t, dir: copyRepository(t), env: []string{
-		"GOWORK=", "GOFLAGS=",
+	builtHarness(t) // in the copy
+	r := &reader{T: t, dir: copied.dir, env: []string{
+		"GOWORK=", "GOFLAGS=" + goFlags,
 		"MAKEFLAGS=", "MAKELEVEL=", // make may have started this test,
 		"HARNESS_BACKENDS=",                       // on backends that a newcomer does not have
 		"DOCKER_HOST=unix:///no/docker/here.sock", // the README promises that Docker is not needed
@@ -110,13 +111,11 @@ func documentedCommand(t *testing.T, doc, line string) command {
 
 // copyRepository copies the files that a clone of this repository has, so that nothing here, such as a running
 // `make dev`, interferes.
-func copyRepository(t *testing.T) string {
+func copyRepository(t *testing.T, to string) {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = root(t)
 	out, err := list.Output()
-	require.NoError(t, err)
-	to, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
 	for path := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
 		info, err := os.Lstat(filepath.Join(root(t), path))
@@ -130,5 +129,4 @@ func copyRepository(t *testing.T) string {
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), fs.ModePerm))
 		require.NoError(t, os.WriteFile(file, data, info.Mode().Perm()))
 	}
-	return to
 }

@@ -53,7 +53,7 @@ func newReader(t *testing.T) *reader {
 	dir, bin := filepath.Join(base, "shop"), filepath.Dir(builtHarness(t))
 	return &reader{T: t, dir: dir, env: []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
-		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly",
+		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly " + goFlags,
 		"HARNESS_BACKENDS=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
 	}}
 }

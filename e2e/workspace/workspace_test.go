@@ -88,26 +88,41 @@ func writeFile(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o755))
 }
 
-var buildHarness sync.Once
+// goFlags are GOFLAGS of builds in other directories than this repository. With -trimpath they take from the build cache
+// what was compiled from the same source elsewhere.
+const goFlags = "-trimpath"
 
-// builtHarness returns the path of the harness command, which it builds once for all tests of this package.
+// copied is a copy of this repository that all tests of this package share.
+var copied struct {
+	once sync.Once
+	dir  string
+}
+
+// builtHarness returns the path of the harness command in the copy, where `make dev` builds it too.
 func builtHarness(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(binDir, "harness")
-	buildHarness.Do(func() { goOutput(t, "build", "-o", path, "./harness/cmd/harness") })
+	path := filepath.Join(copied.dir, "bin", "harness")
+	copied.once.Do(func() {
+		copyRepository(t, copied.dir)
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "bin/", "./harness/cmd/harness")
+		cmd.Dir, cmd.Env = copied.dir, append(os.Environ(), "PWD="+copied.dir, "GOWORK=", "GOFLAGS="+goFlags)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	})
 	require.FileExists(t, path)
 	return path
 }
 
-// binDir holds the programs that tests build.
-var binDir string
-
 func TestMain(m *testing.M) {
-	var err error
-	if binDir, err = os.MkdirTemp("", "workspace-"); err != nil {
+	dir, err := os.MkdirTemp("", "workspace-")
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
 		panic(err)
 	}
+	copied.dir = dir
 	code := m.Run()
-	_ = os.RemoveAll(binDir)
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
