@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs all tests, or those that match a pattern. Its last lines say, also when tests fail, on which backends and databases
-# they ran, and what was left out and why. They come from what the test programs record in the file HARNESS_RAN.
+# Runs all tests, or those that match a pattern. Its last lines say, also when tests fail, which packages took longest, on
+# which backends and databases they ran, and what was left out and why. What ran where comes from what the test programs
+# record in the file HARNESS_RAN.
 #
 #   scripts/test.sh .                 run the tests
 #   scripts/test.sh -summary FILE     only print the last lines for the records in FILE
@@ -8,10 +9,19 @@ set -eu
 
 module=github.com/odoo-maintenance/inngest-harness
 
-# summary FILE [SECONDS] prints the last lines, with the time that the tests took.
+# slowest FILE prints which packages took longest, from what go test printed.
+slowest() {
+	awk -F '\t' -v module="$module/" '/^(ok  |FAIL)\t/ && $3 + 0 > 0 { sub(module, "", $2); printf "%.1f\t%s\n", $3, $2 }' "$1" |
+		sort -rn | head -n 5 | awk -F '\t' '{ line = line (NR > 1 ? ", " : "") $2 " " $1 " s" } END { if (line != "") print "slowest: " line }'
+}
+
+# summary FILE [SECONDS OUTPUT] prints the last lines, with the time that the tests took, and what go test printed.
 summary() {
 	echo
-	[ $# -lt 2 ] || echo "took $(($2 / 60)) min $(($2 % 60)) s"
+	if [ $# -gt 1 ]; then
+		echo "took $(($2 / 60)) min $(($2 % 60)) s"
+		slowest "$3"
+	fi
 	# A line for each backend and database, with the packages that ran there.
 	sort -u "$1" | awk -F '\t' -v module="$module/" '
 		{ where = $1 ", " $2; sub(module, "", $3) }
@@ -35,16 +45,19 @@ if [ "$1" = -summary ]; then
 	exit
 fi
 
-HARNESS_RAN=$(mktemp)
+dir=$(mktemp -d)
+HARNESS_RAN=$dir/ran
 export HARNESS_RAN
-trap 'rm -f "$HARNESS_RAN"' EXIT
+: >"$HARNESS_RAN"
+trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-status=0
 began=$(date +%s)
+# gotest PATTERN PACKAGE…: a pipe has the status of its last command, so a failure goes by way of a file.
+gotest() { { go test -count=1 -timeout 20m -run "$@" || echo $? >"$dir/status"; } | tee -a "$dir/output"; }
 # shellcheck disable=SC2046 # one word per package
-go test -count=1 -timeout 20m -run "$1" $(go list work | grep -v /e2e/faults) || status=$?
+gotest "$1" $(go list work | grep -v /e2e/faults)
 # By itself: the fault matrix measures times, which packages that run beside it would lengthen.
-go test -count=1 -timeout 20m -run "$1" ./e2e/faults || status=$?
-summary "$HARNESS_RAN" $(($(date +%s) - began))
-exit "$status"
+gotest "$1" ./e2e/faults
+summary "$HARNESS_RAN" $(($(date +%s) - began)) "$dir/output"
+[ ! -f "$dir/status" ] || exit "$(cat "$dir/status")"

@@ -82,6 +82,11 @@ func TestMakeTest_EndsAsTheReadmeShows(t *testing.T) {
 	write("go", `#!/bin/sh
 [ "$1" = list ] && exit
 cat "$(dirname "$0")/records" >>"$HARNESS_RAN"
+case $* in *faults) ;; *) exit 1 ;; esac
+for p in app:0.511 harness/stack:12.5 app/config:2.5 e2e:101.2 harness/tap:3.4 harness/judge:1.1; do
+	printf 'ok  \t`+modulePrefix+`%s\t%ss\n' "${p%:*}" "${p#*:}"
+done
+printf '?   \t`+modulePrefix+`app/cmd/app\t[no test files]\n--- FAIL: TestX (300.00s)\nFAIL\t`+modulePrefix+`harness\t7.000s\nFAIL\n'
 exit 1
 `)
 	cmd := exec.CommandContext(t.Context(), "sh", "scripts/test.sh", ".")
@@ -89,10 +94,10 @@ exit 1
 	cmd.Env = append(os.Environ(), "HARNESS_BACKENDS=", "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.Output()
 	require.EqualError(t, err, "exit status 1")
-	require.Regexp(t, `^\ntook \d+ min \d+ s\n`, string(out))
-	_, lines, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	printed, lines, _ := strings.Cut(string(out), "\nran on ")
+	require.Regexp(t, `\nFAIL\n\ntook \d+ min \d+ s\nslowest: e2e 101[.]2 s, harness/stack 12[.]5 s, harness 7[.]0 s, harness/tap 3[.]4 s, app/config 2[.]5 s$`, printed)
 	_, want, _ := strings.Cut(shown, "ran on ")
-	require.Equal(t, "ran on "+want, lines)
+	require.Equal(t, want, strings.TrimSpace(lines))
 }
 
 // documentedCommand returns a command of a document with the output that the document shows.
