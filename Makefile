@@ -56,7 +56,8 @@ check: ## before you push: linters, other systems, use as a dependency, race det
 	go test -count=1 -timeout 30m -race $$(go list work | grep -v /e2e/faults)
 	go test -count=1 -timeout 30m -race ./e2e/faults
 
-browser: tools ## what a browser shows of the pages and emails, and to whom (needs Chromium and npm)
+browser: tools ## what a browser shows of the pages and emails, and to whom (needs Chromium, Node and npm)
+	@go run ./harness/cmd/harness tools build page
 	go test -count=1 -timeout 20m -tags browser ./e2e/browser ./e2e/internal/accessibility ./e2e/cmd/review ./e2e/cmd/screenshots
 
 faults: tools ## the fault matrix, with a burst of BURST requests, printed as a table
@@ -80,7 +81,7 @@ images: ## build images of the servers and the app from source, for machines wit
 	@go run ./harness/containers/cmd/images -app ./app/cmd/app
 
 tools: ## build the servers that the tests run, once, into your cache
-	@go run ./harness/cmd/harness tools build
+	@go run ./harness/cmd/harness tools build inngest mongo mailhog
 
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist report

@@ -22,6 +22,7 @@ func TestReadme_CommandsPrintWhatItShows(t *testing.T) {
 		"GOWORK=", "GOFLAGS=" + goFlags,
 		"MAKEFLAGS=", "MAKELEVEL=", // make may have started this test,
 		"HARNESS_BACKENDS=",                       // on backends that a newcomer does not have
+		"HARNESS_PAGE=off",                        // it takes minutes
 		"DOCKER_HOST=unix:///no/docker/here.sock", // the README promises that Docker is not needed
 	}}
 

@@ -54,7 +54,7 @@ func newReader(t *testing.T) *reader {
 	return &reader{T: t, dir: dir, env: []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly " + goFlags,
-		"HARNESS_BACKENDS=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
+		"HARNESS_PAGE=off", "HARNESS_BACKENDS=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
 	}}
 }
 
@@ -225,9 +225,13 @@ var varying = []struct {
 // progress matches what a suite prints where its servers take long to start.
 var progress = regexp.MustCompile(`(?m)^harnesstest: (mongo|mailhog|inngest|app) .*\n`)
 
+// pageLinks matches what is printed where Inngest's page is in the cache.
+var pageLinks = regexp.MustCompile(`(?m)^  in Inngest's page:\n(    .*\n)+|^ *http://\S+/run\?runID=.*\n|^\na run in Inngest's page: .*\n`)
+
 func (r *reader) normal(text string) string {
 	text = strings.ReplaceAll(text, r.dir, "/home/kim/shop")
 	text = progress.ReplaceAllString(text, "")
+	text = pageLinks.ReplaceAllString(text, "")
 	for _, v := range varying {
 		text = v.pattern.ReplaceAllString(text, v.name)
 	}

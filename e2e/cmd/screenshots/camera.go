@@ -87,7 +87,7 @@ func (c *camera) inngest(ctx context.Context, st *stack.Stack) ([]byte, error) {
 	}
 	url := st.RunURL(runs[0].ID)
 	if url == "" {
-		return nil, errors.New("Inngest's page is not built: harness tools build page")
+		return nil, errors.New("there is no page of Inngest yet: harness tools build page")
 	}
 	const output = `[...document.querySelectorAll('.monaco-editor .view-lines')].some(e => e.innerText.includes('@plant.test'))`
 	return c.picture(800, until(output), chromedp.Navigate(url), chromedp.Click(chromedp.Search(`//*[text()="get-technician-email"]`)))

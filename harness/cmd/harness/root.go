@@ -103,6 +103,7 @@ they send events, show runs and emails, and judge whether what should have happe
 130  ended by a second interrupt, or because a graceful stop took too long`,
 			"Environment": `INNGEST_BIN, MAILHOG_BIN, MONGOD_BIN   programs to run instead of those in the cache
 HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
+HARNESS_PAGE                           off: up does not build Inngest's own page, which it does in the background
 HARNESS_INNGEST_URL, HARNESS_MAIL_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
                                        servers to work on instead of those of the stack that is up here: those that a
                                        command uses; the mailbox is a MailHog, a Mailpit, or imaps://USER:PASSWORD@HOST

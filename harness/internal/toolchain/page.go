@@ -29,10 +29,14 @@ const Page harness.Service = "page"
 const PageDir = tools.PageDir
 
 // ErrNoNode is wrapped by the error of [Page] on a machine that cannot build it: there is no Node, no npm, or an old Node.
-var ErrNoNode = errors.New("Node is missing or too old")
+var ErrNoNode = errors.New("no Node that can build it")
 
-// minNode is the oldest Node with which the page's build works.
-const minNode = "20.19.0"
+// The page's build works with every Node from 20.19 on, but for those between 21 and 22.12: so says Vite, which it uses.
+const (
+	nodeNeeded          = "Node 20.19, or 22.12 and newer"
+	firstNode, noLonger = "20.19.0", "21.0.0"
+	againFrom           = "22.12.0"
+)
 
 var page = recipe{
 	tool: Page, name: "page", label: "Inngest's page", module: "github.com/inngest/inngest", takes: "about 2 minutes",
@@ -105,7 +109,7 @@ type node struct{ node, npm string }
 // findNode finds a Node that can build the page, and its npm.
 func (f *finder) findNode(ctx context.Context) (n node, err error) {
 	cannot := func(why string) (node, error) {
-		return node{}, f.cannotBuild(why, fmt.Sprintf("Install Node %s or newer with npm (https://nodejs.org). All else works without.", minNode), ErrNoNode)
+		return node{}, f.cannotBuild(why, "Install "+nodeNeeded+", with npm (https://nodejs.org). All else works without.", ErrNoNode)
 	}
 	if n.node, err = f.lookPath("node"); err != nil {
 		return cannot("there is no Node (node) in PATH")
@@ -122,8 +126,8 @@ func (f *finder) findNode(ctx context.Context) (n node, err error) {
 		return cannot(fmt.Sprintf("%s --version: %v", n.node, err))
 	case version == "":
 		return cannot(fmt.Sprintf("%s --version answers %q", n.node, firstLine(out)))
-	case !atLeast(version, minNode):
-		return cannot(fmt.Sprintf("%s is Node %s, and %s is needed", n.node, strings.TrimPrefix(version, "v"), minNode))
+	case !atLeast(version, firstNode) || atLeast(version, noLonger) && !atLeast(version, againFrom):
+		return cannot(fmt.Sprintf("%s is Node %s, and the build needs %s", n.node, strings.TrimPrefix(version, "v"), nodeNeeded))
 	}
 	return n, nil
 }

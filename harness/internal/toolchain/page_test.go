@@ -152,11 +152,12 @@ func TestEnsure_BuildsADamagedPageAgain(t *testing.T) {
 
 func TestEnsure_SaysWhatThePageLacks(t *testing.T) {
 	t.Parallel()
-	const fix = " Install Node 20.19.0 or newer with npm (https://nodejs.org). All else works without."
+	const fix = " Install Node 20.19, or 22.12 and newer, with npm (https://nodejs.org). All else works without."
 	for name, c := range map[string]struct{ node, npm, why string }{
 		"no Node":        {"", goodNPM, "there is no Node (node) in PATH."},
 		"no npm":         {goodNode, "", "there is no npm in PATH."},
-		"an old Node":    {"echo v18.20.4", goodNPM, "/bin/node is Node 18.20.4, and 20.19.0 is needed."},
+		"an old Node":    {"echo v18.20.4", goodNPM, "/bin/node is Node 18.20.4, and the build needs Node 20.19, or 22.12 and newer."},
+		"a Node between": {"echo v22.11.0", goodNPM, "/bin/node is Node 22.11.0, and the build needs Node 20.19, or 22.12 and newer."},
 		"a broken Node":  {"exit 3", goodNPM, "/bin/node --version: exit status 3."},
 		"something else": {"echo hello", goodNPM, `/bin/node --version answers "hello".`},
 	} {
