@@ -24,8 +24,12 @@ BIN    := bin
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# All builds of a first start share what they compile: those of the servers need no C compiler either.
+dev: export CGO_ENABLED = 0
 dev: ## start the stack and the app with the sample world; reload on change
-	@go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app
+	@go run ./harness/internal/toolchain/cmd/prebuild & \
+	  go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app \
+	  || failed=$$?; wait; exit $${failed:-0}
 	@$(BIN)/harness up --ports $(PORTS) --inngest $(INNGEST) --watch app \
 	  --samples fixtures/requests/typical --samples-to 'POST /api/requests' -- sh -c '\
 	  go build -o $(BIN)/app ./app/cmd/app && \
