@@ -21,11 +21,13 @@ REQUESTS ?= 1000
 LOAD   ?= both
 BIN    := bin
 
+# All targets, all clones and the builds of the servers share what they compile.
+export GOFLAGS += -trimpath
+export CGO_ENABLED ?= 0
+
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# All builds of a first start share what they compile: those of the servers need no C compiler either.
-dev: export CGO_ENABLED = 0
 dev: ## start the stack and the app with the sample world; reload on change
 	@go run ./harness/internal/toolchain/cmd/prebuild & \
 	  go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app \
@@ -39,7 +41,6 @@ dev: ## start the stack and the app with the sample world; reload on change
 demo: ## beside a running `make dev`: create the typical requests, print where to look
 	@go run ./e2e/cmd/demo
 
-test: export GOFLAGS += -trimpath # so that the build cache serves every clone, and the copy in which tests run make
 test: tools ## every test that needs no Docker; HARNESS_BACKENDS=local,containers adds that
 	@sh scripts/test.sh '$(RUN)'
 
@@ -57,8 +58,8 @@ report: tools ## run all tests; report/report.html, junit.xml and summary.md say
 check: ## before you push: linters, other systems, use as a dependency, race detector (needs a C compiler)
 	@sh scripts/lint.sh
 	go test -count=1 -tags dependency -run Dependency ./e2e/workspace
-	go test -count=1 -timeout 30m -race $$(go list work | grep -v /e2e/faults)
-	go test -count=1 -timeout 30m -race ./e2e/faults
+	CGO_ENABLED=1 go test -count=1 -timeout 30m -race $$(go list work | grep -v /e2e/faults)
+	CGO_ENABLED=1 go test -count=1 -timeout 30m -race ./e2e/faults
 
 browser: tools ## what a browser shows of the pages and emails, and to whom (needs Chromium, Node and npm)
 	@go run ./harness/cmd/harness tools build page

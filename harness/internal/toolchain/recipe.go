@@ -16,8 +16,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
-// buildFlags make a small program. Without -trimpath, builds share what they compile with each other, and with the user's own.
-var buildFlags = []string{"-buildvcs=false", "-ldflags=-s -w"}
+// buildFlags make a small program that is the same wherever it is built.
+var buildFlags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 
 // A recipe says how to build one tool.
 type recipe struct {
