@@ -24,6 +24,26 @@ const (
 	ServicePostgres Service = "postgres"
 )
 
+// A Mail is a program that catches the emails of a stack. Its service is [ServiceMailHog], whichever it is.
+type Mail string
+
+// The mail catchers.
+const (
+	MailHog Mail = "mailhog" // the default
+	Mailpit Mail = "mailpit"
+)
+
+// Mails returns all mail catchers, the default first.
+func Mails() []Mail { return []Mail{MailHog, Mailpit} }
+
+// Title is the program's name as people write it: that of MailHog where none is named.
+func (m Mail) Title() string {
+	if m == Mailpit {
+		return "Mailpit"
+	}
+	return "MailHog"
+}
+
 // Replica is one instance of an app that has several, counted from 1.
 func Replica(n int) Service { return Service(fmt.Sprintf("%s-%d", ServiceApp, n)) }
 
@@ -59,6 +79,8 @@ type BackendOptions struct {
 	// them fail.
 	Services []Service
 
+	// Mail is the program that catches the emails. Empty: [MailHog].
+	Mail Mail
 	// Keys have the self-hosted Inngest server run, as in production: on Redis and PostgreSQL, with these keys. When it ends
 	// by itself it is started again, as by a restart policy. Zero: the dev server.
 	Keys Keys
@@ -108,7 +130,7 @@ type Keys struct {
 // Endpoints are the addresses of the servers as a program on this machine uses them.
 type Endpoints struct {
 	Inngest string // base URL
-	MailHog string // base URL of page and API
+	MailHog string // base URL of the mail catcher's page and API
 	SMTP    string // host:port
 	Mongo   string // URI without a database name
 	Keys    Keys   // of the Inngest server; zero for a dev server, which needs none
@@ -121,6 +143,8 @@ type ServerInfo struct {
 	Version string
 	// Source says where it came from: "built", "installed", an image name, "attached".
 	Source string
+	// Mail is the program that catches the emails; of [ServiceMailHog] only, and empty for a mailbox that is none.
+	Mail Mail
 	// HasUI says that the server brings a web page of its own.
 	HasUI bool
 	// LogFile is the file that holds its whole log; empty where there is none.

@@ -87,7 +87,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 			return nil, err
 		}
 	}
-	database, err := found.check(ctx)
+	what, err := found.check(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +107,8 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
-	s := &servers{target: found, secrets: secrets, database: database.String()}
-	s.hasUI = found.ends.Inngest != "" && endpoint.HasPage(ctx, found.ends.Inngest)
+	s := &servers{target: found, secrets: secrets, kinds: what}
+	s.hasPage = found.ends.Inngest != "" && endpoint.HasPage(ctx, found.ends.Inngest)
 	if found.ends.Inngest == "" || len(o.Services) > 0 {
 		return s, nil // no app will run on them
 	}
@@ -219,7 +219,7 @@ func (t target) complete(services []harness.Service) (target, error) {
 	}
 	var missing []string
 	for _, e := range []struct{ value, name string }{
-		{t.ends.Inngest, "Inngest (" + EnvInngest + ")"}, {t.ends.MailHog, "MailHog (" + EnvMail + ")"},
+		{t.ends.Inngest, "Inngest (" + EnvInngest + ")"}, {t.ends.MailHog, "the mailbox (" + EnvMail + ")"},
 		{t.ends.SMTP, "SMTP (" + EnvSMTP + ")"}, {t.ends.Mongo, "MongoDB (" + EnvMongo + ")"},
 	} {
 		if e.value == "" {
@@ -297,15 +297,25 @@ func isLoopback(hostport string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// kinds say what the servers are.
+type kinds struct {
+	database endpoint.Database
+	mail     harness.Mail // empty: a mailbox of a mail server
+	mailPage bool         // the mail catcher has its web page
+}
+
 // check checks concurrently that every server answers as one of its kind.
-func (t target) check(ctx context.Context) (endpoint.Database, error) {
-	var database endpoint.Database
+func (t target) check(ctx context.Context) (found kinds, _ error) {
 	checks := []struct {
 		name, address string
 		look          func() error
 	}{
-		{"MongoDB", t.ends.Mongo, func() (err error) { database, err = endpoint.Mongo(ctx, t.ends.Mongo); return err }},
-		{"the mailbox", t.ends.MailHog, func() error { return endpoint.Mailbox(ctx, t.ends.MailHog) }},
+		{"MongoDB", t.ends.Mongo, func() (err error) { found.database, err = endpoint.Mongo(ctx, t.ends.Mongo); return err }},
+		{"the mailbox", t.ends.MailHog, func() (err error) {
+			found.mail, err = endpoint.Mailbox(ctx, t.ends.MailHog)
+			found.mailPage = found.mail != "" && endpoint.HasMailPage(ctx, found.mail, t.ends.MailHog)
+			return err
+		}},
 		{"SMTP", t.ends.SMTP, func() error { return endpoint.SMTP(ctx, t.ends.SMTP) }},
 		{"Inngest", t.ends.Inngest, func() error { return endpoint.AnyInngest(ctx, t.ends.Inngest) }},
 	}
@@ -322,5 +332,5 @@ func (t target) check(ctx context.Context) (endpoint.Database, error) {
 		})
 	}
 	all.Wait()
-	return database, errors.Join(errs...)
+	return found, errors.Join(errs...)
 }

@@ -90,7 +90,7 @@ func TestStart_FindsServers(t *testing.T) {
 		t.Setenv(attach.EnvInngest, ends.Inngest)
 		_, err := start(t, attach.Options{Dir: dir})
 		require.EqualError(t, err, "attach to the servers named by the environment: no address for "+
-			"MailHog (HARNESS_MAIL_URL), SMTP (HARNESS_SMTP_ADDR), MongoDB (HARNESS_MONGO_URI); name all four")
+			"the mailbox (HARNESS_MAIL_URL), SMTP (HARNESS_SMTP_ADDR), MongoDB (HARNESS_MONGO_URI); name all four")
 	})
 }
 

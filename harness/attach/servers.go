@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
@@ -13,10 +12,10 @@ import (
 // servers were running before and stay up.
 type servers struct {
 	target
-	database string
-	hasUI    bool
-	secrets  []string
-	bridge   *bridge.Bridge // nil where Inngest runs in no container of this machine
+	kinds
+	hasPage bool // Inngest has its web page
+	secrets []string
+	bridge  *bridge.Bridge // nil where Inngest runs in no container of this machine
 }
 
 // Endpoints implements [harness.Servers].
@@ -35,10 +34,14 @@ func (s *servers) Secrets() []string { return s.secrets }
 
 // Describe implements [harness.Servers].
 func (s *servers) Describe() []harness.ServerInfo {
+	mailbox := "mailbox"
+	if s.mail != "" {
+		mailbox = s.mail.Title()
+	}
 	all := []harness.ServerInfo{
-		{Service: harness.ServiceMongo, Version: s.database, Source: "attached"},
-		{Service: harness.ServiceMailHog, Version: "mailbox " + s.source, Source: "attached", HasUI: strings.HasPrefix(s.ends.MailHog, "http")},
-		{Service: harness.ServiceInngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasUI},
+		{Service: harness.ServiceMongo, Version: s.database.String(), Source: "attached"},
+		{Service: harness.ServiceMailHog, Version: mailbox + " " + s.source, Source: "attached", HasUI: s.mailPage, Mail: s.mail},
+		{Service: harness.ServiceInngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasPage},
 	}
 	address := map[harness.Service]string{
 		harness.ServiceMongo: s.ends.Mongo, harness.ServiceMailHog: s.ends.MailHog, harness.ServiceInngest: s.ends.Inngest,

@@ -33,7 +33,7 @@ func (s *env) usable(ctx context.Context, server harness.Service) error {
 		_, err := endpoint.Mongo(ctx, ends.Mongo)
 		return err
 	case harness.ServiceMailHog:
-		return errors.Join(endpoint.MailHog(ctx, ends.MailHog), endpoint.SMTP(ctx, ends.SMTP))
+		return errors.Join(endpoint.Mail(ctx, s.Options().Mail, ends.MailHog), endpoint.SMTP(ctx, ends.SMTP))
 	default:
 		return endpoint.Inngest(ctx, ends.Inngest)
 	}
@@ -110,7 +110,7 @@ func (s *env) eventToEmail(t *testing.T) {
 	require.Equal(t, "Hello", m.Subject)
 }
 
-// checkConcurrentControl stops, kills, starts and looks at MailHog from several goroutines.
+// checkConcurrentControl stops, kills, starts and looks at the mail catcher from several goroutines.
 func (s *env) checkConcurrentControl(t *testing.T) {
 	t.Helper()
 	before := s.Endpoints()

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -26,6 +27,9 @@ type Caps struct {
 	// Attached says that the servers were there before and stay: they are neither started nor stopped. The tests
 	// of starting and stopping then check that this is refused.
 	Attached bool
+
+	// Mail is the mail catcher of the stacks. Empty: MailHog.
+	Mail harness.Mail
 
 	// Broken makes a backend whose Inngest server does not come up while the others do. Required unless Attached.
 	Broken func(testing.TB) harness.Backend
@@ -78,13 +82,18 @@ func (s *suite) start(t *testing.T, o stack.Options) *env {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
-	o.Dir = t.TempDir()
+	o.Dir, o.Mail = t.TempDir(), s.caps.Mail
 	st, err := stack.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
 	require.NoError(t, ranlog.Note(st.Backend(), st.Describe()))
 	require.NoError(t, st.RunHandler(ctx, newApp))
 	return &env{st}
+}
+
+// onlyMail are the options of a start of the mail catcher alone.
+func (s *suite) onlyMail(dir string) harness.BackendOptions {
+	return harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}, Mail: s.caps.Mail}
 }
 
 func (s *suite) works(t *testing.T) {
@@ -225,14 +234,14 @@ func (s *suite) controlled(t *testing.T) {
 	})
 }
 
-// someServices starts a backend without a stack, with MailHog alone.
+// someServices starts a backend without a stack, with the mail catcher alone.
 func (s *suite) someServices(t *testing.T) {
 	before := s.caps.Leftovers(t)
 	_, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: []harness.Service{"postgres"}})
 	require.ErrorContains(t, err, `runs no service "postgres"`)
 
 	dir := t.TempDir()
-	up, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}})
+	up, err := s.make(t).Start(t.Context(), s.onlyMail(dir))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, up.Close(context.Background())) })
 	ends := up.Endpoints()
@@ -255,14 +264,14 @@ func (s *suite) someServices(t *testing.T) {
 		case <-time.After(hopTime):
 			require.Fail(t, "Done is not closed after a crash")
 		}
-		checkCrash(t, up.Err())
+		s.checkCrash(t, up.Err())
 		require.NoError(t, up.Start(t.Context(), harness.ServiceMailHog), "it can be started again")
-		checkCrash(t, up.Err())
+		s.checkCrash(t, up.Err())
 	})
 	require.NoError(t, up.Close(t.Context()))
 	require.Equal(t, before, s.caps.Leftovers(t))
 
-	again, err := s.make(t).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: []harness.Service{harness.ServiceMailHog}})
+	again, err := s.make(t).Start(t.Context(), s.onlyMail(t.TempDir()))
 	require.NoError(t, err)
 	require.NoError(t, again.Close(t.Context()))
 	select {
@@ -305,12 +314,12 @@ func (s *suite) reach(t *testing.T) {
 	require.NoError(t, <-accepted)
 }
 
-// checkCrash checks that err says how MailHog was killed, with the end of its log.
-func checkCrash(t *testing.T, err error) {
+// checkCrash checks that err says how the mail catcher was killed, with the end of its log.
+func (s *suite) checkCrash(t *testing.T, err error) {
 	t.Helper()
 	exit := (*stack.ExitError)(nil)
 	require.ErrorAs(t, err, &exit)
-	require.Contains(t, exit.Error(), "mailhog was ended by a signal (killed)")
+	require.Contains(t, exit.Error(), string(cmp.Or(s.caps.Mail, harness.MailHog))+" was ended by a signal (killed)")
 	require.Contains(t, exit.Error(), "; its last lines:\n  ")
 	require.NotEmpty(t, exit.Tail)
 	require.FileExists(t, exit.LogFile)
@@ -322,9 +331,9 @@ func (s *suite) crash(t *testing.T) {
 	s.caps.Crash(t, st.Dir(), harness.ServiceMailHog)
 	select {
 	case <-st.Done():
-		checkCrash(t, st.Err())
+		s.checkCrash(t, st.Err())
 	case <-time.After(hopTime):
-		require.Fail(t, "the crash of MailHog was not reported")
+		require.Fail(t, "the crash of the mail catcher was not reported")
 	}
 }
 
@@ -368,8 +377,8 @@ func (s *suite) portTaken(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	taken := l.Addr().(*net.TCPAddr).Port
-	_, err = stack.Start(t.Context(), s.make(t), stack.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}})
-	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+", wanted for MailHog's SMTP, is in use by")
+	_, err = stack.Start(t.Context(), s.make(t), stack.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}, Mail: s.caps.Mail})
+	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+", wanted for "+s.caps.Mail.Title()+"'s SMTP, is in use by")
 	require.ErrorContains(t, err, "--ports free")
 	require.Equal(t, before, s.caps.Leftovers(t))
 }
@@ -379,7 +388,7 @@ func (s *suite) halfWay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
 	dir := t.TempDir()
-	_, err := stack.Start(ctx, s.caps.Broken(t), stack.Options{Dir: dir})
+	_, err := stack.Start(ctx, s.caps.Broken(t), stack.Options{Dir: dir, Mail: s.caps.Mail})
 	require.ErrorContains(t, err, "inngest")
 	require.Equal(t, before, s.caps.Leftovers(t))
 	require.NoError(t, os.RemoveAll(dir), "no server writes there any more")
@@ -394,7 +403,7 @@ func (s *suite) cancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			o := stack.Options{Dir: t.TempDir()}
+			o := stack.Options{Dir: t.TempDir(), Mail: s.caps.Mail}
 			if when == nil {
 				cancel()
 			} else {
@@ -413,7 +422,7 @@ func (s *suite) cancelled(t *testing.T) {
 		t.Run("after "+after.String(), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			defer cancel()
-			st, err := stack.Start(ctx, s.make(t), stack.Options{Dir: t.TempDir()})
+			st, err := stack.Start(ctx, s.make(t), stack.Options{Dir: t.TempDir(), Mail: s.caps.Mail})
 			if err == nil { // a fast machine
 				require.NoError(t, st.Close(context.Background()))
 			}

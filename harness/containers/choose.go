@@ -15,13 +15,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 )
 
-// Choose returns the containers backend if an engine answers and has the images or can pull them, which it does, else the
-// other one. reason is a short sentence for a user, as in "local, since no Docker engine answers at
+// Choose returns the containers backend if an engine answers and has the images of a stack with this mail catcher or can
+// pull them, which it does, else the other one. reason is a short sentence for a user, as in "local, since no Docker engine answers at
 // unix:///var/run/docker.sock; for containers: start Docker". The error is that ctx has ended. It is not meant for tests,
 // which name their backends.
-func Choose(ctx context.Context, o Options, other harness.Backend, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
+func Choose(ctx context.Context, o Options, m harness.Mail, other harness.Backend, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
 	b := New(o)
-	err = b.usable(ctx, fleet.Serialised(progress))
+	err = b.usable(ctx, m, fleet.Serialised(progress))
 	if ctx.Err() != nil {
 		return nil, "", context.Cause(ctx)
 	}
@@ -72,7 +72,7 @@ func (b *Backend) Engine(ctx context.Context) (Engine, error) {
 	return found, nil
 }
 
-func (b *Backend) usable(ctx context.Context, progress func(harness.Progress)) error {
+func (b *Backend) usable(ctx context.Context, m harness.Mail, progress func(harness.Progress)) error {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return err
@@ -82,16 +82,19 @@ func (b *Backend) usable(ctx context.Context, progress func(harness.Progress)) e
 	if err != nil {
 		return err
 	}
-	_, err = b.ensureImages(ctx, docker, all, progress)
+	_, err = b.ensureImages(ctx, docker, all, m, progress)
 	return err
 }
 
-// image is the name of a service's image.
-func (b *Backend) image(s harness.Service) string {
+// image is the name of a service's image, on a stack with this mail catcher.
+func (b *Backend) image(s harness.Service, m harness.Mail) string {
 	switch s {
 	case harness.ServiceMongo:
 		return b.o.Images.Mongo
 	case harness.ServiceMailHog:
+		if m == harness.Mailpit {
+			return b.o.Images.Mailpit
+		}
 		return b.o.Images.MailHog
 	default:
 		return b.o.Images.Inngest
@@ -99,14 +102,14 @@ func (b *Backend) image(s harness.Service) string {
 }
 
 // ensureImages returns the images of some services, and pulls those that are not here, concurrently.
-func (b *Backend) ensureImages(ctx context.Context, docker *client.Client, services []harness.Service, progress func(harness.Progress)) (map[harness.Service]engine.Image, error) {
+func (b *Backend) ensureImages(ctx context.Context, docker *client.Client, services []harness.Service, m harness.Mail, progress func(harness.Progress)) (map[harness.Service]engine.Image, error) {
 	var mu sync.Mutex
 	images := make(map[harness.Service]engine.Image)
 	g, gctx := errgroup.WithContext(ctx)
 	for _, service := range services {
 		g.Go(func() error {
 			began, pulled := time.Now(), false
-			name, subject := b.image(service), string(service)
+			name, subject := b.image(service, m), fleet.Program(service, m)
 			image, err := engine.EnsureImage(gctx, docker, name, func(doing string) {
 				pulled = true
 				progress(harness.Progress{Subject: subject, Doing: doing, Elapsed: time.Since(began)})

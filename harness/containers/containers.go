@@ -23,6 +23,7 @@ import (
 const (
 	EnvImageMongo   = "HARNESS_IMAGE_MONGO"
 	EnvImageMailHog = "HARNESS_IMAGE_MAILHOG"
+	EnvImageMailpit = "HARNESS_IMAGE_MAILPIT"
 	EnvImageInngest = "HARNESS_IMAGE_INNGEST"
 )
 
@@ -33,6 +34,8 @@ type Images struct {
 	// MailHog serves SMTP on port 1025 and its API on port 8025. Empty: HARNESS_IMAGE_MAILHOG, else
 	// mailhog/mailhog:v1.0.1.
 	MailHog string
+	// Mailpit serves the same ports, and its entrypoint is Mailpit. Empty: HARNESS_IMAGE_MAILPIT, else axllent/mailpit:v1.33.1.
+	Mailpit string
 	// Inngest has the command inngest in its PATH and no entrypoint. Empty: HARNESS_IMAGE_INNGEST, else
 	// inngest/inngest:v1.43.0.
 	Inngest string
@@ -40,7 +43,9 @@ type Images struct {
 
 // OfficialImages returns the published images in the versions that the harness supports.
 func OfficialImages() Images {
-	return Images{Mongo: "mongo:8.0", MailHog: "mailhog/mailhog:v1.0.1", Inngest: "inngest/inngest:v1.43.0"}
+	return Images{
+		Mongo: "mongo:8.0", MailHog: "mailhog/mailhog:v1.0.1", Mailpit: "axllent/mailpit:v1.33.1", Inngest: "inngest/inngest:v1.43.0",
+	}
 }
 
 // Options configures the backend. The zero value is ready to use.
@@ -63,6 +68,7 @@ func New(o Options) *Backend {
 	official := OfficialImages()
 	o.Images.Mongo = cmp.Or(o.Images.Mongo, os.Getenv(EnvImageMongo), official.Mongo)
 	o.Images.MailHog = cmp.Or(o.Images.MailHog, os.Getenv(EnvImageMailHog), official.MailHog)
+	o.Images.Mailpit = cmp.Or(o.Images.Mailpit, os.Getenv(EnvImageMailpit), official.Mailpit)
 	o.Images.Inngest = cmp.Or(o.Images.Inngest, os.Getenv(EnvImageInngest), official.Inngest)
 	o.StartTimeout = cmp.Or(o.StartTimeout, time.Minute)
 	return &Backend{o: o}
@@ -113,7 +119,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 			err = errors.Join(engine.Explain(err), s.endAll(context.WithoutCancel(ctx)))
 		}
 	}()
-	images, err := b.ensureImages(ctx, docker, wanted, progress)
+	images, err := b.ensureImages(ctx, docker, wanted, o.Mail, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +133,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 		return nil, err
 	}
 	// Not before: what a killed stack left behind may hold these ports.
-	if err := port.CheckAll(port.OfServers(o.Ports)...); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports, o.Mail)...); err != nil {
 		return nil, err
 	}
 	if err := s.makeNetwork(ctx); err != nil {

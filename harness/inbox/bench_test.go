@@ -8,16 +8,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
 )
 
 // body is about as long as a notification with HTML and text.
 const body = 8 << 10
 
-func full(b *testing.B) *servertest.Server {
-	own := ownMailHog(b)
-	s := newSender(b, own)
+// eachMail runs a benchmark on each mail catcher.
+func eachMail(b *testing.B, f func(*testing.B, harness.Mail)) {
+	for _, which := range harness.Mails() {
+		b.Run(string(which), func(b *testing.B) { f(b, which) })
+	}
+}
+
+func full(b *testing.B, which harness.Mail) *catcher {
+	own := ownCatcher(b, which)
+	s := own.sender(b)
 	filler := note("s", "Content-Type: text/plain; charset=utf-8", "X-Inngest-Run-Id: r") + fmt.Sprintf("%0*d", body, 0)
 	for n := range 10_000 {
 		s.deliver(filler, fmt.Sprintf("user%d@plant.test", n))
@@ -25,9 +32,12 @@ func full(b *testing.B) *servertest.Server {
 	return own
 }
 
-// BenchmarkWait is the time from MailHog's acceptance to the end of Wait.
-func BenchmarkWait(b *testing.B) {
-	c, s := newClient(b, hog.URL), newSender(b, hog)
+// BenchmarkWait is the time from the mail catcher's acceptance to the end of Wait.
+func BenchmarkWait(b *testing.B) { eachMail(b, benchWait) }
+
+func benchWait(b *testing.B, which harness.Mail) {
+	box := newCatcher(b, which, shared[which])
+	c, s := box.client(b), box.sender(b)
 	kim := recipient()
 	type arrival struct {
 		at  time.Time
@@ -51,10 +61,12 @@ func BenchmarkWait(b *testing.B) {
 }
 
 // BenchmarkFirstLookAt10000 is the first question that a client asks.
-func BenchmarkFirstLookAt10000(b *testing.B) {
-	own := full(b)
+func BenchmarkFirstLookAt10000(b *testing.B) { eachMail(b, benchFirstLookAt10000) }
+
+func benchFirstLookAt10000(b *testing.B, which harness.Mail) {
+	own := full(b, which)
 	for b.Loop() {
-		c := inbox.New(own.URL, inbox.Options{})
+		c := own.open(own.URL)
 		n, err := c.Count(context.Background())
 		require.NoError(b, err)
 		require.Equal(b, 10_000, n)
@@ -63,9 +75,11 @@ func BenchmarkFirstLookAt10000(b *testing.B) {
 }
 
 // BenchmarkFindAmong10000 is every further question, which sees what has come since.
-func BenchmarkFindAmong10000(b *testing.B) {
-	own := full(b)
-	c, s := newClient(b, own.URL), newSender(b, own)
+func BenchmarkFindAmong10000(b *testing.B) { eachMail(b, benchFindAmong10000) }
+
+func benchFindAmong10000(b *testing.B, which harness.Mail) {
+	own := full(b, which)
+	c, s := own.client(b), own.sender(b)
 	require.NoError(b, c.ReadToEnd(context.Background()))
 	for n := 0; b.Loop(); n++ {
 		b.StopTimer()
@@ -79,9 +93,11 @@ func BenchmarkFindAmong10000(b *testing.B) {
 }
 
 // BenchmarkReadToEnd is the cost of a claim that there is no other email.
-func BenchmarkReadToEnd(b *testing.B) {
-	own := full(b)
-	c := newClient(b, own.URL)
+func BenchmarkReadToEnd(b *testing.B) { eachMail(b, benchReadToEnd) }
+
+func benchReadToEnd(b *testing.B, which harness.Mail) {
+	own := full(b, which)
+	c := own.client(b)
 	require.NoError(b, c.ReadToEnd(context.Background()))
 	for b.Loop() {
 		require.NoError(b, c.ReadToEnd(context.Background()))
@@ -89,11 +105,13 @@ func BenchmarkReadToEnd(b *testing.B) {
 }
 
 // BenchmarkList10000 decodes all of them, once read.
-func BenchmarkList10000(b *testing.B) {
-	own := full(b)
+func BenchmarkList10000(b *testing.B) { eachMail(b, benchList10000) }
+
+func benchList10000(b *testing.B, which harness.Mail) {
+	own := full(b, which)
 	for b.Loop() {
 		b.StopTimer()
-		c := newClient(b, own.URL)
+		c := own.client(b)
 		require.NoError(b, c.ReadToEnd(context.Background()))
 		b.StartTimer()
 		list, err := c.List(context.Background())

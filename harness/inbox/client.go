@@ -14,10 +14,12 @@ import (
 )
 
 var (
-	// ErrNotFound says that MailHog has no message with this id.
-	ErrNotFound = errors.New("MailHog has no such message")
+	// ErrNotFound says that the mailbox has no message with this id.
+	ErrNotFound = errors.New("the mailbox has no such message")
 	// ErrNoMailbox says that no mailbox is named.
 	ErrNoMailbox = errors.New("no mailbox is named: set HARNESS_MAIL_URL to the URL of MailHog or Mailpit, or to an imaps:// address")
+	// ErrReadOnly says that a mailbox of a mail server is never changed.
+	ErrReadOnly = errors.New("this mailbox is read and never changed: emails are deleted from MailHog and Mailpit only")
 	// ErrClosed says that the client has been closed.
 	ErrClosed = errors.New("the inbox client is closed")
 )
@@ -26,29 +28,32 @@ var (
 type Options struct {
 	// RunHeader is the header that holds the id of the Inngest run that sent an email. Empty means [harness.DefaultRunHeader].
 	RunHeader string
+	// Envelope returns the envelope with which a message was delivered to a Mailpit, by the id that Mailpit gave it; ok is false
+	// where it is not known. It may wait for a delivery that is about to end. Mailpit itself keeps only the sender, and the
+	// recipients in the headers, to which it adds those that none names. Nil: nothing more is known.
+	Envelope func(ctx context.Context, id string) (e harness.Envelope, ok bool)
 }
 
 // Client reads one MailHog, Mailpit or IMAP mailbox. It is safe for concurrent use, and meant to be shared: its index makes the second
 // question cheap. Close it when done.
 type Client struct {
-	api       api
+	api       api // of a mailbox that has an HTTP address
 	transport *http.Transport
+	envelope  func(ctx context.Context, id string) (harness.Envelope, bool)
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	index  *index
-	walker walker
-	feed   *feed
-	lags   bool
-	source source // in place of api, walker and the websocket; nil for a MailHog
+	index *index
+	feed  *feed
+	lags  bool
 
 	detecting sync.Mutex
-	detected  bool // whether it is a Mailpit
+	source    source // nil before detect
 
-	lookup  sync.Mutex // held while MailHog is asked for a message by its id; locked before walking
 	walking sync.Mutex // held while the inbox is read
+	walker  walker
 
 	mu   sync.Mutex
 	next *round // the refresh that has not begun to read yet
@@ -56,32 +61,36 @@ type Client struct {
 
 // New returns a client of the MailHog or Mailpit whose page is at baseURL, as in "http://127.0.0.1:8025", or of the IMAP
 // mailbox at imaps://USER:PASSWORD@HOST/MAILBOX. Credentials in the URL are used for HTTP basic authentication. New sends no
-// request: if nothing is there, the first question fails. Mailpit and IMAP mailboxes are read only; only their
-// messages since yesterday are read. IMAP knows no envelope: its recipients are those that the last mail server has written into
+// request: if nothing is there, the first question fails. An IMAP mailbox is never changed, and only its
+// messages since yesterday are read; it knows no envelope: its recipients are those that the last mail server has written into
 // Delivered-To, X-Original-To or Envelope-To, else those in the headers.
 func New(baseURL string, o Options) *Client {
 	baseURL = strings.TrimRight(baseURL, "/")
 	transport := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
 	c := &Client{
-		api:       api{base: withoutUser(baseURL), url: baseURL, client: &http.Client{Timeout: requestTimeout, Transport: transport}},
+		api: api{
+			name: unknownName, base: withoutUser(baseURL), url: baseURL,
+			client: &http.Client{Timeout: requestTimeout, Transport: transport},
+		},
+		envelope:  o.Envelope,
 		transport: transport,
 		index:     newIndex(cmp.Or(o.RunHeader, harness.DefaultRunHeader)),
 	}
-	c.source = newSource(baseURL)
+	c.source = newIMAP(baseURL)
 	c.lags = c.source != nil
-	c.walker, c.feed = walker{c.api, c.index}, &feed{client: c}
+	c.walker.index, c.feed = c.index, &feed{client: c}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
-// BaseURL is MailHog's address, without credentials.
+// BaseURL is the mailbox's address, without credentials.
 func (c *Client) BaseURL() string { return c.api.base }
 
 // Lags reports whether an email may reach the mailbox some time after the app's mail server has accepted it, as with IMAP.
 // MailHog and Mailpit are the mail server themselves.
 func (c *Client) Lags() bool { return c.lags }
 
-// Close ends the connection to MailHog and every call under way, which return ErrClosed, and waits until they have ended.
+// Close ends the connection to the mailbox and every call under way, which return ErrClosed, and waits until they have ended.
 // It returns an error if ctx ends first. It may be called more than once.
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
@@ -94,6 +103,8 @@ func (c *Client) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close the inbox client: %w", context.Cause(ctx))
 	}
+	c.detecting.Lock()
+	defer c.detecting.Unlock()
 	if c.source != nil {
 		c.source.close()
 	}
@@ -101,16 +112,16 @@ func (c *Client) Close(ctx context.Context) error {
 	return nil
 }
 
-// ReadToEnd returns when the client knows every message that MailHog had accepted at the moment of the call. After it,
+// ReadToEnd returns when the client knows every message that the mailbox had accepted at the moment of the call. After it,
 // what Find does not find was not there: a test that expects no email relies on this instead of waiting.
 //
-// It costs one request for one message when there is nothing new, whatever the size of the inbox.
+// It costs one small request, of Mailpit two, when there is nothing new, whatever the size of the inbox.
 func (c *Client) ReadToEnd(ctx context.Context) error { return c.refresh(ctx) }
 
-// List returns all messages, in the order in which MailHog received them.
+// List returns all messages, in the order in which the mailbox received them.
 func (c *Client) List(ctx context.Context) ([]*harness.Message, error) { return c.Find(ctx, Filter{}) }
 
-// Find returns the messages that match a filter, in order; none is not an error. It sees all that MailHog had accepted
+// Find returns the messages that match a filter, in order; none is not an error. It sees all that the mailbox had accepted
 // at the moment of the call. A filter with a recipient or a run looks only at the messages that have it.
 func (c *Client) Find(ctx context.Context, f Filter) ([]*harness.Message, error) {
 	if err := c.refresh(ctx); err != nil {
@@ -141,7 +152,7 @@ func (c *Client) Get(ctx context.Context, id string) (*harness.Message, error) {
 	return c.decode(e), nil
 }
 
-// Count returns how many messages MailHog has.
+// Count returns how many messages the mailbox has.
 func (c *Client) Count(ctx context.Context) (int, error) {
 	if err := c.refresh(ctx); err != nil {
 		return 0, err
@@ -150,42 +161,55 @@ func (c *Client) Count(ctx context.Context) (int, error) {
 	return known, nil
 }
 
-// Delete removes one message from MailHog, or returns ErrNotFound. For another mailbox it returns [ErrReadOnly].
+// Delete removes one message from a MailHog or Mailpit, or returns ErrNotFound. For another mailbox it returns [ErrReadOnly].
 func (c *Client) Delete(ctx context.Context, id string) error {
-	if err := c.detect(ctx); err != nil {
-		return fmt.Errorf("delete message %q: %w", id, err)
-	}
-	if c.source != nil {
-		return ErrReadOnly
-	}
-	if err := c.api.delete(ctx, id); err != nil {
-		if answer, ok := errors.AsType[*statusError](err); ok && answer.code == http.StatusInternalServerError {
-			// That is how MailHog says that it does not know the id.
-			return fmt.Errorf("delete message %q: %w", id, ErrNotFound)
+	source, err := c.detect(ctx)
+	if err == nil && c.index.get(id) == nil {
+		if err = c.refresh(ctx); err == nil && c.index.get(id) == nil {
+			err = ErrNotFound
 		}
+	}
+	if err == nil {
+		err = source.remove(ctx, id)
+	}
+	if err != nil {
 		return fmt.Errorf("delete message %q: %w", id, err)
 	}
 	c.index.remove(func(e *entry) bool { return e.ID == id })
 	return nil
 }
 
-// Clear removes all messages from MailHog. Tests that share a MailHog must not call it.
+// Clear removes all messages from a MailHog or Mailpit. Tests that share one must not call it. From Mailpit it removes what it had
+// accepted at the moment of the call; of MailHog, which cannot be told which messages to remove, also what comes meanwhile. For
+// another mailbox it returns [ErrReadOnly].
 func (c *Client) Clear(ctx context.Context) error {
-	if err := c.detect(ctx); err != nil {
+	source, err := c.detect(ctx)
+	if err != nil {
 		return fmt.Errorf("clear the inbox: %w", err)
 	}
-	if c.source != nil {
-		return ErrReadOnly
-	}
 	_, _, before := c.index.size()
-	if err := c.api.delete(ctx, ""); err != nil {
+	err = source.clear(ctx, func() ([]string, error) {
+		if err := c.refresh(ctx); err != nil {
+			return nil, err
+		}
+		_, _, before = c.index.size()
+		var ids []string
+		all, _ := c.index.after("", 0)
+		for _, e := range all {
+			if e.seq <= before {
+				ids = append(ids, e.ID)
+			}
+		}
+		return ids, nil
+	})
+	if err != nil {
 		return fmt.Errorf("clear the inbox: %w", err)
 	}
 	c.index.remove(func(e *entry) bool { return e.seq <= before })
 	return c.refresh(ctx) // a message that came meanwhile may have been cleared or not
 }
 
-// refresh brings the index up to date: when it returns nil, every message that MailHog had received before the call is in
+// refresh brings the index up to date: when it returns nil, every message that the mailbox had received before the call is in
 // the index, and what was deleted before the call is not. Calls may overlap; those that come while one is under way
 // share the next one.
 func (c *Client) refresh(ctx context.Context) error {
@@ -231,19 +255,22 @@ func (c *Client) run(r *round) {
 }
 
 func (c *Client) update() error {
-	if err := c.detect(c.ctx); err != nil {
+	source, err := c.detect(c.ctx)
+	if err != nil {
 		return err
 	}
-	if c.source != nil {
-		return c.pull(c.ctx)
-	}
+	c.walker.source = source
 	return c.walker.update(c.ctx)
 }
 
 // decode returns the decoded message, which is made once.
 func (c *Client) decode(e *entry) *harness.Message {
 	e.once.Do(func() {
-		raw, problem := c.raw(e)
+		source, err := c.detect(c.ctx) // it has been detected: the message comes from it
+		raw, problem := []byte(e.stored.Raw.Data), ""
+		if err == nil {
+			raw, problem = source.raw(c.ctx, e.stored)
+		}
 		m := Decode(raw)
 		m.ID, m.Received = e.ID, e.Created
 		m.Envelope = harness.Envelope{From: e.stored.Raw.From, To: e.stored.Raw.To, Helo: e.stored.Raw.Helo}

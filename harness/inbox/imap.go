@@ -16,6 +16,12 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
+// sinceYesterday is how far back a mailbox is read.
+const sinceYesterday = 24 * time.Hour
+
+// errGone says that a message was removed after it was listed.
+var errGone = errors.New("the message has been removed")
+
 // imapSource reads a mailbox by IMAP: imaps://USER:PASSWORD@HOST/MAILBOX, where the mailbox is INBOX if none is named. It opens
 // the mailbox for reading only (EXAMINE), and marks nothing as seen (PEEK). It reads the messages since yesterday.
 type imapSource struct {
@@ -63,7 +69,8 @@ func (s *imapSource) failed(err error) error {
 	return fmt.Errorf("read the mailbox at %s: %w", s.url.Host, err)
 }
 
-func (s *imapSource) list(ctx context.Context) ([]string, error) {
+// page implements [source]: it has no pages.
+func (s *imapSource) page(ctx context.Context, _, _ int) (*page, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -78,15 +85,31 @@ func (s *imapSource) list(ctx context.Context) ([]string, error) {
 	}
 	uids := found.AllUIDs()
 	slices.Sort(uids)
-	var ids []string
+	p := &page{Total: len(uids)}
 	for _, uid := range slices.Backward(uids) {
-		ids = append(ids, fmt.Sprintf("%d-%d", s.validity, uid))
+		p.Items = append(p.Items, stored{ID: fmt.Sprintf("%d-%d", s.validity, uid)})
 	}
-	return ids, nil
+	return p, nil
 }
 
 func (s *imapSource) abort(client *imapclient.Client) func() { return func() { client.Close() } }
 
+func (s *imapSource) load(ctx context.Context, listed []stored) ([]stored, error) {
+	var all []stored
+	for _, l := range listed {
+		m, err := s.fetch(ctx, l.ID)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// fetch returns a message, or errGone.
 func (s *imapSource) fetch(ctx context.Context, id string) (stored, error) {
 	_, number, _ := strings.Cut(id, "-")
 	uid, err := strconv.ParseUint(number, 10, 32)
@@ -107,10 +130,48 @@ func (s *imapSource) fetch(ctx context.Context, id string) (stored, error) {
 	}
 	// The server tells whole seconds, rounded down: an email is later than another event of that second, as far as is known.
 	received := messages[0].InternalDate.Add(time.Second - time.Millisecond)
-	return newStored(id, received, messages[0].FindBodySection(whole), "", nil), nil
+	return delivered(id, received, string(messages[0].FindBodySection(whole))), nil
 }
 
-func (*imapSource) interval() time.Duration { return 2 * time.Second }
+// delivered makes a message of what a mailbox holds. Its recipients are those that the last mail server has written down, else those
+// in the headers.
+func delivered(id string, received time.Time, raw string) stored {
+	m := stored{ID: id, Created: received}
+	headers := headersOf(raw)
+	m.Raw.Data, m.Raw.From = raw, returnPath(headers)
+	for _, name := range []string{"Delivered-To", "X-Original-To", "Envelope-To"} {
+		if m.Raw.To = headers.HeaderValues(name); len(m.Raw.To) > 0 {
+			return m
+		}
+	}
+	m.Raw.To = addressesOf(headers)
+	return m
+}
+
+// imapInterval is how often the mailbox is looked at while something waits for an email.
+const imapInterval = 2 * time.Second
+
+// watch implements [source]: it polls.
+func (*imapSource) watch(ctx context.Context, c *Client, connected func()) error {
+	for {
+		if err := c.refresh(ctx); err != nil {
+			return err
+		}
+		connected()
+		select {
+		case <-time.After(imapInterval):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *imapSource) name() string                                        { return "the mailbox at " + s.url.Host }
+func (*imapSource) appends() bool                                         { return true }
+func (*imapSource) removals(context.Context) (uint64, error)              { return 0, nil }
+func (*imapSource) remove(context.Context, string) error                  { return ErrReadOnly }
+func (*imapSource) clear(context.Context, func() ([]string, error)) error { return ErrReadOnly }
+func (*imapSource) raw(_ context.Context, m stored) ([]byte, string)      { return []byte(m.Raw.Data), "" }
 
 func (s *imapSource) close() {
 	if s.client != nil {

@@ -1,13 +1,7 @@
 package inbox_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -86,10 +80,13 @@ func testMailbox(t *testing.T, box mailbox) {
 	}
 }
 
-func TestMailbox_MailHog(t *testing.T) {
+func TestMailbox_MailCatchers(t *testing.T) {
 	t.Parallel()
-	s := newSender(t, hog)
-	testMailbox(t, mailbox{url: hog.URL, deliver: s.deliver})
+	onOwn(t, func(t *testing.T, own *catcher) {
+		testMailbox(t, mailbox{url: own.URL, deliver: own.sender(t).deliver, unseen: func() bool {
+			return own.which != harness.Mailpit || unread(t, own.URL) == 3
+		}})
+	})
 }
 
 func TestMailbox_IMAP(t *testing.T) {
@@ -147,64 +144,4 @@ func TestMailbox_IMAP(t *testing.T) {
 		require.NotContains(t, err.Error(), "wrong")
 		require.NotContains(t, err.Error(), "p@ss")
 	}
-}
-
-// A server that answers as Mailpit v1.33 does, with the headers that it adds.
-func TestMailbox_Mailpit(t *testing.T) {
-	t.Parallel()
-	type message struct {
-		ID      string
-		Created time.Time
-	}
-	var mu sync.Mutex
-	list := []message{{"removed", time.Now()}, {"old", time.Now().Add(-25 * time.Hour)}} // newest first
-	raws := map[string]string{}
-	unavailable := false
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		answer := func(messages []message) {
-			_ = json.NewEncoder(w).Encode(map[string]any{"total": len(list), "messages": messages})
-		}
-		if unavailable {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		switch path, id := r.URL.Path, strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/api/v1/message/"), "/raw"); {
-		case path == "/api/v1/info":
-			fmt.Fprint(w, `{"Version":"v1.33.1"}`)
-		case path == "/api/v1/messages":
-			start := 0
-			_, _ = fmt.Sscan(r.FormValue("start"), &start)
-			answer(list[min(start, len(list)):])
-		case id == "removed":
-			http.NotFound(w, r)
-		case raws[id] != "" && strings.HasSuffix(path, "/raw"):
-			fmt.Fprint(w, raws[id])
-		default:
-			t.Errorf("Mailpit was asked for %s %s", r.Method, r.URL) // such as the message itself, which marks it as read
-		}
-	}))
-	defer server.Close()
-
-	// What it is is not decided while it is not available, and nothing is deleted as of a MailHog.
-	unavailable = true
-	c := newClient(t, server.URL)
-	_, err := c.List(limit(t))
-	require.ErrorContains(t, err, "503")
-	require.ErrorContains(t, c.Clear(limit(t)), "503")
-	require.ErrorContains(t, c.Delete(limit(t), "id0"), "503")
-	unavailable = false
-	require.ErrorIs(t, c.Clear(limit(t)), inbox.ErrReadOnly)
-	require.False(t, c.Lags())
-
-	testMailbox(t, mailbox{url: server.URL, readOnly: true, deliver: func(raw string, to ...string) {
-		mu.Lock()
-		defer mu.Unlock()
-		id := fmt.Sprint("id", len(list))
-		list = append([]message{{id, time.Now()}}, list...)
-		raws[id] = "Message-ID: <x@mailpit>\r\nReturn-Path: <bounce@plant.test>\r\nReceived: from [127.0.0.1] (localhost " +
-			"[127.0.0.1])\r\n" +
-			"        by vm (Mailpit) with SMTP\r\n        for <" + to[0] + ">; Sun, 29 Nov 2026 02:07:10 +0000 (UTC)\r\n" + raw
-	}})
 }

@@ -18,26 +18,88 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-// hog is the MailHog that the tests share: each writes to recipients of its own.
-var hog *servertest.Server
+// shared are the mail catchers that the tests share: each writes to recipients of its own.
+var shared = map[harness.Mail]*servertest.Server{}
 
 func TestMain(m *testing.M) {
-	servertest.Main(m, func(ctx context.Context) (_ *servertest.Server, err error) {
-		hog, err = servertest.MailHog(ctx)
-		return hog, err
+	servertest.Main(m, func(ctx context.Context) (all []*servertest.Server, err error) {
+		for _, which := range harness.Mails() {
+			if shared[which], err = servertest.Mail(ctx, which); err != nil {
+				return all, err
+			}
+			all = append(all, shared[which])
+		}
+		return all, nil
 	})
 }
 
-// ownMailHog starts a MailHog for one test: one that counts, clears, kills or fills it.
-func ownMailHog(t testing.TB) *servertest.Server {
-	s, err := servertest.MailHog(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
-	return s
+// A catcher is a mail catcher in one test. Emails are delivered to it as the app's are: through a tap.
+type catcher struct {
+	*servertest.Server
+	which harness.Mail
+	taps  *tap.Set
+	smtp  string // the tap's
 }
 
+func newCatcher(t testing.TB, which harness.Mail, s *servertest.Server) *catcher {
+	taps := tap.New(tap.Options{})
+	wire, err := taps.SMTP("127.0.0.1:0", s.SMTP)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, taps.Close(context.Background())) })
+	return &catcher{s, which, taps, wire.Addr()}
+}
+
+// sharedMailHog is for what only MailHog does.
+func sharedMailHog(t testing.TB) *catcher {
+	return newCatcher(t, harness.MailHog, shared[harness.MailHog])
+}
+
+// onEach runs a test on each of the shared mail catchers.
+func onEach(t *testing.T, f func(t *testing.T, box *catcher)) {
+	for _, which := range harness.Mails() {
+		t.Run(string(which), func(t *testing.T) {
+			t.Parallel()
+			f(t, newCatcher(t, which, shared[which]))
+		})
+	}
+}
+
+// ownCatcher starts a mail catcher for one test: one that counts, clears, kills or fills it.
+func ownCatcher(t testing.TB, which harness.Mail) *catcher {
+	s, err := servertest.Mail(t.Context(), which)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+	return newCatcher(t, which, s)
+}
+
+// onOwn runs a test on a mail catcher of its own of each kind.
+func onOwn(t *testing.T, f func(t *testing.T, own *catcher)) {
+	for _, which := range harness.Mails() {
+		t.Run(string(which), func(t *testing.T) {
+			t.Parallel()
+			f(t, ownCatcher(t, which))
+		})
+	}
+}
+
+// client returns a client of the mail catcher, clientAt one at another address that leads to it.
+func (s *catcher) client(t testing.TB) *inbox.Client { return s.clientAt(t, s.URL) }
+
+func (s *catcher) clientAt(t testing.TB, baseURL string) *inbox.Client {
+	c := s.open(baseURL)
+	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
+	return c
+}
+
+// open is clientAt for a client that the test closes.
+func (s *catcher) open(baseURL string) *inbox.Client {
+	return inbox.New(baseURL, inbox.Options{Envelope: s.taps.Envelope})
+}
+
+// newClient returns a client of what is no mail catcher of a test.
 func newClient(t testing.TB, baseURL string) *inbox.Client {
 	c := inbox.New(baseURL, inbox.Options{})
 	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
@@ -69,14 +131,16 @@ type sender struct {
 	c  *smtp.Client
 }
 
-func newSender(tb testing.TB, s *servertest.Server) *sender {
-	c, err := smtp.Dial(s.SMTP)
+func (s *catcher) sender(tb testing.TB) *sender { return newSender(tb, s.smtp) }
+
+func newSender(tb testing.TB, addr string) *sender {
+	c, err := smtp.Dial(addr)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { c.Close() })
 	return &sender{tb, c}
 }
 
-// deliver returns when MailHog has accepted the message. It may be called from any goroutine.
+// deliver returns when the mail catcher has accepted the message. It may be called from any goroutine.
 func (s *sender) deliver(raw string, to ...string) {
 	if err := s.try(raw, to); err != nil {
 		s.tb.Errorf("deliver to %v: %v", to, err)
@@ -116,16 +180,21 @@ func subjects(ms []*harness.Message) []string {
 	return s
 }
 
-// proxied puts a reverse proxy with a fault in it before a real MailHog.
-func proxied(t testing.TB, s *servertest.Server, fault func(*httputil.ReverseProxy)) *httptest.Server {
+// proxied puts a reverse proxy with a fault in it before a real mail catcher. The fault changes answers with a list.
+func proxied(t testing.TB, s *catcher, fault func(*httputil.ReverseProxy)) *httptest.Server {
 	target, err := url.Parse(s.URL)
 	require.NoError(t, err)
 	p := httputil.NewSingleHostReverseProxy(target)
+	direct := p.Director
+	p.Director = func(r *http.Request) {
+		direct(r)
+		r.Header.Set("Accept-Encoding", "identity") // a fault reads the answer
+	}
 	fault(p)
 	if change := p.ModifyResponse; change != nil {
 		p.ModifyResponse = func(r *http.Response) error {
-			if r.Request.URL.Path == "/api/v1/info" {
-				return nil // by which a client tells MailHog from Mailpit
+			if r.Request.URL.Path != "/api/v2/messages" && r.Request.URL.Path != "/api/v1/messages" || r.Request.Method != http.MethodGet {
+				return nil
 			}
 			return change(r)
 		}

@@ -12,18 +12,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/servertest"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // fill delivers n messages with the subjects 0/0, 0/1, ….
-func fill(t testing.TB, s *servertest.Server, n int) {
-	sender := newSender(t, s)
+func fill(t testing.TB, s *catcher, n int) {
+	sender := s.sender(t)
 	for i := range n {
 		sender.deliver(note(fmt.Sprintf("0/%d", i)), "kim@plant.test")
 	}
 }
 
-// The pages of a real MailHog, on their way through a proxy that lets happen what otherwise happens once in a while.
+// The pages of a real mail catcher, on their way through a proxy that lets happen what otherwise happens once in a while.
 func TestList_ReadsPagesAgainThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(page int64, body map[string]any){
@@ -33,50 +33,63 @@ func TestList_ReadsPagesAgainThatDoNotFit(t *testing.T) {
 			}
 		},
 		"a message twice": func(page int64, body map[string]any) {
-			if items := body["items"].([]any); page == 2 {
+			if items := itemsOf(body); page == 2 {
 				items[1] = items[0]
 			}
 		},
 		"an empty message": func(page int64, body map[string]any) {
-			if items := body["items"].([]any); page == 2 {
+			if items := itemsOf(body); page == 2 {
 				items[1] = map[string]any{}
 			}
 		},
 		"a page that does not follow": func(page int64, body map[string]any) {
-			if items := body["items"].([]any); page == 3 {
-				body["items"] = items[1:]
+			if items := itemsOf(body); page == 3 {
+				setItems(body, items[1:])
 			}
 		},
 		"an empty page in the middle": func(page int64, body map[string]any) {
 			if page == 3 {
-				body["items"] = []any{}
+				setItems(body, []any{})
 			}
 		},
 		"an empty first page": func(page int64, body map[string]any) {
 			if page <= 2 {
-				body["items"] = []any{}
+				setItems(body, []any{})
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			own := ownMailHog(t)
-			fill(t, own, 600)
-			read := func(fault func(int64, map[string]any)) (pages int64) {
-				proxy, count := tampered(t, own, fault)
-				list, err := newClient(t, proxy).List(limit(t))
-				require.NoError(t, err)
-				requireComplete(t, subjects(list), true, 1, 600)
-				return count.Load()
-			}
-			undisturbed := read(func(int64, map[string]any) {})
-			require.Greater(t, read(fault), undisturbed, "the fault made the client read again")
+			onOwn(t, func(t *testing.T, own *catcher) {
+				fill(t, own, 600)
+				read := func(fault func(int64, map[string]any)) (pages int64) {
+					proxy, count := tampered(t, own, fault)
+					list, err := newClient(t, proxy).List(limit(t))
+					require.NoError(t, err)
+					requireComplete(t, subjects(list), true, 1, 600)
+					return count.Load()
+				}
+				undisturbed := read(func(int64, map[string]any) {})
+				require.Greater(t, read(fault), undisturbed, "the fault made the client read again")
+			})
 		})
 	}
 }
 
-// tampered puts a proxy before a MailHog that changes the pages of lists, counted from 1.
-func tampered(t *testing.T, s *servertest.Server, fault func(page int64, body map[string]any)) (baseURL string, pages *atomic.Int64) {
+// itemsOf returns the messages of a page: MailHog and Mailpit name them differently.
+func itemsOf(body map[string]any) []any { return body[itemsKey(body)].([]any) }
+
+func setItems(body map[string]any, items []any) { body[itemsKey(body)] = items }
+
+func itemsKey(body map[string]any) string {
+	if _, ok := body["items"]; ok {
+		return "items"
+	}
+	return "messages"
+}
+
+// tampered puts a proxy before a mail catcher that changes the pages of lists, counted from 1.
+func tampered(t *testing.T, s *catcher, fault func(page int64, body map[string]any)) (baseURL string, pages *atomic.Int64) {
 	pages = new(atomic.Int64)
 	return proxied(t, s, func(p *httputil.ReverseProxy) {
 		p.ModifyResponse = func(resp *http.Response) error {
@@ -96,69 +109,74 @@ func tampered(t *testing.T, s *servertest.Server, fault func(page int64, body ma
 // A burst between two pages shifts more messages than the first page has: the second one begins with newer messages.
 func TestList_KeepsTheOrderInABurstBetweenPages(t *testing.T) {
 	t.Parallel()
-	own := ownMailHog(t)
-	fill(t, own, 100)
-	var pages atomic.Int64
-	proxy := proxied(t, own, func(p *httputil.ReverseProxy) {
-		p.ModifyResponse = func(*http.Response) error {
-			if pages.Add(1) == 1 {
-				burst := newSender(t, own)
-				for i := range 70 {
-					burst.deliver(note(fmt.Sprintf("0/%d", 100+i)), "kim@plant.test")
+	onOwn(t, func(t *testing.T, own *catcher) {
+		fill(t, own, 100)
+		var pages atomic.Int64
+		proxy := proxied(t, own, func(p *httputil.ReverseProxy) {
+			p.ModifyResponse = func(*http.Response) error {
+				if pages.Add(1) == 1 {
+					burst := own.sender(t)
+					for i := range 70 {
+						burst.deliver(note(fmt.Sprintf("0/%d", 100+i)), "kim@plant.test")
+					}
 				}
+				return nil
 			}
-			return nil
-		}
+		})
+		c := own.clientAt(t, proxy.URL)
+		list, err := c.List(limit(t))
+		require.NoError(t, err)
+		requireComplete(t, subjects(list), false, 1, 170)
+		list, err = c.List(limit(t))
+		require.NoError(t, err)
+		requireComplete(t, subjects(list), true, 1, 170)
 	})
-	c := newClient(t, proxy.URL)
-	list, err := c.List(limit(t))
-	require.NoError(t, err)
-	requireComplete(t, subjects(list), false, 1, 170)
-	list, err = c.List(limit(t))
-	require.NoError(t, err)
-	requireComplete(t, subjects(list), true, 1, 170)
 }
 
 // A deletion between two pages shifts the rest forward: the second page would skip a message.
 func TestList_SurvivesADeletionBetweenPages(t *testing.T) {
 	t.Parallel()
-	own := ownMailHog(t)
-	fill(t, own, 600)
-	direct := newClient(t, own.URL)
-	all, err := direct.List(limit(t))
-	require.NoError(t, err)
-	var pages atomic.Int64
-	proxy := proxied(t, own, func(p *httputil.ReverseProxy) {
-		p.ModifyResponse = func(*http.Response) error {
-			if pages.Add(1) == 2 {
-				for _, m := range all[400:] {
-					if err := direct.Delete(limit(t), m.ID); err != nil {
-						return err
+	onOwn(t, func(t *testing.T, own *catcher) {
+		fill(t, own, 600)
+		direct := own.client(t)
+		all, err := direct.List(limit(t))
+		require.NoError(t, err)
+		var pages atomic.Int64
+		proxy := proxied(t, own, func(p *httputil.ReverseProxy) {
+			p.ModifyResponse = func(*http.Response) error {
+				if pages.Add(1) == 2 {
+					for _, m := range all[400:] {
+						if err := direct.Delete(limit(t), m.ID); err != nil {
+							return err
+						}
 					}
 				}
+				return nil
 			}
-			return nil
-		}
+		})
+		list, err := own.clientAt(t, proxy.URL).List(limit(t))
+		require.NoError(t, err)
+		requireComplete(t, subjects(list), false, 1, 400)
+		require.Len(t, list, 400)
 	})
-	list, err := newClient(t, proxy.URL).List(limit(t))
-	require.NoError(t, err)
-	requireComplete(t, subjects(list), false, 1, 400)
-	require.Len(t, list, 400)
 }
 
 func TestList_GivesUpOnAListThatAlwaysChanges(t *testing.T) {
 	t.Parallel()
-	proxy := proxied(t, hog, func(p *httputil.ReverseProxy) {
-		p.ModifyResponse = func(*http.Response) error { panic(http.ErrAbortHandler) }
+	onEach(t, func(t *testing.T, box *catcher) {
+		proxy := proxied(t, box, func(p *httputil.ReverseProxy) {
+			p.ModifyResponse = func(*http.Response) error { panic(http.ErrAbortHandler) }
+		})
+		err := box.clientAt(t, proxy.URL).ReadToEnd(limit(t))
+		title := box.which.Title()
+		require.ErrorContains(t, err, title+"'s list changed under every one of 20 attempts to read it: "+title+": it broke off its answer")
 	})
-	err := newClient(t, proxy.URL).ReadToEnd(limit(t))
-	require.ErrorContains(t, err, "MailHog's list changed under every one of 20 attempts to read it: MailHog broke off its answer")
 }
 
 // What the client's walk relies on, and what it works around, is so in the MailHog that is pinned.
 func TestMailHog_PagesAreAsExpected(t *testing.T) {
 	t.Parallel()
-	own := ownMailHog(t)
+	own := ownCatcher(t, harness.MailHog)
 	fill(t, own, 300)
 	get := func(query string) (page struct {
 		Total, Count, Start int
@@ -182,7 +200,7 @@ func TestMailHog_PagesAreAsExpected(t *testing.T) {
 	require.Equal(t, "0/0", subject("start=290&limit=250", 9))
 	require.Equal(t, "0/0", subject("start=300&limit=250", 0), "behind the end comes the oldest again")
 	require.Empty(t, get("start=301").Items)
-	list, err := newClient(t, own.URL).List(limit(t))
+	list, err := own.client(t).List(limit(t))
 	require.NoError(t, err)
 	requireComplete(t, subjects(list), true, 1, 300)
 }

@@ -40,12 +40,12 @@ func (d drained) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestMain(m *testing.M) {
 	http.DefaultClient.Transport = drained{http.DefaultTransport.(*http.Transport)}
-	servertest.Main(m, func(ctx context.Context) (_ *servertest.Server, err error) {
+	servertest.Main(m, func(ctx context.Context) (_ []*servertest.Server, err error) {
 		if server, err = servertest.Inngest(ctx); err != nil {
 			return nil, err
 		}
 		// The SDK looks here, and only here, for where to send checkpoints.
-		return server, os.Setenv("INNGEST_DEV", server.URL)
+		return []*servertest.Server{server}, os.Setenv("INNGEST_DEV", server.URL)
 	})
 }
 

@@ -1,6 +1,6 @@
 // Package local is the backend that runs the servers as processes of this machine. It needs no Docker: MailHog, the
 // Inngest dev server and FerretDB, which stands in for MongoDB, are built once from their pinned Go modules into the
-// user's cache. INNGEST_BIN, MAILHOG_BIN and MONGOD_BIN name other programs, the last one a real MongoDB.
+// user's cache. INNGEST_BIN, MAILHOG_BIN, MAILPIT_BIN and MONGOD_BIN name other programs, the last one a real MongoDB.
 //
 //	stack, err := stack.Start(ctx, local.New(local.Options{}), stack.Options{})
 //

@@ -48,10 +48,14 @@ func (u *unit) PortTaken(err error) bool {
 
 // Info implements [fleet.Unit].
 func (u *unit) Info() harness.ServerInfo {
-	return harness.ServerInfo{
+	info := harness.ServerInfo{
 		Service: u.service, Version: cmp.Or(u.bin.Database, u.bin.Version), Source: u.bin.Source, LogFile: u.logFile(),
 		HasUI: u.bin.HasUI || u.page != "" && toolchain.HasPage(u.page),
 	}
+	if u.service == harness.ServiceMailHog {
+		info.Mail = cmp.Or(u.o.Mail, harness.MailHog)
+	}
+	return info
 }
 
 func (u *unit) logFile() string { return filepath.Join(u.o.Dir, string(u.service)+".log") }
@@ -62,14 +66,21 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	if u.service == harness.ServicePostgres && u.state.user != "" {
 		dir = u.state.dir
 	}
+	if u.bin.Tool == toolchain.Mailpit { // it would keep its emails over a restart
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("remove the emails of an earlier Mailpit: %w", err)
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a directory for %s's data: %w", u.service, err)
 	}
-	probe := &fleet.Probe{Service: u.service, Ports: ports, Keys: u.o.Keys, Password: u.state.password, ReplicaSet: u.o.ReplicaSet}
+	probe := &fleet.Probe{
+		Service: u.service, Ports: ports, Mail: u.o.Mail, Keys: u.o.Keys, Password: u.state.password, ReplicaSet: u.o.ReplicaSet,
+	}
 	if u.service == harness.ServiceInngest {
 		probe.Dir = dir
 	}
-	spec := proc.Spec{Name: string(u.service), Path: u.bin.Path, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line}
+	spec := proc.Spec{Name: fleet.Program(u.service, u.o.Mail), Path: u.bin.Path, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line}
 	switch u.service {
 	case harness.ServiceRedis:
 		if err := u.state.redis(&spec, ports[0]); err != nil {
@@ -82,7 +93,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	default:
 		spec.Args, spec.Env = u.command(ports, dir)
 	}
-	if u.service != harness.ServiceMailHog { // see End
+	if u.bin.Tool != harness.ServiceMailHog { // see End
 		spec.Redact = secrets().Lines()
 	}
 	p, err := proc.Start(ctx, spec)
@@ -95,6 +106,9 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 // command returns arguments and environment of the server's program.
 func (u *unit) command(ports []int, dir string) (args, env []string) {
 	switch {
+	case u.bin.Tool == toolchain.Mailpit:
+		args = append(fleet.MailpitArgs(), "--listen", fleet.Loopback(ports[0]), "--smtp", fleet.Loopback(ports[1]), "--database", filepath.Join(dir, "mailpit.db"))
+		return args, []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")} // it also reads variables MP_…
 	case u.service == harness.ServiceMailHog:
 		web := fleet.Loopback(ports[0])
 		return []string{"-ui-bind-addr", web, "-api-bind-addr", web, "-smtp-bind-addr", fleet.Loopback(ports[1])}, nil
@@ -146,7 +160,7 @@ func (i *instance) Resume(context.Context) error { return i.Process.Resume() }
 // has ended, since a filter between it and its log would make it too slow.
 func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	err := i.Stop(ctx, grace)
-	if i.Service == harness.ServiceMailHog {
+	if i.Service == harness.ServiceMailHog && i.Mail != harness.Mailpit {
 		if redactErr := rewrite(i.LogFile(), secrets().Lines()); redactErr != nil && !errors.Is(redactErr, fs.ErrNotExist) {
 			err = errors.Join(err, fmt.Errorf("remove secrets from MailHog's log, which still has them: %w", redactErr))
 		}

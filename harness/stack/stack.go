@@ -47,6 +47,9 @@ type Options struct {
 	// See [harness.Replica] for the faults of one. Zero: 1.
 	Replicas int
 
+	// Mail is the program that catches the emails. Empty: [harness.MailHog]. An attached stack ignores it.
+	Mail harness.Mail
+
 	// Connect says that the app connects to the Inngest server (Connect), instead of serving functions at an address. The stack
 	// waits until the server lists its connection, and sends no sync. The calls pass no recording proxy: a trace has them
 	// from the server's account alone, faults cannot be scripted for them, and what only they would show cannot be judged.
@@ -136,6 +139,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 	}
 	if s.servers, err = b.Start(ctx, harness.BackendOptions{
 		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Connect: o.Connect, Services: o.Services, ReplicaSet: o.ReplicaSet,
+		Mail: o.Mail,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}
@@ -154,10 +158,14 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 		o.WithoutTaps = o.WithoutTaps || hosted // taps cannot be put on the wires of an app that runs already
 	}
 	s.api = inngestapi.New(ends.Inngest, inngestapi.Options{EventKey: cmp.Or(ends.Keys.Event, harness.DevEventKey), SigningKey: ends.Keys.Signing})
-	s.inbox = inbox.New(ends.MailHog, inbox.Options{RunHeader: o.RunHeader})
 	if s.routes, err = newRoutes(ends, o); err != nil {
 		return nil, err
 	}
+	mail := inbox.Options{RunHeader: o.RunHeader}
+	if s.routes.taps != nil {
+		mail.Envelope = s.routes.taps.Envelope
+	}
+	s.inbox = inbox.New(ends.MailHog, mail)
 	s.ledger = follow.NewLedger(s.routes.taps)
 	s.app = newApp(s, attached)
 	if hosted {

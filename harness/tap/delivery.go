@@ -20,6 +20,7 @@ type delivery struct {
 	rec        *recorder // nil between the end of one attempt and the MAIL of the next
 	mailed     bool      // MAIL has been sent
 	open       bool      // and accepted
+	from       string    // the sender that the server accepted
 	to         []string  // recipients that the server accepted
 	size       int64     // bytes of the message that have been passed on
 	bareLF     int       // line feeds among them that do not follow a carriage return

@@ -337,7 +337,7 @@ func (s *session) mail(line []byte) error {
 	s.delivery.update(func(m *harness.MailTransaction) { m.From = path(line) })
 	r, passed, err := s.relay(AtMAIL, line)
 	if passed && r.positive() {
-		s.delivery.open = true
+		s.delivery.open, s.delivery.from = true, path(line)
 	}
 	return err
 }
@@ -427,15 +427,27 @@ func (s *session) dot() error {
 	if s.mailHog && s.delivery.size == 0 {
 		end = ending // it does not find the end of an empty message otherwise
 	}
-	if err := s.up.send([]byte(end)); err != nil {
-		return err
+	answered := s.tap.set.envelopes.begin()
+	err = s.up.send([]byte(end))
+	var r reply
+	if err == nil {
+		// The reply matters also when the app has hung up.
+		r, err = s.up.awaitReply(s.tap.context, nil, nil)
 	}
-	// The reply matters also when the app has hung up.
-	r, err := s.up.awaitReply(s.tap.context, nil, nil)
+	answered(r, s.envelope())
 	if err != nil {
 		return err
 	}
 	return s.relayAcceptance(r)
+}
+
+// envelope is that of the message that is being delivered.
+func (s *session) envelope() (e harness.Envelope) {
+	e = harness.Envelope{From: s.delivery.from, To: s.delivery.to}
+	if words := strings.Fields(string(s.ehlo)); len(words) > 1 {
+		e.Helo = words[1]
+	}
+	return e
 }
 
 // relayAcceptance passes back the reply to a whole message.

@@ -35,13 +35,14 @@ type Options struct {
 
 // A Set is the taps of one stack: their log and their faults. Its methods are safe for concurrent use. Close frees it.
 type Set struct {
-	options Options
-	journal *journal
-	faults  *faultSet
-	calls   liveCalls
-	nextID  atomic.Uint64
-	asked   atomic.Pointer[time.Time] // when a client other than Inngest first sent a request to the app
-	done    chan struct{}             // closed when the set closes: nothing may wait any longer
+	options   Options
+	journal   *journal
+	faults    *faultSet
+	calls     liveCalls
+	envelopes envelopes
+	nextID    atomic.Uint64
+	asked     atomic.Pointer[time.Time] // when a client other than Inngest first sent a request to the app
+	done      chan struct{}             // closed when the set closes: nothing may wait any longer
 
 	mu     sync.Mutex
 	wires  []*Wire

@@ -11,8 +11,8 @@ import (
 //go:embed */*.txt
 var sources embed.FS
 
-// Sources returns the files of the named tool's module ("inngest", "mailhog", "ferretdb", "caddy", "page") by the names that they
-// have in a build: go.mod, go.sum and, where the tool has a program of its own, its Go files; for the page package.json and
+// Sources returns the files of the named tool's module ("inngest", "mailhog", "mailpit", "ferretdb", "caddy", "page") by the names
+// that they have in a build: go.mod, go.sum and, where the tool has a program of its own, its Go files; for the page package.json and
 // package-lock.json. The caller may keep and change the result.
 func Sources(name string) (map[string][]byte, error) {
 	entries, err := sources.ReadDir(name)

@@ -13,7 +13,7 @@ import (
 
 func TestSources(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"inngest", "mailhog", "ferretdb", "caddy"} {
+	for _, name := range []string{"inngest", "mailhog", "mailpit", "ferretdb", "caddy"} {
 		files, err := tools.Sources(name)
 		require.NoError(t, err)
 		require.Contains(t, files, "go.mod")

@@ -26,8 +26,8 @@ func backendNames() []string {
 	return []string{backendAuto, backendLocal, backendContainers, backendAttach}
 }
 
-// chooseBackend returns the backend of a name that is one of backendNames. For auto it prints which one it chose, and why.
-func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backend, error) {
+// chooseBackend returns the backend of a name that is one of backendNames, for a stack with this mail catcher. For auto it prints which one it chose, and why.
+func chooseBackend(ctx context.Context, name string, m harness.Mail, p *printer) (harness.Backend, error) {
 	switch name {
 	case backendLocal:
 		return local.New(local.Options{}), nil
@@ -36,7 +36,7 @@ func chooseBackend(ctx context.Context, name string, p *printer) (harness.Backen
 	case backendAttach:
 		return attach.New(attach.Options{}), nil
 	}
-	b, why, err := containers.Choose(ctx, containers.Options{}, local.New(local.Options{}), p.progress)
+	b, why, err := containers.Choose(ctx, containers.Options{}, m, local.New(local.Options{}), p.progress)
 	if err != nil {
 		return nil, fmt.Errorf("choose a backend: %w", err)
 	}

@@ -80,7 +80,7 @@ func examine(ctx context.Context) []finding {
 	for _, t := range toolchain.Tools() {
 		findings = append(findings, examineTool(ctx, t, goFinding.Level == levelOK))
 	}
-	findings = append(findings, examinePage(ctx))
+	findings = append(findings, examinePage(ctx), examineMailpit(ctx))
 	for _, t := range toolchain.Packaged() {
 		findings = append(findings, examinePackaged(ctx, t))
 	}
@@ -121,6 +121,23 @@ func examinePage(ctx context.Context) finding {
 		return finding{name, levelNote, firstLine(err.Error()), "nothing: `harness up` builds it in the background, or `harness tools build page` now; some minutes"}
 	}
 	return finding{name, levelOK, describeTool(bin), ""}
+}
+
+// examineMailpit looks for what only `harness up --mail mailpit` needs.
+func examineMailpit(ctx context.Context) finding {
+	subject := string(toolchain.Mailpit)
+	bin, err := toolchain.Find(ctx, toolchain.Mailpit, toolchain.Options{})
+	switch {
+	case errors.Is(err, toolchain.ErrNotBuilt):
+		return finding{subject, levelNote, firstLine(err.Error()), "nothing, unless you want `harness up --mail mailpit`, which builds it"}
+	case err != nil:
+		return finding{subject, levelMissing, firstLine(err.Error()), "set " + toolchain.Variable(toolchain.Mailpit) + " to a program, or unset it"}
+	case !bin.HasUI:
+		return finding{subject, levelNote, describeTool(bin) + ", without its web page",
+			"nothing, unless you want Mailpit's own page: then set " + toolchain.Variable(toolchain.Mailpit) + " to a release of it"}
+	default:
+		return finding{subject, levelOK, describeTool(bin), ""}
+	}
 }
 
 // examinePackaged looks for a server that only `harness up --inngest start` needs.

@@ -101,7 +101,7 @@ they send events, show runs and emails, and judge whether what should have happe
 1    it did not work; the answer is no
 2    the command line was wrong; for expect, also: it could not be judged
 130  ended by a second interrupt, or because a graceful stop took too long`,
-			"Environment": `INNGEST_BIN, MAILHOG_BIN, MONGOD_BIN   programs to run instead of those in the cache
+			"Environment": `INNGEST_BIN, MAILHOG_BIN, MAILPIT_BIN, MONGOD_BIN   programs to run instead of those in the cache
 HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
 HARNESS_PAGE                           off: up does not build Inngest's own page, which it does in the background
 HARNESS_INNGEST_URL, HARNESS_MAIL_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
@@ -110,7 +110,7 @@ HARNESS_INNGEST_URL, HARNESS_MAIL_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
 INNGEST_EVENT_KEY, INNGEST_SIGNING_KEY
                                        keys of the server in HARNESS_INNGEST_URL, where it is one in production mode
 HARNESS_COMPOSE_PROJECT                the same, by the name of a compose project
-HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_INNGEST
+HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_MAILPIT, HARNESS_IMAGE_INNGEST
                                        images for the containers backend
 NO_COLOR                               any value: no colour, on a terminal too`,
 			"Files": `.harness/stack.json   where everything is, while a stack is up in this directory

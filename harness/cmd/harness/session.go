@@ -107,6 +107,11 @@ func (s *session) state() statefile.State {
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
 		Mongo:   statefile.Mongo{URI: ends.Mongo},
 	}
+	for _, i := range s.stack.Describe() {
+		if i.Service == harness.ServiceMailHog {
+			state.MailHog.Program = i.Mail
+		}
+	}
 	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil && ends.Mongo != "" { // without an app it has not been validated
 		state.Mongo.URI = uri
 	}

@@ -95,8 +95,14 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 	if strings.HasSuffix(s.Backend, onSim) {
 		about[harness.ServiceInngest] = "sim: harness skip puts its clock forward"
 	}
+	mail := "a mailbox of a mail server"
+	if s.MailHog.Program != "" {
+		mail = s.MailHog.Program.Title() + ": every email the app sends"
+	}
 	for _, i := range infos {
-		about[i.Service] = i.Version
+		if about[i.Service] = i.Version; i.Service == harness.ServiceMailHog && i.Mail != "" && !i.HasUI {
+			mail += "; a build without its web page, whose emails the dashboard shows"
+		}
 		if i.Service != harness.ServiceInngest {
 			continue
 		}
@@ -122,7 +128,7 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 		rows = append(rows, []string{"dashboard", s.Dashboard.URL, "live: events, runs, steps, emails"})
 	}
 	rows = append(rows,
-		[]string{"mail", withoutLogin(s.MailHog.URL), "MailHog: every email the app sends"},
+		[]string{"mail", withoutLogin(s.MailHog.URL), mail},
 		[]string{"inngest", s.Inngest.URL, about[harness.ServiceInngest]},
 		[]string{"smtp", s.MailHog.SMTP, "where mail is caught"},
 		[]string{"mongodb", s.Mongo.URI, about[harness.ServiceMongo]},

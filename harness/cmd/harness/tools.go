@@ -33,8 +33,10 @@ func toolsBuildCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [TOOL…]",
 		Short: "build what is not built yet",
-		Long: `build builds what is not in the cache yet: all, or what is named of ` + strings.Join(toolNames(), ", ") + `.
-The Inngest server and its page take some minutes. Unless it is named, the page is left out where Node or npm is missing.`,
+		Long: `build builds what is not in the cache yet: what a stack has, or what is named of
+` + strings.Join(toolNames(), ", ") + `.
+The Inngest server and its page take some minutes. Unless it is named, the page is left out where Node or npm is missing.
+Mailpit is for 'harness up --mail mailpit', and is built when it is named.`,
 		Example: `  harness tools build
   harness tools build page
   harness tools build mailhog --json`,
@@ -69,9 +71,10 @@ The Inngest server and its page take some minutes. Unless it is named, the page 
 
 func toolsPathCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:         "path [TOOL…]",
-		Short:       "print where the servers' programs are",
-		Long:        "path prints the path of each server's program, or of what is named of " + strings.Join(toolNames(), ", ") + ".\nThe path of page is a directory. It builds nothing.",
+		Use:   "path [TOOL…]",
+		Short: "print where the servers' programs are",
+		Long: "path prints the path of the program of each server of a stack, or of what is named of\n" +
+			strings.Join(toolNames(), ", ") + ".\nThe path of page is a directory. It builds nothing.",
 		Example:     "  harness tools path\n  harness tools path inngest",
 		Annotations: exitStatus("0  all are there\n1  one is not there yet\n2  the command line was wrong"),
 		Args:        toolArgs,
@@ -107,7 +110,7 @@ func describeTool(b toolchain.Binary) string {
 
 func toolNames() []string {
 	var names []string
-	for _, t := range append(toolchain.Tools(), toolchain.Page) {
+	for _, t := range append(toolchain.Tools(), toolchain.Page, toolchain.Mailpit) {
 		names = append(names, string(t))
 	}
 	return names

@@ -25,6 +25,7 @@ import (
 type upOptions struct {
 	backend   string
 	inngest   string
+	mail      string
 	ports     string
 	mongo     string
 	watch     []string
@@ -72,12 +73,13 @@ HARNESS_MAIL_URL are then enough: the dashboard shows what happens there, on a s
   harness up --backend containers -- uvicorn main:app
   harness up --connect -- npm run worker  # it connects to Inngest instead of serving HTTP
   harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip
+  harness up --mail mailpit -- ./app      # large attachments, addresses in UTF-8
   harness up --inngest start --replicas 3 -- node server.js   # as in production`,
 		Annotations: map[string]string{
 			"Environment of cmd": `PORT               the port to listen on, on 127.0.0.1
 APP_URL            where people reach the app
 MONGODB_URI        with the name of a database
-MAIL_HOST, MAIL_PORT                  MailHog's SMTP; MAIL_USER and MAIL_PASS are set and empty
+MAIL_HOST, MAIL_PORT                  the mail catcher's SMTP; MAIL_USER and MAIL_PASS are set and empty
 INNGEST_DEV, INNGEST_BASE_URL         the Inngest server's URL
 INNGEST_CONNECT                       1 with --connect; else not set
 INNGEST_EVENT_KEY                     any will do; the signing keys are set and empty
@@ -118,6 +120,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f := cmd.Flags()
 	f.StringVar(&o.backend, "backend", backendAuto, "where the servers run: `NAME` is auto, local (processes), containers, or attach (to those that run\nalready); auto is containers where a Docker engine answers and has the images, else local")
 	f.StringVar(&o.inngest, "inngest", inngestAuto, "`WHICH`: server (the dev server), start (the self-hosted server as in production, on Redis and PostgreSQL of this\nmachine: REDIS_BIN, POSTGRES_BIN; with keys made for it), sim (its stand-in within up, whose clock 'harness skip'\nputs forward), or sim-jump (the same, and no sleep or retry takes time); auto is server, but sim while the local backend\nhas not built it: it is then built in the background")
+	f.StringVar(&o.mail, "mail", string(harness.MailHog), "`WHICH` catches the emails: mailhog, or mailpit, which takes large ones quickly and speaks SMTPUTF8 and 8BITMIME: see\ndocs/backends.md; --backend attach takes the one that is up")
 	f.IntVar(&o.replicas, "replicas", 1, "start `N` instances of CMD; the tap in front of them balances the load")
 	f.StringArrayVar(&o.replace, "replace", nil, "replace steps, and inject faults, as `FILE` says: see harness replace; may be repeated; with sim only")
 	f.StringArrayVar(&o.stubs, "stub", nil, "answer the HTTP requests that steps let sim make (step.fetch, AI inference) as `FILE` says, a JSON list\nof objects with function, step, url (with * for anything), times, status, headers, body, error; may be repeated;\nwhat no stub answers goes to the network")
@@ -131,7 +134,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
 	f.Var((*seconds)(&o.retry), "retry-interval", "pause before Inngest retries a failed step, in whole seconds, as in 1 or 10s; 0 leaves it to Inngest:\n15 s and more")
 	f.StringVar(&o.runHeader, "run-header", harness.DefaultRunHeader, "`HEADER` of an email that names the run that sent it")
-	f.BoolVar(&o.taps, "taps", true, "record the exchanges between app, Inngest and MailHog, by means of proxies")
+	f.BoolVar(&o.taps, "taps", true, "record the exchanges between app, Inngest and the mail catcher, by means of proxies")
 	f.BoolVar(&o.connect, "connect", false, "CMD connects to Inngest instead of serving HTTP: wait for its connection, and do not sync")
 	f.BoolVar(&o.dashboard, "dashboard", true, "serve a page that shows live what happens on the stack")
 	f.StringVar(&o.samples, "samples", "", "the page can send each .json file of `DIR`, an event: {\"name\": …, \"data\": …}")
@@ -140,6 +143,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	completeFlag(cmd, "backend", backendNames()...)
 	completeFlag(cmd, "inngest", inngests()...)
 	completeFlag(cmd, "mongo", mongoSingle, mongoReplicaSet)
+	completeFlag(cmd, "mail", mails()...)
 	must(cmd.MarkFlagDirname("watch"))
 	must(cmd.MarkFlagDirname("samples"))
 	return cmd
@@ -157,19 +161,31 @@ const (
 	mongoReplicaSet = "replica-set"
 )
 
+// mails are the values of --mail.
+func mails() []string {
+	var names []string
+	for _, m := range harness.Mails() {
+		names = append(names, string(m))
+	}
+	return names
+}
+
 // check returns a usage error for options that contradict each other.
 func (o upOptions) check(args []string) error {
 	err := cmp.Or(
 		oneOf(fmt.Sprintf("--ports %q", o.ports), o.ports, []string{portsFixed, portsFree}),
 		oneOf(fmt.Sprintf("--mongo %q", o.mongo), o.mongo, []string{mongoSingle, mongoReplicaSet}),
 		oneOf(fmt.Sprintf("--backend %q", o.backend), o.backend, backendNames()),
-		oneOf(fmt.Sprintf("--inngest %q", o.inngest), o.inngest, inngests()))
+		oneOf(fmt.Sprintf("--inngest %q", o.inngest), o.inngest, inngests()),
+		oneOf(fmt.Sprintf("--mail %q", o.mail), o.mail, mails()))
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.inngest != inngestAuto && o.inngest != inngestServer && o.backend == backendAttach:
 		return usagef("--inngest %s starts a stack's Inngest, and --backend attach takes the one that is up: leave out one of them", o.inngest)
+	case o.mail != string(harness.MailHog) && o.backend == backendAttach:
+		return usagef("--mail %s starts a stack's mail catcher, and --backend attach takes the one that is up: leave out one of them", o.mail)
 	case o.inngest == inngestStart && o.backend == backendContainers:
 		return usagef("--inngest start runs processes of this machine, and no containers: use --backend local")
 	case o.replicas < 1 || o.replicas > 1 && (len(args) == 0 || !o.taps):
@@ -212,7 +228,7 @@ func (o upOptions) wanted() (harness.Ports, error) {
 		wishes = append(wishes, port.Wish{Port: ports.Dashboard, For: "the dashboard"})
 	}
 	if o.backend != backendAttach {
-		wishes = append(wishes, port.OfServers(ports)...)
+		wishes = append(wishes, port.OfServers(ports, harness.Mail(o.mail))...)
 	}
 	err := port.CheckAll(wishes...)
 	if err != nil && os.Getenv("MAKELEVEL") != "" { // its user did not type this flag
@@ -245,7 +261,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if o.inngest == inngestStart {
 		o.backend = backendLocal // where it is auto
 	}
-	backend, err := chooseBackend(ctx, o.backend, p)
+	backend, err := chooseBackend(ctx, o.backend, harness.Mail(o.mail), p)
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
@@ -263,6 +279,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Services: needed, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
 		ReplicaSet: o.mongo == mongoReplicaSet,
+		Mail: harness.Mail(o.mail),
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)

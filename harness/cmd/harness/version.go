@@ -31,11 +31,12 @@ func versionCommand(io stdio) *cobra.Command {
 			Harness: ownVersion(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
 			Local: map[string]string{}, Containers: map[string]string{},
 		}
-		for _, t := range toolchain.Tools() {
+		for _, t := range append(toolchain.Tools(), toolchain.Mailpit) {
 			v.Local[string(t)] = toolchain.Pinned(t)
 		}
 		images := containers.OfficialImages()
 		v.Containers["inngest"], v.Containers["mailhog"], v.Containers["mongo"] = images.Inngest, images.MailHog, images.Mongo
+		v.Containers["mailpit"] = images.Mailpit
 		if *asJSON {
 			return writeJSON(io.out, v)
 		}
@@ -44,6 +45,7 @@ func versionCommand(io stdio) *cobra.Command {
 			{"", "local", "containers"},
 			{"inngest", v.Local["inngest"], v.Containers["inngest"]},
 			{"mailhog", v.Local["mailhog"], v.Containers["mailhog"]},
+			{"mailpit", v.Local["mailpit"], v.Containers["mailpit"]},
 			{"mongo", "FerretDB " + v.Local["mongo"] + " (stand-in)", v.Containers["mongo"]},
 		})
 	}

@@ -149,49 +149,58 @@ func admin(ctx context.Context, uri, doing string, do func(context.Context, *mon
 	return nil
 }
 
-// MailHog returns nil when MailHog's API answers at the base URL.
-func MailHog(ctx context.Context, url string) error {
+// Mail returns nil when the API of a mail catcher answers at the base URL.
+func Mail(ctx context.Context, m harness.Mail, url string) error {
+	path := "/api/v2/messages?limit=1"
+	if m == harness.Mailpit {
+		path = "/api/v1/messages?limit=1"
+	}
 	var list struct {
 		Total *int `json:"total"`
 	}
-	if err := get(ctx, url+"/api/v2/messages?limit=1", &list); err != nil {
+	if err := get(ctx, url+path, &list); err != nil {
 		return err
 	}
 	if list.Total == nil {
-		return fmt.Errorf("what answers at %s is not MailHog", withoutUser(url))
+		return fmt.Errorf("what answers at %s is not %s", withoutUser(url), m.Title())
 	}
 	return nil
 }
 
-// Mailbox returns nil when what answers at a URL is a mailbox that can be read: MailHog, Mailpit, or, at imap:// and imaps://,
-// something that accepts a connection.
-func Mailbox(ctx context.Context, address string) error {
+// HasMailPage reports whether a mail catcher has its web page. A Mailpit that is built from its module has an empty one.
+func HasMailPage(ctx context.Context, m harness.Mail, url string) bool {
+	return m != harness.Mailpit || HasPage(ctx, url+"/dist/app.js")
+}
+
+// Mailbox returns which mail catcher answers at a URL: MailHog or Mailpit. At imap:// and imaps:// it is a mailbox of a mail
+// server, and none of them; that it accepts a connection is then all that is checked.
+func Mailbox(ctx context.Context, address string) (harness.Mail, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the URL, which may contain a password
 		}
-		return err
+		return "", err
 	}
 	if u.Scheme != "imap" && u.Scheme != "imaps" {
-		mailHog := MailHog(ctx, address)
-		if mailHog == nil {
-			return nil
+		var first error
+		for _, m := range harness.Mails() {
+			err := Mail(ctx, m, address)
+			if err == nil {
+				return m, nil
+			}
+			first = cmp.Or(first, err)
 		}
-		var info struct{ Version string }
-		if err := get(ctx, address+"/api/v1/info", &info); err != nil || info.Version == "" {
-			return fmt.Errorf("it is neither MailHog nor Mailpit: %w", mailHog)
-		}
-		return nil
+		return "", fmt.Errorf("it is neither MailHog nor Mailpit: %w", first)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	port := cmp.Or(u.Port(), map[string]string{"imap": "143", "imaps": "993"}[u.Scheme])
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return conn.Close()
+	return "", conn.Close()
 }
 
 // SMTP returns nil when an SMTP server greets at host:port.

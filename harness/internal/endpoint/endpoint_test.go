@@ -33,10 +33,26 @@ func TestMailbox_ErrorsKeepThePasswordSecret(t *testing.T) {
 	}
 	for what, answer := range answers {
 		server := httptest.NewServer(answer)
-		err := endpoint.Mailbox(t.Context(), strings.Replace(server.URL, "://", "://ops:secret@", 1))
+		_, err := endpoint.Mailbox(t.Context(), strings.Replace(server.URL, "://", "://ops:secret@", 1))
 		server.Close()
 		require.ErrorContains(t, err, what)
 		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestMailbox_SaysWhichMailCatcherItIs(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]harness.Mail{"/api/v2/messages": harness.MailHog, "/api/v1/messages": harness.Mailpit} {
+		mux := http.NewServeMux()
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"total":0}`) })
+		server := httptest.NewServer(mux)
+		defer server.Close()
+		found, err := endpoint.Mailbox(t.Context(), server.URL)
+		require.NoError(t, err)
+		require.Equal(t, want, found)
+		require.Equal(t, want == harness.MailHog, endpoint.HasMailPage(t.Context(), found, server.URL), "its page is not there")
+		mux.HandleFunc("/dist/app.js", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "1") })
+		require.True(t, endpoint.HasMailPage(t.Context(), found, server.URL))
 	}
 }
 
@@ -83,18 +99,19 @@ func TestMongo_EndsWithADroppedConnection(t *testing.T) {
 func TestHTTPServers_AreDistinguished(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		answer           string
-		mailhog, inngest string // what the error says; empty: none
+		answer                    string
+		mailhog, mailpit, inngest string // what the error says; empty: none
 	}{
-		"mailhog":    {`{"total":0,"count":0,"start":0,"items":[]}`, "", "is not an Inngest dev server"},
-		"inngest":    {`{"version":"dev","startOpts":{"poll":false}}`, "is not MailHog", ""},
-		"a web page": {`<html>`, "answers no JSON", "answers no JSON"},
+		"mailhog":    {`{"total":0,"count":0,"start":0,"items":[]}`, "", "", "is not an Inngest dev server"},
+		"inngest":    {`{"version":"dev","startOpts":{"poll":false}}`, "is not MailHog", "is not Mailpit", ""},
+		"a web page": {`<html>`, "answers no JSON", "answers no JSON", "answers no JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.answer) }))
 			defer server.Close()
-			check(t, endpoint.MailHog(t.Context(), server.URL), c.mailhog)
+			check(t, endpoint.Mail(t.Context(), harness.MailHog, server.URL), c.mailhog)
+			check(t, endpoint.Mail(t.Context(), harness.Mailpit, server.URL), c.mailpit)
 			check(t, endpoint.Inngest(t.Context(), server.URL), c.inngest)
 		})
 	}
@@ -113,7 +130,7 @@ func TestInngest_StatusIsAnError(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	require.ErrorContains(t, endpoint.MailHog(t.Context(), server.URL), "answers 404 Not Found")
+	require.ErrorContains(t, endpoint.Mail(t.Context(), harness.MailHog, server.URL), "answers 404 Not Found")
 }
 
 func TestHasPage(t *testing.T) {

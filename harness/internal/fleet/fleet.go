@@ -124,6 +124,9 @@ type server struct {
 	closed bool
 }
 
+// program is the name of the server's program.
+func (s *server) program() string { return Program(s.service, s.unit.Info().Mail) }
+
 // attempts is how often a server is started on newly chosen ports when another program took one in the meantime.
 const attempts = 3
 
@@ -225,14 +228,14 @@ func (f *Fleet) startOnce(ctx context.Context, s *server) error {
 	s.current.Store(&i)
 	s.began.Store(began.UnixNano())
 	if err := f.awaitUsable(ctx, i); err != nil {
-		return errors.Join(fmt.Errorf("%s did not come up: %w", s.service, err), i.End(context.WithoutCancel(ctx), 0))
+		return errors.Join(fmt.Errorf("%s did not come up: %w", s.program(), err), i.End(context.WithoutCancel(ctx), 0))
 	}
 	if !s.proven {
 		close(s.first)
 	}
 	s.usable, s.proven, s.wanted = true, true, true
 	f.watching.Go(func() { f.watchExit(s, i) })
-	f.o.Progress(harness.Progress{Subject: string(s.service), Doing: "ready", Elapsed: time.Since(began), Done: true})
+	f.o.Progress(harness.Progress{Subject: s.program(), Doing: "ready", Elapsed: time.Since(began), Done: true})
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -20,6 +22,9 @@ var production = []harness.Service{harness.ServiceRedis, harness.ServicePostgres
 // Wanted returns the services that o asks the named backend to start, in the order mongo, mailhog, redis, postgres, inngest.
 // A service that no backend starts is an error. Redis and PostgreSQL are started with a self-hosted Inngest server only.
 func Wanted(backend string, o harness.BackendOptions) ([]harness.Service, error) {
+	if o.Mail != "" && !slices.Contains(harness.Mails(), o.Mail) {
+		return nil, fmt.Errorf("there is no mail catcher %q: it is one of %v", o.Mail, harness.Mails())
+	}
 	known := slices.Clone(services)
 	if o.Keys == (harness.Keys{}) {
 		known = slices.DeleteFunc(known, func(s harness.Service) bool { return slices.Contains(production, s) })
@@ -40,6 +45,14 @@ func Wanted(backend string, o harness.BackendOptions) ([]harness.Service, error)
 
 func unknown(backend string, s harness.Service) error {
 	return fmt.Errorf("the %s backend runs no service %q", backend, s)
+}
+
+// Program is the name of a service's program, on a stack with this mail catcher: that of the service but for a mail catcher.
+func Program(s harness.Service, m harness.Mail) string {
+	if s == harness.ServiceMailHog {
+		return string(cmp.Or(m, harness.MailHog))
+	}
+	return string(s)
 }
 
 // Ports returns the ports that a user asks for a service, zero for any free one.
@@ -72,6 +85,15 @@ func InngestArgs(host string, o harness.BackendOptions) []string {
 		args = append(args, "--retry-interval", strconv.Itoa(int(o.RetryInterval/time.Second)))
 	}
 	return args
+}
+
+// MailpitArgs returns the arguments by which a Mailpit keeps all that it gets, as MailHog does, takes any credentials over an
+// unencrypted connection, and asks no server for anything.
+func MailpitArgs() []string {
+	return []string{
+		"--max", "0", "--max-message-size", "0", "--smtp-max-recipients", strconv.Itoa(math.MaxInt32), "--smtp-auth-accept-any",
+		"--smtp-auth-allow-insecure", "--smtp-disable-rdns", "--disable-version-check",
+	}
 }
 
 // Loopback returns the address of a port on this machine.

@@ -59,9 +59,9 @@ type Wish struct {
 	For  string
 }
 
-// OfServers returns the wishes of a stack's servers.
-func OfServers(p harness.Ports) []Wish {
-	return []Wish{{p.Inngest, "Inngest"}, {p.MailHog, "MailHog's page"}, {p.SMTP, "MailHog's SMTP"}, {p.Mongo, "MongoDB"}}
+// OfServers returns the wishes of the servers of a stack with this mail catcher.
+func OfServers(p harness.Ports, m harness.Mail) []Wish {
+	return []Wish{{p.Inngest, "Inngest"}, {p.MailHog, m.Title() + "'s page"}, {p.SMTP, m.Title() + "'s SMTP"}, {p.Mongo, "MongoDB"}}
 }
 
 // CheckAll is Check for several ports. Its error names all that are taken; each is a [TakenError].

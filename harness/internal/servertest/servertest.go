@@ -1,10 +1,10 @@
-// Package servertest runs one real server for the tests of one package: those of the clients, which need a MailHog or an
+// Package servertest runs real servers for the tests of one package: those of the clients, which need a mail catcher or an
 // Inngest server and nothing around it.
 //
 //	func TestMain(m *testing.M) {
-//		servertest.Main(m, func(ctx context.Context) (s *servertest.Server, err error) {
+//		servertest.Main(m, func(ctx context.Context) (_ []*servertest.Server, err error) {
 //			hog, err = servertest.MailHog(ctx)
-//			return hog, err
+//			return []*servertest.Server{hog}, err
 //		})
 //	}
 package servertest
@@ -24,7 +24,7 @@ import (
 // A Server is a running server. It keeps its addresses when it is stopped and started again.
 type Server struct {
 	URL  string // base URL of its HTTP API
-	SMTP string // host:port; MailHog only
+	SMTP string // host:port; of a mail catcher only
 
 	service harness.Service
 	servers harness.Servers
@@ -32,18 +32,23 @@ type Server struct {
 }
 
 // MailHog starts a MailHog with an empty inbox.
-func MailHog(ctx context.Context) (*Server, error) { return start(ctx, harness.ServiceMailHog) }
+func MailHog(ctx context.Context) (*Server, error) { return Mail(ctx, harness.MailHog) }
+
+// Mail starts a mail catcher with an empty inbox.
+func Mail(ctx context.Context, m harness.Mail) (*Server, error) {
+	return start(ctx, harness.ServiceMailHog, m)
+}
 
 // Inngest starts an Inngest dev server that knows no apps and retries after a second.
-func Inngest(ctx context.Context) (*Server, error) { return start(ctx, harness.ServiceInngest) }
+func Inngest(ctx context.Context) (*Server, error) { return start(ctx, harness.ServiceInngest, "") }
 
-func start(ctx context.Context, service harness.Service) (*Server, error) {
+func start(ctx context.Context, service harness.Service, m harness.Mail) (*Server, error) {
 	dir, err := os.MkdirTemp("", "servertest-"+string(service)+"-")
 	if err != nil {
 		return nil, err
 	}
 	servers, err := local.New(local.Options{}).Start(ctx, harness.BackendOptions{
-		Dir: dir, RetryInterval: time.Second, Services: []harness.Service{service}, Progress: func(p harness.Progress) {
+		Dir: dir, RetryInterval: time.Second, Services: []harness.Service{service}, Mail: m, Progress: func(p harness.Progress) {
 			if p.Doing != "ready" { // a build
 				fmt.Fprintf(os.Stderr, "%s: %s (%s)\n", p.Subject, p.Doing, p.Elapsed.Round(time.Second))
 			}

@@ -68,8 +68,11 @@ type URL struct {
 	URL string `json:"url"`
 }
 
-// MailHog is MailHog's entry in a [State].
+// MailHog is the mail catcher's entry in a [State], whichever program it is.
 type MailHog struct {
+	// Program is empty for a mailbox of a mail server.
+	Program harness.Mail `json:"program,omitempty"`
+
 	URL  string `json:"url"`
 	SMTP string `json:"smtp"`
 }

@@ -66,18 +66,21 @@ func (f *finder) installed(ctx context.Context) (bin Binary, found bool) {
 
 // ask completes bin with what the program reports.
 func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
-	flag := "--version"
-	if f.recipe.tool == harness.ServiceInngest {
-		flag = "version"
+	args := []string{"--version"}
+	switch f.recipe.tool {
+	case harness.ServiceInngest:
+		args = []string{"version"}
+	case Mailpit:
+		args = []string{"version", "--no-release-check"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin.Path, flag)
+	cmd := exec.CommandContext(ctx, bin.Path, args...)
 	cmd.Env = append(os.Environ(), "DO_NOT_TRACK=1") // also keeps it from looking for updates
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
-		return bin, fmt.Errorf("%s %s: %w", bin.Path, flag, err)
+		return bin, fmt.Errorf("%s %s: %w", bin.Path, strings.Join(args, " "), err)
 	}
 
 	switch f.recipe.tool {
@@ -90,10 +93,16 @@ func (f *finder) ask(ctx context.Context, bin Binary) (Binary, error) {
 		_, version, _ := strings.Cut(string(out), "version:") // empty in a build that is not stamped
 		bin.Version = strings.TrimSpace(version)
 		bin.HasUI = true
+	case Mailpit: // prints its path, and then the version, which is "dev" in a build that is not stamped
+		version, _, _ := strings.Cut(strings.TrimPrefix(string(out), bin.Path), " compiled with ")
+		if m := semanticVersion.FindStringSubmatch(version); m != nil {
+			bin.Version = fmt.Sprintf("v%s.%s.%s", m[1], m[2], m[3])
+			bin.HasUI = true
+		}
 	case harness.ServiceMongo:
 		m := mongoVersion.FindSubmatch(out)
 		if m == nil {
-			return bin, fmt.Errorf("%s %s names no version of MongoDB but prints %q", bin.Path, flag, firstLine(out))
+			return bin, fmt.Errorf("%s %s names no version of MongoDB but prints %q", bin.Path, args[0], firstLine(out))
 		}
 		bin.Version = "v" + string(m[1])
 		bin.Database = "MongoDB " + string(m[1])

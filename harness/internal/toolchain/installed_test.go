@@ -80,6 +80,8 @@ func TestFind_ProgramNamedByAVariable(t *testing.T) {
 		{"Inngest", harness.ServiceInngest, "INNGEST_BIN", `[ "$1" = version ] && echo 1.45.1-0a1b2c3d4`, toolchain.Binary{Version: "v1.45.1", HasUI: true}},
 		{"Inngest of one's own", harness.ServiceInngest, "INNGEST_BIN", "echo dev-", toolchain.Binary{}},
 		{"MailHog", harness.ServiceMailHog, "MAILHOG_BIN", `[ "$1" = --version ] && echo MailHog version: v1.0.1`, toolchain.Binary{Version: "v1.0.1", HasUI: true}},
+		{"Mailpit", toolchain.Mailpit, "MAILPIT_BIN", `[ "$1 $2" = "version --no-release-check" ] && echo "$0 v1.33.1 compiled with go1.26.8 on linux/amd64"`, toolchain.Binary{Version: "v1.33.1", HasUI: true}},
+		{"Mailpit from its module", toolchain.Mailpit, "MAILPIT_BIN", `echo "$0 dev compiled with go1.26.8 on linux/amd64"`, toolchain.Binary{}},
 		{"MailHog without a version", harness.ServiceMailHog, "MAILHOG_BIN", "echo 'MailHog version: '", toolchain.Binary{HasUI: true}},
 		{"MongoDB", harness.ServiceMongo, "MONGOD_BIN", `[ "$1" = --version ] && printf 'db version v8.0.4\nBuild Info: {}\n'`, toolchain.Binary{Version: "v8.0.4", Database: "MongoDB 8.0.4"}},
 	} {

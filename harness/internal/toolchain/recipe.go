@@ -40,7 +40,7 @@ type recipe struct {
 	files   map[string][]byte
 }
 
-// recipes are those of all tools, without what recipeOf reads from the sources, in the order of [Tools].
+// recipes are those of the tools that a stack has, without what recipeOf reads from the sources, in the order of [Tools].
 var recipes = []recipe{
 	{
 		// Not stamped with a version: an unstamped server sends no telemetry, whatever its environment says.
@@ -57,12 +57,23 @@ var recipes = []recipe{
 	},
 }
 
-// Caddy is the balancer of the compose profile production. No stack runs it, so it is none of the [Tools].
+// Mailpit catches emails in the place of MailHog where it is chosen.
+const Mailpit = harness.Service(harness.Mailpit)
+
+// Caddy is the balancer of the compose profile production. No stack runs it.
 const Caddy harness.Service = "caddy"
 
-var caddy = recipe{
-	tool: Caddy, name: "caddy", label: "Caddy", module: "github.com/caddyserver/caddy/v2",
-	pkg: "github.com/caddyserver/caddy/v2/cmd/caddy", takes: "about 2 minutes",
+// others are the recipes of what a stack has only where it is asked for, or never: none of the [Tools].
+var others = []recipe{
+	{
+		// Not stamped with a version: only a release has the page.
+		tool: Mailpit, variable: "MAILPIT_BIN", name: "mailpit", label: "Mailpit", module: "github.com/axllent/mailpit",
+		pkg: "github.com/axllent/mailpit", takes: "about a minute",
+	},
+	{
+		tool: Caddy, name: "caddy", label: "Caddy", module: "github.com/caddyserver/caddy/v2",
+		pkg: "github.com/caddyserver/caddy/v2/cmd/caddy", takes: "about 2 minutes",
+	},
 }
 
 // placeholder replaces, in a vendored copy of Inngest, the documentation that one of its packages embeds and that its module
@@ -74,10 +85,10 @@ const (
 )
 
 func recipeOf(t harness.Service) (recipe, error) {
-	all := append([]recipe{caddy, page}, recipes...)
+	all := append(slices.Concat(recipes, others), page)
 	i := slices.IndexFunc(all, func(r recipe) bool { return r.tool == t })
 	if i < 0 {
-		return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, Tools())
+		return recipe{}, fmt.Errorf("there is no tool %q; the tools are %v", t, append(Tools(), Mailpit))
 	}
 	r := all[i]
 	var err error

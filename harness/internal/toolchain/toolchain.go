@@ -17,7 +17,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
-// Tools returns the services that have a program here, those that take longest to build first. The one of
+// Tools returns the services of a stack that have a program here, those that take longest to build first. [Mailpit] is none of
+// them: it is built for those who choose it. The one of
 // [harness.ServiceMongo] is MongoDB where MONGOD_BIN names one, else FerretDB on SQLite, a stand-in.
 func Tools() []harness.Service {
 	tools := make([]harness.Service, len(recipes))
@@ -80,7 +81,7 @@ type Binary struct {
 	Database string `json:"database,omitempty"`
 	Source   string `json:"source"` // the variable that names it, SourceInstalled or SourceBuilt
 
-	// HasUI reports whether the server has its web page: MailHog always, Inngest only as a release.
+	// HasUI reports whether the server has its web page: MailHog always, Inngest and Mailpit only as a release.
 	HasUI bool `json:"-"`
 }
 

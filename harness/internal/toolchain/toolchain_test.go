@@ -96,10 +96,11 @@ func TestPinned(t *testing.T) {
 	require.Equal(t, "v1.43.0", toolchain.Pinned(harness.ServiceInngest))
 	require.Equal(t, "v1.0.1", toolchain.Pinned(harness.ServiceMailHog))
 	require.Equal(t, "v1.24.2", toolchain.Pinned(harness.ServiceMongo))
+	require.Equal(t, "v1.33.1", toolchain.Pinned(toolchain.Mailpit))
 	require.Regexp(t, `^v2\.`, toolchain.Pinned(toolchain.Caddy))
 	require.Empty(t, toolchain.Pinned("nginx"))
 	_, err := toolchain.Find(t.Context(), "nginx", toolchain.Options{})
-	require.EqualError(t, err, `there is no tool "nginx"; the tools are [inngest mongo mailhog]`)
+	require.EqualError(t, err, `there is no tool "nginx"; the tools are [inngest mongo mailhog mailpit]`)
 }
 
 func TestEnsure_BuildsOnce(t *testing.T) {
@@ -112,6 +113,7 @@ func TestEnsure_BuildsOnce(t *testing.T) {
 		{harness.ServiceInngest, " -trimpath -buildvcs=false -ldflags=-s -w -tags= github.com/inngest/inngest/cmd\n", toolchain.Binary{Version: "v1.43.0"}},
 		{harness.ServiceMailHog, " -trimpath -buildvcs=false -ldflags=-s -w -tags= github.com/mailhog/MailHog\n", toolchain.Binary{Version: "v1.0.1", HasUI: true}},
 		{harness.ServiceMongo, " -trimpath -buildvcs=false -ldflags=-s -w -tags=ferretdb_no_postgresql .\n", toolchain.Binary{Version: "v1.24.2", Database: "FerretDB v1.24.2 (stand-in)"}},
+		{toolchain.Mailpit, " -trimpath -buildvcs=false -ldflags=-s -w -tags= github.com/axllent/mailpit\n", toolchain.Binary{Version: "v1.33.1"}},
 	} {
 		t.Run(string(c.tool), func(t *testing.T) {
 			t.Parallel()

@@ -61,6 +61,7 @@ func build(ctx context.Context, app string, production bool, progress func(harne
 	images := []image{
 		{name: "mongo", program: "ferretdb", tool: harness.ServiceMongo},
 		{name: "mailhog", program: "MailHog", tool: harness.ServiceMailHog},
+		{name: "mailpit", program: "mailpit", tool: toolchain.Mailpit},
 		{name: "inngest", program: "inngest", tool: harness.ServiceInngest},
 	}
 	if app != "" {

@@ -3,7 +3,7 @@
 //
 //	go run ./harness/containers/cmd/images [-app ./app/cmd/app] [-production]
 //
-// The images are inngest-harness/mongo:dev (FerretDB, which stands in for MongoDB), …/mailhog:dev, …/inngest:dev and,
+// The images are inngest-harness/mongo:dev (FerretDB, which stands in for MongoDB), …/mailhog:dev, …/mailpit:dev, …/inngest:dev and,
 // with -app, …/app:dev. They are built FROM scratch, hold one program each, run as user 65532 and have health
 // checks. With -production there are also …/caddy:dev, from source, and …/redis:dev and …/postgres:dev, which hold the programs
 // of this machine's Debian packages with the libraries that they load. In the end the command prints the variables that make the containers backend use them, and testcontainers do
@@ -65,6 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, i := range []struct{ variable, image string }{
 		{containers.EnvImageMongo, tag("mongo")},
 		{containers.EnvImageMailHog, tag("mailhog")},
+		{containers.EnvImageMailpit, tag("mailpit")},
 		{containers.EnvImageInngest, tag("inngest")},
 	} {
 		fmt.Fprintf(stdout, "export %s=%s\n", i.variable, i.image)
