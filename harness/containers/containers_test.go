@@ -23,7 +23,11 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
-func TestOnEngine_Backend(t *testing.T) {
+func TestOnEngine_Backend(t *testing.T) { testBackend(t, harness.MailHog) }
+
+func TestOnEngine_BackendWithMailpit(t *testing.T) { testBackend(t, harness.Mailpit) }
+
+func testBackend(t *testing.T, m harness.Mail) {
 	b := containers.New(containers.Options{})
 	docker := connect(t)
 	backendtest.Run(t, func(testing.TB) harness.Backend { return b }, backendtest.Caps{
@@ -37,6 +41,7 @@ func TestOnEngine_Backend(t *testing.T) {
 			require.NoError(tb, err)
 		},
 		Leftovers: func(tb testing.TB) []string { return ours(tb, docker, os.Getpid()) },
+		Mail:      m,
 	})
 }
 

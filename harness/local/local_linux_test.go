@@ -13,13 +13,18 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
 func TestMain(m *testing.M) { backendtest.Main(m) }
 
-func TestBackend(t *testing.T) {
+func TestBackend(t *testing.T) { testBackend(t, harness.MailHog) }
+
+func TestBackend_Mailpit(t *testing.T) { testBackend(t, harness.Mailpit) }
+
+func testBackend(t *testing.T, m harness.Mail) {
 	backendtest.Run(t, func(testing.TB) harness.Backend { return local.New(local.Options{}) }, backendtest.Caps{
 		Broken: func(tb testing.TB) harness.Backend {
 			// It cannot be set for this backend alone; none is started beside it.
@@ -28,7 +33,36 @@ func TestBackend(t *testing.T) {
 		},
 		Crash:     backendtest.CrashProcess,
 		Leftovers: backendtest.LeftProcesses,
+		Mail:      m,
 	})
+}
+
+// A Mailpit keeps nothing over a restart, as MailHog does, and reads no variables and no configuration of its user.
+func TestMailpit_StartsAnewAndAsTold(t *testing.T) {
+	t.Setenv("MP_MAX_MESSAGES", "1")
+	t.Setenv("MP_SMTP_REQUIRE_STARTTLS", "true")
+	dir := t.TempDir()
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{
+		Dir: dir, Services: []harness.Service{harness.ServiceMailHog}, Mail: harness.Mailpit,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
+	require.Equal(t, harness.Mailpit, servers.Describe()[0].Mail)
+	box := inbox.New(servers.Endpoints().MailHog, inbox.Options{})
+	t.Cleanup(func() { require.NoError(t, box.Close(context.WithoutCancel(t.Context()))) })
+	send := func() {
+		require.NoError(t, smtp.SendMail(servers.Endpoints().SMTP, nil, "a@shop.test", []string{"b@shop.test"}, []byte("Subject: one\r\n\r\nHello.\r\n")))
+	}
+	send()
+	send()
+	count, err := box.Count(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, count)
+	require.NoError(t, servers.Kill(t.Context(), harness.ServiceMailHog))
+	require.NoError(t, servers.Start(t.Context(), harness.ServiceMailHog))
+	count, err = box.Count(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, count)
 }
 
 func TestMailHogLog_KeepsNoLoginsOnceItHasEnded(t *testing.T) {
@@ -65,12 +99,18 @@ func TestMailHogLog_KeepsNoLoginsOnceItHasEnded(t *testing.T) {
 }
 
 func TestServers_ListenOnLoopbackOnly(t *testing.T) {
+	for _, m := range harness.Mails() {
+		t.Run(string(m), func(t *testing.T) { listenOnLoopbackOnly(t, m) })
+	}
+}
+
+func listenOnLoopbackOnly(t *testing.T, m harness.Mail) {
 	inngest, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, toolchain.Options{})
 	require.NoError(t, err)
 	// Connect's ports of a server that the harness has not built listen on all interfaces: doctor says so.
 	patched := inngest.Source == toolchain.SourceBuilt
 	dir := t.TempDir()
-	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir})
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, Mail: m})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
 	listening := listeners(t)
