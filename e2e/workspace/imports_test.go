@@ -169,7 +169,7 @@ func TestImports_NameNoServer(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
 		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
-			for _, server := range []string{"github.com/inngest/inngest/", "github.com/mailhog/", "github.com/FerretDB/"} {
+			for _, server := range []string{"github.com/inngest/inngest/", "github.com/mailhog/", "github.com/axllent/", "github.com/FerretDB/"} {
 				require.False(t, strings.HasPrefix(i, server), "%s imports %s", p.short(), i)
 			}
 		}

@@ -66,6 +66,7 @@ func TestVersions_OfServersAgree(t *testing.T) {
 	}{
 		{"inngest", "github.com/inngest/inngest", []string{"docker-compose.yml", "docker/compose.production.yml", "docs/backends.md"}, "/inngest:v"},
 		{"mailhog", "github.com/mailhog/MailHog", []string{"docker-compose.yml", "docker/compose.production.yml", "docs/backends.md"}, "/mailhog:v"},
+		{"mailpit", "github.com/axllent/mailpit", []string{"docker/compose.mailpit.yml", "docs/backends.md"}, "/mailpit:v"},
 		{"caddy", "github.com/caddyserver/caddy/v2", []string{"docker/compose.production.yml"}, " caddy:"},
 	} {
 		version := ""

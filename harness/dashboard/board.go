@@ -104,7 +104,8 @@ type stackState struct {
 
 type serviceState struct {
 	Name    string `json:"name"`
-	State   string `json:"state"` // up, down
+	Title   string `json:"title,omitempty"` // of a mail catcher
+	State   string `json:"state"`           // up, down
 	Detail  string `json:"detail"`
 	URL     string `json:"url,omitempty"`
 	Problem string `json:"problem,omitempty"`

@@ -223,7 +223,7 @@ func (f *follower) probe(ctx context.Context) {
 		began := time.Now()
 		state, mailhog := f.look(ctx)
 		if mailhog == nil && state.Inbox == 0 {
-			f.board.forgetMail(began) // it was emptied elsewhere, or MailHog was restarted
+			f.board.forgetMail(began) // it was emptied elsewhere, or the mail catcher was restarted
 		}
 		f.board.setStack(state)
 		select {
@@ -267,8 +267,10 @@ func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 	for _, info := range f.stack.Describe() {
 		s := newService(info.Service, info.Version, problems[info.Service])
 		switch {
-		case info.Service == harness.ServiceMailHog:
-			s.URL = f.stack.Inbox().BaseURL()
+		case info.Service == harness.ServiceMailHog && info.Mail != "":
+			if s.Title = info.Mail.Title(); info.HasUI {
+				s.URL = f.stack.Inbox().BaseURL()
+			}
 		case info.Service == harness.ServiceInngest && info.HasUI:
 			s.URL = f.stack.Endpoints().Inngest
 		}

@@ -52,7 +52,7 @@ func parsePages() (*template.Template, error) {
 // page is what every page has.
 type page struct {
 	Title   string
-	MailHog string
+	Mail    mailview.Catcher
 	Samples []Sample
 }
 
@@ -63,7 +63,17 @@ func (page) Signs() (string, error) {
 }
 
 func (d *Dashboard) page(title string) page {
-	return page{Title: title, MailHog: d.stack.Inbox().BaseURL(), Samples: d.options.Samples}
+	return page{Title: title, Mail: d.catcher(), Samples: d.options.Samples}
+}
+
+// catcher returns the stack's mail catcher; the zero value where it has none.
+func (d *Dashboard) catcher() mailview.Catcher {
+	for _, info := range d.stack.Describe() {
+		if info.Service == harness.ServiceMailHog && info.Mail != "" {
+			return mailview.Catcher{Program: info.Mail, URL: d.stack.Inbox().BaseURL(), HasPage: info.HasUI}
+		}
+	}
+	return mailview.Catcher{}
 }
 
 // render writes a page, or an error alone.
@@ -207,7 +217,7 @@ func (d *Dashboard) mailSection(m *harness.Message) (mailSection, error) {
 		return '_'
 	}, m.ID)
 	fragment, err := mailview.Render(m, mailview.Options{
-		ID: id, Frame: "/mail/" + m.ID + "/document", MailHog: d.stack.Inbox().BaseURL(), Clock: clock,
+		ID: id, Frame: "/mail/" + m.ID + "/document", Mail: d.catcher(), Clock: clock,
 	})
 	return mailSection{ID: id, Mark: m.ID, HTML: fragment}, err
 }

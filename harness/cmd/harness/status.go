@@ -95,9 +95,9 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 	if strings.HasSuffix(s.Backend, onSim) {
 		about[harness.ServiceInngest] = "sim: harness skip puts its clock forward"
 	}
-	mail := "a mailbox of a mail server"
-	if s.MailHog.Program != "" {
-		mail = s.MailHog.Program.Title() + ": every email the app sends"
+	mail := s.MailHog.Program.Title() + ": every email the app sends"
+	if strings.HasPrefix(s.MailHog.URL, "imap") {
+		mail = "a mailbox of a mail server"
 	}
 	for _, i := range infos {
 		if about[i.Service] = i.Version; i.Service == harness.ServiceMailHog && i.Mail != "" && !i.HasUI {

@@ -171,6 +171,7 @@ function drawStack(s) {
   document.getElementById('inbox').textContent = s.inbox;
   const ul = document.getElementById('services');
   for (const service of s.services) {
+    if (service.title) titles[service.name] = service.title;
     let li = ul.querySelector(`[data-service="${service.name}"]`);
     if (!li) {
       li = el('li');

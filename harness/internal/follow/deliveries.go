@@ -81,5 +81,4 @@ const slowForMailHog = 256 << 10
 
 // mailHogIsSlow says what to do about a large email.
 const mailHogIsSlow = "MailHog's time grows with the square of the size: some 11s for 1 MiB, and 8 MiB do not get through. " +
-	"Send smaller attachments in tests, or test this function on a simstack.Workbench, whose mail server takes 8 MiB " +
-	"within seconds"
+	"Use Mailpit, which takes 8 MiB in half a second (harness up --mail mailpit, or Mail in stack.Options), or send smaller attachments in tests"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/mail"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -38,12 +39,50 @@ type Options struct {
 	// Frame is a URL under which the page's server gives out [Document] with [Policy]. Empty: the document is part of
 	// the fragment, which makes it whole in itself.
 	Frame string
-	// MailHog is MailHog's base URL, for a link to its front page, since its pages have no address for one message, and
-	// one to the message's file. Empty: none.
-	MailHog string
+	// Mail is the mail catcher that has the email, for links to its page and to the email's file.
+	Mail Catcher
 	// Clock formats the time of arrival. Empty: "2006-01-02 15:04:05.000".
 	Clock string
 }
+
+// A Catcher is the mail catcher of a stack, as pages name it and link to it. The zero value is none.
+type Catcher struct {
+	Program harness.Mail
+	// URL is its base URL.
+	URL string
+	// HasPage says that there is a web page.
+	HasPage bool
+}
+
+// Title is the mail catcher's name.
+func (c Catcher) Title() string { return c.Program.Title() }
+
+// PageOf is the page of an email: of MailHog its front page, since it has no address for one email. Empty: there is none.
+func (c Catcher) PageOf(id string) string {
+	switch {
+	case !c.HasPage:
+		return ""
+	case c.Program == harness.Mailpit && id != "":
+		return c.URL + "/view/" + url.PathEscape(id)
+	default:
+		return c.URL
+	}
+}
+
+// FileOf is where an email can be downloaded; empty where it cannot.
+func (c Catcher) FileOf(id string) string {
+	switch {
+	case c.URL == "" || id == "":
+		return ""
+	case c.Program == harness.Mailpit:
+		return c.URL + "/api/v1/message/" + url.PathEscape(id) + "/raw?dl=1"
+	default:
+		return c.URL + "/api/v1/messages/" + url.PathEscape(id) + "/download"
+	}
+}
+
+// PageRuns reports whether the page shows emails such that what an email brings runs in it, as MailHog's does.
+func (c Catcher) PageRuns() bool { return c.HasPage && c.Program != harness.Mailpit }
 
 // maxSource bounds, in bytes, what is shown of an email's source and of its text.
 const maxSource = 256 << 10

@@ -133,7 +133,7 @@ var srcdoc = regexp.MustCompile(`srcdoc="([^"]*)"`)
 func TestRender_UsesASandboxedFrame(t *testing.T) {
 	t.Parallel()
 	m := message(`<p title='"></iframe><script>alert(1)</script>'>Grüße</p>`)
-	fragment, err := mailview.Render(m, mailview.Options{ID: "m", MailHog: "http://127.0.0.1:8025"})
+	fragment, err := mailview.Render(m, mailview.Options{ID: "m", Mail: mailview.Catcher{URL: "http://127.0.0.1:8025", HasPage: true}})
 	require.NoError(t, err)
 	require.Contains(t, string(fragment), `<iframe sandbox="" `)
 	require.NotContains(t, string(fragment), "<script")
@@ -142,6 +142,35 @@ func TestRender_UsesASandboxedFrame(t *testing.T) {
 	held := srcdoc.FindStringSubmatch(string(fragment))
 	require.NotNil(t, held)
 	require.Equal(t, mailview.Document(m, "about:srcdoc#").HTML, html.UnescapeString(held[1]), "the document arrives in the frame as it was made")
+}
+
+// Links lead to what the mail catcher has: Mailpit has a page of each email, but none at all in a build from its module.
+func TestRender_LinksToTheMailCatcher(t *testing.T) {
+	t.Parallel()
+	const base = "http://127.0.0.1:8025"
+	for name, c := range map[string]struct {
+		mail         mailview.Catcher
+		links, lacks []string
+	}{
+		"MailHog": {mailview.Catcher{Program: harness.MailHog, URL: base, HasPage: true},
+			[]string{`href="` + base + `" target="_blank" rel="noopener noreferrer">Open MailHog<`, `href="` + base + `/api/v1/messages/a%2Fb/download"`, "no sandbox"}, nil},
+		"Mailpit": {mailview.Catcher{Program: harness.Mailpit, URL: base, HasPage: true},
+			[]string{`href="` + base + `/view/a%2Fb" target="_blank" rel="noopener noreferrer">Open Mailpit<`, `href="` + base + `/api/v1/message/a%2Fb/raw?dl=1"`, "Download it from there"}, []string{"MailHog", "no sandbox"}},
+		"Mailpit without its page": {mailview.Catcher{Program: harness.Mailpit, URL: base},
+			[]string{`href="` + base + `/api/v1/message/a%2Fb/raw?dl=1"`, "Download it from Mailpit"}, []string{"Open Mailpit", "MailHog"}},
+		"none": {mailview.Catcher{}, nil, []string{"Open ", "Download it"}},
+	} {
+		m := message("<p>x")
+		m.ID = "a/b"
+		fragment, err := mailview.Render(m, mailview.Options{ID: "m", Mail: c.mail})
+		require.NoError(t, err)
+		for _, link := range c.links {
+			require.Contains(t, string(fragment), link, name)
+		}
+		for _, none := range c.lacks {
+			require.NotContains(t, string(fragment), none, name)
+		}
+	}
 }
 
 func TestRender_CanLeaveTheDocumentToTheServer(t *testing.T) {

@@ -70,11 +70,10 @@ type URL struct {
 
 // MailHog is the mail catcher's entry in a [State], whichever program it is.
 type MailHog struct {
-	// Program is empty for a mailbox of a mail server.
-	Program harness.Mail `json:"program,omitempty"`
-
 	URL  string `json:"url"`
 	SMTP string `json:"smtp"`
+	// Program is empty for a mailbox of a mail server.
+	Program harness.Mail `json:"program,omitempty"`
 }
 
 // Mongo is the database's entry in a [State]. URI includes the name of the app's database.
