@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,5 +118,25 @@ func benchList10000(b *testing.B, which harness.Mail) {
 		list, err := c.List(context.Background())
 		require.NoError(b, err)
 		require.Len(b, list, 10_000)
+	}
+}
+
+// BenchmarkDeliver is the time that a mail catcher takes for one large email, without a tap. MailHog's grows with the square of the size;
+// 8 MiB do not get through.
+func BenchmarkDeliver(b *testing.B) {
+	for _, size := range []struct {
+		name  string
+		bytes int
+		on    []harness.Mail
+	}{{"256KiB", 256 << 10, harness.Mails()}, {"1MiB", 1 << 20, harness.Mails()}, {"8MiB", 8 << 20, []harness.Mail{harness.Mailpit}}} {
+		raw := note("s", "Content-Type: text/plain") + strings.Repeat(strings.Repeat("x", 74)+"\r\n", size.bytes/76)
+		for _, which := range size.on {
+			b.Run(size.name+"/"+string(which), func(b *testing.B) {
+				s := newSender(b, ownCatcher(b, which).SMTP)
+				for b.Loop() {
+					s.deliver(raw, "kim@plant.test")
+				}
+			})
+		}
 	}
 }

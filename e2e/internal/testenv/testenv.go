@@ -37,8 +37,20 @@ import (
 func Backends() []harness.Backend {
 	return []harness.Backend{
 		local.New(local.Options{}), containers.New(containers.Options{}), attach.New(attach.Options{}),
-		simstack.New(local.New(local.Options{}), simstack.Options{}),
+		simstack.New(local.New(local.Options{}), simstack.Options{}), mailpit{local.New(local.Options{})},
 	}
+}
+
+// mailpit is the local backend with Mailpit in the place of MailHog.
+type mailpit struct{ harness.Backend }
+
+// Name implements [harness.Backend].
+func (mailpit) Name() string { return "mailpit" }
+
+// Start implements [harness.Backend].
+func (b mailpit) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
+	o.Mail = harness.Mailpit
+	return b.Backend.Start(ctx, o)
 }
 
 // App starts the notification app in this process, with the configuration that a program of its own would read from its
