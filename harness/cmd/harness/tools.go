@@ -35,8 +35,9 @@ func toolsBuildCommand(io stdio) *cobra.Command {
 		Short: "build what is not built yet",
 		Long: `build builds what is not in the cache yet: what a stack has, or what is named of
 ` + strings.Join(toolNames(), ", ") + `.
-The Inngest server and its page take some minutes. Unless it is named, the page is left out where Node or npm is missing.
-Mailpit is for 'harness up --mail mailpit', and is built when it is named.`,
+The Inngest server and its page take some minutes. Unless it is named, the page is left out where
+Node or npm is missing. Mailpit is for 'harness up --mail mailpit', and is
+built when it is named.`,
 		Example: `  harness tools build
   harness tools build page
   harness tools build mailhog --json`,
