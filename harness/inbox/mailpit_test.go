@@ -317,12 +317,12 @@ func TestMailpit_DeletesWhatWasListed(t *testing.T) {
 	own := ownCatcher(t, harness.Mailpit)
 	s := own.sender(t)
 	proxy := proxied(t, own, func(p *httputil.ReverseProxy) {
-		director := p.Director
-		p.Director = func(r *http.Request) {
-			if r.Method == http.MethodDelete {
+		rewrite := p.Rewrite
+		p.Rewrite = func(r *httputil.ProxyRequest) {
+			if r.In.Method == http.MethodDelete {
 				s.deliver(note("between"), "kim@plant.test")
 			}
-			director(r)
+			rewrite(r)
 		}
 	})
 	c := own.clientAt(t, proxy.URL)

@@ -52,11 +52,6 @@ func newCatcher(t testing.TB, which harness.Mail, s *servertest.Server) *catcher
 	return &catcher{s, which, taps, wire.Addr()}
 }
 
-// sharedMailHog is for what only MailHog does.
-func sharedMailHog(t testing.TB) *catcher {
-	return newCatcher(t, harness.MailHog, shared[harness.MailHog])
-}
-
 // onEach runs a test on each of the shared mail catchers.
 func onEach(t *testing.T, f func(t *testing.T, box *catcher)) {
 	for _, which := range harness.Mails() {
@@ -184,12 +179,10 @@ func subjects(ms []*harness.Message) []string {
 func proxied(t testing.TB, s *catcher, fault func(*httputil.ReverseProxy)) *httptest.Server {
 	target, err := url.Parse(s.URL)
 	require.NoError(t, err)
-	p := httputil.NewSingleHostReverseProxy(target)
-	direct := p.Director
-	p.Director = func(r *http.Request) {
-		direct(r)
-		r.Header.Set("Accept-Encoding", "identity") // a fault reads the answer
-	}
+	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Header.Set("Accept-Encoding", "identity") // a fault reads the answer
+	}}
 	fault(p)
 	if change := p.ModifyResponse; change != nil {
 		p.ModifyResponse = func(r *http.Response) error {

@@ -279,7 +279,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Services: needed, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
 		ReplicaSet: o.mongo == mongoReplicaSet,
-		Mail: harness.Mail(o.mail),
+		Mail:       harness.Mail(o.mail),
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)
