@@ -2,9 +2,11 @@ package toolchain
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -55,6 +57,24 @@ func (f *finder) once(ctx context.Context, dir string, there func() bool, make f
 	return make(report)
 }
 
+// goneSuffix ends the name of a scratch directory that is being removed.
+const goneSuffix = ".gone"
+
+// removeLater removes a directory without making its caller wait: many small files take long on a slow disk. The program that
+// does so outlives this one. What it leaves, another build removes.
+func removeLater(dir string) {
+	gone := dir + "." + rand.Text() + goneSuffix
+	if os.Rename(dir, gone) != nil {
+		gone = dir
+	}
+	remove := exec.Command("rm", "-rf", gone)
+	if gone == dir || remove.Start() != nil { // on Windows there is none
+		_ = os.RemoveAll(gone)
+		return
+	}
+	go func() { _ = remove.Wait() }()
+}
+
 // removeAbandoned removes the scratch directories of builds that were killed, of all that the cache has. They take a gigabyte
 // and more. A build that works holds its lock.
 func (f *finder) removeAbandoned() {
@@ -65,6 +85,10 @@ func (f *finder) removeAbandoned() {
 			_ = os.RemoveAll(scratch) // another build tries again
 		}
 		_ = l.Close()
+	}
+	gone, _ := filepath.Glob(filepath.Join(f.cache, "*"+goneSuffix))
+	for _, scratch := range gone {
+		_ = os.RemoveAll(scratch)
 	}
 }
 
@@ -91,7 +115,7 @@ func (f *finder) lock(ctx context.Context, file string, report *reporter) (unloc
 
 // stage has build make something in out, from what it puts into source, and renames out to dir at the end, so that dir is always
 // complete. Nothing else remains but the log of a build that failed.
-func (f *finder) stage(ctx context.Context, dir string, report *reporter, build func(source, out, logFile string) error) error {
+func (f *finder) stage(ctx context.Context, dir string, build func(source, out, logFile string) error) error {
 	logFile := dir + ".log"
 	scratch := dir + ".tmp"
 	// We hold the lock, so these are from an interrupted build.
@@ -102,7 +126,8 @@ func (f *finder) stage(ctx context.Context, dir string, report *reporter, build 
 	}
 	defer func() {
 		if ctx.Err() != nil {
-			report.now("cancelled: removing what was built of " + f.recipe.title())
+			removeLater(scratch)
+			return
 		}
 		_ = os.RemoveAll(scratch) // what remains, the next build removes
 	}()
@@ -127,7 +152,7 @@ func (f *finder) stage(ctx context.Context, dir string, report *reporter, build 
 
 // buildInto builds the program and renames its directory to dir.
 func (f *finder) buildInto(ctx context.Context, dir string, gocmd goCommand, report *reporter) error {
-	return f.stage(ctx, dir, report, func(source, out, logFile string) error {
+	return f.stage(ctx, dir, func(source, out, logFile string) error {
 		mod := "-mod=readonly"
 		if f.recipe.vendored() {
 			report.now("fetching the modules of " + f.recipe.title())

@@ -154,7 +154,7 @@ func (f *finder) buildPage(ctx context.Context) (Binary, error) {
 
 // pageInto builds in a directory beside dir and renames it at the end, so that dir always has a complete page.
 func (f *finder) pageInto(ctx context.Context, dir string, gocmd goCommand, n node, report *reporter) error {
-	return f.stage(ctx, dir, report, func(source, out, logFile string) error {
+	return f.stage(ctx, dir, func(source, out, logFile string) error {
 		report.now("fetching the source of " + f.recipe.title())
 		module, err := f.downloadModule(ctx, source, gocmd, logFile)
 		if err != nil {

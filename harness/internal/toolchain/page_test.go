@@ -247,6 +247,10 @@ wait`)
 	require.NoError(t, err)
 	require.NoDirExists(t, home+".tmp")
 	require.NoDirExists(t, home)
+	require.Eventually(t, func() bool {
+		left, err := filepath.Glob(w.cache + "/*.gone")
+		return err == nil && len(left) == 0
+	}, time.Minute, time.Millisecond)
 }
 
 // Whatever is built next removes what killed builds left, of other versions too, and leaves alone what another process builds.
@@ -256,6 +260,7 @@ func TestEnsure_RemovesWhatKilledBuildsLeft(t *testing.T) {
 	for _, name := range []string{"page-v1.0.0-0123", "inngest-v1.0.0-4567", "mailhog-v1.0.0-89ab"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(w.cache, name+".tmp", "source"), 0o755))
 	}
+	require.NoError(t, os.MkdirAll(filepath.Join(w.cache, "page-v1.0.0-0123.tmp.ABC.gone", "source"), 0o755))
 	working := flock.New(filepath.Join(w.cache, "mailhog-v1.0.0-89ab.lock"))
 	require.NoError(t, working.Lock())
 	t.Cleanup(func() { require.NoError(t, working.Close()) })
@@ -264,4 +269,5 @@ func TestEnsure_RemovesWhatKilledBuildsLeft(t *testing.T) {
 	left, err := filepath.Glob(w.cache + "/*.tmp")
 	require.NoError(t, err)
 	require.Equal(t, []string{filepath.Join(w.cache, "mailhog-v1.0.0-89ab.tmp")}, left)
+	require.NoDirExists(t, filepath.Join(w.cache, "page-v1.0.0-0123.tmp.ABC.gone"))
 }
