@@ -86,8 +86,7 @@ images: ## build images of the servers and the app from source, for machines wit
 	@go run ./harness/containers/cmd/images -app ./app/cmd/app
 
 tools: ## build the servers that the tests run, once, into your cache
-	@go run ./harness/cmd/harness tools build
-	@go run ./harness/cmd/harness tools build mailpit
+	@go run ./harness/cmd/harness tools build inngest mongo mailhog mailpit
 
 clean: ## remove what the targets made here (the cache of servers stays)
 	rm -rf $(BIN) .harness dist report
