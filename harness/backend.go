@@ -24,20 +24,20 @@ const (
 	ServicePostgres Service = "postgres"
 )
 
-// A Mail is a program that catches the emails of a stack. Its service is [ServiceMailHog], whichever it is.
-type Mail string
+// A MailCatcher is a program that catches the emails of a stack. Its service is [ServiceMailHog], whichever it is.
+type MailCatcher string
 
 // The mail catchers.
 const (
-	MailHog Mail = "mailhog" // the default
-	Mailpit Mail = "mailpit"
+	MailHog MailCatcher = "mailhog" // the default
+	Mailpit MailCatcher = "mailpit"
 )
 
-// Mails returns all mail catchers, the default first.
-func Mails() []Mail { return []Mail{MailHog, Mailpit} }
+// MailCatchers returns all mail catchers, the default first.
+func MailCatchers() []MailCatcher { return []MailCatcher{MailHog, Mailpit} }
 
 // Title is the program's name as people write it: that of MailHog where none is named.
-func (m Mail) Title() string {
+func (m MailCatcher) Title() string {
 	if m == Mailpit {
 		return "Mailpit"
 	}
@@ -79,8 +79,8 @@ type BackendOptions struct {
 	// them fail.
 	Services []Service
 
-	// Mail is the program that catches the emails. Empty: [MailHog].
-	Mail Mail
+	// MailCatcher is the program that catches the emails. Empty: [MailHog].
+	MailCatcher MailCatcher
 	// Keys have the self-hosted Inngest server run, as in production: on Redis and PostgreSQL, with these keys. When it ends
 	// by itself it is started again, as by a restart policy. Zero: the dev server.
 	Keys Keys
@@ -143,8 +143,8 @@ type ServerInfo struct {
 	Version string
 	// Source says where it came from: "built", "installed", an image name, "attached".
 	Source string
-	// Mail is the program that catches the emails; of [ServiceMailHog] only, and empty for a mailbox that is none.
-	Mail Mail
+	// MailCatcher is the program that catches the emails; of [ServiceMailHog] only, and empty for a mailbox that is none.
+	MailCatcher MailCatcher
 	// HasUI says that the server brings a web page of its own.
 	HasUI bool
 	// LogFile is the file that holds its whole log; empty where there is none.

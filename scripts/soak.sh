@@ -47,7 +47,7 @@ for load in $loads; do
 	fi
 	for package in "$@"; do
 		name=$(basename "$package")
-		go test -race -c -o "$scratch/$name.test" "$package"
+		CGO_ENABLED=1 go test -race -c -o "$scratch/$name.test" "$package"
 		[ -f "$scratch/$name.test" ] || continue # it has no tests
 		echo "== $name, $load, $rounds runs"
 		(cd "$(go list -f '{{.Dir}}' "$package")" &&

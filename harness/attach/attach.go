@@ -300,8 +300,8 @@ func isLoopback(hostport string) bool {
 // kinds say what the servers are.
 type kinds struct {
 	database endpoint.Database
-	mail     harness.Mail // empty: a mailbox of a mail server
-	mailPage bool         // the mail catcher has its web page
+	mail     harness.MailCatcher // empty: a mailbox of a mail server
+	mailPage bool                // the mail catcher has its web page
 }
 
 // check checks concurrently that every server answers as one of its kind.

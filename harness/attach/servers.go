@@ -40,7 +40,7 @@ func (s *servers) Describe() []harness.ServerInfo {
 	}
 	all := []harness.ServerInfo{
 		{Service: harness.ServiceMongo, Version: s.database.String(), Source: "attached"},
-		{Service: harness.ServiceMailHog, Version: mailbox + " " + s.source, Source: "attached", HasUI: s.mailPage, Mail: s.mail},
+		{Service: harness.ServiceMailHog, Version: mailbox + " " + s.source, Source: "attached", HasUI: s.mailPage, MailCatcher: s.mail},
 		{Service: harness.ServiceInngest, Version: "Inngest " + s.source, Source: "attached", HasUI: s.hasPage},
 	}
 	address := map[harness.Service]string{

@@ -33,7 +33,7 @@ func (s *env) usable(ctx context.Context, server harness.Service) error {
 		_, err := endpoint.Mongo(ctx, ends.Mongo)
 		return err
 	case harness.ServiceMailHog:
-		return errors.Join(endpoint.Mail(ctx, s.Options().Mail, ends.MailHog), endpoint.SMTP(ctx, ends.SMTP))
+		return errors.Join(endpoint.Mail(ctx, s.Options().MailCatcher, ends.MailHog), endpoint.SMTP(ctx, ends.SMTP))
 	default:
 		return endpoint.Inngest(ctx, ends.Inngest)
 	}

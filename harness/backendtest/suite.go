@@ -28,8 +28,8 @@ type Caps struct {
 	// of starting and stopping then check that this is refused.
 	Attached bool
 
-	// Mail is the mail catcher of the stacks. Empty: MailHog.
-	Mail harness.Mail
+	// MailCatcher is the mail catcher of the stacks. Empty: MailHog.
+	MailCatcher harness.MailCatcher
 
 	// Broken makes a backend whose Inngest server does not come up while the others do. Required unless Attached.
 	Broken func(testing.TB) harness.Backend
@@ -82,7 +82,7 @@ func (s *suite) start(t *testing.T, o stack.Options) *env {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
-	o.Dir, o.Mail = t.TempDir(), s.caps.Mail
+	o.Dir, o.MailCatcher = t.TempDir(), s.caps.MailCatcher
 	st, err := stack.Start(ctx, s.make(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.Background())) })
@@ -93,7 +93,7 @@ func (s *suite) start(t *testing.T, o stack.Options) *env {
 
 // onlyMail are the options of a start of the mail catcher alone.
 func (s *suite) onlyMail(dir string) harness.BackendOptions {
-	return harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}, Mail: s.caps.Mail}
+	return harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}, MailCatcher: s.caps.MailCatcher}
 }
 
 func (s *suite) works(t *testing.T) {
@@ -319,7 +319,7 @@ func (s *suite) checkCrash(t *testing.T, err error) {
 	t.Helper()
 	exit := (*stack.ExitError)(nil)
 	require.ErrorAs(t, err, &exit)
-	require.Contains(t, exit.Error(), string(cmp.Or(s.caps.Mail, harness.MailHog))+" was ended by a signal (killed)")
+	require.Contains(t, exit.Error(), string(cmp.Or(s.caps.MailCatcher, harness.MailHog))+" was ended by a signal (killed)")
 	require.Contains(t, exit.Error(), "; its last lines:\n  ")
 	require.NotEmpty(t, exit.Tail)
 	require.FileExists(t, exit.LogFile)
@@ -377,8 +377,8 @@ func (s *suite) portTaken(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	taken := l.Addr().(*net.TCPAddr).Port
-	_, err = stack.Start(t.Context(), s.make(t), stack.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}, Mail: s.caps.Mail})
-	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+", wanted for "+s.caps.Mail.Title()+"'s SMTP, is in use by")
+	_, err = stack.Start(t.Context(), s.make(t), stack.Options{Dir: t.TempDir(), Ports: harness.Ports{SMTP: taken}, MailCatcher: s.caps.MailCatcher})
+	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+", wanted for "+s.caps.MailCatcher.Title()+"'s SMTP, is in use by")
 	require.ErrorContains(t, err, "--ports free")
 	require.Equal(t, before, s.caps.Leftovers(t))
 }
@@ -388,7 +388,7 @@ func (s *suite) halfWay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
 	dir := t.TempDir()
-	_, err := stack.Start(ctx, s.caps.Broken(t), stack.Options{Dir: dir, Mail: s.caps.Mail})
+	_, err := stack.Start(ctx, s.caps.Broken(t), stack.Options{Dir: dir, MailCatcher: s.caps.MailCatcher})
 	require.ErrorContains(t, err, "inngest")
 	require.Equal(t, before, s.caps.Leftovers(t))
 	require.NoError(t, os.RemoveAll(dir), "no server writes there any more")
@@ -403,7 +403,7 @@ func (s *suite) cancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			o := stack.Options{Dir: t.TempDir(), Mail: s.caps.Mail}
+			o := stack.Options{Dir: t.TempDir(), MailCatcher: s.caps.MailCatcher}
 			if when == nil {
 				cancel()
 			} else {
@@ -422,7 +422,7 @@ func (s *suite) cancelled(t *testing.T) {
 		t.Run("after "+after.String(), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			defer cancel()
-			st, err := stack.Start(ctx, s.make(t), stack.Options{Dir: t.TempDir(), Mail: s.caps.Mail})
+			st, err := stack.Start(ctx, s.make(t), stack.Options{Dir: t.TempDir(), MailCatcher: s.caps.MailCatcher})
 			if err == nil { // a fast machine
 				require.NoError(t, st.Close(context.Background()))
 			}

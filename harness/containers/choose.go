@@ -19,7 +19,7 @@ import (
 // pull them, which it does, else the other one. reason is a short sentence for a user, as in "local, since no Docker engine answers at
 // unix:///var/run/docker.sock; for containers: start Docker". The error is that ctx has ended. It is not meant for tests,
 // which name their backends.
-func Choose(ctx context.Context, o Options, m harness.Mail, other harness.Backend, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
+func Choose(ctx context.Context, o Options, m harness.MailCatcher, other harness.Backend, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
 	b := New(o)
 	err = b.usable(ctx, m, fleet.Serialised(progress))
 	if ctx.Err() != nil {
@@ -72,7 +72,7 @@ func (b *Backend) Engine(ctx context.Context) (Engine, error) {
 	return found, nil
 }
 
-func (b *Backend) usable(ctx context.Context, m harness.Mail, progress func(harness.Progress)) error {
+func (b *Backend) usable(ctx context.Context, m harness.MailCatcher, progress func(harness.Progress)) error {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (b *Backend) usable(ctx context.Context, m harness.Mail, progress func(harn
 }
 
 // image is the name of a service's image, on a stack with this mail catcher.
-func (b *Backend) image(s harness.Service, m harness.Mail) string {
+func (b *Backend) image(s harness.Service, m harness.MailCatcher) string {
 	switch s {
 	case harness.ServiceMongo:
 		return b.o.Images.Mongo
@@ -102,7 +102,7 @@ func (b *Backend) image(s harness.Service, m harness.Mail) string {
 }
 
 // ensureImages returns the images of some services, and pulls those that are not here, concurrently.
-func (b *Backend) ensureImages(ctx context.Context, docker *client.Client, services []harness.Service, m harness.Mail, progress func(harness.Progress)) (map[harness.Service]engine.Image, error) {
+func (b *Backend) ensureImages(ctx context.Context, docker *client.Client, services []harness.Service, m harness.MailCatcher, progress func(harness.Progress)) (map[harness.Service]engine.Image, error) {
 	var mu sync.Mutex
 	images := make(map[harness.Service]engine.Image)
 	g, gctx := errgroup.WithContext(ctx)

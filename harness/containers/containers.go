@@ -119,11 +119,11 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 			err = errors.Join(engine.Explain(err), s.endAll(context.WithoutCancel(ctx)))
 		}
 	}()
-	images, err := b.ensureImages(ctx, docker, wanted, o.Mail, progress)
+	images, err := b.ensureImages(ctx, docker, wanted, o.MailCatcher, progress)
 	if err != nil {
 		return nil, err
 	}
-	if image, ok := images[harness.ServiceMongo]; ok && o.ReplicaSet && !slices.Equal(image.Command, []string{"mongod"}) {
+	if image, ok := images[harness.ServiceMongo]; ok && o.ReplicaSet && !slices.Contains(image.Command, "mongod") {
 		return nil, fleet.NoReplicaSet("the image " + image.Name + " runs another database")
 	}
 	for _, service := range wanted {
@@ -133,7 +133,7 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 		return nil, err
 	}
 	// Not before: what a killed stack left behind may hold these ports.
-	if err := port.CheckAll(port.OfServers(o.Ports, o.Mail)...); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports, o.MailCatcher)...); err != nil {
 		return nil, err
 	}
 	if err := s.makeNetwork(ctx); err != nil {

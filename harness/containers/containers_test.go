@@ -27,7 +27,7 @@ func TestOnEngine_Backend(t *testing.T) { testBackend(t, harness.MailHog) }
 
 func TestOnEngine_BackendWithMailpit(t *testing.T) { testBackend(t, harness.Mailpit) }
 
-func testBackend(t *testing.T, m harness.Mail) {
+func testBackend(t *testing.T, m harness.MailCatcher) {
 	b := containers.New(containers.Options{})
 	docker := connect(t)
 	backendtest.Run(t, func(testing.TB) harness.Backend { return b }, backendtest.Caps{
@@ -40,8 +40,8 @@ func testBackend(t *testing.T, m harness.Mail) {
 			_, err := docker.ContainerKill(tb.Context(), id, client.ContainerKillOptions{Signal: "SIGKILL"})
 			require.NoError(tb, err)
 		},
-		Leftovers: func(tb testing.TB) []string { return ours(tb, docker, os.Getpid()) },
-		Mail:      m,
+		Leftovers:   func(tb testing.TB) []string { return ours(tb, docker, os.Getpid()) },
+		MailCatcher: m,
 	})
 }
 

@@ -134,7 +134,7 @@ func (i *instance) outOfMemory() bool {
 func (i *instance) id() string { return i.container.GetContainerID() }
 
 // Name implements [fleet.Instance].
-func (i *instance) Name() string { return fleet.Program(i.unit.service, i.unit.o.Mail) }
+func (i *instance) Name() string { return fleet.Program(i.unit.service, i.unit.o.MailCatcher) }
 
 // Done implements [fleet.Instance].
 func (i *instance) Done() <-chan struct{} { return i.done }

@@ -78,7 +78,7 @@ func (u *unit) Info() harness.ServerInfo {
 	}
 	info := harness.ServerInfo{Service: u.service, Version: u.image.Version, Source: u.image.Name, LogFile: u.logFile()}
 	if u.service == harness.ServiceMailHog {
-		info.Mail = cmp.Or(u.o.Mail, harness.MailHog)
+		info.MailCatcher = cmp.Or(u.o.MailCatcher, harness.MailHog)
 	}
 	return info
 }
@@ -94,7 +94,7 @@ func (u *unit) identify(ctx context.Context, probe *fleet.Probe) {
 		}
 		info.Version = db.String()
 	case harness.ServiceMailHog:
-		info.HasUI = endpoint.HasMailPage(ctx, probe.Mail, fleet.URL(probe.Ports[0]))
+		info.HasUI = endpoint.HasMailPage(ctx, probe.MailCatcher, fleet.URL(probe.Ports[0]))
 	default:
 		info.HasUI = endpoint.HasPage(ctx, fleet.URL(probe.Ports[0]))
 	}
@@ -111,7 +111,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("start %s: %w", u.service, context.Cause(ctx))
 	}
-	probe := &fleet.Probe{Service: u.service, Ports: ports, ReplicaSet: u.o.ReplicaSet, Mail: u.o.Mail}
+	probe := &fleet.Probe{Service: u.service, Ports: ports, ReplicaSet: u.o.ReplicaSet, MailCatcher: u.o.MailCatcher}
 	i := &instance{
 		unit: u, container: u.container, probe: probe, done: make(chan struct{}),
 		log: logbook.New(logbook.Options{File: u.logFile(), OnLine: probe.Line}),
@@ -186,7 +186,7 @@ func (u *unit) create(ctx context.Context, ports []int) error {
 	if u.service == harness.ServiceMongo && u.o.ReplicaSet {
 		options = append(options, testcontainers.WithCmd(append([]string{"mongod"}, fleet.MongodArgs("0.0.0.0", ports[0], u.o)...)...))
 	}
-	if u.service == harness.ServiceMailHog && u.o.Mail == harness.Mailpit {
+	if u.service == harness.ServiceMailHog && u.o.MailCatcher == harness.Mailpit {
 		options = append(options, testcontainers.WithCmd(fleet.MailpitArgs()...))
 	}
 	c, err := testcontainers.Run(ctx, u.image.Name, options...)

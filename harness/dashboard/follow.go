@@ -267,8 +267,8 @@ func (f *follower) look(ctx context.Context) (_ stackState, mailhog error) {
 	for _, info := range f.stack.Describe() {
 		s := newService(info.Service, info.Version, problems[info.Service])
 		switch {
-		case info.Service == harness.ServiceMailHog && info.Mail != "":
-			if s.Title = info.Mail.Title(); info.HasUI {
+		case info.Service == harness.ServiceMailHog && info.MailCatcher != "":
+			if s.Title = info.MailCatcher.Title(); info.HasUI {
 				s.URL = f.stack.Inbox().BaseURL()
 			}
 		case info.Service == harness.ServiceInngest && info.HasUI:

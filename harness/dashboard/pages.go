@@ -69,8 +69,8 @@ func (d *Dashboard) page(title string) page {
 // catcher returns the stack's mail catcher; the zero value where it has none.
 func (d *Dashboard) catcher() mailview.Catcher {
 	for _, info := range d.stack.Describe() {
-		if info.Service == harness.ServiceMailHog && info.Mail != "" {
-			return mailview.Catcher{Program: info.Mail, URL: d.stack.Inbox().BaseURL(), HasPage: info.HasUI}
+		if info.Service == harness.ServiceMailHog && info.MailCatcher != "" {
+			return mailview.Catcher{Program: info.MailCatcher, URL: d.stack.Inbox().BaseURL(), HasPage: info.HasUI}
 		}
 	}
 	return mailview.Catcher{}

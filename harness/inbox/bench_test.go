@@ -17,13 +17,13 @@ import (
 const body = 8 << 10
 
 // eachMail runs a benchmark on each mail catcher.
-func eachMail(b *testing.B, f func(*testing.B, harness.Mail)) {
-	for _, which := range harness.Mails() {
+func eachMail(b *testing.B, f func(*testing.B, harness.MailCatcher)) {
+	for _, which := range harness.MailCatchers() {
 		b.Run(string(which), func(b *testing.B) { f(b, which) })
 	}
 }
 
-func full(b *testing.B, which harness.Mail) *catcher {
+func full(b *testing.B, which harness.MailCatcher) *catcher {
 	own := ownCatcher(b, which)
 	s := own.sender(b)
 	filler := note("s", "Content-Type: text/plain; charset=utf-8", "X-Inngest-Run-Id: r") + fmt.Sprintf("%0*d", body, 0)
@@ -36,7 +36,7 @@ func full(b *testing.B, which harness.Mail) *catcher {
 // BenchmarkWait is the time from the mail catcher's acceptance to the end of Wait.
 func BenchmarkWait(b *testing.B) { eachMail(b, benchWait) }
 
-func benchWait(b *testing.B, which harness.Mail) {
+func benchWait(b *testing.B, which harness.MailCatcher) {
 	box := newCatcher(b, which, shared[which])
 	c, s := box.client(b), box.sender(b)
 	kim := recipient()
@@ -64,7 +64,7 @@ func benchWait(b *testing.B, which harness.Mail) {
 // BenchmarkFirstLookAt10000 is the first question that a client asks.
 func BenchmarkFirstLookAt10000(b *testing.B) { eachMail(b, benchFirstLookAt10000) }
 
-func benchFirstLookAt10000(b *testing.B, which harness.Mail) {
+func benchFirstLookAt10000(b *testing.B, which harness.MailCatcher) {
 	own := full(b, which)
 	for b.Loop() {
 		c := own.open(own.URL)
@@ -78,7 +78,7 @@ func benchFirstLookAt10000(b *testing.B, which harness.Mail) {
 // BenchmarkFindAmong10000 is every further question, which sees what has come since.
 func BenchmarkFindAmong10000(b *testing.B) { eachMail(b, benchFindAmong10000) }
 
-func benchFindAmong10000(b *testing.B, which harness.Mail) {
+func benchFindAmong10000(b *testing.B, which harness.MailCatcher) {
 	own := full(b, which)
 	c, s := own.client(b), own.sender(b)
 	require.NoError(b, c.ReadToEnd(context.Background()))
@@ -96,7 +96,7 @@ func benchFindAmong10000(b *testing.B, which harness.Mail) {
 // BenchmarkReadToEnd is the cost of a claim that there is no other email.
 func BenchmarkReadToEnd(b *testing.B) { eachMail(b, benchReadToEnd) }
 
-func benchReadToEnd(b *testing.B, which harness.Mail) {
+func benchReadToEnd(b *testing.B, which harness.MailCatcher) {
 	own := full(b, which)
 	c := own.client(b)
 	require.NoError(b, c.ReadToEnd(context.Background()))
@@ -108,7 +108,7 @@ func benchReadToEnd(b *testing.B, which harness.Mail) {
 // BenchmarkList10000 decodes all of them, once read.
 func BenchmarkList10000(b *testing.B) { eachMail(b, benchList10000) }
 
-func benchList10000(b *testing.B, which harness.Mail) {
+func benchList10000(b *testing.B, which harness.MailCatcher) {
 	own := full(b, which)
 	for b.Loop() {
 		b.StopTimer()
@@ -127,8 +127,8 @@ func BenchmarkDeliver(b *testing.B) {
 	for _, size := range []struct {
 		name  string
 		bytes int
-		on    []harness.Mail
-	}{{"256KiB", 256 << 10, harness.Mails()}, {"1MiB", 1 << 20, harness.Mails()}, {"8MiB", 8 << 20, []harness.Mail{harness.Mailpit}}} {
+		on    []harness.MailCatcher
+	}{{"256KiB", 256 << 10, harness.MailCatchers()}, {"1MiB", 1 << 20, harness.MailCatchers()}, {"8MiB", 8 << 20, []harness.MailCatcher{harness.Mailpit}}} {
 		raw := note("s", "Content-Type: text/plain") + strings.Repeat(strings.Repeat("x", 74)+"\r\n", size.bytes/76)
 		for _, which := range size.on {
 			b.Run(size.name+"/"+string(which), func(b *testing.B) {

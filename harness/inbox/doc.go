@@ -12,8 +12,9 @@
 //
 // A Client keeps an index of what the mailbox holds. Find, List, Count and Get first read what is new: one small request, of
 // Mailpit two, when nothing is. The first of them reads the whole inbox, 250 messages a request, at about 0.3 ms a message; of a
-// Mailpit each message takes a request of its own. Wait and Watch open the websocket of MailHog or Mailpit and receive a message within milliseconds of its
-// delivery. A broken connection is opened again, and the messages missed meanwhile are read. A mailbox that is read by IMAP is polled.
+// Mailpit each message takes a request of its own. Wait and Watch open the websocket of MailHog or Mailpit and receive a
+// message within milliseconds of its delivery. A broken connection is opened again, and the messages missed meanwhile are
+// read. A mailbox that is read by IMAP is polled.
 //
 // The package works around these properties of MailHog v1.0.1:
 //   - It returns bodies as sent. Messages are decoded here ([Decode]).

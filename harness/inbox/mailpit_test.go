@@ -42,7 +42,7 @@ func unread(t *testing.T, mailpit string) int {
 	return list.Unread
 }
 
-// others is a Mailpit that somebody else has started, with options of theirs. It keeps its emails when it is started again.
+// others is a Mailpit that another process has started, with other options. It keeps its emails when it is started again.
 type others struct {
 	*catcher
 	start func(options ...string)

@@ -22,11 +22,11 @@ import (
 )
 
 // shared are the mail catchers that the tests share: each writes to recipients of its own.
-var shared = map[harness.Mail]*servertest.Server{}
+var shared = map[harness.MailCatcher]*servertest.Server{}
 
 func TestMain(m *testing.M) {
 	servertest.Main(m, func(ctx context.Context) (all []*servertest.Server, err error) {
-		for _, which := range harness.Mails() {
+		for _, which := range harness.MailCatchers() {
 			if shared[which], err = servertest.Mail(ctx, which); err != nil {
 				return all, err
 			}
@@ -39,12 +39,12 @@ func TestMain(m *testing.M) {
 // A catcher is a mail catcher in one test. Emails are delivered to it as the app's are: through a tap.
 type catcher struct {
 	*servertest.Server
-	which harness.Mail
+	which harness.MailCatcher
 	taps  *tap.Set
 	smtp  string // the tap's
 }
 
-func newCatcher(t testing.TB, which harness.Mail, s *servertest.Server) *catcher {
+func newCatcher(t testing.TB, which harness.MailCatcher, s *servertest.Server) *catcher {
 	taps := tap.New(tap.Options{})
 	wire, err := taps.SMTP("127.0.0.1:0", s.SMTP)
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func newCatcher(t testing.TB, which harness.Mail, s *servertest.Server) *catcher
 
 // onEach runs a test on each of the shared mail catchers.
 func onEach(t *testing.T, f func(t *testing.T, box *catcher)) {
-	for _, which := range harness.Mails() {
+	for _, which := range harness.MailCatchers() {
 		t.Run(string(which), func(t *testing.T) {
 			t.Parallel()
 			f(t, newCatcher(t, which, shared[which]))
@@ -63,7 +63,7 @@ func onEach(t *testing.T, f func(t *testing.T, box *catcher)) {
 }
 
 // ownCatcher starts a mail catcher for one test: one that counts, clears, kills or fills it.
-func ownCatcher(t testing.TB, which harness.Mail) *catcher {
+func ownCatcher(t testing.TB, which harness.MailCatcher) *catcher {
 	s, err := servertest.Mail(t.Context(), which)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
@@ -72,7 +72,7 @@ func ownCatcher(t testing.TB, which harness.Mail) *catcher {
 
 // onOwn runs a test on a mail catcher of its own of each kind.
 func onOwn(t *testing.T, f func(t *testing.T, own *catcher)) {
-	for _, which := range harness.Mails() {
+	for _, which := range harness.MailCatchers() {
 		t.Run(string(which), func(t *testing.T) {
 			t.Parallel()
 			f(t, ownCatcher(t, which))

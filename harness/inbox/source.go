@@ -30,7 +30,7 @@ type source interface {
 	// watch keeps the client's index up to date with what arrives, until ctx ends or the connection breaks. It calls
 	// connected once the index is up to date.
 	watch(ctx context.Context, c *Client, connected func()) error
-	// remove removes a message, or returns ErrNotFound. clear removes all of them; known lists those that the client knows, after
+	// remove removes a message. Where the mail catcher says that there is none, it returns ErrNotFound. clear removes all of them; known lists those that the client knows, after
 	// it has looked. Both return ErrReadOnly where the mailbox is never changed.
 	remove(ctx context.Context, id string) error
 	clear(ctx context.Context, known func() ([]string, error)) error

@@ -19,7 +19,7 @@ import (
 const grace = 1500 * time.Millisecond
 
 // mongodVariable names the mongod that runs instead of the stand-in for MongoDB.
-const mongodVariable = "MONGOD_BIN"
+var mongodVariable = toolchain.Variable(harness.ServiceMongo)
 
 // Options configures the backend. The zero value is ready to use.
 type Options struct {
@@ -51,7 +51,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	if err != nil {
 		return nil, err
 	}
-	if err := port.CheckAll(port.OfServers(o.Ports, o.Mail)...); err != nil {
+	if err := port.CheckAll(port.OfServers(o.Ports, o.MailCatcher)...); err != nil {
 		return nil, err
 	}
 	if o.ReplicaSet && slices.Contains(wanted, harness.ServiceMongo) && os.Getenv(mongodVariable) == "" {
@@ -70,7 +70,7 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (harness.
 	g, gctx := errgroup.WithContext(ctx)
 	for i, service := range wanted {
 		g.Go(func() error {
-			bin, err := toolchain.Ensure(gctx, harness.Service(fleet.Program(service, o.Mail)), toolchain.Options{CacheDir: b.o.CacheDir, Progress: progress})
+			bin, err := toolchain.Ensure(gctx, harness.Service(fleet.Program(service, o.MailCatcher)), toolchain.Options{CacheDir: b.o.CacheDir, Progress: progress})
 			u := &unit{service: service, bin: bin, o: o, state: state}
 			if service == harness.ServiceInngest && bin.Source == toolchain.SourceBuilt {
 				u.page = page

@@ -24,16 +24,16 @@ func TestBackend(t *testing.T) { testBackend(t, harness.MailHog) }
 
 func TestBackend_Mailpit(t *testing.T) { testBackend(t, harness.Mailpit) }
 
-func testBackend(t *testing.T, m harness.Mail) {
+func testBackend(t *testing.T, m harness.MailCatcher) {
 	backendtest.Run(t, func(testing.TB) harness.Backend { return local.New(local.Options{}) }, backendtest.Caps{
 		Broken: func(tb testing.TB) harness.Backend {
 			// It cannot be set for this backend alone; none is started beside it.
 			tb.Setenv("INNGEST_BIN", brokenInngest(tb))
 			return local.New(local.Options{})
 		},
-		Crash:     backendtest.CrashProcess,
-		Leftovers: backendtest.LeftProcesses,
-		Mail:      m,
+		Crash:       backendtest.CrashProcess,
+		Leftovers:   backendtest.LeftProcesses,
+		MailCatcher: m,
 	})
 }
 
@@ -43,11 +43,11 @@ func TestMailpit_StartsAnewAndAsTold(t *testing.T) {
 	t.Setenv("MP_SMTP_REQUIRE_STARTTLS", "true")
 	dir := t.TempDir()
 	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{
-		Dir: dir, Services: []harness.Service{harness.ServiceMailHog}, Mail: harness.Mailpit,
+		Dir: dir, Services: []harness.Service{harness.ServiceMailHog}, MailCatcher: harness.Mailpit,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
-	require.Equal(t, harness.Mailpit, servers.Describe()[0].Mail)
+	require.Equal(t, harness.Mailpit, servers.Describe()[0].MailCatcher)
 	box := inbox.New(servers.Endpoints().MailHog, inbox.Options{})
 	t.Cleanup(func() { require.NoError(t, box.Close(context.WithoutCancel(t.Context()))) })
 	send := func() {
@@ -99,18 +99,18 @@ func TestMailHogLog_KeepsNoLoginsOnceItHasEnded(t *testing.T) {
 }
 
 func TestServers_ListenOnLoopbackOnly(t *testing.T) {
-	for _, m := range harness.Mails() {
+	for _, m := range harness.MailCatchers() {
 		t.Run(string(m), func(t *testing.T) { listenOnLoopbackOnly(t, m) })
 	}
 }
 
-func listenOnLoopbackOnly(t *testing.T, m harness.Mail) {
+func listenOnLoopbackOnly(t *testing.T, m harness.MailCatcher) {
 	inngest, err := toolchain.Ensure(t.Context(), harness.ServiceInngest, toolchain.Options{})
 	require.NoError(t, err)
 	// Connect's ports of a server that the harness has not built listen on all interfaces: doctor says so.
 	patched := inngest.Source == toolchain.SourceBuilt
 	dir := t.TempDir()
-	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, Mail: m})
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, MailCatcher: m})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
 	listening := listeners(t)

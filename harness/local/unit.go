@@ -53,7 +53,7 @@ func (u *unit) Info() harness.ServerInfo {
 		HasUI: u.bin.HasUI || u.page != "" && toolchain.HasPage(u.page),
 	}
 	if u.service == harness.ServiceMailHog {
-		info.Mail = cmp.Or(u.o.Mail, harness.MailHog)
+		info.MailCatcher = cmp.Or(u.o.MailCatcher, harness.MailHog)
 	}
 	return info
 }
@@ -75,12 +75,12 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 		return nil, fmt.Errorf("make a directory for %s's data: %w", u.service, err)
 	}
 	probe := &fleet.Probe{
-		Service: u.service, Ports: ports, Mail: u.o.Mail, Keys: u.o.Keys, Password: u.state.password, ReplicaSet: u.o.ReplicaSet,
+		Service: u.service, Ports: ports, MailCatcher: u.o.MailCatcher, Keys: u.o.Keys, Password: u.state.password, ReplicaSet: u.o.ReplicaSet,
 	}
 	if u.service == harness.ServiceInngest {
 		probe.Dir = dir
 	}
-	spec := proc.Spec{Name: fleet.Program(u.service, u.o.Mail), Path: u.bin.Path, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line}
+	spec := proc.Spec{Name: fleet.Program(u.service, u.o.MailCatcher), Path: u.bin.Path, Dir: dir, LogFile: u.logFile(), OnLine: probe.Line}
 	switch u.service {
 	case harness.ServiceRedis:
 		if err := u.state.redis(&spec, ports[0]); err != nil {
@@ -160,7 +160,7 @@ func (i *instance) Resume(context.Context) error { return i.Process.Resume() }
 // has ended, since a filter between it and its log would make it too slow.
 func (i *instance) End(ctx context.Context, grace time.Duration) error {
 	err := i.Stop(ctx, grace)
-	if i.Service == harness.ServiceMailHog && i.Mail != harness.Mailpit {
+	if i.Service == harness.ServiceMailHog && i.MailCatcher != harness.Mailpit {
 		if redactErr := rewrite(i.LogFile(), secrets().Lines()); redactErr != nil && !errors.Is(redactErr, fs.ErrNotExist) {
 			err = errors.Join(err, fmt.Errorf("remove secrets from MailHog's log, which still has them: %w", redactErr))
 		}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -17,8 +18,9 @@ func hint(servers harness.Servers, text string) string {
 	return ""
 }
 
-// hintAt sets the hint of a trace: for an error of its runs, or else, where something failed, for what the app printed.
-func hintAt(servers harness.Servers, t *harness.Trace, failed bool) {
+// hintAt sets the hint of a trace: for an error of its runs, or else, where something failed, for what the app printed. On a
+// shared stack it may have printed that for another test.
+func hintAt(servers harness.Servers, shared bool, t *harness.Trace, failed bool) {
 	var errs []string
 	for _, r := range t.Runs {
 		failed = failed || r.Status == harness.StatusFailed
@@ -31,7 +33,7 @@ func hintAt(servers harness.Servers, t *harness.Trace, failed bool) {
 		}
 	}
 	t.Hint = hint(servers, strings.Join(errs, "\n"))
-	if t.Hint == "" && failed {
+	if t.Hint == "" && failed && !shared {
 		t.Hint = hint(servers, strings.Join(t.Log, "\n"))
 	}
 }
@@ -54,4 +56,17 @@ type hintedError struct {
 }
 
 func (e *hintedError) Error() string { return e.error.Error() + "\n" + e.hint }
+
+// Brief returns the error without what the app printed, where it has that, and the hint.
+func (e *hintedError) Brief() string {
+	text := e.error.Error()
+	if inner, ok := errors.AsType[interface {
+		error
+		Brief() string
+	}](e.error); ok {
+		text = inner.Brief()
+	}
+	return text + "; " + e.hint
+}
+
 func (e *hintedError) Unwrap() error { return e.error }

@@ -60,7 +60,22 @@ func TestHint_FollowsAnErrorThatComesFromTheStandIn(t *testing.T) {
 	// Where the error was expected, nothing is to be explained; nor where the database is not the cause.
 	v := judge(harness.Event{Name: "shop/watched", Data: order{}}, harness.RunExpectation{Function: "watch", Status: harness.StatusFailed})
 	require.Equal(t, harness.Holds, v.Outcome)
-	require.NotContains(t, v.String(), "hint")
+	require.Empty(t, v.Trace.Hint)
+}
+
+// The command prints the short form of an error, which must keep the hint and leave out what the app printed.
+func TestHint_IsInTheShortForm(t *testing.T) {
+	t.Setenv("MONGOD_BIN", "")
+	st := startPlain(t, stack.Options{})
+	err := st.RunCommand(t.Context(), stack.Command{Args: []string{"sh", "-c", `echo 'stage "$changeStream" is not implemented yet'; exit 3`}})
+	brief, ok := errors.AsType[interface {
+		error
+		Brief() string
+	}](err)
+	require.True(t, ok)
+	require.Contains(t, brief.Brief(), "exited with status 3")
+	require.Contains(t, brief.Brief(), "; "+lacksChangeStreams)
+	require.Equal(t, 1, strings.Count(brief.Brief(), "\n")+1, "one line")
 }
 
 func TestHint_SaysNothingOfOtherErrors(t *testing.T) {

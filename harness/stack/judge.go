@@ -65,8 +65,8 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 			v.Trace.Runs[i].URL = s.RunURL(v.Trace.Runs[i].ID)
 		}
 	}
-	if v != nil {
-		hintAt(s.servers, v.Trace, v.Outcome != harness.Holds)
+	if v != nil && v.Outcome != harness.Holds {
+		hintAt(s.servers, s.options.Shared, v.Trace, true)
 	}
 	return s.redactor.verdict(v), s.redactor.Error(err)
 }
@@ -80,7 +80,7 @@ func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string)
 	defer f.Close()
 	trace, err := f.Look(ctx)
 	if trace != nil {
-		hintAt(s.servers, trace, false)
+		hintAt(s.servers, s.options.Shared, trace, false)
 	}
 	return s.redactor.trace(trace), s.redactor.Error(err)
 }

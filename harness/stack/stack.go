@@ -47,8 +47,8 @@ type Options struct {
 	// See [harness.Replica] for the faults of one. Zero: 1.
 	Replicas int
 
-	// Mail is the program that catches the emails. Empty: [harness.MailHog]. An attached stack ignores it.
-	Mail harness.Mail
+	// MailCatcher is the program that catches the emails. Empty: [harness.MailHog]. An attached stack ignores it.
+	MailCatcher harness.MailCatcher
 
 	// Connect says that the app connects to the Inngest server (Connect), instead of serving functions at an address. The stack
 	// waits until the server lists its connection, and sends no sync. The calls pass no recording proxy: a trace has them
@@ -139,7 +139,7 @@ func Start(ctx context.Context, b harness.Backend, o Options) (_ *Stack, err err
 	}
 	if s.servers, err = b.Start(ctx, harness.BackendOptions{
 		Ports: o.Ports, Dir: o.Dir, RetryInterval: o.RetryInterval, Progress: o.Progress, Keys: keys, Connect: o.Connect, Services: o.Services, ReplicaSet: o.ReplicaSet,
-		Mail: o.Mail,
+		MailCatcher: o.MailCatcher,
 	}); err != nil {
 		return nil, fmt.Errorf("start the stack on the %s backend: %w", b.Name(), err)
 	}

@@ -1,6 +1,6 @@
 // Package tools holds, as text, one tiny Go module for each server that the harness builds from source: Inngest's dev
-// server, MailHog, Mailpit, the stand-in for MongoDB, and Caddy, the balancer of the compose profile production. Package toolchain writes them out and builds them; nothing of them is
-// linked into the harness.
+// server, MailHog, Mailpit, the stand-in for MongoDB, and Caddy, the balancer of the compose profile production. Package
+// toolchain writes them out and builds them; nothing of them is linked into the harness.
 //
 // Each is a module of its own because in one module their requirements would raise each other. The files end in .txt
 // because a nested module would be left out of the harness's module zip, and go:embed refuses it: as text it travels

@@ -20,6 +20,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
+// containersTimes is how many times as long as on local an email may take on containers.
+const containersTimes = 1.1
+
 // timeout bounds the wait for one email.
 const timeout = 15 * time.Second
 
@@ -103,7 +106,7 @@ func benchEvents(ctx context.Context, backends []harness.Backend, n int) ([]repo
 	}
 	for _, b := range backends[1:] {
 		if b.Name() == "containers" {
-			s.goal(floorOn(b), limit{times: 1.1, other: floorOn(backends[0])})
+			s.goal(floorOn(b), limit{times: containersTimes, other: floorOn(backends[0])})
 		}
 	}
 	err := alternate(ctx, n, turns...)

@@ -12,12 +12,15 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
+// readyTimes is how many times as long as its slowest server a stack may take to be ready.
+const readyTimes = 1.5
+
 // benchStart measures how long a stack takes until all its servers are usable, and its app until it is synced. The floor
 // is the slowest server, started again while nothing else starts.
 func benchStart(ctx context.Context, b harness.Backend, n int) ([]report.Figure, error) {
 	floor := b.Name() + ": the slowest server alone"
 	var s samples
-	s.goal(readyOn(b), limit{times: 1.5, other: floor})
+	s.goal(readyOn(b), limit{times: readyTimes, other: floor})
 	for range n {
 		if err := startOnce(ctx, b, floor, &s); err != nil {
 			return nil, err

@@ -31,19 +31,20 @@ const begin = `(() => {
 const controls = `(() => {
 	const modal = document.querySelector('dialog:modal') || document;
 	const native = 'a[href], button, input, select, textarea, details > summary:first-of-type';
-	const groups = new Set();
+	const groups = new Map(); // the names of each form's groups
 	return [...modal.querySelectorAll(native + ', [tabindex]')].filter(e => {
 		if (e.disabled || e.closest('[inert]') || !e.checkVisibility({visibilityProperty: true})) return false;
 		if (!e.matches(native) && e.tabIndex < 0) return false;
 		if (e.type !== 'radio') return true;
-		const group = e.form + ' ' + e.name;
-		return !groups.has(group) && groups.add(group);
+		const names = groups.get(e.form) || new Set();
+		groups.set(e.form, names);
+		return !names.has(e.name) && names.add(e.name);
 	});
 })()`
 
 // unreached are the controls that have not had the focus.
 const unreached = controls + `.filter(e => e.type === 'radio'
-	? ![...tabStops].some(s => s.type === 'radio' && s.name === e.name)
+	? ![...tabStops].some(s => s.type === 'radio' && s.form === e.form && s.name === e.name)
 	: !tabStops.has(e)).map(e => e.outerHTML.slice(0, 200))`
 
 // stop is an element that has got the focus.
@@ -74,7 +75,7 @@ const current = `(() => {
 })()`
 
 // Keyboard presses Tab until each control of the page in the tab has had the focus. It returns the controls that did not get
-// it, and those of which nobody sees that they have it.
+// it, and those that do not show it.
 func Keyboard(tab context.Context) ([]Finding, error) {
 	if _, err := evaluate[bool](tab, begin); err != nil {
 		return nil, err

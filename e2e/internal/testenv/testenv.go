@@ -45,11 +45,11 @@ func Backends() []harness.Backend {
 type mailpit struct{ harness.Backend }
 
 // Name implements [harness.Backend].
-func (mailpit) Name() string { return "mailpit" }
+func (mailpit) Name() string { return "local-mailpit" }
 
 // Start implements [harness.Backend].
 func (b mailpit) Start(ctx context.Context, o harness.BackendOptions) (harness.Servers, error) {
-	o.Mail = harness.Mailpit
+	o.MailCatcher = harness.Mailpit
 	return b.Backend.Start(ctx, o)
 }
 

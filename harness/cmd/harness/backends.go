@@ -26,8 +26,9 @@ func backendNames() []string {
 	return []string{backendAuto, backendLocal, backendContainers, backendAttach}
 }
 
-// chooseBackend returns the backend of a name that is one of backendNames, for a stack with this mail catcher. For auto it prints which one it chose, and why.
-func chooseBackend(ctx context.Context, name string, m harness.Mail, p *printer) (harness.Backend, error) {
+// chooseBackend returns the backend of a name that is one of backendNames, for a stack with this mail catcher. For auto it prints
+// which one it chose, and why.
+func chooseBackend(ctx context.Context, name string, m harness.MailCatcher, p *printer) (harness.Backend, error) {
 	switch name {
 	case backendLocal:
 		return local.New(local.Options{}), nil

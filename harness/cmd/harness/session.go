@@ -109,7 +109,7 @@ func (s *session) state() statefile.State {
 	}
 	for _, i := range s.stack.Describe() {
 		if i.Service == harness.ServiceMailHog {
-			state.MailHog.Program = i.Mail
+			state.MailHog.Program = i.MailCatcher
 		}
 	}
 	if uri, err := mongouri.WithDatabase(ends.Mongo, options.Database); err == nil && ends.Mongo != "" { // without an app it has not been validated

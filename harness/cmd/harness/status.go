@@ -76,7 +76,7 @@ func awaitState(ctx context.Context, wait time.Duration) (s statefile.State, err
 }
 
 // standInKind is what stands in the place of a dev server that is not built yet.
-const standInKind = "sim, which stands in for the dev server until that is built"
+const standInKind = "sim, which stands in for the dev server until the first start after that is built"
 
 // noteStandIn says beside a verdict that it is not about the dev server, if sim stands in for it.
 func noteStandIn(io stdio, st *stack.Stack) {
@@ -100,7 +100,7 @@ func stateRows(s statefile.State, infos []harness.ServerInfo) [][]string {
 		mail = "a mailbox of a mail server"
 	}
 	for _, i := range infos {
-		if about[i.Service] = i.Version; i.Service == harness.ServiceMailHog && i.Mail != "" && !i.HasUI {
+		if about[i.Service] = i.Version; i.Service == harness.ServiceMailHog && i.MailCatcher != "" && !i.HasUI {
 			mail += "; a build without its web page, whose emails the dashboard shows"
 		}
 		if i.Service != harness.ServiceInngest {

@@ -164,7 +164,7 @@ const (
 // mails are the values of --mail.
 func mails() []string {
 	var names []string
-	for _, m := range harness.Mails() {
+	for _, m := range harness.MailCatchers() {
 		names = append(names, string(m))
 	}
 	return names
@@ -228,7 +228,7 @@ func (o upOptions) wanted() (harness.Ports, error) {
 		wishes = append(wishes, port.Wish{Port: ports.Dashboard, For: "the dashboard"})
 	}
 	if o.backend != backendAttach {
-		wishes = append(wishes, port.OfServers(ports, harness.Mail(o.mail))...)
+		wishes = append(wishes, port.OfServers(ports, harness.MailCatcher(o.mail))...)
 	}
 	err := port.CheckAll(wishes...)
 	if err != nil && os.Getenv("MAKELEVEL") != "" { // its user did not type this flag
@@ -261,7 +261,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if o.inngest == inngestStart {
 		o.backend = backendLocal // where it is auto
 	}
-	backend, err := chooseBackend(ctx, o.backend, harness.Mail(o.mail), p)
+	backend, err := chooseBackend(ctx, o.backend, harness.MailCatcher(o.mail), p)
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
@@ -278,8 +278,8 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	st, err := stack.Start(ctx, backend, stack.Options{
 		Ports: ports, Dir: runDir, AppPath: o.appPath, RetryInterval: o.retry, RunHeader: o.runHeader,
 		WithoutTaps: !o.taps, Services: needed, Connect: o.connect, Progress: p.progress, Production: o.inngest == inngestStart, Replicas: o.replicas,
-		ReplicaSet: o.mongo == mongoReplicaSet,
-		Mail:       harness.Mail(o.mail),
+		ReplicaSet:  o.mongo == mongoReplicaSet,
+		MailCatcher: harness.MailCatcher(o.mail),
 	})
 	if err != nil {
 		return interrupted(ctx, p, err)

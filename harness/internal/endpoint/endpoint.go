@@ -150,7 +150,7 @@ func admin(ctx context.Context, uri, doing string, do func(context.Context, *mon
 }
 
 // Mail returns nil when the API of a mail catcher answers at the base URL.
-func Mail(ctx context.Context, m harness.Mail, url string) error {
+func Mail(ctx context.Context, m harness.MailCatcher, url string) error {
 	path := "/api/v2/messages?limit=1"
 	if m == harness.Mailpit {
 		path = "/api/v1/messages?limit=1"
@@ -168,13 +168,13 @@ func Mail(ctx context.Context, m harness.Mail, url string) error {
 }
 
 // HasMailPage reports whether a mail catcher has its web page. A Mailpit that is built from its module has an empty one.
-func HasMailPage(ctx context.Context, m harness.Mail, url string) bool {
+func HasMailPage(ctx context.Context, m harness.MailCatcher, url string) bool {
 	return m != harness.Mailpit || HasPage(ctx, url+"/dist/app.js")
 }
 
 // Mailbox returns which mail catcher answers at a URL: MailHog or Mailpit. At imap:// and imaps:// it is a mailbox of a mail
 // server, and none of them; that it accepts a connection is then all that is checked.
-func Mailbox(ctx context.Context, address string) (harness.Mail, error) {
+func Mailbox(ctx context.Context, address string) (harness.MailCatcher, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -184,7 +184,7 @@ func Mailbox(ctx context.Context, address string) (harness.Mail, error) {
 	}
 	if u.Scheme != "imap" && u.Scheme != "imaps" {
 		var first error
-		for _, m := range harness.Mails() {
+		for _, m := range harness.MailCatchers() {
 			err := Mail(ctx, m, address)
 			if err == nil {
 				return m, nil

@@ -42,7 +42,7 @@ func TestMailbox_ErrorsKeepThePasswordSecret(t *testing.T) {
 
 func TestMailbox_SaysWhichMailCatcherItIs(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]harness.Mail{"/api/v2/messages": harness.MailHog, "/api/v1/messages": harness.Mailpit} {
+	for path, want := range map[string]harness.MailCatcher{"/api/v2/messages": harness.MailHog, "/api/v1/messages": harness.Mailpit} {
 		mux := http.NewServeMux()
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"total":0}`) })
 		server := httptest.NewServer(mux)

@@ -125,7 +125,7 @@ type server struct {
 }
 
 // program is the name of the server's program.
-func (s *server) program() string { return Program(s.service, s.unit.Info().Mail) }
+func (s *server) program() string { return Program(s.service, s.unit.Info().MailCatcher) }
 
 // attempts is how often a server is started on newly chosen ports when another program took one in the meantime.
 const attempts = 3

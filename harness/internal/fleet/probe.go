@@ -21,8 +21,8 @@ type Probe struct {
 	// Dir is the directory that the Inngest server was given with --sqlite-dir, which distinguishes it from another one
 	// on its port. Empty: it was given none.
 	Dir string
-	// Mail is the mail catcher.
-	Mail harness.Mail
+	// MailCatcher is the mail catcher.
+	MailCatcher harness.MailCatcher
 	// Keys are those of a self-hosted Inngest server, which are also what distinguishes it.
 	Keys harness.Keys
 	// ReplicaSet says that MongoDB is to be the primary of its replica set.
@@ -63,7 +63,7 @@ func (p *Probe) Look(ctx context.Context) error {
 		}
 		return endpoint.MongoPrimary(ctx, MongoURI(p.Ports[0], false), ReplicaSet, Loopback(p.Ports[0]))
 	case harness.ServiceMailHog:
-		if err := endpoint.Mail(ctx, p.Mail, URL(p.Ports[0])); err != nil {
+		if err := endpoint.Mail(ctx, p.MailCatcher, URL(p.Ports[0])); err != nil {
 			return err
 		}
 		return endpoint.SMTP(ctx, Loopback(p.Ports[1]))

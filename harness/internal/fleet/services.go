@@ -22,8 +22,8 @@ var production = []harness.Service{harness.ServiceRedis, harness.ServicePostgres
 // Wanted returns the services that o asks the named backend to start, in the order mongo, mailhog, redis, postgres, inngest.
 // A service that no backend starts is an error. Redis and PostgreSQL are started with a self-hosted Inngest server only.
 func Wanted(backend string, o harness.BackendOptions) ([]harness.Service, error) {
-	if o.Mail != "" && !slices.Contains(harness.Mails(), o.Mail) {
-		return nil, fmt.Errorf("there is no mail catcher %q: it is one of %v", o.Mail, harness.Mails())
+	if o.MailCatcher != "" && !slices.Contains(harness.MailCatchers(), o.MailCatcher) {
+		return nil, fmt.Errorf("there is no mail catcher %q: it is one of %v", o.MailCatcher, harness.MailCatchers())
 	}
 	known := slices.Clone(services)
 	if o.Keys == (harness.Keys{}) {
@@ -48,7 +48,7 @@ func unknown(backend string, s harness.Service) error {
 }
 
 // Program is the name of a service's program, on a stack with this mail catcher: that of the service but for a mail catcher.
-func Program(s harness.Service, m harness.Mail) string {
+func Program(s harness.Service, m harness.MailCatcher) string {
 	if s == harness.ServiceMailHog {
 		return string(cmp.Or(m, harness.MailHog))
 	}

@@ -47,7 +47,7 @@ type Options struct {
 
 // A Catcher is the mail catcher of a stack, as pages name it and link to it. The zero value is none.
 type Catcher struct {
-	Program harness.Mail
+	Program harness.MailCatcher
 	// URL is its base URL.
 	URL string
 	// HasPage says that there is a web page.

@@ -60,7 +60,7 @@ type Wish struct {
 }
 
 // OfServers returns the wishes of the servers of a stack with this mail catcher.
-func OfServers(p harness.Ports, m harness.Mail) []Wish {
+func OfServers(p harness.Ports, m harness.MailCatcher) []Wish {
 	return []Wish{{p.Inngest, "Inngest"}, {p.MailHog, m.Title() + "'s page"}, {p.SMTP, m.Title() + "'s SMTP"}, {p.Mongo, "MongoDB"}}
 }
 

@@ -35,20 +35,20 @@ type Server struct {
 func MailHog(ctx context.Context) (*Server, error) { return Mail(ctx, harness.MailHog) }
 
 // Mail starts a mail catcher with an empty inbox.
-func Mail(ctx context.Context, m harness.Mail) (*Server, error) {
+func Mail(ctx context.Context, m harness.MailCatcher) (*Server, error) {
 	return start(ctx, harness.ServiceMailHog, m)
 }
 
 // Inngest starts an Inngest dev server that knows no apps and retries after a second.
 func Inngest(ctx context.Context) (*Server, error) { return start(ctx, harness.ServiceInngest, "") }
 
-func start(ctx context.Context, service harness.Service, m harness.Mail) (*Server, error) {
+func start(ctx context.Context, service harness.Service, m harness.MailCatcher) (*Server, error) {
 	dir, err := os.MkdirTemp("", "servertest-"+string(service)+"-")
 	if err != nil {
 		return nil, err
 	}
 	servers, err := local.New(local.Options{}).Start(ctx, harness.BackendOptions{
-		Dir: dir, RetryInterval: time.Second, Services: []harness.Service{service}, Mail: m, Progress: func(p harness.Progress) {
+		Dir: dir, RetryInterval: time.Second, Services: []harness.Service{service}, MailCatcher: m, Progress: func(p harness.Progress) {
 			if p.Doing != "ready" { // a build
 				fmt.Fprintf(os.Stderr, "%s: %s (%s)\n", p.Subject, p.Doing, p.Elapsed.Round(time.Second))
 			}

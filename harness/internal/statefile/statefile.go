@@ -73,7 +73,7 @@ type MailHog struct {
 	URL  string `json:"url"`
 	SMTP string `json:"smtp"`
 	// Program is empty for a mailbox of a mail server.
-	Program harness.Mail `json:"program,omitempty"`
+	Program harness.MailCatcher `json:"program,omitempty"`
 }
 
 // Mongo is the database's entry in a [State]. URI includes the name of the app's database.

@@ -36,8 +36,8 @@ func (f *finder) build(ctx context.Context) (Binary, error) {
 	return bin, nil
 }
 
-// once calls make unless dir is there. It waits while another process does the same.
-func (f *finder) once(ctx context.Context, dir string, there func() bool, make func(*reporter) error) error {
+// once locks dir and then calls build, unless it is there. It waits while another process does the same.
+func (f *finder) once(ctx context.Context, dir string, there func() bool, build func(*reporter) error) error {
 	report := newReporter(f.recipe.tool, f.progress)
 	defer report.end()
 	report.now("preparing to build " + f.recipe.title())
@@ -54,7 +54,7 @@ func (f *finder) once(ctx context.Context, dir string, there func() bool, make f
 		return nil
 	}
 	f.removeAbandoned()
-	return make(report)
+	return build(report)
 }
 
 // goneSuffix ends the name of a scratch directory that is being removed.

@@ -100,6 +100,9 @@ func (f *finder) findPage(ctx context.Context) (Binary, error) {
 	if _, err := f.findNode(ctx); err != nil {
 		return Binary{}, fmt.Errorf("%w: %w", missing, err)
 	}
+	if _, err := f.findGo(ctx); err != nil {
+		return Binary{}, fmt.Errorf("%w: %w", missing, err)
+	}
 	return Binary{}, missing
 }
 

@@ -109,8 +109,8 @@ func Find(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	return f.find(ctx)
 }
 
-// Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and its page, and less than
-// one minute for the others; the end of ctx ends the build. Its errors are [*Error], for users.
+// Ensure returns the program of a tool, and builds it if Find has none. That takes minutes for Inngest and its page, and up to
+// some two minutes for the others; the end of ctx ends the build. Its errors are [*Error], for users.
 func Ensure(ctx context.Context, t harness.Service, o Options) (Binary, error) {
 	if p, ok := packaged[t]; ok {
 		return p.find(ctx, t, o)

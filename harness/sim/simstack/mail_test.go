@@ -278,7 +278,7 @@ func TestMail_VerdictsAreTheSameOnEverySurface(t *testing.T) {
 
 // A surface is an executor with a mail server.
 type surface struct {
-	mail  harness.Mail
+	mail  harness.MailCatcher
 	send  func(*testing.T, harness.Event) string
 	judge func(*testing.T, string, harness.Expectation) *harness.Verdict
 }
@@ -300,12 +300,12 @@ func onWorkbench(t *testing.T) surface {
 	}
 }
 
-func onStack(t *testing.T, b harness.Backend, m harness.Mail) surface {
+func onStack(t *testing.T, b harness.Backend, m harness.MailCatcher) surface {
 	return stackSurface(posterStack(t, b, m))
 }
 
-func posterStack(t *testing.T, b harness.Backend, m harness.Mail) *stack.Stack {
-	st, err := stack.Start(t.Context(), b, stack.Options{Dir: t.TempDir(), Mail: m})
+func posterStack(t *testing.T, b harness.Backend, m harness.MailCatcher) *stack.Stack {
+	st, err := stack.Start(t.Context(), b, stack.Options{Dir: t.TempDir(), MailCatcher: m})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
 	require.NoError(t, st.RunHandler(t.Context(), poster))
@@ -314,7 +314,7 @@ func posterStack(t *testing.T, b harness.Backend, m harness.Mail) *stack.Stack {
 
 func stackSurface(st *stack.Stack) surface {
 	return surface{
-		st.Options().Mail,
+		st.Options().MailCatcher,
 		func(t *testing.T, e harness.Event) string {
 			ids, err := st.Send(t.Context(), e)
 			require.NoError(t, err)
