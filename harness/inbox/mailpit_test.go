@@ -66,7 +66,7 @@ func othersMailpit(t *testing.T, options ...string) *others {
 		}
 	}
 	o.start = func(options ...string) {
-		cmd = exec.Command(bin.Path, append(options, "--listen", web, "--smtp", mail, "--database", filepath.Join(dir, "db"), "--disable-version-check")...)
+		cmd = exec.Command(bin.Path, append(options, "--listen", web, "--smtp", mail, "--database", "db", "--disable-version-check")...)
 		cmd.Env, cmd.Dir = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, dir
 		require.NoError(t, cmd.Start())
 		require.Eventually(t, func() bool {

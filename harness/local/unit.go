@@ -107,7 +107,8 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 func (u *unit) command(ports []int, dir string) (args, env []string) {
 	switch {
 	case u.bin.Tool == toolchain.Mailpit:
-		args = append(fleet.MailpitArgs(), "--listen", fleet.Loopback(ports[0]), "--smtp", fleet.Loopback(ports[1]), "--database", filepath.Join(dir, "mailpit.db"))
+		// In its working directory: Mailpit makes a URI of the path, in which a # or ? would end it.
+		args = append(fleet.MailpitArgs(), "--listen", fleet.Loopback(ports[0]), "--smtp", fleet.Loopback(ports[1]), "--database", "mailpit.db")
 		return args, []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")} // it also reads variables MP_…
 	case u.service == harness.ServiceMailHog:
 		web := fleet.Loopback(ports[0])
