@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +47,7 @@ type surface struct {
 	to    string // the case's own recipient
 	app   string // where the app listens
 	now   func() time.Time
+	tail  func(harness.Service) []string // of a server's log
 }
 
 // testCase is played on every surface, or on those that it names.
@@ -108,11 +111,25 @@ func onWorkbench(t *testing.T, w *simstack.Workbench) *surface {
 
 func onStack(t *harnesstest.T) *surface {
 	return &surface{
-		TB: t, name: t.Stack.Backend(), taps: t.Stack.Taps(), to: recipient(), app: t.Env().AppURL, now: time.Now, send: t.Send,
+		TB: t, name: t.Stack.Backend(), tail: t.Stack.Tail, taps: t.Stack.Taps(), to: recipient(), app: t.Env().AppURL, now: time.Now, send: t.Send,
 		judge: func(id string, e harness.Expectation, timeout time.Duration) *harness.Verdict {
 			return t.Judge(id, e, stack.JudgeOptions{Timeout: timeout})
 		},
 	}
+}
+
+// pickedUp waits until the server has begun to look for the functions of an event. It reads events in batches, and events of one
+// batch in any order.
+func (s *surface) pickedUp(id string) {
+	s.Helper()
+	if s.name != "local" {
+		return
+	}
+	require.Eventually(s, func() bool {
+		return slices.ContainsFunc(s.tail(harness.ServiceInngest), func(line string) bool {
+			return strings.Contains(line, "initializing fn") && strings.Contains(line, id)
+		})
+	}, long, 5*time.Millisecond)
 }
 
 // event is an event with the case's recipient in its data.
