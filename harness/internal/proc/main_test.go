@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// wait never returns. To the runtime of a program without cgo, `select {}` would be a deadlock.
+func wait() { time.Sleep(time.Hour) }
+
 func roles() map[string]func(args []string) {
 	return map[string]func(args []string){
 		// exits with a status after printing lines
@@ -62,7 +65,7 @@ func roles() map[string]func(args []string) {
 		"ignore": func([]string) {
 			signal.Ignore(os.Interrupt, syscall.SIGTERM)
 			fmt.Println("ready")
-			select {}
+			wait()
 		},
 		// says how often it was interrupted, and ends at the end of its patience: a second interrupt
 		"touchy": func([]string) {
@@ -103,7 +106,7 @@ func roles() map[string]func(args []string) {
 			start("ignore", &syscall.SysProcAttr{Setpgid: true})
 			startClean("ignore", nil)
 			fmt.Println("family", os.Getpid())
-			select {}
+			wait()
 		},
 		// ends, and leaves the family of its own behind
 		"runaway": func([]string) {
@@ -125,12 +128,12 @@ func roles() map[string]func(args []string) {
 		"undertaker": func(args []string) {
 			group, _ := strconv.Atoi(args[0])
 			start("exit", &syscall.SysProcAttr{Setpgid: true, Pgid: group}, "0")
-			select {}
+			wait()
 		},
 		// does nothing about signals
 		"plain": func([]string) {
 			fmt.Println("ready")
-			select {}
+			wait()
 		},
 		// ignores interrupts, and stops a child that does so because of it
 		"deaf": func([]string) {
