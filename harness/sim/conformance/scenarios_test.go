@@ -81,7 +81,9 @@ var scenarios = append([]scenario{
 			})
 	}, act: func(p *play) {
 		if w, ok := p.w.(*simWorld); ok {
-			_ = w.s.Advance(p.t.Context(), time.Minute+20*time.Second)
+			// To the end of the jitter of the next minute, and not into that of the one after.
+			now := w.s.Now()
+			_ = w.s.Advance(p.t.Context(), now.Truncate(time.Minute).Add(time.Minute+21*time.Second).Sub(now))
 		}
 	}},
 	{name: "no-steps", runs: 1, build: func(p *play) {
