@@ -148,7 +148,7 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	add("watch", "shop/watched", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return step.Run(ctx, "open", func(ctx context.Context) (string, error) {
 			err := watch(ctx, cmp.Or(env.MongoURI, os.Getenv("MONGODB_URI")))
-			if in.Event.Data.To != "" { // it is asked to tell nobody but the log
+			if in.Event.Data.To != "" { // with a recipient, the cause is in the log alone
 				fmt.Println("watch the orders:", err)
 				err = errors.New("the orders are not watched")
 			}

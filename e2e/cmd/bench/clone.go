@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
@@ -123,24 +123,14 @@ func (c clone) firstEmail(ctx context.Context, settings ...string) (err error) {
 	if addresses["mongodb"] == "" {
 		return errors.New("make dev ended before the stack was up")
 	}
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, addresses["app"]+"/api/requests", strings.NewReader(string(fixtures.Requests()[0].Body)))
-	if err != nil {
+	if _, err := testenv.Create(ctx, addresses["app"], fixtures.Requests()[0]); err != nil {
 		return err
-	}
-	post.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(post)
-	if err != nil {
-		return err
-	}
-	res.Body.Close()
-	if res.StatusCode != http.StatusCreated {
-		return fmt.Errorf("the app answers %s", res.Status)
 	}
 	return awaitMail(ctx, addresses["mail"], 1)
 }
 
-// benchTests measures make test in a fresh clone with warm caches: its time, and that of the processors. The goals are half of what
-// they were.
+// benchTests measures make test in a fresh clone with warm caches: its time, and that of the processors. The goals are half of the
+// processor time that it once took, 407 s, and 1.25 × what two processors need for that.
 func benchTests(ctx context.Context) ([]report.Figure, error) {
 	c, remove, err := newClone(ctx, false)
 	if err != nil {
@@ -150,7 +140,7 @@ func benchTests(ctx context.Context) ([]report.Figure, error) {
 	const wall, processors = "make test", "make test: time of the processors"
 	var s samples
 	s.goal(processors, limit{most: 203500 * time.Millisecond})
-	s.goal(wall, limit{times: 1.25 / 2, other: processors})
+	s.goal(wall, limit{most: 127 * time.Second})
 	cmd := exec.CommandContext(ctx, "make", "test")
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, c.env, os.Stderr, os.Stderr
 	if err := s.time(wall, cmd.Run); err != nil {
