@@ -163,7 +163,10 @@ func (s *shop) deliver(m mail) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(c.Mail("shop@planted.test"), c.Rcpt(m.to)); err != nil {
+	if err := c.Mail("shop@planted.test"); err != nil {
+		return err
+	}
+	if err := c.Rcpt(m.to); err != nil {
 		return err
 	}
 	w, err := c.Data()
