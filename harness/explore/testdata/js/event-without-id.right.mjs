@@ -1,0 +1,18 @@
+import { inngest, once, send, serve } from "./serve.mjs";
+
+serve(
+  inngest.createFunction(
+    { id: "bill-order", retries: 4, triggers: [{ event: "order/placed" }] },
+    async ({ event, step }) => {
+      const { order, to } = event.data;
+      await step.run("bill", () => inngest.send({ id: `invoice-${order}`, name: "invoice/wanted", data: { order, to } }));
+    },
+  ),
+  inngest.createFunction(
+    { id: "send-invoice", retries: 4, triggers: [{ event: "invoice/wanted" }] },
+    async ({ event, runId, step }) => {
+      const { order, to } = event.data;
+      await step.run("send", () => once(`invoice-${event.id}`, () => send(runId, { to, subject: `Invoice of order ${order}`, id: `invoice-${order}` })));
+    },
+  ),
+);

@@ -1,0 +1,11 @@
+// The defect: each attempt gives the email another Message-ID, so mail programs show a copy as a second email.
+import { randomUUID } from "node:crypto";
+import { inngest, once, send, serve } from "./serve.mjs";
+
+serve(inngest.createFunction(
+  { id: "send-receipt", retries: 4, triggers: [{ event: "order/placed" }] },
+  async ({ event, runId, step }) => {
+    const { order, to } = event.data;
+    await step.run("send", () => once(`receipt-${order}`, () => send(runId, { to, subject: `Receipt of order ${order}`, id: randomUUID() })));
+  },
+));
