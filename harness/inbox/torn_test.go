@@ -26,7 +26,7 @@ func fill(t testing.TB, s *catcher, n int) {
 // The pages of a real mail catcher, on their way through a proxy that lets happen what otherwise happens once in a while.
 func TestList_ReadsPagesAgainThatDoNotFit(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(page int64, body map[string]any){
+	faults := map[string]func(page int64, body map[string]any){
 		"an answer broken off": func(page int64, _ map[string]any) {
 			if page == 2 {
 				panic(http.ErrAbortHandler)
@@ -57,23 +57,23 @@ func TestList_ReadsPagesAgainThatDoNotFit(t *testing.T) {
 				setItems(body, []any{})
 			}
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			onOwn(t, func(t *testing.T, own *catcher) {
-				fill(t, own, 600)
-				read := func(fault func(int64, map[string]any)) (pages int64) {
-					proxy, count := tampered(t, own, fault)
-					list, err := newClient(t, proxy).List(limit(t))
-					require.NoError(t, err)
-					requireComplete(t, subjects(list), true, 1, 600)
-					return count.Load()
-				}
-				undisturbed := read(func(int64, map[string]any) {})
-				require.Greater(t, read(fault), undisturbed, "the fault made the client read again")
-			})
-		})
 	}
+	onOwn(t, func(t *testing.T, own *catcher) {
+		fill(t, own, 600)
+		read := func(t *testing.T, fault func(int64, map[string]any)) (pages int64) {
+			proxy, count := tampered(t, own, fault)
+			list, err := newClient(t, proxy).List(limit(t))
+			require.NoError(t, err)
+			requireComplete(t, subjects(list), true, 1, 600)
+			return count.Load()
+		}
+		undisturbed := read(t, func(int64, map[string]any) {})
+		for name, fault := range faults {
+			t.Run(name, func(t *testing.T) {
+				require.Greater(t, read(t, fault), undisturbed, "the fault made the client read again")
+			})
+		}
+	})
 }
 
 // itemsOf returns the messages of a page: MailHog and Mailpit name them differently.
