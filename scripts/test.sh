@@ -52,6 +52,9 @@ export HARNESS_RAN
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# Compilers, tests and servers are short-lived: they have no time to spend on collecting garbage.
+GOGC=${GOGC:-400}
+export GOGC
 began=$(date +%s)
 # gotest PATTERN PACKAGE…: a pipe has the status of its last command, so a failure goes by way of a file.
 gotest() { { go test -count=1 -timeout 20m -run "$@" || echo $? >"$dir/status"; } | tee -a "$dir/output"; }

@@ -133,6 +133,26 @@ func listenOnLoopbackOnly(t *testing.T, m harness.MailCatcher) {
 	require.NotEmpty(t, ports["mongo"])
 }
 
+func TestServers_CollectGarbageAsThisProcessDoes(t *testing.T) {
+	t.Setenv("GOGC", "321")
+	dir := t.TempDir()
+	servers, err := local.New(local.Options{}).Start(t.Context(), harness.BackendOptions{Dir: dir, Services: []harness.Service{harness.ServiceMailHog}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, servers.Close(context.WithoutCancel(t.Context()))) })
+	dirs, err := filepath.Glob("/proc/[0-9]*/cwd")
+	require.NoError(t, err)
+	var environs []string
+	for _, link := range dirs {
+		if cwd, _ := os.Readlink(link); filepath.Dir(cwd) == dir {
+			environ, err := os.ReadFile(filepath.Join(filepath.Dir(link), "environ"))
+			require.NoError(t, err)
+			environs = append(environs, string(environ))
+		}
+	}
+	require.Len(t, environs, 1)
+	require.Contains(t, environs[0], "GOGC=321\x00")
+}
+
 func TestData_IsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -92,6 +92,7 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 		}
 	default:
 		spec.Args, spec.Env = u.command(ports, dir)
+		spec.Env = append(spec.Env, collector()...)
 	}
 	if u.bin.Tool != harness.ServiceMailHog { // see End
 		spec.Redact = secrets().Lines()
@@ -143,6 +144,14 @@ func (u *unit) inngestEnviron(dir string) []string {
 	return []string{
 		"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), toolchain.ConnectHost + "=127.0.0.1", toolchain.PageDir + "=" + u.page,
 	}
+}
+
+// collector returns the variable GOGC of this process, if it has one: servers written in Go trade memory for time by it, too.
+func collector() []string {
+	if v, ok := os.LookupEnv("GOGC"); ok {
+		return []string{"GOGC=" + v}
+	}
+	return nil
 }
 
 // instance is a server's process.

@@ -90,7 +90,7 @@ func withServer(run func() int) (code int, err error) {
 	}
 	p, err := proc.Start(ctx, proc.Spec{
 		Name: "inngest", Path: bin.Path, Dir: dir, LogFile: filepath.Join(dir, "inngest.log"),
-		Env: []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH")},
+		Env: []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "GOGC=" + os.Getenv("GOGC")},
 		Args: []string{"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", "25", "--retry-interval", "1",
 			"--port", strconv.Itoa(ports[0]), "--connect-gateway-port", strconv.Itoa(ports[1]),
 			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]), "--connect-executor-grpc-port", strconv.Itoa(ports[3])},
