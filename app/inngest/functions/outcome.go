@@ -111,15 +111,28 @@ func (r *notifyRun) recordFailure(ctx context.Context, cause error) error {
 func (r *notifyRun) updateNotification(ctx context.Context, change app.Change) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout(r.SendTimeout))
 	defer cancel()
-	request, err := r.Store.Request(ctx, r.event.RequestID)
+	_, changed, err = r.update(ctx, change)
 	if errors.Is(err, app.ErrNotFound) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	_, changed, err = app.Update(ctx, r.Store, request, change)
 	return changed, err
+}
+
+// update applies change to the notification of the request that the event names, and returns the request as stored, and
+// whether that changed it. Without such a request the error wraps app.ErrNotFound.
+func (r *notifyRun) update(ctx context.Context, change app.Change) (request app.Request, changed bool, err error) {
+	if r.stored == nil {
+		request, err := r.Store.Request(ctx, r.event.RequestID)
+		if err != nil {
+			return app.Request{}, false, fmt.Errorf("read the request: %w", err)
+		}
+		r.stored = &request
+	}
+	request, changed, err = app.Update(ctx, r.Store, *r.stored, change)
+	if err == nil {
+		r.stored = &request
+	}
+	return request, changed, err
 }
 
 // classifySendError makes a permanent failure of a delivery an undeliverable notification.

@@ -83,6 +83,10 @@ type notifyRun struct {
 	event   app.RequestCreated
 	attempt int // of the step that is tried, from 1
 	log     *slog.Logger
+
+	// stored is the request as this call has last read or written it. Nil: it has not yet. A change to its notification begins
+	// with it, which saves a read; if it has changed since, app.Update reads it again.
+	stored *app.Request
 }
 
 func newNotifyRun(d Deps, in inngestgo.Input[app.RequestCreated]) *notifyRun {
@@ -137,6 +141,7 @@ func (r *notifyRun) fetchDetails(ctx context.Context) (RequestDetails, error) {
 	if err != nil {
 		return RequestDetails{}, fmt.Errorf("read the request: %w", err)
 	}
+	r.stored = &request
 	if request.TechnicianID != r.event.TechnicianID {
 		return RequestDetails{}, app.Permanent(app.BadEvent, fmt.Sprintf(
 			"the event names technician %s, but request %s is assigned to %s", r.event.TechnicianID, request.ID, request.TechnicianID), nil)
@@ -219,15 +224,8 @@ func (r *notifyRun) send(ctx context.Context, details RequestDetails, technician
 var errInFlight = errors.New(string(app.InFlight))
 
 func (r *notifyRun) claim(ctx context.Context) (app.Request, app.ClaimResult, error) {
-	request, err := r.Store.Request(ctx, r.event.RequestID)
-	if errors.Is(err, app.ErrNotFound) {
-		return app.Request{}, "", r.noRequest()
-	}
-	if err != nil {
-		return app.Request{}, "", fmt.Errorf("read the request: %w", err)
-	}
 	var result app.ClaimResult
-	request, _, err = app.Update(ctx, r.Store, request, func(n app.Notification) (app.Notification, bool) {
+	request, _, err := r.update(ctx, func(n app.Notification) (app.Notification, bool) {
 		n, result = n.ClaimFor(r.run, time.Now(), r.Pace)
 		return n, result == app.Granted
 	})
@@ -289,16 +287,10 @@ func (r *notifyRun) recordAcceptance(ctx context.Context, delivery Delivery) err
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout(r.SendTimeout))
 	defer cancel()
 	return retry(ctx, func() error {
-		request, err := r.Store.Request(ctx, delivery.RequestID)
+		_, _, err := r.update(ctx, func(n app.Notification) (app.Notification, bool) { return n.Accept(delivery.SentAt) })
 		if errors.Is(err, app.ErrNotFound) {
 			return nil // deleted since: there is no record to make
 		}
-		if err != nil {
-			return fmt.Errorf("read request %s to record that its email was accepted: %w", delivery.RequestID, err)
-		}
-		_, _, err = app.Update(ctx, r.Store, request, func(n app.Notification) (app.Notification, bool) {
-			return n.Accept(delivery.SentAt)
-		})
 		return err
 	})
 }

@@ -530,6 +530,38 @@ func TestRecordFailure_ReportsEachNotificationOnceThatBecameFailed(t *testing.T)
 	require.Equal(t, 1, o.failed)
 }
 
+func TestSend_ReadsTheRequestAgainOnlyIfItsNotificationHasChanged(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change app.Change
+		reads  int
+	}{
+		"unchanged":           {func(n app.Notification) (app.Notification, bool) { return n, false }, 1},
+		"confirmed meanwhile": {func(n app.Notification) (app.Notification, bool) { return n.Begun("01E", pace) }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			reads := 0
+			e.store.read = func(id string) error {
+				if id == e.request.ID {
+					reads++
+				}
+				return nil
+			}
+			r := e.run("01A", 1)
+			details, err := r.fetchDetails(t.Context())
+			require.NoError(t, err)
+			_, _, err = app.Update(t.Context(), e.store.Memory, *r.stored, c.change)
+			require.NoError(t, err)
+			_, err = r.send(t.Context(), details, TechnicianEmail{Email: "kim@plant.test"})
+			require.NoError(t, err)
+			require.Equal(t, c.reads, reads)
+			require.Equal(t, app.Sent, e.notification().State)
+			require.Len(t, e.mailer.accepted, 1)
+		})
+	}
+}
+
 // A request may be deleted after the first step has read it.
 func TestSend_FailsForGoodIfTheRequestIsDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
@@ -552,6 +584,9 @@ func TestSend_FailsForGoodIfTheRequestIsDeletedMeanwhile(t *testing.T) {
 			details, err := r.fetchDetails(t.Context())
 			require.NoError(t, err)
 			remove(e)
+			if e.store.read != nil {
+				r = e.run("01A", 1) // another call of the run, which has not read the request
+			}
 			_, err = r.send(t.Context(), details, TechnicianEmail{Email: "kim@plant.test"})
 			require.EqualError(t, err, "there is no request "+e.request.ID)
 			kind, _ := app.Classify(err)
