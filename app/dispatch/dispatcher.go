@@ -46,8 +46,12 @@ const (
 	Lost Cause = "lost"
 )
 
-// scanPause is the pause between the end of one scan for due requests and the next.
-const scanPause = time.Second
+// scanPause is the pause between the end of one scan for due requests and the next. Where finding them takes long, it is ten
+// times as long as that, up to maxScanPause, so that scans do not keep a slow database busy.
+const (
+	scanPause    = time.Second
+	maxScanPause = 5 * time.Second
+)
 
 // minPause is the pause after the first failure.
 const minPause = 500 * time.Millisecond
@@ -115,10 +119,10 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			if failures > 0 {
 				limit = 1
 			}
-			full := d.scanWhileOffered(ctx, limit, &round, failures == 0)
+			full, took := d.scanWhileOffered(ctx, limit, &round, failures == 0)
 			nextScan = time.Now()
 			if !full || round.failed.Load() > 0 {
-				nextScan = nextScan.Add(scanPause)
+				nextScan = nextScan.Add(min(max(scanPause, 10*took), maxScanPause))
 			}
 		}
 
@@ -151,31 +155,37 @@ type round struct {
 
 // scanWhileOffered scans. With offered, it meanwhile sends what is offered, unless sending fails: a scan lasts long when the
 // server answers its questions slowly.
-func (d *Dispatcher) scanWhileOffered(ctx context.Context, limit int, round *round, offered bool) (full bool) {
-	done := make(chan bool, 1)
-	go func() { done <- d.scan(ctx, limit, round) }()
+func (d *Dispatcher) scanWhileOffered(ctx context.Context, limit int, round *round, offered bool) (full bool, took time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		full, took = d.scan(ctx, limit, round)
+	}()
 	for offered && round.failed.Load() == 0 {
 		select {
-		case full := <-done:
-			return full
+		case <-done:
+			return full, took
 		case <-d.wake:
 			d.each(d.takeOffered(), func(r app.Request) { d.send(ctx, r, round) })
 		}
 	}
-	return <-done
+	<-done
+	return full, took
 }
 
-// scan sends the events of up to limit due requests, and reports whether there may be more.
-func (d *Dispatcher) scan(ctx context.Context, limit int, round *round) (full bool) {
-	due, err := d.o.Store.DueRequests(ctx, time.Now(), limit)
+// scan sends the events of up to limit due requests, and returns whether there may be more, and how long finding them took.
+func (d *Dispatcher) scan(ctx context.Context, limit int, round *round) (full bool, took time.Duration) {
+	began := time.Now()
+	due, err := d.o.Store.DueRequests(ctx, began, limit)
 	if err != nil {
 		if ctx.Err() == nil {
 			d.o.Logger.Error("cannot read which notifications are due; trying again", "error", err)
 		}
-		return false
+		return false, 0
 	}
+	took = time.Since(began)
 	d.each(due, func(r app.Request) { d.takeAndSend(ctx, r, round) })
-	return len(due) == limit
+	return len(due) == limit, took
 }
 
 func (d *Dispatcher) takeOffered() []app.Request {

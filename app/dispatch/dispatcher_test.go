@@ -601,13 +601,20 @@ func TestScan_RetriesUnreachableDatabase(t *testing.T) {
 	})
 }
 
-func TestScan_PausesAfterSlowDatabase(t *testing.T) {
+func TestScan_PausesLongerAfterSlowDatabase(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(f *fixture) {
-		store := &failingStore{Memory: f.store, takes: 3 * time.Second}
-		f.opts.Store = store
-		f.start()
-		elapse(time.Minute - time.Second)
-		require.EqualValues(f, 15, store.asked.Load(), "every 3 s + 1 s")
-	})
+	for takes, every := range map[time.Duration]time.Duration{
+		0:                      time.Second,
+		100 * time.Millisecond: 1100 * time.Millisecond,
+		300 * time.Millisecond: 3300 * time.Millisecond,
+		2 * time.Second:        7 * time.Second,
+	} {
+		inBubble(t, func(f *fixture) {
+			store := &failingStore{Memory: f.store, takes: takes}
+			f.opts.Store = store
+			f.start()
+			elapse(10*every - 10*time.Millisecond)
+			require.EqualValues(f, 10, store.asked.Load(), "a scan takes %v", takes)
+		})
+	}
 }
