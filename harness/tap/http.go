@@ -29,7 +29,8 @@ type httpTap struct {
 	base   *http.Transport
 	target atomic.Pointer[targets] // nil: none yet
 	active sync.WaitGroup          // handlers: Server.Close does not wait for them
-	cancel context.CancelFunc      // ends the handlers' context, and with it upgraded connections
+	life   context.Context         // of the handlers
+	cancel context.CancelFunc      // ends life, and with it upgraded connections
 }
 
 // maxBody is the size in bytes up to which a body is read as a whole, so that it can be parsed, matched and sent twice.
@@ -56,11 +57,10 @@ func newHTTPTap(s *Set, side Side) *httpTap {
 	if side == AppToInngest { // an app may answer pages of other sites; that is for the app to decide
 		handler = thishost.Guard(proxy)
 	}
-	var base context.Context
-	base, t.cancel = context.WithCancel(context.Background())
+	t.life, t.cancel = context.WithCancel(context.Background())
 	t.server = &http.Server{
 		ErrorLog:    silent,
-		BaseContext: func(net.Listener) context.Context { return base },
+		BaseContext: func(net.Listener) context.Context { return t.life },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			t.active.Add(1)
 			defer t.active.Done()
@@ -134,6 +134,10 @@ func (t *httpTap) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.pass(req)
 	}
 	e := &httpExchange{tap: t, req: req, body: body, traffic: kind, rec: t.set.begin(t.side)}
+	if call, ok := kind.(*callTraffic); ok {
+		e.call = call.call
+		return e.runAbandonable()
+	}
 	return e.run()
 }
 
@@ -143,7 +147,7 @@ func (t *httpTap) classify(req *http.Request) traffic {
 	if t.side == InngestToApp {
 		switch {
 		case req.Method == http.MethodPost && req.URL.Query().Get(sdk.QueryFunction) != "":
-			return &callTraffic{set: t.set, query: req.URL.Query()}
+			return &callTraffic{set: t.set, query: req.URL.Query(), call: &liveCall{abandoned: make(chan struct{})}}
 		case req.Method == http.MethodPut && path == t.set.options.AppPath:
 			return &syncTraffic{at: AtSync}
 		}

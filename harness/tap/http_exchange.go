@@ -2,6 +2,7 @@ package tap
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,39 @@ type httpExchange struct {
 	body    []byte
 	traffic traffic
 	rec     *recorder
+	call    *liveCall   // nil unless it is a call
 	passed  atomic.Bool // the far side has, or may have, got the request
+}
+
+// runAbandonable runs a call, of which the server's side can be closed before the app's: see [Set.AbandonCalls].
+func (e *httpExchange) runAbandonable() (*http.Response, error) {
+	type answer struct {
+		resp *http.Response
+		err  error
+	}
+	near := e.req.Context()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(near))
+	context.AfterFunc(e.tap.life, cancel)
+	context.AfterFunc(near, func() {
+		if !e.call.isAbandoned() {
+			cancel()
+		}
+	})
+	e.req = e.req.WithContext(ctx)
+	answers := make(chan answer, 1)
+	e.tap.active.Go(func() {
+		resp, err := e.run()
+		if e.call.isAbandoned() {
+			cancel()
+		}
+		answers <- answer{resp, err}
+	})
+	select {
+	case a := <-answers:
+		return a.resp, a.err
+	case <-e.call.abandoned:
+		return nil, errAbandoned
+	}
 }
 
 // run records the request, lets faults act on it, and returns the answer for the near side. An error closes the near
@@ -172,6 +205,10 @@ func (e *httpExchange) respond(status int, contentType string, body []byte) (*ht
 // finish ends an exchange whose answer is about to be passed on. The record comes first, so the effect of an answer is
 // never visible before its record.
 func (e *httpExchange) finish(status, size int) {
+	if e.call != nil && e.call.isAbandoned() {
+		_, _ = e.fail(errAbandoned)
+		return
+	}
 	e.rec.update(func(x *Exchange) { x.HTTP.Status, x.HTTP.AnswerBytes = status, int64(size) })
 	e.rec.end(nil)
 	e.traffic.done()
@@ -181,7 +218,7 @@ func (e *httpExchange) finish(status, size int) {
 func (e *httpExchange) fail(err error) (*http.Response, error) {
 	e.rec.update(func(x *Exchange) {
 		if x.Call != nil && e.passed.Load() && x.Call.Status == 0 {
-			x.Call.Unanswered, x.Call.Abandoned = true, e.req.Context().Err() != nil
+			x.Call.Unanswered, x.Call.Abandoned = true, e.req.Context().Err() != nil || e.call.isAbandoned()
 		}
 	})
 	e.rec.end(err)

@@ -77,6 +77,7 @@ var (
 	errSenderGone = errors.New("the sender was gone when it could have been passed on")
 	errHeld       = errors.New("dropped while held by a fault")
 	errClosed     = errors.New("the tap was closed")
+	errAbandoned  = errors.New("the server was made to give the call up")
 )
 
 // cut is the error of an exchange that a fault ended.

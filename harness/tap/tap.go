@@ -113,6 +113,17 @@ func (s *Set) Inject(f Fault) (*Injection, error) {
 	return s.faults.arm(f), nil
 }
 
+// AbandonCalls closes the server's side of the calls of a run that are under way, as if the server had waited long enough. The
+// app does not notice: it goes on, and what it answers is recorded and not passed on. It returns the number of those calls. An
+// answer that the SDK streams, and has begun to, passes all the same.
+func (s *Set) AbandonCalls(runID string) int {
+	calls := s.calls.of(runID)
+	for _, c := range calls {
+		c.abandon.Do(func() { close(c.abandoned) })
+	}
+	return len(calls)
+}
+
 // Close closes every wire. It accepts no more connections; exchanges under way may finish until ctx ends, and are then cut
 // off. Exchanges that a fault delays or holds are cut off at once. The log can still be read. Close may be called more
 // than once.

@@ -24,6 +24,18 @@ type liveCall struct {
 	checkpointed atomic.Bool
 	// cutOff: nothing more of this call may reach the server.
 	cutOff atomic.Bool
+	// abandoned is closed when the server is made to give the call up.
+	abandoned chan struct{}
+	abandon   sync.Once
+}
+
+func (c *liveCall) isAbandoned() bool {
+	select {
+	case <-c.abandoned:
+		return true
+	default:
+		return false
+	}
 }
 
 // liveCalls finds the call that a checkpoint belongs to. Calls and checkpoints name their queue item; where an SDK leaves
@@ -43,6 +55,13 @@ func (l *liveCalls) remove(c *liveCall) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls = slices.DeleteFunc(l.calls, func(other *liveCall) bool { return other == c })
+}
+
+// of returns the calls of a run.
+func (l *liveCalls) of(runID string) []*liveCall {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(l.calls), func(c *liveCall) bool { return c.runID != runID })
 }
 
 // find returns nil if there is no such call, or more than one.
@@ -108,7 +127,7 @@ type callTraffic struct {
 func (t *callTraffic) request(body []byte, x *Exchange) {
 	parsed, item := parseCall(t.query, body)
 	x.Call = parsed
-	t.call = &liveCall{id: x.ID, item: item, functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt}
+	t.call.id, t.call.item, t.call.functionID, t.call.runID, t.call.attempt = x.ID, item, parsed.FunctionID, parsed.RunID, parsed.Attempt
 	t.set.calls.add(t.call)
 	t.known = moment{functionID: parsed.FunctionID, runID: parsed.RunID, attempt: parsed.Attempt, after: parsed.After}
 	if parsed.Step != "" {
