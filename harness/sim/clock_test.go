@@ -154,10 +154,35 @@ func TestSim_RunsInBackground(t *testing.T) {
 	require.NoError(t, err)
 	<-done
 
-	b := newApp(t, sim.Options{})
-	b.sim.RunInBackground(sim.WallClock)
-	require.ErrorIs(t, b.sim.Run(t.Context()), sim.ErrDriven)
-	require.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven)
+}
+
+func TestSim_RunJumpsInBackground(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{})
+	began, release := make(chan struct{}), make(chan struct{})
+	a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
+		step.Sleep(ctx, "year", 365*24*time.Hour)
+		close(began)
+		<-release
+		return nil, nil
+	})
+	a.serve()
+	a.sim.RunInBackground(sim.WallClock)
+	id := a.send("order/paid", nil)
+	require.NoError(t, a.sim.Settle(t.Context()))
+	require.True(t, a.sim.Resting(0))
+	require.False(t, a.sim.Idle(), "it sleeps")
+
+	ran := make(chan error, 1)
+	go func() { ran <- a.sim.Run(t.Context()) }()
+	<-began
+	require.False(t, a.sim.Resting(0))
+	require.True(t, a.sim.Resting(1))
+	close(release)
+	require.NoError(t, <-ran)
+	require.True(t, a.sim.Idle())
+	require.Equal(t, harness.StatusCompleted, a.only(id).Status)
+	require.NoError(t, a.sim.Run(t.Context()), "nothing is left to do")
 }
 
 // TestSim_SharesClockOfBubble shows that inside a testing/synctest bubble the app's own clock is the virtual one: SleepUntil, which reads
@@ -317,12 +342,11 @@ func TestSim_RunInBackgroundWaitsForRun(t *testing.T) {
 	first.Go(func() { assert.NoError(t, a.sim.Run(t.Context()), "driving by hand ends first") })
 	<-began
 	for range 8 {
-		others.Go(func() { assert.ErrorIs(t, a.sim.Run(t.Context()), sim.ErrDriven) })
+		others.Go(func() { assert.NoError(t, a.sim.Run(t.Context())) })
 		others.Go(func() { assert.NoError(t, a.sim.Advance(t.Context(), time.Minute)) })
 	}
 	first.Go(func() { a.sim.RunInBackground(sim.WallClock) })
-	for !errors.Is(a.sim.Run(t.Context()), sim.ErrDriven) { // it waits for its turn, too, until RunInBackground is called
-	}
+	require.Eventually(t, func() bool { return !a.sim.Now().Equal(a.sim.Now()) }, time.Minute, time.Millisecond, "RunInBackground makes the clock go")
 	close(release)
 	first.Wait()
 	others.Wait()

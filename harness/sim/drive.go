@@ -7,26 +7,27 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
 
-// ErrDriven is returned by Run if the Sim runs in the background, which it does until it is closed. Its clock can be moved
-// all the same. ErrClosed is returned by whatever moves the clock of such a Sim once it is closed.
-var (
-	ErrDriven = engine.ErrDriven
-	ErrClosed = engine.ErrClosed
-)
+// ErrClosed is returned by whatever moves the clock of a Sim that ran in the background, once it is closed.
+var ErrClosed = engine.ErrClosed
 
 // Now returns the virtual time.
 func (s *Sim) Now() time.Time { return s.engine.Now() }
 
 // Run works until nothing is left to do: the clock jumps from one thing to the next, over sleeps, retries and timeouts.
 // Cron schedules that fall due on the way fire; schedules alone do not keep it going. Work that never ends, as of a
-// function that triggers itself, ends with ctx.
+// function that triggers itself, ends with ctx. A Sim that runs in the background does the same, and then goes on at its own
+// pace.
 func (s *Sim) Run(ctx context.Context) error { return s.driver.Run(ctx) }
 
 // Idle reports whether nothing is left to do but cron schedules.
 func (s *Sim) Idle() bool { return s.driver.Idle() }
 
+// Resting reports whether nothing is due at this instant, and no more than a number of calls of apps are in progress: those that
+// a test holds back, for example.
+func (s *Sim) Resting(calls int) bool { return s.driver.Resting(calls) }
+
 // Settle does all that is due at this instant and lets no time pass.
-func (s *Sim) Settle(ctx context.Context) error { return s.driver.RunUntil(ctx, s.Now()) }
+func (s *Sim) Settle(ctx context.Context) error { return s.driver.Settle(ctx) }
 
 // Advance lets d pass, and does what falls due in it.
 func (s *Sim) Advance(ctx context.Context, d time.Duration) error {

@@ -22,8 +22,8 @@ type Driver struct {
 	// All that follows is guarded by the Engine's lock.
 	busy    int // calls under way when driving by itself
 	paused  bool
-	goal    time.Time     // until when it jumps, whatever its pace
-	arrived chan struct{} // closed when the clock shows goal; nil: no goal
+	goal    func(next *item) (reached bool) // until when it jumps, whatever its pace
+	arrived chan struct{}                   // closed when the goal is reached; nil: no goal
 }
 
 // NewDriver returns the driver of an Engine, which has one.
@@ -33,15 +33,37 @@ func NewDriver(e *Engine) *Driver {
 	return d
 }
 
-// Errors of a Driver.
-var (
-	ErrDriven = errors.New("the Sim runs in the background (Sim.RunInBackground): move its clock with Advance or RunUntil")
-	ErrClosed = errors.New("the Sim is closed")
-)
+// ErrClosed is returned for a Driver that is closed.
+var ErrClosed = errors.New("the Sim is closed")
+
+// errDriven says that the Driver drives by itself, so that nothing else can.
+var errDriven = errors.New("the Sim runs in the background")
 
 // Run works until nothing but cron schedules is left to do.
 func (d *Driver) Run(ctx context.Context) error {
-	return d.drive(ctx, func(*item) bool { return !d.e.m.queue.idle() })
+	err := d.drive(ctx, func(*item) bool { return !d.e.m.queue.idle() })
+	if errors.Is(err, errDriven) {
+		return d.jump(ctx, func(*item) bool { return d.e.m.queue.idle() })
+	}
+	return err
+}
+
+// Settle does all that is due at this instant.
+func (d *Driver) Settle(ctx context.Context) error {
+	later := func(next *item) bool { return next == nil || next.at.After(d.e.m.clock.Now()) }
+	err := d.drive(ctx, func(next *item) bool { return !later(next) })
+	if errors.Is(err, errDriven) {
+		return d.jump(ctx, later)
+	}
+	return err
+}
+
+// Resting reports whether nothing is due at this instant, and no more than a number of calls of apps are in progress.
+func (d *Driver) Resting(calls int) bool {
+	d.e.mu.Lock()
+	defer d.e.mu.Unlock()
+	next := d.e.m.queue.next()
+	return len(d.e.m.inflight) <= calls && (next == nil || next.at.After(d.e.m.clock.Now()))
 }
 
 // Idle reports whether nothing but cron schedules is left to do and no call of an app is in progress.
@@ -54,8 +76,14 @@ func (d *Driver) Idle() bool {
 // RunUntil moves the clock to a time and does what falls due until then, that instant included.
 func (d *Driver) RunUntil(ctx context.Context, at time.Time) error {
 	err := d.drive(ctx, func(next *item) bool { return !next.at.After(at) })
-	if errors.Is(err, ErrDriven) {
-		return d.jumpTo(ctx, at)
+	if errors.Is(err, errDriven) {
+		return d.jump(ctx, func(next *item) bool {
+			if next != nil && !next.at.After(at) {
+				return false
+			}
+			d.e.moveTo(at)
+			return true
+		})
 	}
 	if err != nil {
 		return err
@@ -69,18 +97,18 @@ func (d *Driver) RunUntil(ctx context.Context, at time.Time) error {
 // drive does one thing after another, as long as more wants the next.
 func (d *Driver) drive(ctx context.Context, more func(next *item) bool) error {
 	if isClosed(d.driven) {
-		return ErrDriven
+		return errDriven
 	}
 	select {
 	case d.turn <- struct{}{}:
 		defer func() { <-d.turn }()
 	case <-d.driven: // for good: the turn does not come back
-		return ErrDriven
+		return errDriven
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the turn to drive: %w", ctx.Err())
 	}
 	if isClosed(d.driven) { // meanwhile; Background waits for this turn
-		return ErrDriven
+		return errDriven
 	}
 	e := d.e
 	e.mu.Lock()
@@ -113,15 +141,16 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// jumpTo makes a Driver that drives by itself jump to a time. Jumps are made one at a time.
-func (d *Driver) jumpTo(ctx context.Context, at time.Time) error {
+// jump makes a Driver that drives by itself jump from one thing to the next until a goal is reached and no call is under way.
+// Jumps are made one at a time.
+func (d *Driver) jump(ctx context.Context, goal func(next *item) bool) error {
 	if err := d.await(ctx, d.jumps); err != nil {
 		return err
 	}
 	defer func() { d.jumps <- struct{}{} }()
 	arrived := make(chan struct{})
 	d.e.mu.Lock()
-	d.goal, d.arrived = at, arrived
+	d.goal, d.arrived = goal, arrived
 	d.e.mu.Unlock()
 	d.e.signal()
 	err := d.await(ctx, arrived)
@@ -194,8 +223,7 @@ func (d *Driver) step(ctx context.Context, jump bool) (wait time.Duration, ok bo
 		return 0, false
 	}
 	jumping := d.arrived != nil && d.busy == 0
-	if jumping && (next == nil || next.at.After(d.goal)) {
-		e.moveTo(d.goal)
+	if jumping && d.goal(next) {
 		close(d.arrived)
 		d.arrived = nil
 		return 0, true

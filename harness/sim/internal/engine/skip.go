@@ -44,7 +44,7 @@ func (d *Driver) SkipRun(ctx context.Context, runID string, by time.Duration) (n
 	}()
 	for !isClosed(p.done) {
 		err := d.drive(ctx, func(next *item) bool { return !next.at.After(e.m.clock.Now()) })
-		if errors.Is(err, ErrDriven) {
+		if errors.Is(err, errDriven) {
 			e.signal()
 			return now, d.await(ctx, p.done)
 		}
