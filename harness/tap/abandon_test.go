@@ -54,6 +54,7 @@ func TestAbandonCalls_ServerGivesUpAndAppGoesOn(t *testing.T) {
 	over := await(t, s, "its end", func(x tap.Exchange) bool { return x.Over() })
 	require.JSONEq(t, `"done"`, string(over.Call.Result))
 	require.Zero(t, over.HTTP.Status, "the server got no answer")
+	require.False(t, over.Call.GivenUp.IsZero())
 	require.Contains(t, over.Err, "made to give the call up")
 	require.Zero(t, s.AbandonCalls("01RUN"), "no call is under way")
 }

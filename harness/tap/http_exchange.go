@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // An httpExchange is one request of the protocol and its answer.
@@ -49,6 +50,7 @@ func (e *httpExchange) runAbandonable() (*http.Response, error) {
 	case a := <-answers:
 		return a.resp, a.err
 	case <-e.call.abandoned:
+		e.rec.publish(func(x *Exchange) { x.Call.GivenUp = time.Now() })
 		return nil, errAbandoned
 	}
 }

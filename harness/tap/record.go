@@ -89,6 +89,8 @@ type Call struct {
 	// at work on it still.
 	Unanswered bool `json:"unanswered,omitempty"`
 	Abandoned  bool `json:"abandoned,omitempty"`
+	// GivenUp is when the server was made to give the call up, while the app went on: see [Set.AbandonCalls].
+	GivenUp time.Time `json:"givenUp,omitzero"`
 
 	// Status is that of the app's answer: 206 with Ops, 200 with Result, otherwise with Error. It is taken from inside
 	// the stream if the SDK streams. Zero before the answer.

@@ -113,7 +113,7 @@ func (s *Set) Inject(f Fault) (*Injection, error) {
 	return s.faults.arm(f), nil
 }
 
-// AbandonCalls closes the server's side of the calls of a run that are under way, as if the server had waited long enough. The
+// AbandonCalls closes the server's side of the calls of a run that are under way, or of all with the run "", as if the server had waited long enough. The
 // app does not notice: it goes on, and what it answers is recorded and not passed on. It returns the number of those calls. An
 // answer that the SDK streams, and has begun to, passes all the same.
 func (s *Set) AbandonCalls(runID string) int {
@@ -123,6 +123,9 @@ func (s *Set) AbandonCalls(runID string) int {
 	}
 	return len(calls)
 }
+
+// OpenCalls returns the number of calls of functions that the app has not answered.
+func (s *Set) OpenCalls() int { return s.calls.count() }
 
 // Close closes every wire. It accepts no more connections; exchanges under way may finish until ctx ends, and are then cut
 // off. Exchanges that a fault delays or holds are cut off at once. The log can still be read. Close may be called more

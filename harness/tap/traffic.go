@@ -57,11 +57,17 @@ func (l *liveCalls) remove(c *liveCall) {
 	l.calls = slices.DeleteFunc(l.calls, func(other *liveCall) bool { return other == c })
 }
 
-// of returns the calls of a run.
+func (l *liveCalls) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.calls)
+}
+
+// of returns the calls of a run, all with the run "".
 func (l *liveCalls) of(runID string) []*liveCall {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(l.calls), func(c *liveCall) bool { return c.runID != runID })
+	return slices.DeleteFunc(slices.Clone(l.calls), func(c *liveCall) bool { return runID != "" && c.runID != runID })
 }
 
 // find returns nil if there is no such call, or more than one.

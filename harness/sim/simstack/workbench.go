@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/follow"
 	"github.com/odoo-maintenance/inngest-harness/harness/judge"
@@ -133,7 +134,6 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 	if err := w.sim.Run(ctx); err != nil {
 		return nil, fmt.Errorf("judge event %s: %w", eventID, err)
 	}
-	w.ledger.AwaitRoot(eventID)
 	trace, err := w.Trace(ctx, eventID, e.Recipients()...)
 	if err != nil {
 		return nil, err
@@ -148,12 +148,18 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 // Trace returns what is known now of what followed from an event. Emails to the recipients that arrived since the event
 // and name no run belong to it. Times are virtual, except those of deliveries.
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
+	w.ledger.AwaitRoot(eventID)
 	f := follow.New(follow.Sources{
 		API: w.api, Inbox: w.mail, Ledger: w.ledger, Taps: w.taps, AllTapped: true, RunHeader: w.o.RunHeader,
 		Now: w.sim.Now, Idle: w.sim.Idle,
 	}, eventID, recipients)
 	defer f.Close()
 	return f.Look(ctx)
+}
+
+// Mail returns all emails that have arrived, in sequence.
+func (w *Workbench) Mail(ctx context.Context) ([]*harness.Message, error) {
+	return w.mail.Find(ctx, inbox.Filter{})
 }
 
 // Close ends the app and frees everything. It may be called more than once.

@@ -1,0 +1,245 @@
+package explore
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/judge"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// Copies says when an email may arrive more often than without faults. Either way all copies carry one Message-ID.
+type Copies string
+
+// The choices of [Options].AllowCopies.
+const (
+	CopiesUnrecorded Copies = "unrecorded" // where the acceptance of each but one could not be recorded; the default
+	CopiesNone       Copies = "none"
+	CopiesAny        Copies = "any" // also with other Message-IDs
+)
+
+// Failed says when a run may fail.
+type Failed string
+
+// The choices of [Options].AllowFailed.
+const (
+	FailedPermanent Failed = "permanent" // where a fault is permanent, or as many faults as it has attempts hit it; the default
+	FailedNever     Failed = "never"
+	FailedAny       Failed = "any"
+)
+
+// A Rule is what a violation violates.
+type Rule string
+
+// The rules.
+const (
+	RuleExpectation Rule = "expectation" // the expectation does not hold
+	RuleHidden      Rule = "hidden"      // it does not hold, and no run says that it failed
+	RuleIdentity    Rule = "identity"    // copies of an email have different Message-IDs
+	RuleCopies      Rule = "copies"      // an email arrived again although its acceptance was recorded
+	RuleInvariant   Rule = "invariant"   // the app's own invariant is violated
+)
+
+// A Violation is one way in which an execution is not as it should be.
+type Violation struct {
+	Rule Rule `json:"rule"`
+	// Says is one sentence.
+	Says string `json:"says"`
+}
+
+// kind is the same for violations that are one finding: their sentences differ in ids, numbers and times only.
+func (v Violation) kind() string { return string(v.Rule) + " " + varying.ReplaceAllString(v.Says, "#") }
+
+// varying matches what differs between executions of one schedule.
+var varying = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{8,}|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?`)
+
+// judgement is what an execution amounts to.
+type judgement struct {
+	verdict    *harness.Verdict
+	violations []Violation
+	// unjudged says why it could not be judged; empty where it could.
+	unjudged string
+}
+
+// judged judges an execution. base is the one without faults, nil for that itself.
+func judged(x, base *execution, o *Options) (*judgement, error) {
+	j := &judgement{}
+	add := func(rule Rule, format string, args ...any) {
+		j.violations = append(j.violations, Violation{rule, fmt.Sprintf(format, args...)})
+	}
+	if x.violated != nil {
+		add(RuleInvariant, "%s", text.OneLine(x.violated.Error()))
+	}
+	spare := map[string]bool{} // ids of emails that are allowed copies
+	for _, group := range copies(x.mail) {
+		normal := 1
+		if base != nil {
+			normal = max(1, base.count(group[0]))
+		}
+		j.violations = append(j.violations, x.judgeCopies(group, normal, o.AllowCopies)...)
+		for _, m := range group[min(normal, len(group)):] {
+			spare[m.ID] = true
+		}
+	}
+	trace := *x.trace
+	trace.Mail = slices.DeleteFunc(slices.Clone(trace.Mail), func(m harness.TraceMail) bool { return spare[m.ID] })
+	verdict, err := judge.Judge(loosened(o.Expect), &trace, o.Judge)
+	if err != nil {
+		return nil, err
+	}
+	verdict.Trace = x.trace
+	j.verdict = verdict
+	switch verdict.Outcome {
+	case harness.CannotBeJudged:
+		j.unjudged = verdict.Why
+	case harness.Broken:
+		failed := slices.ContainsFunc(x.trace.Runs, func(r harness.TraceRun) bool { return r.Status == harness.StatusFailed })
+		switch {
+		case failed && x.mayFail(o.AllowFailed):
+		case !failed && x.mayFail(o.AllowFailed):
+			add(RuleHidden, "%s, and no run has failed", strings.TrimSuffix(verdict.Why, "."))
+		default:
+			add(RuleExpectation, "%s", verdict.Why)
+		}
+	}
+	return j, nil
+}
+
+// loosened is an expectation without what every fault changes: how often a step was tried. How many copies of an email there
+// may be is judged apart.
+func loosened(e harness.Expectation) harness.Expectation {
+	e.Runs, e.Mail = slices.Clone(e.Runs), slices.Clone(e.Mail)
+	for i := range e.Runs {
+		e.Runs[i].Steps = slices.Clone(e.Runs[i].Steps)
+		for j := range e.Runs[i].Steps {
+			e.Runs[i].Steps[j].Attempts = 0
+		}
+	}
+	return e
+}
+
+// mayFail reports whether a run may fail after the faults of the execution.
+func (x *execution) mayFail(f Failed) bool {
+	switch f {
+	case FailedAny:
+		return true
+	case FailedNever:
+		return false
+	}
+	if slices.ContainsFunc(x.schedule.Faults, func(f Fault) bool { return f.permanent() || f.Do == RestartInngest }) {
+		return true
+	}
+	for _, c := range x.exchanges {
+		if c.Call != nil && c.Call.MaxAttempts > 1 && len(x.schedule.Faults) >= c.Call.MaxAttempts {
+			return true
+		}
+	}
+	return false
+}
+
+// same reports whether two emails are copies of one as a person sees them: same recipients, same subject.
+func same(a, b *harness.Message) bool {
+	covers := func(a, b *harness.Message) bool {
+		return !slices.ContainsFunc(a.Envelope.To, func(to string) bool { return !address.In(to, b.Envelope.To) })
+	}
+	return a.Subject == b.Subject && covers(a, b) && covers(b, a)
+}
+
+// copies groups emails that are copies of one, in the sequence of their arrival.
+func copies(mail []*harness.Message) (groups [][]*harness.Message) {
+	for _, m := range mail {
+		i := slices.IndexFunc(groups, func(g []*harness.Message) bool { return same(g[0], m) })
+		if i < 0 {
+			groups = append(groups, nil)
+			i = len(groups) - 1
+		}
+		groups[i] = append(groups[i], m)
+	}
+	return groups
+}
+
+// count returns how many copies of an email there are.
+func (x *execution) count(of *harness.Message) int {
+	n := 0
+	for _, m := range x.mail {
+		if same(m, of) {
+			n++
+		}
+	}
+	return n
+}
+
+// judgeCopies judges the copies of one email, of which there are normally so many.
+func (x *execution) judgeCopies(group []*harness.Message, normal int, allow Copies) (violations []Violation) {
+	if allow == CopiesAny || len(group) <= normal {
+		return nil
+	}
+	what := fmt.Sprintf("the email %q to %s", group[0].Subject, strings.Join(group[0].Envelope.To, ", "))
+	var ids []string
+	for _, m := range group {
+		if !slices.Contains(ids, m.MessageID) {
+			ids = append(ids, m.MessageID)
+		}
+	}
+	if len(ids) > normal {
+		return []Violation{{RuleIdentity, fmt.Sprintf("%s arrived %d times, with %d Message-IDs: %s", what, len(group), len(ids), text.List(ids, 3))}}
+	}
+	if allow == CopiesNone {
+		return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times", what, len(group))}}
+	}
+	if recorded := x.recorded(group); recorded > normal {
+		return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times, although the acceptance of %d could be recorded", what, len(group), recorded)}}
+	}
+	return nil
+}
+
+// recorded counts the deliveries of these copies whose acceptance could be recorded: the app was told of it, and afterwards
+// saved a step, or answered its call.
+func (x *execution) recorded(group []*harness.Message) int {
+	if slices.ContainsFunc(x.schedule.Faults, func(f Fault) bool { return f.Do == RestartInngest }) {
+		return 1 // what was recorded is lost
+	}
+	n := 0
+	for _, d := range x.exchanges {
+		sent := func(m *harness.Message) bool {
+			return m.MessageID == d.Mail.MessageID && slices.ContainsFunc(d.Mail.To, func(to string) bool { return address.In(to, m.Envelope.To) })
+		}
+		if d.Mail != nil && d.Mail.Accepted && d.Mail.Reported && slices.ContainsFunc(group, sent) && x.savedAfter(d) {
+			n++
+		}
+	}
+	return n
+}
+
+// savedAfter reports whether the server got a step's result or an answer from the call that sent an email, after that was
+// accepted. A call that was delivered twice, or whose email names no run while several are called, may have got it before.
+func (x *execution) savedAfter(d tap.Exchange) bool {
+	accepted := d.Mail.AcceptedAt
+	during := func(c tap.Exchange) bool {
+		return c.Call != nil && (d.Mail.RunID == "" || c.Call.RunID == d.Mail.RunID) && !c.Began.After(accepted) && (!c.Over() || !c.Ended.Before(accepted))
+	}
+	var calls []tap.Exchange
+	for _, c := range x.exchanges {
+		if during(c) {
+			calls = append(calls, c)
+		}
+	}
+	if len(calls) != 1 || calls[0].Call.Repeated {
+		return false
+	}
+	call := calls[0]
+	if call.HTTP != nil && call.HTTP.Status != 0 {
+		return true
+	}
+	givenUp := func(at time.Time) bool { return !call.Call.GivenUp.IsZero() && !at.Before(call.Call.GivenUp) }
+	return slices.ContainsFunc(x.exchanges, func(c tap.Exchange) bool {
+		saves := c.Checkpoint != nil && c.Checkpoint.Call == call.ID && c.Over() && c.HTTP != nil && c.HTTP.Status/100 == 2 && c.Began.After(accepted) && !givenUp(c.Began)
+		return saves && slices.ContainsFunc(c.Checkpoint.Steps, func(op tap.Op) bool { return op.Ended.IsZero() || !op.Ended.Before(accepted) })
+	})
+}

@@ -1,0 +1,258 @@
+package explore
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+)
+
+// A Result is what an exploration has found, and how far it went.
+type Result struct {
+	// Target is where it ran, Seed what decided the choice of schedules.
+	Target string `json:"target"`
+	Seed   uint64 `json:"seed"`
+	// Hops are those of the run without faults, in sequence.
+	Hops []Hop `json:"hops"`
+	// Single counts the schedules of one fault, Further those of two, of three, and so on.
+	Single  Count   `json:"single"`
+	Further []Count `json:"further,omitempty"`
+	// Findings has one for each kind of violation, the shortest schedules first.
+	Findings []Finding `json:"findings,omitempty"`
+	// Outcomes are those of all schedules, in the sequence in which they ended.
+	Outcomes []Outcome `json:"outcomes"`
+	// NotExplored says what was left out, and why.
+	NotExplored []string      `json:"notExplored,omitempty"`
+	Took        time.Duration `json:"-"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (r *Result) MarshalJSON() ([]byte, error) {
+	type plain Result // without methods
+	return json.Marshal(struct {
+		*plain
+		Took jsontime.Duration `json:"took"`
+	}{(*plain)(r), jsontime.Duration(r.Took)})
+}
+
+// Count counts schedules.
+type Count struct {
+	Possible int `json:"possible"`
+	Ran      int `json:"ran"`
+	// Missed are those of which a fault never acted, Unjudged those that could not be judged. Neither counts as run.
+	Missed   int `json:"missed,omitempty"`
+	Unjudged int `json:"unjudged,omitempty"`
+}
+
+// An Outcome is what one schedule led to.
+type Outcome struct {
+	Schedule Schedule `json:"schedule"`
+	// Violations are empty where everything was as it should be.
+	Violations []Violation `json:"violations,omitempty"`
+	// Why is the first sentence of the verdict.
+	Why string `json:"why,omitempty"`
+	// NotRun says why the schedule does not count as run; empty where it does.
+	NotRun string            `json:"notRun,omitempty"`
+	Took   jsontime.Duration `json:"took"`
+}
+
+// A Finding is a kind of violation.
+type Finding struct {
+	Violation
+	// Schedule is the shortest that shows it, Story what it says.
+	Schedule Schedule `json:"schedule"`
+	Story    string   `json:"story"`
+	// Schedules is how many showed it.
+	Schedules int `json:"schedules"`
+	// Unsure says that the schedule did not show it a second time, and what it led to instead; empty where it did.
+	Unsure string `json:"unsure,omitempty"`
+	// Verdict is the verdict of that schedule, with the trace.
+	Verdict *harness.Verdict `json:"verdict"`
+}
+
+// more counts the schedules of more than one fault.
+func (r *Result) more() (n int) {
+	for _, c := range r.Further {
+		n += c.Ran + c.Missed + c.Unjudged
+	}
+	return n
+}
+
+// record keeps an outcome.
+func (r *Result) record(o outcome) {
+	kept := Outcome{Schedule: o.schedule, Violations: o.violations, Took: jsontime.Duration(o.took)}
+	if o.verdict != nil {
+		kept.Why = o.verdict.Why
+	}
+	switch {
+	case len(o.missed) > 0:
+		kept.NotRun = "it never happened that " + o.missed[0].String()
+	case o.unjudged != "" && len(o.violations) == 0:
+		kept.NotRun = o.unjudged
+	}
+	r.Outcomes = append(r.Outcomes, kept)
+	if len(o.missed) > 0 {
+		return
+	}
+	for _, v := range o.violations {
+		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.kind() == v.kind() })
+		if i < 0 {
+			r.Findings = append(r.Findings, Finding{Violation: v, Schedule: o.schedule, Story: o.schedule.String(), Schedules: 1, Verdict: o.verdict})
+			continue
+		}
+		f := &r.Findings[i]
+		f.Schedules++
+		if less(o.schedule, f.Schedule) {
+			f.Violation, f.Schedule, f.Story, f.Verdict = v, o.schedule, o.schedule.String(), o.verdict
+		}
+	}
+}
+
+// less puts shorter schedules first. Of equal length the sequence does not depend on which ended first.
+func less(a, b Schedule) bool {
+	if len(a.Faults) != len(b.Faults) {
+		return len(a.Faults) < len(b.Faults)
+	}
+	return a.key() < b.key()
+}
+
+// conclude makes each finding as short as it can be, and runs it once more.
+func (e *explorer) conclude(ctx context.Context) error {
+	r := e.result
+	if len(r.Findings) == 0 {
+		return nil
+	}
+	v, err := e.env(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.release(v)
+	for i := range r.Findings {
+		if err := e.shorten(ctx, v, &r.Findings[i]); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(len(a.Schedule.Faults), len(b.Schedule.Faults)), cmp.Compare(a.Schedule.key(), b.Schedule.key()))
+	})
+	return nil
+}
+
+// shorten leaves out the faults without which a finding shows, and verifies that what is left shows it.
+func (e *explorer) shorten(ctx context.Context, v env, f *Finding) error {
+	shows := func(s Schedule) (outcome, bool, error) {
+		o, err := e.try(ctx, v, s)
+		same := slices.ContainsFunc(o.violations, func(v Violation) bool { return v.kind() == f.kind() })
+		return o, err == nil && len(o.missed) == 0 && same, err
+	}
+	for i := 0; i < len(f.Schedule.Faults) && len(f.Schedule.Faults) > 1; {
+		shorter := f.Schedule.without(i)
+		o, ok, err := shows(shorter)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			i++
+			continue
+		}
+		f.Schedule, f.Story, f.Verdict = shorter, shorter.String(), o.verdict
+	}
+	o, ok, err := shows(f.Schedule)
+	if err != nil || ok {
+		return err
+	}
+	f.Unsure = "it did not show again: "
+	switch {
+	case len(o.missed) > 0:
+		f.Unsure += "it never happened that " + o.missed[0].String()
+	case len(o.violations) > 0:
+		f.Unsure += o.violations[0].Says
+	case o.unjudged != "":
+		f.Unsure += o.unjudged
+	default:
+		f.Unsure += "everything was as it should be"
+	}
+	return nil
+}
+
+// Summary says in one sentence what was explored and found.
+func (r *Result) Summary() string {
+	total := r.Single.Ran
+	parts := []string{part(r.Single, "single fault")}
+	for i, c := range r.Further {
+		total += c.Ran
+		if c.Possible > 0 {
+			parts = append(parts, part(c, []string{"pair", "triple"}[min(i, 1)]))
+		}
+	}
+	violations := 0
+	for _, f := range r.Findings {
+		violations += f.Schedules
+	}
+	found := "no violation"
+	if violations > 0 {
+		found = text.Count(violations, "violation", "violations") + " of " + text.Count(len(r.Findings), "kind", "kinds")
+	}
+	return fmt.Sprintf("explored %s (%s) in %v, %s", text.Count(total, "schedule", "schedules"), strings.Join(parts, "; "), text.Elapsed(r.Took), found)
+}
+
+// part says how many of the possible schedules ran.
+func part(c Count, name string) string {
+	if c.Ran == c.Possible {
+		return "all " + text.Count(c.Possible, name, name+"s")
+	}
+	return fmt.Sprintf("%d of %s", c.Ran, text.Count(c.Possible, name, name+"s"))
+}
+
+// String prints the result for a person.
+func (r *Result) String() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, r.Summary())
+	for i, f := range r.Findings {
+		fmt.Fprintf(&b, "\n%d. %s\n   when %s\n", i+1, f.Says, f.Story)
+		if f.Unsure != "" {
+			fmt.Fprintf(&b, "   not certain: %s\n", f.Unsure)
+		}
+		if f.Schedules > 1 {
+			fmt.Fprintf(&b, "   %d schedules show it; this is the shortest\n", f.Schedules)
+		}
+		for _, line := range strings.Split(f.Verdict.String(), "\n") {
+			fmt.Fprintf(&b, "     %s\n", line)
+		}
+	}
+	if left := r.leftOut(); len(left) > 0 {
+		fmt.Fprint(&b, "\nnot explored:\n")
+		for _, l := range left {
+			fmt.Fprintf(&b, "  - %s\n", l)
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// shownLeftOut is how many schedules that do not count as run are named.
+const shownLeftOut = 5
+
+// leftOut says what was not explored.
+func (r *Result) leftOut() []string {
+	left := slices.Clone(r.NotExplored)
+	var notRun []Outcome
+	for _, o := range r.Outcomes {
+		if o.NotRun != "" {
+			notRun = append(notRun, o)
+		}
+	}
+	for _, o := range notRun[:min(len(notRun), shownLeftOut)] {
+		left = append(left, fmt.Sprintf("%s: %s", o.Schedule, o.NotRun))
+	}
+	if more := len(notRun) - shownLeftOut; more > 0 {
+		left = append(left, fmt.Sprintf("%s more, in the JSON", text.Count(more, "schedule", "schedules")))
+	}
+	return left
+}

@@ -1,0 +1,330 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+var errBusy = errors.New("something is still to be done at this instant")
+
+// A Schedule is what goes wrong in one execution: nothing, or some faults, each at its hop.
+type Schedule struct {
+	Faults []Fault `json:"faults"`
+}
+
+// String says in a sentence what goes wrong.
+func (s Schedule) String() string {
+	if len(s.Faults) == 0 {
+		return "nothing went wrong"
+	}
+	says := make([]string, len(s.Faults))
+	for i, f := range s.Faults {
+		says[i] = f.String()
+	}
+	return strings.Join(says, "; then ")
+}
+
+// with returns the schedule with one more fault.
+func (s Schedule) with(f Fault) Schedule { return Schedule{append(slices.Clip(s.Faults), f)} }
+
+// without returns the schedule without one of its faults.
+func (s Schedule) without(i int) Schedule {
+	return Schedule{slices.Delete(slices.Clone(s.Faults), i, i+1)}
+}
+
+// An execution is what one schedule did.
+type execution struct {
+	schedule  Schedule
+	missed    []Fault // faults that never acted
+	exchanges []tap.Exchange
+	hops      []passing
+	trace     *harness.Trace
+	mail      []*harness.Message
+	events    []string // ids of those that were sent
+	violated  error    // what the invariant says
+	took      time.Duration
+}
+
+// running is one schedule while it runs.
+type running struct {
+	env      env
+	options  *Options
+	schedule Schedule
+
+	mu      sync.Mutex
+	events  []string // EventIDs by number; "" for one that is not sent yet
+	frozen  []*tap.Injection
+	failure error
+	actors  sync.WaitGroup
+}
+
+// execute runs a schedule on a clean app. The error says that it could not be run, or the invariant could not be asked.
+func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	if err := e.begin(ctx); err != nil {
+		return nil, fmt.Errorf("start a clean app: %w", err)
+	}
+	if o.Setup != nil {
+		if err := o.Setup(ctx, e.config()); err != nil {
+			return nil, fmt.Errorf("set up the schedule: %w", err)
+		}
+	}
+	since := e.taps().Last()
+	r := &running{env: e, options: o, schedule: s, events: make([]string, max(1, len(o.Send)))}
+	over, end := context.WithCancel(ctx)
+	injected, err := r.arm(over)
+	if err == nil {
+		err = r.play(ctx)
+	}
+	end()
+	for _, i := range injected {
+		if i != nil {
+			i.Drop()
+		}
+	}
+	r.actors.Wait()
+	if err = errors.Join(err, r.failure); err != nil {
+		return nil, fmt.Errorf("run the schedule in which %s: %w", s, err)
+	}
+	x := &execution{schedule: s, events: r.events}
+	for n, i := range injected {
+		if i != nil && i.Applied() == 0 {
+			x.missed = append(x.missed, s.Faults[n])
+		}
+	}
+	for _, c := range e.taps().Exchanges() {
+		if c.Seq > since {
+			x.exchanges = append(x.exchanges, c)
+		}
+	}
+	x.hops = hopsOf(x.exchanges)
+	if x.mail, err = e.mail(ctx); err != nil {
+		return nil, fmt.Errorf("read the emails: %w", err)
+	}
+	for _, id := range x.events {
+		t, err := e.trace(ctx, id, o.Expect.Recipients())
+		if err != nil {
+			return nil, fmt.Errorf("trace event %s: %w", id, err)
+		}
+		x.trace = merge(x.trace, t)
+	}
+	if o.Invariant != nil {
+		x.violated = o.Invariant(ctx, e.config())
+	}
+	x.took = time.Since(began)
+	return x, nil
+}
+
+// arm injects the faults of the schedule, and starts what acts while the wire waits. An injection is nil where the fault is not
+// one of a wire.
+func (r *running) arm(ctx context.Context) ([]*tap.Injection, error) {
+	injected := make([]*tap.Injection, len(r.schedule.Faults))
+	for n, f := range r.schedule.Faults {
+		rule, ok := ruleOf(f)
+		if !ok {
+			return injected, fmt.Errorf("%s cannot happen at %s", f.Do, f.Hop)
+		}
+		if f.At == atStart {
+			continue
+		}
+		i, err := r.env.taps().Inject(f.onWire(rule, r.skip(n)))
+		if err != nil {
+			return injected, err
+		}
+		injected[n] = i
+		if rule.tap.Do == tap.Hold || rule.tap.Do == tap.HoldAnswer {
+			r.actors.Go(func() {
+				select {
+				case <-i.Reached():
+					if err := r.act(ctx, f, i); err != nil && ctx.Err() == nil {
+						r.fail(fmt.Errorf("%s: %w", f, err))
+					}
+				case <-ctx.Done():
+				}
+			})
+		}
+	}
+	return injected, nil
+}
+
+// skip is how many matching exchanges a fault lets pass. One that an earlier fault has ended does not pass.
+func (r *running) skip(n int) int {
+	f := r.schedule.Faults[n]
+	skip := f.N - 1
+	for _, other := range r.schedule.Faults[:n] {
+		if rule, _ := ruleOf(other); other.kind() == f.kind() && other.N < f.N && rule.tap.Do != tap.Hold && rule.tap.Do != tap.HoldAnswer {
+			skip--
+		}
+	}
+	return max(0, skip)
+}
+
+// act does what a fault does while the wire waits for it.
+func (r *running) act(ctx context.Context, f Fault, i *tap.Injection) error {
+	switch f.Do {
+	case Kill:
+		return r.env.kill(ctx, i.Drop)
+	case Late, Freeze:
+		r.mu.Lock()
+		r.frozen = append(r.frozen, i)
+		r.mu.Unlock()
+		r.env.taps().AbandonCalls("")
+		return nil
+	case Send:
+		if err := r.sendEvent(ctx, f.Number-1); err != nil {
+			return err
+		}
+		if err := r.env.awaitResting(ctx, 1); err != nil {
+			return err
+		}
+	default:
+		if err := r.env.restart(ctx, f.Do.service()); err != nil {
+			return err
+		}
+	}
+	i.Release()
+	return nil
+}
+
+func (r *running) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failure = errors.Join(r.failure, err)
+}
+
+// play sends the events and lets everything happen that follows.
+func (r *running) play(ctx context.Context) error {
+	moved := map[int]bool{}
+	for _, f := range r.schedule.Faults {
+		if f.Do == Send {
+			moved[f.Number-1] = true
+			if f.At == atStart {
+				if err := r.sendAndSettle(ctx, f.Number-1); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for n := range r.events {
+		if !moved[n] {
+			if err := r.sendAndSettle(ctx, n); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.env.run(ctx); err != nil {
+		return err
+	}
+	for r.thaw() {
+		answered := func(context.Context) error {
+			if n := r.env.taps().OpenCalls(); n > 0 {
+				return fmt.Errorf("the app has not answered %s that it went on with", text.Count(n, "call", "calls"))
+			}
+			return nil
+		}
+		if err := poll.Until(ctx, time.Millisecond, answered); err != nil {
+			return err
+		}
+		if err := r.env.run(ctx); err != nil {
+			return err
+		}
+	}
+	for n, id := range r.events {
+		if id == "" { // the hop at which it was to be sent has not been passed
+			if err := r.sendAndSettle(ctx, n); err != nil {
+				return err
+			}
+		}
+	}
+	return r.env.run(ctx)
+}
+
+// thaw lets everything go on that is frozen. It reports whether anything was.
+func (r *running) thaw() bool {
+	r.mu.Lock()
+	frozen := r.frozen
+	r.frozen = nil
+	r.mu.Unlock()
+	for _, i := range frozen {
+		i.Release()
+	}
+	return len(frozen) > 0
+}
+
+func (r *running) sendAndSettle(ctx context.Context, n int) error {
+	if err := r.sendEvent(ctx, n); err != nil {
+		return err
+	}
+	return r.env.settle(ctx)
+}
+
+func (r *running) sendEvent(ctx context.Context, n int) error {
+	var id string
+	var err error
+	if r.options.Trigger != nil && n == 0 {
+		id, err = r.options.Trigger(ctx, r.env.config())
+	} else {
+		id, err = r.env.send(ctx, r.options.Send[n])
+	}
+	if err != nil {
+		return fmt.Errorf("send event %d: %w", n+1, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events[n] = id
+	return nil
+}
+
+// merge returns what followed from two events as one trace, with the first as its event.
+func merge(a, b *harness.Trace) *harness.Trace {
+	if a == nil {
+		return b
+	}
+	merged := *a
+	hasRun := func(id string) bool {
+		return slices.ContainsFunc(merged.Runs, func(r harness.TraceRun) bool { return r.ID == id })
+	}
+	for _, r := range b.Runs {
+		if !hasRun(r.ID) {
+			if r.EventID == b.EventID {
+				r.EventID = a.EventID // it is drawn below the event
+			}
+			merged.Runs = append(slices.Clip(merged.Runs), r)
+		}
+	}
+	hasMail := func(m harness.TraceMail) bool {
+		return slices.ContainsFunc(merged.Mail, func(o harness.TraceMail) bool { return o.ID == m.ID })
+	}
+	for _, m := range b.Mail {
+		if !hasMail(m) {
+			merged.Mail = append(slices.Clip(merged.Mail), m)
+		}
+	}
+	for _, f := range b.Functions {
+		if !slices.ContainsFunc(merged.Functions, func(o harness.TraceFunction) bool { return o.ID == f.ID }) {
+			merged.Functions = append(slices.Clip(merged.Functions), f)
+		}
+	}
+	merged.Deliveries = append(slices.Clip(merged.Deliveries), b.Deliveries...)
+	merged.Evidence = append(slices.Clip(merged.Evidence), b.Evidence...)
+	if !b.Quiet {
+		merged.Quiet, merged.Unquiet = false, b.Unquiet
+	}
+	merged.OtherMail = slices.DeleteFunc(slices.Clone(merged.OtherMail), func(s harness.MailSummary) bool {
+		return slices.ContainsFunc(b.Mail, func(m harness.TraceMail) bool { return m.Subject == s.Subject && m.Received.Equal(s.Received) })
+	})
+	merged.OtherMailCount = len(merged.OtherMail)
+	return &merged
+}
