@@ -51,13 +51,15 @@ type Violation struct {
 	Rule Rule `json:"rule"`
 	// Says is one sentence.
 	Says string `json:"says"`
+	// about is the part of Says that is the same for violations that are one finding, apart from what varies.
+	about string
 }
 
-// kind is the same for violations that are one finding: their sentences differ in ids, numbers and times only.
-func (v Violation) kind() string { return string(v.Rule) + " " + varying.ReplaceAllString(v.Says, "#") }
+// kind is the same for violations that are one finding.
+func (v Violation) kind() string { return string(v.Rule) + " " + varying.ReplaceAllString(v.about, "#") }
 
-// varying matches what differs between executions of one schedule.
-var varying = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{8,}|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?`)
+// varying matches what differs between executions of one schedule: ids, numbers, times.
+var varying = regexp.MustCompile(`\b([0-9A-Z]{10,}|[0-9a-f]{8,}|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?)\b`)
 
 // judgement is what an execution amounts to.
 type judgement struct {
@@ -70,11 +72,9 @@ type judgement struct {
 // judged judges an execution. base is the one without faults, nil for that itself.
 func judged(x, base *execution, o *Options) (*judgement, error) {
 	j := &judgement{}
-	add := func(rule Rule, format string, args ...any) {
-		j.violations = append(j.violations, Violation{rule, fmt.Sprintf(format, args...)})
-	}
 	if x.violated != nil {
-		add(RuleInvariant, "%s", text.OneLine(x.violated.Error()))
+		says := text.OneLine(x.violated.Error())
+		j.violations = append(j.violations, Violation{RuleInvariant, says, says})
 	}
 	spare := map[string]bool{} // ids of emails that are allowed copies
 	for _, group := range copies(x.mail) {
@@ -100,13 +100,14 @@ func judged(x, base *execution, o *Options) (*judgement, error) {
 		j.unjudged = verdict.Why
 	case harness.Broken:
 		failed := slices.ContainsFunc(x.trace.Runs, func(r harness.TraceRun) bool { return r.Status == harness.StatusFailed })
+		v := Violation{RuleExpectation, verdict.Why, verdict.Differences[0]}
 		switch {
 		case failed && x.mayFail(o.AllowFailed):
-		case !failed && x.mayFail(o.AllowFailed):
-			add(RuleHidden, "%s, and no run has failed", strings.TrimSuffix(verdict.Why, "."))
-		default:
-			add(RuleExpectation, "%s", verdict.Why)
+			return j, nil
+		case x.mayFail(o.AllowFailed):
+			v.Rule, v.Says = RuleHidden, v.Says+", and no run has failed"
 		}
+		j.violations = append(j.violations, v)
 	}
 	return j, nil
 }
@@ -188,13 +189,14 @@ func (x *execution) judgeCopies(group []*harness.Message, normal int, allow Copi
 		}
 	}
 	if len(ids) > normal {
-		return []Violation{{RuleIdentity, fmt.Sprintf("%s arrived %d times, with %d Message-IDs: %s", what, len(group), len(ids), text.List(ids, 3))}}
+		return []Violation{{RuleIdentity, fmt.Sprintf("%s arrived %d times, with %d Message-IDs: %s", what, len(group), len(ids), text.List(ids, 3)), what}}
 	}
 	if allow == CopiesNone {
-		return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times", what, len(group))}}
+		return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times", what, len(group)), what}}
 	}
 	if recorded := x.recorded(group); recorded > normal {
-		return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times, although the acceptance of %d could be recorded", what, len(group), recorded)}}
+		says := fmt.Sprintf("%s arrived %d times, although the acceptance of %d of them could be recorded", what, len(group), recorded)
+		return []Violation{{RuleCopies, says, what}}
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ type explorer struct {
 	target Target
 	o      Options
 	can    abilities
-	base   *execution
+	base   outcome // of the schedule without faults
 	began  time.Time
 	chance *rand.Rand
 
@@ -182,8 +182,9 @@ type outcome struct {
 	*judgement
 }
 
-func (e *explorer) explore(ctx context.Context, first env) error {
-	base, err := execute(ctx, first, &e.o, Schedule{})
+// runBase runs the schedule without faults.
+func (e *explorer) runBase(ctx context.Context, v env) error {
+	base, err := execute(ctx, v, &e.o, Schedule{})
 	if err != nil {
 		return err
 	}
@@ -194,12 +195,20 @@ func (e *explorer) explore(ctx context.Context, first env) error {
 	if j.verdict.Outcome != harness.Holds || len(j.violations) > 0 {
 		return &BaseError{Verdict: j.verdict, Violations: j.violations}
 	}
+	e.base = outcome{base, j}
+	return nil
+}
+
+func (e *explorer) explore(ctx context.Context, first env) error {
+	if err := e.runBase(ctx, first); err != nil {
+		return err
+	}
 	e.release(first)
-	e.base, e.states, e.tried = base, map[string]bool{base.state(): true}, map[string]bool{}
-	for _, p := range base.hops {
+	e.states, e.tried = map[string]bool{e.base.state(): true}, map[string]bool{}
+	for _, p := range e.base.hops {
 		e.result.Hops = append(e.result.Hops, p.Hop)
 	}
-	singles := e.extend(outcome{base, j})
+	singles := e.extend(e.base)
 	e.result.Single.Possible = len(singles)
 	frontier, err := e.round(ctx, singles, &e.result.Single)
 	if err != nil {
@@ -218,7 +227,8 @@ func (e *explorer) explore(ctx context.Context, first env) error {
 	return e.conclude(ctx)
 }
 
-// extend returns the schedules that have one fault more than an outcome's, at a hop that it passed after its last one.
+// extend returns the schedules that have one fault more than an outcome's, at a hop that it passed after its last one. An event
+// can come earlier than it did, and not later: what waits for it would have waited in vain.
 func (e *explorer) extend(o outcome) (more []Schedule) {
 	hops := o.hops
 	if n := len(o.schedule.Faults); n > 0 {
@@ -232,7 +242,7 @@ func (e *explorer) extend(o outcome) (more []Schedule) {
 	for _, p := range hops {
 		for _, f := range faultsAt(p.Hop, e.can, len(e.o.Send)) {
 			s := o.schedule.with(f)
-			if o.schedule.conflicts(f) || e.tried[s.key()] {
+			if o.schedule.conflicts(f) || f.Do == Send && !p.at.Before(o.sent[f.Number-1].at) || e.tried[s.key()] {
 				continue
 			}
 			e.tried[s.key()] = true
@@ -353,7 +363,7 @@ func (e *explorer) try(ctx context.Context, v env, s Schedule) (outcome, error) 
 		}
 		return outcome{&execution{schedule: s}, &judgement{unjudged: err.Error()}}, nil
 	}
-	j, err := judged(x, e.base, &e.o)
+	j, err := judged(x, e.base.execution, &e.o)
 	return outcome{x, j}, err
 }
 

@@ -85,8 +85,8 @@ func (r *Result) more() (n int) {
 	return n
 }
 
-// record keeps an outcome.
-func (r *Result) record(o outcome) {
+// outcome is what is kept of it.
+func (o outcome) outcome() Outcome {
 	kept := Outcome{Schedule: o.schedule, Violations: o.violations, Took: jsontime.Duration(o.took)}
 	if o.verdict != nil {
 		kept.Why = o.verdict.Why
@@ -97,7 +97,12 @@ func (r *Result) record(o outcome) {
 	case o.unjudged != "" && len(o.violations) == 0:
 		kept.NotRun = o.unjudged
 	}
-	r.Outcomes = append(r.Outcomes, kept)
+	return kept
+}
+
+// record keeps an outcome.
+func (r *Result) record(o outcome) {
+	r.Outcomes = append(r.Outcomes, o.outcome())
 	if len(o.missed) > 0 {
 		return
 	}

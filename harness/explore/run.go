@@ -11,7 +11,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -50,9 +49,15 @@ type execution struct {
 	hops      []passing
 	trace     *harness.Trace
 	mail      []*harness.Message
-	events    []string // ids of those that were sent
+	sent      []sentEvent
 	violated  error    // what the invariant says
 	took      time.Duration
+}
+
+// sentEvent is an event that was sent: its ULID, and when.
+type sentEvent struct {
+	id string
+	at time.Time
 }
 
 // running is one schedule while it runs.
@@ -61,11 +66,11 @@ type running struct {
 	options  *Options
 	schedule Schedule
 
-	mu      sync.Mutex
-	events  []string // EventIDs by number; "" for one that is not sent yet
-	frozen  []*tap.Injection
-	failure error
-	actors  sync.WaitGroup
+	mu       sync.Mutex
+	events   []sentEvent // by number; zero for one that is not sent yet
+	outlived []*outlived
+	failure  error
+	actors   sync.WaitGroup
 }
 
 // execute runs a schedule on a clean app. The error says that it could not be run, or the invariant could not be asked.
@@ -82,7 +87,7 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 		}
 	}
 	since := e.taps().Last()
-	r := &running{env: e, options: o, schedule: s, events: make([]string, max(1, len(o.Send)))}
+	r := &running{env: e, options: o, schedule: s, events: make([]sentEvent, max(1, len(o.Send)))}
 	over, end := context.WithCancel(ctx)
 	injected, err := r.arm(over)
 	if err == nil {
@@ -98,7 +103,7 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	if err = errors.Join(err, r.failure); err != nil {
 		return nil, fmt.Errorf("run the schedule in which %s: %w", s, err)
 	}
-	x := &execution{schedule: s, events: r.events}
+	x := &execution{schedule: s, sent: r.events}
 	for n, i := range injected {
 		if i != nil && i.Applied() == 0 {
 			x.missed = append(x.missed, s.Faults[n])
@@ -113,10 +118,10 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	if x.mail, err = e.mail(ctx); err != nil {
 		return nil, fmt.Errorf("read the emails: %w", err)
 	}
-	for _, id := range x.events {
-		t, err := e.trace(ctx, id, o.Expect.Recipients())
+	for _, sent := range x.sent {
+		t, err := e.trace(ctx, sent.id, o.Expect.Recipients())
 		if err != nil {
-			return nil, fmt.Errorf("trace event %s: %w", id, err)
+			return nil, fmt.Errorf("trace event %s: %w", sent.id, err)
 		}
 		x.trace = merge(x.trace, t)
 	}
@@ -177,11 +182,7 @@ func (r *running) act(ctx context.Context, f Fault, i *tap.Injection) error {
 	case Kill:
 		return r.env.kill(ctx, i.Drop)
 	case Late, Freeze:
-		r.mu.Lock()
-		r.frozen = append(r.frozen, i)
-		r.mu.Unlock()
-		r.env.taps().AbandonCalls("")
-		return nil
+		return r.outlive(ctx, f, i)
 	case Send:
 		if err := r.sendEvent(ctx, f.Number-1); err != nil {
 			return err
@@ -228,21 +229,12 @@ func (r *running) play(ctx context.Context) error {
 		return err
 	}
 	for r.thaw() {
-		answered := func(context.Context) error {
-			if n := r.env.taps().OpenCalls(); n > 0 {
-				return fmt.Errorf("the app has not answered %s that it went on with", text.Count(n, "call", "calls"))
-			}
-			return nil
-		}
-		if err := poll.Until(ctx, time.Millisecond, answered); err != nil {
-			return err
-		}
 		if err := r.env.run(ctx); err != nil {
 			return err
 		}
 	}
-	for n, id := range r.events {
-		if id == "" { // the hop at which it was to be sent has not been passed
+	for n, sent := range r.events {
+		if sent.id == "" { // the hop at which it was to be sent has not been passed
 			if err := r.sendAndSettle(ctx, n); err != nil {
 				return err
 			}
@@ -251,16 +243,74 @@ func (r *running) play(ctx context.Context) error {
 	return r.env.run(ctx)
 }
 
-// thaw lets everything go on that is frozen. It reports whether anything was.
+// An outlived call is one that Inngest has given up and the app is still at work on.
+type outlived struct {
+	goOn  chan struct{} // closed when it has to go on, because no next attempt comes
+	ended chan struct{} // closed when the app has answered
+}
+
+// outlive has Inngest give the calls under way up while a fault holds the app. When the next attempt has a result, which Inngest
+// has not got yet, the app goes on with the one that was given up.
+func (r *running) outlive(ctx context.Context, f Fault, i *tap.Injection) error {
+	o := &outlived{make(chan struct{}), make(chan struct{})}
+	defer close(o.ended)
+	run := r.heldRun(f)
+	next, err := r.env.taps().Inject(tap.Fault{Name: "explore: waits for the attempt before", At: tap.AtCall, Do: tap.HoldAnswer, Run: run})
+	if err != nil {
+		return err
+	}
+	defer next.Release()
+	r.mu.Lock()
+	r.outlived = append(r.outlived, o)
+	r.mu.Unlock()
+	given := r.env.taps().AbandonCalls(run)
+	select {
+	case <-next.Reached():
+	case <-o.goOn:
+	case <-ctx.Done():
+	}
+	i.Release()
+	return poll.Until(ctx, restPoll, func(context.Context) error {
+		if slices.ContainsFunc(r.env.taps().OpenCalls(), func(id uint64) bool { return slices.Contains(given, id) }) {
+			return errors.New("the app has not answered the call that it went on with")
+		}
+		return nil
+	})
+}
+
+// heldRun returns the run whose exchange a fault holds; "" where the exchange does not name one.
+func (r *running) heldRun(f Fault) string {
+	for _, x := range r.env.taps().Exchanges() {
+		switch {
+		case !slices.Contains(x.Faults, f.name()):
+		case x.Call != nil:
+			return x.Call.RunID
+		case x.Checkpoint != nil:
+			return x.Checkpoint.RunID
+		case x.Mail != nil:
+			return x.Mail.RunID
+		}
+	}
+	return ""
+}
+
+// thaw lets the calls go on for which no next attempt has come. It reports whether there were any.
 func (r *running) thaw() bool {
 	r.mu.Lock()
-	frozen := r.frozen
-	r.frozen = nil
+	waiting := r.outlived
+	r.outlived = nil
 	r.mu.Unlock()
-	for _, i := range frozen {
-		i.Release()
+	any := false
+	for _, o := range waiting {
+		select {
+		case <-o.ended:
+		default:
+			any = true
+			close(o.goOn)
+			<-o.ended
+		}
 	}
-	return len(frozen) > 0
+	return any
 }
 
 func (r *running) sendAndSettle(ctx context.Context, n int) error {
@@ -271,19 +321,19 @@ func (r *running) sendAndSettle(ctx context.Context, n int) error {
 }
 
 func (r *running) sendEvent(ctx context.Context, n int) error {
-	var id string
+	sent := sentEvent{at: time.Now()}
 	var err error
 	if r.options.Trigger != nil && n == 0 {
-		id, err = r.options.Trigger(ctx, r.env.config())
+		sent.id, err = r.options.Trigger(ctx, r.env.config())
 	} else {
-		id, err = r.env.send(ctx, r.options.Send[n])
+		sent.id, err = r.env.send(ctx, r.options.Send[n])
 	}
 	if err != nil {
 		return fmt.Errorf("send event %d: %w", n+1, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events[n] = id
+	r.events[n] = sent
 	return nil
 }
 

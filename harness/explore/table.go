@@ -182,6 +182,9 @@ func faultsAt(h Hop, can abilities, events int) (faults []Fault) {
 func (f Fault) onWire(r rule, skip int) tap.Fault {
 	t := r.tap
 	t.At, t.Function, t.Step, t.After, t.Event, t.To, t.Skip = f.At, f.Function, f.Step, f.After, f.Event, f.To, skip
-	t.Name = fmt.Sprintf("explore: %s", f)
+	t.Name = f.name()
 	return t
 }
+
+// name is what the taps record.
+func (f Fault) name() string { return "explore: " + f.String() }

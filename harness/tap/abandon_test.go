@@ -43,12 +43,13 @@ func TestAbandonCalls_ServerGivesUpAndAppGoesOn(t *testing.T) {
 		failed <- err
 	}()
 	await(t, s, "the call", func(x tap.Exchange) bool { return x.Call != nil })
-	require.Zero(t, s.AbandonCalls("another"))
-	require.Equal(t, 1, s.AbandonCalls("01RUN"))
+	require.Empty(t, s.AbandonCalls("another"))
+	require.Len(t, s.AbandonCalls("01RUN"), 1)
 	require.Error(t, <-failed, "the server's connection is closed")
 
 	// The call stays open, because the app is at work on it.
 	require.False(t, s.Exchanges()[0].Over())
+	require.Equal(t, []uint64{s.Exchanges()[0].ID}, s.OpenCalls())
 	close(answer)
 	require.False(t, <-gone, "the app must not notice")
 	over := await(t, s, "its end", func(x tap.Exchange) bool { return x.Over() })
@@ -56,7 +57,8 @@ func TestAbandonCalls_ServerGivesUpAndAppGoesOn(t *testing.T) {
 	require.Zero(t, over.HTTP.Status, "the server got no answer")
 	require.False(t, over.Call.GivenUp.IsZero())
 	require.Contains(t, over.Err, "made to give the call up")
-	require.Zero(t, s.AbandonCalls("01RUN"), "no call is under way")
+	require.Empty(t, s.AbandonCalls("01RUN"), "no call is under way")
+	require.Empty(t, s.OpenCalls())
 }
 
 func TestAbandonCalls_HeldCallReachesAppLater(t *testing.T) {
@@ -80,7 +82,7 @@ func TestAbandonCalls_HeldCallReachesAppLater(t *testing.T) {
 		failed <- err
 	}()
 	reached(t, late)
-	require.Equal(t, 1, s.AbandonCalls("01RUN"))
+	require.Len(t, s.AbandonCalls("01RUN"), 1)
 	require.Error(t, <-failed)
 	resp, err := postCall(t, w, "01RUN") // the server tries again
 	require.NoError(t, err)

@@ -133,6 +133,9 @@ func (e *httpExchange) receive(resp *http.Response, err error) (*http.Response, 
 // handleAnswer records the answer and lets faults act on it. After an error it must not be passed on.
 func (e *httpExchange) handleAnswer(resp *http.Response, body []byte) error {
 	e.rec.update(func(x *Exchange) { e.traffic.answer(resp.StatusCode, resp.Header, body, x) })
+	if e.call != nil && e.call.isAbandoned() {
+		return errAbandoned
+	}
 	fault, err := e.rec.apply(e.req.Context(), nil, e.traffic.after()...)
 	if fault != nil {
 		e.traffic.onCut(fault)
@@ -207,10 +210,6 @@ func (e *httpExchange) respond(status int, contentType string, body []byte) (*ht
 // finish ends an exchange whose answer is about to be passed on. The record comes first, so the effect of an answer is
 // never visible before its record.
 func (e *httpExchange) finish(status, size int) {
-	if e.call != nil && e.call.isAbandoned() {
-		_, _ = e.fail(errAbandoned)
-		return
-	}
 	e.rec.update(func(x *Exchange) { x.HTTP.Status, x.HTTP.AnswerBytes = status, int64(size) })
 	e.rec.end(nil)
 	e.traffic.done()

@@ -113,19 +113,24 @@ func (s *Set) Inject(f Fault) (*Injection, error) {
 	return s.faults.arm(f), nil
 }
 
-// AbandonCalls closes the server's side of the calls of a run that are under way, or of all with the run "", as if the server had waited long enough. The
-// app does not notice: it goes on, and what it answers is recorded and not passed on. It returns the number of those calls. An
-// answer that the SDK streams, and has begun to, passes all the same.
-func (s *Set) AbandonCalls(runID string) int {
-	calls := s.calls.of(runID)
-	for _, c := range calls {
+// AbandonCalls closes the server's side of the calls of a run that are under way, or of all with the run "", as if the server had
+// waited long enough. The app does not notice: it goes on, and what it answers is recorded and not passed on,
+// and no fault acts on it. It returns the IDs of those exchanges. An answer that the SDK streams, and has begun to, passes all the same.
+func (s *Set) AbandonCalls(runID string) (ids []uint64) {
+	for _, c := range s.calls.of(runID) {
 		c.abandon.Do(func() { close(c.abandoned) })
+		ids = append(ids, c.id)
 	}
-	return len(calls)
+	return ids
 }
 
-// OpenCalls returns the number of calls of functions that the app has not answered.
-func (s *Set) OpenCalls() int { return s.calls.count() }
+// OpenCalls returns the IDs of the calls of functions that the app has not answered, or whose answers a fault holds.
+func (s *Set) OpenCalls() (ids []uint64) {
+	for _, c := range s.calls.of("") {
+		ids = append(ids, c.id)
+	}
+	return ids
+}
 
 // Close closes every wire. It accepts no more connections; exchanges under way may finish until ctx ends, and are then cut
 // off. Exchanges that a fault delays or holds are cut off at once. The log can still be read. Close may be called more

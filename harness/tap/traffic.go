@@ -57,12 +57,6 @@ func (l *liveCalls) remove(c *liveCall) {
 	l.calls = slices.DeleteFunc(l.calls, func(other *liveCall) bool { return other == c })
 }
 
-func (l *liveCalls) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.calls)
-}
-
 // of returns the calls of a run, all with the run "".
 func (l *liveCalls) of(runID string) []*liveCall {
 	l.mu.Lock()

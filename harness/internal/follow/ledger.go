@@ -40,7 +40,7 @@ type entry struct {
 	deliveries    []harness.Delivery
 	executions    executions // of the run's steps
 	runs          []string   // runs that an event with this key started, or that reported it
-	accepted      []string   // ULIDs that the server gave to events with this key, in order
+	accepted      []string   // ULIDs that the server gave to events with this key, in the sequence in which it took them
 	ended         time.Time  // when the run's last answer passed; zero before
 	called        bool       // the server has called the run
 	awaited       bool       // the caller of the harness has asked for it
@@ -259,7 +259,8 @@ func (l *Ledger) addAccepted(key, eventID string) {
 		return
 	}
 	e := l.entry(keyEvent(key))
-	e.accepted = append(e.accepted, eventID)
+	i, _ := slices.BinarySearch(e.accepted, eventID) // the answer to an earlier one may come later
+	e.accepted = slices.Insert(e.accepted, i, eventID)
 	l.notify(keyEvent(key))
 }
 

@@ -40,6 +40,7 @@ type Workbench struct {
 	mail   *mailbox
 	taps   *tap.Set
 	ledger *follow.Ledger
+	toApp  *tap.Wire
 	app    *http.Server
 	closer interface{ Close(context.Context) error } // of the app; may be nil
 	endApp func()                                    // ends the app's context
@@ -75,8 +76,7 @@ func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions
 	if err != nil {
 		return nil, err
 	}
-	toApp, err := w.taps.Calls(loopback, "")
-	if err != nil {
+	if w.toApp, err = w.taps.Calls(loopback, ""); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", loopback)
@@ -84,7 +84,7 @@ func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions
 		return nil, fmt.Errorf("listen for the app: %w", err)
 	}
 	w.env = harness.Env{
-		Addr: l.Addr().String(), AppURL: "http://" + toApp.Addr(), InngestURL: toSim.URL(), EventKey: harness.DevEventKey, SMTPAddr: toMail.Addr(),
+		Addr: l.Addr().String(), AppURL: "http://" + w.toApp.Addr(), InngestURL: toSim.URL(), EventKey: harness.DevEventKey, SMTPAddr: toMail.Addr(),
 	}
 	// The app's context ends with ctx only during the start.
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -96,7 +96,7 @@ func NewWorkbench(ctx context.Context, app stack.HandlerFunc, o WorkbenchOptions
 	}
 	w.closer, _ = handler.(interface{ Close(context.Context) error })
 	w.app = serveOn(l, handler)
-	if err := toApp.SetTarget("http://" + w.env.Addr); err != nil {
+	if err := w.toApp.SetTarget("http://" + w.env.Addr); err != nil {
 		return nil, err
 	}
 	return w, w.sim.RegisterURL(ctx, w.env.AppURL+o.AppPath)
@@ -166,6 +166,8 @@ func (w *Workbench) Mail(ctx context.Context) ([]*harness.Message, error) {
 func (w *Workbench) Close(ctx context.Context) error {
 	var errs []error
 	if w.app != nil {
+		// The tap closes its idle connections: the HTTP client opens some in advance, on which the app would wait for a call.
+		errs = append(errs, w.toApp.SetTarget("http://"+w.env.Addr))
 		if w.app.Shutdown(ctx) != nil {
 			errs = append(errs, w.app.Close())
 		}

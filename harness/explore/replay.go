@@ -1,0 +1,108 @@
+package explore
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+)
+
+// A Case is a schedule as a file keeps it, with what it takes to run and judge it again.
+type Case struct {
+	Send        []harness.Event     `json:"send,omitempty"`
+	Expect      harness.Expectation `json:"expect"`
+	AllowCopies Copies              `json:"allowCopies,omitempty"`
+	AllowFailed Failed              `json:"allowFailed,omitempty"`
+	Faults      []Fault             `json:"faults"`
+	// Shows is what the schedule showed when the case was written. It is for people.
+	Shows string `json:"shows,omitempty"`
+}
+
+// Case returns a finding as a case.
+func (f Finding) Case(o Options) Case {
+	return Case{
+		Send: o.Send, Expect: o.Expect, AllowCopies: o.AllowCopies, AllowFailed: o.AllowFailed, Faults: f.Schedule.Faults,
+		Shows: fmt.Sprintf("%s, when %s", f.Says, f.Story),
+	}
+}
+
+// ParseCase reads a case from JSON. Unknown fields are rejected.
+func ParseCase(data []byte) (c Case, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	var fields struct {
+		Case
+		Expect json.RawMessage `json:"expect"`
+	}
+	if err := d.Decode(&fields); err != nil {
+		return Case{}, fmt.Errorf("read a case of an exploration: %w", err)
+	}
+	c = fields.Case
+	if c.Expect, err = harness.ParseExpectation(fields.Expect); err != nil {
+		return Case{}, fmt.Errorf("read a case of an exploration: %w", err)
+	}
+	for _, f := range c.Faults {
+		if _, ok := ruleOf(f); !ok {
+			return Case{}, fmt.Errorf("read a case of an exploration: %q cannot happen %s %q", f.Do, f.When, f.At)
+		}
+	}
+	return c, nil
+}
+
+// ErrNotDeterministic is returned by [Replay] for a schedule that does not lead to the same each time.
+var ErrNotDeterministic = errors.New("the schedule does not lead to the same each time")
+
+// Replay runs a case so many times, and returns what it led to. Send, Expect and what is allowed are the case's; of o only the
+// functions and the time limits count. It returns an error if the run without faults is not as expected, if a fault never acts, if it
+// cannot be judged, and [ErrNotDeterministic], with what differed, if not every time led to the same violations.
+func Replay(ctx context.Context, target Target, c Case, times int, o Options) (Outcome, error) {
+	o.Send, o.Expect, o.AllowCopies, o.AllowFailed = c.Send, c.Expect, c.AllowCopies, c.AllowFailed
+	o, err := o.withDefaults()
+	if err != nil {
+		return Outcome{}, fmt.Errorf("replay: %w", err)
+	}
+	e := &explorer{target: target, o: o, result: &Result{}}
+	defer e.close(ctx)
+	v, err := e.env(ctx)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("replay: %w", err)
+	}
+	if err := e.runBase(ctx, v); err != nil {
+		return Outcome{}, fmt.Errorf("replay: %w", err)
+	}
+	var first Outcome
+	for n := range max(1, times) {
+		tried, err := e.try(ctx, v, Schedule{c.Faults})
+		if err != nil {
+			return Outcome{}, fmt.Errorf("replay: %w", err)
+		}
+		this := tried.outcome()
+		if this.NotRun != "" {
+			return this, fmt.Errorf("replay, time %d: %s", n+1, this.NotRun)
+		}
+		if n == 0 {
+			first = this
+		} else if was, is := first.shows(), this.shows(); was != is {
+			return first, fmt.Errorf("replay: %w: time 1: %s; time %d: %s", ErrNotDeterministic, was, n+1, is)
+		}
+	}
+	return first, nil
+}
+
+// shows says what an outcome shows, the same for equal ones.
+func (o Outcome) shows() string {
+	if len(o.Violations) == 0 {
+		return "everything was as it should be"
+	}
+	var kinds []string
+	for _, v := range o.Violations {
+		kinds = append(kinds, v.kind())
+	}
+	slices.Sort(kinds)
+	return strings.Join(kinds, "; ")
+}
