@@ -4,8 +4,8 @@
 // An app and its twin are one function with a parameter, so that a reader sees what makes the difference. A twin is right
 // whatever happens to its calls, its checkpoints, its events and its emails, and when it is killed:
 //
-//   - an email is sent in a step, through [shop.once], which remembers in the store what has been sent, and refuses an attempt
-//     while another one is at it;
+//   - an email is sent in a step, through [shop.once], which remembers in the store what has been sent, and lets one
+//     attempt at a time do it;
 //   - a Message-ID and the id of an event are made from the data of the event;
 //   - what two runs, or two attempts of one step, could do at once to the store is one [store.update].
 //

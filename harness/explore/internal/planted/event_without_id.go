@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
@@ -27,13 +28,12 @@ func billOrder(right bool) func(*shop) {
 	return func(s *shop) {
 		on(s, "order/placed", "bill-order", func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 			o := in.Event.Data
-			return nil, run(ctx, "bill", func() error {
+			return step.Run(ctx, "bill", func(ctx context.Context) (string, error) {
 				wanted := inngestgo.Event{Name: "invoice/wanted", Data: map[string]any{"order": o.Order, "to": o.To}}
 				if right {
 					wanted.ID = inngestgo.StrPtr("invoice-" + o.Order)
 				}
-				_, err := s.inngest.Send(ctx, wanted)
-				return err
+				return s.inngest.Send(ctx, wanted)
 			})
 		})
 		on(s, "invoice/wanted", "send-invoice", func(ctx context.Context, in inngestgo.Input[order]) (any, error) {

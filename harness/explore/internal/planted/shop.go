@@ -45,8 +45,8 @@ type shop struct {
 	store   *store
 
 	mu      sync.Mutex
-	begun   map[string]bool // keys of once
-	failure error           // the first of on
+	begun   map[string]chan struct{} // the keys of once that are at work; closed at the end
+	failure error                    // of on
 }
 
 // serve makes an app of functions, which are added with [on].
@@ -71,7 +71,7 @@ func serveWith(c *checkpoint.Config, functions func(*shop)) stack.HandlerFunc {
 		if err != nil {
 			return nil, fmt.Errorf("make an Inngest client: %w", err)
 		}
-		s := &shop{env: env, inngest: client, store: opened, begun: map[string]bool{}}
+		s := &shop{env: env, inngest: client, store: opened, begun: map[string]chan struct{}{}}
 		functions(s)
 		if s.failure != nil {
 			return nil, s.failure
@@ -104,35 +104,56 @@ func run(ctx context.Context, id string, f func() error) error {
 	return err
 }
 
-// errAtWork is returned while another attempt is at the same work.
-var errAtWork = errors.New("another attempt is at work on it")
+// courtesy is how long an attempt waits for another one that is at the same work, before it fails and is retried.
+const courtesy = 300 * time.Millisecond
 
-// once does a piece of work, unless it has been done. It fails while another attempt is at work on it, which may be one that
-// the server has given up; a process that was killed is at work on nothing.
+// once does a piece of work, unless it has been done. It does not begin while another attempt is at work on it, which may be
+// one that the server has given up; a process that was killed is at work on nothing.
 //
 // A crash between the work and the note of it makes the work be done again, which nothing can prevent.
 func (s *shop) once(key string, work func() error) error {
 	key = "done:" + key
-	s.mu.Lock()
-	if s.store.get(key) != "" {
-		s.mu.Unlock()
-		return nil
+	for {
+		done, other := s.begin(key)
+		if done {
+			return nil
+		}
+		if other == nil {
+			break
+		}
+		select {
+		case <-other:
+		case <-time.After(courtesy):
+			return fmt.Errorf("another attempt is at work on %s", key)
+		}
 	}
-	if s.begun[key] {
-		s.mu.Unlock()
-		return fmt.Errorf("%s: %w", key, errAtWork)
-	}
-	s.begun[key] = true
-	s.mu.Unlock()
-
 	err := work()
 	if err == nil {
 		_ = s.store.put(key, "yes") // the work has been done, so a store that fails does not fail it
 	}
-	s.mu.Lock()
-	delete(s.begun, key)
-	s.mu.Unlock()
+	s.end(key)
 	return err
+}
+
+// begin reports whether a work has been done. If another attempt is at it, other is closed when that ends; else this one is.
+func (s *shop) begin(key string) (done bool, other <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store.get(key) != "" {
+		return true, nil
+	}
+	if begun, ok := s.begun[key]; ok {
+		return false, begun
+	}
+	s.begun[key] = make(chan struct{})
+	return false, nil
+}
+
+func (s *shop) end(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.begun[key])
+	delete(s.begun, key)
 }
 
 // A mail is an email of a run.

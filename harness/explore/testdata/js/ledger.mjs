@@ -8,6 +8,7 @@ export async function tellLedger(order, to) {
     body: JSON.stringify({ id: `sent-${order}`, name: "mail/sent", data: { order, to } }),
   });
   if (!response.ok) throw new Error(`the ledger answered ${response.status}`);
+  return (await response.json()).ids;
 }
 
 export const ledger = inngest.createFunction(

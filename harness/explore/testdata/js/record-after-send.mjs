@@ -8,10 +8,12 @@ serve(
     async ({ event, runId, step }) => {
       const { order, to } = event.data;
       await step.run("remind", async () => {
-        if (store.get(`reminded:${order}`)) return;
+        const recorded = store.get(`reminded:${order}`);
+        if (recorded) return recorded;
         await send(runId, { to, subject: `Order ${order} is not paid`, id: `unpaid-${order}` });
-        await tellLedger(order, to);
-        store.put(`reminded:${order}`, true);
+        const ids = await tellLedger(order, to);
+        store.put(`reminded:${order}`, ids);
+        return ids;
       });
     },
   ),

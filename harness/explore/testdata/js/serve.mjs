@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Inngest, NonRetriableError } from "inngest";
 import { serve as handler } from "inngest/node";
 import nodemailer from "nodemailer";
@@ -30,23 +31,32 @@ export const store = {
   },
 };
 
-// once does a piece of work, unless it has been done. It fails while another attempt is at work on it, which may be one that the
-// server has given up; a process that was killed is at work on nothing.
-const begun = new Set();
+// once does a piece of work, unless it has been done. It does not begin while another attempt is at work on it, which may be one
+// that the server has given up; a process that was killed is at work on nothing.
+const begun = new Map();
+const courtesy = 300; // milliseconds, before an attempt that waits for another one fails and is retried
 
 export async function once(key, work) {
+  while (begun.has(key)) {
+    const ended = begun.get(key).then(() => true, () => true);
+    if (!await Promise.race([ended, setTimeout(courtesy, false)])) throw new Error(`another attempt is at work on ${key}`);
+  }
   if (store.get(`done:${key}`)) return;
-  if (begun.has(key)) throw new Error(`${key}: another attempt is at work on it`);
-  begun.add(key);
+  const doing = doOnce(key, work);
+  begun.set(key, doing);
   try {
-    await work();
-    try {
-      store.put(`done:${key}`, true);
-    } catch {
-      // The work has been done, so a store that fails does not fail it.
-    }
+    await doing;
   } finally {
     begun.delete(key);
+  }
+}
+
+async function doOnce(key, work) {
+  await work();
+  try {
+    store.put(`done:${key}`, true);
+  } catch {
+    // The work has been done, so a store that fails does not fail it.
   }
 }
 
