@@ -56,7 +56,9 @@ type Violation struct {
 }
 
 // kind is the same for violations that are one finding.
-func (v Violation) kind() string { return string(v.Rule) + " " + varying.ReplaceAllString(v.about, "#") }
+func (v Violation) kind() string {
+	return string(v.Rule) + " " + varying.ReplaceAllString(v.about, "#")
+}
 
 // varying matches what differs between executions of one schedule: ids, numbers, times.
 var varying = regexp.MustCompile(`\b([0-9A-Z]{10,}|[0-9a-f]{8,}|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?)\b`)

@@ -28,10 +28,16 @@ type Options struct {
 	Expect harness.Expectation
 	// Judge has the goldens and what else the judge needs.
 	Judge judge.Options
-	// Invariant returns an error if the app's own rules are violated after a schedule. Nil: none.
-	Invariant func(ctx context.Context, app harness.Env) error
-	// Setup prepares a schedule once the app is up. Nil: nothing is prepared.
-	Setup func(ctx context.Context, app harness.Env) error
+	// Invariant returns an error if the app's own rules are violated after a schedule. Nil: none. InvariantCommand is the same as a
+	// program and its arguments, which gets the app's environment: exit status 1 says that they are violated, and what it
+	// prints, why.
+	Invariant        func(ctx context.Context, app harness.Env) error
+	InvariantCommand []string
+	// Setup prepares a schedule once the app is up. Nil: nothing is prepared. SetupCommand is the same as a program.
+	Setup        func(ctx context.Context, app harness.Env) error
+	SetupCommand []string
+	// Services are the servers that schedules also kill and start again: the mail server, the database, Inngest. Empty: none.
+	Services []harness.Service
 
 	// AllowCopies and AllowFailed say what faults may change. Zero: CopiesUnrecorded and FailedPermanent.
 	AllowCopies Copies
@@ -116,6 +122,10 @@ func Explore(ctx context.Context, target Target, o Options) (*Result, error) {
 		return nil, fmt.Errorf("explore: %w", err)
 	}
 	e.can = first.can()
+	e.can.services = slices.DeleteFunc(e.can.services, func(s harness.Service) bool { return !slices.Contains(o.Services, s) })
+	if len(first.can().services) > 0 && len(o.Services) == 0 {
+		e.can.without = append(e.can.without, "faults of servers, which were not asked for")
+	}
 	e.result.NotExplored = append(e.result.NotExplored, e.can.without...)
 	if err := e.explore(ctx, first); err != nil {
 		return nil, fmt.Errorf("explore: %w", err)

@@ -47,6 +47,7 @@ func (e *workbenchEnv) begin(ctx context.Context) (err error) {
 
 func (e *workbenchEnv) taps() *tap.Set      { return e.Taps() }
 func (e *workbenchEnv) config() harness.Env { return e.Env() }
+func (e *workbenchEnv) environ() []string   { return e.Env().Environ() }
 
 func (e *workbenchEnv) send(ctx context.Context, event harness.Event) (string, error) {
 	return e.Sim().Send(ctx, event)
@@ -77,7 +78,6 @@ func (e *workbenchEnv) trace(ctx context.Context, eventID string, recipients []s
 }
 
 func (e *workbenchEnv) mail(ctx context.Context) ([]*harness.Message, error) { return e.Mail(ctx) }
-func (*workbenchEnv) log() []string                                          { return nil }
 
 func (e *workbenchEnv) close(ctx context.Context) error {
 	if e.Workbench == nil {

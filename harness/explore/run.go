@@ -1,9 +1,12 @@
 package explore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -50,7 +54,7 @@ type execution struct {
 	trace     *harness.Trace
 	mail      []*harness.Message
 	sent      []sentEvent
-	violated  error    // what the invariant says
+	violated  error // what the invariant says
 	took      time.Duration
 }
 
@@ -81,10 +85,11 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	if err := e.begin(ctx); err != nil {
 		return nil, fmt.Errorf("start a clean app: %w", err)
 	}
-	if o.Setup != nil {
-		if err := o.Setup(ctx, e.config()); err != nil {
-			return nil, fmt.Errorf("set up the schedule: %w", err)
-		}
+	if err := setUp(ctx, e, o); err != nil {
+		return nil, fmt.Errorf("set up the schedule: %w", err)
+	}
+	if pause := o.RetryPause; pause > 0 && e.can().kill {
+		defer delayRetries(e.taps(), pause)()
 	}
 	since := e.taps().Last()
 	r := &running{env: e, options: o, schedule: s, events: make([]sentEvent, max(1, len(o.Send)))}
@@ -125,11 +130,72 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 		}
 		x.trace = merge(x.trace, t)
 	}
-	if o.Invariant != nil {
-		x.violated = o.Invariant(ctx, e.config())
+	if x.violated, err = violated(ctx, e, o); err != nil {
+		return nil, fmt.Errorf("ask the invariant: %w", err)
 	}
 	x.took = time.Since(began)
 	return x, nil
+}
+
+// maxAttempts is how many attempts the Inngest server makes at most.
+const maxAttempts = 21
+
+// delayRetries delays each call that tries again, until the returned function is called.
+func delayRetries(taps *tap.Set, pause time.Duration) (end func()) {
+	var delays []*tap.Injection
+	for attempt := 2; attempt <= maxAttempts; attempt++ {
+		i, err := taps.Inject(tap.Fault{Name: "explore: the pause before a retry", At: tap.AtCall, Do: tap.Delay, For: pause, Attempt: attempt, Times: -1})
+		if err == nil { // a fault that is valid for one attempt is for all
+			delays = append(delays, i)
+		}
+	}
+	return func() {
+		for _, i := range delays {
+			i.Release()
+		}
+	}
+}
+
+func setUp(ctx context.Context, e env, o *Options) error {
+	if o.Setup != nil {
+		if err := o.Setup(ctx, e.config()); err != nil {
+			return err
+		}
+	}
+	if len(o.SetupCommand) == 0 {
+		return nil
+	}
+	_, err := output(ctx, e, o.SetupCommand)
+	return err
+}
+
+// violated returns what the app's invariant says.
+func violated(ctx context.Context, e env, o *Options) (says, err error) {
+	if o.Invariant != nil {
+		if says := o.Invariant(ctx, e.config()); says != nil {
+			return says, nil
+		}
+	}
+	if len(o.InvariantCommand) == 0 {
+		return nil, nil
+	}
+	printed, err := output(ctx, e, o.InvariantCommand)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
+		return errors.New(cmp.Or(printed, "the invariant's program has exited with status 1")), nil
+	}
+	return nil, err
+}
+
+// output runs a program in the app's environment and returns what it prints, which the error has too.
+func output(ctx context.Context, e env, args []string) (string, error) {
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
+	c.Env = append(os.Environ(), e.environ()...)
+	printed, err := c.CombinedOutput()
+	says := text.OneLine(string(printed))
+	if err != nil {
+		err = fmt.Errorf("run %s: %w: %s", strings.Join(args, " "), err, says)
+	}
+	return says, err
 }
 
 // arm injects the faults of the schedule, and starts what acts while the wire waits. An injection is nil where the fault is not

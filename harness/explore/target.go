@@ -13,7 +13,7 @@ type Target struct {
 	Name string
 	// open starts one. Each schedule has it alone; several are open at a time.
 	open func(ctx context.Context) (env, error)
-	// invocation is the command that runs an app as a program; empty in process.
+	// command runs an app as a program; empty in process.
 	command []string
 }
 
@@ -33,8 +33,9 @@ type env interface {
 	// begin makes the app a clean one, which knows nothing of earlier schedules.
 	begin(ctx context.Context) error
 	taps() *tap.Set
-	// config is that of the app.
+	// config is that of the app, environ what a program on its side gets beside this process's environment.
 	config() harness.Env
+	environ() []string
 
 	send(ctx context.Context, e harness.Event) (eventID string, err error)
 	// settle returns when nothing is left to do at this instant, run when nothing is left to do at all: it lets time pass.
@@ -49,7 +50,5 @@ type env interface {
 	// trace returns what followed from an event, mail all emails since begin.
 	trace(ctx context.Context, eventID string, recipients []string) (*harness.Trace, error)
 	mail(ctx context.Context) ([]*harness.Message, error)
-	// log returns what the app printed since begin.
-	log() []string
 	close(ctx context.Context) error
 }

@@ -122,6 +122,8 @@ type server struct {
 	proven bool          // it has been usable once: from then on it keeps its ports
 	wanted bool          // it has been usable and has not been told to end since
 	closed bool
+	// freePorts ends the keeping of its ports; nil before it is proven.
+	freePorts func()
 }
 
 // program is the name of the server's program.
@@ -231,6 +233,7 @@ func (f *Fleet) startOnce(ctx context.Context, s *server) error {
 		return errors.Join(fmt.Errorf("%s did not come up: %w", s.program(), err), i.End(context.WithoutCancel(ctx), 0))
 	}
 	if !s.proven {
+		s.freePorts = port.Keep(s.ports)
 		close(s.first)
 	}
 	s.usable, s.proven, s.wanted = true, true, true
@@ -484,6 +487,9 @@ func (f *Fleet) close(ctx context.Context) error {
 				err = s.end(ctx, f.o.Grace)
 			}
 			s.usable, s.closed = false, true
+			if s.freePorts != nil {
+				s.freePorts()
+			}
 			return err
 		})
 	}

@@ -47,7 +47,15 @@ type block struct {
 	first, size int
 
 	mu   sync.Mutex
-	last int // offset of the port returned last
+	last int          // offset of the port returned last
+	kept map[int]bool // ports that are not returned: see Keep
+}
+
+// Keep makes Free return none of these ports until free is called: those of a server that is down and is to come back on them.
+func Keep(ports []int) (free func()) {
+	b := own()
+	b.keep(ports, true)
+	return func() { b.keep(ports, false) }
 }
 
 // reserve takes a free block between lowest and highest, beginning at a random one. It returns an empty block when none is free.
@@ -77,11 +85,28 @@ func (b *block) listen() (net.Listener, error) {
 	return listen(0)
 }
 
+// next returns the next port that is not kept; where all are, one that is.
 func (b *block) next() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = b.last%(b.size-1) + 1
+	for range b.size - 1 {
+		b.last = b.last%(b.size-1) + 1
+		if !b.kept[b.first+b.last] {
+			break
+		}
+	}
 	return b.first + b.last
+}
+
+func (b *block) keep(ports []int, kept bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kept == nil {
+		b.kept = map[int]bool{}
+	}
+	for _, p := range ports {
+		b.kept[p] = kept
+	}
 }
 
 func listen(port int) (net.Listener, error) {

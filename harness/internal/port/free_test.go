@@ -43,6 +43,23 @@ func TestFree_DoesNotRepeatPortsSoon(t *testing.T) {
 	}
 }
 
+func TestKeep_IsNotReturnedWhileKept(t *testing.T) {
+	t.Parallel()
+	b := reserve(lowest, highest, blockSize)
+	defer b.mark.Close()
+	kept := b.next()
+	b.keep([]int{kept}, true)
+	for range 2 * blockSize {
+		require.NotEqual(t, kept, b.next())
+	}
+	b.keep([]int{kept}, false)
+	seen := map[int]bool{}
+	for range blockSize {
+		seen[b.next()] = true
+	}
+	require.True(t, seen[kept])
+}
+
 func TestFree_ProcessesHaveDifferentBlocks(t *testing.T) {
 	t.Parallel()
 	b := reserve(lowest, highest, blockSize)
