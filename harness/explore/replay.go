@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 )
 
 // A Case is a schedule as a file keeps it, with what it takes to run and judge it again.
@@ -19,14 +21,20 @@ type Case struct {
 	AllowCopies Copies              `json:"allowCopies,omitempty"`
 	AllowFailed Failed              `json:"allowFailed,omitempty"`
 	Faults      []Fault             `json:"faults"`
+	// Command runs the app, InvariantCommand and SetupCommand are those of [Options]; empty where the exploration had none.
+	Command          []string          `json:"command,omitempty"`
+	InvariantCommand []string          `json:"invariantCommand,omitempty"`
+	SetupCommand     []string          `json:"setupCommand,omitempty"`
+	RetryPause       jsontime.Duration `json:"retryPause,omitzero"`
 	// Shows is what the schedule showed when the case was written. It is for people.
 	Shows string `json:"shows,omitempty"`
 }
 
-// Case returns a finding as a case.
-func (f Finding) Case(o Options) Case {
+// Case returns a finding of an exploration as a case.
+func (f Finding) Case(target Target, o Options) Case {
 	return Case{
 		Send: o.Send, Expect: o.Expect, AllowCopies: o.AllowCopies, AllowFailed: o.AllowFailed, Faults: f.Schedule.Faults,
+		Command: target.command, InvariantCommand: o.InvariantCommand, SetupCommand: o.SetupCommand, RetryPause: jsontime.Duration(o.RetryPause),
 		Shows: fmt.Sprintf("%s, when %s", f.Says, f.Story),
 	}
 }
@@ -57,11 +65,12 @@ func ParseCase(data []byte) (c Case, err error) {
 // ErrNotDeterministic is returned by [Replay] for a schedule that does not lead to the same each time.
 var ErrNotDeterministic = errors.New("the schedule does not lead to the same each time")
 
-// Replay runs a case so many times, and returns what it led to. Send, Expect and what is allowed are the case's; of o only the
-// functions and the time limits count. It returns an error if the run without faults is not as expected, if a fault never acts, if it
+// Replay runs a case so many times, and returns what it led to. Of o only the functions and the time limits count: all else is the
+// case's. It returns an error if the run without faults is not as expected, if a fault never acts, if it
 // cannot be judged, and [ErrNotDeterministic], with what differed, if not every time led to the same violations.
 func Replay(ctx context.Context, target Target, c Case, times int, o Options) (Outcome, error) {
 	o.Send, o.Expect, o.AllowCopies, o.AllowFailed = c.Send, c.Expect, c.AllowCopies, c.AllowFailed
+	o.InvariantCommand, o.SetupCommand, o.RetryPause = c.InvariantCommand, c.SetupCommand, time.Duration(c.RetryPause)
 	o, err := o.withDefaults()
 	if err != nil {
 		return Outcome{}, fmt.Errorf("replay: %w", err)

@@ -228,7 +228,11 @@ func (r *Result) String() string {
 		if f.Schedules > 1 {
 			fmt.Fprintf(&b, "   %d schedules show it; this is the shortest\n", f.Schedules)
 		}
-		for _, line := range strings.Split(f.Verdict.String(), "\n") {
+		lines := strings.Split(f.Verdict.String(), "\n")
+		if f.Verdict.Outcome == harness.Holds { // the violation is none of the expectation's
+			lines[0] = "what happened:"
+		}
+		for _, line := range lines {
 			fmt.Fprintf(&b, "     %s\n", line)
 		}
 	}

@@ -22,6 +22,7 @@ type delivery struct {
 	open       bool      // and accepted
 	from       string    // the sender that the server accepted
 	to         []string  // recipients that the server accepted
+	denied     bool      // a fault has refused one
 	size       int64     // bytes of the message that have been passed on
 	bareLF     int       // line feeds among them that do not follow a carriage return
 	last       byte      // the last of them

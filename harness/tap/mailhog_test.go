@@ -159,3 +159,23 @@ func TestRelay_MailHogGetsWhatItCanRead(t *testing.T) {
 		hangUp()
 	}
 }
+
+// A mail server refuses a message whose recipients it has all refused. One that takes what it gets, as MailHog does, must not
+// take it where a fault has refused them in its place.
+func TestFault_RefusedRecipientsLeaveNoMessage(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan string, 1)
+	s := newSet(t, tap.Options{})
+	w, err := s.SMTP("127.0.0.1:0", rawMailServer(t, arrived))
+	require.NoError(t, err)
+	inject(t, s, tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 450})
+	c := dialMail(t, w.Addr()).greet()
+	c.command(250, "MAIL FROM:<app@plant.test>")
+	c.command(450, "RCPT TO:<kim@plant.test>")
+	c.command(503, "DATA")
+	c.command(250, "RSET")
+	c.envelope("kim@plant.test").command(354, "DATA")
+	c.command(250, message+"\r\n.")
+	c.command(250, "QUIT")
+	require.Contains(t, <-arrived, "42@plant.test")
+}

@@ -346,6 +346,7 @@ func (s *session) rcpt(line []byte) error {
 	to := path(line)
 	r, passed, err := s.relay(AtRCPT, line, to)
 	accepted := passed && r.positive()
+	s.delivery.denied = s.delivery.denied || !passed
 	if accepted {
 		s.delivery.to = append(s.delivery.to, to)
 	}
@@ -398,6 +399,10 @@ func (s *session) startTLS(line []byte) error {
 
 // data relays a message and what ends it.
 func (s *session) data(line []byte) error {
+	if len(s.delivery.to) == 0 && s.delivery.denied {
+		// MailHog would accept the message for nobody. The mail server that the faults stand for does not.
+		return s.write("tap", []byte("503 No valid recipients\r\n"))
+	}
 	r, passed, err := s.relay(AtDATA, line, s.delivery.to...)
 	if err != nil || !passed || r.code != 354 {
 		return err

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/explore"
+	"github.com/odoo-maintenance/inngest-harness/harness/golden"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+)
+
+type exploreOptions struct {
+	explore.Options
+	send      []string // files
+	inngest   string
+	check     string
+	setup     string
+	services  []string
+	golden    string
+	appPath   string
+	runHeader string
+	appWait   time.Duration
+	replay    string // file
+	times     int
+	out       string
+	json      bool
+}
+
+func exploreCommand(io stdio) *cobra.Command {
+	var o exploreOptions
+	cmd := &cobra.Command{
+		Use:        "explore [flags] --send EVENT.json EXPECTATION.json -- CMD ARG…",
+		SuggestFor: []string{"fuzz", "chaos", "faults", "inject"},
+		Short:      "let every fault happen at every hop of a function, and judge what follows",
+		Long: `explore starts CMD on a stack of its own, whose Inngest is sim, so that no retry takes time. It sends the
+event once without a fault, and sees the hops of the run: calls, steps, events sent, the stages of each SMTP
+session. Then it lets every fault happen that can happen at each hop, one schedule at a time, each with CMD
+started anew, and judges the same expectation after each. Schedules of two faults follow, those first that
+begin in a state which none before has reached.
+
+What faults allow: each copy of an email carries the same Message-ID, and there is one only where the
+acceptance of the email before could not be recorded; a run fails only where a fault is permanent, or left
+it no attempt. Numbers of attempts in the expectation are not compared.
+
+For each kind of violation it prints the shortest schedule that shows it, with the verdict, and writes a file
+with which --replay runs it again. With several --send, the second event comes when nothing is left to do at
+that instant after the first one, and in other schedules earlier: before it, or at any of its hops.`,
+		Example: `  harness explore --send event.json expectation.json -- npm start
+  harness explore --send placed.json --send cancelled.json expectation.json -- ./app
+  harness explore --check 'node check.mjs' --send event.json expectation.json -- node app.mjs
+  harness explore --replay .harness/explore/1.json --times 20`,
+		Annotations: map[string]string{
+			"Exit status": "0  no violation\n1  violations were found\n2  it does not hold without a fault, or it could not be explored, or the question was wrong",
+			"Environment of cmd": `as under 'harness up', and
+HARNESS_SCRATCH    a directory that is empty when a schedule begins and outlives CMD's death: a place for a
+                   database that is a file. The database in MONGODB_URI is not emptied: see --setup`,
+		},
+		Args: func(cmd *cobra.Command, args []string) error {
+			files := args
+			if n := cmd.ArgsLenAtDash(); n >= 0 {
+				files = args[:n]
+			}
+			if wanted := map[bool]int{false: 1, true: 0}[o.replay != ""]; len(files) != wanted {
+				return usagef("`harness explore` needs one file with an expectation (none with --replay), and the app's command behind --, as in: harness explore --send event.json expectation.json -- npm start")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n := max(0, cmd.ArgsLenAtDash())
+			if cmd.ArgsLenAtDash() < 0 {
+				n = len(args)
+			}
+			err := o.run(cmd.Context(), io, args[:n], args[n:])
+			if err != nil && !errors.As(err, new(exitError)) {
+				return exitError{exitCannotBeJudged, err}
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.send, "send", nil, "send the event in this `FILE`; may be repeated")
+	f.IntVar(&o.Depth, "depth", 2, "the most faults in one schedule: `N`")
+	f.IntVar(&o.Schedules, "schedules", 200, "run at most `N` schedules of two faults and more; those of one are all run")
+	f.DurationVar(&o.Budget, "budget", 0, "begin no schedule of two faults and more after this time")
+	f.Uint64Var(&o.Seed, "seed", 0, "`N` decides which schedules of two faults and more are run, among those that promise as much")
+	f.IntVar(&o.Parallel, "parallel", 0, "run schedules on `N` stacks side by side (default: one for each processor)")
+	f.DurationVar(&o.Timeout, "timeout", time.Minute, "how long one schedule may take")
+	f.StringVar(&o.inngest, "inngest", inngestSim, "`WHICH`: sim, or server, the dev server, whose retries take a second each")
+	f.StringVar((*string)(&o.AllowCopies), "allow-copies", string(explore.CopiesUnrecorded), "`WHEN` an email may arrive again: none, unrecorded (where the acceptance of the one before could not be\nrecorded), or any, also with another Message-ID")
+	f.StringVar((*string)(&o.AllowFailed), "allow-failed", string(explore.FailedPermanent), "`WHEN` a run may fail: never, permanent (after a permanent fault, or as many faults as it has attempts), any")
+	f.StringVar(&o.check, "check", "", "run this `COMMAND` of the shell after each schedule, in CMD's environment: exit status 1 says that\nthe app's own rules are violated, and its output why")
+	f.StringVar(&o.setup, "setup", "", "run this `COMMAND` of the shell before each schedule, when CMD is up, in CMD's environment")
+	f.StringSliceVar(&o.services, "services", nil, "let these `SERVICES` be killed and started again, too: mailhog, mongo, inngest (with its state lost)")
+	f.DurationVar(&o.RetryPause, "retry-pause", 0, "how long each retry waits, by the wall clock; an app whose leases expire by its own clock needs it")
+	f.StringVar(&o.golden, "golden", "", "`DIR` with the golden emails that the expectation names")
+	f.StringVar(&o.appPath, "app-path", harness.DefaultAppPath, "where CMD serves Inngest")
+	f.StringVar(&o.runHeader, "run-header", harness.DefaultRunHeader, "`HEADER` of an email that names the run that sent it")
+	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
+	f.StringVar(&o.replay, "replay", "", "run the schedule in this `FILE` again, which explore has written; CMD is the one in it, unless given")
+	f.IntVar(&o.times, "times", 1, "replay it `N` times, and say whether it leads to the same each time")
+	f.StringVar(&o.out, "out", filepath.Join(statefile.Dir, "explore"), "write the files to replay, 1.json and so on, to `DIR`")
+	f.BoolVar(&o.json, "json", false, "print the result, with the trace of each finding, as JSON")
+	must(cmd.MarkFlagFilename("send", "json"))
+	must(cmd.MarkFlagFilename("replay", "json"))
+	must(cmd.MarkFlagDirname("golden"))
+	must(cmd.MarkFlagDirname("out"))
+	completeFlag(cmd, "inngest", inngestSim, inngestServer)
+	cmd.ValidArgsFunction = completeFiles("json")
+	return cmd
+}
+
+// inShell returns the arguments that run a command in the system's shell; none for an empty one.
+func inShell(command string) []string {
+	switch {
+	case command == "":
+		return nil
+	case runtime.GOOS == "windows":
+		return []string{"cmd", "/C", command}
+	default:
+		return []string{"sh", "-c", command}
+	}
+}
+
+func (o *exploreOptions) run(ctx context.Context, io stdio, files, command []string) error {
+	if o.replay != "" {
+		return o.runCase(ctx, io, command)
+	}
+	if len(o.send) == 0 {
+		return usagef("say which event begins it: --send EVENT.json")
+	}
+	if len(command) == 0 {
+		return usagef("put the app's command behind --, as in: harness explore --send event.json expectation.json -- npm start; explore " +
+			"starts a stack of its own, because most faults would break one that is in use")
+	}
+	data, err := readFile(ctx, io, files[0])
+	if err != nil {
+		return err
+	}
+	if o.Expect, err = harness.ParseExpectation(data); err != nil {
+		return fmt.Errorf("%s: %w", named(files[0]), err)
+	}
+	for _, file := range o.send {
+		events, err := readEvents(ctx, io, file)
+		if err != nil {
+			return err
+		}
+		o.Send = append(o.Send, events...)
+	}
+	if o.golden != "" {
+		set, err := golden.Open(o.golden, golden.Options{RunHeader: o.runHeader})
+		if err != nil {
+			return err
+		}
+		o.Judge.Golden = func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }
+	}
+	o.InvariantCommand, o.SetupCommand = inShell(o.check), inShell(o.setup)
+	for _, s := range o.services {
+		o.Services = append(o.Services, harness.Service(s))
+	}
+	p := newPrinter(io)
+	target, err := o.target(ctx, p, command)
+	if err != nil {
+		return err
+	}
+	o.Progress = o.progress(p)
+	result, err := explore.Explore(ctx, target, o.Options)
+	if err != nil {
+		return err
+	}
+	written, err := o.write(target, result)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = writeJSON(io.out, result)
+	} else {
+		_, err = fmt.Fprintln(io.out, io.paint(io.out).marks(safe(result.String())))
+		for i, file := range written {
+			fmt.Fprintf(io.out, "to run %d again: harness explore --replay %s\n", i+1, file)
+		}
+	}
+	if err == nil && len(result.Findings) > 0 {
+		err = exitError{exitFailed, nil}
+	}
+	return err
+}
+
+// target returns where schedules run.
+func (o *exploreOptions) target(ctx context.Context, p *printer, command []string) (explore.Target, error) {
+	if o.inngest != inngestSim && o.inngest != inngestServer {
+		return explore.Target{}, usagef("--inngest %q: it is %s or %s", o.inngest, inngestSim, inngestServer)
+	}
+	backend := withInngest(local.New(local.Options{}), o.inngest, sim.Options{Seed: o.Seed})
+	return explore.Program(backend, stack.Options{AppPath: o.appPath, RunHeader: o.runHeader, Progress: longer(p)},
+		stack.Command{Args: command, StartTimeout: o.appWait}), ctx.Err()
+}
+
+// longer prints the progress of what takes a second: servers are started again and again.
+func longer(p *printer) func(harness.Progress) {
+	return func(n harness.Progress) {
+		if n.Elapsed >= time.Second {
+			p.progress(n)
+		}
+	}
+}
+
+// progress prints how far it has come: on a terminal in one line, elsewhere now and then.
+func (o *exploreOptions) progress(p *printer) func(explore.Progress) {
+	var spoken time.Duration
+	return func(n explore.Progress) {
+		if !p.live && n.Elapsed-spoken < quietFor {
+			return
+		}
+		spoken = n.Elapsed
+		found := "no violation"
+		if n.Findings > 0 {
+			found = text.Count(n.Findings, "kind of violation", "kinds of violations")
+		}
+		p.progress(harness.Progress{Subject: "explore", Doing: fmt.Sprintf("%d of %d schedules, %s", n.Ran, n.Planned, found), Elapsed: n.Elapsed})
+	}
+}
+
+// write writes the findings as files to replay, in place of those of the last exploration, and returns their names.
+func (o *exploreOptions) write(target explore.Target, result *explore.Result) (files []string, err error) {
+	old, err := filepath.Glob(filepath.Join(o.out, "[0-9]*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("look for the files of the last exploration: %w", err)
+	}
+	for _, file := range old {
+		if err := os.Remove(file); err != nil {
+			return nil, err
+		}
+	}
+	if len(result.Findings) == 0 {
+		return nil, nil
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return nil, err
+	}
+	for i, f := range result.Findings {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(f.Case(target, o.Options)); err != nil {
+			return nil, fmt.Errorf("encode finding %d: %w", i+1, err)
+		}
+		file := filepath.Join(o.out, fmt.Sprintf("%d.json", i+1))
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// runCase replays a file.
+func (o *exploreOptions) runCase(ctx context.Context, io stdio, command []string) error {
+	data, err := readFile(ctx, io, o.replay)
+	if err != nil {
+		return err
+	}
+	c, err := explore.ParseCase(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", named(o.replay), err)
+	}
+	if len(command) == 0 {
+		command = c.Command
+	}
+	if len(command) == 0 {
+		return usagef("%s names no command: put the app's behind --", named(o.replay))
+	}
+	p := newPrinter(io)
+	target, err := o.target(ctx, p, command)
+	if err != nil {
+		return err
+	}
+	done := p.waiting("explore", "replaying "+named(o.replay))
+	outcome, err := explore.Replay(ctx, target, c, o.times, o.Options)
+	done()
+	if err != nil {
+		return err
+	}
+	if o.json {
+		if err := writeJSON(io.out, outcome); err != nil {
+			return err
+		}
+	} else {
+		says := []string{"no violation: " + cmp.Or(outcome.Why, "everything was as it should be")}
+		if len(outcome.Violations) > 0 {
+			says = nil
+		}
+		for _, v := range outcome.Violations {
+			says = append(says, v.Says)
+		}
+		fmt.Fprintf(io.out, "%s\n  when %s\n", safe(strings.Join(says, "\n")), safe(outcome.Schedule.String()))
+		if o.times > 1 {
+			fmt.Fprintf(io.out, "the same %d times of %d\n", o.times, o.times)
+		}
+	}
+	if len(outcome.Violations) > 0 {
+		return exitError{exitFailed, nil}
+	}
+	return nil
+}
