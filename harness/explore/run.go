@@ -348,7 +348,7 @@ func (r *running) outlive(ctx context.Context, f Fault, i *tap.Injection) error 
 func (r *running) heldRun(f Fault) string {
 	for _, x := range r.env.taps().Exchanges() {
 		switch {
-		case !slices.Contains(x.Faults, f.name()):
+		case x.Over() || !slices.Contains(x.Faults, f.name()):
 		case x.Call != nil:
 			return x.Call.RunID
 		case x.Checkpoint != nil:

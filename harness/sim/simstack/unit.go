@@ -17,6 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/logbook"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/thishost"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
@@ -54,7 +55,7 @@ func (u *unit) Info() harness.ServerInfo {
 
 // Begin implements [fleet.Unit].
 func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fleet.Loopback(ports[0]))
+	l, err := u.listen(ctx, fleet.Loopback(ports[0]))
 	if err != nil {
 		return nil, fmt.Errorf("start inngest (sim): %w: start again, or let the harness choose with --ports free", err)
 	}
@@ -76,6 +77,24 @@ func (u *unit) Begin(ctx context.Context, ports []int) (fleet.Instance, error) {
 	})
 	u.current.Store(i)
 	return i, nil
+}
+
+// againFor is how long a Sim that is started again tries to listen on its port.
+const againFor = 2 * time.Second
+
+// listen listens on the unit's port. A program that this process starts has a copy of every listener for a moment, also of the
+// last Sim's, which keeps the port taken.
+func (u *unit) listen(ctx context.Context, addr string) (l net.Listener, err error) {
+	if u.current.Load() == nil {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	}
+	ctx, cancel := context.WithTimeout(ctx, againFor)
+	defer cancel()
+	err = poll.Until(ctx, time.Millisecond, func(ctx context.Context) (err error) {
+		l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		return err
+	})
+	return l, err
 }
 
 // instance is one Sim, which replaces the one before it. It ends only when it is told to.
