@@ -55,9 +55,9 @@ func (h Hop) String() string {
 	case tap.AtCall:
 		return fmt.Sprintf("call %d of %s", h.N, h.Function)
 	case tap.AtStep:
-		s = fmt.Sprintf("step %q", h.Step)
+		s = fmt.Sprintf("step %q of %s", h.Step, h.Function)
 	case tap.AtCheckpoint:
-		s = fmt.Sprintf("the checkpoint of step %q", h.Step)
+		s = fmt.Sprintf("the checkpoint of step %q of %s", h.Step, h.Function)
 	case tap.AtEvent:
 		s = fmt.Sprintf("the sending of the event %q", h.Event)
 	case tap.AtConnect:
@@ -78,18 +78,18 @@ func (h Hop) String() string {
 // passing is a hop that an exchange has passed.
 type passing struct {
 	Hop
-	at time.Time
+	at    time.Time
+	ended bool // another fault that holds the exchange ends it: the taps count it, and nothing can happen
 }
 
-// hopsOf returns the hops that exchanges passed, in sequence.
-func hopsOf(exchanges []tap.Exchange) []passing {
-	r := hopReader{names: stepNames(exchanges), follows: map[string][]Hop{}, last: map[string]string{}}
+// hopsOf returns the hops that exchanges passed in a schedule, in sequence. Where a fault has ended an exchange, nothing else can
+// happen to it.
+func hopsOf(exchanges []tap.Exchange, s Schedule) []passing {
 	exchanges = slices.SortedFunc(slices.Values(exchanges), func(a, b tap.Exchange) int { return cmp.Compare(a.ID, b.ID) })
-	for _, x := range exchanges {
-		r.steps(x)
-	}
-	for _, x := range exchanges {
-		r.read(x)
+	names := stepNames(exchanges)
+	r := hopReader{schedule: s, names: names, follows: followers(exchanges, names), cut: map[uint64]bool{}}
+	for i, x := range exchanges {
+		r.read(x, exchanges[i+1:])
 	}
 	slices.SortStableFunc(r.passed, func(a, b passing) int { return a.at.Compare(b.at) })
 	seen := map[Hop]int{}
@@ -98,7 +98,7 @@ func hopsOf(exchanges []tap.Exchange) []passing {
 		seen[h.kind()]++
 		h.N = seen[*h]
 	}
-	return r.passed
+	return slices.DeleteFunc(r.passed, func(p passing) bool { return p.ended })
 }
 
 // stepNames maps hashed ids of steps to those in the code.
@@ -126,88 +126,171 @@ func stepNames(exchanges []tap.Exchange) map[string]string {
 	return names
 }
 
-type hopReader struct {
-	names   map[string]string
-	follows map[string][]Hop  // the steps of a function, by function and the hashed id of the step before
-	last    map[string]string // hashed id of the step that ended last, by run
-	passed  []passing
-}
+// follower is the key of the steps of a function that follow a step, which is given by its hashed id.
+type follower struct{ function, after string }
 
-// steps learns which steps follow which.
-func (r *hopReader) steps(x tap.Exchange) {
-	learn := func(function, run string, ops []tap.Op) {
-		for _, op := range ops {
-			if name, ok := r.names[op.ID]; ok && op.Op.Ran() {
-				key := function + " " + r.last[run]
-				begin := Hop{At: tap.AtStep, When: Before, Function: function, Step: name, After: r.names[r.last[run]]}
-				if !slices.Contains(r.follows[key], begin) {
-					r.follows[key] = append(r.follows[key], begin)
-				}
-				r.last[run] = op.ID
+// followers returns the beginnings of the steps that follow each step.
+func followers(exchanges []tap.Exchange, names map[string]string) map[follower][]Hop {
+	type saving struct {
+		at       time.Time
+		call     uint64
+		function string
+		ops      []tap.Op
+	}
+	var savings []saving
+	last := map[uint64]string{} // hashed id of the step that ended last, by call
+	for _, x := range exchanges {
+		switch {
+		case x.Call != nil:
+			last[x.ID] = x.Call.After
+			savings = append(savings, saving{endOf(x), x.ID, x.Call.FunctionID, x.Call.Ops})
+		case x.Checkpoint != nil:
+			savings = append(savings, saving{x.Began, x.Checkpoint.Call, x.Checkpoint.FunctionID, x.Checkpoint.Steps})
+		}
+	}
+	slices.SortStableFunc(savings, func(a, b saving) int { return a.at.Compare(b.at) })
+	found := map[follower][]Hop{}
+	for _, s := range savings {
+		for _, op := range s.ops {
+			name, ok := names[op.ID]
+			if !ok || !op.Op.Ran() {
+				continue
 			}
+			key := follower{s.function, last[s.call]}
+			begin := Hop{At: tap.AtStep, When: Before, Function: s.function, Step: name, After: names[key.after]}
+			if !slices.Contains(found[key], begin) {
+				found[key] = append(found[key], begin)
+			}
+			last[s.call] = op.ID
 		}
 	}
-	switch {
-	case x.Call != nil:
-		r.last[x.Call.RunID] = x.Call.After
-		learn(x.Call.FunctionID, x.Call.RunID, x.Call.Ops)
-	case x.Checkpoint != nil:
-		learn(x.Checkpoint.FunctionID, x.Checkpoint.RunID, x.Checkpoint.Steps)
+	return found
+}
+
+// endOf returns when an exchange ended, or began if it has not ended.
+func endOf(x tap.Exchange) time.Time {
+	if x.Over() {
+		return x.Ended
+	}
+	return x.Began
+}
+
+type hopReader struct {
+	schedule Schedule
+	names    map[string]string  // of steps, by their hashed ids
+	follows  map[follower][]Hop // beginnings of steps
+	cut      map[uint64]bool    // calls of which nothing reaches the server any more
+	passed   []passing
+}
+
+// acted returns the fault that acted on an exchange of an HTTP wire, at its request or at its answer.
+func (r *hopReader) acted(x tap.Exchange, answer bool) (Fault, bool) {
+	i := slices.IndexFunc(r.schedule.Faults, func(f Fault) bool {
+		atAnswer := f.When == After
+		if x.Checkpoint != nil && f.At == tap.AtStep { // it is passed between two steps
+			atAnswer = !atAnswer
+		}
+		return atAnswer == answer && slices.Contains(x.Faults, f.name())
+	})
+	if i < 0 {
+		return Fault{}, false
+	}
+	return r.schedule.Faults[i], true
+}
+
+// pass passes the hops of an exchange at its request or at its answer.
+func (r *hopReader) pass(x tap.Exchange, answer bool, hops ...Hop) {
+	at := x.Began
+	if answer {
+		at = endOf(x)
+	}
+	f, ok := r.acted(x, answer)
+	for _, h := range hops {
+		other := ok && f.kind() != h
+		if !other || f.holds() {
+			r.passed = append(r.passed, passing{h, at, other && f.Do == Kill})
+		}
 	}
 }
 
-func (r *hopReader) pass(at time.Time, h Hop) { r.passed = append(r.passed, passing{h, at}) }
+// answered reports whether the far side of an HTTP wire has answered, and faults could act on the answer.
+func (r *hopReader) answered(x tap.Exchange) bool {
+	if _, ok := r.acted(x, true); ok {
+		return true
+	}
+	if x.Call != nil {
+		return x.Call.Status != 0 && x.Call.GivenUp.IsZero()
+	}
+	f, ok := r.acted(x, false)
+	return x.HTTP != nil && x.HTTP.Status != 0 && !(ok && f.Do == Refuse)
+}
 
-// begins passes the beginning of the step that follows, as the tap sees it: see [tap.AtStep].
-func (r *hopReader) begins(at time.Time, function, after, target string) {
-	for _, h := range r.follows[function+" "+after] {
+// begins returns the beginnings of the steps that follow, as the tap sees them: see [tap.AtStep].
+func (r *hopReader) begins(function, after, target string) (hops []Hop) {
+	for _, h := range r.follows[follower{function, after}] {
 		if target == "" || h.Step == r.names[target] {
-			r.pass(at, h)
+			hops = append(hops, h)
 		}
 	}
+	return hops
 }
 
-// ends passes the ends of steps.
-func (r *hopReader) ends(at time.Time, point tap.Point, function string, ops []tap.Op) {
+// ends returns the ends of steps.
+func (r *hopReader) ends(function string, ops []tap.Op) (hops []Hop) {
 	for _, op := range ops {
 		if name, ok := r.names[op.ID]; ok && op.Op.Ran() {
-			r.pass(at, Hop{At: point, When: After, Function: function, Step: name})
+			hops = append(hops, Hop{At: tap.AtStep, When: After, Function: function, Step: name})
 		}
 	}
+	return hops
 }
 
-func (r *hopReader) read(x tap.Exchange) {
-	ended := x.Ended
-	if ended.IsZero() {
-		ended = x.Began
-	}
+// read passes the hops of an exchange. later are those that began after it.
+func (r *hopReader) read(x tap.Exchange, later []tap.Exchange) {
 	switch {
 	case x.Call != nil:
 		call := Hop{At: tap.AtCall, When: Before, Function: x.Call.FunctionID}
-		r.pass(x.Began, call)
-		r.begins(x.Began, x.Call.FunctionID, x.Call.After, x.Call.Step)
-		if x.Call.Status != 0 {
-			r.ends(ended, tap.AtStep, x.Call.FunctionID, x.Call.Ops)
+		r.pass(x, false, append([]Hop{call}, r.begins(call.Function, x.Call.After, x.Call.Step)...)...)
+		if r.answered(x) {
 			call.When = After
-			r.pass(ended, call)
+			r.pass(x, true, append(r.ends(call.Function, x.Call.Ops), call)...)
 		}
 	case x.Checkpoint != nil && len(x.Checkpoint.Steps) > 0:
-		function, steps := x.Checkpoint.FunctionID, x.Checkpoint.Steps
-		r.ends(x.Began, tap.AtStep, function, steps)
-		if name, ok := r.names[steps[0].ID]; ok {
-			save := Hop{At: tap.AtCheckpoint, When: Before, Function: function, Step: name}
-			r.pass(x.Began, save)
-			save.When = After
-			r.pass(ended, save)
-		}
-		r.begins(ended, function, steps[len(steps)-1].ID, "")
+		r.checkpoint(x)
 	case x.Dispatch != nil && len(x.Dispatch.Events) > 0:
 		sent := Hop{At: tap.AtEvent, When: Before, Event: x.Dispatch.Events[0].Name}
-		r.pass(x.Began, sent)
-		sent.When = After
-		r.pass(ended, sent)
+		r.pass(x, false, sent)
+		if r.answered(x) {
+			sent.When = After
+			r.pass(x, true, sent)
+		}
 	case x.Mail != nil:
 		r.session(x)
+		last := !slices.ContainsFunc(later, func(o tap.Exchange) bool { return o.Mail != nil && o.Mail.Connection == x.Mail.Connection })
+		if x.Mail.Reported && last { // the taps do not record what the app says after an email
+			r.say(endOf(x), Hop{At: tap.AtQUIT, When: Before})
+		}
+	}
+}
+
+func (r *hopReader) checkpoint(x tap.Exchange) {
+	function, steps, call := x.Checkpoint.FunctionID, x.Checkpoint.Steps, x.Checkpoint.Call
+	if r.cut[call] {
+		return
+	}
+	if f, ok := r.acted(x, false); ok && f.At == tap.AtStep && !f.holds() {
+		r.cut[call] = call != 0 // the result of the step is lost, whichever message brings it
+	}
+	before, after := r.ends(function, steps), r.begins(function, steps[len(steps)-1].ID, "")
+	if name, ok := r.names[steps[0].ID]; ok {
+		save := Hop{At: tap.AtCheckpoint, When: Before, Function: function, Step: name}
+		before = append(before, save)
+		save.When = After
+		after = append([]Hop{save}, after...)
+	}
+	r.pass(x, false, before...)
+	if r.answered(x) {
+		r.pass(x, true, after...)
 	}
 }
 
@@ -215,6 +298,8 @@ func (r *hopReader) read(x tap.Exchange) {
 var verbs = map[string]tap.Point{
 	"AUTH": tap.AtAUTH, "MAIL": tap.AtMAIL, "RCPT": tap.AtRCPT, "DATA": tap.AtDATA, "QUIT": tap.AtQUIT,
 }
+
+func (r *hopReader) say(at time.Time, h Hop) { r.passed = append(r.passed, passing{Hop: h, at: at}) }
 
 // session passes the stages of an SMTP session.
 func (r *hopReader) session(x tap.Exchange) {
@@ -224,16 +309,13 @@ func (r *hopReader) session(x tap.Exchange) {
 		to = all[0]
 	}
 	if len(m.After) == 0 && (len(m.Dialogue) == 0 || m.Dialogue[0].By != "app") {
-		r.pass(x.Began, Hop{At: tap.AtConnect, When: Before})
+		r.say(x.Began, Hop{At: tap.AtConnect, When: Before})
 	}
 	data := false
 	for _, line := range m.Dialogue {
-		if line.By != "app" {
-			continue
-		}
 		verb, _, _ := strings.Cut(strings.ToUpper(line.Text), " ")
 		at, ok := verbs[verb]
-		if !ok {
+		if line.By != "app" || !ok {
 			continue
 		}
 		h := Hop{At: at, When: Before}
@@ -243,19 +325,23 @@ func (r *hopReader) session(x tap.Exchange) {
 		case tap.AtDATA:
 			h.To, data = to, true
 		}
-		r.pass(line.At, h)
+		r.say(line.At, h)
 	}
-	if !data || to == "" || m.Size == 0 {
+	broken := slices.ContainsFunc(r.schedule.Faults, func(f Fault) bool { return f.At == tap.AtBody && slices.Contains(x.Faults, f.name()) })
+	if !data || m.Size == 0 && !broken { // without DATA it came in chunks
 		return
 	}
-	last := x.Ended
+	last := endOf(x)
 	if m.Accepted {
 		last = m.AcceptedAt
 	}
-	r.pass(last, Hop{At: tap.AtBody, When: Before, To: to})
-	r.pass(last, Hop{At: tap.AtDot, When: Before, To: to})
+	r.say(last, Hop{At: tap.AtBody, When: Before, To: to})
+	if broken {
+		return
+	}
+	r.say(last, Hop{At: tap.AtDot, When: Before, To: to})
 	if m.Accepted {
-		r.pass(last, Hop{At: tap.AtDot, When: After, To: to})
+		r.say(last, Hop{At: tap.AtDot, When: After, To: to})
 	}
 }
 

@@ -119,7 +119,7 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 			x.exchanges = append(x.exchanges, c)
 		}
 	}
-	x.hops = hopsOf(x.exchanges)
+	x.hops = hopsOf(x.exchanges, s)
 	if x.mail, err = e.mail(ctx); err != nil {
 		return nil, fmt.Errorf("read the emails: %w", err)
 	}

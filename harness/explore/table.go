@@ -159,6 +159,12 @@ func (f Fault) String() string {
 // permanent reports whether the app cannot be expected to succeed after it.
 func (f Fault) permanent() bool { return f.Do == RefuseForGood }
 
+// holds reports whether an exchange waits at the fault, so that other faults can act on it there, too.
+func (f Fault) holds() bool {
+	r, _ := ruleOf(f)
+	return r.tap.Do == tap.Hold || r.tap.Do == tap.HoldAnswer
+}
+
 // faultsAt returns what can happen at a hop, on a target with these abilities, when the schedule has so many events.
 func faultsAt(h Hop, can abilities, events int) (faults []Fault) {
 	for _, r := range rules {
