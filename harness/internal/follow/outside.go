@@ -134,8 +134,12 @@ func (l *look) explained(d dispatch, runs map[string]bool) bool {
 		return false
 	}
 	sameKey := ledger.get(keyEvent(d.IdempotencyKey))
-	duplicate := len(sameKey.accepted) > 0 && d.EventID != "" && sameKey.accepted[0] != d.EventID
-	return sameKey.awaited || duplicate || slices.ContainsFunc(l.events,
+	accepted := len(sameKey.accepted) > 0 && d.EventID != ""
+	first := accepted && sameKey.accepted[0] == d.EventID
+	duplicate := accepted && !first
+	// One of the trace with the same key does not explain the first: two attempts of a step sent both, and the answer of the
+	// earlier one was lost.
+	return sameKey.awaited || duplicate || !first && slices.ContainsFunc(l.events,
 		func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
 }
 

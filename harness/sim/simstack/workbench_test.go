@@ -192,6 +192,29 @@ func TestWorkbench_EventWithUsedKey(t *testing.T) {
 	require.Equal(t, first, v.Trace.Event.DuplicateOf)
 }
 
+func TestWorkbench_FollowsEventThatTwoAttemptsOfStepSent(t *testing.T) {
+	t.Parallel()
+	w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
+		_, err := on(c, "order/placed", "bill", func(ctx context.Context, _ in) (any, error) {
+			return step.Run(ctx, "send", func(ctx context.Context) (string, error) {
+				return c.Send(ctx, inngestgo.Event{ID: inngestgo.StrPtr("once"), Name: "bill/wanted", Data: map[string]any{}})
+			})
+		})
+		_, err2 := on(c, "bill/wanted", "print", func(context.Context, in) (any, error) { return "printed", nil })
+		return errors.Join(err, err2)
+	}))
+	// The server does not get what the first attempt did.
+	for _, f := range []tap.Fault{{At: tap.AtCheckpoint, Do: tap.Drop}, {At: tap.AtCall, Function: "bill", Do: tap.DropAnswer}} {
+		_, err := w.Taps().Inject(f)
+		require.NoError(t, err)
+	}
+	v := judged(t, w, sent(t, w, harness.Event{Name: "order/placed"}), harness.Expectation{NoOtherRuns: true, Runs: []harness.RunExpectation{
+		{Function: "bill", Status: harness.StatusCompleted}, {Function: "print", Status: harness.StatusCompleted},
+	}})
+	require.NoError(t, v.Err(), "the step returns the id of the second event, which starts nothing")
+	require.True(t, v.Trace.Runs[1].Inferred)
+}
+
 func TestWorkbench_SleepingRunCannotBeJudged(t *testing.T) {
 	t.Parallel()
 	w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
