@@ -45,6 +45,8 @@ type scenario struct {
 	period time.Duration
 	// raw is an app without the SDK; build is not used then.
 	raw func(p *play) *rawApp
+	// waits says that it waits for most of a minute of the real server's clock: it begins at once, beside whatever is played.
+	waits bool
 	// differs names the entry in docs/sim.md by which the two are known to differ: as testdata has it, and in nothing else.
 	differs string
 }
@@ -55,6 +57,9 @@ func TestConformance(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
+			if !sc.waits {
+				takeSlot(t)
+			}
 			onSim := perform(t, sc, newSimWorld, 0).account(sc)
 			onServer := recorded(t, onSim, func() account { return settled(perform(t, sc, newRealWorld, onSim.calls()), sc, onSim) })
 			if found := difference(onServer, onSim); *update && sc.differs != "" && found != "" {

@@ -49,6 +49,7 @@ func TestConformance_Connect(t *testing.T) {
 	for _, sc := range connectScenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
+			takeSlot(t)
 			onSim := work(t, "connect-"+sc.name, sc.build, newSimWorld, nil)
 			onServer := recorded(t, onSim, func() account { return work(t, "connect-"+sc.name, sc.build, newRealWorld, &onSim) })
 			require.Empty(t, cmp.Diff(onServer, onSim, asJSON), "the real server (-) and sim (+) differ")

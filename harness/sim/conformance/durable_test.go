@@ -109,6 +109,7 @@ func TestConformance_DurableEndpoints(t *testing.T) {
 	for _, sc := range endpointScenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
+			takeSlot(t)
 			onSim := callEndpoint(t, sc, newSimWorld, nil)
 			var onServer endpointAccount
 			onServer.Account = recorded(t, onSim.Account, func() account {

@@ -129,7 +129,7 @@ var flowScenarios = []scenario{
 	{name: "throttle-key", runs: 3, period: 8 * time.Second, build: func(p *play) {
 		p.on("go", opts{ID: "f", Throttle: &inngestgo.ConfigThrottle{Limit: 1, Period: 8 * time.Second, Key: text("event.data.user")}}, echo)
 	}, act: sequence(data{"n": 1, "user": "kim"}, data{"n": 2, "user": "ann"}, data{"n": 3, "user": "kim"})},
-	{name: "rate-limit", runs: 2, build: func(p *play) {
+	{name: "rate-limit", runs: 2, waits: true, build: func(p *play) {
 		p.on("go", opts{ID: "f", RateLimit: &inngestgo.ConfigRateLimit{Limit: 2, Period: 40 * time.Second}}, echo)
 	}, act: func(p *play) {
 		spaced(numbered(2)...)(p)
@@ -164,7 +164,7 @@ var flowScenarios = []scenario{
 			p.w.pass(gap)
 		}
 	}},
-	{name: "debounce-timeout", runs: 2, build: func(p *play) {
+	{name: "debounce-timeout", runs: 2, waits: true, build: func(p *play) {
 		timeout := 12 * time.Second
 		p.on("go", opts{ID: "f", Debounce: &inngestgo.ConfigDebounce{Period: 10 * time.Second, Timeout: &timeout}}, echo)
 	}, act: func(p *play) {

@@ -54,22 +54,21 @@ func steps(ids ...string) body {
 }
 
 var scenarios = append([]scenario{
-	// It takes a minute: the first to begin.
-	{name: "cron", runs: 1, build: func(p *play) {
+	{name: "cron", runs: 1, waits: true, build: func(p *play) {
 		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTrigger("* * * * *")}, opts{ID: "f"}, func(c ctx, in input) (any, error) { return in.Event.Name, nil })
 	}, act: func(p *play) {
 		if w, ok := p.w.(*simWorld); ok {
 			_ = w.s.Advance(p.t.Context(), time.Minute)
 		}
 	}},
-	{name: "cron-changed", runs: 1, build: func(p *play) {
+	{name: "cron-changed", runs: 1, waits: true, build: func(p *play) {
 		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTrigger("* * * * *")}, opts{ID: "f"}, echo)
 	}, act: func(p *play) {
 		p.deploy(func() { p.on("go", opts{ID: "f"}, echo) })
 		p.w.pass(70 * time.Second)
 		p.send("go", data{"n": 1})
 	}},
-	{name: "cron-jitter", runs: 1, build: func(p *play) {
+	{name: "cron-jitter", runs: 1, waits: true, build: func(p *play) {
 		p.trigger(inngestgo.MultipleTriggers{inngestgo.CronTriggerWithJitter("* * * * *", 20*time.Second)}, opts{ID: "f"},
 			func(c ctx, in input) (any, error) {
 				at := func(field string) time.Time {

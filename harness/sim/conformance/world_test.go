@@ -35,8 +35,7 @@ var realURL string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// Scenarios wait for the real server rather than work: many of them fit side by side.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "1000"); err != nil { // slots bounds them
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -68,6 +67,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// slots has a token for each scenario that is played beside others. They wait for the real server rather than work: many of them
+// fit side by side.
+var slots = make(chan struct{}, 8)
+
+// takeSlot waits until a scenario may be played beside the others, until the end of the test.
+func takeSlot(t *testing.T) {
+	slots <- struct{}{}
+	t.Cleanup(func() { <-slots })
+}
+
 // withServer runs the tests while a real dev server is up.
 func withServer(run func() int) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
@@ -91,7 +100,7 @@ func withServer(run func() int) (code int, err error) {
 	p, err := proc.Start(ctx, proc.Spec{
 		Name: "inngest", Path: bin.Path, Dir: dir, LogFile: filepath.Join(dir, "inngest.log"),
 		Env: []string{"DO_NOT_TRACK=1", "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "GOGC=" + os.Getenv("GOGC")},
-		Args: []string{"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", "25", "--retry-interval", "1",
+		Args: []string{"dev", "--host", "127.0.0.1", "--no-discovery", "--no-poll", "--tick", "100", "--retry-interval", "1",
 			"--port", strconv.Itoa(ports[0]), "--connect-gateway-port", strconv.Itoa(ports[1]),
 			"--connect-gateway-grpc-port", strconv.Itoa(ports[2]), "--connect-executor-grpc-port", strconv.Itoa(ports[3])},
 	})
