@@ -112,10 +112,29 @@ func TestExplained_NotByRunThatTheEventStarted(t *testing.T) {
 		}})
 	}
 	explained := func() bool {
-		return (&look{Follower: f}).explained(dispatch{Event: tap.Event{EventID: id}}, map[string]bool{"01RUN": true})
+		explained, err := (&look{Follower: f}).explained(t.Context(), dispatch{Event: tap.Event{EventID: id}}, map[string]bool{"01RUN": true})
+		require.NoError(t, err)
+		return explained
 	}
 	reports(1, "02RUN", tap.Event{IdempotencyKey: id})
 	require.False(t, explained(), "its handler returned the id of its event")
 	reports(2, "03RUN")
 	require.True(t, explained(), "another run sent it")
+}
+
+func TestLedger_FirstEventWithAKeyHasTheEarlierULID(t *testing.T) {
+	t.Parallel()
+	l := NewLedger(nil)
+	t.Cleanup(l.Close)
+	id := func(ms time.Duration) string {
+		return ulid.MustNew(ulid.Timestamp(noon.Add(ms*time.Millisecond)), ulid.DefaultEntropy()).String()
+	}
+	first, second := id(0), id(1)
+	for seq, answered := range []string{second, first} { // the answer to the first was lost on its way for a while
+		l.add(tap.Exchange{Seq: uint64(seq + 1), Began: noon, Ended: noon, Dispatch: &tap.Dispatch{Events: []tap.Event{{IdempotencyKey: "once", EventID: answered}}}})
+	}
+	found, err := l.AwaitKey(t.Context(), "once", nil)
+	require.NoError(t, err)
+	require.Equal(t, first, found)
+	require.Equal(t, []string{first, second}, l.get(keyEvent("once")).accepted)
 }

@@ -3,6 +3,7 @@ package follow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -51,9 +52,9 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 		if unquiet := l.unquiet(); unquiet != "" { // a call may have begun since
 			return unquiet, nil
 		}
-		added, unquiet := l.attributeOutside()
-		if unquiet != "" {
-			return unquiet, nil
+		added, unquiet, err := l.attributeOutside(ctx)
+		if unquiet != "" || err != nil {
+			return unquiet, err
 		}
 		if !added {
 			known := len(l.besideRuns())
@@ -71,7 +72,7 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 
 // attributeOutside adds the events that belong to the trace, and collects those that may. added reports whether there are
 // some of the former.
-func (l *look) attributeOutside() (added bool, unquiet string) {
+func (l *look) attributeOutside(ctx context.Context) (added bool, unquiet string, err error) {
 	runs := l.runIDs()
 	found, alone, missed := l.src.Ledger.outsideDuring(runs)
 	if l.src.Connected {
@@ -86,7 +87,7 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 	l.outside = outside{missed: !missed.IsZero() && !missed.Before(l.tapSince())}
 	if l.outside.missed && !l.src.Shared {
 		return false, "so many exchanges passed since the event that the record of what its runs sent outside their steps " +
-			"is incomplete"
+			"is incomplete", nil
 	}
 	for i, d := range found {
 		e := inngestapi.ReceivedEvent{
@@ -95,12 +96,17 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 		}
 		subscribed := l.subscribed(e)
 		starts := slices.ContainsFunc(subscribed, func(fn harness.TraceFunction) bool { return fn.NotStarted == "" })
-		if !starts || l.explained(d, runs) {
+		if !starts {
+			continue
+		}
+		if explained, err := l.explained(ctx, d, runs); err != nil {
+			return false, "", err
+		} else if explained {
 			continue
 		}
 		switch {
 		case !d.over:
-			return false, fmt.Sprintf("the app is sending an event %s, and began to while a run was being called", d.Name)
+			return false, fmt.Sprintf("the app is sending an event %s, and began to while a run was being called", d.Name), nil
 		case d.EventID == "": // the server has not accepted it
 		case l.src.Shared:
 			l.outside.unknown++
@@ -115,11 +121,11 @@ func (l *look) attributeOutside() (added bool, unquiet string) {
 				harness.UnattributedEvent{EventID: d.EventID, Name: d.Name, Sent: d.began})
 		}
 	}
-	return added, ""
+	return added, "", nil
 }
 
 // explained reports whether it is known why the app sent an event, or that the event starts nothing.
-func (l *look) explained(d dispatch, runs map[string]bool) bool {
+func (l *look) explained(ctx context.Context, d dispatch, runs map[string]bool) (bool, error) {
 	ledger := l.src.Ledger
 	if d.EventID != "" {
 		// A run that the event started may know its id, too, and did not send it.
@@ -127,20 +133,47 @@ func (l *look) explained(d dispatch, runs map[string]bool) bool {
 		byOther := slices.ContainsFunc(ledger.get(keyReported(d.EventID)).runs,
 			func(run string) bool { return !runs[run] && !slices.Contains(started, run) })
 		if byOther || l.has(d.EventID) || ledger.get(keyRoot(d.EventID)).awaited {
-			return true
+			return true, nil
 		}
 	}
 	if d.IdempotencyKey == "" {
-		return false
+		return false, nil
 	}
 	sameKey := ledger.get(keyEvent(d.IdempotencyKey))
-	accepted := len(sameKey.accepted) > 0 && d.EventID != ""
-	first := accepted && sameKey.accepted[0] == d.EventID
+	effective, err := l.effective(ctx, sameKey.accepted)
+	if err != nil {
+		return false, err
+	}
+	accepted := effective != "" && d.EventID != ""
+	first := accepted && effective == d.EventID
 	duplicate := accepted && !first
 	// One of the trace with the same key does not explain the first: two attempts of a step sent both, and the answer of the
 	// earlier one was lost.
 	return sameKey.awaited || duplicate || !first && slices.ContainsFunc(l.events,
-		func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey })
+		func(e *tracedEvent) bool { return e.IdempotencyKey == d.IdempotencyKey }), nil
+}
+
+// effective returns which of the events with one idempotency key the server did not drop: the one that started runs, and where
+// none has yet the one with the smallest ULID. Of events that were sent at nearly the same time neither that, which may have the
+// sender's time, nor the sequence of the answers tells which one the server had first.
+func (l *look) effective(ctx context.Context, accepted []string) (string, error) {
+	accepted = slices.Compact(accepted)
+	switch len(accepted) {
+	case 0:
+		return "", nil
+	case 1:
+		return accepted[0], nil
+	}
+	for _, id := range accepted {
+		runs, err := l.src.API.EventRuns(ctx, id)
+		if err != nil && !errors.Is(err, inngestapi.ErrNotFound) {
+			return "", err
+		}
+		if len(runs) > 0 {
+			return id, nil
+		}
+	}
+	return accepted[0], nil
 }
 
 // setBeside adds an unattributed event to those that are followed beside the trace.

@@ -215,6 +215,41 @@ func TestWorkbench_FollowsEventThatTwoAttemptsOfStepSent(t *testing.T) {
 	require.True(t, v.Trace.Runs[1].Inferred)
 }
 
+func TestWorkbench_FollowsEventThatOvertookItsDuplicate(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]tap.Fault{
+		"was sent first and accepted last":     {At: tap.AtEvent, Do: tap.Hold},
+		"was accepted first and answered last": {At: tap.AtEvent, Do: tap.HoldAnswer},
+	} {
+		var held *tap.Injection
+		w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
+			_, err := on(c, "order/placed", "bill", func(ctx context.Context, _ in) (any, error) {
+				return step.Run(ctx, "send", func(ctx context.Context) (any, error) {
+					wanted := inngestgo.Event{ID: inngestgo.StrPtr("once"), Name: "bill/wanted", Data: map[string]any{}}
+					first := make(chan error)
+					go func() { _, err := c.Send(ctx, wanted); first <- err }()
+					select {
+					case <-held.Reached():
+					case <-ctx.Done():
+					}
+					_, err := c.Send(ctx, wanted)
+					held.Release()
+					return nil, errors.Join(err, <-first)
+				})
+			})
+			_, err2 := on(c, "bill/wanted", "print", func(context.Context, in) (any, error) { return "printed", nil })
+			return errors.Join(err, err2)
+		}))
+		var err error
+		held, err = w.Taps().Inject(fault)
+		require.NoError(t, err)
+		v := judged(t, w, sent(t, w, harness.Event{Name: "order/placed"}), harness.Expectation{NoOtherRuns: true, Runs: []harness.RunExpectation{
+			{Function: "bill", Status: harness.StatusCompleted}, {Function: "print", Status: harness.StatusCompleted},
+		}})
+		require.NoError(t, v.Err(), "of two events with one id, one %s", name)
+	}
+}
+
 func TestWorkbench_SleepingRunCannotBeJudged(t *testing.T) {
 	t.Parallel()
 	w := bench(t, define(func(c inngestgo.Client, _ harness.Env) error {
