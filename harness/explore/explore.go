@@ -21,8 +21,9 @@ type Options struct {
 	// Send are the events that every schedule sends, one after the other. Each is sent when nothing is left to do at that
 	// instant after the one before; a schedule can send one of the later ones elsewhere.
 	Send []harness.Event
-	// Trigger makes the app itself cause the first event, in place of Send[0], and returns its id. Nil: it is sent.
-	Trigger func(ctx context.Context, app harness.Env) (eventID string, err error)
+	// Trigger makes the app itself send the first event, which then is not in Send, and returns the event's idempotency key. Nil: all are
+	// in Send.
+	Trigger func(ctx context.Context, app harness.Env) (key string, err error)
 	// Expect is what should have happened after the events, taken together, in each schedule. Numbers of attempts are not
 	// compared, and copies of emails are judged by AllowCopies.
 	Expect harness.Expectation
@@ -62,6 +63,14 @@ type Options struct {
 
 	// Progress is called after each schedule, by one goroutine at a time. Nil: it is not.
 	Progress func(Progress)
+}
+
+// events is how many events a schedule sends.
+func (o Options) events() int {
+	if o.Trigger != nil {
+		return len(o.Send) + 1
+	}
+	return len(o.Send)
 }
 
 // Progress is how far an exploration has come.
@@ -250,7 +259,7 @@ func (e *explorer) extend(o outcome) (more []Schedule) {
 		hops = append([]passing{{Hop: Hop{At: atStart}}}, hops...)
 	}
 	for _, p := range hops {
-		for _, f := range faultsAt(p.Hop, e.can, len(e.o.Send)) {
+		for _, f := range faultsAt(p.Hop, e.can, e.o.events()) {
 			s := o.schedule.with(f)
 			if o.schedule.conflicts(f) || f.Do == Send && !p.at.Before(o.sent[f.Number-1].at) || e.tried[s.key()] {
 				continue

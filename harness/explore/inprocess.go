@@ -53,6 +53,10 @@ func (e *workbenchEnv) send(ctx context.Context, event harness.Event) (string, e
 	return e.Sim().Send(ctx, event)
 }
 
+func (e *workbenchEnv) awaitEvent(ctx context.Context, key string) (string, error) {
+	return e.AwaitEvent(ctx, key)
+}
+
 func (e *workbenchEnv) settle(ctx context.Context) error { return e.Sim().Settle(ctx) }
 func (e *workbenchEnv) run(ctx context.Context) error    { return e.Sim().Run(ctx) }
 

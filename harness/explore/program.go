@@ -122,6 +122,14 @@ func (e *programEnv) send(ctx context.Context, event harness.Event) (string, err
 	return ids[0], nil
 }
 
+func (e *programEnv) awaitEvent(ctx context.Context, key string) (string, error) {
+	id, err := e.stack.AwaitEvent(ctx, key)
+	if err == nil {
+		e.sent = append(e.sent, id)
+	}
+	return id, err
+}
+
 // A server, unlike a sim, does not say when it has nothing left to do. It has nothing due at this instant when nothing has
 // passed the taps for some time, and nothing before its next retry when that time is longer than retries take.
 const (

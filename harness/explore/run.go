@@ -92,7 +92,7 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 		defer delayRetries(e.taps(), pause)()
 	}
 	since := e.taps().Last()
-	r := &running{env: e, options: o, schedule: s, events: make([]sentEvent, max(1, len(o.Send)))}
+	r := &running{env: e, options: o, schedule: s, events: make([]sentEvent, o.events())}
 	over, end := context.WithCancel(ctx)
 	injected, err := r.arm(over)
 	if err == nil {
@@ -389,10 +389,16 @@ func (r *running) sendAndSettle(ctx context.Context, n int) error {
 func (r *running) sendEvent(ctx context.Context, n int) error {
 	sent := sentEvent{at: time.Now()}
 	var err error
-	if r.options.Trigger != nil && n == 0 {
-		sent.id, err = r.options.Trigger(ctx, r.env.config())
-	} else {
+	switch {
+	case r.options.Trigger == nil:
 		sent.id, err = r.env.send(ctx, r.options.Send[n])
+	case n > 0:
+		sent.id, err = r.env.send(ctx, r.options.Send[n-1])
+	default:
+		var key string
+		if key, err = r.options.Trigger(ctx, r.env.config()); err == nil {
+			sent.id, err = r.env.awaitEvent(ctx, key)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("send event %d: %w", n+1, err)

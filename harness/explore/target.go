@@ -38,6 +38,8 @@ type env interface {
 	environ() []string
 
 	send(ctx context.Context, e harness.Event) (eventID string, err error)
+	// awaitEvent waits until the app has sent an event with an idempotency key.
+	awaitEvent(ctx context.Context, key string) (eventID string, err error)
 	// settle returns when nothing is left to do at this instant, run when nothing is left to do at all: it lets time pass.
 	settle(ctx context.Context) error
 	run(ctx context.Context) error

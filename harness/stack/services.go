@@ -41,6 +41,11 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	} else if ok {
 		return s.app.restart(ctx)
 	}
+	if name == harness.ServiceInngest && !s.options.Production {
+		if err := s.ledger.StateLost(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.servers.Start(ctx, name); err != nil {
 		return err
 	}

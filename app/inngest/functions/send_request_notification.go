@@ -201,6 +201,10 @@ func (r *notifyRun) send(ctx context.Context, details RequestDetails, technician
 	if err != nil {
 		return Delivery{}, err
 	}
+	if claim == app.HasFailed && r.run.Generation != 0 {
+		// An earlier attempt of this run recorded it, and its answer did not reach Inngest.
+		return Delivery{}, app.Permanent(app.Undeliverable, request.Notification.Reason, nil)
+	}
 	delivery := Delivery{RequestID: request.ID, MessageID: request.Notification.MessageID, To: technician.Email}
 	if claim != app.Granted {
 		r.log.Info("not sending the email", "reason", string(claim))

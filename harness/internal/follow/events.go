@@ -183,12 +183,14 @@ func (f *Follower) addSent(ctx context.Context, r *tracedRun, id ulid.ULID) (fou
 }
 
 // isNoEvent reports whether an id that the server does not show belongs to no event, rather than to one that it is about
-// to show. What a tap saw being accepted is an event, however long the server takes to show it.
+// to show. What a tap saw being accepted is an event, however long the server takes to show it; what none saw is none. A text
+// that only looks like an id may name any time.
 func (f *Follower) isNoEvent(id ulid.ULID, now time.Time) bool {
-	if now.Sub(id.Timestamp()) <= f.src.VisibleWithin && !f.src.idle() {
+	if f.src.Ledger.get(keyRoot(id.String())).isEvent {
 		return false
 	}
-	return !f.src.Ledger.get(keyRoot(id.String())).isEvent
+	age := now.Sub(id.Timestamp())
+	return f.src.Taps != nil || f.src.idle() || age > f.src.VisibleWithin || age < -mailSkew
 }
 
 // event returns an event of the trace, an empty one where it has none with this id.

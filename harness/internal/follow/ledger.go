@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ type entry struct {
 	executions    executions // of the run's steps
 	runs          []string   // runs that an event with this key started, or that reported it
 	accepted      []string   // ULIDs that the server gave to events with this key, in the sequence in which it took them
+	lost          []string   // the same, of a server that has lost its state since
 	ended         time.Time  // when the run's last answer passed; zero before
 	called        bool       // the server has called the run
 	awaited       bool       // the caller of the harness has asked for it
@@ -273,6 +275,22 @@ func (l *Ledger) setAwaited(key string) {
 	l.entry(key).awaited = true
 }
 
+// StateLost notes that the server has lost its state: it does not remember idempotency keys, so what was accepted before makes
+// no event a duplicate.
+func (l *Ledger) StateLost(ctx context.Context) error {
+	if err := l.catchUp(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, e := range l.entries {
+		if strings.HasPrefix(key, keyEvent("")) {
+			e.lost, e.accepted, e.runs = append(e.lost, e.accepted...), nil, nil
+		}
+	}
+	return nil
+}
+
 // AwaitKey waits until the server has accepted an event with an idempotency key and returns the ULID of the first one. It
 // calls find, where it is not nil, whenever interval has elapsed; find returns the ULID if the server shows the event.
 func (l *Ledger) AwaitKey(ctx context.Context, key string, find func(context.Context) (string, error)) (string, error) {
@@ -282,8 +300,8 @@ func (l *Ledger) AwaitKey(ctx context.Context, key string, find func(context.Con
 	defer l.unsubscribe(w)
 	interval, last := Intervals(nil)
 	for {
-		if accepted := l.get(keyEvent(key)).accepted; len(accepted) > 0 {
-			return accepted[0], nil
+		if e := l.get(keyEvent(key)); len(e.accepted)+len(e.lost) > 0 {
+			return append(e.accepted, e.lost...)[0], nil
 		}
 		var due <-chan time.Time
 		if find != nil {

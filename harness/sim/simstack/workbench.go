@@ -145,6 +145,11 @@ func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expecta
 	return judge.Judge(e, trace, o)
 }
 
+// AwaitEvent waits until the app has sent an event with an idempotency key, and returns its ULID.
+func (w *Workbench) AwaitEvent(ctx context.Context, key string) (eventID string, err error) {
+	return w.ledger.AwaitKey(ctx, key, nil)
+}
+
 // Trace returns what is known now of what followed from an event. Emails to the recipients that arrived since the event
 // and name no run belong to it. Times are virtual, except those of deliveries.
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {

@@ -1,0 +1,171 @@
+package explore_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/app"
+	"github.com/odoo-maintenance/inngest-harness/app/email"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest"
+	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/app/storetest"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
+	"github.com/odoo-maintenance/inngest-harness/fixtures"
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/explore"
+	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+)
+
+func TestMain(m *testing.M) {
+	testenv.RunProgram()
+	_ = os.Setenv("LOG_LEVEL", "error") // of the SDK, which would warn of every fault
+	os.Exit(m.Run())
+}
+
+const sendTimeout = 3 * time.Second
+
+var pace = app.Pace{
+	DispatchLease: time.Hour, RedispatchAfter: time.Hour, ConfirmAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
+}
+
+// request returns one request of the fixtures, which has been dispatched.
+func request(t testing.TB) (r app.Request) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(fixtures.Requests()[0].Body, &r))
+	r.ID, r.CreatedAt = "66f0000000000000000000aa", time.Now()
+	r.Notification = app.NewNotification(email.MessageID(r.ID, "plant.example"), r.CreatedAt, pace)
+	r.Notification, _ = r.Notification.Dispatch(1, "01E", r.CreatedAt, pace)
+	return r
+}
+
+// notified expects one email about a request.
+func notified(t testing.TB, technician string) harness.Expectation {
+	t.Helper()
+	var world app.World
+	require.NoError(t, json.Unmarshal(fixtures.World().JSON(), &world))
+	for _, u := range world.Users {
+		if u.ID == technician {
+			return harness.Expectation{
+				Runs:        []harness.RunExpectation{{Function: functions.SendRequestNotificationID, Status: harness.StatusCompleted}},
+				Mail:        []harness.MailExpectation{{To: u.Email}},
+				NoOtherRuns: true, NoOtherMail: true,
+			}
+		}
+	}
+	require.FailNow(t, "the fixtures have no such technician")
+	return harness.Expectation{}
+}
+
+// inMemory makes the app with a store in memory that has one request.
+func inMemory(r app.Request) stack.HandlerFunc {
+	return func(ctx context.Context, env harness.Env) (http.Handler, error) {
+		store := storetest.NewMemory()
+		var world app.World
+		if err := json.Unmarshal(fixtures.World().JSON(), &world); err != nil {
+			return nil, err
+		}
+		if err := store.PutWorld(ctx, world); err != nil {
+			return nil, err
+		}
+		if err := store.CreateRequest(ctx, r); err != nil {
+			return nil, err
+		}
+		client, handler, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: env.InngestURL, APIURL: env.InngestURL, EventKey: env.EventKey})
+		if err != nil {
+			return nil, err
+		}
+		host, port, err := net.SplitHostPort(env.SMTPAddr)
+		if err != nil {
+			return nil, err
+		}
+		number, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, err
+		}
+		smtp, err := email.NewSMTP(email.SMTPOptions{Host: host, Port: number, Timeout: sendTimeout})
+		if err != nil {
+			return nil, err
+		}
+		base, err := url.Parse(env.AppURL)
+		if err != nil {
+			return nil, err
+		}
+		links, err := app.NewLinks(base, "", "an api token of some length")
+		if err != nil {
+			return nil, err
+		}
+		_, err = functions.Register(client, functions.Deps{
+			Store: store, Mailer: smtp, Links: links, Logger: slog.New(slog.DiscardHandler),
+			From: mail.Address{Name: "Maintenance", Address: "maintenance@plant.example"}, TimeZone: time.UTC,
+			SendTimeout: sendTimeout, Pace: pace,
+		}, functions.All()...)
+		if err != nil {
+			return nil, err
+		}
+		mux := http.NewServeMux()
+		mux.Handle(inngest.Path, handler)
+		return mux, nil
+	}
+}
+
+func TestApp_KeepsItsPromiseInProcess(t *testing.T) {
+	r := request(t)
+	e := r.Event()
+	result, err := explore.Explore(t.Context(), explore.InProcess(inMemory(r), simstack.WorkbenchOptions{}), explore.Options{
+		Send:      []harness.Event{{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}},
+		Expect:    notified(t, r.TechnicianID),
+		Schedules: 2000,
+	})
+	require.NoError(t, err)
+	t.Log(result)
+	require.Empty(t, result.Findings)
+	require.Equal(t, result.Single.Possible, result.Single.Ran)
+}
+
+// program returns the app as a program, on a backend.
+func program(t *testing.T, b harness.Backend) explore.Target {
+	t.Helper()
+	path, err := testenv.Program(t.TempDir())
+	require.NoError(t, err)
+	return explore.Program(b, stack.Options{}, stack.Command{
+		Args: []string{path},
+		Env:  []string{"MAIL_TIMEOUT=1s", "REDISPATCH_AFTER=1h"},
+	})
+}
+
+func TestApp_KeepsItsPromiseAsProgram(t *testing.T) {
+	f := fixtures.Requests()[0]
+	result, err := explore.Explore(t.Context(), program(t, simstack.New(local.New(local.Options{}), simstack.Options{})), explore.Options{
+		Setup: func(ctx context.Context, env harness.Env) error {
+			store, err := testenv.Seed(ctx, env.MongoURI, fixtures.World())
+			if err != nil {
+				return err
+			}
+			return store.Close(ctx)
+		},
+		Trigger: func(ctx context.Context, env harness.Env) (string, error) {
+			r, err := testenv.Create(ctx, env.AppURL, f)
+			return r.Event().IdempotencyKey, err
+		},
+		Expect:   notified(t, request(t).TechnicianID),
+		Depth:    1,
+		Parallel: 4, RetryPause: 2 * time.Second,
+	})
+	require.NoError(t, err)
+	t.Log(result)
+	require.Empty(t, result.Findings)
+	require.Equal(t, result.Single.Possible, result.Single.Ran)
+}
