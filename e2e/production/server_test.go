@@ -102,7 +102,7 @@ func tryServer(t *testing.T, program string, ports []string, flags ...string) (s
 		}
 		cmd.Args = append(cmd.Args, flags...)
 		cmd.Dir = dir
-		cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1"}
+		cmd.Env = []string{"HOME=" + dir, "DO_NOT_TRACK=1", "GOGC=" + os.Getenv("GOGC")}
 		cmd.Stdout, cmd.Stderr = logFile, logFile
 		require.NoError(t, cmd.Start())
 		exited := make(chan struct{})
