@@ -10,13 +10,28 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
+
+// onSim is the backend of tests that are about the stack and its app, and not about what Inngest does: sim starts at once.
+var onSim = simstack.New(local.New(local.Options{}), simstack.Options{})
+
+// startOnSim starts a stack without an app, on sim.
+func startOnSim(t *testing.T, o stack.Options) *stack.Stack {
+	t.Helper()
+	return startOn(t, onSim, o)
+}
 
 // startPlain starts a stack without an app.
 func startPlain(t *testing.T, o stack.Options) *stack.Stack {
 	t.Helper()
-	st, err := stack.Start(t.Context(), local.New(local.Options{}), o)
+	return startOn(t, local.New(local.Options{}), o)
+}
+
+func startOn(t *testing.T, b harness.Backend, o stack.Options) *stack.Stack {
+	t.Helper()
+	st, err := stack.Start(t.Context(), b, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
 	return st
@@ -24,7 +39,7 @@ func startPlain(t *testing.T, o stack.Options) *stack.Stack {
 
 func TestStack_AnswersAndClosesWhileAppStarts(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	starting, starts := make(chan struct{}), 0
 	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) {
 		if starts++; starts > 1 {
@@ -66,7 +81,7 @@ func TestStack_AnswersAndClosesWhileAppStarts(t *testing.T) {
 
 func TestSyncError(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	require.NoError(t, st.App().SyncError(), "there was none")
 	err := st.RunHandler(t.Context(), func(context.Context, harness.Env) (http.Handler, error) { return http.NotFoundHandler(), nil })
 	require.Error(t, err)

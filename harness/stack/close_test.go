@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -83,7 +82,7 @@ func TestClose_DoesNotWaitForAnAppThatHangs(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	defer close(release)
-	st, err := stack.Start(t.Context(), local.New(local.Options{}), stack.Options{AppGrace: time.Millisecond})
+	st, err := stack.Start(t.Context(), onSim, stack.Options{AppGrace: time.Millisecond})
 	require.NoError(t, err)
 	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) {
 		shop, err := newShop(ctx, env)
@@ -99,7 +98,7 @@ func (timedHandler) Close(ctx context.Context) error { return ctx.Err() }
 
 func TestClose_LeavesTheAppNoConnectionThatWasOpenedInAdvance(t *testing.T) {
 	t.Parallel()
-	st, err := stack.Start(t.Context(), local.New(local.Options{}), stack.Options{AppGrace: 4 * time.Second})
+	st, err := stack.Start(t.Context(), onSim, stack.Options{AppGrace: 4 * time.Second})
 	require.NoError(t, err)
 	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) {
 		shop, err := newShop(ctx, env)
@@ -125,7 +124,7 @@ func TestClose_LeavesTheAppNoConnectionThatWasOpenedInAdvance(t *testing.T) {
 
 func TestClose_DoesNotWaitForHalfARequest(t *testing.T) {
 	t.Parallel()
-	st, err := stack.Start(t.Context(), local.New(local.Options{}), stack.Options{AppGrace: time.Millisecond})
+	st, err := stack.Start(t.Context(), onSim, stack.Options{AppGrace: time.Millisecond})
 	require.NoError(t, err)
 	require.NoError(t, st.RunHandler(t.Context(), func(ctx context.Context, env harness.Env) (http.Handler, error) { return newShop(ctx, env) }))
 	env, _ := st.App().Env()

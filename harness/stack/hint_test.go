@@ -66,7 +66,7 @@ func TestHint_FollowsAnErrorThatComesFromTheStandIn(t *testing.T) {
 // The command prints the short form of an error, which must keep the hint and leave out what the app printed.
 func TestHint_IsInTheShortForm(t *testing.T) {
 	t.Setenv("MONGOD_BIN", "")
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	err := st.RunCommand(t.Context(), stack.Command{Args: []string{"sh", "-c", `echo 'stage "$changeStream" is not implemented yet'; exit 3`}})
 	brief, ok := errors.AsType[interface {
 		error
@@ -80,7 +80,7 @@ func TestHint_IsInTheShortForm(t *testing.T) {
 
 func TestHint_SaysNothingOfOtherErrors(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	require.NoError(t, st.RunHandler(t.Context(), newShop))
 	ids, err := st.Send(t.Context(), ordered("shop/broken", "kim@shop.test"))
 	require.NoError(t, err)

@@ -64,7 +64,7 @@ func TestRedactor_RemovesSecretsThatAppPrints(t *testing.T) {
 
 func TestRunCommand_ReportsExitBeforeReady(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	err := st.RunCommand(t.Context(), shopProgram("SHOP_FAIL=1", "SHOP_API_KEY=correct-horse"))
 	var exit *stack.ExitError
 	require.ErrorAs(t, err, &exit)
@@ -77,7 +77,7 @@ func TestRunCommand_ReportsExitBeforeReady(t *testing.T) {
 
 func TestRunCommand_ReportsExitDuringSync(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	err := st.RunCommand(t.Context(), shopProgram("SHOP_DIES=1"))
 	var exit *stack.ExitError
 	require.ErrorAs(t, err, &exit)
@@ -88,7 +88,7 @@ func TestRunCommand_ReportsExitDuringSync(t *testing.T) {
 
 func TestRunCommand_PrefersAppEnv(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{AppEnv: []string{"SHOP_DB=the stack's"}})
+	st := startOnSim(t, stack.Options{AppEnv: []string{"SHOP_DB=the stack's"}})
 	lines := make(chan string, 100)
 	shop := shopProgram("SHOP_DB=the command's")
 	shop.OnLine = func(line string) { lines <- line }

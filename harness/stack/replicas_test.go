@@ -16,7 +16,7 @@ import (
 func TestReplicas_AppWorksWhileOneInstanceDoes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	st := startPlain(t, stack.Options{Replicas: 2, Dir: dir})
+	st := startOnSim(t, stack.Options{Replicas: 2, Dir: dir})
 	shop := shopProgram()
 	heard := map[string]bool{} // the app's lines come from one goroutine at a time
 	shop.OnLine = func(line string) { heard[line[:4]] = true }
@@ -69,7 +69,7 @@ func TestReplicas_AppWorksWhileOneInstanceDoes(t *testing.T) {
 
 func TestReplicas_ReportTheInstanceThatEndsByItself(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{Replicas: 2})
+	st := startOnSim(t, stack.Options{Replicas: 2})
 	require.NoError(t, st.RunCommand(t.Context(), shopProgram()))
 	env, _ := st.Env()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, env.AppURL+"/exit", http.NoBody)
@@ -83,7 +83,7 @@ func TestReplicas_ReportTheInstanceThatEndsByItself(t *testing.T) {
 
 func TestReplicas_ReportTheInstanceThatDoesNotStart(t *testing.T) {
 	t.Parallel()
-	st := startPlain(t, stack.Options{Replicas: 2})
+	st := startOnSim(t, stack.Options{Replicas: 2})
 	err := st.RunCommand(t.Context(), shopProgram("SHOP_FAIL=1"))
 	require.ErrorContains(t, err, "start the app: instance ")
 	require.ErrorContains(t, err, "app exited with status 3 after")

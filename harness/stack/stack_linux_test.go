@@ -11,7 +11,7 @@ import (
 )
 
 func TestStack_ReportsServerThatEndsByItself(t *testing.T) {
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	require.NoError(t, st.Restart(t.Context(), harness.ServiceMailHog))
 	select {
 	case <-st.Done():

@@ -273,7 +273,7 @@ func TestEnsureSynced(t *testing.T) {
 }
 
 func TestApp_ReportsItsOwnEnd(t *testing.T) {
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	require.NoError(t, st.RunCommand(t.Context(), shopProgram()))
 	require.NoError(t, st.App().Err())
 	first := st.App().Done()
@@ -298,7 +298,7 @@ func TestRunHandler_RefusesSecondApp(t *testing.T) {
 }
 
 func TestRunHandler_ContextLivesAsLongAsApp(t *testing.T) {
-	st := startPlain(t, stack.Options{})
+	st := startOnSim(t, stack.Options{})
 	var life context.Context
 	start, cancel := context.WithCancel(t.Context())
 	require.NoError(t, st.RunHandler(start, func(ctx context.Context, env harness.Env) (http.Handler, error) {
