@@ -121,19 +121,23 @@ func inMemory(r app.Request) stack.HandlerFunc {
 	}
 }
 
-func TestApp_KeepsItsPromiseInProcess(t *testing.T) {
+// inProcess explores the app in this process, with so many schedules of two faults and more.
+func inProcess(t *testing.T, depth, schedules int) *explore.Result {
+	t.Helper()
 	r := request(t)
 	e := r.Event()
 	result, err := explore.Explore(t.Context(), explore.InProcess(inMemory(r), simstack.WorkbenchOptions{}), explore.Options{
-		Send:      []harness.Event{{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}},
-		Expect:    notified(t, r.TechnicianID),
-		Schedules: 2000,
+		Send:   []harness.Event{{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}},
+		Expect: notified(t, r.TechnicianID), Depth: depth, Schedules: schedules,
 	})
 	require.NoError(t, err)
 	t.Log(result)
 	require.Empty(t, result.Findings)
 	require.Equal(t, result.Single.Possible, result.Single.Ran)
+	return result
 }
+
+func TestApp_InProcess(t *testing.T) { inProcess(t, 2, 100) }
 
 // program returns the app as a program, on a backend.
 func program(t *testing.T, b harness.Backend) explore.Target {
@@ -146,9 +150,11 @@ func program(t *testing.T, b harness.Backend) explore.Target {
 	})
 }
 
-func TestApp_KeepsItsPromiseAsProgram(t *testing.T) {
+// asProgram explores the app as a program: a request is created through its API.
+func asProgram(t *testing.T, b harness.Backend, change func(*explore.Options)) {
+	t.Helper()
 	f := fixtures.Requests()[0]
-	result, err := explore.Explore(t.Context(), program(t, simstack.New(local.New(local.Options{}), simstack.Options{})), explore.Options{
+	o := explore.Options{
 		Setup: func(ctx context.Context, env harness.Env) error {
 			store, err := testenv.Seed(ctx, env.MongoURI, fixtures.World())
 			if err != nil {
@@ -160,12 +166,21 @@ func TestApp_KeepsItsPromiseAsProgram(t *testing.T) {
 			r, err := testenv.Create(ctx, env.AppURL, f)
 			return r.Event().IdempotencyKey, err
 		},
-		Expect:   notified(t, request(t).TechnicianID),
-		Depth:    1,
+		Expect: notified(t, request(t).TechnicianID),
+		Depth:  1,
+		// Most of the time they wait for the claims of attempts that were killed.
 		Parallel: 4, RetryPause: 2 * time.Second,
-	})
+	}
+	if change != nil {
+		change(&o)
+	}
+	result, err := explore.Explore(t.Context(), program(t, b), o)
 	require.NoError(t, err)
 	t.Log(result)
 	require.Empty(t, result.Findings)
 	require.Equal(t, result.Single.Possible, result.Single.Ran)
+}
+
+func TestApp_AsProgram(t *testing.T) {
+	asProgram(t, simstack.New(local.New(local.Options{}), simstack.Options{}), nil)
 }

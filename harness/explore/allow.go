@@ -97,6 +97,9 @@ func judged(x, base *execution, o *Options) (*judgement, error) {
 	}
 	verdict.Trace = x.trace
 	j.verdict = verdict
+	if x.schedule.losesState() {
+		return j, nil // the server does not know what it began
+	}
 	switch verdict.Outcome {
 	case harness.CannotBeJudged:
 		j.unjudged = verdict.Why
@@ -135,7 +138,7 @@ func (x *execution) mayFail(f Failed) bool {
 	case FailedNever:
 		return false
 	}
-	if slices.ContainsFunc(x.schedule.Faults, func(f Fault) bool { return f.permanent() || f.Do == RestartInngest }) {
+	if slices.ContainsFunc(x.schedule.Faults, Fault.permanent) {
 		return true
 	}
 	for _, c := range x.exchanges {
@@ -206,7 +209,7 @@ func (x *execution) judgeCopies(group []*harness.Message, normal int, allow Copi
 // recorded counts the deliveries of these copies whose acceptance could be recorded: the app was told of it, and afterwards
 // saved a step, or answered its call.
 func (x *execution) recorded(group []*harness.Message) int {
-	if slices.ContainsFunc(x.schedule.Faults, func(f Fault) bool { return f.Do == RestartInngest }) {
+	if x.schedule.losesState() {
 		return 1 // what was recorded is lost
 	}
 	n := 0

@@ -33,6 +33,7 @@ func Program(backend harness.Backend, o stack.Options, c stack.Command) Target {
 			return nil, err
 		}
 		e := &programEnv{backend: backend, command: c, scratch: scratch}
+		_, e.onSim = backend.(*simstack.Backend)
 		e.command.Env = append(slices.Clip(c.Env), EnvScratch+"="+scratch)
 		if e.stack, err = stack.Start(ctx, backend, o); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(scratch))
@@ -46,6 +47,7 @@ type programEnv struct {
 	command stack.Command
 	scratch string
 	stack   *stack.Stack
+	onSim   bool
 	running bool
 	sent    []string
 }
@@ -54,7 +56,7 @@ func (*programEnv) can() abilities {
 	return abilities{kill: true, late: true, services: []harness.Service{harness.ServiceMailHog, harness.ServiceMongo, harness.ServiceInngest}}
 }
 
-// sim returns what stands in for the server; nil where there is a server.
+// sim returns what stands in for the server; nil where there is a server, and while it is down.
 func (e *programEnv) sim() *sim.Sim {
 	if b, ok := e.backend.(*simstack.Backend); ok {
 		return b.Sim(e.stack)
@@ -138,15 +140,36 @@ const (
 )
 
 func (e *programEnv) settle(ctx context.Context) error {
-	if s := e.sim(); s != nil {
-		return s.Settle(ctx)
+	if e.onSim {
+		return e.drive(ctx, (*sim.Sim).Settle)
 	}
 	return e.awaitSilence(ctx, 0, serverSettles)
 }
 
+// drive drives the Sim, and the one that replaces it if it is killed meanwhile.
+func (e *programEnv) drive(ctx context.Context, f func(*sim.Sim, context.Context) error) error {
+	for {
+		s := e.sim()
+		if s == nil { // it is being started
+			if err := poll.Until(ctx, restPoll, func(context.Context) error {
+				if e.sim() == nil {
+					return errors.New("Inngest has not come back")
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := f(s, ctx); !errors.Is(err, sim.ErrClosed) {
+			return err
+		}
+	}
+}
+
 func (e *programEnv) run(ctx context.Context) error {
-	if s := e.sim(); s != nil {
-		return s.Run(ctx)
+	if e.onSim {
+		return e.drive(ctx, (*sim.Sim).Run)
 	}
 	silence, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -170,8 +193,8 @@ func (e *programEnv) run(ctx context.Context) error {
 }
 
 func (e *programEnv) awaitResting(ctx context.Context, held int) error {
-	if s := e.sim(); s != nil {
-		return awaitResting(ctx, s, held)
+	if e.onSim {
+		return e.drive(ctx, func(s *sim.Sim, ctx context.Context) error { return awaitResting(ctx, s, held) })
 	}
 	return e.awaitSilence(ctx, held, serverSettles)
 }

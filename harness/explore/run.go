@@ -37,6 +37,11 @@ func (s Schedule) String() string {
 	return strings.Join(says, "; then ")
 }
 
+// losesState reports whether Inngest loses its state: then it may lose a run, and what was recorded.
+func (s Schedule) losesState() bool {
+	return slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Do == RestartInngest })
+}
+
 // with returns the schedule with one more fault.
 func (s Schedule) with(f Fault) Schedule { return Schedule{append(slices.Clip(s.Faults), f)} }
 
