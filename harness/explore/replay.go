@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +39,41 @@ func (f Finding) Case(target Target, o Options) Case {
 		Command: target.command, InvariantCommand: o.InvariantCommand, SetupCommand: o.SetupCommand, RetryPause: jsontime.Duration(o.RetryPause),
 		Shows: fmt.Sprintf("%s, when %s", f.Says, f.Story),
 	}
+}
+
+// WriteCases writes each finding as a case, 1.json and so on, into a directory, in place of those of an earlier exploration. It
+// returns their names.
+func (r *Result) WriteCases(dir string, target Target, o Options) (files []string, err error) {
+	old, err := filepath.Glob(filepath.Join(dir, "[0-9]*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("look for the cases of an earlier exploration: %w", err)
+	}
+	for _, file := range old {
+		if err := os.Remove(file); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.Findings) == 0 {
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	for i, f := range r.Findings {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(f.Case(target, o)); err != nil {
+			return nil, fmt.Errorf("encode finding %d: %w", i+1, err)
+		}
+		file := filepath.Join(dir, fmt.Sprintf("%d.json", i+1))
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
 }
 
 // ParseCase reads a case from JSON. Unknown fields are rejected.

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -183,7 +180,7 @@ func (o *exploreOptions) run(ctx context.Context, io stdio, files, command []str
 	if err != nil {
 		return err
 	}
-	written, err := o.write(target, result)
+	written, err := result.WriteCases(o.out, target, o.Options)
 	if err != nil {
 		return err
 	}
@@ -234,40 +231,6 @@ func (o *exploreOptions) progress(p *printer) func(explore.Progress) {
 		}
 		p.progress(harness.Progress{Subject: "explore", Doing: fmt.Sprintf("%d of %d schedules, %s", n.Ran, n.Planned, found), Elapsed: n.Elapsed})
 	}
-}
-
-// write writes the findings as files to replay, in place of those of the last exploration, and returns their names.
-func (o *exploreOptions) write(target explore.Target, result *explore.Result) (files []string, err error) {
-	old, err := filepath.Glob(filepath.Join(o.out, "[0-9]*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("look for the files of the last exploration: %w", err)
-	}
-	for _, file := range old {
-		if err := os.Remove(file); err != nil {
-			return nil, err
-		}
-	}
-	if len(result.Findings) == 0 {
-		return nil, nil
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return nil, err
-	}
-	for i, f := range result.Findings {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(f.Case(target, o.Options)); err != nil {
-			return nil, fmt.Errorf("encode finding %d: %w", i+1, err)
-		}
-		file := filepath.Join(o.out, fmt.Sprintf("%d.json", i+1))
-		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-			return nil, err
-		}
-		files = append(files, file)
-	}
-	return files, nil
 }
 
 // runCase replays a file.
