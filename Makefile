@@ -78,9 +78,10 @@ production: tools ## production mode on Redis and PostgreSQL: faults under load,
 soak: tools ## the end-to-end tests ROUNDS times, with the machine idle and with it busy
 	ROUNDS=$(ROUNDS) LOAD=$(LOAD) sh scripts/soak.sh
 
-bench: tools ## measure: first minute, tests, stack start, event to email, load, dashboard, sim, report, inbox
+bench: tools ## measure: first minute, tests, stack start, event to email, load, dashboard, sim, report, inbox, exploration
 	go run ./e2e/cmd/bench
 	go test -run '^$$' -bench 'ThreeSteps|MonthAndLadder|Write500|10000' ./harness/sim ./harness/report ./harness/inbox
+	go test -run '^$$' -bench Explore ./e2e/explore
 
 images: ## build images of the servers and the app from source, for machines without a registry
 	@go run ./harness/containers/cmd/images -app ./app/cmd/app

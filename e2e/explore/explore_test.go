@@ -24,6 +24,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/explore"
+	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
@@ -126,13 +127,10 @@ func inProcess(t *testing.T, depth, schedules int) *explore.Result {
 	t.Helper()
 	r := request(t)
 	e := r.Event()
-	result, err := explore.Explore(t.Context(), explore.InProcess(inMemory(r), simstack.WorkbenchOptions{}), explore.Options{
+	result := harnesstest.Explore(t, explore.InProcess(inMemory(r), simstack.WorkbenchOptions{}), explore.Options{
 		Send:   []harness.Event{{IdempotencyKey: e.IdempotencyKey, Name: e.Name, Data: e.Data}},
 		Expect: notified(t, r.TechnicianID), Depth: depth, Schedules: schedules,
 	})
-	require.NoError(t, err)
-	t.Log(result)
-	require.Empty(t, result.Findings)
 	require.Equal(t, result.Single.Possible, result.Single.Ran)
 	return result
 }
@@ -140,7 +138,7 @@ func inProcess(t *testing.T, depth, schedules int) *explore.Result {
 func TestApp_InProcess(t *testing.T) { inProcess(t, 2, 100) }
 
 // program returns the app as a program, on a backend.
-func program(t *testing.T, b harness.Backend) explore.Target {
+func program(t testing.TB, b harness.Backend) explore.Target {
 	t.Helper()
 	path, err := testenv.Program(t.TempDir())
 	require.NoError(t, err)
@@ -150,11 +148,10 @@ func program(t *testing.T, b harness.Backend) explore.Target {
 	})
 }
 
-// asProgram explores the app as a program: a request is created through its API.
-func asProgram(t *testing.T, b harness.Backend, change func(*explore.Options)) {
+// created explores what follows when a request is created through the app's API.
+func created(t testing.TB) explore.Options {
 	t.Helper()
-	f := fixtures.Requests()[0]
-	o := explore.Options{
+	return explore.Options{
 		Setup: func(ctx context.Context, env harness.Env) error {
 			store, err := testenv.Seed(ctx, env.MongoURI, fixtures.World())
 			if err != nil {
@@ -163,7 +160,7 @@ func asProgram(t *testing.T, b harness.Backend, change func(*explore.Options)) {
 			return store.Close(ctx)
 		},
 		Trigger: func(ctx context.Context, env harness.Env) (string, error) {
-			r, err := testenv.Create(ctx, env.AppURL, f)
+			r, err := testenv.Create(ctx, env.AppURL, fixtures.Requests()[0])
 			return r.Event().IdempotencyKey, err
 		},
 		Expect: notified(t, request(t).TechnicianID),
@@ -171,13 +168,16 @@ func asProgram(t *testing.T, b harness.Backend, change func(*explore.Options)) {
 		// Most of the time they wait for the claims of attempts that were killed.
 		Parallel: 4, RetryPause: 2 * time.Second,
 	}
+}
+
+// asProgram explores the app as a program.
+func asProgram(t *testing.T, b harness.Backend, change func(*explore.Options)) {
+	t.Helper()
+	o := created(t)
 	if change != nil {
 		change(&o)
 	}
-	result, err := explore.Explore(t.Context(), program(t, b), o)
-	require.NoError(t, err)
-	t.Log(result)
-	require.Empty(t, result.Findings)
+	result := harnesstest.Explore(t, program(t, b), o)
 	require.Equal(t, result.Single.Possible, result.Single.Ran)
 }
 
