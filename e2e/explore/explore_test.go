@@ -3,6 +3,8 @@ package explore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app/email"
 	"github.com/odoo-maintenance/inngest-harness/app/inngest"
 	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 	"github.com/odoo-maintenance/inngest-harness/app/storetest"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/fixtures"
@@ -148,6 +151,22 @@ func program(t testing.TB, b harness.Backend) explore.Target {
 	})
 }
 
+// notificationsAreSettled says that the notification of every stored request is sent, or failed with a reason.
+func notificationsAreSettled(ctx context.Context, env harness.Env) (err error) {
+	store, err := mongostore.Open(ctx, env.MongoURI)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close(context.WithoutCancel(ctx))) }()
+	requests, err := store.Requests(ctx, "", "", 1000)
+	for _, r := range requests {
+		if n := r.Notification; n.State != app.Sent && (n.State != app.Failed || n.Reason == "") {
+			err = errors.Join(err, fmt.Errorf("the notification of request %s is %s, with the reason %q", r.ID, n.State, n.Reason))
+		}
+	}
+	return err
+}
+
 // created explores what follows when a request is created through the app's API.
 func created(t testing.TB) explore.Options {
 	t.Helper()
@@ -163,8 +182,9 @@ func created(t testing.TB) explore.Options {
 			r, err := testenv.Create(ctx, env.AppURL, fixtures.Requests()[0])
 			return r.Event().IdempotencyKey, err
 		},
-		Expect: notified(t, request(t).TechnicianID),
-		Depth:  1,
+		Expect:    notified(t, request(t).TechnicianID),
+		Invariant: notificationsAreSettled,
+		Depth:     1,
 		// Most of the time they wait for the claims of attempts that were killed.
 		Parallel: 4, RetryPause: 2 * time.Second,
 	}

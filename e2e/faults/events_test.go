@@ -124,30 +124,6 @@ var callRows = []row{
 		})
 		hold.Release()
 	}},
-	{fault: "one call delivered twice, side by side", promise: sent(), happen: func(e *env) {
-		e.inject(tap.Fault{At: tap.AtCall, Do: tap.Twice, Concurrent: true, Function: notify})
-		e.create(e.draft())
-	}},
-	{fault: "one call delivered twice, the second answer passed on", promise: sent(), happen: func(e *env) {
-		e.inject(tap.Fault{At: tap.AtCall, Do: tap.Twice, Second: true, Function: notify})
-		e.create(e.draft())
-	}},
-	{fault: "a call's answer lost", promise: sent(), happen: func(e *env) {
-		e.inject(tap.Fault{At: tap.AtCall, Do: tap.DropAnswer, Function: notify})
-		e.create(e.draft())
-	}},
-	{fault: "send-email done, never saved", promise: sent(), happen: func(e *env) {
-		e.inject(tap.Fault{At: tap.AtStep, Do: tap.DropAnswer, Function: notify, Step: sendEmail})
-		e.create(e.draft())
-	}},
-	{fault: "the event lost on its way, twice", promise: sent(), happen: func(e *env) {
-		e.inject(tap.Fault{At: tap.AtEvent, Do: tap.Drop, Times: 2})
-		e.create(e.draft())
-	}},
-	{fault: "the event refused with 500, then accepted", promise: sent(), happen: func(e *env) {
-		e.inject(tap.Fault{At: tap.AtEvent, Do: tap.Reply, Code: 500, Times: 2})
-		e.create(e.draft())
-	}},
 	{fault: "the event discarded: answered, never passed on", promise: sent(), happen: func(e *env) {
 		e.inject(tap.Fault{At: tap.AtEvent, Do: tap.Discard})
 		e.create(e.draft())

@@ -18,19 +18,6 @@ func unsaved(step string) tap.Fault {
 // acceptedUnreported is the moment at which the mail server has accepted the email and the reply has not reached the app.
 func acceptedUnreported() tap.Fault { return tap.Fault{At: tap.AtDot, Do: tap.HoldAnswer} }
 
-// databaseAway is a row in which the database is killed at a point, and started again once a call has failed.
-func databaseAway(fault string, at tap.Fault) row {
-	return row{fault: fault, promise: sent(), happen: func(e *env) {
-		hold := e.inject(at)
-		e.create(e.draft())
-		e.waitReached(hold)
-		e.kill(harness.ServiceMongo)
-		hold.Release()
-		e.waitFor("a call that failed without the database", e.began, callFailed)
-		e.start(harness.ServiceMongo)
-	}}
-}
-
 // callFailed reports whether a call of the function was answered with an error, of a step or of the function.
 func callFailed(c tap.Exchange) bool {
 	if c.Call == nil || !c.Over() {
@@ -45,9 +32,6 @@ func callFailed(c tap.Exchange) bool {
 }
 
 var databaseRows = []row{
-	databaseAway("MongoDB killed before the run's first step, and restarted", before(fetchDetails, "")),
-	databaseAway("MongoDB killed before send-email, and restarted", before(sendEmail, getTechnician)),
-	databaseAway("MongoDB killed between acceptance and saving, and restarted", acceptedUnreported()),
 	{fault: "MongoDB frozen before send-email, then going on", promise: sent(), happen: func(e *env) {
 		hold := e.inject(before(sendEmail, getTechnician))
 		e.create(e.draft())
@@ -95,43 +79,7 @@ func stateLost(fault string, at tap.Fault) row {
 	}}
 }
 
-// appKilled is a row in which the app is killed while every one of the faults holds something, and started again.
-func appKilled(fault string, p promise, at ...tap.Fault) row {
-	return row{fault: fault, promise: p, happen: func(e *env) {
-		var holds []*tap.Injection
-		for _, f := range at {
-			holds = append(holds, e.inject(f))
-		}
-		e.create(e.draft())
-		e.waitReached(holds...)
-		e.kill(harness.ServiceApp)
-		for _, hold := range holds {
-			hold.Drop()
-		}
-		e.start(harness.ServiceApp)
-	}}
-}
-
-var appStepRows = []row{
-	appKilled("app killed before fetch-request-details", sent(), before(fetchDetails, "")),
-	appKilled("app killed when fetch-request-details has ended, unsaved", sent(), unsaved(fetchDetails)),
-	appKilled("app killed before get-technician-email", sent(), before(getTechnician, fetchDetails)),
-	appKilled("app killed when get-technician-email has ended, unsaved", sent(), unsaved(getTechnician)),
-	appKilled("app killed before send-email", sent(), before(sendEmail, getTechnician)),
-	appKilled("app killed when send-email has ended, unsaved", sent(), unsaved(sendEmail)),
-	appKilled("app killed before the run's end is known", sent(), tap.Fault{At: tap.AtCall, Do: tap.HoldAnswer, Function: notify}),
-}
-
-var appDispatchRows = []row{
-	appKilled("app killed at dispatch, before Inngest has the event", sent(),
-		tap.Fault{At: tap.AtEvent, Do: tap.Hold}),
-	appKilled("app killed at dispatch, after Inngest accepted the event", sent(),
-		tap.Fault{At: tap.AtEvent, Do: tap.HoldAnswer}, before(fetchDetails, "")),
-}
-
-var appDeliveryRows = []row{
-	appKilled("app killed between acceptance and saving", sentTwice(), acceptedUnreported()),
-	appKilled("app killed in a delivery, before acceptance", sent(), tap.Fault{At: tap.AtDot, Do: tap.Hold}),
+var appRows = []row{
 	{fault: "app frozen between acceptance and saving, then going on", promise: sent(), happen: func(e *env) {
 		hold := e.inject(acceptedUnreported())
 		e.create(e.draft())

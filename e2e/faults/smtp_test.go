@@ -20,17 +20,6 @@ func onDelivery(fault string, p promise, f tap.Fault) row {
 }
 
 var smtpRows = []row{
-	onDelivery("SMTP 451 twice, then accepted", sent(),
-		tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 451, Text: "Greylisted, try again later", Times: 2}),
-	onDelivery("SMTP 452 after the message, then accepted", sent(),
-		tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 452, Text: "Insufficient storage"}),
-	onDelivery("SMTP 550", failed("550 No such user here"),
-		tap.Fault{At: tap.AtRCPT, Do: tap.Reply, Code: 550, Text: "No such user here", Times: -1}),
-	onDelivery("SMTP 554 after the message", failed("554 Looks like spam"),
-		tap.Fault{At: tap.AtDot, Do: tap.Reply, Code: 554, Text: "Looks like spam", Times: -1}),
-	onDelivery("dropped before acceptance", sent(), tap.Fault{At: tap.AtDot, Do: tap.Drop}),
-	onDelivery("dropped in the middle of the message", sent(), tap.Fault{At: tap.AtBody, Do: tap.Drop, Bytes: 1000}),
-	onDelivery("dropped after acceptance", sentTwice(), tap.Fault{At: tap.AtDot, Do: tap.DropAnswer}),
 	onDelivery("30 s stall before acceptance (scaled)", sent(), tap.Fault{At: tap.AtDATA, Do: tap.Delay, For: stall}),
 	onDelivery("30 s stall after acceptance (scaled)", sentTwice(), tap.Fault{At: tap.AtDot, Do: tap.DelayAnswer, For: stall}),
 }

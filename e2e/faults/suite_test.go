@@ -130,9 +130,7 @@ var groups = []group{
 	{name: "mail server", alone: true, rows: mailServerRows},
 	{name: "database", alone: true, rows: databaseRows},
 	{name: "inngest", alone: true, rows: inngestRows},
-	{name: "app killed at a step", alone: true, rows: appStepRows},
-	{name: "app killed at dispatch", alone: true, rows: appDispatchRows},
-	{name: "app killed in a delivery", alone: true, rows: appDeliveryRows},
+	{name: "app frozen", alone: true, rows: appRows},
 	{name: "events", rows: eventRows},
 	{name: "calls and events", alone: true, rows: callRows},
 	// In a burst a long wait does not mean that a run is lost or a delivery stalled.
