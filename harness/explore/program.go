@@ -23,8 +23,8 @@ import (
 const EnvScratch = "HARNESS_SCRATCH"
 
 // Program is a target with the app as a program, in any language, on a stack of its own: on sim ([simstack.Backend]), or on
-// another backend's server, where retries take their time. For each schedule the program and Inngest are started anew, and the
-// directory of [EnvScratch] and the mailbox are emptied; the database stays.
+// another backend's server, where retries take their time. For each schedule the program and Inngest are started anew, on an
+// empty database, and the directory of [EnvScratch] and the mailbox are emptied.
 func Program(backend harness.Backend, o stack.Options, c stack.Command) Target {
 	o.RetryInterval = cmp.Or(o.RetryInterval, time.Second)
 	return Target{Name: "as a program, on the backend " + backend.Name(), command: c.Args, open: func(ctx context.Context) (_ env, err error) {
@@ -49,6 +49,7 @@ type programEnv struct {
 	stack   *stack.Stack
 	onSim   bool
 	running bool
+	begun   int // schedules
 	sent    []string
 }
 
@@ -77,6 +78,8 @@ func (e *programEnv) begin(ctx context.Context) error {
 	if err := e.empty(); err != nil {
 		return err
 	}
+	e.begun++
+	e.stack.App().UseDatabase(fmt.Sprintf("explore%d", e.begun))
 	if err := e.stack.Inbox().Clear(ctx); err != nil {
 		return err
 	}

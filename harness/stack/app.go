@@ -46,12 +46,13 @@ type App struct {
 
 	mu       sync.Mutex // guards the fields below, for a moment
 	now      *incarnation
+	database string // see UseDatabase
 	syncErr  error
 	noneDone chan struct{} // never closed: Done of a stack without an app
 }
 
 func newApp(s *Stack, attached bool) *App {
-	return &App{stack: s, attached: attached, changing: make(chan struct{}, 1), noneDone: make(chan struct{})}
+	return &App{stack: s, attached: attached, database: s.options.Database, changing: make(chan struct{}, 1), noneDone: make(chan struct{})}
 }
 
 // An incarnation is the app from one start to its end. It never changes.
@@ -165,6 +166,13 @@ func (a *App) Err() error {
 	default:
 		return nil
 	}
+}
+
+// UseDatabase gives the app's next incarnations another database than [Options].Database.
+func (a *App) UseDatabase(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.database = name
 }
 
 // Reload starts the next incarnation of an app that runs as a program beside the current one, and stops the current one
@@ -383,7 +391,10 @@ func (a *App) nextEnv() (harness.Env, error) {
 	if err != nil {
 		return harness.Env{}, err
 	}
-	db, err := mongouri.WithDatabase(a.stack.servers.Endpoints().Mongo, a.stack.options.Database)
+	a.mu.Lock()
+	database := a.database
+	a.mu.Unlock()
+	db, err := mongouri.WithDatabase(a.stack.servers.Endpoints().Mongo, database)
 	if err != nil {
 		return harness.Env{}, err
 	}

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -35,6 +36,25 @@ func startOn(t *testing.T, b harness.Backend, o stack.Options) *stack.Stack {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
 	return st
+}
+
+func TestApp_UseDatabaseIsForTheNextIncarnations(t *testing.T) {
+	t.Parallel()
+	st := startOnSim(t, stack.Options{})
+	require.NoError(t, st.RunHandler(t.Context(), newShop))
+	database := func() string {
+		env, _ := st.Env()
+		u, err := url.Parse(env.MongoURI)
+		require.NoError(t, err)
+		return u.Path
+	}
+	require.Equal(t, "/app", database())
+	st.App().UseDatabase("other")
+	require.Equal(t, "/app", database())
+	for range 2 {
+		require.NoError(t, st.Restart(t.Context(), harness.ServiceApp))
+		require.Equal(t, "/other", database())
+	}
 }
 
 func TestStack_AnswersAndClosesWhileAppStarts(t *testing.T) {

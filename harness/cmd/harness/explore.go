@@ -65,8 +65,9 @@ that instant after the first one, and in other schedules earlier: before it, or 
 		Annotations: map[string]string{
 			"Exit status": "0  no violation\n1  violations were found\n2  it does not hold without a fault, or it could not be explored, or the question was wrong",
 			"Environment of cmd": `as under 'harness up', and
+MONGODB_URI        with the name of a database that is empty when a schedule begins; --setup can fill it
 HARNESS_SCRATCH    a directory that is empty when a schedule begins and outlives CMD's death: a place for a
-                   database that is a file. The database in MONGODB_URI is not emptied: see --setup`,
+                   database that is a file`,
 		},
 		Args: func(cmd *cobra.Command, args []string) error {
 			files := args
