@@ -14,7 +14,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 )
@@ -103,10 +102,14 @@ func (b *Backend) Start(ctx context.Context, o harness.BackendOptions) (_ harnes
 	if err != nil {
 		return nil, err
 	}
+	if err := s.findGateway(ctx); err != nil {
+		err = fmt.Errorf("find this machine's address in the network of the containers: %w", err)
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
 	return s, nil
 }
 
-// prepare makes what the containers need: their images, a connection to the engine, a network.
+// prepare makes what the containers need: their images and a connection to the engine.
 func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harness.BackendOptions, progress func(harness.Progress)) (_ *stack, err error) {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
@@ -136,9 +139,5 @@ func (b *Backend) prepare(ctx context.Context, wanted []harness.Service, o harne
 	if err := port.CheckAll(port.OfServers(o.Ports, o.MailCatcher)...); err != nil {
 		return nil, err
 	}
-	if err := s.makeNetwork(ctx); err != nil {
-		return nil, fmt.Errorf("make a network for the containers: %w", err)
-	}
-	s.bridge = bridge.New(s.gateway)
 	return s, nil
 }

@@ -61,7 +61,7 @@ func mailhogImage() string {
 	return cmp.Or(os.Getenv(containers.EnvImageMailHog), containers.OfficialImages().MailHog)
 }
 
-// ours lists the containers and networks that belong to a process.
+// ours lists the containers that belong to a process.
 func ours(tb testing.TB, docker *client.Client, pid int) []string {
 	f := make(client.Filters).Add("label", "inngest-harness.owner.pid="+strconv.Itoa(pid))
 	all := []string{}
@@ -69,11 +69,6 @@ func ours(tb testing.TB, docker *client.Client, pid int) []string {
 	require.NoError(tb, err)
 	for _, c := range found.Items {
 		all = append(all, "container "+strings.Join(c.Names, " "))
-	}
-	networks, err := docker.NetworkList(context.Background(), client.NetworkListOptions{Filters: f})
-	require.NoError(tb, err)
-	for _, n := range networks.Items {
-		all = append(all, "network "+n.Name)
 	}
 	slices.Sort(all)
 	return all
@@ -138,12 +133,12 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	pid := child.Process.Pid
 
 	living := start(t, containers.New(containers.Options{}))
-	require.Len(t, ours(t, docker, pid), 4, "the owner runs: its containers are kept")
+	require.Len(t, ours(t, docker, pid), 3, "the owner runs: its containers are kept")
 	require.NoError(t, living.Close(context.Background()))
 
 	require.NoError(t, child.Process.Kill())
 	_ = child.Wait() // says that it was killed
-	require.Len(t, ours(t, docker, pid), 4, "three containers and a network are left")
+	require.Len(t, ours(t, docker, pid), 3, "three containers are left")
 	next := start(t, containers.New(containers.Options{}))
 	require.Empty(t, ours(t, docker, pid))
 	require.NoError(t, next.Close(context.Background()))

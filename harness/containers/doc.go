@@ -4,7 +4,7 @@
 //	stack, err := stack.Start(ctx, containers.New(containers.Options{}), stack.Options{})
 //
 // HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_MAILPIT and HARNESS_IMAGE_INNGEST, or [Options], name other images; the command in
-// cmd/images makes some from source. Each stack has a network of its own and publishes its ports on loopback alone. The
+// cmd/images makes some from source. They are in the engine's default network, and publish their ports on loopback alone. The
 // app stays on this machine's loopback; [bridge] says how Inngest reaches it from its container.
 //
 // Nothing outlives a stack. What a killed process left behind is recognised by its labels, which name that process, and is

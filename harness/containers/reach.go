@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -16,11 +15,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 )
 
 // Reach implements [harness.Servers].
 func (s *stack) Reach(ctx context.Context, addr string) (string, error) {
+	if s.bridge == nil {
+		return "", errors.New("there is no Inngest container that could reach this machine")
+	}
 	if !s.backend.reached.Load() {
 		if err := s.checkWay(ctx); err != nil {
 			return "", err
@@ -51,11 +52,7 @@ func (s *stack) checkWay(ctx context.Context) error {
 		return err
 	}
 
-	i := slices.IndexFunc(s.units, func(u fleet.Unit) bool { return u.Info().Service == harness.ServiceInngest })
-	if i < 0 {
-		return errors.New("there is no Inngest container that could reach it")
-	}
-	inngest := s.units[i].(*unit).last.Load()
+	inngest := s.inngest()
 	if inngest.Err() != nil {
 		return fmt.Errorf("%s is not running", harness.ServiceInngest)
 	}

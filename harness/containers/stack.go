@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/bridge"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
@@ -24,9 +24,8 @@ type stack struct {
 	units   []fleet.Unit
 	engine  *client.Client
 	id      string
-	network *testcontainers.DockerNetwork
 	gateway string
-	bridge  *bridge.Bridge
+	bridge  *bridge.Bridge // nil without an Inngest server
 
 	alive   context.Context // ends when the stack is closed
 	endLife context.CancelFunc
@@ -35,25 +34,36 @@ type stack struct {
 // name is what the names of the stack's containers begin with.
 func (s *stack) name() string { return "harness-" + s.id }
 
-// makeNetwork makes the stack's network and finds the address that this machine has in it.
-func (s *stack) makeNetwork(ctx context.Context) (err error) {
-	// If it were cancelled, the engine might make the network after we have looked for what to remove.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
-	defer cancel()
-	if s.network, err = tcnetwork.New(ctx, tcnetwork.WithLabels(s.labels(""))); err != nil {
-		return reaperError(err)
+// findGateway finds the address that this machine has in the network of the containers. An engine may know that of its default
+// network only while a container is in it.
+func (s *stack) findGateway(ctx context.Context) error {
+	inngest := s.inngest()
+	if inngest == nil {
+		return nil
 	}
-	found, err := s.engine.NetworkInspect(ctx, s.network.ID, client.NetworkInspectOptions{})
+	found, err := s.engine.ContainerInspect(ctx, inngest.id(), client.ContainerInspectOptions{})
 	if err != nil {
-		return err
+		return engine.Explain(err)
 	}
-	for _, c := range found.Network.IPAM.Config {
-		if c.Gateway.Is4() {
-			s.gateway = c.Gateway.String()
-			return nil
+	if found.Container.NetworkSettings != nil {
+		for _, n := range found.Container.NetworkSettings.Networks {
+			if n.Gateway.Is4() {
+				s.gateway = n.Gateway.String()
+				s.bridge = bridge.New(s.gateway)
+				return nil
+			}
 		}
 	}
 	return errors.New("the engine gave it no IPv4 gateway")
+}
+
+// inngest returns the Inngest container, or nil if the stack has none.
+func (s *stack) inngest() *instance {
+	i := slices.IndexFunc(s.units, func(u fleet.Unit) bool { return u.Info().Service == harness.ServiceInngest })
+	if i < 0 {
+		return nil
+	}
+	return s.units[i].(*unit).last.Load()
 }
 
 // reaperError says what to do where testcontainers cannot start its reaper, whose image it pulls.
@@ -68,7 +78,7 @@ func reaperError(err error) error {
 	}
 }
 
-// endAll removes the stack's containers and its network, and frees the rest. The containers are not stopped gracefully: what
+// endAll removes the stack's containers, and frees the rest. The containers are not stopped gracefully: what
 // they hold is removed with them.
 func (s *stack) endAll(ctx context.Context) error {
 	// The deadline of the caller is for servers that shut down gracefully; a removal takes what it takes.
@@ -87,8 +97,7 @@ func (s *stack) endAll(ctx context.Context) error {
 	return errors.Join(err, s.engine.Close())
 }
 
-// removeAll removes containers, with their volumes, and then networks. It is no error when another process removes them at
-// the same time.
+// removeAll removes containers, with their volumes. It is no error when another process removes them at the same time.
 func removeAll(ctx context.Context, docker *client.Client, f client.Filters) error {
 	found, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: f})
 	if err != nil {
@@ -98,19 +107,7 @@ func removeAll(ctx context.Context, docker *client.Client, f client.Filters) err
 	for _, c := range found.Items {
 		ids = append(ids, c.ID)
 	}
-	if err := removeContainers(ctx, docker, ids); err != nil {
-		return err
-	}
-	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: f})
-	if err != nil {
-		return fmt.Errorf("list the stack's networks to remove them: %w", engine.Explain(err))
-	}
-	for _, n := range networks.Items {
-		if err := removeNetwork(ctx, docker, n.ID); err != nil {
-			return err
-		}
-	}
-	return nil
+	return removeContainers(ctx, docker, ids)
 }
 
 func removeContainers(ctx context.Context, docker *client.Client, ids []string) error {
@@ -125,12 +122,4 @@ func removeContainers(ctx context.Context, docker *client.Client, ids []string) 
 		})
 	}
 	return g.Wait()
-}
-
-func removeNetwork(ctx context.Context, docker *client.Client, id string) error {
-	_, err := docker.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
-	if err == nil || errdefs.IsNotFound(err) {
-		return nil
-	}
-	return fmt.Errorf("remove the network %.12s: %w", id, engine.Explain(err))
 }

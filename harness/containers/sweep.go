@@ -14,7 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-// The labels of containers and networks name the stack and the process that they belong to.
+// The labels of containers name the stack and the process that they belong to.
 const (
 	labelStack   = "inngest-harness.stack"
 	labelService = "inngest-harness.service"
@@ -24,17 +24,13 @@ const (
 	labelBoot    = "inngest-harness.owner.boot"
 )
 
-// labels returns the labels of one of the stack's containers, or of its network for an empty service.
+// labels returns the labels of one of the stack's containers.
 func (s *stack) labels(service harness.Service) map[string]string {
 	o := thisProcess()
-	l := map[string]string{
-		labelStack: s.id, labelPID: strconv.Itoa(o.pid), labelStarted: o.started.Format(time.RFC3339Nano),
+	return map[string]string{
+		labelStack: s.id, labelService: string(service), labelPID: strconv.Itoa(o.pid), labelStarted: o.started.Format(time.RFC3339Nano),
 		labelMachine: o.machine, labelBoot: o.boot,
 	}
-	if service != "" {
-		l[labelService] = string(service)
-	}
-	return l
 }
 
 func filters(label, value string) client.Filters {
@@ -93,29 +89,14 @@ func sweep(ctx context.Context, docker *client.Client, progress func(harness.Pro
 		return fmt.Errorf("look for containers that killed stacks left behind: %w", engine.Explain(err))
 	}
 	var leftovers []string
-	living := make(map[string]bool)
 	for _, c := range found.Items {
 		o, ok := ownerOf(c.Labels)
 		if ok && o.dead(me, c.State == "running" || c.State == "paused") {
 			leftovers = append(leftovers, c.ID)
-		} else {
-			living[c.Labels[labelStack]] = true
 		}
 	}
 	if err := removeContainers(ctx, docker, leftovers); err != nil {
 		progress(harness.Progress{Subject: "docker", Doing: fmt.Sprintf("goes on, though a killed stack left something behind: %v", err), Done: true})
-	}
-	networks, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
-	if err != nil {
-		return fmt.Errorf("look for networks that killed stacks left behind: %w", engine.Explain(err))
-	}
-	for _, n := range networks.Items {
-		o, ok := ownerOf(n.Labels)
-		if !ok || living[n.Labels[labelStack]] || !o.dead(me, false) {
-			continue
-		}
-		// A container that another process is removing still holds its network: the next start removes that.
-		_ = removeNetwork(ctx, docker, n.ID)
 	}
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/testcontainers/testcontainers-go"
 	tclog "github.com/testcontainers/testcontainers-go/log"
-	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
@@ -163,7 +162,6 @@ func (u *unit) create(ctx context.Context, ports []int) error {
 		testcontainers.WithName(u.stack.name() + "-" + string(u.service)),
 		testcontainers.WithLabels(u.stack.labels(u.service)),
 		testcontainers.WithExposedPorts(u.inside()...),
-		tcnetwork.WithNetwork(nil, u.stack.network),
 		testcontainers.WithConfigModifier(func(c *container.Config) {
 			// The fleet looks at the server, more often than an image's own health check and without its cost.
 			c.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}

@@ -1,8 +1,8 @@
 // Package bridge lets a container reach a server that listens on this machine's loopback interface, without that
 // server listening anywhere else.
 //
-//	b := bridge.New("172.18.0.1")              // the gateway of the container's network
-//	addr, err := b.Reach(ctx, "127.0.0.1:3000") // "172.18.0.1:40123": what the container dials
+//	b := bridge.New("172.17.0.1")              // the gateway of the container's network
+//	addr, err := b.Reach(ctx, "127.0.0.1:3000") // "172.17.0.1:40123": what the container dials
 //	defer b.Close()
 //
 // Where the engine runs on this machine, the gateway of a container network is an address of this machine: a forwarder
