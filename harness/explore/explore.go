@@ -61,7 +61,7 @@ type Options struct {
 	// pause of 10 s is not one. Zero: they come at once. In process it has no effect.
 	RetryPause time.Duration
 
-	// Progress is called after each schedule, by one goroutine at a time. Nil: it is not.
+	// Progress is called when schedules are planned and after each, by one goroutine at a time. Nil: it is not.
 	Progress func(Progress)
 }
 
@@ -112,13 +112,16 @@ type BaseError struct {
 func (e *BaseError) Error() string {
 	says := "the run without faults is not as expected, so there is nothing to explore:\n"
 	for _, v := range e.Violations {
-		says += v.Says + "\n"
+		if v.Says != e.Verdict.Why { // which the verdict begins with
+			says += v.Says + "\n"
+		}
 	}
-	return says + e.Verdict.String()
+	return says + whatHappened(e.Verdict)
 }
 
 // Explore explores the faults of one function, or of several that work together. It returns a [BaseError] if they are not as
-// expected without faults, and another error if that cannot be found out.
+// expected without faults, and another error if that cannot be found out. If ctx ends, or a target fails, it returns what was
+// found until then with the error.
 func Explore(ctx context.Context, target Target, o Options) (*Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -133,13 +136,15 @@ func Explore(ctx context.Context, target Target, o Options) (*Result, error) {
 	e.can = first.can()
 	e.can.services = slices.DeleteFunc(e.can.services, func(s harness.Service) bool { return !slices.Contains(o.Services, s) })
 	if len(first.can().services) > 0 && len(o.Services) == 0 {
-		e.can.without = append(e.can.without, "faults of servers, which were not asked for")
+		e.can.without = append(e.can.without, "the deaths of mail server, database and Inngest: Services (--services) does not name them")
 	}
 	e.result.NotExplored = append(e.result.NotExplored, e.can.without...)
-	if err := e.explore(ctx, first); err != nil {
-		return nil, fmt.Errorf("explore: %w", err)
-	}
+	err = e.explore(ctx, first)
+	e.result.sort()
 	e.result.Took = time.Since(e.began)
+	if err != nil {
+		return e.result, fmt.Errorf("explore: %w", err)
+	}
 	return e.result, nil
 }
 
@@ -322,6 +327,7 @@ func (x *execution) state() string {
 func (e *explorer) round(ctx context.Context, schedules []Schedule, count *Count) (held []outcome, err error) {
 	e.mu.Lock()
 	e.planned += len(schedules)
+	e.progress()
 	e.mu.Unlock()
 	jobs := make(chan Schedule)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -400,8 +406,13 @@ func (e *explorer) take(o outcome, count *Count) (holds bool) {
 		count.Ran++
 		holds = len(o.violations) == 0
 	}
+	e.progress()
+	return holds
+}
+
+// progress reports how far it has come. e.mu is locked.
+func (e *explorer) progress() {
 	if e.o.Progress != nil {
 		e.o.Progress(Progress{Ran: len(e.result.Outcomes), Planned: e.planned, Findings: len(e.result.Findings), Elapsed: time.Since(e.began)})
 	}
-	return holds
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
@@ -84,13 +85,24 @@ func (e *programEnv) begin(ctx context.Context) error {
 		return err
 	}
 	if e.running {
-		return e.stack.Start(ctx, harness.ServiceApp)
+		return withoutLog(e.stack.Start(ctx, harness.ServiceApp))
 	}
 	if err := e.stack.RunCommand(ctx, e.command); err != nil {
-		return err
+		return withoutLog(err)
 	}
 	e.running = true
 	return nil
+}
+
+// withoutLog removes the name of the app's log from an error: the file is removed with the stack's directory.
+func withoutLog(err error) error {
+	if exit, ok := errors.AsType[*proc.ExitError](err); ok {
+		exit.LogFile = ""
+	}
+	if late, ok := errors.AsType[*proc.NotReadyError](err); ok {
+		late.LogFile = ""
+	}
+	return err
 }
 
 // empty empties the scratch directory.

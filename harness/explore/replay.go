@@ -49,6 +49,13 @@ func (r *Result) WriteCases(dir string, target Target, o Options) (files []strin
 		return nil, fmt.Errorf("look for the cases of an earlier exploration: %w", err)
 	}
 	for _, file := range old {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := ParseCase(data); err != nil {
+			continue // it is no case
+		}
 		if err := os.Remove(file); err != nil {
 			return nil, err
 		}

@@ -93,12 +93,15 @@ func (o outcome) outcome() Outcome {
 	}
 	switch {
 	case len(o.missed) > 0:
-		kept.NotRun = "it never happened that " + o.missed[0].String()
+		kept.NotRun = "the run never came to " + o.missed[0].Hop.String()
 	case o.unjudged != "" && len(o.violations) == 0:
 		kept.NotRun = o.unjudged
 	}
 	return kept
 }
+
+// unconfirmed is said of a finding until its schedule has shown it a second time.
+const unconfirmed = "the exploration ended before it was tried a second time"
 
 // record keeps an outcome.
 func (r *Result) record(o outcome) {
@@ -109,23 +112,35 @@ func (r *Result) record(o outcome) {
 	for _, v := range o.violations {
 		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.kind() == v.kind() })
 		if i < 0 {
-			r.Findings = append(r.Findings, Finding{Violation: v, Schedule: o.schedule, Story: o.schedule.String(), Schedules: 1, Verdict: o.verdict})
+			r.Findings = append(r.Findings, Finding{Violation: v, Schedule: o.schedule, Story: o.schedule.String(), Schedules: 1, Unsure: unconfirmed, Verdict: o.verdict})
 			continue
 		}
 		f := &r.Findings[i]
 		f.Schedules++
-		if less(o.schedule, f.Schedule) {
+		if compare(o.schedule, f.Schedule) < 0 {
 			f.Violation, f.Schedule, f.Story, f.Verdict = v, o.schedule, o.schedule.String(), o.verdict
 		}
 	}
 }
 
-// less puts shorter schedules first. Of equal length the sequence does not depend on which ended first.
-func less(a, b Schedule) bool {
-	if len(a.Faults) != len(b.Faults) {
-		return len(a.Faults) < len(b.Faults)
+// common has the kinds that a developer has met before those that have to be believed. Of schedules of one length the one
+// with the more common faults tells the story of a finding.
+var common = []Kind{Kill, LoseAnswer, Refuse, Drop, RefuseForGood, RestartDatabase, RestartMail, RestartInngest, Freeze, Late, Send, Twice, TwiceAtOnce}
+
+// compare puts shorter schedules first, then those with more common faults. What is left does not depend on which ended first.
+func compare(a, b Schedule) int {
+	rarity := func(s Schedule) (sum int) {
+		for _, f := range s.Faults {
+			sum += slices.Index(common, f.Do)
+		}
+		return sum
 	}
-	return a.key() < b.key()
+	return cmp.Or(cmp.Compare(len(a.Faults), len(b.Faults)), cmp.Compare(rarity(a), rarity(b)), cmp.Compare(a.key(), b.key()))
+}
+
+// sort puts the shortest schedules first.
+func (r *Result) sort() {
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return compare(a.Schedule, b.Schedule) })
 }
 
 // conclude makes each finding as short as it can be, and runs it once more.
@@ -144,9 +159,6 @@ func (e *explorer) conclude(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(len(a.Schedule.Faults), len(b.Schedule.Faults)), cmp.Compare(a.Schedule.key(), b.Schedule.key()))
-	})
 	return nil
 }
 
@@ -170,13 +182,15 @@ func (e *explorer) shorten(ctx context.Context, v env, f *Finding) error {
 		f.Schedule, f.Story, f.Verdict = shorter, shorter.String(), o.verdict
 	}
 	o, ok, err := shows(f.Schedule)
-	if err != nil || ok {
+	if err != nil {
 		return err
 	}
 	f.Unsure = "it did not show again: "
 	switch {
+	case ok:
+		f.Unsure = ""
 	case len(o.missed) > 0:
-		f.Unsure += "it never happened that " + o.missed[0].String()
+		f.Unsure += "the run never came to " + o.missed[0].Hop.String()
 	case len(o.violations) > 0:
 		f.Unsure += o.violations[0].Says
 	case o.unjudged != "":
@@ -226,13 +240,9 @@ func (r *Result) String() string {
 			fmt.Fprintf(&b, "   not certain: %s\n", f.Unsure)
 		}
 		if f.Schedules > 1 {
-			fmt.Fprintf(&b, "   %d schedules show it; this is the shortest\n", f.Schedules)
+			fmt.Fprintf(&b, "   %d schedules show it, none of them shorter\n", f.Schedules)
 		}
-		lines := strings.Split(f.Verdict.String(), "\n")
-		if f.Verdict.Outcome == harness.Holds { // the violation is none of the expectation's
-			lines[0] = "what happened:"
-		}
-		for _, line := range lines {
+		for line := range strings.SplitSeq(whatHappened(f.Verdict), "\n") {
 			fmt.Fprintf(&b, "     %s\n", line)
 		}
 	}
@@ -243,6 +253,15 @@ func (r *Result) String() string {
 		}
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// whatHappened is a verdict beside violations. One that holds says nothing of them: they are none of the expectation's.
+func whatHappened(v *harness.Verdict) string {
+	_, chain, _ := strings.Cut(v.String(), "\n")
+	if v.Outcome == harness.Holds {
+		return "what happened:\n" + chain
+	}
+	return v.String()
 }
 
 // shownLeftOut is how many schedules that do not count as run are named.

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/explore"
@@ -37,6 +40,7 @@ type exploreOptions struct {
 	times     int
 	out       string
 	json      bool
+	again     string // the flags with which a replay runs as this exploration
 }
 
 func exploreCommand(io stdio) *cobra.Command {
@@ -60,31 +64,30 @@ with which --replay runs it again. With several --send, the second event comes w
 that instant after the first one, and in other schedules earlier: before it, or at any of its hops.`,
 		Example: `  harness explore --send event.json expectation.json -- npm start
   harness explore --send placed.json --send cancelled.json expectation.json -- ./app
-  harness explore --check 'node check.mjs' --send event.json expectation.json -- node app.mjs
+  harness explore --check ./check.mjs --send event.json expectation.json -- node app.mjs
   harness explore --replay .harness/explore/1.json --times 20`,
 		Annotations: map[string]string{
-			"Exit status": "0  no violation\n1  violations were found\n2  it does not hold without a fault, or it could not be explored, or the question was wrong",
+			"Exit status": "0  no violation\n1  violations were found\n2  it does not hold without a fault, or it could not be explored to the end, or the question was wrong",
 			"Environment of cmd": `as under 'harness up', and
 MONGODB_URI        with the name of a database that is empty when a schedule begins; --setup can fill it
 HARNESS_SCRATCH    a directory that is empty when a schedule begins and outlives CMD's death: a place for a
                    database that is a file`,
 		},
 		Args: func(cmd *cobra.Command, args []string) error {
-			files := args
-			if n := cmd.ArgsLenAtDash(); n >= 0 {
-				files = args[:n]
-			}
-			if wanted := map[bool]int{false: 1, true: 0}[o.replay != ""]; len(files) != wanted {
-				return usagef("`harness explore` needs one file with an expectation (none with --replay), and the app's command behind --, as in: harness explore --send event.json expectation.json -- npm start")
+			if files, _ := atDash(cmd, args); len(files) > 1 || len(files) == 0 && o.replay == "" {
+				return usagef("`harness explore` needs one file with an expectation, and the app's command behind --, as in: harness explore --send event.json expectation.json -- npm start")
+			} else if len(files) == 1 && o.replay != "" {
+				return usagef("--replay takes events and expectation from its file: leave out %s", files[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n := max(0, cmd.ArgsLenAtDash())
-			if cmd.ArgsLenAtDash() < 0 {
-				n = len(args)
+			files, command := atDash(cmd, args)
+			err := o.validate(cmd.Flags(), files)
+			if err == nil {
+				o.again = againWith(cmd.Flags())
+				err = o.run(cmd.Context(), io, files, command)
 			}
-			err := o.run(cmd.Context(), io, args[:n], args[n:])
 			if err != nil && !errors.As(err, new(exitError)) {
 				return exitError{exitCannotBeJudged, err}
 			}
@@ -118,9 +121,84 @@ HARNESS_SCRATCH    a directory that is empty when a schedule begins and outlives
 	must(cmd.MarkFlagFilename("replay", "json"))
 	must(cmd.MarkFlagDirname("golden"))
 	must(cmd.MarkFlagDirname("out"))
-	completeFlag(cmd, "inngest", inngestSim, inngestServer)
+	for flag, values := range exploreValues {
+		completeFlag(cmd, flag, values...)
+	}
 	cmd.ValidArgsFunction = completeFiles("json")
 	return cmd
+}
+
+// exploreValues are the values of flags that have few.
+var exploreValues = map[string][]string{
+	"inngest":      {inngestSim, inngestServer},
+	"allow-copies": {string(explore.CopiesNone), string(explore.CopiesUnrecorded), string(explore.CopiesAny)},
+	"allow-failed": {string(explore.FailedNever), string(explore.FailedPermanent), string(explore.FailedAny)},
+	"services":     {string(harness.ServiceMailHog), string(harness.ServiceMongo), string(harness.ServiceInngest)},
+}
+
+// ofReplay are the flags that count with --replay. What the others say is in its file.
+var ofReplay = []string{"replay", "times", "timeout", "inngest", "golden", "app-path", "run-header", "app-timeout", "json"}
+
+// againWith returns the flags that say where it ran, which the file of a replay does not.
+func againWith(flags *pflag.FlagSet) (again string) {
+	for _, name := range []string{"inngest", "golden", "app-path", "run-header", "app-timeout", "timeout"} {
+		if f := flags.Lookup(name); f.Changed {
+			again += fmt.Sprintf(" --%s %s", name, f.Value)
+		}
+	}
+	return again
+}
+
+// atDash divides arguments into those before -- and those behind it.
+func atDash(cmd *cobra.Command, args []string) (before, behind []string) {
+	n := cmd.ArgsLenAtDash()
+	if n < 0 {
+		n = len(args)
+	}
+	return args[:n], args[n:]
+}
+
+// validate returns an error for flags that are wrong or of no use.
+func (o *exploreOptions) validate(flags *pflag.FlagSet, files []string) error {
+	for _, flag := range slices.Sorted(maps.Keys(exploreValues)) {
+		given := []string{flags.Lookup(flag).Value.String()}
+		if flag == "services" {
+			given = o.services
+		}
+		for _, value := range given {
+			if err := oneOf(fmt.Sprintf("--%s %q", flag, value), value, exploreValues[flag]); err != nil {
+				return err
+			}
+		}
+	}
+	var wrong error
+	flags.Visit(func(f *pflag.Flag) {
+		switch {
+		case o.replay != "" && !slices.Contains(ofReplay, f.Name):
+			wrong = usagef("--%s has no effect with --replay, whose file says it: leave it out", f.Name)
+		case o.replay == "" && f.Name == "times":
+			wrong = usagef("--times is for --replay: leave it out")
+		}
+	})
+	switch {
+	case wrong != nil:
+		return wrong
+	case o.Depth < 1 || o.Schedules < 1 || o.times < 1:
+		return usagef("--depth, --schedules and --times are 1 at least; without schedules of two faults and more: --depth 1")
+	case o.Parallel < 0 || o.Budget < 0 || o.RetryPause < 0:
+		return usagef("--parallel, --budget and --retry-pause cannot be negative")
+	case o.Timeout <= 0:
+		return usagef("--timeout %v: it is a time to wait, as in 1m", o.Timeout)
+	case o.appWait <= 0:
+		return usagef("--app-timeout %v: it is a time to wait, as in 90s", o.appWait)
+	case !strings.HasPrefix(o.appPath, "/"):
+		return usagef("--app-path %q: it begins with a slash", o.appPath)
+	}
+	ofStdin := slices.DeleteFunc(slices.Concat(o.send, files), func(f string) bool { return f != stdinName })
+	if len(ofStdin) > 1 {
+		return usagef("events and expectation cannot both be standard input")
+	}
+	return nil
 }
 
 // inShell returns the arguments that run a command in the system's shell; none for an empty one.
@@ -160,53 +238,66 @@ func (o *exploreOptions) run(ctx context.Context, io stdio, files, command []str
 		}
 		o.Send = append(o.Send, events...)
 	}
-	if o.golden != "" {
-		set, err := golden.Open(o.golden, golden.Options{RunHeader: o.runHeader})
-		if err != nil {
-			return err
-		}
-		o.Judge.Golden = func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }
+	if err := o.openGolden(); err != nil {
+		return err
 	}
 	o.InvariantCommand, o.SetupCommand = inShell(o.check), inShell(o.setup)
 	for _, s := range o.services {
 		o.Services = append(o.Services, harness.Service(s))
 	}
 	p := newPrinter(io)
-	target, err := o.target(ctx, p, command)
-	if err != nil {
-		return err
-	}
+	target := o.target(p, command)
 	o.Progress = o.progress(p)
-	result, err := explore.Explore(ctx, target, o.Options)
-	if err != nil {
-		return err
+	result, ended := explore.Explore(ctx, target, o.Options)
+	p.finish()
+	if ended != nil && (result == nil || len(result.Outcomes) == 0) {
+		return ended
 	}
 	written, err := result.WriteCases(o.out, target, o.Options)
 	if err != nil {
-		return err
+		return errors.Join(ended, err)
 	}
 	if o.json {
 		err = writeJSON(io.out, result)
 	} else {
 		_, err = fmt.Fprintln(io.out, io.paint(io.out).marks(safe(result.String())))
+		if len(written) > 0 {
+			fmt.Fprintln(io.out)
+		}
 		for i, file := range written {
-			fmt.Fprintf(io.out, "to run %d again: harness explore --replay %s\n", i+1, file)
+			fmt.Fprintf(io.out, "to run %d again: harness explore%s --replay %s\n", i+1, safe(o.again), file)
 		}
 	}
-	if err == nil && len(result.Findings) > 0 {
-		err = exitError{exitFailed, nil}
+	switch {
+	case ended != nil:
+		return fmt.Errorf("%w; what was found until then stands above", ended)
+	case err == nil && len(result.Findings) > 0:
+		return exitError{exitFailed, nil}
 	}
 	return err
 }
 
-// target returns where schedules run.
-func (o *exploreOptions) target(ctx context.Context, p *printer, command []string) (explore.Target, error) {
-	if o.inngest != inngestSim && o.inngest != inngestServer {
-		return explore.Target{}, usagef("--inngest %q: it is %s or %s", o.inngest, inngestSim, inngestServer)
+// openGolden makes the judge compare emails with golden ones, if a directory is given.
+func (o *exploreOptions) openGolden() error {
+	if o.golden == "" {
+		return nil
 	}
+	set, err := golden.Open(o.golden, golden.Options{RunHeader: o.runHeader})
+	if err != nil {
+		return err
+	}
+	o.Judge.Golden = func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }
+	return nil
+}
+
+// target returns where schedules run. Of a replay the app's output is shown.
+func (o *exploreOptions) target(p *printer, command []string) explore.Target {
 	backend := withInngest(local.New(local.Options{}), o.inngest, sim.Options{Seed: o.Seed})
-	return explore.Program(backend, stack.Options{AppPath: o.appPath, RunHeader: o.runHeader, Progress: longer(p)},
-		stack.Command{Args: command, StartTimeout: o.appWait}), ctx.Err()
+	app := stack.Command{Args: command, StartTimeout: o.appWait}
+	if o.replay != "" {
+		app.OnLine = p.output
+	}
+	return explore.Program(backend, stack.Options{AppPath: o.appPath, RunHeader: o.runHeader, Progress: longer(p)}, app)
 }
 
 // longer prints the progress of what takes a second: servers are started again and again.
@@ -250,11 +341,11 @@ func (o *exploreOptions) runCase(ctx context.Context, io stdio, command []string
 	if len(command) == 0 {
 		return usagef("%s names no command: put the app's behind --", named(o.replay))
 	}
-	p := newPrinter(io)
-	target, err := o.target(ctx, p, command)
-	if err != nil {
+	if err := o.openGolden(); err != nil {
 		return err
 	}
+	p := newPrinter(io)
+	target := o.target(p, command)
 	done := p.waiting("explore", "replaying "+named(o.replay))
 	outcome, err := explore.Replay(ctx, target, c, o.times, o.Options)
 	done()

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -44,7 +45,7 @@ func main() {
 
 // graceOf returns how long a command may take to end after a signal. Only some have started what must be stopped.
 func graceOf(args []string) time.Duration {
-	if len(args) > 0 && (args[0] == "up" || args[0] == "tools") {
+	if len(args) > 0 && slices.Contains([]string{"up", "explore", "tools"}, args[0]) {
 		return stopTimeout + killTime
 	}
 	return time.Second

@@ -98,6 +98,13 @@ func (p *printer) whole(line string) {
 	fmt.Fprint(p.w, line+"\n")
 }
 
+// finish removes the current line, so that something else can follow on the terminal.
+func (p *printer) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
 func (p *printer) subject(s string) string { return p.cyan(fmt.Sprintf("%-8s", s)) + " " }
 
 func (p *printer) clear() {

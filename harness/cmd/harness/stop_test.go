@@ -76,6 +76,7 @@ func TestGraceOf_IsShortWhereNothingIsToBeStopped(t *testing.T) {
 	t.Parallel()
 	require.Greater(t, graceOf([]string{"up", "--ports", "free"}), stopTimeout)
 	require.Greater(t, graceOf([]string{"tools", "build"}), stopTimeout)
+	require.Greater(t, graceOf([]string{"explore", "--replay", "1.json"}), stopTimeout)
 	for _, args := range [][]string{nil, {"mail", "ls"}, {"expect", "--send", "up", "x"}, {"down"}} {
 		require.Less(t, graceOf(args), stopTimeout/2, args)
 	}
