@@ -9,39 +9,41 @@ import (
 )
 
 // The second use of an id in one pass is another step, by its place in the sequence. A pass that leaves out the first use takes
-// its result for that of the second.
+// the result of that for its own.
 var oneIDForTwoSteps = App{
 	Name:   "one-id-for-two-steps",
-	Defect: "two steps have one id, and a retry leaves out the first, so the second one is taken for done",
-	Broken: serveCheckpointed(firstOrder("mail", "mail")),
-	Right:  serveCheckpointed(firstOrder("welcome", "receipt")),
+	Defect: "the steps of a loop have one id, and a retry leaves out who has been told, so the next one's step is taken for done",
+	Broken: serveCheckpointed(tellAll(func(string) string { return "tell" })),
+	Right:  serveCheckpointed(tellAll(func(recipient string) string { return "tell-" + recipient })),
 	Send:   []harness.Event{placed},
 	Expect: harness.Expectation{
-		Runs:        []harness.RunExpectation{ended("first-order", completed)},
-		Mail:        []harness.MailExpectation{sent(kim, "Welcome"), sent(kim, "Receipt of order 7")},
+		Runs:        []harness.RunExpectation{ended("tell-all", completed)},
+		Mail:        []harness.MailExpectation{sent(kim, "Order 7 is packed"), sent(lee, "Order 7 is packed")},
 		NoOtherRuns: true, NoOtherMail: true,
 	},
 }
 
-func firstOrder(welcomeID, receiptID string) func(*shop) {
+func tellAll(stepID func(recipient string) string) func(*shop) {
 	return func(s *shop) {
-		on(s, "order/placed", "first-order", func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+		on(s, "order/placed", "tell-all", func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 			o := in.Event.Data
-			if s.store.get("done:welcome-"+o.To) == "" {
-				err := run(ctx, welcomeID, func() error {
-					return s.once("welcome-"+o.To, func() error {
-						return s.send(mail{run: in.InputCtx.RunID, to: o.To, subject: "Welcome", id: "welcome-" + o.Order})
+			var untold []string
+			for _, recipient := range []string{o.To, lee} {
+				if s.store.get("done:told-"+o.Order+"-"+recipient) == "" {
+					untold = append(untold, recipient)
+				}
+			}
+			for _, recipient := range untold {
+				err := run(ctx, stepID(recipient), func() error {
+					return s.once("told-"+o.Order+"-"+recipient, func() error {
+						return s.send(mail{run: in.InputCtx.RunID, to: recipient, subject: "Order " + o.Order + " is packed", id: "packed-" + o.Order + "-" + recipient[:3]})
 					})
 				})
 				if err != nil {
 					return nil, err
 				}
 			}
-			return nil, run(ctx, receiptID, func() error {
-				return s.once("receipt-"+o.Order, func() error {
-					return s.send(mail{run: in.InputCtx.RunID, to: o.To, subject: "Receipt of order " + o.Order, id: "receipt-" + o.Order})
-				})
-			})
+			return nil, nil
 		})
 	}
 }
