@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
@@ -94,15 +94,14 @@ func (e *programEnv) begin(ctx context.Context) error {
 	return nil
 }
 
-// withoutLog removes the name of the app's log from an error: the file is removed with the stack's directory.
+// wholeLog matches the line of an error that names the app's log. That file is removed with the stack's directory.
+var wholeLog = regexp.MustCompile(`(?m)\nwhole log: .*$`)
+
 func withoutLog(err error) error {
-	if exit, ok := errors.AsType[*proc.ExitError](err); ok {
-		exit.LogFile = ""
+	if err == nil {
+		return nil
 	}
-	if late, ok := errors.AsType[*proc.NotReadyError](err); ok {
-		late.LogFile = ""
-	}
-	return err
+	return errors.New(wholeLog.ReplaceAllString(err.Error(), ""))
 }
 
 // empty empties the scratch directory.

@@ -162,7 +162,10 @@ func TestPrinter_OnATerminal(t *testing.T) {
 	p.output("first line")
 	p.progress(harness.Progress{Subject: "app", Doing: "starting", Elapsed: 1500 * time.Millisecond})
 	p.progress(harness.Progress{Subject: "app", Doing: "ready", Elapsed: 2 * time.Second, Done: true})
-	require.Equal(t, "app      starting\r\x1b[Kapp      | first line\napp      starting  1.5s\r\x1b[Kapp      ready  2s\n", out.String())
+	p.finish()
+	p.progress(harness.Progress{Subject: "explore", Doing: "3 of 9"})
+	p.finish()
+	require.Equal(t, "app      starting\r\x1b[Kapp      | first line\napp      starting  1.5s\r\x1b[Kapp      ready  2s\nexplore  3 of 9\r\x1b[K", out.String())
 }
 
 func TestPrinter_Waiting(t *testing.T) {

@@ -192,11 +192,11 @@ func (o *exploreOptions) validate(flags *pflag.FlagSet, files []string) error {
 	case o.appWait <= 0:
 		return usagef("--app-timeout %v: it is a time to wait, as in 90s", o.appWait)
 	case !strings.HasPrefix(o.appPath, "/"):
-		return usagef("--app-path %q: it begins with a slash", o.appPath)
+		return usagef("--app-path %q: it begins with a slash, as in /api/inngest", o.appPath)
 	}
 	ofStdin := slices.DeleteFunc(slices.Concat(o.send, files), func(f string) bool { return f != stdinName })
 	if len(ofStdin) > 1 {
-		return usagef("events and expectation cannot both be standard input")
+		return usagef("only one of events and expectation can be standard input")
 	}
 	return nil
 }
