@@ -14,6 +14,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/judge"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 // Options says what is explored. One of Send and Trigger, and Expect, are required.
@@ -230,7 +231,9 @@ func (e *explorer) explore(ctx context.Context, first env) error {
 	e.release(first)
 	e.states, e.tried = map[string]bool{e.base.state(): true}, map[string]bool{}
 	for _, p := range e.base.hops {
-		e.result.Hops = append(e.result.Hops, p.Hop)
+		if p.At != tap.AtQUIT || e.base.quits {
+			e.result.Hops = append(e.result.Hops, p.Hop)
+		}
 	}
 	singles := e.extend(e.base)
 	e.result.Single.Possible = len(singles)
@@ -255,6 +258,9 @@ func (e *explorer) explore(ctx context.Context, first env) error {
 // can come earlier than it did, and not later: what waits for it would have waited in vain.
 func (e *explorer) extend(o outcome) (more []Schedule) {
 	hops := o.hops
+	if !e.base.quits {
+		hops = slices.DeleteFunc(slices.Clone(hops), func(p passing) bool { return p.At == tap.AtQUIT })
+	}
 	if n := len(o.schedule.Faults); n > 0 {
 		last := o.schedule.Faults[n-1].Hop
 		if i := slices.IndexFunc(hops, func(p passing) bool { return p.Hop == last }); i >= 0 {

@@ -59,6 +59,7 @@ type execution struct {
 	trace     *harness.Trace
 	mail      []*harness.Message
 	sent      []sentEvent
+	quits     bool  // in the run without faults: the app takes leave of the mail server
 	violated  error // what the invariant says
 	took      time.Duration
 }
@@ -100,8 +101,17 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	r := &running{env: e, options: o, schedule: s, events: make([]sentEvent, o.events())}
 	over, end := context.WithCancel(ctx)
 	injected, err := r.arm(over)
+	var quit *tap.Injection
+	if err == nil && len(s.Faults) == 0 {
+		// The taps do not record what an app says after an email.
+		quit, err = e.taps().Inject(tap.Fault{At: tap.AtQUIT, Do: tap.Delay, For: 1, Times: -1})
+		injected = append(injected, quit)
+	}
 	if err == nil {
 		err = r.play(ctx)
+	}
+	if err == nil && awaitLast(ctx, injected) {
+		err = e.run(ctx)
 	}
 	end()
 	for _, i := range injected {
@@ -113,8 +123,8 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	if err = errors.Join(err, r.failure); err != nil {
 		return nil, fmt.Errorf("run the schedule in which %s: %w", s, err)
 	}
-	x := &execution{schedule: s, sent: r.events}
-	for n, i := range injected {
+	x := &execution{schedule: s, sent: r.events, quits: quit != nil && quit.Applied() > 0}
+	for n, i := range injected[:len(s.Faults)] {
 		if i != nil && i.Applied() == 0 {
 			x.missed = append(x.missed, s.Faults[n])
 		}
@@ -140,6 +150,29 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	}
 	x.took = time.Since(began)
 	return x, nil
+}
+
+// lastWait is how long to wait, when nothing is left to do, for what an app does after it has answered: it may still have to take
+// leave of the mail server.
+const lastWait = 250 * time.Millisecond
+
+// awaitLast waits for faults that have not acted. It reports whether one has meanwhile.
+func awaitLast(ctx context.Context, injected []*tap.Injection) (acted bool) {
+	deadline := time.After(lastWait)
+	for _, i := range injected {
+		if i == nil || i.Applied() > 0 {
+			continue
+		}
+		select {
+		case <-i.Reached():
+			acted = true
+		case <-deadline:
+			return acted
+		case <-ctx.Done():
+			return acted
+		}
+	}
+	return acted
 }
 
 // maxAttempts is how many attempts the Inngest server makes at most.
