@@ -167,7 +167,7 @@ func (e *programEnv) drive(ctx context.Context, f func(*sim.Sim, context.Context
 		if s == nil { // it is being started
 			if err := poll.Until(ctx, restPoll, func(context.Context) error {
 				if e.sim() == nil {
-					return errors.New("Inngest has not come back")
+					return errors.New("the Inngest server has not come back")
 				}
 				return nil
 			}); err != nil {

@@ -267,12 +267,10 @@ func (l *Ledger) addAccepted(key, eventID string) {
 }
 
 // AwaitRoot notes that the caller asks for the event with a ULID: it is then not attributed to any run.
-func (l *Ledger) AwaitRoot(eventID string) { l.setAwaited(keyRoot(eventID)) }
-
-func (l *Ledger) setAwaited(key string) {
+func (l *Ledger) AwaitRoot(eventID string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entry(key).awaited = true
+	l.entry(keyRoot(eventID)).awaited = true
 }
 
 // StateLost notes that the server has lost its state: it does not remember idempotency keys, so what was accepted before makes
@@ -294,7 +292,9 @@ func (l *Ledger) StateLost(ctx context.Context) error {
 // AwaitKey waits until the server has accepted an event with an idempotency key and returns the ULID of the first one. It
 // calls find, where it is not nil, whenever interval has elapsed; find returns the ULID if the server shows the event.
 func (l *Ledger) AwaitKey(ctx context.Context, key string, find func(context.Context) (string, error)) (string, error) {
-	l.setAwaited(keyEvent(key))
+	l.mu.Lock()
+	l.entry(keyEvent(key)).awaited = true
+	l.mu.Unlock()
 	w := newWaiter()
 	l.subscribe(keyEvent(key), w)
 	defer l.unsubscribe(w)
