@@ -26,16 +26,20 @@ type (
 		Errors    int         `xml:"errors,attr"`
 		Skipped   int         `xml:"skipped,attr"`
 		Time      string      `xml:"time,attr"`
-		Timestamp string      `xml:"timestamp,attr"`
+		Timestamp string      `xml:"timestamp,attr,omitempty"`
 		Cases     []junitCase `xml:"testcase"`
+		took      time.Duration
 	}
 	junitCase struct {
 		Name      string        `xml:"name,attr"`
 		Classname string        `xml:"classname,attr"`
 		Time      string        `xml:"time,attr"`
 		Failure   *junitFailure `xml:"failure"`
-		Skipped   *struct{}     `xml:"skipped"`
+		Skipped   *junitSkipped `xml:"skipped"`
 		Out       string        `xml:"system-out,omitempty"`
+	}
+	junitSkipped struct {
+		Message string `xml:"message,attr,omitempty"`
 	}
 	junitFailure struct {
 		Message string `xml:"message,attr"`
@@ -48,33 +52,50 @@ type (
 func (rep *Report) WriteJUnit(w io.Writer) error { return rep.page().writeJUnit(w) }
 
 func (p *page) writeJUnit(w io.Writer) error {
-	all := junitSuites{Name: marker}
-	var total time.Duration
+	var suites []junitSuite
 	for _, p := range p.Packages {
-		s := junitSuite{Name: p.Path, Tests: len(p.Tests)}
-		var took time.Duration
+		s := junitSuite{Name: p.Path}
 		for _, t := range p.Tests {
-			took += t.Record.Took
-			c := junitCase{Name: t.Test, Classname: p.Path, Time: seconds(t.Record.Took), Out: junitOut(t)}
+			c := junitCase{Name: t.Test, Classname: p.Path, Out: junitOut(t)}
 			switch t.Outcome {
 			case Failed:
 				c.Failure = &junitFailure{Message: firstLine(t.reason()), Type: "failure", Text: t.failureText()}
-				s.Failures++
 			case Skipped:
-				c.Skipped = &struct{}{}
-				s.Skipped++
+				c.Skipped = &junitSkipped{}
 			}
-			s.Cases = append(s.Cases, c)
+			s.add(c, t.Record.Took)
 			if at := t.Began.UTC().Format("2006-01-02T15:04:05"); s.Timestamp == "" || at < s.Timestamp {
 				s.Timestamp = at
 			}
 		}
-		s.Time = seconds(took)
-		total += took
+		suites = append(suites, s)
+	}
+	return writeJUnit(w, suites)
+}
+
+// add adds a test and counts it.
+func (s *junitSuite) add(c junitCase, took time.Duration) {
+	c.Time = seconds(took)
+	s.Cases = append(s.Cases, c)
+	s.Tests++
+	s.took += took
+	s.Time = seconds(s.took)
+	switch {
+	case c.Failure != nil:
+		s.Failures++
+	case c.Skipped != nil:
+		s.Skipped++
+	}
+}
+
+func writeJUnit(w io.Writer, suites []junitSuite) error {
+	all := junitSuites{Name: marker, Suites: suites}
+	var total time.Duration
+	for _, s := range suites {
+		total += s.took
 		all.Tests += s.Tests
 		all.Failures += s.Failures
 		all.Skipped += s.Skipped
-		all.Suites = append(all.Suites, s)
 	}
 	all.Time = seconds(total)
 	if _, err := io.WriteString(w, xml.Header); err != nil {

@@ -18,13 +18,12 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/timeline"
 )
 
-//go:embed report.html report.css
+//go:embed report.html exploration.html report.css
 var files embed.FS
 
 // page is what the template shows.
 type page struct {
 	Title    string
-	CSS      template.CSS
 	Counts   counts
 	When     string
 	Took     string
@@ -79,12 +78,16 @@ type verdict struct {
 // WriteHTML writes the page: one file without a script, which loads nothing.
 func (rep *Report) WriteHTML(w io.Writer) error { return rep.page().writeHTML(w) }
 
-func (p *page) writeHTML(w io.Writer) error {
+func (p *page) writeHTML(w io.Writer) error { return render(w, "report.html", p) }
+
+// render writes a page from its template.
+func render(w io.Writer, name string, data any) error {
 	css, err := files.ReadFile("report.css")
 	if err != nil {
 		return err
 	}
-	view, err := template.New("report.html").Funcs(template.FuncMap{
+	view, err := template.New(name).Funcs(template.FuncMap{
+		"css":     func() template.CSS { return template.CSS(css) }, // ours
 		"clip":    func(s string) string { return text.Clip(s, maxPiece) },
 		"percent": func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"ms":      milliseconds,
@@ -93,12 +96,11 @@ func (p *page) writeHTML(w io.Writer) error {
 		"pretty":  pretty,
 		"plural":  func(n int, what string) string { return text.Count(n, what, what+"s") },
 		"frame":   frameOf,
-	}).ParseFS(files, "report.html")
+	}).ParseFS(files, "report.html", name)
 	if err != nil {
 		return err
 	}
-	p.CSS = template.CSS(css) // ours
-	return view.Execute(w, p)
+	return view.Execute(w, data)
 }
 
 func (rep *Report) page() *page {
@@ -205,10 +207,7 @@ func testOf(r Record, id string) *test {
 		t.Short = strings.TrimSuffix(r.Test, "/"+r.Backend)
 	}
 	for _, v := range r.Verdicts {
-		shown := verdict{Verdict: v, Timeline: timeline.Of(v.Trace)}
-		if i := slices.IndexFunc(v.Hops, func(h harness.Hop) bool { return h.First }); i >= 0 {
-			shown.First = &v.Hops[i]
-		}
+		shown := verdictOf(v)
 		t.Verdicts = append(t.Verdicts, shown)
 		if v.Outcome != harness.Holds && t.Broken == nil {
 			t.Broken = &shown
@@ -216,6 +215,14 @@ func testOf(r Record, id string) *test {
 	}
 	t.Emails = emailsOf(t)
 	return t
+}
+
+func verdictOf(v *harness.Verdict) verdict {
+	shown := verdict{Verdict: v, Timeline: timeline.Of(v.Trace)}
+	if i := slices.IndexFunc(v.Hops, func(h harness.Hop) bool { return h.First }); i >= 0 {
+		shown.First = &v.Hops[i]
+	}
+	return shown
 }
 
 // maxPiece bounds, in characters, each piece of text that is no email's body.
