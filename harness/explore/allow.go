@@ -91,10 +91,12 @@ func judged(x, base *execution, o *Options) (*judgement, error) {
 	}
 	trace := *x.trace
 	trace.Mail = slices.DeleteFunc(slices.Clone(trace.Mail), func(m harness.TraceMail) bool { return spare[m.ID] })
-	verdict, err := judge.Judge(loosened(o.Expect), &trace, o.Judge)
-	if err != nil {
+	expect := loosened(o.Expect)
+	if err := expect.Validate(); err != nil {
 		return nil, err
 	}
+	compared := judge.Compare(expect, &trace, o.Judge)
+	verdict := compared.Final(0, 0)
 	verdict.Trace = x.trace
 	j.verdict = verdict
 	if x.schedule.losesState() {
@@ -104,6 +106,10 @@ func judged(x, base *execution, o *Options) (*judgement, error) {
 	case harness.CannotBeJudged:
 		j.unjudged = verdict.Why
 	case harness.Broken:
+		if !trace.Quiet && !compared.Broken() {
+			j.unjudged = fmt.Sprintf("%s, and more may happen: %s", verdict.Why, trace.Unquiet)
+			return j, nil
+		}
 		failed := slices.ContainsFunc(x.trace.Runs, func(r harness.TraceRun) bool { return r.Status == harness.StatusFailed })
 		v := Violation{RuleExpectation, verdict.Why, verdict.Differences[0]}
 		switch {

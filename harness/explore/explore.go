@@ -291,7 +291,7 @@ func (s Schedule) conflicts(f Fault) bool {
 func (s Schedule) key() string {
 	keys := make([]string, len(s.Faults))
 	for i, f := range s.Faults {
-		keys[i] = fmt.Sprintf("%+v", f)
+		keys[i] = fmt.Sprintf("%#v", f)
 	}
 	slices.Sort(keys)
 	return strings.Join(keys, "\n")

@@ -55,7 +55,9 @@ func (h Hop) String() string {
 	case tap.AtCall:
 		return fmt.Sprintf("call %d of %s", h.N, h.Function)
 	case tap.AtStep:
-		s = fmt.Sprintf("step %q of %s", h.Step, h.Function)
+		if s = fmt.Sprintf("step %q of %s", h.Step, h.Function); h.After != "" {
+			s += fmt.Sprintf(", after %q", h.After)
+		}
 	case tap.AtCheckpoint:
 		s = fmt.Sprintf("the checkpoint of step %q of %s", h.Step, h.Function)
 	case tap.AtEvent:

@@ -83,7 +83,7 @@ func TestHopsOf_StepsOfOneCallEach(t *testing.T) {
 	s.call(40, 50, "send")
 	require.Equal(t, []string{
 		"before call 1 of shop-notify", `before step "load" of shop-notify`, `after step "load" of shop-notify`, "after call 1 of shop-notify",
-		"before call 2 of shop-notify", `before step "send" of shop-notify`, `after step "send" of shop-notify`, "after call 2 of shop-notify",
+		"before call 2 of shop-notify", `before step "send" of shop-notify, after "load"`, `after step "send" of shop-notify`, "after call 2 of shop-notify",
 		"before call 3 of shop-notify", "after call 3 of shop-notify",
 	}, s.hops())
 	hops := hopsOf(s.exchanges, Schedule{})
@@ -101,7 +101,7 @@ func TestHopsOf_StepsOfACheckpointedCall(t *testing.T) {
 	require.Equal(t, []string{
 		"before call 1 of shop-notify", `before step "load" of shop-notify`,
 		`after step "load" of shop-notify`, `before the checkpoint of step "load" of shop-notify`,
-		`after the checkpoint of step "load" of shop-notify`, `before step "send" of shop-notify`,
+		`after the checkpoint of step "load" of shop-notify`, `before step "send" of shop-notify, after "load"`,
 		`after step "send" of shop-notify`, `before the checkpoint of step "send" of shop-notify`,
 		`after the checkpoint of step "send" of shop-notify`,
 		"after call 1 of shop-notify",
@@ -119,9 +119,9 @@ func TestHopsOf_StepThatFailsAfterACheckpointIsTriedAgain(t *testing.T) {
 	require.Equal(t, []string{
 		"before call 1 of shop-notify", `before step "load" of shop-notify`,
 		`after step "load" of shop-notify`, `before the checkpoint of step "load" of shop-notify`,
-		`after the checkpoint of step "load" of shop-notify`, `before step "send" of shop-notify`,
+		`after the checkpoint of step "load" of shop-notify`, `before step "send" of shop-notify, after "load"`,
 		`after step "send" of shop-notify`, "after call 1 of shop-notify",
-		"before call 2 of shop-notify", `before step "send" of shop-notify, time 2`,
+		"before call 2 of shop-notify", `before step "send" of shop-notify, after "load", time 2`,
 		`after step "send" of shop-notify, time 2`, "after call 2 of shop-notify",
 	}, s.hops())
 }
@@ -343,5 +343,7 @@ func TestHop_String(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "the beginning", Hop{At: atStart}.String())
 	require.Equal(t, `step "send-email" of shop-notify`, Hop{At: tap.AtStep, Function: "shop-notify", Step: "send-email", N: 1}.String())
+	require.Equal(t, `step "send-email" of shop-notify, after "load", time 2`,
+		Hop{At: tap.AtStep, When: Before, Function: "shop-notify", Step: "send-email", After: "load", N: 2}.String(), "steps of one name can be two hops")
 	require.Equal(t, "MAIL, time 2", Hop{At: tap.AtMAIL, N: 2}.String())
 }

@@ -166,20 +166,24 @@ func (e *explorer) conclude(ctx context.Context) error {
 func (e *explorer) shorten(ctx context.Context, v env, f *Finding) error {
 	shows := func(s Schedule) (outcome, bool, error) {
 		o, err := e.try(ctx, v, s)
-		same := slices.ContainsFunc(o.violations, func(v Violation) bool { return v.kind() == f.kind() })
-		return o, err == nil && len(o.missed) == 0 && same, err
+		if err != nil {
+			return o, false, err
+		}
+		i := slices.IndexFunc(o.violations, func(v Violation) bool { return v.kind() == f.kind() })
+		if i < 0 || len(o.missed) > 0 {
+			return o, false, nil
+		}
+		f.Violation, f.Schedule, f.Story, f.Verdict = o.violations[i], s, s.String(), o.verdict
+		return o, true, nil
 	}
 	for i := 0; i < len(f.Schedule.Faults) && len(f.Schedule.Faults) > 1; {
-		shorter := f.Schedule.without(i)
-		o, ok, err := shows(shorter)
+		_, ok, err := shows(f.Schedule.without(i))
 		if err != nil {
 			return err
 		}
 		if !ok {
 			i++
-			continue
 		}
-		f.Schedule, f.Story, f.Verdict = shorter, shorter.String(), o.verdict
 	}
 	o, ok, err := shows(f.Schedule)
 	if err != nil {
@@ -204,11 +208,11 @@ func (e *explorer) shorten(ctx context.Context, v env, f *Finding) error {
 // Summary says in one sentence what was explored and found.
 func (r *Result) Summary() string {
 	total := r.Single.Ran
-	parts := []string{part(r.Single, "single fault")}
+	parts := []string{part(r.Single, 1)}
 	for i, c := range r.Further {
 		total += c.Ran
 		if c.Possible > 0 {
-			parts = append(parts, part(c, []string{"pair", "triple"}[min(i, 1)]))
+			parts = append(parts, part(c, i+2))
 		}
 	}
 	violations := 0
@@ -222,12 +226,27 @@ func (r *Result) Summary() string {
 	return fmt.Sprintf("explored %s (%s) in %v, %s", text.Count(total, "schedule", "schedules"), strings.Join(parts, "; "), text.Elapsed(r.Took), found)
 }
 
-// part says how many of the possible schedules ran.
-func part(c Count, name string) string {
+// part says how many of the possible schedules of so many faults ran.
+func part(c Count, faults int) string {
+	one, many := named(faults)
+	possible := text.Count(c.Possible, one, many)
 	if c.Ran == c.Possible {
-		return "all " + text.Count(c.Possible, name, name+"s")
+		return "all " + possible
 	}
-	return fmt.Sprintf("%d of %s", c.Ran, text.Count(c.Possible, name, name+"s"))
+	return fmt.Sprintf("%d of %s", c.Ran, possible)
+}
+
+// named names one, and several, schedules of so many faults.
+func named(faults int) (one, many string) {
+	switch faults {
+	case 1:
+		return "single fault", "single faults"
+	case 2:
+		return "pair", "pairs"
+	case 3:
+		return "triple", "triples"
+	}
+	return fmt.Sprintf("set of %d faults", faults), fmt.Sprintf("sets of %d faults", faults)
 }
 
 // String prints the result for a person.
@@ -269,7 +288,7 @@ const shownLeftOut = 5
 
 // leftOut says what was not explored.
 func (r *Result) leftOut() []string {
-	left := slices.Clone(r.NotExplored)
+	left := r.limits()
 	var notRun []Outcome
 	for _, o := range r.Outcomes {
 		if o.NotRun != "" {
@@ -281,6 +300,18 @@ func (r *Result) leftOut() []string {
 	}
 	if more := len(notRun) - shownLeftOut; more > 0 {
 		left = append(left, fmt.Sprintf("%s more, in the JSON", text.Count(more, "schedule", "schedules")))
+	}
+	return left
+}
+
+// limits says what was left out without being tried.
+func (r *Result) limits() []string {
+	left := slices.Clone(r.NotExplored)
+	for i, c := range r.Further {
+		one, many := named(i + 2)
+		if untried := c.Possible - c.Ran - c.Missed - c.Unjudged; untried > 0 {
+			left = append(left, fmt.Sprintf("%d of %s: the limit on schedules, or on time, was reached", untried, text.Count(c.Possible, one, many)))
+		}
 	}
 	return left
 }
