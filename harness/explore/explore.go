@@ -331,6 +331,9 @@ func (x *execution) state() string {
 
 // round runs schedules side by side and counts them. It returns those that violated nothing.
 func (e *explorer) round(ctx context.Context, schedules []Schedule, count *Count) (held []outcome, err error) {
+	if len(schedules) == 0 {
+		return nil, nil
+	}
 	e.mu.Lock()
 	e.planned += len(schedules)
 	e.progress()

@@ -93,7 +93,7 @@ func (o outcome) outcome() Outcome {
 	}
 	switch {
 	case len(o.missed) > 0:
-		kept.NotRun = "the run never came to " + o.missed[0].Hop.String()
+		kept.NotRun = neverCame(o.missed[0])
 	case o.unjudged != "" && len(o.violations) == 0:
 		kept.NotRun = o.unjudged
 	}
@@ -125,7 +125,7 @@ func (r *Result) record(o outcome) {
 
 // common has the kinds that a developer has met before those that have to be believed. Of schedules of one length the one
 // with the more common faults tells the story of a finding.
-var common = []Kind{Kill, LoseAnswer, Refuse, Drop, RefuseForGood, RestartDatabase, RestartMail, RestartInngest, Freeze, Late, Send, Twice, TwiceAtOnce}
+var common = []Kind{Kill, LoseAnswer, Refuse, Drop, RefuseForGood, Send, RestartDatabase, RestartMail, RestartInngest, Freeze, Late, Twice, TwiceAtOnce}
 
 // compare puts shorter schedules first, then those with more common faults. What is left does not depend on which ended first.
 func compare(a, b Schedule) int {
@@ -143,7 +143,11 @@ func (r *Result) sort() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return compare(a.Schedule, b.Schedule) })
 }
 
-// conclude makes each finding as short as it can be, and runs it once more.
+// confirmTries is how many schedules are tried until one shows a finding again.
+const confirmTries = 3
+
+// conclude makes each finding as short as it can be, and confirms it: of the schedules that showed it, one that shows it again
+// tells it.
 func (e *explorer) conclude(ctx context.Context) error {
 	r := e.result
 	if len(r.Findings) == 0 {
@@ -154,56 +158,81 @@ func (e *explorer) conclude(ctx context.Context) error {
 		return err
 	}
 	defer e.release(v)
-	for i := range r.Findings {
-		if err := e.shorten(ctx, v, &r.Findings[i]); err != nil {
-			return err
+	for i, f := range r.Findings {
+		showed := r.showed(f)
+		for n, s := range showed[:min(len(showed), confirmTries)] {
+			told, err := e.confirm(ctx, v, f, s)
+			if err != nil {
+				return err
+			}
+			if n == 0 || told.Unsure == "" {
+				r.Findings[i] = told
+			}
+			if told.Unsure == "" {
+				break
+			}
 		}
 	}
 	return nil
 }
 
-// shorten leaves out the faults without which a finding shows, and verifies that what is left shows it.
-func (e *explorer) shorten(ctx context.Context, v env, f *Finding) error {
-	shows := func(s Schedule) (outcome, bool, error) {
-		o, err := e.try(ctx, v, s)
-		if err != nil {
+// showed returns the schedules that showed a finding, the best to tell it by first.
+func (r *Result) showed(f Finding) (all []Schedule) {
+	for _, o := range r.Outcomes {
+		if o.NotRun == "" && slices.ContainsFunc(o.Violations, func(v Violation) bool { return v.kind() == f.kind() }) {
+			all = append(all, o.Schedule)
+		}
+	}
+	slices.SortFunc(all, compare)
+	return all
+}
+
+// confirm returns a finding as a schedule shows it when it is tried again, without the faults that it does not need.
+func (e *explorer) confirm(ctx context.Context, v env, f Finding, s Schedule) (Finding, error) {
+	shows := func(s Schedule) (o outcome, ok bool, err error) {
+		if o, err = e.try(ctx, v, s); err != nil || len(o.missed) > 0 {
 			return o, false, err
 		}
 		i := slices.IndexFunc(o.violations, func(v Violation) bool { return v.kind() == f.kind() })
-		if i < 0 || len(o.missed) > 0 {
+		if i < 0 {
 			return o, false, nil
 		}
-		f.Violation, f.Schedule, f.Story, f.Verdict = o.violations[i], s, s.String(), o.verdict
+		f.Violation, f.Schedule, f.Story, f.Verdict, f.Unsure = o.violations[i], s, s.String(), o.verdict, ""
 		return o, true, nil
 	}
+	o, ok, err := shows(s)
+	if err != nil {
+		return f, err
+	}
+	if !ok {
+		f.Unsure = "it did not show again: " + o.instead()
+		return f, nil
+	}
 	for i := 0; i < len(f.Schedule.Faults) && len(f.Schedule.Faults) > 1; {
-		_, ok, err := shows(f.Schedule.without(i))
-		if err != nil {
-			return err
-		}
-		if !ok {
+		if _, ok, err = shows(f.Schedule.without(i)); err != nil {
+			return f, err
+		} else if !ok {
 			i++
 		}
 	}
-	o, ok, err := shows(f.Schedule)
-	if err != nil {
-		return err
-	}
-	f.Unsure = "it did not show again: "
-	switch {
-	case ok:
-		f.Unsure = ""
-	case len(o.missed) > 0:
-		f.Unsure += "the run never came to " + o.missed[0].Hop.String()
-	case len(o.violations) > 0:
-		f.Unsure += o.violations[0].Says
-	case o.unjudged != "":
-		f.Unsure += o.unjudged
-	default:
-		f.Unsure += "everything was as it should be"
-	}
-	return nil
+	return f, nil
 }
+
+// instead says what an outcome is, where it is not the expected violation.
+func (o outcome) instead() string {
+	switch {
+	case len(o.missed) > 0:
+		return neverCame(o.missed[0])
+	case len(o.violations) > 0:
+		return o.violations[0].Says
+	case o.unjudged != "":
+		return o.unjudged
+	}
+	return "everything was as it should be"
+}
+
+// neverCame says why a fault never acted.
+func neverCame(f Fault) string { return "the run never came to " + f.Hop.String() }
 
 // Summary says in one sentence what was explored and found.
 func (r *Result) Summary() string {
