@@ -10,26 +10,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
-// kinds are the kinds in the sequence in which a page has its columns, with what they are.
-var kinds = []struct {
-	Kind
-	says string
-}{
-	{Refuse, "It is answered that it cannot be done now: 503, or an SMTP reply of 4xx."},
-	{RefuseForGood, "It is answered that it can never be done: an SMTP reply of 5xx."},
-	{Drop, "The message is lost before the far side has it."},
-	{LoseAnswer, "The far side acts, and its answer is lost."},
-	{Twice, "A call is delivered a second time after the first."},
-	{TwiceAtOnce, "A call is delivered twice at the same time."},
-	{Late, "A call reaches the app only after Inngest has given it up and the next attempt is over."},
-	{Freeze, "The app stops here, Inngest gives its call up and makes the next attempt, and then the app goes on."},
-	{Kill, "The app is killed here and started again."},
-	{Send, "Another event comes here."},
-	{RestartMail, "The mail server is killed here and started again."},
-	{RestartDatabase, "The database is killed here and started again."},
-	{RestartInngest, "Inngest is killed here and started again without its state."},
-}
-
 // WriteHTML writes the result as a page: one file without a script, which loads nothing.
 func (r *Result) WriteHTML(w io.Writer) error { return r.report().WriteHTML(w) }
 

@@ -123,15 +123,11 @@ func (r *Result) record(o outcome) {
 	}
 }
 
-// common has the kinds that a developer has met before those that have to be believed. Of schedules of one length the one
-// with the more common faults tells the story of a finding.
-var common = []Kind{Kill, LoseAnswer, Refuse, Drop, RefuseForGood, Send, RestartDatabase, RestartMail, RestartInngest, Freeze, Late, Twice, TwiceAtOnce}
-
 // compare puts shorter schedules first, then those with more common faults. What is left does not depend on which ended first.
 func compare(a, b Schedule) int {
 	rarity := func(s Schedule) (sum int) {
 		for _, f := range s.Faults {
-			sum += slices.Index(common, f.Do)
+			sum += slices.IndexFunc(kinds, func(k kindWord) bool { return k.Kind == f.Do })
 		}
 		return sum
 	}
@@ -336,10 +332,14 @@ func (r *Result) leftOut() []string {
 // limits says what was left out without being tried.
 func (r *Result) limits() []string {
 	left := slices.Clone(r.NotExplored)
-	for i, c := range r.Further {
-		one, many := named(i + 2)
+	for i, c := range append([]Count{r.Single}, r.Further...) {
+		one, many := named(i + 1)
+		why := "the limit on schedules, or on time, was reached"
+		if i == 0 {
+			why = "the exploration ended before"
+		}
 		if untried := c.Possible - c.Ran - c.Missed - c.Unjudged; untried > 0 {
-			left = append(left, fmt.Sprintf("%d of %s: the limit on schedules, or on time, was reached", untried, text.Count(c.Possible, one, many)))
+			left = append(left, fmt.Sprintf("%d of %s: %s", untried, text.Count(c.Possible, one, many), why))
 		}
 	}
 	return left

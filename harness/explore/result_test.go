@@ -38,7 +38,7 @@ func found() *Result {
 		Outcomes: []Outcome{
 			{Schedule: Schedule{[]Fault{after}}, Violations: []Violation{broken}, Why: broken.Says, Took: took},
 			{Schedule: Schedule{[]Fault{call}}, Why: "1 run, 1 email", Took: took},
-			{Schedule: Schedule{[]Fault{{Hop: Hop{At: atStart}, Do: Send, Number: 2}}}, NotRun: "it never happened that event 2 came before the others", Took: took},
+			{Schedule: Schedule{[]Fault{{Hop: Hop{At: atStart}, Do: Send, Number: 2}}}, NotRun: "the run never came to the beginning", Took: took},
 			{Schedule: Schedule{[]Fault{call, again}}, Violations: []Violation{broken, twice}, Took: took},
 			{Schedule: Schedule{[]Fault{call, after}}, NotRun: "nothing contradicts it, but more may happen", Took: took},
 		},
@@ -71,7 +71,7 @@ explored 3 schedules (2 of 3 single faults; 1 of 9 pairs) in 3s, 3 violations of
 not explored:
   - the app's death: it runs in this process
   - 7 of 9 pairs: the limit on schedules, or on time, was reached
-  - event 2 came before the others: it never happened that event 2 came before the others
+  - event 2 came before the others: the run never came to the beginning
   - call 1 of shop-notify was refused with 503; then the answer to call 1 of shop-notify was lost: nothing contradicts it, but more may happen
 `), found().String())
 }
@@ -83,6 +83,8 @@ func TestResult_Summary(t *testing.T) {
 	require.Equal(t, r.Summary(), r.String(), "nothing is left out")
 	r.Further = []Count{{Possible: 2, Ran: 2}, {Possible: 3, Ran: 1}, {Possible: 4, Ran: 1}}
 	require.Equal(t, "explored 5 schedules (all 1 single fault; all 2 pairs; 1 of 3 triples; 1 of 4 sets of 4 faults) in 120ms, no violation", r.Summary())
+	r.Single.Ran = 0
+	require.Contains(t, r.String(), "  - 1 of 1 single fault: the exploration ended before\n  - 2 of 3 triples: the limit on schedules, or on time, was reached\n")
 	r.Findings = []Finding{{Schedules: 1}}
 	require.Contains(t, r.Summary(), ", 1 violation of 1 kind")
 }
@@ -135,15 +137,15 @@ func TestResult_Report(t *testing.T) {
 	for _, k := range x.Kinds {
 		kinds = append(kinds, k.Name)
 	}
-	require.Equal(t, []string{"refuse", "lose-answer", "twice", "send"}, kinds, "those that were tried")
+	require.Equal(t, []string{"lose-answer", "refuse", "send", "twice"}, kinds, "those that were tried")
 	for _, s := range x.Schedules {
 		schedules = append(schedules, fmt.Sprintf("%d faults, row %d, column %d, %d violations, %v: %s", s.Faults, s.Hop, s.Kind, len(s.Violations), s.Took, s.Story))
 	}
 	require.Equal(t, []string{
-		"1 faults, row 0, column 3, 0 violations, 1s: event 2 came before the others",
-		"1 faults, row 1, column 0, 0 violations, 1s: call 1 of shop-notify was refused with 503",
-		"1 faults, row 1, column 2, 0 violations, 0s: call 1 of shop-notify was delivered twice",
-		"1 faults, row 2, column 1, 1 violations, 1s: the answer to call 1 of shop-notify was lost",
+		"1 faults, row 0, column 2, 0 violations, 1s: event 2 came before the others",
+		"1 faults, row 1, column 1, 0 violations, 1s: call 1 of shop-notify was refused with 503",
+		"1 faults, row 1, column 3, 0 violations, 0s: call 1 of shop-notify was delivered twice",
+		"1 faults, row 2, column 0, 1 violations, 1s: the answer to call 1 of shop-notify was lost",
 		"2 faults, row 0, column 0, 2 violations, 1s: call 1 of shop-notify was refused with 503; then call 2 of shop-notify was refused with 503",
 		"2 faults, row 0, column 0, 0 violations, 1s: call 1 of shop-notify was refused with 503; then the answer to call 1 of shop-notify was lost",
 	}, schedules, "in the sequence of the table, whichever ended first")

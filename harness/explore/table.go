@@ -36,6 +36,30 @@ const (
 	RestartInngest  Kind = "restart-inngest"
 )
 
+// A kindWord is a kind with what it is, in a sentence.
+type kindWord struct {
+	Kind
+	says string
+}
+
+// kinds has all of them: those that a developer has met before those that have to be believed. Of schedules of one length the
+// one with the more common faults tells the story of a finding.
+var kinds = []kindWord{
+	{Kill, "The app is killed here and started again."},
+	{LoseAnswer, "The far side acts, and its answer is lost."},
+	{Refuse, "It is answered that it cannot be done now: 503, or an SMTP reply of 4xx."},
+	{Drop, "The message is lost before the far side has it."},
+	{RefuseForGood, "It is answered that it can never be done: an SMTP reply of 5xx."},
+	{Send, "Another event comes here."},
+	{RestartDatabase, "The database is killed here and started again."},
+	{RestartMail, "The mail server is killed here and started again."},
+	{RestartInngest, "Inngest is killed here and started again without its state."},
+	{Freeze, "The app stops here, Inngest gives its call up and makes the next attempt, and then the app goes on."},
+	{Late, "A call reaches the app only after Inngest has given it up and the next attempt is over."},
+	{Twice, "A call is delivered a second time after the first."},
+	{TwiceAtOnce, "A call is delivered twice at the same time."},
+}
+
 // service is the server that a kind restarts, if it does.
 func (k Kind) service() harness.Service {
 	return map[Kind]harness.Service{

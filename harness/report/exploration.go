@@ -92,7 +92,9 @@ type exploration struct {
 	Findings []exploredFinding
 	Rows     []exploredRow
 	Counts   []exploredCount
-	Singles  []exploredSchedule
+	// Ended says that it ended before all single faults were tried.
+	Ended   bool
+	Singles []exploredSchedule
 	// Others are the schedules of several faults that violate something, or did not run.
 	Others []exploredSchedule
 }
@@ -138,6 +140,7 @@ func (x *Exploration) page() *exploration {
 	for i, c := range x.Counts {
 		p.Counts = append(p.Counts, x.count(c, i+1))
 	}
+	p.Ended = len(p.Counts) > 0 && p.Counts[0].Ran+p.Counts[0].NotRun < p.Counts[0].Possible
 	for i := range x.Schedules {
 		s := exploredSchedule{&x.Schedules[i], fmt.Sprintf("s%d", i+1), x.Schedules[i].outcome()}
 		switch {

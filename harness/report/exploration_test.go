@@ -24,7 +24,7 @@ func explored(say func(string) string) *report.Exploration {
 		Summary: say("explored 5 schedules (all 4 single faults; 1 of 9 pairs) in 1.2s, 3 violations of 2 kinds"), Target: say("in process"), Seed: 7,
 		Hops:   []string{say("before call 1 of shop-notify"), say("after call 1 of shop-notify")},
 		Kinds:  []report.ExploredKind{{Name: "refuse", Says: "It is refused."}, {Name: "lose-answer", Says: "Its answer is lost."}, {Name: "send", Says: "Another event comes."}},
-		Counts: []report.ExploredCount{{Name: "single faults", Possible: 5}, {Name: "pairs", Possible: 9}},
+		Counts: []report.ExploredCount{{Name: "single faults", Possible: 4}, {Name: "pairs", Possible: 9}},
 		Schedules: []report.ExploredSchedule{
 			{Story: say("call 1 was refused"), Faults: 1, Why: say("1 run, 1 email"), Took: time.Second},
 			{Story: say("event 2 came"), Faults: 1, Kind: 2, NotRun: say("it never happened that event 2 came"), Took: time.Second},
@@ -92,13 +92,23 @@ func TestExploration_TableOfHopsAndFaults(t *testing.T) {
 	require.Equal(t, "held call 1 was refused 1 run, 1 email", textOf(byID(t, doc, "s1")))
 }
 
+func TestExploration_ThatEndedBeforeAllSingleFaultsWereTried(t *testing.T) {
+	t.Parallel()
+	x := explored(asIs)
+	require.NotContains(t, textOf(byID(t, renderExploration(t, x), "faults")), "not tried")
+	x.Counts[0].Possible++
+	faults := textOf(byID(t, renderExploration(t, x), "faults"))
+	require.Contains(t, faults, "empty where it cannot happen, or was not tried.")
+	require.Contains(t, faults, "held: call 1 was refused cannot happen, or was not tried not run")
+}
+
 func TestExploration_FindingsWithTheirVerdicts(t *testing.T) {
 	t.Parallel()
 	doc := renderExploration(t, explored(asIs))
 	require.Equal(t, "2 kinds of violations", textOf(byTag(doc, "h1")[0]))
 	require.Equal(t, "findings", attr(byTag(doc, "section")[0], "id"))
 	first, second := byID(t, doc, "f1"), byID(t, doc, "f2")
-	require.Regexp(t, `^technician 66f has no email address expectation 2 schedules show it; this is the shortest When the answer was lost not certain: it did not show again broken press/leaks`, textOf(first))
+	require.Regexp(t, `^technician 66f has no email address expectation 2 schedules show it, none of them shorter When the answer was lost not certain: it did not show again broken press/leaks`, textOf(first))
 	require.Contains(t, textOf(byClass(first, "first")[0]), "step look-up FAILED first broken hop")
 	require.Regexp(t, `^the email arrived twice copies one schedule shows it When call 1 was refused; then the answer was lost The expectation holds of what happened; this rule is judged apart from it\. holds`, textOf(second))
 	require.NotContains(t, textOf(first), "is judged apart")
@@ -107,7 +117,7 @@ func TestExploration_FindingsWithTheirVerdicts(t *testing.T) {
 func TestExploration_CountsAndWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	doc := renderExploration(t, explored(asIs))
-	require.Contains(t, textOf(byID(t, doc, "counts")), "single faults 5 3 2 1 1 pairs 9 2 1 1 0")
+	require.Contains(t, textOf(byID(t, doc, "counts")), "single faults 4 3 2 1 1 pairs 9 2 1 1 0")
 	require.Equal(t, "Not explored the app's death", textOf(byID(t, doc, "left")))
 	others := textOf(byID(t, doc, "others"))
 	require.Contains(t, others, "violated call 1 was refused; then the answer was lost")
