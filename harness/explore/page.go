@@ -1,9 +1,12 @@
 package explore
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +18,24 @@ func (r *Result) WriteHTML(w io.Writer) error { return r.report().WriteHTML(w) }
 
 // WriteJUnit writes the result as JUnit XML: a test for each schedule, a suite for each number of faults.
 func (r *Result) WriteJUnit(w io.Writer) error { return r.report().WriteJUnit(w) }
+
+// WriteReport writes both into a directory: report.html, whose name it returns, and junit.xml.
+func (r *Result) WriteReport(dir string) (page string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	page = filepath.Join(dir, "report.html")
+	for name, write := range map[string]func(io.Writer) error{page: r.WriteHTML, filepath.Join(dir, "junit.xml"): r.WriteJUnit} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			return "", err
+		}
+	}
+	return page, nil
+}
 
 func (r *Result) report() *report.Exploration {
 	x := &report.Exploration{Summary: r.Summary(), Target: r.Target, Seed: r.Seed, NotExplored: r.limits()}

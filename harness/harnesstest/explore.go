@@ -10,7 +10,7 @@ import (
 )
 
 // Explore lets every fault happen at every hop of an app's function: see [explore.Explore]. The test fails with what was found,
-// and keeps each finding as a file for [Replay] with its evidence.
+// and keeps each finding as a file for [Replay] with its evidence, where the result also is as a page and as JUnit XML.
 func Explore(t testing.TB, target explore.Target, o explore.Options) *explore.Result {
 	t.Helper()
 	result, err := explore.Explore(t.Context(), target, o)
@@ -22,8 +22,15 @@ func Explore(t testing.TB, target explore.Target, o explore.Options) *explore.Re
 	if err != nil {
 		t.Fatal(err)
 	}
+	page, err := result.WriteReport(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if abs, err := filepath.Abs(page); err == nil {
+		page = abs
+	}
+	t.Logf("%s: %s", result.Summary(), page)
 	if len(result.Findings) == 0 {
-		t.Log(result.Summary())
 		return result
 	}
 	t.Errorf("%v", result)

@@ -115,7 +115,7 @@ HARNESS_SCRATCH    a directory that is empty when a schedule begins and outlives
 	f.DurationVar(&o.appWait, "app-timeout", 2*time.Minute, "how long CMD may take until it answers on PORT, builds included")
 	f.StringVar(&o.replay, "replay", "", "run the schedule in this `FILE` again, which explore has written; CMD is the one in it, unless given")
 	f.IntVar(&o.times, "times", 1, "replay it `N` times, and say whether it leads to the same each time")
-	f.StringVar(&o.out, "out", filepath.Join(statefile.Dir, "explore"), "write the files to replay, 1.json and so on, to `DIR`")
+	f.StringVar(&o.out, "out", filepath.Join(statefile.Dir, "explore"), "write the files to replay, 1.json and so on, report.html and junit.xml to `DIR`")
 	f.BoolVar(&o.json, "json", false, "print the result, with the trace of each finding, as JSON")
 	must(cmd.MarkFlagFilename("send", "json"))
 	must(cmd.MarkFlagFilename("replay", "json"))
@@ -257,13 +257,14 @@ func (o *exploreOptions) run(ctx context.Context, io stdio, files, command []str
 	if err != nil {
 		return errors.Join(ended, err)
 	}
+	page, err := result.WriteReport(o.out)
+	if err != nil {
+		return errors.Join(ended, err)
+	}
 	if o.json {
 		err = writeJSON(io.out, result)
 	} else {
-		_, err = fmt.Fprintln(io.out, io.paint(io.out).marks(safe(result.String())))
-		if len(written) > 0 {
-			fmt.Fprintln(io.out)
-		}
+		_, err = fmt.Fprintf(io.out, "%s\n\nas a page: %s\n", io.paint(io.out).marks(safe(result.String())), page)
 		for i, file := range written {
 			fmt.Fprintf(io.out, "to run %d again: harness explore%s --replay %s\n", i+1, safe(o.again), file)
 		}
