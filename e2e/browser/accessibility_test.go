@@ -72,6 +72,7 @@ func TestPages_AreAccessible(t *testing.T) {
 			{"request", d.Env().AppURL + "/requests/" + urgent.ID, whole, `true`},
 			{"request, unknown", d.Env().AppURL + "/requests/000000000000000000000000", whole, `true`},
 			{"report", serve(d, d.report(completed, ids[0])), whole, openAll},
+			{"exploration", serve(d, d.exploration(completed, ids[0])), whole, openAll},
 		}
 		for _, pane := range []string{"rendered", "links", "source"} {
 			views = append(views, view{"email in the dashboard, " + pane, d.url + "/mail/" + lonely.ID, whole,
@@ -131,15 +132,58 @@ func serve(d *env, page []byte) string {
 	return server.URL
 }
 
+// verdict judges whether an event led to a notification.
+func (d *env) verdict(eventID string) *harness.Verdict {
+	d.Helper()
+	v, err := d.Stack.Judge(d.Context(), eventID, harness.Expectation{Runs: []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}}}, stack.JudgeOptions{})
+	require.NoError(d, err)
+	return v
+}
+
+// exploration returns the page of an exploration with one of everything.
+func (d *env) exploration(completed, failed string) []byte {
+	d.Helper()
+	violation := report.ExploredViolation{Rule: "expectation", Says: "there is no email to kim@plant.test", Finding: 1}
+	x := &report.Exploration{
+		Summary: "explored 5 schedules (all 4 single faults; 1 of 9 pairs) in 1.2s, 3 violations of 2 kinds", Target: "in process",
+		Counts:      []report.ExploredCount{{Name: "single faults", Possible: 26}, {Name: "pairs", Possible: 9}},
+		NotExplored: []string{"the app's death: it runs in this process"},
+		Findings: []report.ExploredFinding{
+			{Rule: "expectation", Says: violation.Says, Story: "the answer to call 1 was lost", Schedules: 2, Unsure: "it did not show again", Verdict: d.verdict(failed)},
+			{Rule: "copies", Says: "the email arrived twice", Story: "call 1 was refused with 503; then event 2 came before it", Schedules: 1, Verdict: d.verdict(completed)},
+		},
+	}
+	for _, kind := range []string{"kill", "lose-answer", "refuse", "drop", "refuse-for-good", "restart-database", "restart-mail", "restart-inngest", "freeze", "late", "send", "twice", "twice-at-once"} {
+		x.Kinds = append(x.Kinds, report.ExploredKind{Name: kind, Says: "Something goes wrong here."})
+	}
+	for row, hop := range []string{"before call 1 of odoo-maintenance-send-request-notification", "after the end of the message to kim@plant.test"} {
+		x.Hops = append(x.Hops, hop)
+		for column, kind := range x.Kinds {
+			s := report.ExploredSchedule{Story: kind.Name + " " + hop, Faults: 1, Hop: row, Kind: column, Why: "1 run, 1 email"}
+			switch column % 5 {
+			case 1:
+				s.Violations = []report.ExploredViolation{violation}
+			case 2:
+				s.NotRun = "the run never came to it"
+			case 3:
+				continue
+			}
+			x.Schedules = append(x.Schedules, s)
+		}
+	}
+	x.Schedules = append(x.Schedules, report.ExploredSchedule{Story: "call 1 was refused with 503; then event 2 came before it", Faults: 2, Violations: []report.ExploredViolation{violation, {Rule: "copies", Says: "the email arrived twice", Finding: 2}}})
+	var page bytes.Buffer
+	require.NoError(d, x.WriteHTML(&page))
+	return page.Bytes()
+}
+
 // report returns the page of a report with one of everything: of a test that passed, one that failed, and one that was skipped.
 func (d *env) report(completed, failed string) []byte {
 	d.Helper()
 	record := func(name string, outcome report.Outcome, eventID string) report.Record {
 		r := report.Record{Package: "example.test/plant", Test: name, Backend: "local", Outcome: outcome, Began: time.Now(), Took: time.Second}
 		if eventID != "" {
-			v, err := d.Stack.Judge(d.Context(), eventID, harness.Expectation{Runs: []harness.RunExpectation{{Function: "send-request-notification", Status: harness.StatusCompleted}}}, stack.JudgeOptions{})
-			require.NoError(d, err)
-			r.Verdicts = append(r.Verdicts, v)
+			r.Verdicts = append(r.Verdicts, d.verdict(eventID))
 		}
 		return r
 	}

@@ -53,12 +53,14 @@ var rules = []rule{
 	{of: []string{"harness/sim/conformance/cmd/..."}, may: []string{"harness", "harness/sim", "harness/inngestapi", helpers}, why: "it runs upstream's suite on sim and on the server"},
 	{of: []string{"harness/sim/simstack"}, may: []string{"harness", "harness/stack", "harness/judge", "harness/sim", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/internal/follow", helpers}, why: "it puts sim where the other backends start a server"},
 
+	{of: []string{"harness/report"}, may: []string{"harness", "harness/golden", "harness/mailcheck", "harness/inbox", "harness/internal/mailview", helpers}, why: "a report is drawn from traces alone"},
+
+	{of: []string{"harness/explore"}, may: []string{"harness", "harness/judge", "harness/stack", "harness/sim", "harness/sim/simstack", "harness/tap", "harness/report", "harness/internal/address", helpers}, why: "it runs an app again and again, on a stack or a workbench, and judges it; report draws what it found"},
 	{of: []string{"harness/explore/internal/planted"}, may: []string{"harness", "harness/stack"}, why: "apps with defects know no more of the harness than an app in process must"},
 	{of: []string{"harness/explore/internal/planted/cmd/..."}, may: []string{"harness", "harness/explore/internal/planted"}, why: "it serves one of those apps"},
 
-	{of: []string{"harness/report"}, may: []string{"harness", "harness/golden", "harness/mailcheck", "harness/inbox", "harness/internal/mailview", helpers}, why: "a report is drawn from traces alone"},
 	{of: []string{"harness/dashboard"}, may: []string{"harness", "harness/stack", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/mailcheck", "harness/internal/mailview", helpers}, why: "the dashboard shows a stack"},
-	{of: []string{"harness/harnesstest"}, may: []string{"harness", "harness/stack", "harness/judge", "harness/golden", "harness/report", "harness/inbox", "harness/internal/ranlog", helpers}, why: "the front for go test takes backends, and imports none"},
+	{of: []string{"harness/harnesstest"}, may: []string{"harness", "harness/stack", "harness/judge", "harness/golden", "harness/report", "harness/explore", "harness/inbox", "harness/internal/ranlog", helpers}, why: "the front for go test takes backends, and names none"},
 	{of: []string{"harness/backendtest"}, may: []string{"harness", "harness/stack", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/internal/ranlog", "harness/internal/endpoint", helpers}, why: "the suite of every backend imports none"},
 
 	{of: []string{"harness/cmd/..."}, may: []string{"harness/..."}, why: "commands use everything, but the app and its tests"},
