@@ -79,14 +79,13 @@ func judged(x, base *execution, o *Options) (*judgement, error) {
 		j.violations = append(j.violations, Violation{RuleInvariant, says, says})
 	}
 	spare := map[string]bool{} // ids of emails that are allowed copies
-	for _, group := range copies(x.mail) {
-		normal := 1
-		if base != nil {
-			normal = max(1, base.count(group[0]))
-		}
-		j.violations = append(j.violations, x.judgeCopies(group, normal, o.AllowCopies)...)
-		for _, m := range group[min(normal, len(group)):] {
-			spare[m.ID] = true
+	if base != nil {
+		for _, group := range x.copies(base) {
+			violation, copies := x.judgeCopies(group, base, o.AllowCopies)
+			j.violations = append(j.violations, violation...)
+			for _, m := range copies {
+				spare[m.ID] = true
+			}
 		}
 	}
 	trace := *x.trace
@@ -123,8 +122,8 @@ func judged(x, base *execution, o *Options) (*judgement, error) {
 	return j, nil
 }
 
-// loosened is an expectation without what every fault changes: how often a step was tried. How many copies of an email there
-// may be is judged apart.
+// loosened is an expectation without what every fault changes: how often a step was tried. Copies of emails, and their
+// Message-IDs, are judged apart.
 func loosened(e harness.Expectation) harness.Expectation {
 	e.Runs, e.Mail = slices.Clone(e.Runs), slices.Clone(e.Mail)
 	for i := range e.Runs {
@@ -132,6 +131,9 @@ func loosened(e harness.Expectation) harness.Expectation {
 		for j := range e.Runs[i].Steps {
 			e.Runs[i].Steps[j].Attempts = 0
 		}
+	}
+	for i := range e.Mail {
+		e.Mail[i].SameMessageID = false
 	}
 	return e
 }
@@ -148,25 +150,40 @@ func (x *execution) mayFail(f Failed) bool {
 		return true
 	}
 	for _, c := range x.exchanges {
-		if c.Call != nil && c.Call.MaxAttempts > 1 && len(x.schedule.Faults) >= c.Call.MaxAttempts {
+		if c.Call != nil && c.Call.MaxAttempts > 0 && len(x.schedule.Faults) >= c.Call.MaxAttempts {
 			return true
 		}
 	}
 	return false
 }
 
-// same reports whether two emails are copies of one as a person sees them: same recipients, same subject.
+// same reports whether two emails are the same to a person: same recipients, same subject but for what varies.
 func same(a, b *harness.Message) bool {
 	covers := func(a, b *harness.Message) bool {
 		return !slices.ContainsFunc(a.Envelope.To, func(to string) bool { return !address.In(to, b.Envelope.To) })
 	}
-	return a.Subject == b.Subject && covers(a, b) && covers(b, a)
+	mask := func(m *harness.Message) string { return varying.ReplaceAllString(m.Subject, "#") }
+	return mask(a) == mask(b) && covers(a, b) && covers(b, a)
 }
 
-// copies groups emails that are copies of one, in the sequence of their arrival.
-func copies(mail []*harness.Message) (groups [][]*harness.Message) {
-	for _, m := range mail {
-		i := slices.IndexFunc(groups, func(g []*harness.Message) bool { return same(g[0], m) })
+// like returns the emails that are the same as one.
+func (x *execution) like(of *harness.Message) (found []*harness.Message) {
+	for _, m := range x.mail {
+		if same(m, of) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// copies groups emails that may be copies of one, in the sequence of their arrival. Those that the run without faults does not
+// send, such as notices of failures, are not if different runs sent them.
+func (x *execution) copies(base *execution) (groups [][]*harness.Message) {
+	for _, m := range x.mail {
+		known := len(base.like(m)) > 0
+		i := slices.IndexFunc(groups, func(g []*harness.Message) bool {
+			return same(g[0], m) && (known || g[0].Header(x.runHeader) == m.Header(x.runHeader))
+		})
 		if i < 0 {
 			groups = append(groups, nil)
 			i = len(groups) - 1
@@ -176,40 +193,58 @@ func copies(mail []*harness.Message) (groups [][]*harness.Message) {
 	return groups
 }
 
-// count returns how many copies of an email there are.
-func (x *execution) count(of *harness.Message) int {
-	n := 0
-	for _, m := range x.mail {
-		if same(m, of) {
-			n++
+// byMessageID divides emails by their Message-ID, in the sequence of arrival.
+func byMessageID(mail []*harness.Message) (groups [][]*harness.Message) {
+	for _, m := range mail {
+		i := slices.IndexFunc(groups, func(g []*harness.Message) bool { return g[0].MessageID == m.MessageID })
+		if i < 0 {
+			groups = append(groups, nil)
+			i = len(groups) - 1
 		}
+		groups[i] = append(groups[i], m)
 	}
-	return n
+	return groups
 }
 
-// judgeCopies judges the copies of one email, of which there are normally so many.
-func (x *execution) judgeCopies(group []*harness.Message, normal int, allow Copies) (violations []Violation) {
-	if allow == CopiesAny || len(group) <= normal {
-		return nil
+// judgeCopies judges emails that may be copies of one, beside those that the run without faults sends. It also returns those
+// that are more than that one sends.
+func (x *execution) judgeCopies(group []*harness.Message, base *execution, allow Copies) (violations []Violation, spare []*harness.Message) {
+	normal := byMessageID(base.like(group[0]))
+	each := 1 // emails of one Message-ID
+	for _, n := range normal {
+		each = max(each, len(n))
+	}
+	ids := byMessageID(group)
+	for i, of := range ids {
+		if i < max(1, len(normal)) {
+			of = of[min(each, len(of)):]
+		}
+		spare = append(spare, of...)
+	}
+	if allow == CopiesAny {
+		return nil, spare
 	}
 	what := fmt.Sprintf("the email %q to %s", group[0].Subject, strings.Join(group[0].Envelope.To, ", "))
-	var ids []string
-	for _, m := range group {
-		if !slices.Contains(ids, m.MessageID) {
-			ids = append(ids, m.MessageID)
+	if len(ids) > max(1, len(normal)) {
+		var named []string
+		for _, of := range ids {
+			named = append(named, of[0].MessageID)
+		}
+		return []Violation{{RuleIdentity, fmt.Sprintf("%s arrived %d times, with %d Message-IDs: %s", what, len(group), len(ids), text.List(named, 3)), what}}, spare
+	}
+	for _, of := range ids {
+		if len(of) <= each {
+			continue
+		}
+		if allow == CopiesNone {
+			return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times", what, len(of)), what}}, spare
+		}
+		if recorded := x.recorded(of); recorded > each {
+			says := fmt.Sprintf("%s arrived %d times, although the acceptance of %d of them could be recorded", what, len(of), recorded)
+			return []Violation{{RuleCopies, says, what}}, spare
 		}
 	}
-	if len(ids) > normal {
-		return []Violation{{RuleIdentity, fmt.Sprintf("%s arrived %d times, with %d Message-IDs: %s", what, len(group), len(ids), text.List(ids, 3)), what}}
-	}
-	if allow == CopiesNone {
-		return []Violation{{RuleCopies, fmt.Sprintf("%s arrived %d times", what, len(group)), what}}
-	}
-	if recorded := x.recorded(group); recorded > normal {
-		says := fmt.Sprintf("%s arrived %d times, although the acceptance of %d of them could be recorded", what, len(group), recorded)
-		return []Violation{{RuleCopies, says, what}}
-	}
-	return nil
+	return nil, spare
 }
 
 // recorded counts the deliveries of these copies whose acceptance could be recorded: the app was told of it, and afterwards
@@ -247,7 +282,7 @@ func (x *execution) savedAfter(d tap.Exchange) bool {
 		return false
 	}
 	call := calls[0]
-	if call.HTTP != nil && call.HTTP.Status != 0 {
+	if call.HTTP != nil && call.HTTP.Status != 0 && call.Call.GivenUp.IsZero() {
 		return true
 	}
 	givenUp := func(at time.Time) bool { return !call.Call.GivenUp.IsZero() && !at.Before(call.Call.GivenUp) }

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,7 +114,7 @@ func TestJudged_Failures(t *testing.T) {
 		"no run ended after Inngest lost its state":    {harness.StatusCancelled, restarted, FailedNever, tried(5), nil},
 		"a run failed after as many faults as it can":  {harness.StatusFailed, last, FailedPermanent, tried(4), nil},
 		"a run failed after one fault less":            {harness.StatusFailed, last[:3], FailedPermanent, tried(4), []Rule{RuleExpectation}},
-		"a run that is never tried again failed":       {harness.StatusFailed, lost, FailedPermanent, tried(1), []Rule{RuleExpectation}},
+		"a run that is never tried again failed":       {harness.StatusFailed, lost, FailedPermanent, tried(1), nil},
 		"any run may fail":                             {harness.StatusFailed, lost, FailedAny, nil, nil},
 		"no run may fail, whatever happens":            {harness.StatusFailed, permanent, FailedNever, nil, []Rule{RuleExpectation}},
 		"no email, and no run failed, where one might": {harness.StatusCompleted, permanent, FailedPermanent, nil, []Rule{RuleHidden}},
@@ -264,4 +265,48 @@ func TestViolation_KindLeavesOutWhatVaries(t *testing.T) {
 	require.Equal(t, of("order deadbeef01 has 2 charges"), of("order 00112233aa has 3 charges"))
 	require.NotEqual(t, of("there is no email to kim@plant.test"), of("there is no email to lee@plant.test"))
 	require.NotEqual(t, Violation{Rule: RuleCopies}.kind(), Violation{Rule: RuleIdentity}.kind())
+}
+
+// Emails that look the same and are not copies: the run without faults sends both, or different runs do.
+func TestJudged_EmailsThatAreNoCopies(t *testing.T) {
+	t.Parallel()
+	o := wanted()
+	o.Expect.Mail[0].Copies = 2
+	both := []*harness.Message{emailed("m1", "1@plant.test"), emailed("m2", "2@plant.test")}
+	base := done(harness.StatusCompleted, nil, both...)
+	j, err := judged(base, nil, &o)
+	require.NoError(t, err)
+	require.Empty(t, j.violations)
+	require.Equal(t, harness.Holds, j.verdict.Outcome)
+	copied := []*harness.Message{both[0], emailed("m3", "1@plant.test"), both[1]}
+	j, err = judged(done(harness.StatusCompleted, lost, copied...), base, &o)
+	require.NoError(t, err)
+	require.Empty(t, j.violations, "the copy is the spare one, and not the one that came last")
+	require.Equal(t, harness.Holds, j.verdict.Outcome)
+
+	notice := func(id, run string) *harness.Message {
+		m := emailed(id, id+"@plant.test")
+		m.Subject, m.Headers = "A run has failed", []harness.Header{{Name: harness.DefaultRunHeader, Value: run}}
+		return m
+	}
+	none := done(harness.StatusCompleted, nil, emailed("m1", "1@plant.test"))
+	for runs, want := range map[string]int{"A B": 0, "A A": 1} {
+		a, b, _ := strings.Cut(runs, " ")
+		x := done(harness.StatusCompleted, lost, emailed("m1", "1@plant.test"), notice("n1", a), notice("n2", b))
+		x.runHeader = harness.DefaultRunHeader
+		violations := 0
+		for _, group := range x.copies(none) {
+			v, _ := x.judgeCopies(group, none, CopiesUnrecorded)
+			violations += len(v)
+		}
+		require.Equal(t, want, violations, runs)
+	}
+}
+
+// A time or a number in the subject does not make an email another one.
+func TestJudged_CopiesWhoseSubjectVaries(t *testing.T) {
+	t.Parallel()
+	one, two := emailed("m1", "1@plant.test"), emailed("m2", "2@plant.test")
+	one.Subject, two.Subject = "Report of 10:15", "Report of 10:16"
+	require.True(t, same(one, two))
 }

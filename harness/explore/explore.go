@@ -58,8 +58,8 @@ type Options struct {
 	// Timeout bounds one schedule, by the wall clock. Zero: 1 min.
 	Timeout time.Duration
 	// RetryPause is how long, by the wall clock, each call that tries again waits on its way to the app. An app whose claims
-	// and leases expire by its own clock needs it, since here retries come at once. A violation that does not show with a
-	// pause of 10 s is not one. Zero: they come at once. In process it has no effect.
+	// and leases expire by its own clock needs it. Zero: they come at once. A finding that does not show with a pause of 10 s
+	// then is none, and the result says that it needs one.
 	RetryPause time.Duration
 
 	// Progress is called when schedules are planned and after each, by one goroutine at a time. Nil: it is not.

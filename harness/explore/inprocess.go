@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -49,6 +50,8 @@ func (e *workbenchEnv) taps() *tap.Set      { return e.Taps() }
 func (e *workbenchEnv) config() harness.Env { return e.Env() }
 func (e *workbenchEnv) environ() []string   { return e.Env().Environ() }
 
+func (e *workbenchEnv) runHeader() string { return cmp.Or(e.o.RunHeader, harness.DefaultRunHeader) }
+
 func (e *workbenchEnv) send(ctx context.Context, event harness.Event) (string, error) {
 	return e.Sim().Send(ctx, event)
 }
@@ -87,5 +90,10 @@ func (e *workbenchEnv) close(ctx context.Context) error {
 	if e.Workbench == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
 	return e.Close(ctx)
 }
+
+// closeTimeout is how long an app may take to end that still works on something.
+const closeTimeout = 5 * time.Second

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -33,7 +34,7 @@ func Program(backend harness.Backend, o stack.Options, c stack.Command) Target {
 		if err != nil {
 			return nil, err
 		}
-		e := &programEnv{backend: backend, command: c, scratch: scratch}
+		e := &programEnv{backend: backend, command: c, scratch: scratch, options: o}
 		_, e.onSim = backend.(*simstack.Backend)
 		e.command.Env = append(slices.Clip(c.Env), EnvScratch+"="+scratch)
 		if e.stack, err = stack.Start(ctx, backend, o); err != nil {
@@ -49,9 +50,12 @@ type programEnv struct {
 	scratch string
 	stack   *stack.Stack
 	onSim   bool
+	options stack.Options
 	running bool
 	begun   int // schedules
-	sent    []string
+
+	mu   sync.Mutex
+	sent []string
 }
 
 func (*programEnv) can() abilities {
@@ -66,13 +70,32 @@ func (e *programEnv) sim() *sim.Sim {
 	return nil
 }
 
+// begin starts the app anew, and where that fails the whole stack: a schedule must not spoil the next one.
 func (e *programEnv) begin(ctx context.Context) error {
+	again := e.running
+	err := e.beginOnce(ctx)
+	if err == nil || !again || ctx.Err() != nil {
+		return err
+	}
+	if err := e.stack.Close(ctx); err != nil {
+		return err
+	}
+	if e.stack, err = stack.Start(ctx, e.backend, e.options); err != nil {
+		return err
+	}
+	e.running = false
+	return e.beginOnce(ctx)
+}
+
+func (e *programEnv) beginOnce(ctx context.Context) error {
+	e.mu.Lock()
 	e.sent = nil
+	e.mu.Unlock()
 	if e.running {
-		if err := e.stack.Restart(ctx, harness.ServiceInngest); err != nil { // it syncs the app, which therefore still runs
+		if err := e.stack.Kill(ctx, harness.ServiceApp); err != nil {
 			return err
 		}
-		if err := e.stack.Kill(ctx, harness.ServiceApp); err != nil {
+		if err := e.stack.Restart(ctx, harness.ServiceInngest); err != nil {
 			return err
 		}
 	}
@@ -129,21 +152,35 @@ func (e *programEnv) environ() []string {
 	return append(e.config().Environ(), EnvScratch+"="+e.scratch)
 }
 
+func (e *programEnv) runHeader() string { return e.stack.Options().RunHeader }
+
 func (e *programEnv) send(ctx context.Context, event harness.Event) (string, error) {
 	ids, err := e.stack.Send(ctx, event)
 	if err != nil {
 		return "", err
 	}
-	e.sent = append(e.sent, ids[0])
+	e.note(ids[0])
 	return ids[0], nil
 }
 
 func (e *programEnv) awaitEvent(ctx context.Context, key string) (string, error) {
 	id, err := e.stack.AwaitEvent(ctx, key)
 	if err == nil {
-		e.sent = append(e.sent, id)
+		e.note(id)
 	}
 	return id, err
+}
+
+func (e *programEnv) note(eventID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sent = append(e.sent, eventID)
+}
+
+func (e *programEnv) noted() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.sent)
 }
 
 // A server, unlike a sim, does not say when it has nothing left to do. It has nothing due at this instant when nothing has
@@ -191,7 +228,7 @@ func (e *programEnv) run(ctx context.Context) error {
 	go func() { quiet <- e.awaitSilence(silence, len(e.taps().OpenCalls()), serverRests) }()
 	for {
 		over := true
-		for _, id := range e.sent {
+		for _, id := range e.noted() {
 			t, err := e.stack.Trace(ctx, id)
 			over = over && err == nil && t.Quiet
 		}

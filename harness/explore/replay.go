@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +50,9 @@ func (r *Result) WriteCases(dir string, target Target, o Options) (files []strin
 		return nil, fmt.Errorf("look for the cases of an earlier exploration: %w", err)
 	}
 	for _, file := range old {
+		if _, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(file), ".json"), 10, 64); err != nil {
+			continue
+		}
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err

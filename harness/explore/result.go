@@ -154,7 +154,7 @@ func (e *explorer) conclude(ctx context.Context) error {
 		return err
 	}
 	defer e.release(v)
-	for i, f := range r.Findings {
+	for i, f := range slices.Clone(r.Findings) {
 		showed := r.showed(f)
 		for n, s := range showed[:min(len(showed), confirmTries)] {
 			told, err := e.confirm(ctx, v, f, s)
@@ -169,7 +169,57 @@ func (e *explorer) conclude(ctx context.Context) error {
 			}
 		}
 	}
+	return e.dropHasty(ctx, v)
+}
+
+// unhurried is the pause before each retry with which a finding must still show where retries come at once.
+const unhurried = 10 * time.Second
+
+// dropHasty drops the findings that only show because retries come at once, sooner than the claims of an app expire.
+func (e *explorer) dropHasty(ctx context.Context, v env) error {
+	if e.o.RetryPause > 0 {
+		return nil
+	}
+	o := e.o
+	defer func() { e.o = o }()
+	e.o.RetryPause = unhurried
+	e.o.Timeout += maxAttempts * unhurried
+	var kept []Finding
+	hasty := 0
+	for _, f := range e.result.Findings {
+		if f.Unsure == "" && (f.Rule == RuleExpectation || f.Rule == RuleHidden) {
+			told, err := e.confirm(ctx, v, f, f.Schedule)
+			if err != nil {
+				return err
+			}
+			if told.Unsure != "" {
+				hasty += f.Schedules
+				e.result.drop(f)
+				continue
+			}
+		}
+		kept = append(kept, f)
+	}
+	e.result.Findings = kept
+	if hasty > 0 {
+		e.result.NotExplored = append(e.result.NotExplored, fmt.Sprintf("%s that the app only violates where retries come at once, and not %v "+
+			"apart: its own time limits need a pause between them (--retry-pause)", text.Count(hasty, "schedule", "schedules"), unhurried))
+	}
 	return nil
+}
+
+// drop makes the schedules that showed a finding ones that do not count as run.
+func (r *Result) drop(f Finding) {
+	for i := range r.Outcomes {
+		o := &r.Outcomes[i]
+		o.Violations = slices.DeleteFunc(slices.Clone(o.Violations), func(v Violation) bool {
+			if v.kind() != f.kind() {
+				return false
+			}
+			o.NotRun = "it needs a pause before retries"
+			return true
+		})
+	}
 }
 
 // showed returns the schedules that showed a finding, the best to tell it by first.
@@ -229,6 +279,15 @@ func (o outcome) instead() string {
 
 // neverCame says why a fault never acted.
 func neverCame(f Fault) string { return "the run never came to " + f.Hop.String() }
+
+// Err returns an error if the result is no answer, although nothing was found: not every single fault could be judged.
+func (r *Result) Err() error {
+	c := r.Single
+	if len(r.Findings) > 0 || c.Unjudged == 0 && (c.Ran > 0 || c.Possible == 0) {
+		return nil
+	}
+	return fmt.Errorf("%d of %s could not be judged, so it is not known whether there is a violation", c.Possible-c.Ran, text.Count(c.Possible, "single fault", "single faults"))
+}
 
 // Summary says in one sentence what was explored and found.
 func (r *Result) Summary() string {

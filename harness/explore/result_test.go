@@ -201,6 +201,7 @@ func (f *fakeEnv) begin(context.Context) error { f.sent = nil; return nil }
 func (*fakeEnv) can() abilities                { return abilities{without: []string{"everything else"}} }
 func (f *fakeEnv) taps() *tap.Set              { return f.set }
 func (*fakeEnv) config() harness.Env           { return harness.Env{} }
+func (*fakeEnv) runHeader() string             { return harness.DefaultRunHeader }
 func (*fakeEnv) settle(context.Context) error  { return nil }
 func (*fakeEnv) run(context.Context) error     { return nil }
 func (*fakeEnv) close(context.Context) error   { return nil }

@@ -61,6 +61,7 @@ type execution struct {
 	sent      []sentEvent
 	quits     bool  // in the run without faults: the app takes leave of the mail server
 	violated  error // what the invariant says
+	runHeader string
 	took      time.Duration
 }
 
@@ -86,15 +87,15 @@ type running struct {
 // execute runs a schedule on a clean app. The error says that it could not be run, or the invariant could not be asked.
 func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
 	if err := e.begin(ctx); err != nil {
 		return nil, fmt.Errorf("start a clean app: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
 	if err := setUp(ctx, e, o); err != nil {
 		return nil, fmt.Errorf("set up the schedule: %w", err)
 	}
-	if pause := o.RetryPause; pause > 0 && e.can().kill {
+	if pause := o.RetryPause; pause > 0 {
 		defer delayRetries(e.taps(), pause)()
 	}
 	since := e.taps().Last()
@@ -123,7 +124,7 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 	if err = errors.Join(err, r.failure); err != nil {
 		return nil, fmt.Errorf("run the schedule in which %s: %w", s, err)
 	}
-	x := &execution{schedule: s, sent: r.events, quits: quit != nil && quit.Applied() > 0}
+	x := &execution{schedule: s, sent: r.events, quits: quit != nil && quit.Applied() > 0, runHeader: e.runHeader()}
 	for n, i := range injected[:len(s.Faults)] {
 		if i != nil && i.Applied() == 0 {
 			x.missed = append(x.missed, s.Faults[n])
@@ -210,7 +211,9 @@ func setUp(ctx context.Context, e env, o *Options) error {
 // violated returns what the app's invariant says.
 func violated(ctx context.Context, e env, o *Options) (says, err error) {
 	if o.Invariant != nil {
-		if says := o.Invariant(ctx, e.config()); says != nil {
+		if says := o.Invariant(ctx, e.config()); says != nil && ctx.Err() != nil {
+			return nil, says // it was not answered in time
+		} else if says != nil {
 			return says, nil
 		}
 	}
@@ -368,6 +371,10 @@ func (r *running) outlive(ctx context.Context, f Fault, i *tap.Injection) error 
 	r.outlived = append(r.outlived, o)
 	r.mu.Unlock()
 	given := r.env.taps().AbandonCalls(run)
+	if len(given) == 0 { // the app does it on its own: nothing waits for it
+		i.Release()
+		return nil
+	}
 	select {
 	case <-next.Reached():
 	case <-o.goOn:

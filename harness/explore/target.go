@@ -36,6 +36,8 @@ type env interface {
 	// config is that of the app, environ what a program on its side gets beside this process's environment.
 	config() harness.Env
 	environ() []string
+	// runHeader is the header of an email that names the run that sent it.
+	runHeader() string
 
 	send(ctx context.Context, e harness.Event) (eventID string, err error)
 	// awaitEvent waits until the app has sent an event with an idempotency key.

@@ -30,6 +30,9 @@ func Explore(t testing.TB, target explore.Target, o explore.Options) *explore.Re
 		page = abs
 	}
 	t.Logf("%s: %s", result.Summary(), page)
+	if err := result.Err(); err != nil {
+		t.Errorf("%v\n%v", err, result)
+	}
 	if len(result.Findings) == 0 {
 		return result
 	}

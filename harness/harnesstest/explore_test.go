@@ -57,12 +57,13 @@ func (f *failing) Fatal(args ...any) { f.Fatalf("%s", fmt.Sprint(args...)) }
 
 func (f *failing) text() string { return strings.Join(f.said, "\n") }
 
-// exploration is of newApp's function, which has no second attempt.
+// exploration is of newApp's function, which has no second attempt, and yet must not fail.
 func exploration(fail bool) explore.Options {
 	return explore.Options{
-		Send:   []harness.Event{{Name: "test/pinged", Data: ping{Fail: fail}}},
-		Expect: harness.Expectation{Runs: []harness.RunExpectation{{Function: "pong", Status: harness.StatusCompleted}}},
-		Depth:  1,
+		AllowFailed: explore.FailedNever,
+		Send:        []harness.Event{{Name: "test/pinged", Data: ping{Fail: fail}}},
+		Expect:      harness.Expectation{Runs: []harness.RunExpectation{{Function: "pong", Status: harness.StatusCompleted}}},
+		Depth:       1,
 	}
 }
 

@@ -236,6 +236,20 @@ func (a *App) current() *incarnation {
 	return a.now
 }
 
+// ended reports whether no app runs.
+func (a *App) ended() bool {
+	now := a.current()
+	if now == nil {
+		return true
+	}
+	select {
+	case <-now.runner.done():
+		return true
+	default:
+		return false
+	}
+}
+
 func (a *App) install(now *incarnation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -33,7 +33,7 @@ func (s *Stack) Kill(ctx context.Context, name harness.Service) error {
 }
 
 // Start starts a service that was stopped or killed and returns when it is usable. A restarted dev server has forgotten
-// its apps, and a restarted app may have changed: after either of them the app is synced again, but not after one of several
+// its apps, and a restarted app may have changed: after either of them an app that runs is synced again, but not after one of several
 // instances of the app. An app that connects does so by itself: then Start waits for it.
 func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	if n, ok := replica(name); n > 0 {
@@ -49,7 +49,7 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	if err := s.servers.Start(ctx, name); err != nil {
 		return err
 	}
-	if name != harness.ServiceInngest || s.app.current() == nil {
+	if name != harness.ServiceInngest || s.app.ended() {
 		return nil
 	}
 	// A connection that was made to the server before it was started the last time has ended.

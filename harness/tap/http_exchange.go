@@ -146,6 +146,9 @@ func (e *httpExchange) handleAnswer(resp *http.Response, body []byte) error {
 	if err == nil && e.traffic.cutOff() {
 		err = errors.New("cut with the step that it would have saved")
 	}
+	if err == nil && e.call != nil && e.call.isAbandoned() { // while a fault held the answer
+		err = errAbandoned
+	}
 	return err
 }
 

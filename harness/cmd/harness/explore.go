@@ -275,7 +275,7 @@ func (o *exploreOptions) run(ctx context.Context, io stdio, files, command []str
 	case err == nil && len(result.Findings) > 0:
 		return exitError{exitFailed, nil}
 	}
-	return err
+	return errors.Join(err, result.Err())
 }
 
 // openGolden makes the judge compare emails with golden ones, if a directory is given.
