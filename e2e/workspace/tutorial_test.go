@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,18 +24,7 @@ import (
 func TestTutorial_CommandsPrintWhatItShows(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
-	for _, b := range blocks(tutorial, read(t, tutorial)) {
-		switch {
-		case b.lang == "console":
-			for _, c := range consoleOf(b) {
-				r.enter(c)
-			}
-		case b.lang == "diff":
-			r.edit(b)
-		case b.file != "":
-			r.write(b.file, b.text)
-		}
-	}
+	r.follow(tutorial)
 	require.Nil(t, r.up, "the tutorial left its stack up")
 }
 
@@ -58,6 +48,23 @@ func newReader(t *testing.T) *reader {
 	}}
 }
 
+// follow does what a document says, from its first line to its last.
+func (r *reader) follow(doc string) {
+	r.Helper()
+	for _, b := range blocks(doc, read(r.T, doc)) {
+		switch {
+		case b.lang == "console":
+			for _, c := range consoleOf(b) {
+				r.enter(c)
+			}
+		case b.lang == "diff":
+			r.edit(b)
+		case b.file != "":
+			r.write(b.file, b.text)
+		}
+	}
+}
+
 func (r *reader) write(name, text string) {
 	r.Helper()
 	file := filepath.Join(r.dir, filepath.FromSlash(name))
@@ -65,7 +72,7 @@ func (r *reader) write(name, text string) {
 	require.NoError(r, os.WriteFile(file, []byte(text), 0o644))
 }
 
-// edit applies a diff: it replaces the lines that begin with - by those that begin with +.
+// edit applies a diff: it replaces the lines that begin with - by those that begin with +. Those that begin with a space stay.
 func (r *reader) edit(b block) {
 	r.Helper()
 	var before, after string
@@ -74,6 +81,9 @@ func (r *reader) edit(b block) {
 		case '-':
 			before += line[1:]
 		case '+':
+			after += line[1:]
+		default: // a line that stays
+			before += line[1:]
 			after += line[1:]
 		}
 	}
@@ -122,10 +132,15 @@ func (r *reader) enter(c command) {
 		for _, module := range strings.Fields(c.line)[2:] {
 			r.run(command{doc: c.doc, at: c.at, line: "go mod edit -require " + module})
 		}
+	case strings.HasPrefix(c.line, "npm install "):
+		r.install(c)
 	case strings.HasPrefix(c.line, "go install "):
 		// newReader has built it.
 	case strings.HasPrefix(c.line, "harness up "):
 		r.startUp(c)
+	case strings.HasPrefix(c.line, "harness explore "):
+		c.line += " 2>progress.log" // how much there is depends on the machine
+		r.run(c)
 	default:
 		r.run(c)
 		if c.line == "harness down" {
@@ -133,6 +148,21 @@ func (r *reader) enter(c command) {
 			r.up = nil
 		}
 	}
+}
+
+// install installs packages of npm as the lock file of the planted apps has them, with all that they need themselves.
+func (r *reader) install(c command) {
+	r.Helper()
+	const planted = "harness/explore/testdata/js/"
+	pinned := read(r.T, planted+"package.json")
+	for _, p := range strings.Fields(c.line)[2:] {
+		name, version, _ := strings.Cut(p, "@")
+		require.Contains(r, pinned, strconv.Quote(name)+": "+strconv.Quote(version), "%s:%d", c.doc, c.at)
+	}
+	r.write("package.json", pinned)
+	r.write("package-lock.json", read(r.T, planted+"package-lock.json"))
+	out, err := r.shell("npm ci --ignore-scripts --no-audit --no-fund").CombinedOutput()
+	require.NoError(r, err, "%s", out)
 }
 
 func (r *reader) shell(line string) *exec.Cmd {
@@ -219,7 +249,9 @@ var varying = []struct {
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b`), "TIME"},
 	{regexp.MustCompile(`(?m)dev server v.*$`), "dev server"},          // the version depends on what is installed,
 	{regexp.MustCompile(`(?m)(FerretDB|MongoDB) v?\d.*$`), "database"}, // and so does the database
-	{regexp.MustCompile(`(\S)[ \t]{2,}`), "$1  "},                      // columns are as wide as their contents
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`\b\d+( of \d+)? (schedules|single faults|pairs|violations)\b`), "N $2"},
+	{regexp.MustCompile(`(\S)[ \t]{2,}`), "$1  "}, // columns are as wide as their contents
 }
 
 // progress matches what a suite prints where its servers take long to start.
