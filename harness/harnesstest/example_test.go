@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/explore"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/simstack"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -56,4 +58,19 @@ func ExampleSuite_RunAlone() {
 			harness.Event{Name: "user/created", Data: map[string]any{"email": kim}},
 			harness.Expectation{Mail: []harness.MailExpectation{{To: kim, Copies: 1}}})
 	})
+}
+
+// Every fault at every hop of a function, and a schedule that once showed a defect.
+func ExampleExplore() {
+	t := new(testing.T) // the test's
+
+	app := explore.InProcess(newApp, simstack.WorkbenchOptions{})
+	harnesstest.Explore(t, app, explore.Options{
+		Send: []harness.Event{{Name: "order/placed", Data: map[string]any{"id": 7, "email": "kim@shop.test"}}},
+		Expect: harness.Expectation{
+			Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusCompleted}},
+			Mail: []harness.MailExpectation{{To: "kim@shop.test"}},
+		},
+	})
+	harnesstest.Replay(t, app, "testdata/reply-lost.json", 20, explore.Options{})
 }
