@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,18 +23,24 @@ import (
 // death: a place for an app's database that is a file.
 const EnvScratch = "HARNESS_SCRATCH"
 
+// simRetries is the pause before a retry on a sim. It takes no time where the schedule waits for it. What comes before the retry must
+// not depend on how long an app takes to start again.
+const simRetries = time.Minute
+
 // Program is a target with the app as a program, in any language, on a stack of its own: on sim ([simstack.Backend]), or on
 // another backend's server, where retries take their time. For each schedule the program and Inngest are started anew, on an
 // empty database, and the directory of [EnvScratch] and the mailbox are emptied.
 func Program(backend harness.Backend, o stack.Options, c stack.Command) Target {
-	o.RetryInterval = cmp.Or(o.RetryInterval, time.Second)
+	_, onSim := backend.(*simstack.Backend)
+	if o.RetryInterval == 0 {
+		o.RetryInterval = map[bool]time.Duration{true: simRetries, false: time.Second}[onSim]
+	}
 	return Target{Name: "as a program, on the backend " + backend.Name(), command: c.Args, open: func(ctx context.Context) (_ env, err error) {
 		scratch, err := os.MkdirTemp("", "explore-")
 		if err != nil {
 			return nil, err
 		}
-		e := &programEnv{backend: backend, command: c, scratch: scratch, options: o}
-		_, e.onSim = backend.(*simstack.Backend)
+		e := &programEnv{backend: backend, command: c, scratch: scratch, options: o, onSim: onSim}
 		e.command.Env = append(slices.Clip(c.Env), EnvScratch+"="+scratch)
 		if e.stack, err = stack.Start(ctx, backend, o); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(scratch))
