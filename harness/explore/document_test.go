@@ -16,8 +16,9 @@ func TestRules_AreInDocument(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/explore.md")
 	require.NoError(t, err)
-	require.Contains(t, string(page), "\n| hop | as in | before it | after it |\n|---|---|---|---|\n"+hopTable()+"\n", "the table of hops is\n%s", hopTable())
-	require.Contains(t, string(page), "\n| fault | what happens |\n|---|---|\n"+kindTable()+"\n", "the table of faults is\n%s", kindTable())
+	for _, table := range []string{hopTable(), kindTable()} {
+		require.True(t, strings.Contains(string(page), "\n\n"+table+"\n"), "docs/explore.md lacks the table\n%s", table)
+	}
 }
 
 // hopTable has a row for each point of a hop, with the faults on either side.
@@ -32,6 +33,7 @@ func hopTable() string {
 		faults[r.at][r.when] += fmt.Sprintf(" `%s`", r.do)
 	}
 	var b strings.Builder
+	b.WriteString("| hop | as in | before it | after it |\n|---|---|---|---|\n")
 	for _, at := range points {
 		h := Hop{At: at, Function: "shop-confirm", Step: "send-email", Event: "order/paid", To: "kim@shop.test", N: 1}
 		before, after := faults[at][Before]+faults[at][""], faults[at][After]
@@ -40,8 +42,10 @@ func hopTable() string {
 	return b.String()
 }
 
+// kindTable has a row for each kind of fault.
 func kindTable() string {
 	var b strings.Builder
+	b.WriteString("| fault | what happens |\n|---|---|\n")
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", k.Kind, k.says)
 	}
