@@ -411,17 +411,17 @@ func (r *running) thaw() bool {
 	waiting := r.outlived
 	r.outlived = nil
 	r.mu.Unlock()
-	any := false
+	some := false
 	for _, o := range waiting {
 		select {
 		case <-o.ended:
 		default:
-			any = true
+			some = true
 			close(o.goOn)
 			<-o.ended
 		}
 	}
-	return any
+	return some
 }
 
 func (r *running) sendAndSettle(ctx context.Context, n int) error {

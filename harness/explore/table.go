@@ -71,7 +71,7 @@ func (k Kind) service() harness.Service {
 type Fault struct {
 	Hop
 	Do Kind `json:"do"`
-	// Event is the number of the event that Send sends, from 2.
+	// Number is that of the event that Send sends, from 2.
 	Number int `json:"number,omitempty"`
 }
 

@@ -27,7 +27,7 @@ type abilities struct {
 }
 
 // env is an open target. Its methods are called by one goroutine at a time, but for those that a fault calls while settle or
-// run waits: kill, restart, send, resting, hold.
+// run waits: kill, restart, send and awaitResting.
 type env interface {
 	can() abilities
 	// begin makes the app a clean one, which knows nothing of earlier schedules.
