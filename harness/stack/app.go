@@ -63,6 +63,19 @@ type incarnation struct {
 	runner runner
 }
 
+// ended reports whether it has ended, or there is none.
+func (i *incarnation) ended() bool {
+	if i == nil {
+		return true
+	}
+	select {
+	case <-i.runner.done():
+		return true
+	default:
+		return false
+	}
+}
+
 // addrs are the addresses of its instances.
 func (i *incarnation) addrs() (addrs []string) {
 	all, ok := i.runner.(*replicas)
@@ -236,20 +249,6 @@ func (a *App) current() *incarnation {
 	return a.now
 }
 
-// ended reports whether no app runs.
-func (a *App) ended() bool {
-	now := a.current()
-	if now == nil {
-		return true
-	}
-	select {
-	case <-now.runner.done():
-		return true
-	default:
-		return false
-	}
-}
-
 func (a *App) install(now *incarnation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -388,41 +387,32 @@ func (a *App) begin(ctx context.Context, make func(harness.Env, int) runner) (*i
 
 // nextEnvs are the environments of the next incarnation's instances.
 func (a *App) nextEnvs() (envs []harness.Env, err error) {
-	for range max(1, a.stack.options.Replicas) {
-		env, err := a.nextEnv()
-		if err != nil {
-			return nil, err
-		}
-		envs = append(envs, env)
-	}
-	return envs, nil
-}
-
-// nextEnv is the environment of the next instance.
-func (a *App) nextEnv() (harness.Env, error) {
 	routes := a.stack.routes
-	addr, err := routes.listenAddr(a.stack.options.Ports.App)
-	if err != nil {
-		return harness.Env{}, err
-	}
 	a.mu.Lock()
 	database := a.database
 	a.mu.Unlock()
 	db, err := mongouri.WithDatabase(a.stack.servers.Endpoints().Mongo, database)
 	if err != nil {
-		return harness.Env{}, err
+		return nil, err
 	}
 	keys := a.stack.servers.Endpoints().Keys
-	return harness.Env{
-		Addr:       addr,
-		AppURL:     "http://" + routes.appAddr(addr),
-		InngestURL: routes.inngestURL(),
-		Connect:    a.stack.options.Connect,
-		EventKey:   cmp.Or(keys.Event, harness.DevEventKey),
-		SigningKey: keys.Signing,
-		MongoURI:   db,
-		SMTPAddr:   routes.smtpAddr(),
-	}, nil
+	for range max(1, a.stack.options.Replicas) {
+		addr, err := routes.listenAddr(a.stack.options.Ports.App)
+		if err != nil {
+			return nil, err
+		}
+		envs = append(envs, harness.Env{
+			Addr:       addr,
+			AppURL:     "http://" + routes.appAddr(addr),
+			InngestURL: routes.inngestURL(),
+			Connect:    a.stack.options.Connect,
+			EventKey:   cmp.Or(keys.Event, harness.DevEventKey),
+			SigningKey: keys.Signing,
+			MongoURI:   db,
+			SMTPAddr:   routes.smtpAddr(),
+		})
+	}
+	return envs, nil
 }
 
 // syncStarted syncs an incarnation that has just answered. If it exits during the sync, its exit is reported first:

@@ -49,7 +49,7 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	if err := s.servers.Start(ctx, name); err != nil {
 		return err
 	}
-	if name != harness.ServiceInngest || s.app.ended() {
+	if name != harness.ServiceInngest || s.app.current().ended() {
 		return nil
 	}
 	// A connection that was made to the server before it was started the last time has ended.
