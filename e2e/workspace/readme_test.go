@@ -43,6 +43,14 @@ func TestReadme_CommandsPrintWhatItShows(t *testing.T) {
 
 }
 
+// The finding with which README.md begins is that of docs/explore.md, whose commands a test runs.
+func TestReadme_ShowsAFindingOfTheDocument(t *testing.T) {
+	t.Parallel()
+	shown := documentedCommand(t, "README.md", "harness explore --depth 1 --send event.json expectation.json -- node app.mjs")
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shown.output)), "…", "(?s:.*)")
+	require.Regexp(t, "^"+pattern+"$", strings.TrimSpace(documentedCommand(t, "docs/explore.md", shown.line).output))
+}
+
 // `make` alone prints every target with its purpose.
 func TestMakefile_PrintsEveryTarget(t *testing.T) {
 	t.Parallel()
