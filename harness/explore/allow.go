@@ -61,7 +61,7 @@ func (v Violation) kind() string {
 }
 
 // varying matches what differs between executions of one schedule: ids, numbers, times.
-var varying = regexp.MustCompile(`\b([0-9A-Z]{10,}|[0-9a-f]{8,}|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?)\b`)
+var varying = regexp.MustCompile(`\b([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Z]{10,}|[0-9a-f]{8,}|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?)\b`)
 
 // judgement is what an execution amounts to.
 type judgement struct {

@@ -263,6 +263,7 @@ func TestViolation_KindLeavesOutWhatVaries(t *testing.T) {
 	of := func(about string) string { return Violation{Rule: RuleExpectation, about: about}.kind() }
 	require.Equal(t, of("run 01KC000000000000000000000A failed after 1.5s"), of("run 01KC000000000000000000000B failed after 20ms"))
 	require.Equal(t, of("order deadbeef01 has 2 charges"), of("order 00112233aa has 3 charges"))
+	require.Equal(t, of("voucher 5f0c2a44-9c1e-4d0b-8a55-0123456789ab"), of("voucher 00000000-ffff-4d0b-8a55-ba9876543210"))
 	require.NotEqual(t, of("there is no email to kim@plant.test"), of("there is no email to lee@plant.test"))
 	require.NotEqual(t, Violation{Rule: RuleCopies}.kind(), Violation{Rule: RuleIdentity}.kind())
 }

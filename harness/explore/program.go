@@ -297,7 +297,7 @@ func (e *programEnv) trace(ctx context.Context, eventID string, recipients []str
 	wait, cancel := context.WithTimeout(ctx, serverRests)
 	defer cancel()
 	notQuiet := poll.Until(wait, restPoll, func(context.Context) error {
-		if t, err = e.stack.Trace(ctx, eventID, recipients...); err == nil && !t.Quiet {
+		if t, err = e.stack.Trace(ctx, eventID, recipients...); err == nil && !t.Quiet && !startsNothing(t) {
 			return fmt.Errorf("more may happen: %s", t.Unquiet)
 		}
 		return err

@@ -454,6 +454,11 @@ func (r *running) sendEvent(ctx context.Context, n int) error {
 	return nil
 }
 
+// startsNothing reports whether no function is subscribed to the event: it only cancels runs, or is what they wait for.
+func startsNothing(t *harness.Trace) bool {
+	return t.Event != nil && t.FunctionsUnknown == "" && len(t.Functions)+len(t.Runs) == 0
+}
+
 // merge returns what followed from two events as one trace, with the first as its event.
 func merge(a, b *harness.Trace) *harness.Trace {
 	if a == nil {
@@ -486,7 +491,7 @@ func merge(a, b *harness.Trace) *harness.Trace {
 	}
 	merged.Deliveries = append(slices.Clip(merged.Deliveries), b.Deliveries...)
 	merged.Evidence = append(slices.Clip(merged.Evidence), b.Evidence...)
-	if !b.Quiet {
+	if !b.Quiet && !startsNothing(b) {
 		merged.Quiet, merged.Unquiet = false, b.Unquiet
 	}
 	merged.OtherMail = slices.DeleteFunc(slices.Clone(merged.OtherMail), func(s harness.MailSummary) bool {

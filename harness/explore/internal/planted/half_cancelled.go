@@ -21,7 +21,8 @@ var halfCancelled = App{
 	Right:  serve(sell(true)),
 	Send:   []harness.Event{placed, {Name: "order/cancelled", Data: order{Order: "7"}}},
 	Expect: harness.Expectation{
-		Runs: []harness.RunExpectation{{Function: "sell"}},
+		Runs:        []harness.RunExpectation{{Function: "sell"}},
+		NoOtherMail: true,
 	},
 	Invariant: nothingStaysReserved,
 }
