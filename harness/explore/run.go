@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
@@ -80,6 +81,7 @@ type running struct {
 	mu       sync.Mutex
 	events   []sentEvent // by number; zero for one that is not sent yet
 	outlived []*outlived
+	kept     []*harness.Message // emails that the mail catcher had before it was killed
 	failure  error
 	actors   sync.WaitGroup
 }
@@ -146,6 +148,7 @@ func execute(ctx context.Context, e env, o *Options, s Schedule) (*execution, er
 		}
 		x.trace = merge(x.trace, t)
 	}
+	x.remember(r.kept, o.Expect.Recipients())
 	if x.violated, err = violated(ctx, e, o); err != nil {
 		return nil, fmt.Errorf("ask the invariant: %w", err)
 	}
@@ -298,6 +301,15 @@ func (r *running) act(ctx context.Context, f Fault, i *tap.Injection) error {
 			return err
 		}
 	default:
+		if f.Do == RestartMail { // the mail catcher forgets what it has
+			kept, err := r.env.mail(ctx)
+			if err != nil {
+				return err
+			}
+			r.mu.Lock()
+			r.kept = append(r.kept, kept...)
+			r.mu.Unlock()
+		}
 		if err := r.env.restart(ctx, f.Do.service()); err != nil {
 			return err
 		}
@@ -452,6 +464,25 @@ func (r *running) sendEvent(ctx context.Context, n int) error {
 	defer r.mu.Unlock()
 	r.events[n] = sent
 	return nil
+}
+
+// remember adds emails that the mail catcher has forgotten.
+func (x *execution) remember(kept []*harness.Message, recipients []string) {
+	if len(kept) == 0 {
+		return
+	}
+	x.mail = append(slices.Clone(kept), x.mail...)
+	t := *x.trace
+	t.Quiet, t.Unquiet = true, "" // nothing was left to do; what was accepted is here, though no mailbox shows it
+	for _, m := range kept {
+		run := m.Header(x.runHeader)
+		known := slices.ContainsFunc(t.Runs, func(r harness.TraceRun) bool { return r.ID == run })
+		wanted := slices.ContainsFunc(recipients, func(to string) bool { return address.In(to, m.Envelope.To) })
+		if known || wanted {
+			t.Mail = append(slices.Clip(t.Mail), harness.TraceMail{Message: m, RunID: run, Inferred: !known})
+		}
+	}
+	x.trace = &t
 }
 
 // startsNothing reports whether no function is subscribed to the event: it only cancels runs, or is what they wait for.
