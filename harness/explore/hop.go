@@ -307,8 +307,8 @@ func (r *hopReader) say(at time.Time, h Hop) { r.passed = append(r.passed, passi
 func (r *hopReader) session(x tap.Exchange) {
 	m := x.Mail
 	to := ""
-	if all := slices.Concat(m.To, m.Refused); len(all) > 0 {
-		to = all[0]
+	if len(m.To) > 0 {
+		to = m.To[0]
 	}
 	if len(m.After) == 0 && (len(m.Dialogue) == 0 || m.Dialogue[0].By != "app") {
 		r.say(x.Began, Hop{At: tap.AtConnect, When: Before})
@@ -325,6 +325,9 @@ func (r *hopReader) session(x tap.Exchange) {
 		case tap.AtRCPT:
 			h.To = recipientIn(line, m, to)
 		case tap.AtDATA:
+			if to == "" { // no recipient was accepted: the app has sent its commands at once, without waiting for replies
+				continue
+			}
 			h.To, data = to, true
 		}
 		r.say(line.At, h)

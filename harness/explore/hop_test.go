@@ -208,6 +208,16 @@ func TestHopsOf_SMTPSession(t *testing.T) {
 	}, s.hops())
 }
 
+// An app that pipelines says DATA although nothing was accepted. From there on a fault matches a recipient that was.
+func TestHopsOf_SMTPSessionWithoutRecipient(t *testing.T) {
+	t.Parallel()
+	var s script
+	s.add(0, 90, tap.Exchange{Mail: &harness.MailTransaction{
+		Refused: []string{"kim@plant.test"}, Dialogue: dialogue(1, "[220 ready]", "MAIL FROM:<a@b>", "RCPT TO:<kim@plant.test>", "DATA", "[451 no]", "[500 no]", "[503 no]"),
+	}})
+	require.Equal(t, []string{"before the connection to the mail server", "before MAIL", "before RCPT to kim@plant.test"}, s.hops())
+}
+
 func TestHopsOf_EmailsOnOneConnection(t *testing.T) {
 	t.Parallel()
 	var s script
