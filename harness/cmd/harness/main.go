@@ -6,6 +6,8 @@
 //	eval "$(harness env)"         the addresses as shell variables
 //	harness expect --send event.json expectation.json
 //	                              send an event and judge what follows from it
+//	harness explore --send event.json expectation.json -- npm start
+//	                              let every fault happen, and judge after each
 //	harness down                  stop it
 //
 // `harness --help` lists the rest. The app is any program that listens on the port in PORT.
