@@ -86,6 +86,8 @@ func Keyboard(tab context.Context) ([]Finding, error) {
 	}
 	// Tab also stops in frames, and at what scrolls.
 	const further = 100
+	// A busy machine may draw later than it says.
+	const looks = 3
 	var unseen, missed []string
 	for range n + further {
 		if missed, err = evaluate[[]string](tab, unreached); err != nil {
@@ -104,9 +106,13 @@ func Keyboard(tab context.Context) ([]Finding, error) {
 		if s.Foreign || s.Known {
 			continue
 		}
-		seen, err := s.showsFocus(tab)
-		if err != nil {
-			return nil, err
+		seen := false
+		for range looks {
+			if seen, err = s.showsFocus(tab); err != nil {
+				return nil, err
+			} else if seen {
+				break
+			}
 		}
 		if !seen {
 			unseen = append(unseen, s.HTML)
