@@ -147,7 +147,7 @@ func program(t testing.TB, b harness.Backend) explore.Target {
 	require.NoError(t, err)
 	return explore.Program(b, stack.Options{}, stack.Command{
 		Args: []string{path},
-		Env:  []string{"MAIL_TIMEOUT=1s", "REDISPATCH_AFTER=1h"},
+		Env:  []string{"MAIL_TIMEOUT=6s", "REDISPATCH_AFTER=1h"},
 	})
 }
 
@@ -186,7 +186,7 @@ func created(t testing.TB) explore.Options {
 		Invariant: notificationsAreSettled,
 		Depth:     1,
 		// Most of the time they wait for the claims of attempts that were killed.
-		Parallel: 4, RetryPause: 2 * time.Second,
+		Parallel: 4, RetryPause: 3 * time.Second,
 	}
 }
 

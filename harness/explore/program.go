@@ -192,7 +192,7 @@ func (e *programEnv) noted() []string {
 // passed the taps for some time, and nothing before its next retry when that time is longer than retries take.
 const (
 	serverSettles = 500 * time.Millisecond
-	serverRests   = 4 * time.Second
+	serverRests   = 15 * time.Second
 )
 
 func (e *programEnv) settle(ctx context.Context) error {
