@@ -2,16 +2,12 @@ package explore_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/mail"
-	"net/url"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -19,7 +15,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/app/email"
-	"github.com/odoo-maintenance/inngest-harness/app/inngest"
 	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
 	"github.com/odoo-maintenance/inngest-harness/app/mongostore"
 	"github.com/odoo-maintenance/inngest-harness/app/storetest"
@@ -39,19 +34,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const sendTimeout = 3 * time.Second
-
-var pace = app.Pace{
-	DispatchLease: time.Hour, RedispatchAfter: time.Hour, ConfirmAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
-}
-
 // request returns one request of the fixtures, which has been dispatched.
 func request(t testing.TB) (r app.Request) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal(fixtures.Requests()[0].Body, &r))
 	r.ID, r.CreatedAt = "66f0000000000000000000aa", time.Now()
-	r.Notification = app.NewNotification(email.MessageID(r.ID, "plant.example"), r.CreatedAt, pace)
-	r.Notification, _ = r.Notification.Dispatch(1, "01E", r.CreatedAt, pace)
+	r.Notification = app.NewNotification(email.MessageID(r.ID, "plant.example"), r.CreatedAt, testenv.Pace)
+	r.Notification, _ = r.Notification.Dispatch(1, "01E", r.CreatedAt, testenv.Pace)
 	return r
 }
 
@@ -87,41 +76,7 @@ func inMemory(r app.Request) stack.HandlerFunc {
 		if err := store.CreateRequest(ctx, r); err != nil {
 			return nil, err
 		}
-		client, handler, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: env.InngestURL, APIURL: env.InngestURL, EventKey: env.EventKey})
-		if err != nil {
-			return nil, err
-		}
-		host, port, err := net.SplitHostPort(env.SMTPAddr)
-		if err != nil {
-			return nil, err
-		}
-		number, err := strconv.Atoi(port)
-		if err != nil {
-			return nil, err
-		}
-		smtp, err := email.NewSMTP(email.SMTPOptions{Host: host, Port: number, Timeout: sendTimeout})
-		if err != nil {
-			return nil, err
-		}
-		base, err := url.Parse(env.AppURL)
-		if err != nil {
-			return nil, err
-		}
-		links, err := app.NewLinks(base, "", "an api token of some length")
-		if err != nil {
-			return nil, err
-		}
-		_, err = functions.Register(client, functions.Deps{
-			Store: store, Mailer: smtp, Links: links, Logger: slog.New(slog.DiscardHandler),
-			From: mail.Address{Name: "Maintenance", Address: "maintenance@plant.example"}, TimeZone: time.UTC,
-			SendTimeout: sendTimeout, Pace: pace,
-		}, functions.All()...)
-		if err != nil {
-			return nil, err
-		}
-		mux := http.NewServeMux()
-		mux.Handle(inngest.Path, handler)
-		return mux, nil
+		return testenv.Functions(ctx, env, store)
 	}
 }
 
@@ -179,7 +134,8 @@ func created(t testing.TB) explore.Options {
 			return store.Close(ctx)
 		},
 		Trigger: func(ctx context.Context, env harness.Env) (string, error) {
-			r, err := testenv.Create(ctx, env.AppURL, fixtures.Requests()[0])
+			// A fault may kill the app before it has answered.
+			r, err := testenv.CreateOnce(ctx, env.AppURL, rand.Text(), fixtures.Requests()[0])
 			return r.Event().IdempotencyKey, err
 		},
 		Expect:    notified(t, request(t).TechnicianID),

@@ -3,12 +3,7 @@ package functions_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/mail"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,17 +13,10 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/app/email"
-	"github.com/odoo-maintenance/inngest-harness/app/inngest"
-	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
 	"github.com/odoo-maintenance/inngest-harness/app/storetest"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
-
-const sendTimeout = 3 * time.Second
-
-var pace = app.Pace{
-	DispatchLease: time.Hour, RedispatchAfter: time.Hour, ConfirmAfter: time.Hour, SendLease: functions.SendLease(sendTimeout),
-}
 
 // testApps holds the apps that were made, by address.
 type testApps struct {
@@ -42,44 +30,14 @@ type testApp struct{ store *store }
 // app makes an app. It is a [stack.HandlerFunc].
 func (p *testApps) app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	one := &testApp{store: &store{Memory: storetest.NewMemory(), faults: map[string]*storeFault{}}}
-	client, handler, err := inngest.NewClient(ctx, inngest.Options{Dev: true, EventURL: env.InngestURL, APIURL: env.InngestURL, EventKey: env.EventKey})
-	if err != nil {
-		return nil, err
-	}
-	host, port, err := net.SplitHostPort(env.SMTPAddr)
-	if err != nil {
-		return nil, err
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, err
-	}
-	smtp, err := email.NewSMTP(email.SMTPOptions{Host: host, Port: number, Timeout: sendTimeout})
-	if err != nil {
-		return nil, err
-	}
-	base, err := url.Parse(env.AppURL)
-	if err != nil {
-		return nil, err
-	}
-	links, err := app.NewLinks(base, "", "an api token of some length")
-	if err != nil {
-		return nil, err
-	}
-	_, err = functions.Register(client, functions.Deps{
-		Store: one.store, Mailer: smtp, Links: links, Logger: slog.New(slog.DiscardHandler),
-		From: mail.Address{Name: "Maintenance", Address: "maintenance@plant.example"}, TimeZone: time.UTC,
-		SendTimeout: sendTimeout, Pace: pace,
-	}, functions.All()...)
+	handler, err := testenv.Functions(ctx, env, one.store)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.all[env.AppURL] = one
-	mux := http.NewServeMux()
-	mux.Handle(inngest.Path, handler)
-	return mux, nil
+	return handler, nil
 }
 
 func (p *testApps) at(appURL string) *testApp {
@@ -166,9 +124,9 @@ func newEnv(t testing.TB, p *testApp) *env {
 	s.request = app.Request{
 		ID: id, Subject: "Belt torn", Type: app.Corrective, Priority: app.High, Description: "Since Tuesday.",
 		EquipmentID: s.equipment.ID, TechnicianID: s.technician.ID, RequestedByID: s.requester.ID, CreatedAt: time.Now(),
-		Notification: app.NewNotification(email.MessageID(id, "plant.example"), time.Now(), pace),
+		Notification: app.NewNotification(email.MessageID(id, "plant.example"), time.Now(), testenv.Pace),
 	}
-	s.request.Notification, _ = s.request.Notification.Dispatch(1, "01E", time.Now(), pace)
+	s.request.Notification, _ = s.request.Notification.Dispatch(1, "01E", time.Now(), testenv.Pace)
 	require.NoError(t, p.store.CreateRequest(t.Context(), s.request))
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/app/email"
 	"github.com/odoo-maintenance/inngest-harness/app/inngest/functions"
+	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
@@ -215,7 +216,7 @@ var rows = []row{
 			again := act{event: s.foreign(nil), want: skips(app.HasFailed)(s)}
 			requeued := act{
 				before: func() {
-					s.change(func(n app.Notification) (app.Notification, bool) { return n.Requeue(time.Now(), pace) })
+					s.change(func(n app.Notification) (app.Notification, bool) { return n.Requeue(time.Now(), testenv.Pace) })
 				},
 				want: sends(1)(s),
 			}
@@ -247,8 +248,10 @@ var rows = []row{
 					require.Equal(s.t, attempts, n.Attempts)
 					require.Contains(s.t, n.LastError, "too busy")
 					require.Nil(s.t, n.Claim)
-					require.WithinDuration(s.t, time.Now().Add(pace.RedispatchAfter/8), n.NextDispatchAt, time.Minute)
-					s.change(func(n app.Notification) (app.Notification, bool) { return n.TakeForDispatch(n.NextDispatchAt, pace) })
+					require.WithinDuration(s.t, time.Now().Add(testenv.Pace.RedispatchAfter/8), n.NextDispatchAt, time.Minute)
+					s.change(func(n app.Notification) (app.Notification, bool) {
+						return n.TakeForDispatch(n.NextDispatchAt, testenv.Pace)
+					})
 				},
 				event: s.own(), want: sends(1)(s),
 			}
@@ -297,7 +300,9 @@ var rows = []row{
 	{
 		name: "an event of an earlier dispatch",
 		arrange: func(s *env) {
-			s.change(func(n app.Notification) (app.Notification, bool) { return n.TakeForDispatch(n.NextDispatchAt, pace) })
+			s.change(func(n app.Notification) (app.Notification, bool) {
+				return n.TakeForDispatch(n.NextDispatchAt, testenv.Pace)
+			})
 		},
 		acts: func(s *env) []act {
 			old := s.own()
@@ -310,7 +315,7 @@ var rows = []row{
 		name: "a claim that another run has",
 		arrange: func(s *env) {
 			s.change(func(n app.Notification) (app.Notification, bool) {
-				n, got := n.ClaimFor(app.Run{ID: "another run"}, time.Now(), pace)
+				n, got := n.ClaimFor(app.Run{ID: "another run"}, time.Now(), testenv.Pace)
 				return n, got == app.Granted
 			})
 		},

@@ -158,7 +158,7 @@ func TestJudged_Copies(t *testing.T) {
 
 	to := emailed("m4", "3@plant.test")
 	to.Envelope.To = []string{"lee@plant.test"}
-	require.Equal(t, []Rule{RuleExpectation}, rulesOf(t, done(harness.StatusCompleted, lost, one, to), wanted()), "it is no copy: it goes to somebody else")
+	require.Equal(t, []Rule{RuleExpectation}, rulesOf(t, done(harness.StatusCompleted, lost, one, to), wanted()), "it is no copy: it has another recipient")
 	subject := emailed("m5", "4@plant.test")
 	subject.Subject = "Goodbye"
 	require.Equal(t, []Rule{RuleExpectation}, rulesOf(t, done(harness.StatusCompleted, lost, one, subject), wanted()), "it says something else")

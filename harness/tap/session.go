@@ -400,7 +400,7 @@ func (s *session) startTLS(line []byte) error {
 // data relays a message and what ends it.
 func (s *session) data(line []byte) error {
 	if len(s.delivery.to) == 0 && s.delivery.denied {
-		// MailHog would accept the message for nobody. The mail server that the faults stand for does not.
+		// MailHog would accept a message without recipients. The mail server that the faults stand for does not.
 		return s.write("tap", []byte("503 No valid recipients\r\n"))
 	}
 	r, passed, err := s.relay(AtDATA, line, s.delivery.to...)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -135,15 +136,43 @@ func Create(ctx context.Context, appURL string, f fixtures.Request) (app.Request
 
 // CreateAs posts a request as Create does, with an API token.
 func CreateAs(ctx context.Context, appURL, token string, f fixtures.Request) (app.Request, error) {
+	header := http.Header{}
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
+	return create(ctx, appURL, header, f)
+}
+
+// CreateOnce posts a request as Create does, again and again until the app answers: it may be killed meanwhile. The key makes
+// that one request.
+func CreateOnce(ctx context.Context, appURL, key string, f fixtures.Request) (app.Request, error) {
+	tick := time.NewTicker(retryPause)
+	defer tick.Stop()
+	for {
+		r, err := create(ctx, appURL, http.Header{"Idempotency-Key": {key}}, f)
+		cut := (*url.Error)(nil)
+		if !errors.As(err, &cut) && !errors.Is(err, io.ErrUnexpectedEOF) || ctx.Err() != nil {
+			return r, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return r, err
+		}
+	}
+}
+
+// retryPause is how long CreateOnce waits for an app that does not answer.
+const retryPause = 50 * time.Millisecond
+
+func create(ctx context.Context, appURL string, header http.Header, f fixtures.Request) (app.Request, error) {
 	var r app.Request
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, appURL+"/api/requests", bytes.NewReader(f.Body))
 	if err != nil {
 		return r, err
 	}
+	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return r, fmt.Errorf("create %s: %w", f.Name, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
-// A run that has ended well without its email is one that nobody looks for.
+// A run that has ended well without its email is not noticed.
 var swallowedFailure = App{
 	Name:   "swallowed-failure",
 	Defect: "the function logs the failure of a step and returns as if it had succeeded",
