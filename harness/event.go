@@ -1,5 +1,13 @@
 package harness
 
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
 // An Event is an event to send.
 type Event struct {
 	// IdempotencyKey is the id that the sender chooses. For 24 hours the server starts runs only for the first event
@@ -16,4 +24,31 @@ type Event struct {
 	TS int64 `json:"ts,omitempty"`
 	// V is the version of the event's schema. Empty: none.
 	V string `json:"v,omitempty"`
+}
+
+// ParseEvent reads one event from JSON. It returns an error for unknown fields and for what the server would misunderstand. A
+// key "$schema", which editors read, is ignored.
+func ParseEvent(data []byte) (Event, error) {
+	var e struct {
+		Event
+		Schema any `json:"$schema"`
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	d.UseNumber() // keeps all digits of a large number
+	if err := d.Decode(&e); err != nil {
+		return e.Event, fmt.Errorf("%s: an event is an object with the fields id, name, data, user, ts and v", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if e.Name == "" {
+		return e.Event, errors.New("it has no name")
+	}
+	for _, field := range []struct {
+		name  string
+		value any
+	}{{"data", e.Data}, {"user", e.User}} {
+		if _, object := field.value.(map[string]any); field.value != nil && !object {
+			return e.Event, fmt.Errorf("its %s is no JSON object", field.name)
+		}
+	}
+	return e.Event, nil
 }

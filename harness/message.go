@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"encoding/json"
 	"net/mail"
 	"net/url"
 	"slices"
@@ -12,34 +13,67 @@ import (
 // out are shared: do not modify them.
 type Message struct {
 	// ID is the mail catcher's id of the message; empty for one that was not read from a mail catcher.
-	ID string
+	ID string `json:"id,omitempty"`
 	// Received is when the mail catcher accepted the message, by its clock.
-	Received time.Time
+	Received time.Time `json:"received,omitzero"`
 	// Envelope holds the sender and recipients of the SMTP dialogue, which decide where the message is delivered.
-	Envelope Envelope
+	Envelope Envelope `json:"envelope"`
 
 	// Subject and the addresses are those of the headers, decoded. A header that occurs more than once is a Problem:
 	// Subject is then the first, and the address lists have all addresses.
-	Subject               string
-	From, To, Cc, ReplyTo []*mail.Address
+	Subject string    `json:"subject"`
+	From    Addresses `json:"from"`
+	To      Addresses `json:"to,omitempty"`
+	Cc      Addresses `json:"cc,omitempty"`
+	ReplyTo Addresses `json:"replyTo,omitempty"`
 	// Date is the Date header; zero when there is none or it cannot be read.
-	Date time.Time
+	Date time.Time `json:"date,omitzero"`
 	// MessageID is the Message-ID header without its angle brackets.
-	MessageID string
+	MessageID string `json:"messageId,omitempty"`
 	// Headers are all headers, in order, repeated ones repeated.
-	Headers []Header
+	Headers []Header `json:"headers"`
 
 	// Text and HTML are the bodies in UTF-8, with lines ending in \n. One that the message does not have is empty;
 	// several of one kind are joined by a newline.
-	Text, HTML string
+	Text string `json:"text"`
+	HTML string `json:"html"`
 	// Inlines are the parts that a body refers to or shows ([Part.Inline]), Attachments all other parts, both in the
 	// order of the message. Files returns both.
-	Attachments, Inlines []Part
+	Attachments []Part `json:"attachments,omitempty"`
+	Inlines     []Part `json:"inlines,omitempty"`
 
 	// Raw is the message as it came over SMTP, without the final dot.
-	Raw []byte
+	Raw []byte `json:"raw,omitempty"`
 	// Problems lists what is malformed, one sentence each. Everything that could be decoded was decoded.
-	Problems []string
+	Problems []string `json:"problems,omitempty"`
+}
+
+// Addresses are addresses of a header. In JSON each is an object with the fields name and address.
+type Addresses []*mail.Address
+
+type addressJSON struct {
+	Name    string `json:"name,omitempty"`
+	Address string `json:"address"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (a Addresses) MarshalJSON() ([]byte, error) {
+	all := make([]addressJSON, len(a))
+	for i, one := range a {
+		all[i] = addressJSON(*one)
+	}
+	return json.Marshal(all)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (a *Addresses) UnmarshalJSON(data []byte) error {
+	var all []addressJSON
+	err := json.Unmarshal(data, &all)
+	*a = make(Addresses, len(all))
+	for i, one := range all {
+		(*a)[i] = (*mail.Address)(&one)
+	}
+	return err
 }
 
 // SourceLeftOut is the one of a message's Problems that is not its sender's: the message was redacted, and its Raw is
@@ -48,38 +82,47 @@ const SourceLeftOut = "it contains a secret: its source is left out"
 
 // An Envelope is the sender and the recipients of an SMTP dialogue.
 type Envelope struct {
-	From string
-	To   []string
+	From string   `json:"from"`
+	To   []string `json:"to"`
 	// Helo is the argument of the client's HELO or EHLO.
-	Helo string
+	Helo string `json:"helo,omitempty"`
 }
 
 // A Header is one header field of a message.
 type Header struct {
 	// Name is as written.
-	Name string
+	Name string `json:"name"`
 	// Value is unfolded and decoded (RFC 2047).
-	Value string
+	Value string `json:"value"`
 	// Raw is the value as in the message, folded and encoded, without the final line break.
-	Raw string
+	Raw string `json:"raw,omitempty"`
 }
 
-// A Part is an attachment or an inline part.
+// A Part is an attachment or an inline part. In JSON it also has the field size, the number of bytes in data.
 type Part struct {
 	// Name is the file name, decoded (RFC 2231 or 2047); empty when there is none.
-	Name string
+	Name string `json:"name"`
 	// ContentType is the media type without parameters, as in "image/png".
-	ContentType string
+	ContentType string `json:"contentType"`
 	// CalendarMethod is the parameter method of the type text/calendar, such as "REQUEST".
-	CalendarMethod string
+	CalendarMethod string `json:"calendarMethod,omitempty"`
 	// ContentID is without its angle brackets, as a "cid:" link in HTML names it.
-	ContentID string
+	ContentID string `json:"contentId,omitempty"`
 	// Disposition is "attachment", "inline" or empty.
-	Disposition string
+	Disposition string `json:"disposition,omitempty"`
 	// Data are the bytes of the file: the transfer encoding is undone, and a text is in the charset of its sender.
-	Data []byte
+	Data []byte `json:"data"`
 	// Text is the content of a text, in UTF-8 and in lines that end in \n; empty for other types.
-	Text string
+	Text string `json:"text,omitempty"`
+}
+
+// MarshalJSON adds the field size, the number of bytes of Data.
+func (p Part) MarshalJSON() ([]byte, error) {
+	type plain Part // without methods
+	return json.Marshal(struct {
+		plain
+		Size int `json:"size"`
+	}{plain(p), len(p.Data)})
 }
 
 // Header returns the decoded value of the first header with this name, or "". Case is ignored.

@@ -63,6 +63,27 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	}
 }
 
+// EventInvoked is the name of the event that the server makes for a function that is invoked.
+const EventInvoked = sdk.EventFunctionInvoked
+
+// Invoke starts a function, whatever triggers it, and returns the ULID of the event that the server makes for it. The
+// function's id has the app's id and a dash before it; the server does not check that there is one. data is a JSON object;
+// nil is an empty one.
+func (c *Client) Invoke(ctx context.Context, function string, data json.RawMessage) (string, error) {
+	if len(data) == 0 {
+		data = json.RawMessage("{}")
+	}
+	var answer struct{ ID string }
+	err := c.do(ctx, http.MethodPost, "/invoke/"+url.PathEscape(function), map[string]any{"data": data}, &answer)
+	if err == nil && answer.ID == "" {
+		err = errors.New("the server answered without the id of an event")
+	}
+	if err != nil {
+		return "", fmt.Errorf("invoke %s: %w", function, err)
+	}
+	return answer.ID, nil
+}
+
 func names(events []harness.Event) string {
 	if len(events) == 1 {
 		return fmt.Sprintf("event %q", events[0].Name)

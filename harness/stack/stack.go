@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -253,6 +254,17 @@ func (s *Stack) Send(ctx context.Context, events ...harness.Event) ([]string, er
 		s.ledger.Sent(events[i].IdempotencyKey, id)
 	}
 	return ids, err
+}
+
+// Invoke starts a function, whatever triggers it, and returns the ULID of the event that the server makes for it. The
+// function's id has the app's id and a dash before it; the server does not say that it knows no such function. data is that of
+// the event, a JSON object or nil.
+func (s *Stack) Invoke(ctx context.Context, function string, data json.RawMessage) (string, error) {
+	id, err := s.api.Invoke(ctx, function, data)
+	if err == nil {
+		s.ledger.Sent("", id)
+	}
+	return id, err
 }
 
 // AwaitEvent waits until the app has sent an event with this idempotency key and the server has accepted it, and returns

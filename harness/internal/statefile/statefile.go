@@ -40,10 +40,18 @@ type State struct {
 	Mongo   Mongo   `json:"mongo"`
 	// Dashboard is the page that shows what happens on the stack; empty where there is none.
 	Dashboard URL `json:"dashboard,omitzero"`
+	// API is the JSON API of the stack.
+	API API `json:"api,omitzero"`
 
 	// Secrets is a URL at which the process PID says what other commands have to mask. Every process that knows the URL can
 	// ask, so it stands in a file of its own, and nowhere where a State is printed.
 	Secrets string `json:"-"`
+}
+
+// API is the entry of the stack's JSON API in a [State]. Every process that knows the token can use it.
+type API struct {
+	URL   string `json:"url"`
+	Token string `json:"token,omitempty"`
 }
 
 // App is the app's entry in a [State]. URL is empty where the stack runs no app.

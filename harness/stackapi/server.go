@@ -1,0 +1,113 @@
+package stackapi
+
+import (
+	"context"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/thishost"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+)
+
+// Options configures a [Server].
+type Options struct {
+	// Token is what each request must bring. Empty: none, for a server in this process alone.
+	Token string
+	// State says where the stack is. Nil: nothing but what the stack itself knows.
+	State func() statefile.State
+	// Sim says that the stack's Inngest is sim.
+	Sim bool
+}
+
+// Server answers requests about a stack. It is an [http.Handler], safe for concurrent use. It needs no closing: what it has
+// injected ends with the stack.
+type Server struct {
+	stack   *stack.Stack
+	options Options
+	routes  http.Handler
+	faults  faults
+	tests   tests
+	goldens goldens
+}
+
+// New returns the API of a stack, which stays the caller's.
+func New(st *stack.Stack, o Options) *Server {
+	s := &Server{stack: st, options: o}
+	mux := http.NewServeMux()
+	for _, op := range Operations() {
+		mux.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.serve))
+	}
+	mux.HandleFunc(Prefix+"/", s.guarded(func(s *Server, w http.ResponseWriter, r *http.Request) {
+		s.fail(w, notFoundf("the API does not know %s %s: see docs/api.md, or `harness help api`", r.Method, r.URL.Path))
+	}))
+	s.routes = mux
+	return s
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
+
+// guarded lets requests pass that come from a program of this machine and bring the token.
+func (s *Server) guarded(next func(*Server, http.ResponseWriter, *http.Request)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if s.options.Token != "" {
+			if why := thishost.Refusal(r); why != "" {
+				s.fail(w, errorf("refused", "the API is for programs of this machine: %s", why))
+				return
+			}
+			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if subtle.ConstantTimeCompare([]byte(token), []byte(s.options.Token)) == 0 {
+				s.fail(w, errorf("unauthorized", "the request needs the header Authorization: Bearer TOKEN, with the token of .harness/stack.json"))
+				return
+			}
+		}
+		next(s, w, r)
+	}
+}
+
+func (s *Server) getStack(context.Context, none) (Stack, error) {
+	var answer Stack
+	if s.options.State != nil {
+		answer.State = s.options.State()
+	}
+	answer.API.Token = "" // who asks has it
+	if answer.Inngest.URL != "" {
+		answer.Env = map[string]string{}
+		for _, pair := range answer.State.Env().Environ() {
+			name, value, _ := strings.Cut(pair, "=")
+			answer.Env[name] = value
+		}
+	}
+	answer.Can = Can{Skip: s.options.Sim, Replace: s.options.Sim, Faults: s.stack.Taps() != nil}
+	if s.stack.Backend() != "attach" {
+		for _, info := range s.stack.Describe() {
+			answer.Can.Services = append(answer.Can.Services, info.Service)
+		}
+		if answer.App.URL != "" {
+			answer.Can.Services = append(answer.Can.Services, harness.ServiceApp)
+		}
+	}
+	return answer, nil
+}
+
+func (s *Server) getSecrets(context.Context, none) ([]string, error) {
+	return append([]string{}, s.stack.Redactor().Secrets()...), nil
+}
+
+// control does something to a service.
+func (s *Server) control(ctx context.Context, in serviceAction) (Done, error) {
+	actions := map[string]func(context.Context, harness.Service) error{
+		"stop": s.stack.Stop, "start": s.stack.Start, "restart": s.stack.Restart,
+		"kill": s.stack.Kill, "pause": s.stack.Pause, "resume": s.stack.Resume,
+	}
+	act, known := actions[in.Action]
+	if !known {
+		return Done{}, invalidf("there is no action %q: it is stop, start, restart, kill, pause or resume", in.Action)
+	}
+	return Done{true}, act(ctx, harness.Service(in.Service))
+}

@@ -1,0 +1,33 @@
+package stackapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+)
+
+func (s *Server) skip(ctx context.Context, in body[Skip]) (Skipped, error) {
+	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until, Run: in.Body.Run}
+	switch {
+	case (q.By == 0) == q.Until.IsZero():
+		return Skipped{}, invalidf("say how much time passes: give one of by and until")
+	case q.By < 0:
+		return Skipped{}, invalidf("by is negative: time goes forward only")
+	}
+	now, err := sim.Skip(ctx, s.stack.Endpoints().Inngest, q)
+	if err != nil && !errors.Is(err, sim.ErrNoSim) && ctx.Err() == nil {
+		err = invalidf("%w", err)
+	}
+	return Skipped{now}, err
+}
+
+func (s *Server) replace(ctx context.Context, in body[json.RawMessage]) (Replaced, error) {
+	all, err := sim.ParseInterventions(in.Body)
+	if err != nil {
+		return Replaced{}, invalidf("%w", err)
+	}
+	return Replaced{len(all.Replace), len(all.Faults), len(all.Stubs)}, sim.Intervene(ctx, s.stack.Endpoints().Inngest, all)
+}

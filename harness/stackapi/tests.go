@@ -1,0 +1,60 @@
+package stackapi
+
+import (
+	"context"
+	"sync"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/report"
+)
+
+// tests hold what was judged for tests that have not ended. The zero value holds nothing.
+type tests struct {
+	mu   sync.Mutex
+	open map[TestName]*judged
+}
+
+// judged is what was judged for one test.
+type judged struct {
+	verdicts []*harness.Verdict
+	goldens  []report.Golden
+}
+
+// add keeps a verdict for a test.
+func (t *tests) add(name TestName, v *harness.Verdict, goldens []report.Golden) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		t.open = map[TestName]*judged{}
+	}
+	j := t.open[name]
+	if j == nil {
+		j = &judged{}
+		t.open[name] = j
+	}
+	j.verdicts, j.goldens = append(j.verdicts, v), append(j.goldens, goldens...)
+}
+
+// end returns what was judged for a test, and forgets it.
+func (t *tests) end(name TestName) judged {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	j := t.open[name]
+	delete(t.open, name)
+	if j == nil {
+		return judged{}
+	}
+	return *j
+}
+
+func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
+	end := in.Body
+	j := s.tests.end(end.TestName)
+	if end.Report == "" {
+		return Done{true}, nil
+	}
+	return Done{true}, report.Save(end.Report, report.Record{
+		Package: end.Suite, Test: end.Name, Backend: s.stack.Backend(), Outcome: report.Outcome(end.Outcome), Began: end.Began,
+		Failures: end.Failures, Verdicts: j.verdicts, Goldens: j.goldens,
+	})
+}
