@@ -30,6 +30,7 @@ const (
 	EnvSMTP        = "HARNESS_SMTP_ADDR"
 	EnvMongo       = "HARNESS_MONGO_URI"
 	EnvProject     = "HARNESS_COMPOSE_PROJECT"
+	EnvStack       = statefile.EnvStack
 	EnvAllowRemote = "HARNESS_ALLOW_REMOTE"
 )
 
@@ -41,7 +42,8 @@ type Options struct {
 	// Project is a Docker Compose project with the services mongo, mailhog and inngest. Empty:
 	// HARNESS_COMPOSE_PROJECT.
 	Project string
-	// Dir is the directory in which the search for a state file begins. Empty: the working directory.
+	// Dir is the directory of a `harness up`, which counts before what the environment names. Empty: HARNESS_STACK, else the
+	// working directory, or the nearest above it that has a stack.
 	Dir string
 	// OwnApp ignores an app that runs already: the stack runs its own, with another name. False: the stack uses the app of
 	// the state file or of the compose project.
@@ -130,6 +132,9 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Endpoints != (harness.Endpoints{}) {
 		return target{ends: b.o.Endpoints, source: "given by the program", fix: "start it, or correct its address"}, nil
 	}
+	if b.o.Dir != "" {
+		return b.ofState()
+	}
 	env := harness.Endpoints{
 		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMail), "/"),
 		SMTP: os.Getenv(EnvSMTP), Mongo: os.Getenv(EnvMongo),
@@ -142,7 +147,16 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Project != "" {
 		return ofProject(ctx, b.o.Project)
 	}
-	state, where, err := statefile.Find(b.o.Dir)
+	return b.ofState()
+}
+
+// state returns the stack of a `harness up`, and its directory.
+func (b *Backend) state() (statefile.State, string, error) {
+	return statefile.Find(cmp.Or(b.o.Dir, os.Getenv(EnvStack)))
+}
+
+func (b *Backend) ofState() (target, error) {
+	state, where, err := b.state()
 	if err != nil {
 		return target{}, fmt.Errorf("attach to a stack: %w; or name its servers with %s, %s, %s and %s, or a compose project with %s",
 			err, EnvInngest, EnvMail, EnvSMTP, EnvMongo, EnvProject)
@@ -158,7 +172,7 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 // secrets returns what the process that keeps the servers up knows as the app's secrets; none where it is no `harness up`
 // of this directory.
 func (b *Backend) secrets(ctx context.Context, ends harness.Endpoints) (all []string, err error) {
-	state, _, err := statefile.Find(b.o.Dir)
+	state, _, err := b.state()
 	if err != nil || state.Inngest.URL != ends.Inngest || state.Secrets == "" {
 		return nil, nil
 	}
@@ -182,13 +196,14 @@ func (b *Backend) secrets(ctx context.Context, ends harness.Endpoints) (all []st
 // secretsTimeout bounds an answer from a process of this machine.
 const secretsTimeout = 5 * time.Second
 
-// ErrNoStack says that no `harness up` keeps a stack up in a directory or above it.
+// ErrNoStack says that no `harness up` keeps a stack up there.
 var ErrNoStack = statefile.ErrNoStack
 
-// Find returns the servers of the stack that a `harness up` keeps up in a directory or above it, and the configuration of
-// its app, which is zero where the stack runs none. The error is [ErrNoStack] where there is no stack.
-func Find(dir string) (ends harness.Endpoints, app harness.Env, err error) {
-	state, _, err := statefile.Find(dir)
+// Find returns the servers of the stack that a `harness up` keeps up, in the directory that HARNESS_STACK names, else in
+// the working directory or above it, and the configuration of its app, which is zero where the stack runs none. The error is
+// [ErrNoStack] where there is no stack.
+func Find() (ends harness.Endpoints, app harness.Env, err error) {
+	state, _, err := statefile.Find(os.Getenv(EnvStack))
 	if err != nil {
 		return harness.Endpoints{}, harness.Env{}, err
 	}

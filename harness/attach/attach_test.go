@@ -39,7 +39,7 @@ func TestBackend(t *testing.T) {
 
 // noEnvironment unsets the variables that name servers.
 func noEnvironment(t *testing.T) {
-	for _, v := range []string{attach.EnvInngest, attach.EnvMail, attach.EnvSMTP, attach.EnvMongo, attach.EnvProject, attach.EnvAllowRemote} {
+	for _, v := range []string{attach.EnvInngest, attach.EnvMail, attach.EnvSMTP, attach.EnvMongo, attach.EnvProject, attach.EnvStack, attach.EnvAllowRemote} {
 		t.Setenv(v, "")
 	}
 }
@@ -62,7 +62,8 @@ func TestStart_FindsServers(t *testing.T) {
 	require.NoError(t, os.Mkdir(below, 0o755))
 
 	t.Run("by the state file of a directory above", func(t *testing.T) {
-		servers, err := start(t, attach.Options{Dir: below})
+		t.Chdir(below)
+		servers, err := start(t, attach.Options{})
 		require.NoError(t, err)
 		require.Equal(t, ends, servers.Endpoints())
 		require.NoError(t, servers.Close(t.Context()))
@@ -72,11 +73,29 @@ func TestStart_FindsServers(t *testing.T) {
 		t.Setenv(attach.EnvMail, ends.MailHog)
 		t.Setenv(attach.EnvSMTP, ends.SMTP)
 		t.Setenv(attach.EnvMongo, ends.Mongo)
-		servers, err := start(t, attach.Options{Dir: t.TempDir()})
+		t.Chdir(t.TempDir())
+		servers, err := start(t, attach.Options{})
 		require.NoError(t, err)
 		require.Equal(t, ends, servers.Endpoints())
 		require.Contains(t, servers.Describe()[2].Version, "named by the environment")
 		require.NoError(t, servers.Close(t.Context()))
+	})
+	t.Run("by its directory, whatever else the environment names", func(t *testing.T) {
+		t.Setenv(attach.EnvInngest, "http://127.0.0.1:1")
+		servers, err := start(t, attach.Options{Dir: dir})
+		require.NoError(t, err)
+		require.Equal(t, ends, servers.Endpoints())
+		require.NoError(t, servers.Close(t.Context()))
+	})
+	t.Run("by the directory in the environment", func(t *testing.T) {
+		t.Setenv(attach.EnvStack, dir)
+		servers, err := start(t, attach.Options{})
+		require.NoError(t, err)
+		require.Equal(t, ends, servers.Endpoints())
+		require.NoError(t, servers.Close(t.Context()))
+		t.Setenv(attach.EnvStack, below)
+		_, err = start(t, attach.Options{})
+		require.ErrorContains(t, err, "no stack is up in "+below+": ")
 	})
 	t.Run("without the database that MongoDB's address names", func(t *testing.T) {
 		withDatabase := ends
@@ -88,7 +107,8 @@ func TestStart_FindsServers(t *testing.T) {
 	})
 	t.Run("but not by half an environment", func(t *testing.T) {
 		t.Setenv(attach.EnvInngest, ends.Inngest)
-		_, err := start(t, attach.Options{Dir: dir})
+		t.Chdir(dir)
+		_, err := start(t, attach.Options{})
 		require.EqualError(t, err, "attach to the servers named by the environment: no address for "+
 			"the mailbox (HARNESS_MAIL_URL), SMTP (HARNESS_SMTP_ADDR), MongoDB (HARNESS_MONGO_URI); name all four")
 	})
@@ -96,7 +116,8 @@ func TestStart_FindsServers(t *testing.T) {
 
 func TestStart_SaysHowToBeginWhenNothingIsUp(t *testing.T) {
 	noEnvironment(t)
-	_, err := start(t, attach.Options{Dir: t.TempDir()})
+	t.Chdir(t.TempDir())
+	_, err := start(t, attach.Options{})
 	require.ErrorIs(t, err, statefile.ErrNoStack)
 	require.ErrorContains(t, err, "start one with `harness up`")
 	require.ErrorContains(t, err, attach.EnvInngest)
@@ -175,8 +196,9 @@ func TestStart_NeedsOnlyTheServersThatAreAskedFor(t *testing.T) {
 	noEnvironment(t)
 	t.Setenv("INNGEST_EVENT_KEY", "e")
 	t.Setenv("INNGEST_SIGNING_KEY", "00ff")
+	t.Chdir(t.TempDir())
 	with := func(services ...harness.Service) (harness.Servers, error) {
-		return attach.New(attach.Options{Dir: t.TempDir()}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: services})
+		return attach.New(attach.Options{}).Start(t.Context(), harness.BackendOptions{Dir: t.TempDir(), Services: services})
 	}
 	inngest := production(t)
 	t.Setenv(attach.EnvInngest, inngest)

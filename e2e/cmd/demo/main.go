@@ -72,7 +72,7 @@ func demo(ctx context.Context, out io.Writer) error {
 // findStack returns the addresses of the app and of MailHog: those of the `make dev` that runs in this directory. Where
 // there is none, it returns those of the well-known ports, which the compose project publishes.
 func findStack(ctx context.Context) (appURL, mailURL string, err error) {
-	ends, env, err := attach.Find(".")
+	ends, env, err := attach.Find()
 	switch {
 	case err == nil && env.AppURL == "":
 		return "", "", errors.New("the stack that is up here runs no app: start it with `make dev`")

@@ -78,13 +78,13 @@ func must(err error) {
 
 // completeIDs makes the shell offer the ids that list returns from the stack that is up here, for a command with one
 // argument.
-func completeIDs(needed []harness.Service, list func(context.Context, *stack.Stack) ([]string, error)) cobra.CompletionFunc {
+func (io stdio) completeIDs(needed []harness.Service, list func(context.Context, *stack.Stack) ([]string, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		if len(args) > 0 {
 			return nil, directive
 		}
-		st, err := attached(cmd.Context(), needed, stack.Options{})
+		st, err := io.attached(cmd.Context(), needed, stack.Options{})
 		if err != nil {
 			return nil, directive
 		}

@@ -17,12 +17,12 @@ var (
 
 // attached returns the stack that is up here, or that the environment names, as far as it is needed. Closing it leaves the
 // servers running.
-func attached(ctx context.Context, needed []harness.Service, o stack.Options) (*stack.Stack, error) {
+func (io stdio) attached(ctx context.Context, needed []harness.Service, o stack.Options) (*stack.Stack, error) {
 	o.WithoutTaps, o.Services = true, needed
-	st, err := stack.Start(ctx, attach.New(attach.Options{}), o)
+	st, err := stack.Start(ctx, attach.New(attach.Options{Dir: *io.stack}), o)
 	if isNoStack(err) {
 		// With the text of the other commands: the error of attach suggests to start a stack.
-		_, err = findState()
+		_, err = io.findState()
 	}
 	return st, err
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
@@ -45,7 +44,7 @@ func doctorCommand(io stdio) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd, "print the findings as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		findings := examine(cmd.Context())
+		findings := examine(cmd.Context(), io)
 		if *asJSON {
 			if err := writeJSON(io.out, findings); err != nil {
 				return err
@@ -74,7 +73,7 @@ func printFindings(io stdio, findings []finding) {
 	}
 }
 
-func examine(ctx context.Context) []finding {
+func examine(ctx context.Context, io stdio) []finding {
 	goFinding := examineGo(ctx)
 	findings := []finding{goFinding}
 	for _, t := range toolchain.Tools() {
@@ -84,7 +83,7 @@ func examine(ctx context.Context) []finding {
 	for _, t := range toolchain.Packaged() {
 		findings = append(findings, examinePackaged(ctx, t))
 	}
-	return append(findings, examineDocker(ctx), examineStack(), examinePorts())
+	return append(findings, examineDocker(ctx), examineStack(io), examinePorts(io))
 }
 
 func examineGo(ctx context.Context) finding {
@@ -151,12 +150,12 @@ func examinePackaged(ctx context.Context, t harness.Service) finding {
 	return finding{string(t), levelOK, describeTool(bin), ""}
 }
 
-func examineStack() finding {
-	s, err := findState()
+func examineStack(io stdio) finding {
+	s, err := io.findState()
 	switch {
 	case err == nil:
 		return finding{"stack", levelOK, fmt.Sprintf("up on the %s backend (process %d)", s.Backend, s.PID), ""}
-	case isNoStack(err) && err.Error() == statefile.ErrNoStack.Error():
+	case isNoStack(err) && errors.Unwrap(err) == nil: // no file
 		return finding{"stack", levelOK, "none is up here", ""}
 	default:
 		return finding{"stack", levelNote, firstLine(err.Error()), "nothing: the next `harness up` replaces the file"}
@@ -164,8 +163,8 @@ func examineStack() finding {
 }
 
 // examinePorts looks at the ports that a `harness up` with fixed ports wants.
-func examinePorts() finding {
-	if _, err := findState(); err == nil {
+func examinePorts(io stdio) finding {
+	if _, err := io.findState(); err == nil {
 		return finding{"ports", levelOK, "not looked at: a stack is up", ""}
 	}
 	known := harness.KnownPorts()

@@ -153,7 +153,7 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		}
 	}
 
-	st, err := attached(ctx, inngestAndMail, stack.Options{RunHeader: o.runHeader})
+	st, err := io.attached(ctx, inngestAndMail, stack.Options{RunHeader: o.runHeader})
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func mailLsCommand(io stdio) *cobra.Command {
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print them, whole, as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := attached(cmd.Context(), mailOnly, stack.Options{})
+		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 		if chosen > 1 {
 			return usagef("--html, --raw, --headers and --json exclude each other")
 		}
-		st, err := attached(cmd.Context(), mailOnly, stack.Options{})
+		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 		}
 		return err
 	}
-	cmd.ValidArgsFunction = completeIDs(mailOnly, func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
+	cmd.ValidArgsFunction = io.completeIDs(mailOnly, func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
 		all, err := st.Inbox().List(ctx)
 		for i := len(all) - 1; i >= 0 && len(ids) < completions; i-- {
 			ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(st.Redactor().Text(all[i].Subject))))
@@ -231,7 +231,7 @@ prints it as 'harness mail show' does. When none comes in time it names the most
 		if timeout <= 0 {
 			return usagef("--timeout %v: it is a time to wait, as in 10s", timeout)
 		}
-		st, err := attached(cmd.Context(), mailOnly, stack.Options{})
+		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
 		if err != nil {
 			return err
 		}
@@ -271,7 +271,7 @@ use the same inbox miss what is cleared.`,
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print how many were removed as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := attached(cmd.Context(), mailOnly, stack.Options{})
+		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
 		if err != nil {
 			return err
 		}

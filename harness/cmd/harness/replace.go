@@ -51,7 +51,7 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
 		if err != nil {
 			return err
 		}
-		state, err := findState()
+		state, err := std.findState()
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,7 @@ type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	stack    *string // the value of --stack; newRoot sets it
 }
 
 // exitError ends the program with a status. Without an error in it nothing is printed.
@@ -77,6 +80,7 @@ const (
 )
 
 func newRoot(io stdio) *cobra.Command {
+	io.stack = new(string)
 	root := &cobra.Command{
 		Use:   "harness COMMAND",
 		Short: "run an Inngest app against real servers, and judge what it does",
@@ -84,8 +88,9 @@ func newRoot(io stdio) *cobra.Command {
 what to open. The app is any program, in any language, that serves Inngest functions over HTTP on
 the port named in its environment variable PORT.
 
-While a stack is up, the other commands work on it from any terminal in the same directory or below:
-they send events, show runs and emails, and judge whether what should have happened did.`,
+While a stack is up, the other commands work on it from any terminal in the same directory or below, or
+from anywhere with --stack: they send events, show runs and emails, and judge whether what should have
+happened did.`,
 		Example: `  harness up -- npm run dev                          # Ctrl-C stops everything
   harness up --ports free --watch src -- python -m app
   harness send event.json                            # from another terminal
@@ -103,6 +108,7 @@ they send events, show runs and emails, and judge whether what should have happe
 130  ended by a second interrupt, or because a graceful stop took too long`,
 			"Environment": `INNGEST_BIN, MAILHOG_BIN, MAILPIT_BIN, MONGOD_BIN   programs to run instead of those in the cache
 HARNESS_CACHE                          where servers are built; default: inngest-harness in your cache
+HARNESS_STACK                          the directory of the stack to work on, as --stack names it
 HARNESS_PAGE                           off: up does not build Inngest's own page, which it does in the background
 HARNESS_INNGEST_URL, HARNESS_MAIL_URL, HARNESS_SMTP_ADDR, HARNESS_MONGO_URI
                                        servers to work on instead of those of the stack that is up here: those that a
@@ -113,7 +119,7 @@ HARNESS_COMPOSE_PROJECT                the same, by the name of a compose projec
 HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_MAILPIT, HARNESS_IMAGE_INNGEST
                                        images for the containers backend
 NO_COLOR                               any value: no colour, on a terminal too`,
-			"Files": `.harness/stack.json   where everything is, while a stack is up in this directory
+			"Files": `.harness/stack.json   where everything is, while a stack is up in this directory, or in the one that --stack names
 .harness/run/*.log    the logs of the servers and of the app; kept until the next up`,
 		},
 	}
@@ -136,8 +142,23 @@ NO_COLOR                               any value: no colour, on a terminal too`,
 	add(groupStack, upCommand(io), statusCommand(io), envCommand(io), downCommand(io))
 	add(groupEvents, smokeCommand(io), probeCommand(io), expectCommand(io), exploreCommand(io), sendCommand(io), runsCommand(io), skipCommand(io), replaceCommand(io), mailCommand(io), reportCommand(io))
 	add(groupTools, toolsCommand(io), doctorCommand(io), versionCommand(io))
+	for _, c := range root.Commands() {
+		if !slices.Contains([]string{"probe", "explore", "report", "tools", "version"}, c.Name()) {
+			io.stackFlag(c)
+		}
+	}
 	describeDefaults(root)
 	return root
+}
+
+// stackFlag adds the flag --stack to a command that works on a stack, and to its subcommands.
+func (io stdio) stackFlag(c *cobra.Command) {
+	what := "work on the stack that is up in `DIR` (default: that of HARNESS_STACK, else the one that is up here or above)"
+	if c.Name() == "up" {
+		what = "keep .harness in `DIR`, which may be missing, so that stacks can be up side by side; other commands find the\nstack by the same flag (default: that of HARNESS_STACK, else here)"
+	}
+	c.PersistentFlags().StringVar(io.stack, "stack", "", what)
+	must(c.MarkPersistentFlagDirname("stack"))
 }
 
 // describeDefaults gives the commands that cobra adds help texts like those of the others.
@@ -156,9 +177,12 @@ func describeDefaults(root *cobra.Command) {
 	}
 }
 
-// findState returns the stack that is up here.
-func findState() (statefile.State, error) {
-	s, _, err := statefile.Find(".")
+// stackDir is the directory of the stack that is named; empty where none is.
+func (io stdio) stackDir() string { return cmp.Or(*io.stack, io.getenv(statefile.EnvStack)) }
+
+// findState returns the stack that is named, else the one that is up here.
+func (io stdio) findState() (statefile.State, error) {
+	s, _, err := statefile.Find(io.stackDir())
 	return s, err
 }
 

@@ -86,7 +86,7 @@ sending the event returned, it shows the runs of that event alone, with their st
 		if len(args) == 1 && !isEventID(args[0]) {
 			return usagef("%q is no id of an event: it is the ULID that sending one returned, 26 letters and digits", args[0])
 		}
-		st, err := attached(cmd.Context(), inngestOnly, stack.Options{})
+		st, err := io.attached(cmd.Context(), inngestOnly, stack.Options{})
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ sending the event returned, it shows the runs of that event alone, with their st
 		_, err = fmt.Fprint(io.out, io.paint(io.out).marks(safe(b.String())))
 		return err
 	}
-	cmd.ValidArgsFunction = completeIDs(inngestOnly, func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
+	cmd.ValidArgsFunction = io.completeIDs(inngestOnly, func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
 		events, err := latestEvents(ctx, st.API(), completions)
 		for _, e := range events {
 			ids = append(ids, cobra.CompletionWithDesc(e.EventID, oneLine(st.Redactor().Text(e.Name))))

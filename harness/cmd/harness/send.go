@@ -51,7 +51,7 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 			}
 			events = append(events, more...)
 		}
-		st, err := attached(cmd.Context(), inngestOnly, stack.Options{})
+		st, err := std.attached(cmd.Context(), inngestOnly, stack.Options{})
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ events that its steps sent started, and which its end started. Other runs, sched
 		if s.Run != "" && !isEventID(s.Run) {
 			return usagef("--run %q is no id of a run: it is 26 letters and digits, as `harness runs` shows", s.Run)
 		}
-		state, err := findState()
+		state, err := std.findState()
 		if err != nil {
 			return err
 		}

@@ -127,7 +127,7 @@ func smoke(ctx context.Context, std stdio, o smokeOptions, file string) error {
 		return fmt.Errorf("%s: %w", named(file), err)
 	}
 	began := time.Now()
-	st, err := stack.Start(ctx, attach.New(attach.Options{AllowRemote: true}), stack.Options{
+	st, err := stack.Start(ctx, attach.New(attach.Options{Dir: *std.stack, AllowRemote: true}), stack.Options{
 		WithoutTaps: true, RunHeader: o.runHeader, Services: inngestAndMail,
 	})
 	if isNoStack(err) {

@@ -30,8 +30,9 @@ func statusCommand(io stdio) *cobra.Command {
 		Use:        "status",
 		SuggestFor: []string{"ps", "ls", "info"},
 		Short:      "show the stack that is up here",
-		Long: `status shows the stack that a 'harness up' in this directory, or one above it, keeps up. With --wait
-it waits for one to be up, as a script wants to that has started it in the background.`,
+		Long: `status shows the stack that a 'harness up' in this directory, or one above it, keeps up, or the one that
+--stack names. With --wait it waits for one to be up, as a script wants to that has started it in the
+background.`,
 		Example: `  harness status
   harness status --json | jq -r .mailhog.url
   harness up --ports free -- ./app & harness status --wait 1m`,
@@ -42,7 +43,7 @@ it waits for one to be up, as a script wants to that has started it in the backg
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a stack to be up")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		done := newPrinter(io).waiting("status", "waiting for a stack to be up here")
-		s, err := awaitState(cmd.Context(), wait)
+		s, err := awaitState(cmd.Context(), io, wait)
 		done()
 		if err != nil {
 			return err
@@ -60,11 +61,11 @@ it waits for one to be up, as a script wants to that has started it in the backg
 const pollInterval = 20 * time.Millisecond
 
 // awaitState returns the stack that is up here. It waits for one for up to a time.
-func awaitState(ctx context.Context, wait time.Duration) (s statefile.State, err error) {
+func awaitState(ctx context.Context, io stdio, wait time.Duration) (s statefile.State, err error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	expired := poll.Until(ctx, pollInterval, func(context.Context) error {
-		if s, err = findState(); isNoStack(err) && wait > 0 {
+		if s, err = io.findState(); isNoStack(err) && wait > 0 {
 			return err
 		}
 		return nil // found, or an error that waiting does not change
@@ -80,7 +81,7 @@ const standInKind = "sim, which stands in for the dev server until the first sta
 
 // noteStandIn says beside a verdict that it is not about the dev server, if sim stands in for it.
 func noteStandIn(io stdio, st *stack.Stack) {
-	if s, err := findState(); err == nil && s.Inngest.URL == st.Endpoints().Inngest && s.Inngest.StandIn {
+	if s, err := io.findState(); err == nil && s.Inngest.URL == st.Endpoints().Inngest && s.Inngest.StandIn {
 		newPrinter(io).say("inngest", "%s", standInKind)
 	}
 }
@@ -174,7 +175,7 @@ servers' own addresses. PORT and APP_URL are there when the stack runs an app.`,
 	}
 	asJSON := jsonFlag(cmd, "print them as a JSON object")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		s, err := findState()
+		s, err := io.findState()
 		if err != nil {
 			return err
 		}
@@ -212,7 +213,7 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 	}
 	asJSON := jsonFlag(cmd, "print what was stopped as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, dir, err := statefile.Find(".")
+		s, dir, err := statefile.Find(io.stackDir())
 		if err != nil && !isNoStack(err) {
 			return err
 		}
@@ -238,7 +239,11 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 				Seconds float64 `json:"seconds"`
 			}{s.PID != 0, s.PID, took.Seconds()})
 		case s.PID == 0:
-			fmt.Fprintln(io.out, "no stack is up here")
+			where := "here"
+			if dir := io.stackDir(); dir != "" {
+				where = "in " + dir
+			}
+			fmt.Fprintln(io.out, "no stack is up "+where)
 		default:
 			fmt.Fprintf(io.out, "the stack is down after %s\n", text.Elapsed(took))
 		}

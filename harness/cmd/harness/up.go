@@ -74,6 +74,7 @@ HARNESS_MAIL_URL are then enough: the dashboard shows what happens there, on a s
   harness up --connect -- npm run worker  # it connects to Inngest instead of serving HTTP
   harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip
   harness up --mail mailpit -- ./app      # large attachments, addresses in UTF-8
+  harness up --stack worker-1 --ports free -- npm start   # one of many side by side
   harness up --inngest start --replicas 3 -- node server.js   # as in production`,
 		Annotations: map[string]string{
 			"Environment of cmd": `PORT               the port to listen on, on 127.0.0.1
@@ -238,9 +239,9 @@ func (o upOptions) wanted() (harness.Ports, error) {
 }
 
 func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
-	dir, err := os.Getwd()
+	dir, err := filepath.Abs(io.stackDir())
 	if err != nil {
-		return fmt.Errorf("find the working directory: %w", err)
+		return fmt.Errorf("find the directory of the stack: %w", err)
 	}
 	unlock, err := lock(ctx, dir)
 	if err != nil {
@@ -319,7 +320,7 @@ func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	case err != nil && waiting.Err() == nil:
 		return nil, fmt.Errorf("lock %s for this stack: %w", dir, err)
 	}
-	if s, at, err := statefile.Find(dir); err == nil && at == dir {
+	if s, _, err := statefile.Find(dir); err == nil {
 		return nil, fmt.Errorf("a stack is up here already (process %d): stop it with `harness down`, or use it: `harness status`", s.PID)
 	}
 	return nil, errors.New("another `harness up` is starting or stopping in this directory: wait for it, or interrupt it")

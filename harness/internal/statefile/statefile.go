@@ -18,13 +18,26 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-// Dir is the directory, in the working directory of `harness up`, that holds the state file, logs and evidence.
+// Dir is the directory that holds the state file, logs and evidence, in the directory of a stack.
 const Dir = ".harness"
+
+// EnvStack is the variable that names the directory of a stack, as --stack does. It counts where that is not given.
+const EnvStack = "HARNESS_STACK"
 
 const fileName = "stack.json"
 
 // ErrNoStack says that no stack is up here: there is no state file, or the process that wrote it has ended.
 var ErrNoStack = errors.New("no stack is up here: start one with `harness up` (in this repository: `make dev`)")
+
+// noStackIn is [ErrNoStack] of a directory that was named.
+type noStackIn string
+
+func (dir noStackIn) Error() string {
+	return fmt.Sprintf("no stack is up in %s: start one with `harness up --stack %[1]s`", string(dir))
+}
+
+// Is says that it is [ErrNoStack].
+func (noStackIn) Is(target error) bool { return target == ErrNoStack }
 
 // State is what `harness up` writes about its stack while it is up, for other commands and for the attach backend.
 type State struct {
@@ -132,15 +145,19 @@ func Remove(dir string) error {
 	return errors.Join(os.Remove(path(dir)), os.RemoveAll(secretsPath(dir)))
 }
 
-// Find looks for a state file in dir and the directories above it, and returns the state and the directory of the file.
-// The error is [ErrNoStack] where there is none, or where its process has ended. Files of other users are ignored: what they
-// name would be trusted, and ended by `harness down`.
+// Find looks for a state file in dir, or, where dir is empty, in the working directory and those above it. It returns the
+// state and the directory of the file. The error is [ErrNoStack] where there is none, or where its process has ended. Files
+// of other users are ignored: what they name would be trusted, and ended by `harness down`.
 func Find(dir string) (State, string, error) {
+	named := dir != ""
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return State{}, "", err
 	}
-	ignored := ""
+	none, ignored := ErrNoStack, ""
+	if named {
+		none = noStackIn(dir)
+	}
 	for {
 		s, err := read(path(dir))
 		switch {
@@ -149,18 +166,18 @@ func Find(dir string) (State, string, error) {
 				url, _ := input.File(secretsPath(dir)) // without it only this process's secrets are known
 				s.Secrets = string(url)
 			}
-			return s, dir, s.alive(path(dir))
+			return s, dir, s.alive(path(dir), none)
 		case errors.Is(err, errForeign):
 			ignored = path(dir)
 		case !errors.Is(err, fs.ErrNotExist):
 			return State{}, "", err
 		}
 		up := filepath.Dir(dir)
-		if up == dir && ignored != "" {
-			return State{}, "", fmt.Errorf("%w (%s is ignored: it belongs to another user)", ErrNoStack, ignored)
+		if (up == dir || named) && ignored != "" {
+			return State{}, "", fmt.Errorf("%w (%s is ignored: it belongs to another user)", none, ignored)
 		}
-		if up == dir {
-			return State{}, "", ErrNoStack
+		if up == dir || named {
+			return State{}, "", none
 		}
 		dir = up
 	}
@@ -208,14 +225,15 @@ func (s State) printable() bool {
 	return true
 }
 
-// alive returns nil when the process that wrote s is still running: the same process, not a later one with its number.
-func (s State) alive(file string) error {
+// alive returns nil when the process that wrote s is still running: the same process, not a later one with its number. Its
+// error wraps none.
+func (s State) alive(file string, none error) error {
 	started, err := proc.StartTime(s.PID)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s is stale, its process %d is gone: %w", file, s.PID, ErrNoStack)
+		return fmt.Errorf("%s is stale, its process %d is gone: %w", file, s.PID, none)
 	case started.Sub(s.Started).Abs() > 2*time.Second:
-		return fmt.Errorf("%s is stale, process %d is another program now: %w", file, s.PID, ErrNoStack)
+		return fmt.Errorf("%s is stale, process %d is another program now: %w", file, s.PID, none)
 	}
 	return nil
 }

@@ -18,13 +18,19 @@ func written(t *testing.T, s statefile.State) (dir, file string) {
 }
 
 func TestFind_ReadsWhatWriteWrote(t *testing.T) {
-	t.Parallel()
 	dir, file := written(t, statefile.State{Backend: "local", Secrets: "http://127.0.0.1:1/guess"})
 	below := filepath.Join(dir, "a", "b")
 	require.NoError(t, os.MkdirAll(below, 0o755))
-	s, where, err := statefile.Find(below)
+	t.Chdir(below)
+	s, where, err := statefile.Find("")
 	require.NoError(t, err)
 	require.Equal(t, dir, where)
+	_, where, err = statefile.Find(dir)
+	require.NoError(t, err)
+	require.Equal(t, dir, where)
+	_, _, err = statefile.Find(below)
+	require.ErrorIs(t, err, statefile.ErrNoStack, "a directory that is named is the stack's own")
+	require.EqualError(t, err, "no stack is up in "+below+": start one with `harness up --stack "+below+"`")
 	require.Equal(t, "local", s.Backend)
 	require.Equal(t, "http://127.0.0.1:1/guess", s.Secrets)
 	info, err := os.Stat(file)
@@ -40,7 +46,8 @@ func TestFind_IgnoresFilesOfOtherUsers(t *testing.T) {
 	foreign, err := os.Lstat(file)
 	require.NoError(t, err)
 	defer statefile.SetMine(func(info fs.FileInfo) bool { return !os.SameFile(info, foreign) })()
-	_, _, err = statefile.Find(dir)
+	t.Chdir(dir)
+	_, _, err = statefile.Find("")
 	require.ErrorIs(t, err, statefile.ErrNoStack)
 	require.ErrorContains(t, err, file+" is ignored: it belongs to another user")
 
