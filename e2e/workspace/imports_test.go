@@ -28,7 +28,7 @@ var rules = []rule{
 	{of: []string{"fixtures/..."}, std: true, why: "fixtures are data, for tests of any module"},
 	{of: []string{"app/..."}, may: []string{"app/..."}, why: "the app is a product of its own: it knows neither harness nor fixtures"},
 
-	{of: []string{"harness/internal/jsontime", "harness/internal/text", "harness/internal/poll"}, std: true, why: "the smallest helpers need nothing"},
+	{of: []string{"harness/internal/text", "harness/internal/poll"}, std: true, why: "the smallest helpers need nothing"},
 	{of: []string{"harness/internal/address"}, why: "it compares addresses, for which it needs what a domain is in Punycode, and nothing of ours"},
 	{of: []string{"harness"}, may: []string{"harness/internal/address", "harness/internal/jsontime", "harness/internal/text"}, std: true, why: "the root package holds the nouns and no I/O"},
 	{of: []string{"harness/tools/..."}, std: true, why: "the sources of the servers are text"},

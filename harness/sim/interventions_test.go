@@ -2,7 +2,6 @@ package sim_test
 
 import (
 	"encoding/json"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,7 +33,7 @@ func TestParseInterventions(t *testing.T) {
 			}},
 			{Step: "wait-for-pickup", Outcomes: []sim.Outcome{{}}},
 		},
-		Faults: []sim.Fault{{Step: "ship", Late: 2 * time.Hour, Times: math.MaxInt}},
+		Faults: []sim.Fault{{Step: "ship", Late: 2 * time.Hour, Times: -1}},
 	}
 	require.Equal(t, want, read)
 	written, err := json.Marshal(read)
@@ -61,7 +60,7 @@ func TestParseInterventions_RejectsWhatHasNoEffect(t *testing.T) {
 		`[{"step": "s", "outcomes": [{"valu": 1}]}]`:                                         `unknown field "valu"`,
 		`[{"step": "s", "outcomes": [{"value": 1, "error": "no"}]}]`:                         `step s: outcome 1 has a value and an error: leave out one of them`,
 		`[{"step": "s", "outcomes": [{"value": 1, "noRetry": true}]}]`:                       `step s: outcome 1 has no error, and is not retried`,
-		`[{"step": "s", "outcomes": [{"error": "no", "retryAfter": "soon"}]}]`:               `"soon" is not a duration such as "30s" or "3d"`,
+		`[{"step": "s", "outcomes": [{"error": "no", "retryAfter": "soon"}]}]`:               `"soon" is not a duration such as "1.5s" or "3d"`,
 		`[{"step": "s", "outcomes": [{"error": "a"}, {"error": "b", "retryAfter": "-1s"}]}]`: `step s: outcome 2 is retried before it has failed`,
 	} {
 		_, err := sim.ParseInterventions([]byte(text))

@@ -51,7 +51,7 @@ type Fault struct {
 	Chance float64 `json:"chance,omitempty"`
 
 	// For is how long [Delay] and [DelayAnswer] wait.
-	For time.Duration `json:"-"`
+	For time.Duration `json:"for,omitzero"`
 	// Code and Text are what [Reply] answers: an HTTP status and its body, or an SMTP reply. Text is optional, and one
 	// line in SMTP. An SMTP reply of 421 also closes the connection.
 	Code int    `json:"code,omitempty"`

@@ -33,7 +33,7 @@ func TestFault_RoundTripsInJSON(t *testing.T) {
 		`{"at":"dot","dou":"x"}`:            `json: unknown field "dou"`,
 		`{"at":"dot","do":"hold","For":-1}`: `json: cannot unmarshal number into Go struct field faultJSON.for of type jsontime.Duration`,
 		`{"at":"dot","do":"delay","for":3}`: `json: cannot unmarshal number into Go struct field faultJSON.for of type jsontime.Duration`,
-		`{"at":"dot","for":"soon"}`:         `"soon" is not a duration such as "1.5s"`,
+		`{"at":"dot","for":"soon"}`:         `"soon" is not a duration such as "1.5s" or "3d"`,
 	} {
 		require.EqualError(t, json.Unmarshal([]byte(text), new(tap.Fault)), want, text)
 	}

@@ -5,6 +5,8 @@ package jsontime
 import (
 	"fmt"
 	"time"
+
+	"github.com/xhit/go-str2duration/v2"
 )
 
 // Duration is a [time.Duration] that JSON holds as a text, in the form of [time.Duration.String].
@@ -13,11 +15,11 @@ type Duration time.Duration
 // MarshalText implements [encoding.TextMarshaler].
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText implements [encoding.TextUnmarshaler]. It reads what [time.ParseDuration] reads.
+// UnmarshalText implements [encoding.TextUnmarshaler]. It reads what [time.ParseDuration] reads, and days and weeks.
 func (d *Duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
+	parsed, err := str2duration.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf(`%q is not a duration such as "1.5s"`, text)
+		return fmt.Errorf(`%q is not a duration such as "1.5s" or "3d"`, text)
 	}
 	*d = Duration(parsed)
 	return nil

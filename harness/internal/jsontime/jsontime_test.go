@@ -22,6 +22,6 @@ func TestDuration_IsTextInJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(written, &read))
 	require.Equal(t, []pause{{For: jsontime.Duration(1500 * time.Millisecond)}, {}}, read)
 
-	require.EqualError(t, json.Unmarshal([]byte(`[{"for":"soon"}]`), &read), `"soon" is not a duration such as "1.5s"`)
+	require.EqualError(t, json.Unmarshal([]byte(`[{"for":"soon"}]`), &read), `"soon" is not a duration such as "1.5s" or "3d"`)
 	require.ErrorContains(t, json.Unmarshal([]byte(`[{"for":3}]`), &read), "cannot unmarshal number")
 }

@@ -13,13 +13,13 @@ import (
 type Outcome struct {
 	// Value is the result, encoded as JSON. For a wait it is the event, or the data of the signal, that comes; nil is that none
 	// comes in time. For a fetch it has the fields url, headers, body (a string) and status_code.
-	Value any
+	Value any `json:"value,omitempty"`
 	// Err, if not empty, makes the attempt fail with this message. It is retried like any failed step.
-	Err string
+	Err string `json:"error,omitempty"`
 	// NoRetry makes the failure final.
-	NoRetry bool
+	NoRetry bool `json:"noRetry,omitempty"`
 	// RetryAfter puts the next attempt this much later, in place of the backoff.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `json:"retryAfter,omitzero"`
 
 	encoded json.RawMessage // Value
 }
@@ -29,18 +29,19 @@ type Outcome struct {
 type Fault struct {
 	// Function and Step say whose answers: a function's id with the app's in front, and a step's id in the code. Empty means
 	// any.
-	Function, Step string
-	// Times is how many answers it acts on. Zero is one.
-	Times int
+	Function string `json:"function,omitempty"`
+	Step     string `json:"step,omitempty"`
+	// Times is how many answers it acts on. Zero is one, negative all.
+	Times int `json:"times,omitempty"`
 
 	// Lose drops the answer, as when the app crashes between a step's effect and its checkpoint: the attempt counts as
 	// failed and is made again.
-	Lose bool
+	Lose bool `json:"lose,omitempty"`
 	// Late delivers the answer this much later by the virtual clock. For the server the call goes on until then, and keeps
 	// its places in concurrency limits: with Times large, calls take time.
-	Late time.Duration
+	Late time.Duration `json:"late,omitzero"`
 	// Twice delivers the answer a second time.
-	Twice bool
+	Twice bool `json:"twice,omitempty"`
 }
 
 // interventions are what a test has put in the way of apps.
@@ -145,7 +146,10 @@ func (iv *interventions) takeFault(function string, steps []string) *Fault {
 		if f.Function != "" && f.Function != function || f.Step != "" && !slices.Contains(steps, f.Step) {
 			continue
 		}
-		if f.Times--; f.Times <= 0 {
+		switch {
+		case f.Times > 1:
+			f.Times--
+		case f.Times >= 0:
 			iv.faults = slices.Delete(iv.faults, i, i+1)
 		}
 		return f

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
-	"github.com/xhit/go-str2duration/v2"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 )
 
 // Interventions are what stands in the way of apps: steps whose outcomes are replaced, faults, and stubs of what the server asks
@@ -98,76 +97,57 @@ func (e *Engine) Intervene(i Interventions) error {
 	return nil
 }
 
-// duration is a [time.Duration] that JSON has as a text, in which days and weeks may stand.
-type duration time.Duration
+type (
+	// plainOutcome and plainFault have no methods.
+	plainOutcome Outcome
+	plainFault   Fault
 
-// MarshalText implements [encoding.TextMarshaler].
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (d *duration) UnmarshalText(text []byte) error {
-	parsed, err := str2duration.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf(`%q is not a duration such as "30s" or "3d"`, text)
+	outcomeJSON struct {
+		*plainOutcome
+		Value      json.RawMessage   `json:"value,omitempty"` // to its last digit
+		RetryAfter jsontime.Duration `json:"retryAfter,omitzero"`
 	}
-	*d = duration(parsed)
-	return nil
-}
-
-type outcomeJSON struct {
-	Value      any      `json:"value,omitempty"`
-	Error      string   `json:"error,omitempty"`
-	NoRetry    bool     `json:"noRetry,omitempty"`
-	RetryAfter duration `json:"retryAfter,omitzero"`
-}
+	faultJSON struct {
+		*plainFault
+		Late jsontime.Duration `json:"late,omitzero"`
+	}
+)
 
 // MarshalJSON implements [json.Marshaler].
 func (o Outcome) MarshalJSON() ([]byte, error) {
-	return json.Marshal(outcomeJSON{o.Value, o.Err, o.NoRetry, duration(o.RetryAfter)})
+	value, err := json.Marshal(o.Value)
+	if o.Value == nil {
+		value = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(outcomeJSON{(*plainOutcome)(&o), value, jsontime.Duration(o.RetryAfter)})
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (o *Outcome) UnmarshalJSON(data []byte) error {
-	var j outcomeJSON
-	var value struct {
-		Value json.RawMessage `json:"value"` // to its last digit
+	*o = Outcome{}
+	j := outcomeJSON{plainOutcome: (*plainOutcome)(o)}
+	err := decodeStrictly(data, &j)
+	if o.RetryAfter = time.Duration(j.RetryAfter); j.Value != nil && string(j.Value) != "null" {
+		o.Value = j.Value
 	}
-	if err := decodeStrictly(data, &j); err != nil {
-		return err
-	}
-	*o = Outcome{Err: j.Error, NoRetry: j.NoRetry, RetryAfter: time.Duration(j.RetryAfter)}
-	if err := json.Unmarshal(data, &value); j.Value != nil {
-		o.Value = value.Value
-		return err
-	}
-	return nil
-}
-
-type faultJSON struct {
-	Function string   `json:"function,omitempty"`
-	Step     string   `json:"step,omitempty"`
-	Times    int      `json:"times,omitempty"` // negative: always
-	Lose     bool     `json:"lose,omitempty"`
-	Late     duration `json:"late,omitzero"`
-	Twice    bool     `json:"twice,omitempty"`
+	return err
 }
 
 // MarshalJSON implements [json.Marshaler].
 func (f Fault) MarshalJSON() ([]byte, error) {
-	return json.Marshal(faultJSON{f.Function, f.Step, f.Times, f.Lose, duration(f.Late), f.Twice})
+	return json.Marshal(faultJSON{(*plainFault)(&f), jsontime.Duration(f.Late)})
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (f *Fault) UnmarshalJSON(data []byte) error {
-	var j faultJSON
-	if err := decodeStrictly(data, &j); err != nil {
-		return err
-	}
-	*f = Fault{j.Function, j.Step, j.Times, j.Lose, time.Duration(j.Late), j.Twice}
-	if j.Times < 0 {
-		f.Times = math.MaxInt
-	}
-	return nil
+	*f = Fault{}
+	j := faultJSON{plainFault: (*plainFault)(f)}
+	err := decodeStrictly(data, &j)
+	f.Late = time.Duration(j.Late)
+	return err
 }
 
 // decodeStrictly reads one JSON value. Unknown fields, and more behind the value, are errors.
