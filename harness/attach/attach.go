@@ -128,6 +128,18 @@ type target struct {
 	app    *harness.Env // the app that runs on them; nil if there is none or it is not known
 }
 
+// InEnvironment reports whether the environment names servers or a compose project, instead of the stack that is up here.
+func InEnvironment() bool {
+	return fromEnvironment() != (harness.Endpoints{}) || os.Getenv(EnvProject) != ""
+}
+
+func fromEnvironment() harness.Endpoints {
+	return harness.Endpoints{
+		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMail), "/"),
+		SMTP: os.Getenv(EnvSMTP), Mongo: os.Getenv(EnvMongo),
+	}
+}
+
 func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Endpoints != (harness.Endpoints{}) {
 		return target{ends: b.o.Endpoints, source: "given by the program", fix: "start it, or correct its address"}, nil
@@ -135,11 +147,7 @@ func (b *Backend) find(ctx context.Context) (target, error) {
 	if b.o.Dir != "" {
 		return b.ofState()
 	}
-	env := harness.Endpoints{
-		Inngest: strings.TrimRight(os.Getenv(EnvInngest), "/"), MailHog: strings.TrimRight(os.Getenv(EnvMail), "/"),
-		SMTP: os.Getenv(EnvSMTP), Mongo: os.Getenv(EnvMongo),
-	}
-	if env != (harness.Endpoints{}) {
+	if env := fromEnvironment(); env != (harness.Endpoints{}) {
 		// These keys belong to a server that is named here, too: a dev server that is up here needs none.
 		env.Keys = harness.Keys{Event: os.Getenv(inngestapi.EnvEventKey), Signing: os.Getenv(inngestapi.EnvSigningKey)}
 		return target{ends: env, source: "named by the environment", fix: "start it, or correct the variable"}, nil
@@ -173,14 +181,15 @@ func (b *Backend) ofState() (target, error) {
 // of this directory.
 func (b *Backend) secrets(ctx context.Context, ends harness.Endpoints) (all []string, err error) {
 	state, _, err := b.state()
-	if err != nil || state.Inngest.URL != ends.Inngest || state.Secrets == "" {
+	if err != nil || state.Inngest.URL != ends.Inngest || state.API.URL == "" {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, secretsTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, state.Secrets, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, state.API.URL+"/secrets", nil)
 	if err == nil {
 		req.Close = true
+		req.Header.Set("Authorization", "Bearer "+state.API.Token)
 		var res *http.Response
 		if res, err = http.DefaultClient.Do(req); err == nil {
 			defer res.Body.Close()

@@ -246,7 +246,7 @@ html: the email has none, the golden has one of 20 lines
 			first, rest, _ := strings.Cut(err.Error(), "\n")
 			require.Equal(t, `the email differs from golden "a" in `+test.parts, first)
 			if test.want != "" {
-				require.Equal(t, fmt.Sprintf("%s\n- golden (%s)   + email\nIf the email is right, rewrite the golden by running the test again with -update (or HARNESS_UPDATE=1).",
+				require.Equal(t, fmt.Sprintf("%s\n- golden (%s)   + email\nIf the email is right, rewrite the golden by running the test again with HARNESS_UPDATE=1.",
 					test.want, filepath.Join(dir, "a")), rest)
 			}
 			require.Equal(t, "a", mismatch.Name)

@@ -221,7 +221,7 @@ func TestCompare_ReportsAMissingGolden(t *testing.T) {
 			t.Parallel()
 			err := open(t, dir, golden.Options{}).Compare("requests/new", notification())
 			require.EqualError(t, err, fmt.Sprintf(`there is no golden "requests/new" (%s): make it from this email `+
-				`by running the test again with -update (or HARNESS_UPDATE=1), then look at the files`, filepath.Join(dir, "requests", "new")))
+				`by running the test again with HARNESS_UPDATE=1, then look at the files`, filepath.Join(dir, "requests", "new")))
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			require.ErrorAs(t, err, new(*golden.MissingError))
 			require.NoDirExists(t, filepath.Join(dir, "requests"), "a comparison makes nothing")
@@ -231,7 +231,7 @@ func TestCompare_ReportsAMissingGolden(t *testing.T) {
 
 func TestCompare_ReportsMalformedGoldens(t *testing.T) {
 	t.Parallel()
-	const mend = ": restore it, or have it rewritten by running the test again with -update (or HARNESS_UPDATE=1)"
+	const mend = ": restore it, or have it rewritten by running the test again with HARNESS_UPDATE=1"
 	for name, test := range map[string]struct {
 		files map[string]string
 		want  string // with DIR for the directory of the set

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,14 +43,18 @@ func (s *Server) send(ctx context.Context, in body[json.RawMessage]) ([]SentEven
 		}
 	}
 	ids, err := s.stack.Send(ctx, events...)
-	if err != nil {
-		return nil, err
-	}
-	sent := make([]SentEvent, len(ids))
+	var sent []SentEvent
+	var accepted []string
 	for i, id := range ids {
-		sent[i] = SentEvent{id, events[i].IdempotencyKey, events[i].Name}
+		if id != "" {
+			accepted = append(accepted, id)
+			sent = append(sent, SentEvent{id, events[i].IdempotencyKey, events[i].Name})
+		}
 	}
-	return sent, nil
+	if err != nil && len(accepted) > 0 {
+		err = fmt.Errorf("%w; it accepted %s", err, strings.Join(accepted, ", "))
+	}
+	return sent, err
 }
 
 // The bounds of a request for events. sinceEver reaches back beyond the first event of a server that keeps events in memory.

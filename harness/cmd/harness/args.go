@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // noArgs refuses arguments.
@@ -78,18 +77,18 @@ func must(err error) {
 
 // completeIDs makes the shell offer the ids that list returns from the stack that is up here, for a command with one
 // argument.
-func (io stdio) completeIDs(needed []harness.Service, list func(context.Context, *stack.Stack) ([]string, error)) cobra.CompletionFunc {
+func (io stdio) completeIDs(needed []harness.Service, list func(context.Context, client) ([]string, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		if len(args) > 0 {
 			return nil, directive
 		}
-		st, err := io.attached(cmd.Context(), needed, stack.Options{})
+		c, err := io.connect(cmd.Context(), needed, "")
 		if err != nil {
 			return nil, directive
 		}
-		defer st.Close(cmd.Context())
-		ids, _ := list(cmd.Context(), st) // without ids there is nothing to offer
+		defer c.close()
+		ids, _ := list(cmd.Context(), c) // without ids there is nothing to offer
 		return ids, directive
 	}
 }

@@ -70,6 +70,9 @@ func standsIn(ctx context.Context, b harness.Backend) bool {
 	return errors.Is(err, toolchain.ErrNotBuilt)
 }
 
+// isSim reports whether an Inngest of this name is sim.
+func isSim(name string) bool { return name == inngestSim || name == inngestSimJump }
+
 // withInngest returns the backend with the Inngest of a name that is one of inngests, configured by o if it is sim.
 func withInngest(b harness.Backend, name string, o sim.Options) harness.Backend {
 	switch name {

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -12,7 +16,8 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/stackapi"
 )
 
 // exitCannotBeJudged is the exit status of expect for a question without an answer. exitFailed means a broken expectation.
@@ -23,6 +28,8 @@ type expectOptions struct {
 	send      string
 	timeout   time.Duration
 	golden    string
+	update    bool
+	replace   []string
 	runHeader string
 	json      bool
 }
@@ -67,6 +74,8 @@ asserts nothing. An example:
 	f.StringVar(&o.send, "send", "", "send the event in this `FILE`, or - for standard input, and judge it")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for what should happen")
 	f.StringVar(&o.golden, "golden", "", "`DIR` with the golden emails that the expectation names")
+	f.BoolVar(&o.update, "update", false, "write the golden emails that differ or do not exist yet; HARNESS_UPDATE=1 does the same")
+	f.StringArrayVar(&o.replace, "replace", nil, "`OLD=NEW`: a value that differs from run to run, and what stands for it in golden emails; may be repeated;\n/PATTERN/=NEW replaces what a regular expression matches")
 	f.StringVar(&o.runHeader, "run-header", "", "`HEADER` of an email that names the run that sent it (default \"X-Inngest-Run-Id\")")
 	f.BoolVar(&o.json, "json", false, "print the verdict, with the whole trace, as JSON")
 	must(cmd.MarkFlagFilename("send", "json"))
@@ -121,7 +130,7 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		return usagef("say which event is meant: either --event-id ID or --send EVENT.json")
 	case o.send == stdinName && file == stdinName:
 		return usagef("event and expectation cannot both be standard input")
-	case o.eventID != "" && !isEventID(o.eventID):
+	case o.eventID != "" && !stackapi.IsEventID(o.eventID):
 		return usagef("--event-id %q: it is the ULID that sending an event returned, 26 letters and digits", o.eventID)
 	case o.timeout <= 0:
 		return usagef("--timeout %v: it is a time to wait, as in 10s", o.timeout)
@@ -135,13 +144,12 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", named(file), err)
 	}
-	options := stack.JudgeOptions{Timeout: o.timeout}
-	if o.golden != "" {
-		set, err := golden.Open(o.golden, golden.Options{RunHeader: o.runHeader})
-		if err != nil {
-			return err
-		}
-		options.Golden = func(name string, m *harness.TraceMail) error { return set.Compare(name, m.Message) }
+	question := stackapi.Question{EventID: o.eventID, Timeout: jsontime.Duration(o.timeout)}
+	if question.Expectation, err = json.Marshal(expectation); err != nil {
+		return err
+	}
+	if question.Golden, err = o.goldens(); err != nil {
+		return err
 	}
 	var events []harness.Event
 	if o.send != "" {
@@ -153,28 +161,58 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 		}
 	}
 
-	st, err := io.attached(ctx, inngestAndMail, stack.Options{RunHeader: o.runHeader})
+	if len(events) == 1 {
+		if question.Event, err = json.Marshal(events[0]); err != nil {
+			return err
+		}
+	}
+	c, err := io.connect(ctx, inngestAndMail, o.runHeader)
 	if err != nil {
 		return err
 	}
-	defer st.Close(ctx)
-	noteStandIn(io, st)
-	eventID := o.eventID
-	if o.send != "" {
-		ids, err := st.Send(ctx, events...)
-		if err != nil {
-			return err
-		}
-		eventID = ids[0]
-	}
+	defer c.close()
+	noteStandIn(io, c)
 	done := newPrinter(io).waiting("expect", "waiting for what follows from the event")
-	verdict, err := st.Judge(ctx, eventID, expectation, options)
+	answer, err := c.Judge(ctx, question)
 	done()
 	if err != nil {
 		return err
 	}
-	return printVerdict(io, verdict, o.json)
+	return printVerdict(io, answer.Verdict, o.json)
 }
+
+// goldens returns what the flags say about golden emails.
+func (o expectOptions) goldens() (*stackapi.Goldens, error) {
+	if o.golden == "" {
+		if o.update || len(o.replace) > 0 {
+			return nil, usagef("--update and --replace are about golden emails: add --golden DIR")
+		}
+		return nil, nil
+	}
+	dir, err := filepath.Abs(o.golden)
+	if err != nil {
+		return nil, err
+	}
+	g := &stackapi.Goldens{Dir: dir, Update: o.update || os.Getenv(updateVariable) != "", RunHeader: o.runHeader}
+	for _, text := range o.replace {
+		i := strings.LastIndex(text, "=")
+		if i < 1 {
+			return nil, usagef("--replace %q: give OLD=NEW, as in 'kim-17@plant.test={{recipient}}'", text)
+		}
+		r := golden.Replacement{Old: text[:i], New: text[i+1:]}
+		if pattern := r.Old; len(pattern) > 2 && pattern[0] == '/' && pattern[len(pattern)-1] == '/' {
+			r.Old = ""
+			if r.Pattern, err = regexp.Compile(pattern[1 : len(pattern)-1]); err != nil {
+				return nil, usagef("--replace %q: %w", text, err)
+			}
+		}
+		g.Replace = append(g.Replace, r)
+	}
+	return g, nil
+}
+
+// updateVariable names the environment variable that, like --update, makes golden emails be written.
+const updateVariable = "HARNESS_UPDATE"
 
 func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {
 	if asJSON {

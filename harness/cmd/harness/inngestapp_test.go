@@ -34,7 +34,8 @@ type ping struct {
 	// Ask is where the greeting is to be had from; "": the app makes it.
 	Ask string `json:"ask"`
 	// Nap makes the run sleep for a day before it ends.
-	Nap bool `json:"nap"`
+	Nap  bool   `json:"nap"`
+	File string `json:"file"` // attached as parts.csv
 }
 
 // inngestApp is the main of an app for the scripts. It reads its environment as any app would, and misbehaves as its
@@ -149,7 +150,7 @@ func answer(ctx context.Context, in inngestgo.Input[ping]) (any, error) {
 	}
 	if data.To != "" {
 		if _, err := step.Run(ctx, "mail", func(context.Context) (string, error) {
-			return data.To, sendMail(in.InputCtx.RunID, data.To, data.Subject, greeting)
+			return data.To, sendMail(in.InputCtx.RunID, data, greeting)
 		}); err != nil {
 			return nil, err
 		}
@@ -160,9 +161,14 @@ func answer(ctx context.Context, in inngestgo.Input[ping]) (any, error) {
 	return map[string]any{"greeting": greeting}, nil
 }
 
-func sendMail(run, to, subject, text string) error {
-	body := fmt.Sprintf("From: Script <script@plant.test>\r\nTo: %s\r\nSubject: %s\r\nX-Inngest-Run-Id: %s\r\n\r\n%s\r\n", to, subject, run, text)
-	return smtp.SendMail(net.JoinHostPort(os.Getenv("MAIL_HOST"), os.Getenv("MAIL_PORT")), nil, "script@plant.test", []string{to}, []byte(body))
+func sendMail(run string, p ping, text string) error {
+	head := fmt.Sprintf("From: Script <script@plant.test>\r\nTo: %s\r\nSubject: %s\r\nX-Inngest-Run-Id: %s\r\n", p.To, p.Subject, run)
+	body := head + "\r\n" + text + "\r\n"
+	if p.File != "" {
+		body = head + "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\r\n" + text +
+			"\r\n--B\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=parts.csv\r\n\r\n" + p.File + "\r\n--B--\r\n"
+	}
+	return smtp.SendMail(net.JoinHostPort(os.Getenv("MAIL_HOST"), os.Getenv("MAIL_PORT")), nil, "script@plant.test", []string{p.To}, []byte(body))
 }
 
 // build stands for a compiler.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	netmail "net/mail"
+	"path"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,36 +15,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
-
-// mailView is an email as JSON.
-type mailView struct {
-	ID          string           `json:"id"`
-	Received    time.Time        `json:"received"`
-	From        string           `json:"from"`
-	To          []string         `json:"to"` // the recipients in the SMTP dialogue
-	Subject     string           `json:"subject"`
-	Date        time.Time        `json:"date,omitzero"`
-	MessageID   string           `json:"messageId,omitempty"`
-	Headers     []headerView     `json:"headers"`
-	Text        string           `json:"text"`
-	HTML        string           `json:"html"`
-	Attachments []attachmentView `json:"attachments"`
-	Problems    []string         `json:"problems,omitempty"`
-}
-
-type headerView struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-type attachmentView struct {
-	Name        string `json:"name"`
-	ContentType string `json:"contentType"`
-	ContentID   string `json:"contentId,omitempty"`
-	Size        int    `json:"size"`
-}
 
 func mailCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
@@ -87,24 +58,17 @@ func mailLsCommand(io stdio) *cobra.Command {
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print them, whole, as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
+		c, err := io.connect(cmd.Context(), mailOnly, "")
 		if err != nil {
 			return err
 		}
-		defer st.Close(cmd.Context())
-		found, err := st.Inbox().Find(cmd.Context(), *f)
+		defer c.close()
+		found, err := c.Mail(cmd.Context(), *f, "")
 		if err != nil {
 			return err
-		}
-		for i, m := range found {
-			found[i] = st.Redactor().Mail(m)
 		}
 		if *asJSON {
-			views := []mailView{}
-			for _, m := range found {
-				views = append(views, viewMail(m))
-			}
-			return writeJSON(io.out, views)
+			return writeJSON(io.out, found)
 		}
 		if len(found) == 0 {
 			fmt.Fprintln(io.out, "no emails "+f.String())
@@ -123,6 +87,7 @@ func mailLsCommand(io stdio) *cobra.Command {
 
 func mailShowCommand(io stdio) *cobra.Command {
 	var html, raw, headers bool
+	var attachment string
 	cmd := &cobra.Command{
 		Use:        "show [ID]",
 		SuggestFor: []string{"cat", "get", "print"},
@@ -131,6 +96,7 @@ func mailShowCommand(io stdio) *cobra.Command {
 message as it was sent, unchanged: it may hold control characters for a terminal.`,
 		Example: `  harness mail show
   harness mail show --html > email.html
+  harness mail show --attachment '*.csv'
   harness mail show --json | jq -r .messageId`,
 		Annotations: exitStatus("0  shown\n1  there is no such email, or no stack is up\n2  the command line was wrong"),
 		Args:        between(0, 1, "the id of one email"),
@@ -140,33 +106,36 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 	f.BoolVar(&html, "html", false, "print the HTML body alone")
 	f.BoolVar(&raw, "raw", false, "print the message as it was sent")
 	f.BoolVar(&headers, "headers", false, "print all headers, decoded")
+	f.StringVar(&attachment, "attachment", "", "print the bytes of the file with this `NAME`, or of the only one that a pattern such as *.pdf matches")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		chosen := 0
-		for _, flag := range []bool{html, raw, headers, *asJSON} {
+		for _, flag := range []bool{html, raw, headers, attachment != "", *asJSON} {
 			if flag {
 				chosen++
 			}
 		}
 		if chosen > 1 {
-			return usagef("--html, --raw, --headers and --json exclude each other")
+			return usagef("--html, --raw, --headers, --attachment and --json exclude each other")
 		}
-		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
+		c, err := io.connect(cmd.Context(), mailOnly, "")
 		if err != nil {
 			return err
 		}
-		defer st.Close(cmd.Context())
-		m, err := pick(cmd.Context(), st.Inbox(), args)
+		defer c.close()
+		m, err := pick(cmd.Context(), c, args)
 		if err != nil {
 			return err
 		}
-		m = st.Redactor().Mail(m)
 		switch {
 		case *asJSON:
-			return writeJSON(io.out, viewMail(m))
-		case raw && len(m.Raw) == 0:
-			err = fmt.Errorf("email %s contains a secret of the app: without --raw it is shown with the secret masked", m.ID)
+			return writeJSON(io.out, m)
 		case raw:
-			_, err = io.out.Write(m.Raw)
+			var source []byte
+			if source, err = c.Source(cmd.Context(), m.ID); err == nil {
+				_, err = io.out.Write(source)
+			}
+		case attachment != "":
+			err = writeFile(io, m, attachment)
 		case html && m.HTML == "":
 			err = fmt.Errorf("email %s has no HTML body", m.ID)
 		case html:
@@ -180,26 +149,43 @@ message as it was sent, unchanged: it may hold control characters for a terminal
 		}
 		return err
 	}
-	cmd.ValidArgsFunction = io.completeIDs(mailOnly, func(ctx context.Context, st *stack.Stack) (ids []string, err error) {
-		all, err := st.Inbox().List(ctx)
+	cmd.ValidArgsFunction = io.completeIDs(mailOnly, func(ctx context.Context, c client) (ids []string, err error) {
+		all, err := c.Mail(ctx, inbox.Filter{}, "")
 		for i := len(all) - 1; i >= 0 && len(ids) < completions; i-- {
-			ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(st.Redactor().Text(all[i].Subject))))
+			ids = append(ids, cobra.CompletionWithDesc(all[i].ID, oneLine(all[i].Subject)))
 		}
 		return ids, err
 	})
 	return cmd
 }
 
-// pick returns the email of an id, or the latest.
-func pick(ctx context.Context, box *inbox.Client, args []string) (*harness.Message, error) {
-	if len(args) == 1 {
-		m, err := box.Get(ctx, args[0])
-		if errors.Is(err, inbox.ErrNotFound) {
-			return nil, fmt.Errorf("the inbox has no email %q: `harness mail ls` lists them", args[0])
+// writeFile prints the bytes of the one file of an email whose name is a name, or matches a pattern.
+func writeFile(io stdio, m *harness.Message, pattern string) error {
+	var names []string
+	var found []harness.Part
+	for _, part := range m.Files() {
+		names = append(names, cmp.Or(part.Name, part.ContentID))
+		matches, err := path.Match(pattern, names[len(names)-1])
+		if err != nil && names[len(names)-1] != pattern {
+			return usagef("--attachment %q: %w", pattern, err)
 		}
-		return m, err
+		if matches || names[len(names)-1] == pattern {
+			found = append(found, part)
+		}
 	}
-	all, err := box.List(ctx)
+	if len(found) != 1 {
+		return fmt.Errorf("of the files of email %s, %d are called %s: it has %s", m.ID, len(found), pattern, cmp.Or(strings.Join(names, ", "), "none"))
+	}
+	_, err := io.out.Write(found[0].Data)
+	return err
+}
+
+// pick returns the email of an id, or the latest.
+func pick(ctx context.Context, c client, args []string) (*harness.Message, error) {
+	if len(args) == 1 {
+		return c.OneMail(ctx, args[0])
+	}
+	all, err := c.Mail(ctx, inbox.Filter{}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -231,26 +217,21 @@ prints it as 'harness mail show' does. When none comes in time it names the most
 		if timeout <= 0 {
 			return usagef("--timeout %v: it is a time to wait, as in 10s", timeout)
 		}
-		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
+		c, err := io.connect(cmd.Context(), mailOnly, "")
 		if err != nil {
 			return err
 		}
-		defer st.Close(cmd.Context())
-		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-		defer cancel()
+		defer c.close()
 		seen := newPrinter(io).waiting("mail", "waiting for "+f.String())
-		m, err := st.Inbox().Wait(ctx, *f)
+		found, err := c.Mail(cmd.Context(), *f, timeout.String())
 		seen()
-		if err == nil {
-			m = st.Redactor().Mail(m)
-		}
 		switch {
 		case err != nil:
-			return st.Redactor().Error(err)
+			return err
 		case *asJSON:
-			return writeJSON(io.out, viewMail(m))
+			return writeJSON(io.out, found[0])
 		default:
-			printMail(io, m)
+			printMail(io, found[0])
 			return nil
 		}
 	}
@@ -271,12 +252,12 @@ use the same inbox miss what is cleared.`,
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print how many were removed as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		st, err := io.attached(cmd.Context(), mailOnly, stack.Options{})
+		c, err := io.connect(cmd.Context(), mailOnly, "")
 		if err != nil {
 			return err
 		}
-		defer st.Close(cmd.Context())
-		removed, err := clearMail(cmd.Context(), st.Inbox(), *f)
+		defer c.close()
+		removed, err := c.ClearMail(cmd.Context(), *f)
 		if err != nil {
 			return err
 		}
@@ -287,30 +268,6 @@ use the same inbox miss what is cleared.`,
 		return nil
 	}
 	return cmd
-}
-
-func clearMail(ctx context.Context, box *inbox.Client, f inbox.Filter) (removed int, err error) {
-	if f.String() == "" {
-		if removed, err = box.Count(ctx); err != nil {
-			return 0, err
-		}
-		return removed, box.Clear(ctx)
-	}
-	found, err := box.Find(ctx, f)
-	if err != nil {
-		return 0, err
-	}
-	for _, m := range found {
-		err := box.Delete(ctx, m.ID)
-		switch {
-		case errors.Is(err, inbox.ErrNotFound): // another client has removed it
-		case err != nil:
-			return removed, err
-		default:
-			removed++
-		}
-	}
-	return removed, nil
 }
 
 // printMail shows an email to a person: main headers, text, attachments, problems.
@@ -343,23 +300,8 @@ func printMail(io stdio, m *harness.Message) {
 	}
 }
 
-func viewMail(m *harness.Message) mailView {
-	v := mailView{
-		ID: m.ID, Received: m.Received, From: addresses(m.From), To: m.Envelope.To, Subject: m.Subject, Date: m.Date,
-		MessageID: m.MessageID, Text: m.Text, HTML: m.HTML, Problems: m.Problems,
-		Headers: []headerView{}, Attachments: []attachmentView{},
-	}
-	for _, h := range m.Headers {
-		v.Headers = append(v.Headers, headerView{h.Name, h.Value})
-	}
-	for _, a := range m.Files() {
-		v.Attachments = append(v.Attachments, attachmentView{a.Name, a.ContentType, a.ContentID, len(a.Data)})
-	}
-	return v
-}
-
 // addresses prints addresses for a person: decoded, where their String is encoded.
-func addresses(list []*netmail.Address) string {
+func addresses(list harness.Addresses) string {
 	var all []string
 	for _, a := range list {
 		if a.Name != "" {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -51,19 +50,17 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
 		if err != nil {
 			return err
 		}
-		state, err := std.findState()
+		c, err := std.connect(cmd.Context(), inngestOnly, "")
 		if err != nil {
 			return err
 		}
-		err = sim.Intervene(cmd.Context(), state.Inngest.URL, all)
-		if errors.Is(err, sim.ErrNoSim) {
-			return fmt.Errorf("the Inngest of this stack is the dev server, which runs all steps: start the stack with `harness up --inngest %s`", inngestSim)
-		}
+		defer c.close()
+		replaced, err := c.Replace(cmd.Context(), all)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return writeJSON(std.out, map[string]int{"replace": len(all.Replace), "faults": len(all.Faults), "stubs": len(all.Stubs)})
+			return writeJSON(std.out, replaced)
 		}
 		fmt.Fprintln(std.out, described(all))
 		return nil

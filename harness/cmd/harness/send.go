@@ -15,16 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/input"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
-
-// sentEvent is an event that the server has accepted, as JSON.
-type sentEvent struct {
-	// EventID is the ULID that the server gave it, by which the other commands know it.
-	EventID string `json:"eventId"`
-	ID      string `json:"id,omitempty"` // the sender's
-	Name    string `json:"name"`
-}
 
 func sendCommand(std stdio) *cobra.Command {
 	cmd := &cobra.Command{
@@ -51,25 +42,22 @@ The server starts nothing for an event whose id it has seen in the last 24 hours
 			}
 			events = append(events, more...)
 		}
-		st, err := std.attached(cmd.Context(), inngestOnly, stack.Options{})
+		c, err := std.connect(cmd.Context(), inngestOnly, "")
 		if err != nil {
 			return err
 		}
-		defer st.Close(cmd.Context())
-		ids, sendErr := st.Send(cmd.Context(), events...)
-		sent := []sentEvent{} // also where the server accepted only some
-		for i, id := range ids {
-			if id != "" {
-				sent = append(sent, sentEvent{EventID: id, ID: events[i].IdempotencyKey, Name: events[i].Name})
-			}
+		defer c.close()
+		sent, err := c.Send(cmd.Context(), events...)
+		if err != nil {
+			return err
 		}
-		if *asJSON && (sendErr == nil || len(sent) > 0) {
-			return errors.Join(sendErr, writeJSON(std.out, sent))
+		if *asJSON {
+			return writeJSON(std.out, sent)
 		}
 		for _, e := range sent {
 			fmt.Fprintf(std.out, "%s  %s\n", e.EventID, oneLine(e.Name))
 		}
-		return sendErr
+		return nil
 	}
 	cmd.ValidArgsFunction = completeFiles("json")
 	return cmd
@@ -101,36 +89,13 @@ func readEvents(ctx context.Context, std stdio, file string) ([]harness.Event, e
 			}
 		}
 		for _, one := range list {
-			e, err := parseEvent(one)
+			e, err := harness.ParseEvent(one)
 			if err != nil {
 				return nil, fmt.Errorf("%s, event %d: %w", named(file), len(events)+1, err)
 			}
 			events = append(events, e)
 		}
 	}
-}
-
-// parseEvent reads one event. What the server would misunderstand is an error.
-func parseEvent(data []byte) (harness.Event, error) {
-	var e harness.Event
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	d.UseNumber() // keeps all digits of a large number
-	if err := d.Decode(&e); err != nil {
-		return e, fmt.Errorf("%w: an event is an object with the fields %s", err, strings.Join(jsonFields(e), ", "))
-	}
-	if e.Name == "" {
-		return e, errors.New("it has no name")
-	}
-	for _, field := range []struct {
-		name  string
-		value any
-	}{{"data", e.Data}, {"user", e.User}} {
-		if _, object := field.value.(map[string]any); field.value != nil && !object {
-			return e, fmt.Errorf("its %s is no JSON object", field.name)
-		}
-	}
-	return e, nil
 }
 
 // stdinName is the argument that stands for standard input.
@@ -141,6 +106,18 @@ func named(file string) string {
 		return "standard input"
 	}
 	return file
+}
+
+// readJSON returns an argument that is JSON, or reads the file that it names. Its errors are about the command line.
+func readJSON(ctx context.Context, std stdio, arg string) ([]byte, error) {
+	if json.Valid([]byte(arg)) {
+		return []byte(arg), nil
+	}
+	data, err := readFile(ctx, std, arg)
+	if err != nil {
+		return nil, usagef("%q is neither JSON nor a file: %w", arg, err)
+	}
+	return data, nil
 }
 
 // readFile reads a file, or standard input, until ctx ends: a pipe may be silent for ever.

@@ -32,8 +32,7 @@ type session struct {
 	began   time.Time
 	standIn bool          // sim stands in for the server, which is to be built
 	built   chan struct{} // closed when the build in the background has ended; nil before it begins
-	page    *page         // nil without a dashboard
-	secrets *secretTeller
+	front   *front
 }
 
 func (s *session) watching() bool { return len(s.options.watch) > 0 }
@@ -101,7 +100,6 @@ func (s *session) output(line string) {
 func (s *session) state() statefile.State {
 	ends, options := s.stack.Endpoints(), s.stack.Options()
 	state := statefile.State{
-		Secrets: s.secrets.url,
 		Backend: s.stack.Backend(),
 		Inngest: statefile.Inngest{URL: ends.Inngest, EventKey: ends.Keys.Event, SigningKey: ends.Keys.Signing, StandIn: s.standIn},
 		MailHog: statefile.MailHog{URL: ends.MailHog, SMTP: ends.SMTP},
@@ -123,9 +121,10 @@ func (s *session) state() statefile.State {
 		state.App = statefile.App{URL: env.AppURL, Path: options.AppPath, Connect: options.Connect}
 		state.Mongo.URI = env.MongoURI
 	}
-	if s.page != nil {
-		state.Dashboard.URL = s.page.url
+	if s.front.board != nil {
+		state.Dashboard.URL = s.front.url
 	}
+	state.API = s.front.api()
 	return state
 }
 
@@ -280,14 +279,11 @@ func (s *session) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var err error
-	if s.page != nil {
+	if s.front != nil {
 		// Bounded by itself, so that app and servers have time to end gracefully whatever the page does.
 		closing, cancel := context.WithTimeout(ctx, pageTimeout)
-		err = s.page.close(closing)
+		err = s.front.close(closing)
 		cancel()
-	}
-	if s.secrets != nil {
-		err = errors.Join(err, s.secrets.close())
 	}
 	err = errors.Join(err, s.stack.Close(ctx), statefile.Remove(s.dir))
 	if err != nil {

@@ -9,12 +9,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/xhit/go-str2duration/v2"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/sim"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/stackapi"
 )
 
 func skipCommand(std stdio) *cobra.Command {
 	var until string
-	var s sim.Skipping
+	var s stackapi.Skip
 	cmd := &cobra.Command{
 		Use:        "skip DURATION | --until TIME",
 		SuggestFor: []string{"advance", "forward", "jump"},
@@ -43,7 +44,8 @@ events that its steps sent started, and which its end started. Other runs, sched
 		case len(args) > 0 && until != "":
 			return usagef("give a duration or --until, not both")
 		case len(args) > 0:
-			if s.By, err = str2duration.ParseDuration(args[0]); err != nil || s.By <= 0 {
+			by, err := str2duration.ParseDuration(args[0])
+			if s.By = jsontime.Duration(by); err != nil || by <= 0 {
 				return usagef("%q is no time to skip: give a duration, as in 24h, 90s, 3d or 2w", args[0])
 			}
 		default:
@@ -51,28 +53,26 @@ events that its steps sent started, and which its end started. Other runs, sched
 				return usagef("--until %q: %w", until, err)
 			}
 		}
-		if s.Run != "" && !isEventID(s.Run) {
+		if s.Run != "" && !stackapi.IsEventID(s.Run) {
 			return usagef("--run %q is no id of a run: it is 26 letters and digits, as `harness runs` shows", s.Run)
 		}
-		state, err := std.findState()
+		c, err := std.connect(cmd.Context(), inngestOnly, "")
 		if err != nil {
 			return err
 		}
-		now, err := sim.Skip(cmd.Context(), state.Inngest.URL, s)
-		if errors.Is(err, sim.ErrNoSim) {
-			return fmt.Errorf("the Inngest of this stack is the dev server, which cannot skip time: start the stack with `harness up --inngest %s`", inngestSim)
-		}
+		defer c.close()
+		now, err := c.Skip(cmd.Context(), s)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return writeJSON(std.out, map[string]time.Time{"now": now})
+			return writeJSON(std.out, now)
 		}
 		whom := "Inngest"
 		if s.Run != "" {
 			whom = "run " + s.Run
 		}
-		fmt.Fprintf(std.out, "for %s it is %s\n", whom, now.Local().Format(time.DateTime))
+		fmt.Fprintf(std.out, "for %s it is %s\n", whom, now.Now.Local().Format(time.DateTime))
 		return nil
 	}
 	return cmd

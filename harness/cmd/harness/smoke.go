@@ -181,7 +181,7 @@ func parseSmoke(data []byte, getenv func(string) string) (smokeTest, error) {
 	if len(test.Event) == 0 || len(test.Expectation) == 0 {
 		return test, errors.New("it needs an event and an expectation")
 	}
-	event, err := parseEvent(test.Event)
+	event, err := harness.ParseEvent(test.Event)
 	if err != nil {
 		return test, fmt.Errorf("event: %w", err)
 	}
@@ -239,7 +239,7 @@ func (f filler) in(data []byte) []byte {
 func (s smokeTest) run(ctx context.Context, st *stack.Stack, timeout time.Duration) (*harness.Verdict, error) {
 	var eventID string
 	if s.Request == nil {
-		event, err := parseEvent(s.Event)
+		event, err := harness.ParseEvent(s.Event)
 		if err != nil {
 			return nil, err
 		}
@@ -352,7 +352,7 @@ const (
 // awaitEvent returns the ULID of the event that the app has sent because of the request; "" if there is none in time.
 func (s smokeTest) awaitEvent(ctx context.Context, api *inngestapi.Client, began time.Time,
 	timeout time.Duration) (id string, err error) {
-	want, err := parseEvent(s.Event)
+	want, err := harness.ParseEvent(s.Event)
 	if err != nil {
 		return "", err
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
-	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 func statusCommand(io stdio) *cobra.Command {
@@ -80,8 +79,8 @@ func awaitState(ctx context.Context, io stdio, wait time.Duration) (s statefile.
 const standInKind = "sim, which stands in for the dev server until the first start after that is built"
 
 // noteStandIn says beside a verdict that it is not about the dev server, if sim stands in for it.
-func noteStandIn(io stdio, st *stack.Stack) {
-	if s, err := io.findState(); err == nil && s.Inngest.URL == st.Endpoints().Inngest && s.Inngest.StandIn {
+func noteStandIn(io stdio, c client) {
+	if c.standIn {
 		newPrinter(io).say("inngest", "%s", standInKind)
 	}
 }

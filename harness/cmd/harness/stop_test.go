@@ -47,27 +47,21 @@ func (s *idleServers) Close(ctx context.Context) error {
 }
 
 // hangingBoard is a dashboard that cannot be closed.
-type hangingBoard struct{}
-
-func (hangingBoard) Close(ctx context.Context) error {
-	<-ctx.Done()
-	return errors.New("a follower hangs")
-}
-
-func TestStop_EndsServersWhateverThePageDoes(t *testing.T) {
+func TestStop_EndsServersWhateverTheFrontDoes(t *testing.T) {
 	t.Parallel()
 	servers := &idleServers{}
 	st, err := stack.Start(t.Context(), idleBackend{servers}, stack.Options{WithoutTaps: true})
 	require.NoError(t, err)
-	served := make(chan struct{})
-	close(served)
-	secrets, err := tellSecrets(st)
+	f, err := openFront(st, 0, upOptions{}, func() statefile.State { return statefile.State{} })
 	require.NoError(t, err)
-	s := &session{
-		stack: st, dir: t.TempDir(), printer: newPrinter(discard()), secrets: secrets,
-		page: &page{board: hangingBoard{}, server: &http.Server{}, served: served},
-	}
-	require.ErrorContains(t, s.stop(), "stop the stack: a follower hangs")
+	s := &session{stack: st, dir: t.TempDir(), printer: newPrinter(discard()), front: f}
+	hanging, end := context.WithCancel(t.Context())
+	f.server.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hanging.Done() })
+	defer end()
+	asked := make(chan error)
+	go func() { _, err := http.Get(f.url); asked <- err }()
+	require.NoError(t, s.stop())
+	require.Error(t, <-asked, "the request that hangs was not ended")
 	require.NotNil(t, servers.closed, "the servers were not ended")
 	require.NoError(t, servers.live, "the servers had no time left to end gracefully")
 }
@@ -145,30 +139,31 @@ func TestReadEvents_SkipsAByteOrderMark(t *testing.T) {
 	require.Equal(t, "a/b", events[0].Name)
 }
 
-func TestTellSecrets_AnswersWhoeverKnowsTheURL(t *testing.T) {
+func TestFront_TellsWhoHasTheTokenWhatToMask(t *testing.T) {
 	t.Setenv("STOP_TEST_TOKEN", "correct-horse-battery")
 	st, err := stack.Start(t.Context(), idleBackend{&idleServers{}}, stack.Options{WithoutTaps: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, st.Close(context.Background())) }()
-	secrets, err := tellSecrets(st)
+	f, err := openFront(st, 0, upOptions{}, func() statefile.State { return statefile.State{} })
 	require.NoError(t, err)
-	defer func() { require.NoError(t, secrets.close()) }()
-	ask := func(url, host string) (int, string) {
+	defer func() { require.NoError(t, f.close(context.Background())) }()
+	ask := func(token, host string) (int, string) {
 		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodGet, url, nil)
+		r := httptest.NewRequest(http.MethodGet, f.api().URL+"/secrets", nil)
 		r.Host = host
-		secrets.server.Handler.ServeHTTP(w, r)
+		r.Header.Set("Authorization", "Bearer "+token)
+		f.server.Handler.ServeHTTP(w, r)
 		return w.Code, w.Body.String()
 	}
-	code, said := ask(secrets.url, "127.0.0.1:1")
+	code, said := ask(f.token, "127.0.0.1:1")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, said, `"correct-horse-battery"`)
-	code, said = ask(secrets.url, "evil.test")
+	code, said = ask(f.token, "evil.test")
 	require.Equal(t, http.StatusForbidden, code)
 	require.NotContains(t, said, "correct-horse")
-	for _, guess := range []string{"", "x", "/more"} {
-		code, said = ask(secrets.url[:len(secrets.url)-1]+guess, "127.0.0.1:1")
-		require.Equal(t, http.StatusNotFound, code)
+	for _, guess := range []string{"", "x", f.token[1:], f.token + "x"} {
+		code, said = ask(guess, "127.0.0.1:1")
+		require.Equal(t, http.StatusUnauthorized, code)
 		require.NotContains(t, said, "correct-horse")
 	}
 }

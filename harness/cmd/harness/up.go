@@ -99,7 +99,7 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 			if err := o.check(args); err != nil {
 				return err
 			}
-			if o.inngest != inngestSim && o.inngest != inngestSimJump {
+			if !isSim(o.inngest) {
 				for _, name := range []string{"replace", "stub", "seed", "call-timeout", "keep"} {
 					if cmd.Flags().Changed(name) {
 						return usagef("--%s is for sim: add --inngest %s, or leave it out", name, inngestSim)
@@ -289,13 +289,11 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	log.SetOutput(logWriter{p, st.Redactor()})
 	s := &session{stack: st, dir: dir, options: o, command: args, printer: p, out: io.out, began: began, standIn: standIn}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	if s.secrets, err = tellSecrets(st); err != nil {
-		return err
+	if !o.dashboard {
+		ports.Dashboard = 0 // the API alone takes any
 	}
-	if o.dashboard {
-		if s.page, err = openPage(st, ports.Dashboard, o); err != nil {
-			return err
-		}
+	if s.front, err = openFront(st, ports.Dashboard, o, s.state); err != nil {
+		return err
 	}
 	return interrupted(ctx, p, s.run(ctx))
 }

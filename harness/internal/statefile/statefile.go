@@ -55,10 +55,6 @@ type State struct {
 	Dashboard URL `json:"dashboard,omitzero"`
 	// API is the JSON API of the stack.
 	API API `json:"api,omitzero"`
-
-	// Secrets is a URL at which the process PID says what other commands have to mask. Every process that knows the URL can
-	// ask, so it stands in a file of its own, and nowhere where a State is printed.
-	Secrets string `json:"-"`
 }
 
 // API is the entry of the stack's JSON API in a [State]. Every process that knows the token can use it.
@@ -118,9 +114,6 @@ func Write(dir string, s State) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("make the directory of the stack's state file: %w", err)
 	}
-	if err := replace(secretsPath(dir), s.Secrets); err != nil {
-		return err
-	}
 	return replace(file, string(data)+"\n")
 }
 
@@ -142,7 +135,7 @@ func Remove(dir string) error {
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && s.PID != os.Getpid()) {
 		return nil
 	}
-	return errors.Join(os.Remove(path(dir)), os.RemoveAll(secretsPath(dir)))
+	return os.Remove(path(dir))
 }
 
 // Find looks for a state file in dir, or, where dir is empty, in the working directory and those above it. It returns the
@@ -162,10 +155,6 @@ func Find(dir string) (State, string, error) {
 		s, err := read(path(dir))
 		switch {
 		case err == nil:
-			if info, err := os.Lstat(secretsPath(dir)); err == nil && isMine(info) {
-				url, _ := input.File(secretsPath(dir)) // without it only this process's secrets are known
-				s.Secrets = string(url)
-			}
 			return s, dir, s.alive(path(dir), none)
 		case errors.Is(err, errForeign):
 			ignored = path(dir)
@@ -216,7 +205,7 @@ func read(file string) (State, error) {
 // printable reports whether the texts of s can be printed on a terminal. [Write] writes no others.
 func (s State) printable() bool {
 	for _, text := range []string{
-		s.Backend, s.App.URL, s.App.Path, s.Inngest.URL, s.Inngest.EventKey, s.Inngest.SigningKey, s.MailHog.URL, s.MailHog.SMTP, s.Mongo.URI, s.Dashboard.URL,
+		s.Backend, s.App.URL, s.App.Path, s.Inngest.URL, s.Inngest.EventKey, s.Inngest.SigningKey, s.MailHog.URL, s.MailHog.SMTP, s.Mongo.URI, s.Dashboard.URL, s.API.URL, s.API.Token,
 	} {
 		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return false
@@ -239,9 +228,6 @@ func (s State) alive(file string, none error) error {
 }
 
 func path(dir string) string { return filepath.Join(dir, Dir, fileName) }
-
-// secretsPath is the file that holds State.Secrets.
-func secretsPath(dir string) string { return filepath.Join(dir, Dir, "secrets-url") }
 
 // Endpoints are the addresses of the stack's servers. That of the database includes the name of the app's database.
 func (s State) Endpoints() harness.Endpoints {
