@@ -139,7 +139,7 @@ func (r restRun) export() Run {
 	if out.Status == harness.StatusFailed {
 		out.Error = errorText(r.Output)
 	} else if out.Status.Final() {
-		out.Output = unwrap(r.Output)
+		out.Output = value(returned(unwrap(r.Output)))
 	}
 	return out
 }

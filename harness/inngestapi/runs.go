@@ -61,7 +61,7 @@ func (r run) export() Run {
 	if r.Output != nil && out.Status == harness.StatusFailed {
 		out.Error = errorText([]byte(*r.Output))
 	} else if r.Output != nil && out.Status.Final() {
-		out.Output = value([]byte(*r.Output))
+		out.Output = value(returned([]byte(*r.Output)))
 	}
 	return out
 }
@@ -223,6 +223,20 @@ func (c *Client) run(ctx context.Context, id string) (*run, error) {
 		return nil, ErrNotFound
 	}
 	return data.Run, nil
+}
+
+// returned is what the function returned. An SDK that ends a run with an opcode, as that of JavaScript does after a checkpoint,
+// makes the server record the list of opcodes in the output's place.
+func returned(output []byte) []byte {
+	var ops []struct {
+		Op   sdk.Opcode
+		ID   *string
+		Data json.RawMessage
+	}
+	if json.Unmarshal(output, &ops) != nil || len(ops) != 1 || ops[0].Op != sdk.OpRunComplete || ops[0].ID == nil {
+		return output
+	}
+	return ops[0].Data
 }
 
 // value is a JSON value as it was written, nil for null. What an app returned and is no JSON becomes a JSON string.
