@@ -155,10 +155,15 @@ func (e *httpExchange) handleAnswer(resp *http.Response, body []byte) error {
 // forward passes the request on.
 func (e *httpExchange) forward() (*http.Response, error) {
 	req := e.req.WithContext(e.req.Context())
-	req.Body = io.NopCloser(bytes.NewReader(e.body))
 	// GetBody lets the transport open a new connection when the idle one turns out to be closed, as a client without
 	// the tap would. The transport never sends twice what may have arrived.
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.body)), nil }
+	req.GetBody = func() (io.ReadCloser, error) {
+		if len(e.body) == 0 {
+			return http.NoBody, nil // else it is sent in chunks, and some apps refuse a body without a content type
+		}
+		return io.NopCloser(bytes.NewReader(e.body)), nil
+	}
+	req.Body, _ = req.GetBody()
 	resp, err := e.tap.send(req)
 	if e.tap.target.Load() != nil && !notConnected(err) {
 		e.passed.Store(true)

@@ -63,6 +63,28 @@ func TestHTTP_ChangesNothing(t *testing.T) {
 	}
 }
 
+// A body without content would be sent in chunks, and frameworks such as Fastify refuse chunks without a content type.
+func TestHTTP_EmptyBodyStaysEmpty(t *testing.T) {
+	t.Parallel()
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.Method, " ", r.ContentLength, " ", r.TransferEncoding)
+	}))
+	t.Cleanup(far.Close)
+	s := newSet(t, tap.Options{})
+	calls, err := s.Calls("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	for _, body := range []io.Reader{nil, strings.NewReader("")} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+calls.Addr()+"/api/inngest", body)
+		require.NoError(t, err)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, "PUT 0 []", string(got))
+	}
+}
+
 // A web page can make a browser send events to a port of this machine.
 func TestAPI_RefusesPagesOfOtherSites(t *testing.T) {
 	t.Parallel()
