@@ -337,3 +337,14 @@ func TestGraphQL_AddsMovesAndRemovesApps(t *testing.T) {
 	_, body = w.ask(`{ apps { name } }`)
 	require.Equal(t, `{"data":{"apps":[{"name":"shop"}]}}`, strings.TrimSpace(body))
 }
+
+// SDKs of apps that connect differ in the addresses that they register.
+func TestRegister_TakesStepURLsOfHTTPAndWebSocket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for scheme, status := range map[string]int{"http": 200, "https": 200, "ws": 200, "wss": 200, "ftp": 400} {
+		got, body := w.do("POST", "/fn/register", `{"appName":"`+scheme+`","url":"`+scheme+`://connect","sdk":"js:v4.0.0","functions":[
+			{"id":"`+scheme+`-sells","name":"sells","triggers":[{"event":"sells"}],"steps":{"step":{"id":"step","name":"step","runtime":{"url":"`+scheme+`://connect/?fnId=sells"}}}}]}`)
+		require.Equal(t, status, got, "%s: %s", scheme, body)
+	}
+}

@@ -103,7 +103,7 @@ func (configParser) steps(f *function, c sdk.FunctionConfig) (problems []error) 
 	}
 	for _, step := range c.Steps {
 		u, err := url.Parse(step.Runtime.URL)
-		if err != nil || !slices.Contains([]string{"http", "https", "ws"}, u.Scheme) { // ws: it connects
+		if err != nil || !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) { // ws, wss: it connects
 			problems = append(problems, fmt.Errorf("step URL %q is not an HTTP address", step.Runtime.URL))
 			continue
 		}
