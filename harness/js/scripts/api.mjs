@@ -19,7 +19,10 @@ let types = await compile({ title: 'API', type: 'object', additionalProperties: 
 })
 types = types
   .replace(/\n \*\n \* This interface was referenced by `API`'s JSON-Schema\n \* via the `definition` "\w+"\.\n/g, '\n')
-  .replace(/\/\*\*\n \* This interface was referenced by `API`'s JSON-Schema\n \* via the `definition` "\w+"\.\n \*\/\n/g, '')
+  .replace(
+    /\/\*\*\n \* This interface was referenced by `API`'s JSON-Schema\n \* via the `definition` "\w+"\.\n \*\/\n/g,
+    '',
+  )
   .replace('export interface API {}\n', '')
 
 if (!process.argv.includes('--check')) {
@@ -29,10 +32,21 @@ if (!process.argv.includes('--check')) {
   process.exitCode = 1
 }
 
-// simplify leaves out what types cannot say, and breaks the lines of descriptions.
+// simplify leaves out what types cannot say, and says the rest so that each type is written once.
 function simplify(schema) {
   if (!schema || typeof schema !== 'object') return
-  if (schema.properties) for (const rule of ['anyOf', 'oneOf', 'allOf', 'not', 'if', 'then', 'else']) delete schema[rule]
-  if (typeof schema.description === 'string') schema.description = schema.description.replace(/(.{1,100})(?: |$)/g, '$1\n').trimEnd()
+  if (schema.properties)
+    for (const rule of ['anyOf', 'oneOf', 'allOf', 'not', 'if', 'then', 'else']) delete schema[rule]
+  if (typeof schema.description === 'string') {
+    schema.description = schema.description.replace(/(.{1,100})(?: |$)/g, '$1\n').trimEnd()
+    if (schema.$ref) {
+      schema.tsType = schema.$ref.split('/').pop()
+      delete schema.$ref
+    } else if (Object.keys(schema).length === 1) {
+      schema.tsType = 'unknown'
+    } else if (schema.contentEncoding === 'base64') {
+      schema.tsType = 'Buffer'
+    }
+  }
   Object.values(schema).forEach(simplify)
 }

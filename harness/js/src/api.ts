@@ -140,6 +140,9 @@ export interface Trace {
    * eventId is the ULID that the Inngest server gave the event.
    */
   eventId: string
+  /**
+   * event is the event as the server received it; nil where the server does not know the id.
+   */
   event?: TraceEvent
   /**
    * functions are the functions that were subscribed to this event when the trace was taken.
@@ -227,28 +230,6 @@ export interface Trace {
   taken: string
 }
 /**
- * event is the event as the server received it; nil where the server does not know the id.
- */
-export interface TraceEvent {
-  name: string
-  /**
-   * idempotencyKey is the id that the sender chose; empty where it chose none. The server drops further
-   * events with the same key for 24 hours.
-   */
-  idempotencyKey?: string
-  data?: unknown
-  received: string
-  /**
-   * due is when its runs start, where that is later: its sender gave it a time in the future.
-   */
-  due?: string
-  /**
-   * duplicateOf is the ULID of another event with the same idempotency key, which started the runs. The
-   * server started none for this one.
-   */
-  duplicateOf?: string
-}
-/**
  * TraceFunction is a function that is subscribed to the event.
  */
 export interface TraceFunction {
@@ -327,9 +308,7 @@ export interface TraceStep {
    * input is what the code handed to the step, where its SDK tells: in JavaScript the arguments after
    * the function of step.run, as an array. The Go SDK does not tell. See also TraceRun.Before.
    */
-  input?: {
-    [k: string]: unknown
-  }
+  input?: unknown
   output?: unknown
   error?: string
   started?: string
@@ -340,9 +319,9 @@ export interface TraceStep {
  */
 export interface TraceAttempt {
   /**
-   * A Status is the state of a run or of a step, in the words of Inngest's API.
+   * status is empty where the app gave no answer.
    */
-  status: 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'SKIPPED'
+  status: Status
   error?: string
   started?: string
   ended?: string
@@ -364,6 +343,10 @@ export interface TraceMail {
    * received is when the mail catcher accepted the message, by its clock.
    */
   received?: string
+  /**
+   * envelope holds the sender and recipients of the SMTP dialogue, which decide where the message is
+   * delivered.
+   */
   envelope: Envelope
   /**
    * subject and the addresses are those of the headers, decoded. A header that occurs more than once is
@@ -409,7 +392,7 @@ export interface TraceMail {
   /**
    * raw is the message as it came over SMTP, without the final dot.
    */
-  raw?: string
+  raw?: Buffer
   /**
    * problems lists what is malformed, one sentence each. Everything that could be decoded was decoded.
    */
@@ -429,18 +412,6 @@ export interface TraceMail {
    * inferred one.
    */
   wrongRun?: string
-}
-/**
- * envelope holds the sender and recipients of the SMTP dialogue, which decide where the message is
- * delivered.
- */
-export interface Envelope {
-  from: string
-  to: string[]
-  /**
-   * helo is the argument of the client's HELO or EHLO.
-   */
-  helo?: string
 }
 /**
  * A Header is one header field of a message.
@@ -488,7 +459,7 @@ export interface Part {
    * data are the bytes of the file: the transfer encoding is undone, and a text is in the charset of its
    * sender.
    */
-  data: string
+  data: Buffer
   /**
    * text is the content of a text, in UTF-8 and in lines that end in \n; empty for other types.
    */
@@ -741,7 +712,7 @@ export interface Done {
 /**
  * An Envelope is the sender and the recipients of an SMTP dialogue.
  */
-export interface Envelope1 {
+export interface Envelope {
   from: string
   to: string[]
   /**
@@ -766,15 +737,11 @@ export interface Event {
    * data is anything that encodes as a JSON object, also a json.RawMessage or []byte. Nil: an empty
    * object.
    */
-  data?: {
-    [k: string]: unknown
-  }
+  data?: unknown
   /**
    * user is anything that encodes as a JSON object. Nil: none.
    */
-  user?: {
-    [k: string]: unknown
-  }
+  user?: unknown
   /**
    * ts is when it happened, in milliseconds since 1970. Zero: when the server receives it. A time in the
    * future delays the runs until then.
@@ -821,16 +788,15 @@ export interface RunExpectation {
    */
   function: string
   /**
-   * A Status is the state of a run or of a step, in the words of Inngest's API.
+   * status is the run's status. COMPLETED, FAILED, CANCELLED and SKIPPED are final. A run that the
+   * server skipped is found only by an entry with the status SKIPPED.
    */
-  status?: 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'SKIPPED'
+  status?: Status
   /**
    * output is what the function returned, as JSON. An expected object matches an object that has at
    * least its fields; any other value must be equal.
    */
-  output?: {
-    [k: string]: unknown
-  }
+  output?: unknown
   /**
    * error is a part of the text of the error that ended the run.
    */
@@ -855,9 +821,9 @@ export interface StepExpectation {
    */
   occurrence?: number
   /**
-   * A Status is the state of a run or of a step, in the words of Inngest's API.
+   * status is the step's status.
    */
-  status?: 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'SKIPPED'
+  status?: Status
   /**
    * attempts is the exact number of attempts: how often the app was asked to make it, as far as the taps
    * saw, and at least as often as the server recorded. Zero asserts nothing.
@@ -866,9 +832,7 @@ export interface StepExpectation {
   /**
    * output is what the step returned, as JSON. It is compared as a run's output is.
    */
-  output?: {
-    [k: string]: unknown
-  }
+  output?: unknown
   /**
    * error is a part of the text of the step's last error.
    */
@@ -895,33 +859,33 @@ export interface MailExpectation {
    * envelopeFrom is the sender's address in the SMTP dialogue, to which bounces go. It is empty in an
    * automatic reply.
    */
-  envelopeFrom?: string | string[] | MatchFields
+  envelopeFrom?: Match
   /**
    * cc and replyTo are all addresses in these headers, in any sequence. The email must also have been
    * sent to those in cc.
    */
-  cc?: string | string[]
+  cc?: Texts
   /**
    * cc and replyTo are all addresses in these headers, in any sequence. The email must also have been
    * sent to those in cc.
    */
-  replyTo?: string | string[]
+  replyTo?: Texts
   /**
    * bcc are all recipients in the SMTP dialogue that are in no header, in any sequence.
    */
-  bcc?: string | string[]
+  bcc?: Texts
   /**
    * subject is the decoded subject.
    */
-  subject?: string | string[] | MatchFields
+  subject?: Match
   /**
    * text and html are the decoded bodies, with lines that end in \n.
    */
-  text?: string | string[] | MatchFields
+  text?: Match
   /**
    * text and html are the decoded bodies, with lines that end in \n.
    */
-  html?: string | string[] | MatchFields
+  html?: Match
   /**
    * headers maps names of headers to their decoded values. Of a header that is repeated, one value must
    * match.
@@ -984,7 +948,7 @@ export interface MatchFields {
   /**
    * contains lists parts of the text.
    */
-  contains?: string | string[]
+  contains?: Texts
   /**
    * matches is a regular expression in the syntax of package regexp. It may match any part of the text:
    * ^ and $ stand for the ends of the whole.
@@ -1006,11 +970,9 @@ export interface MatchFields {
  */
 export interface FileExpectation {
   /**
-   * A Match says what a text must be: all that its fields say. Its zero value asserts nothing. equals,
-   * contains, matches, present and absent return one with one field. In JSON it is an object with these
-   * fields. A text in its place stands for equals, a list of texts for contains.
+   * name is the decoded file name.
    */
-  name?: string | string[] | MatchFields
+  name?: Match
   /**
    * type is the media type without parameters.
    */
@@ -1024,11 +986,9 @@ export interface FileExpectation {
    */
   sha256?: string
   /**
-   * A Match says what a text must be: all that its fields say. Its zero value asserts nothing. equals,
-   * contains, matches, present and absent return one with one field. In JSON it is an object with these
-   * fields. A text in its place stands for equals, a list of texts for contains.
+   * text is the content of a file that is text, with lines that end in \n.
    */
-  text?: string | string[] | MatchFields
+  text?: Match
 }
 /**
  * Failure is the body of an answer that is an error.
@@ -1057,38 +1017,11 @@ export interface Fault {
   /**
    * at is the point at which the fault acts, do what it does.
    */
-  at:
-    | 'call'
-    | 'step'
-    | 'checkpoint'
-    | 'event'
-    | 'sync'
-    | 'register'
-    | 'connect'
-    | 'ehlo'
-    | 'starttls'
-    | 'auth'
-    | 'mail'
-    | 'rcpt'
-    | 'data'
-    | 'body'
-    | 'dot'
-    | 'quit'
+  at: Point
   /**
    * at is the point at which the fault acts, do what it does.
    */
-  do:
-    | 'twice'
-    | 'drop'
-    | 'reply'
-    | 'lose'
-    | 'delay'
-    | 'hold'
-    | 'drop-answer'
-    | 'delay-answer'
-    | 'hold-answer'
-    | 'discard'
-    | 'throttle'
+  do: Action
   /**
    * function is a function's id, with or without its app's id and a hyphen before it.
    */
@@ -1239,9 +1172,7 @@ export interface StepOutcome {
    * comes; nil is that none comes in time. For a fetch it has the fields url, headers, body (a string)
    * and status_code.
    */
-  value?: {
-    [k: string]: unknown
-  }
+  value?: unknown
   /**
    * error, if not empty, makes the attempt fail with this message. It is retried like any failed step.
    */
@@ -1285,9 +1216,7 @@ export interface Stub {
   /**
    * body is a text, or what is encoded as JSON.
    */
-  body?: {
-    [k: string]: unknown
-  }
+  body?: unknown
   /**
    * error, in place of all that, makes the request fail, as when a connection breaks.
    */
@@ -1304,9 +1233,7 @@ export interface Invocation {
   /**
    * data is that of the event it gets, an object.
    */
-  data?: {
-    [k: string]: unknown
-  }
+  data?: unknown
 }
 /**
  * A Message is one decoded email, with its source. Package inbox decodes them. Messages that a trace
@@ -1321,7 +1248,11 @@ export interface Message {
    * received is when the mail catcher accepted the message, by its clock.
    */
   received?: string
-  envelope: Envelope2
+  /**
+   * envelope holds the sender and recipients of the SMTP dialogue, which decide where the message is
+   * delivered.
+   */
+  envelope: Envelope
   /**
    * subject and the addresses are those of the headers, decoded. A header that occurs more than once is
    * a Problem: subject is then the first, and the address lists have all addresses.
@@ -1366,23 +1297,11 @@ export interface Message {
   /**
    * raw is the message as it came over SMTP, without the final dot.
    */
-  raw?: string
+  raw?: Buffer
   /**
    * problems lists what is malformed, one sentence each. Everything that could be decoded was decoded.
    */
   problems?: string[]
-}
-/**
- * envelope holds the sender and recipients of the SMTP dialogue, which decide where the message is
- * delivered.
- */
-export interface Envelope2 {
-  from: string
-  to: string[]
-  /**
-   * helo is the argument of the client's HELO or EHLO.
-   */
-  helo?: string
 }
 /**
  * Question asks for a verdict. One of eventId and event is required.
@@ -1395,55 +1314,23 @@ export interface Question {
   /**
    * event is sent, and then judged. expectation is validated before.
    */
-  event?: {
-    [k: string]: unknown
-  }
+  event?: unknown
   /**
    * expectation is required.
    */
-  expectation: {
-    [k: string]: unknown
-  }
+  expectation: unknown
   /**
    * timeout is how long to wait for what should happen. Zero: 10 s.
    */
   timeout?: string
-  golden?: Goldens1
+  /**
+   * golden says where the goldens are that the expectation names.
+   */
+  golden?: Goldens
+  /**
+   * test is the test that asks: see TestEnd.
+   */
   test?: TestName
-}
-/**
- * golden says where the goldens are that the expectation names.
- */
-export interface Goldens1 {
-  /**
-   * dir is its absolute path. Required.
-   */
-  dir: string
-  /**
-   * update writes a golden that differs, or does not exist yet, instead of reporting the difference.
-   */
-  update?: boolean
-  /**
-   * replace are values in the emails that differ from run to run.
-   */
-  replace?: GoldenReplacement[]
-  /**
-   * runHeader is the header that names the run. Empty: that of the stack.
-   */
-  runHeader?: string
-}
-/**
- * test is the test that asks: see TestEnd.
- */
-export interface TestName {
-  /**
-   * suite is where it is defined, such as a file. Required, like name.
-   */
-  suite: string
-  /**
-   * suite is where it is defined, such as a file. Required, like name.
-   */
-  name: string
 }
 /**
  * Event is an event that the Inngest server has received, with the runs it started.
@@ -1533,7 +1420,13 @@ export interface Stack {
   inngest: StateInngest
   mailhog: StateMailHog
   mongo: StateMongo
+  /**
+   * dashboard is the page that shows what happens on the stack; empty where there is none.
+   */
   dashboard?: StateURL
+  /**
+   * api is the JSON api of the stack.
+   */
   api?: StateAPI
   /**
    * env are the variables that an app on this stack gets.
@@ -1576,26 +1469,13 @@ export interface StateMailHog {
   /**
    * program is empty for a mailbox of a mail server.
    */
-  program?: 'mailhog' | 'mailpit'
+  program?: MailCatcher
 }
 /**
  * Mongo is the database's entry in a State. uri includes the name of the app's database.
  */
 export interface StateMongo {
   uri: string
-}
-/**
- * dashboard is the page that shows what happens on the stack; empty where there is none.
- */
-export interface StateURL {
-  url: string
-}
-/**
- * api is the JSON api of the stack.
- */
-export interface StateAPI {
-  url: string
-  token?: string
 }
 /**
  * State is what `harness up` writes about its stack while it is up, for other commands and for the
@@ -1617,33 +1497,26 @@ export interface State {
   inngest: StateInngest
   mailhog: StateMailHog
   mongo: StateMongo
-  dashboard?: StateURL1
-  api?: StateAPI1
-}
-/**
- * dashboard is the page that shows what happens on the stack; empty where there is none.
- */
-export interface StateURL1 {
-  url: string
-}
-/**
- * api is the JSON api of the stack.
- */
-export interface StateAPI1 {
-  url: string
-  token?: string
+  /**
+   * dashboard is the page that shows what happens on the stack; empty where there is none.
+   */
+  dashboard?: StateURL
+  /**
+   * api is the JSON api of the stack.
+   */
+  api?: StateAPI
 }
 /**
  * API is the entry of the stack's JSON API in a State. Every process that knows the token can use it.
  */
-export interface StateAPI2 {
+export interface StateAPI {
   url: string
   token?: string
 }
 /**
  * url is a server's entry in a State.
  */
-export interface StateURL2 {
+export interface StateURL {
   url: string
 }
 /**
@@ -1681,7 +1554,7 @@ export interface TestEnd {
 /**
  * TestName names a test.
  */
-export interface TestName1 {
+export interface TestName {
   /**
    * suite is where it is defined, such as a file. Required, like name.
    */
@@ -1694,7 +1567,7 @@ export interface TestName1 {
 /**
  * TraceEvent is the event that started it.
  */
-export interface TraceEvent1 {
+export interface TraceEvent {
   name: string
   /**
    * idempotencyKey is the id that the sender chose; empty where it chose none. The server drops further

@@ -1,0 +1,223 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { dirname, join, relative, resolve } from 'node:path'
+import type { Event, Expectation, GoldenReplacement, Goldens, SentEvent } from './api.js'
+import { HarnessError, callSite } from './errors.js'
+import { type AnyEvent, type JudgeOptions, type Judgement, type Mail, Stack, connectStack } from './stack.js'
+import type { Duration, StackOptions } from './up.js'
+import type * as worker from './worker.js'
+
+/** The stack that tests run on, and their goldens. */
+export interface HarnessOptions extends StackOptions {
+  goldens?: {
+    /** The directory of golden emails. Default: `goldens` beside the test's file. */
+    dir?: string
+    /** Values in emails that differ from run to run, beside the test's salt. */
+    replace?: GoldenReplacement[]
+  }
+}
+
+/** What a runner knows of a test. @internal */
+export interface TestInfo {
+  file: string
+  name: string
+  /** The milliseconds that it may take. */
+  timeout: number
+  /** The runner was asked to update snapshots. */
+  update: boolean
+}
+
+/** Returns the stack of this worker. @internal */
+export async function stackOf(options: StackOptions): Promise<Stack> {
+  if (process.env['HARNESS_STACK']) return connectStack()
+  const native = process.getBuiltinModule('node:module').createRequire(__filename)
+  const { workerStack } = native('./worker.js') as typeof worker
+  try {
+    return await Stack.of(await workerStack(options))
+  } catch (error) {
+    const { message, code = 'failed' } = error as HarnessError // of another realm, perhaps
+    throw new HarnessError(message, code)
+  }
+}
+
+/** The stack as one test uses it. What the test sends is kept apart from what others send by its {@link salt}. */
+export class Harness {
+  /** Text that no other test has: letters and digits. */
+  readonly salt = randomBytes(5).toString('hex')
+  private readonly began = new Date()
+
+  /** @internal */
+  constructor(
+    /** The stack, which other tests of this worker use, too. */
+    readonly stack: Stack,
+    private readonly test: TestInfo,
+    private readonly options: HarnessOptions,
+  ) {}
+
+  /** An email address that no other test has. The same name gives the same address. */
+  address(name = 'user'): string {
+    return `${name}-${this.salt}@example.test`
+  }
+
+  /** An id that no other test has. The same name gives the same id. */
+  id(name = 'id'): string {
+    return `${name}-${this.salt}`
+  }
+
+  /** Sends an event. */
+  send(event: Event): Promise<SentEvent> {
+    return this.stack.send(event)
+  }
+
+  /** Sends an event, unless it was sent, and judges what follows. A verdict that does not hold fails the test with its text. */
+  expect(event: AnyEvent, expectation: Expectation, options: JudgeOptions = {}): Promise<Judgement> {
+    return this.stack.expect(event, expectation, this.judging(expectation, options))
+  }
+
+  /** Like {@link expect}, but returns a verdict that does not hold. */
+  judge(event: AnyEvent, expectation: Expectation, options: JudgeOptions = {}): Promise<Judgement> {
+    return this.stack.judge(event, expectation, this.judging(expectation, options))
+  }
+
+  /**
+   * Lets time pass for the runs of one event alone, and for those that descend from them, so that other tests are not
+   * disturbed. It waits until the event has started a run.
+   */
+  async skip(event: SentEvent | string, by: Duration): Promise<void> {
+    const at = callSite()
+    const ends = Date.now() + this.left()
+    let runs = await this.stack.runs({ event })
+    while (runs.length === 0) {
+      if (Date.now() > ends) {
+        throw at(
+          new HarnessError(
+            'the event has started no run for which time could be skipped: stack.skip() skips it for all',
+            'failed',
+          ),
+        )
+      }
+      await sleep(pollInterval)
+      runs = await this.stack.runs({ event })
+    }
+    for (const run of runs) await this.stack.skip({ run: run.id, by })
+  }
+
+  /** Compares an email with a golden email. See {@link Stack.golden}. */
+  golden(name: string, mail: Mail | string, goldens: Partial<Goldens> = {}): Promise<void> {
+    return this.stack.golden(name, mail, { ...this.goldens(), ...goldens })
+  }
+
+  /** Says how the test ended, for report and evidence. @internal */
+  async end(outcome: 'passed' | 'failed' | 'skipped', failures: string[] = []): Promise<void> {
+    const path = (variable: string) => process.env[variable] && resolve(process.env[variable])
+    await this.stack.endTest({
+      ...this.testName(),
+      outcome,
+      failures,
+      began: this.began.toISOString(),
+      report: path('HARNESS_REPORT'),
+      evidence: path('HARNESS_EVIDENCE'),
+    })
+  }
+
+  private testName(): { suite: string; name: string } {
+    return { suite: relative('', this.test.file).replaceAll('\\', '/'), name: this.test.name }
+  }
+
+  private judging(expectation: Expectation, options: JudgeOptions): JudgeOptions {
+    // A verdict says more than a runner whose time is up.
+    const timeout = `${Math.min(defaultTimeout, this.left())}ms`
+    const golden = expectation.mail?.some((mail) => mail.golden) ? this.goldens() : undefined
+    return { timeout, test: this.testName(), ...options, golden: golden && { ...golden, ...options.golden } }
+  }
+
+  private goldens(): Goldens {
+    const { dir = join(dirname(this.test.file), 'goldens'), replace = [] } = this.options.goldens ?? {}
+    const update = this.test.update || Boolean(process.env['HARNESS_UPDATE'])
+    return { dir, update, replace: [{ old: this.salt, new: '{{salt}}' }, ...replace] }
+  }
+
+  /** How many milliseconds of the test's time are left to wait. */
+  private left(): number {
+    return Math.max(minTimeout, this.test.timeout - (Date.now() - this.began.getTime()) - margin)
+  }
+}
+
+const defaultTimeout = 10_000
+const minTimeout = 100
+/** What a verdict takes beyond the time that it waits. */
+const margin = 1_000
+const pollInterval = 20
+
+/** The tests that are running, by file and name. */
+const running = new Map<string, Harness>()
+
+/** Begins a test: returns its harness, by which the matcher finds it until the end. @internal */
+export async function beginTest(test: TestInfo, options: HarnessOptions): Promise<Harness> {
+  const { goldens: _, ...stackOptions } = options
+  const harness = new Harness(await stackOf(stackOptions), test, options)
+  running.set(key(test), harness)
+  return harness
+}
+
+/** Ends a test. @internal */
+export async function endTest(
+  test: TestInfo,
+  outcome: 'passed' | 'failed' | 'skipped',
+  failures?: string[],
+): Promise<void> {
+  const harness = running.get(key(test))
+  running.delete(key(test))
+  await harness?.end(outcome, failures)
+}
+
+/** Runs a test from its beginning to its end. @internal */
+export async function runTest(
+  test: TestInfo,
+  options: HarnessOptions,
+  body: (harness: Harness) => unknown,
+): Promise<void> {
+  const harness = await beginTest(test, options)
+  try {
+    await body(harness)
+  } catch (error) {
+    await endTest(test, 'failed', [error instanceof Error ? error.message : String(error)]).catch(() => {}) // it says less
+    throw error
+  }
+  await endTest(test, 'passed')
+}
+
+function key(test: { file: string; name: string }): string {
+  return `${test.file} ${test.name}`
+}
+
+/** What Vitest and Jest tell a matcher. @internal */
+export interface MatcherState {
+  isNot?: boolean
+  testPath?: string
+  currentTestName?: string
+}
+
+/** The matcher of Vitest and Jest. Its failure is the text of the verdict. @internal */
+export async function toLeadTo(
+  this: MatcherState,
+  event: AnyEvent,
+  expectation: Expectation,
+  options?: JudgeOptions,
+): Promise<{ pass: boolean; message: () => string }> {
+  if (this.isNot) {
+    throw new HarnessError(
+      'toLeadTo cannot be negated: say what must not happen by absent, noOtherRuns or noOtherMail',
+      'invalid',
+    )
+  }
+  const harness = running.get(key({ file: this.testPath ?? '', name: this.currentTestName ?? '' }))
+  if (!harness) {
+    throw new HarnessError(
+      'toLeadTo is for tests made by harnessTest; concurrent tests take expect from their context',
+      'invalid',
+    )
+  }
+  const verdict = await harness.judge(event, expectation, options)
+  return { pass: verdict.outcome === 'holds', message: () => verdict.text }
+}

@@ -1,0 +1,54 @@
+/** Tests on a stack, with Vitest. */
+import { beforeAll, expect, test, type TestAPI } from 'vitest'
+import { type Harness, type HarnessOptions, type TestInfo, beginTest, endTest, stackOf, toLeadTo } from './fixture.js'
+import type { Expectation, JudgeOptions } from './index.js'
+
+export type { Harness, HarnessOptions } from './fixture.js'
+
+declare module 'vitest' {
+  interface Matchers<T> {
+    /** Sends the event, unless it was sent, and judges what follows from it. The failure is the text of the verdict. */
+    toLeadTo(expectation: Expectation, options?: JudgeOptions): Promise<void>
+  }
+}
+
+expect.extend({ toLeadTo })
+
+/**
+ * Returns Vitest's `test` with a `harness` for each test: a stack that each worker starts once, and a salt. It also gives
+ * `expect` the matcher `toLeadTo`.
+ */
+export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness }> {
+  beforeAll(async () => void (await stackOf(options)), startTimeout) // it takes more time than a test has
+  return test.extend<{ harness: Harness }>({
+    harness: [
+      async ({ task, expect, onTestFinished }, use) => {
+        const { testPath, currentTestName, snapshotState } = expect.getState() as VitestState
+        const info: TestInfo = {
+          file: testPath ?? '',
+          name: currentTestName ?? '',
+          timeout: task.timeout,
+          update: snapshotState?._updateSnapshot === 'all',
+        }
+        const harness = await beginTest(info, options)
+        onTestFinished(({ task: { result } }) =>
+          endTest(
+            info,
+            result?.state === 'fail' ? 'failed' : 'passed',
+            result?.errors?.map((error) => error.message),
+          ),
+        )
+        await use(harness)
+      },
+      { auto: true },
+    ],
+  }) as TestAPI<{ harness: Harness }>
+}
+
+interface VitestState {
+  testPath?: string
+  currentTestName?: string
+  snapshotState?: { _updateSnapshot?: string }
+}
+
+const startTimeout = 10 * 60_000
