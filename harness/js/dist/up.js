@@ -39,6 +39,7 @@ async function up(options) {
     const stop = async () => {
         child.ref();
         child.stdin.end();
+        child.kill('SIGTERM');
         const kill = setTimeout(() => child.kill('SIGKILL'), stopTimeout);
         await exited;
         clearTimeout(kill);
@@ -57,7 +58,7 @@ async function up(options) {
 }
 /** The flags of `harness up`. */
 function flags(o) {
-    const list = ['--json', '--ports', 'free', '--exit-with-parent'];
+    const list = ['--json', '--ports', 'free'];
     const add = (flag, value) => value === undefined || list.push(`--${flag}`, `${value}`);
     add('inngest', o.inngest);
     add('backend', o.backend);

@@ -10,13 +10,14 @@ export function harnessTest(options) {
     beforeAll(async () => void (await stackOf(options)), startTimeout); // it takes more time than a test has
     return test.extend({
         harness: [
-            async ({ task, expect, onTestFinished }, use) => {
+            async ({ task }, use) => {
+                const { expect, onTestFinished } = task.context;
                 const { testPath, currentTestName, snapshotState } = expect.getState();
                 const info = {
                     file: testPath ?? '',
                     name: currentTestName ?? '',
                     timeout: task.timeout,
-                    update: snapshotState?._updateSnapshot === 'all',
+                    update: snapshotState._updateSnapshot === 'all',
                 };
                 const harness = await beginTest(info, options);
                 onTestFinished(({ task: { result } }) => endTest(info, result?.state === 'fail' ? 'failed' : 'passed', result?.errors?.map((error) => error.message)));

@@ -95,6 +95,7 @@ export async function up(options: StackOptions): Promise<Up> {
   const stop = async () => {
     child.ref()
     child.stdin.end()
+    child.kill('SIGTERM')
     const kill = setTimeout(() => child.kill('SIGKILL'), stopTimeout)
     await exited
     clearTimeout(kill)
@@ -116,7 +117,7 @@ export async function up(options: StackOptions): Promise<Up> {
 
 /** The flags of `harness up`. */
 function flags(o: StackOptions): string[] {
-  const list = ['--json', '--ports', 'free', '--exit-with-parent']
+  const list = ['--json', '--ports', 'free']
   const add = (flag: string, value: string | number | undefined) =>
     value === undefined || list.push(`--${flag}`, `${value}`)
   add('inngest', o.inngest)

@@ -22,13 +22,14 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
   beforeAll(async () => void (await stackOf(options)), startTimeout) // it takes more time than a test has
   return test.extend<{ harness: Harness }>({
     harness: [
-      async ({ task, expect, onTestFinished }, use) => {
-        const { testPath, currentTestName, snapshotState } = expect.getState() as VitestState
+      async ({ task }, use) => {
+        const { expect, onTestFinished } = task.context
+        const { testPath, currentTestName, snapshotState } = expect.getState()
         const info: TestInfo = {
           file: testPath ?? '',
           name: currentTestName ?? '',
           timeout: task.timeout,
-          update: snapshotState?._updateSnapshot === 'all',
+          update: (snapshotState as unknown as { _updateSnapshot?: string })._updateSnapshot === 'all',
         }
         const harness = await beginTest(info, options)
         onTestFinished(({ task: { result } }) =>
@@ -43,12 +44,6 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
       { auto: true },
     ],
   }) as TestAPI<{ harness: Harness }>
-}
-
-interface VitestState {
-  testPath?: string
-  currentTestName?: string
-  snapshotState?: { _updateSnapshot?: string }
 }
 
 const startTimeout = 10 * 60_000
