@@ -1,11 +1,11 @@
 package harness
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
 
 // An Event is an event to send.
@@ -26,29 +26,23 @@ type Event struct {
 	V string `json:"v,omitempty"`
 }
 
-// ParseEvent reads one event from JSON. It returns an error for unknown fields and for what the server would misunderstand. A
+// ParseEvent reads one event from JSON. It returns an error for unknown or repeated fields and for what the server would misunderstand. A
 // key "$schema", which editors read, is ignored.
 func ParseEvent(data []byte) (Event, error) {
-	var e struct {
-		Event
-		Schema any `json:"$schema"`
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	d.UseNumber() // keeps all digits of a large number
-	if err := d.Decode(&e); err != nil {
-		return e.Event, fmt.Errorf("%s: an event is an object with the fields id, name, data, user, ts and v", strings.TrimPrefix(err.Error(), "json: "))
+	var e Event
+	if err := strictjson.Decode(data, &e); err != nil {
+		return e, fmt.Errorf("%s: an event is an object with the fields id, name, data, user, ts and v", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if e.Name == "" {
-		return e.Event, errors.New("it has no name")
+		return e, errors.New("it has no name")
 	}
 	for _, field := range []struct {
 		name  string
 		value any
 	}{{"data", e.Data}, {"user", e.User}} {
 		if _, object := field.value.(map[string]any); field.value != nil && !object {
-			return e.Event, fmt.Errorf("its %s is no JSON object", field.name)
+			return e, fmt.Errorf("its %s is no JSON object", field.name)
 		}
 	}
-	return e.Event, nil
+	return e, nil
 }

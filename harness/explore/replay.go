@@ -15,6 +15,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
 
 // A Case is a schedule as a file keeps it, with what it takes to run and judge it again.
@@ -89,13 +90,11 @@ func (r *Result) WriteCases(dir string, target Target, o Options) (files []strin
 
 // ParseCase reads a case from JSON. Unknown fields are rejected.
 func ParseCase(data []byte) (c Case, err error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	var fields struct {
 		Case
 		Expect json.RawMessage `json:"expect"`
 	}
-	if err := d.Decode(&fields); err != nil {
+	if err := strictjson.Decode(data, &fields); err != nil {
 		return Case{}, fmt.Errorf("read a case of an exploration: %w", err)
 	}
 	c = fields.Case

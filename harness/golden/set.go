@@ -1,8 +1,6 @@
 package golden
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
@@ -107,9 +106,7 @@ func (o *Options) addFile(name string) error {
 		Replace       []Replacement `json:"replace"`
 		ChangingFiles []string      `json:"changingFiles"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&more); err != nil {
+	if err := strictjson.Decode(data, &more); err != nil {
 		return err
 	}
 	o.Replace = slices.Concat(o.Replace, more.Replace)

@@ -149,7 +149,7 @@ func TestCompare_AcceptsFilesThatChange(t *testing.T) {
 func TestOpen_RejectsOptionsThatCannotWork(t *testing.T) {
 	t.Parallel()
 	for options, want := range map[string]string{
-		`{"replacements": []}`:         `golden.json: json: unknown field "replacements"`,
+		`{"replacements": []}`:         `golden.json: unknown field "replacements"`,
 		`{"replace": [{"new": "x"}]}`:  `the replacement by "x" has no value to replace`,
 		`{"replace": [{"pattern":"("`:  "golden.json: ",
 		`{"changingFiles": ["[.pdf"]}`: `the changing files "[.pdf" are no pattern`,

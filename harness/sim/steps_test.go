@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -206,14 +207,14 @@ func TestParseStubs(t *testing.T) {
 	stubs, err := sim.ParseStubs([]byte(`[{"step":"a","status":404,"headers":{"X-A":"b"},"body":{"c":1}},{"url":"https://a.test/*","error":"away","times":2}]`))
 	require.NoError(t, err)
 	require.Equal(t, []sim.Stub{
-		{Step: "a", Status: 404, Headers: map[string]string{"X-A": "b"}, Body: map[string]any{"c": 1.0}},
+		{Step: "a", Status: 404, Headers: map[string]string{"X-A": "b"}, Body: map[string]any{"c": json.Number("1")}},
 		{URL: "https://a.test/*", Error: "away", Times: 2},
 	}, stubs)
 	one, err := sim.ParseStubs([]byte(` {"url": "*"} `))
 	require.NoError(t, err)
 	require.Equal(t, []sim.Stub{{URL: "*"}}, one)
 	for text, want := range map[string]string{
-		`[{"stat":404}]`:                          `unknown field "stat": a list is wanted of objects with function, step, url, times, status, headers, body, error`,
+		`[{"stat":404}]`:                          `unknown field "[0].stat": did you mean "step"? the fields there are function, step, url, times, status, headers, body, error`,
 		`[{"body":"x"}]`:                          `a stub says which requests it answers: by "step", "url" or "function"; {"url": "*"} answers all`,
 		`[{"step":"a","status":99}]`:              "the stub for a has the status 99, which is none of an answer",
 		`[{"step":"a","status":400,"error":"x"}]`: "the stub for a has an error and an answer: leave one of them out",

@@ -1,7 +1,6 @@
 package stackapi
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
 
 // maxBody bounds a request.
@@ -35,7 +35,9 @@ func bind(r *http.Request, in reflect.Value) error {
 			if err != nil {
 				return invalidf("read the request: %w", err)
 			}
-			if err := decodeStrictly(data, value.Addr().Interface()); err != nil {
+			if err := strictjson.Decode(data, value.Addr().Interface()); errors.Is(err, io.EOF) {
+				return invalidf("the request has no body: give a JSON object")
+			} else if err != nil {
 				return invalidf("the request: %w", err)
 			}
 		}
@@ -79,22 +81,6 @@ func bindQuery(to reflect.Value, values []string) error {
 		to.SetInt(int64(n))
 	default:
 		to.SetString(values[0])
-	}
-	return nil
-}
-
-// decodeStrictly reads one JSON value and refuses fields that the type does not have.
-func decodeStrictly(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	d.UseNumber()
-	if err := d.Decode(into); errors.Is(err, io.EOF) {
-		return errors.New("it has no body: give a JSON object")
-	} else if err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more behind the JSON value")
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package tap
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
 
 // A Fault is one thing that goes wrong: where, for which exchanges, how often, and what. At and Do are required. A
@@ -80,9 +80,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements [json.Unmarshaler]. It rejects unknown fields, and leaves the rest to [Fault.Validate].
 func (f *Fault) UnmarshalJSON(data []byte) error {
 	var j faultJSON
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
+	if err := strictjson.Decode(data, &j); err != nil {
 		return err
 	}
 	*f = Fault(j.plainFault)

@@ -23,6 +23,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
@@ -168,7 +169,7 @@ func parseSmoke(data []byte, getenv func(string) string) (smokeTest, error) {
 			return test, fmt.Errorf("${%s} is no placeholder: there are ${salt}, ${env.NAME} and ${response.FIELD}", m[1])
 		}
 	}
-	if err := strictly(fill.in(data), &test); err != nil {
+	if err := strictjson.Decode(fill.in(data), &test); err != nil {
 		return test, fmt.Errorf("%w: a smoke test is an object with the fields %s", err, strings.Join(jsonFields(test), ", "))
 	}
 	if test.Request != nil {
@@ -195,12 +196,6 @@ func parseSmoke(data []byte, getenv func(string) string) (smokeTest, error) {
 		return test, err
 	}
 	return test, nil
-}
-
-func strictly(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	return d.Decode(into)
 }
 
 var (

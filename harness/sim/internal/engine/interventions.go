@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
 
 // Interventions are what stands in the way of apps: steps whose outcomes are replaced, faults, and stubs of what the server asks
@@ -36,7 +36,7 @@ func ParseInterventions(data []byte) (i Interventions, err error) {
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
 		into = &i.Replace
 	}
-	if err := decodeStrictly(data, into); err != nil {
+	if err := strictjson.Decode(data, into); err != nil {
 		return i, err
 	}
 	return i, i.check()
@@ -129,7 +129,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 func (o *Outcome) UnmarshalJSON(data []byte) error {
 	*o = Outcome{}
 	j := outcomeJSON{plainOutcome: (*plainOutcome)(o)}
-	err := decodeStrictly(data, &j)
+	err := strictjson.Decode(data, &j)
 	if o.RetryAfter = time.Duration(j.RetryAfter); j.Value != nil && string(j.Value) != "null" {
 		o.Value = j.Value
 	}
@@ -145,20 +145,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 func (f *Fault) UnmarshalJSON(data []byte) error {
 	*f = Fault{}
 	j := faultJSON{plainFault: (*plainFault)(f)}
-	err := decodeStrictly(data, &j)
+	err := strictjson.Decode(data, &j)
 	f.Late = time.Duration(j.Late)
 	return err
-}
-
-// decodeStrictly reads one JSON value. Unknown fields, and more behind the value, are errors.
-func decodeStrictly(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more behind the JSON value")
-	}
-	return nil
 }

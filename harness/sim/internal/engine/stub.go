@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
 
 // Stub is the answer to HTTP requests that the server makes for steps: those of step.fetch, and of AI inference. What is empty
@@ -84,8 +86,8 @@ func (s Stub) what() string {
 
 // ParseStubs reads a list of stubs from JSON.
 func ParseStubs(data []byte) (stubs []Stub, err error) {
-	if err := decodeStrictly(data, &stubs); err != nil {
-		return nil, fmt.Errorf("%w: a list is wanted of objects with function, step, url, times, status, headers, body, error", err)
+	if err := strictjson.Decode(data, &stubs); err != nil {
+		return nil, err
 	}
 	for _, s := range stubs {
 		if err := s.Check(); err != nil {

@@ -1,0 +1,67 @@
+package strictjson_test
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
+)
+
+type sample struct {
+	inner
+	Name  string            `json:"name"`
+	Count *int              `json:"count"`
+	List  []inner           `json:"list"`
+	Texts map[string]string `json:"texts"`
+	Raw   json.RawMessage   `json:"raw"`
+	Any   any               `json:"any"`
+	Left  string            `json:"-"`
+}
+
+type inner struct {
+	ID string `json:"id"`
+}
+
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	var s sample
+	require.NoError(t, strictjson.Decode([]byte(`{"$schema": {"a": 1}, "id": "i", "name": "n", "count": 2, "list": [{"id": "l"}], "texts": {"Any": ""},
+		"raw": {"A": 1, "a": [[]]}, "any": [9007199254740993, {"$schema": 1}]} `), &s))
+	require.Equal(t, "i", s.ID)
+	require.Equal(t, "l", s.List[0].ID)
+	require.Equal(t, json.Number("9007199254740993"), s.Any.([]any)[0])
+}
+
+func TestDecode_Refuses(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"nam": ""}`:                   `unknown field "nam": did you mean "name"? the fields there are id, name, count, list, texts, raw, any`,
+		`{"Name": ""}`:                  `unknown field "Name": it is spelt "name"`,
+		`{"Left": ""}`:                  `unknown field "Left"`,
+		`{"list": [{}, {"name": 1}]}`:   `unknown field "list[1].name": the fields there are id`,
+		`{"list": [{"$schema": ""}]}`:   `unknown field "list[0].$schema"`,
+		`{"id": "", "id": ""}`:          `id occurs twice: give it once`,
+		`{"$schema": 1, "$schema": 1}`:  `$schema occurs twice`,
+		`{"raw": [{"a": 1, "a": 1}]}`:   `raw[0].a occurs twice`,
+		`{"texts": {"a": "", "a": ""}}`: `texts.a occurs twice`,
+		`{} {}`:                         `there is more behind the JSON value`,
+		`{}]`:                           `there is more behind the JSON value`,
+		`{"name": 1}`:                   `name is number, want a text`,
+		`{"id": 1}`:                     `id is number, want a text`,
+		`{"list": [{"id": 1}]}`:         `list.id is number, want a text`,
+		`[]`:                            `the whole is array, want an object`,
+		`{"count": "1"}`:                `count is string, want a whole number such as 1`,
+		`{"name"`:                       io.ErrUnexpectedEOF.Error(),
+		// The depth is bounded before the value is walked.
+		strings.Repeat("[", 1<<20): `exceeded max depth`,
+		`{"any":` + strings.Repeat(`{"a":`, 20_000) + `1` + strings.Repeat("}", 20_001): `exceeded max depth`,
+	} {
+		var s sample
+		require.ErrorContains(t, strictjson.Decode([]byte(text), &s), want, "%.100s", text)
+	}
+	require.ErrorIs(t, strictjson.Decode(nil, &sample{}), io.EOF)
+}
