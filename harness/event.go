@@ -3,7 +3,6 @@ package harness
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
@@ -26,12 +25,12 @@ type Event struct {
 	V string `json:"v,omitempty"`
 }
 
-// ParseEvent reads one event from JSON. It returns an error for unknown or repeated fields and for what the server would misunderstand. A
-// key "$schema", which editors read, is ignored.
+// ParseEvent reads one event from JSON. It returns an error for unknown and repeated fields, and for what the server would misunderstand.
+// A key "$schema", which editors read, is ignored.
 func ParseEvent(data []byte) (Event, error) {
 	var e Event
 	if err := strictjson.Decode(data, &e); err != nil {
-		return e, fmt.Errorf("%s: an event is an object with the fields id, name, data, user, ts and v", strings.TrimPrefix(err.Error(), "json: "))
+		return e, err
 	}
 	if e.Name == "" {
 		return e, errors.New("it has no name")
