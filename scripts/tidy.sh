@@ -22,7 +22,7 @@ put() {
 	fi
 }
 
-for dir in fixtures harness harness/containers app harness/cmd/harness e2e; do
+for dir in fixtures harness harness/containers app harness/cmd/harness e2e examples/go-nethttp; do
 	cp "$dir/go.mod" "$tmp/go.mod"
 	rm -f "$tmp/go.sum"
 	[ ! -f "$dir/go.sum" ] || cp "$dir/go.sum" "$tmp/go.sum"

@@ -1,0 +1,3 @@
+const { Inngest } = require("inngest");
+
+exports.inngest = new Inngest({ id: "onboarding" });
