@@ -7,9 +7,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/invopop/jsonschema"
+	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
@@ -18,18 +20,16 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
-type schema = jsonschema.Schema
-
 // names are the definitions of types whose Go names need their package.
 var names = map[reflect.Type]string{
-	reflect.TypeFor[golden.Replacement](): "GoldenReplacement",
-	reflect.TypeFor[address]():            "Address",
-	reflect.TypeFor[matchFields]():        "MatchFields",
-	reflect.TypeFor[sim.Fault]():          "CallFault",
-	reflect.TypeFor[sim.Outcome]():        "StepOutcome",
-	reflect.TypeFor[sim.Replacement]():    "StepReplacement",
-	reflect.TypeFor[stackapi.Event]():     "ReceivedEvent",
-	reflect.TypeFor[stackapi.Fault]():     "InjectedFault",
+	typeOf[golden.Replacement](): "GoldenReplacement",
+	typeOf[address]():            "Address",
+	typeOf[matchFields]():        "MatchFields",
+	typeOf[sim.Fault]():          "CallFault",
+	typeOf[sim.Outcome]():        "StepOutcome",
+	typeOf[sim.Replacement]():    "StepReplacement",
+	typeOf[stackapi.Event]():     "ReceivedEvent",
+	typeOf[stackapi.Fault]():     "InjectedFault",
 }
 
 func name(t reflect.Type) string {
@@ -48,23 +48,19 @@ var commented = []string{".", "golden", "internal/statefile", "sim/internal/engi
 // A maker makes the schemas of Go types.
 type maker struct {
 	reflector jsonschema.Reflector
+	comments  map[string]string
 	// defs are the definitions that the schemas refer to.
 	defs jsonschema.Definitions
 }
 
-func newMaker() (*maker, error) {
-	m := &maker{defs: jsonschema.Definitions{}}
-	m.reflector = jsonschema.Reflector{Anonymous: true, Namer: name, Mapper: m.special}
+func newMaker(t *testing.T) *maker {
+	var source jsonschema.Reflector
 	for _, pkg := range commented {
-		dir := path.Join("../../harness", pkg)
-		if err := addComments(&m.reflector, dir); err != nil {
-			return nil, err
-		}
+		require.NoError(t, source.AddGoComments(module+"e2e/api", path.Join("../../harness", pkg), jsonschema.WithFullComment()))
 	}
-	comments := m.reflector.CommentMap
-	m.reflector.CommentMap = nil
-	m.reflector.LookupComment = func(t reflect.Type, field string) string { return describe(comments, t, field) }
-	return m, nil
+	m := &maker{comments: source.CommentMap, defs: jsonschema.Definitions{}}
+	m.reflector = jsonschema.Reflector{Anonymous: true, Namer: name, Mapper: m.special, LookupComment: m.comment}
+	return m
 }
 
 // schema returns the schema of a type. Structs, and what has a JSON of its own, are definitions, to which it refers.
@@ -85,14 +81,9 @@ func (m *maker) define(name string, d *schema) *schema {
 	return ref(name)
 }
 
-func ref(name string) *schema { return &schema{Ref: "#/$defs/" + name} }
-func text() *schema           { return &schema{Type: "string"} }
-
-func listOf(s *schema) *schema { return &schema{Type: "array", Items: s} }
-
 // duration is what package jsontime reads.
 func duration() *schema {
-	return &schema{Type: "string", Pattern: `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d|w))+)$`, Examples: []any{"1.5s", "90m", "3d"}}
+	return &schema{Type: "string", Pattern: `^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d|w))+)$`, Examples: []any{"1.5s", "90m", "3d"}}
 }
 
 // matchFields is a Match without its own JSON, address one of Addresses.
@@ -107,22 +98,22 @@ type (
 // special returns the schema of a type that has a JSON of its own, or a list of values; nil for others.
 func (m *maker) special(t reflect.Type) *schema {
 	define := func(s *schema) *schema {
-		s.Description = m.reflector.LookupComment(t, "")
+		s.Description = m.comment(t, "")
 		return m.define(name(t), s)
 	}
 	switch t {
-	case reflect.TypeFor[time.Duration]():
+	case typeOf[time.Duration]():
 		return duration()
-	case reflect.TypeFor[json.RawMessage]():
+	case typeOf[json.RawMessage]():
 		return &schema{} // anything
-	case reflect.TypeFor[regexp.Regexp]():
+	case typeOf[regexp.Regexp]():
 		return text()
-	case reflect.TypeFor[harness.Texts]():
+	case typeOf[harness.Texts]():
 		return define(&schema{AnyOf: []*schema{text(), listOf(text())}})
-	case reflect.TypeFor[harness.Match]():
-		return define(&schema{AnyOf: []*schema{text(), listOf(text()), m.schema(reflect.TypeFor[matchFields]())}})
-	case reflect.TypeFor[harness.Addresses]():
-		return define(listOf(m.schema(reflect.TypeFor[address]())))
+	case typeOf[harness.Match]():
+		return define(&schema{AnyOf: []*schema{text(), listOf(text()), m.schema(typeOf[matchFields]())}})
+	case typeOf[harness.Addresses]():
+		return define(listOf(m.schema(typeOf[address]())))
 	}
 	if path.Base(t.PkgPath()) == "jsontime" {
 		return duration()
@@ -136,24 +127,24 @@ func (m *maker) special(t reflect.Type) *schema {
 // values returns the values of a type that has a list of them; nil for others.
 func values(t reflect.Type) (all []any) {
 	switch t {
-	case reflect.TypeFor[harness.Status]():
+	case typeOf[harness.Status]():
 		return anys(harness.Statuses())
-	case reflect.TypeFor[harness.Check]():
+	case typeOf[harness.Check]():
 		for _, c := range harness.Checks() {
 			all = append(all, c.Check)
 		}
 		return append(all, harness.CheckAll)
-	case reflect.TypeFor[harness.Outcome]():
+	case typeOf[harness.Outcome]():
 		return []any{harness.Holds, harness.Broken, harness.CannotBeJudged}
-	case reflect.TypeFor[harness.HopState]():
+	case typeOf[harness.HopState]():
 		return []any{harness.HopOK, harness.HopBroken, harness.HopPending, harness.HopNotReached, harness.HopFailed}
-	case reflect.TypeFor[harness.MailCatcher]():
+	case typeOf[harness.MailCatcher]():
 		return anys(harness.MailCatchers())
-	case reflect.TypeFor[tap.Point]():
+	case typeOf[tap.Point]():
 		for _, r := range tap.Rules() {
 			all = append(all, r.At)
 		}
-	case reflect.TypeFor[tap.Action]():
+	case typeOf[tap.Action]():
 		for _, r := range tap.Rules() {
 			for _, a := range r.Actions {
 				if !slices.Contains(all, any(a)) {
@@ -165,33 +156,21 @@ func values(t reflect.Type) (all []any) {
 	return all
 }
 
-func anys[T any](list []T) (all []any) {
-	for _, v := range list {
-		all = append(all, v)
-	}
-	return all
-}
-
-// addComments reads the comments of one package, without those below it.
-func addComments(r *jsonschema.Reflector, dir string) error {
-	return r.AddGoComments(module+"e2e/api", dir, jsonschema.WithFullComment())
-}
-
 const module = "github.com/odoo-maintenance/inngest-harness/"
 
-// describe returns the description of a type, or of one of its fields, for readers of JSON.
-func describe(comments map[string]string, t reflect.Type, field string) string {
-	if t == reflect.TypeFor[matchFields]() {
-		t = reflect.TypeFor[harness.Match]()
+// comment returns the description of a type, or of one of its fields, for readers of JSON.
+func (m *maker) comment(t reflect.Type, field string) string {
+	if t == typeOf[matchFields]() {
+		t = typeOf[harness.Match]()
 	}
 	key := t.PkgPath() + "." + t.Name()
 	if field == "" {
-		return aboutJSON(comments[key], t)
+		return aboutJSON(m.comments[key], t)
 	}
-	said := comments[key+"."+field]
+	said := m.comments[key+"."+field]
 	if f, ok := t.FieldByName(field); ok && said == "" && len(f.Index) == 1 && f.Index[0] > 0 {
 		// One comment may describe the fields below it, too.
-		above := comments[key+"."+t.Field(f.Index[0]-1).Name]
+		above := m.comments[key+"."+t.Field(f.Index[0]-1).Name]
 		if word(field).MatchString(above) {
 			said = above
 		}

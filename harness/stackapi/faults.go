@@ -37,7 +37,7 @@ func (f *faults) find(id string) (*injected, error) {
 	return f.all[n-1], nil
 }
 
-func (s *Server) injectFault(_ context.Context, in body[Injected]) (Fault, error) {
+func (s *Server) injectFault(_ context.Context, in body[tap.Fault]) (Fault, error) {
 	taps := s.stack.Taps()
 	if taps == nil {
 		return Fault{}, unsupportedf("this stack has no taps, at which faults act: start it with `harness up`, without --taps=false")

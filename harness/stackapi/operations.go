@@ -5,10 +5,7 @@ import (
 	"net/http"
 	"reflect"
 
-	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
-	"github.com/odoo-maintenance/inngest-harness/harness/sim"
-	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 // Prefix is the path of the API on its server.
@@ -23,8 +20,11 @@ type Operation struct {
 	ID      string
 	Summary string
 	// In is a struct: its fields with a tag path or query are parameters, its field Body is the JSON body. Out is the type
-	// of the answer; nil is an answer of bytes.
-	In, Out reflect.Type
+	// of the answer; nil is an answer of bytes, of this MediaType.
+	In, Out   reflect.Type
+	MediaType string
+	// Public says that the request needs no token.
+	Public bool
 
 	serve func(*Server, http.ResponseWriter, *http.Request)
 }
@@ -69,6 +69,9 @@ type (
 		Service string `path:"service"`
 		Action  string `path:"action"`
 	}
+	oneSchema struct {
+		Name string `path:"name"`
+	}
 	body[T any] struct{ Body T }
 )
 
@@ -86,7 +89,10 @@ func Operations() []Operation {
 		op("GET", "/mail", "getMail", "emails, the oldest first", (*Server).getMail),
 		op("DELETE", "/mail", "clearMail", "remove emails", (*Server).clearMail),
 		op("GET", "/mail/{id}", "getOneMail", "one email", (*Server).getOneMail),
-		{Method: "GET", Path: "/mail/{id}/raw", ID: "getSource", Summary: "the source of an email", In: reflect.TypeFor[oneMail](), serve: (*Server).serveSource},
+		{
+			Method: "GET", Path: "/mail/{id}/raw", ID: "getSource", Summary: "the source of an email", In: reflect.TypeFor[oneMail](),
+			MediaType: "message/rfc822", serve: (*Server).serveSource,
+		},
 		op("POST", "/golden", "compare", "compare an email with a golden email, or write it", (*Server).compare),
 		op("POST", "/skip", "skip", "put the clock of sim forward, for all or for one run", (*Server).skip),
 		op("POST", "/replace", "replace", "replace results of steps, stub requests of steps, inject faults into the calls of sim", (*Server).replace),
@@ -97,6 +103,14 @@ func Operations() []Operation {
 		op("DELETE", "/faults/{id}", "dropFault", "disarm a fault, and close what it holds", (*Server).dropFault),
 		op("POST", "/services/{service}/{action}", "control", "stop, start, restart, kill, pause or resume a service", (*Server).control),
 		op("POST", "/tests", "endTest", "record how a test ended, and keep its evidence", (*Server).endTest),
+		{
+			Method: "GET", Path: "/openapi.json", ID: "getDocument", Summary: "this document", In: reflect.TypeFor[none](),
+			MediaType: "application/json", Public: true, serve: (*Server).serveDocument,
+		},
+		{
+			Method: "GET", Path: "/schemas/{name}", ID: "getSchema", Summary: "the JSON Schema of a file, such as expectation.json",
+			In: reflect.TypeFor[oneSchema](), MediaType: "application/schema+json", Public: true, serve: (*Server).serveSchema,
+		},
 	}
 }
 
@@ -119,13 +133,3 @@ func op[In, Out any](method, path, id, summary string, answer func(*Server, cont
 		},
 	}
 }
-
-// The types of bodies that have a form of their own, for the document.
-type (
-	// Events is one event, or a list of events.
-	Events []harness.Event
-	// Interventions is what [sim.Interventions] reads.
-	Interventions = sim.Interventions
-	// Injected is what [tap.Fault] reads.
-	Injected = tap.Fault
-)

@@ -38,9 +38,9 @@ func New(st *stack.Stack, o Options) *Server {
 	s := &Server{stack: st, options: o}
 	mux := http.NewServeMux()
 	for _, op := range Operations() {
-		mux.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.serve))
+		mux.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.Public, op.serve))
 	}
-	mux.HandleFunc(Prefix+"/", s.guarded(func(s *Server, w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(Prefix+"/", s.guarded(false, func(s *Server, w http.ResponseWriter, r *http.Request) {
 		s.fail(w, notFoundf("the API does not know %s %s: see docs/api.md, or `harness help api`", r.Method, r.URL.Path))
 	}))
 	s.routes = mux
@@ -50,8 +50,8 @@ func New(st *stack.Stack, o Options) *Server {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
 
-// guarded lets requests pass that come from a program of this machine and bring the token.
-func (s *Server) guarded(next func(*Server, http.ResponseWriter, *http.Request)) http.HandlerFunc {
+// guarded lets requests pass that come from a program of this machine and bring the token, which public ones need not.
+func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -61,7 +61,7 @@ func (s *Server) guarded(next func(*Server, http.ResponseWriter, *http.Request))
 				return
 			}
 			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if subtle.ConstantTimeCompare([]byte(token), []byte(s.options.Token)) == 0 {
+			if !public && subtle.ConstantTimeCompare([]byte(token), []byte(s.options.Token)) == 0 {
 				s.fail(w, errorf("unauthorized", "the request needs the header Authorization: Bearer TOKEN, with the token of .harness/stack.json"))
 				return
 			}

@@ -573,7 +573,7 @@ export interface SMTPLine {
    * by is the side that sent it: "app", "server", or "tap" where a fault answered in place of the
    * server.
    */
-  by: string
+  by: 'app' | 'server' | 'tap'
   text: string
 }
 /**
@@ -687,7 +687,7 @@ export interface GoldenReplacement {
   /**
    * what takes its place, such as {{request-id}}; with pattern it may hold $1
    */
-  new: string
+  new?: string
 }
 /**
  * Decision is what flow control did to an event.
@@ -737,11 +737,11 @@ export interface Event {
    * data is anything that encodes as a JSON object, also a json.RawMessage or []byte. Nil: an empty
    * object.
    */
-  data?: unknown
+  data?: object | null
   /**
    * user is anything that encodes as a JSON object. Nil: none.
    */
-  user?: unknown
+  user?: object | null
   /**
    * ts is when it happened, in milliseconds since 1970. Zero: when the server receives it. A time in the
    * future delays the runs until then.
@@ -751,6 +751,10 @@ export interface Event {
    * v is the version of the event's schema. Empty: none.
    */
   v?: string
+  /**
+   * The JSON Schema of this file, for editors. It is ignored.
+   */
+  $schema?: string
 }
 /**
  * An Expectation says what should have happened after one event. A field with its zero value asserts
@@ -761,11 +765,15 @@ export interface Expectation {
   /**
    * runs lists runs that the event must have started, directly or through events that its runs sent.
    * Each entry needs a run of its own.
+   *
+   * @minItems 1
    */
   runs?: RunExpectation[]
   /**
    * mail lists emails that those runs must have sent, or must not have sent. Each entry needs an email
    * of its own.
+   *
+   * @minItems 1
    */
   mail?: MailExpectation[]
   /**
@@ -778,6 +786,10 @@ export interface Expectation {
    * or the number in its Copies.
    */
   noOtherMail?: boolean
+  /**
+   * The JSON Schema of this file, for editors. It is ignored.
+   */
+  $schema?: string
 }
 /**
  * RunExpectation says what one run should have been.
@@ -803,6 +815,8 @@ export interface RunExpectation {
   error?: string
   /**
    * steps lists steps that the run must have had, in any order. The run may have others.
+   *
+   * @minItems 1
    */
   steps?: StepExpectation[]
 }
@@ -864,16 +878,16 @@ export interface MailExpectation {
    * cc and replyTo are all addresses in these headers, in any sequence. The email must also have been
    * sent to those in cc.
    */
-  cc?: Texts
+  cc?: string | string[]
   /**
    * cc and replyTo are all addresses in these headers, in any sequence. The email must also have been
    * sent to those in cc.
    */
-  replyTo?: Texts
+  replyTo?: string | string[]
   /**
    * bcc are all recipients in the SMTP dialogue that are in no header, in any sequence.
    */
-  bcc?: Texts
+  bcc?: string | string[]
   /**
    * subject is the decoded subject.
    */
@@ -895,10 +909,14 @@ export interface MailExpectation {
   }
   /**
    * attachments and inlines list files that the email must have. Each entry needs a file of its own.
+   *
+   * @minItems 1
    */
   attachments?: FileExpectation[]
   /**
    * attachments and inlines list files that the email must have. Each entry needs a file of its own.
+   *
+   * @minItems 1
    */
   inlines?: FileExpectation[]
   /**
@@ -928,12 +946,14 @@ export interface MailExpectation {
   /**
    * checks lists kinds of defects that the email must not have. CheckAll stands for all of them but
    * CheckExternal, which forbids what an email may load from the web on purpose.
+   *
+   * @minItems 1
    */
   checks?: Check[]
   /**
    * problems is empty or NoProblems.
    */
-  problems?: string
+  problems?: 'none'
 }
 /**
  * A Match says what a text must be: all that its fields say. Its zero value asserts nothing. equals,
@@ -1001,7 +1021,7 @@ export interface Failure {
   /**
    * code is one of invalid, unauthorized, refused, not-found, unsupported and failed.
    */
-  code: string
+  code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'unsupported' | 'failed'
 }
 /**
  * A Fault is one thing that goes wrong: where, for which exchanges, how often, and what. at and do are
@@ -1099,6 +1119,10 @@ export interface Fault {
    * delivery.
    */
   second?: boolean
+  /**
+   * The JSON Schema of this file, for editors. It is ignored.
+   */
+  $schema?: string
 }
 /**
  * Goldens is a directory of golden emails.
@@ -1145,6 +1169,10 @@ export interface Interventions {
   replace?: StepReplacement[]
   faults?: CallFault[]
   stubs?: Stub[]
+  /**
+   * The JSON Schema of this file, for editors. It is ignored.
+   */
+  $schema?: string
 }
 /**
  * Replacement is the outcomes of the attempts of one step.
@@ -1161,7 +1189,7 @@ export interface StepReplacement {
   /**
    * outcomes are those of the attempts, the last one of all further ones. None leave the step as it was.
    */
-  outcomes: StepOutcome[]
+  outcomes?: StepOutcome[]
 }
 /**
  * Outcome is the outcome of one attempt of a replaced step.
@@ -1233,7 +1261,7 @@ export interface Invocation {
   /**
    * data is that of the event it gets, an object.
    */
-  data?: unknown
+  data?: object
 }
 /**
  * A Message is one decoded email, with its source. Package inbox decodes them. Messages that a trace
@@ -1314,11 +1342,11 @@ export interface Question {
   /**
    * event is sent, and then judged. expectation is validated before.
    */
-  event?: unknown
+  event?: Event
   /**
    * expectation is required.
    */
-  expectation: unknown
+  expectation: Expectation
   /**
    * timeout is how long to wait for what should happen. Zero: 10 s.
    */
@@ -1535,7 +1563,7 @@ export interface TestEnd {
   /**
    * outcome is passed, failed or skipped.
    */
-  outcome: string
+  outcome: 'passed' | 'failed' | 'skipped'
   began?: string
   /**
    * failures are the messages that it failed with.
