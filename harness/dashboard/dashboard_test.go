@@ -173,6 +173,22 @@ func TestDashboard_FollowsAnEventToItsEmail(t *testing.T) {
 	})
 }
 
+func TestDashboard_ShowsWhatAnInvocationStarted(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		to := t.Salt() + "@plant.test"
+		r := open(t, dashboard.Options{})
+		id, err := t.Stack.Invoke(t.Context(), "shop-confirm", []byte(`{"to":"`+to+`"}`))
+		require.NoError(t, err)
+		row := r.follow(func(l line) bool { return l.ID == id && l.State == "completed" && len(l.Mail) == 1 })
+		require.Equal(t, "inngest/function.invoked", row.Name)
+		require.Equal(t, to, row.Mail[0].To)
+		r.watch(func(n news) bool { // all rows there are
+			require.False(t, slices.ContainsFunc(n.Rows, func(l line) bool { return l.Name == "inngest/function.finished" }), "a consequence has a row of its own")
+			return true
+		})
+	})
+}
+
 func TestDashboard_ShowsEarlierEvents(t *testing.T) {
 	suite.Run(t, func(t *harnesstest.T) {
 		id := t.Send(harness.Event{Name: "shop/ordered", Data: map[string]any{"to": t.Salt() + "@plant.test"}})

@@ -148,12 +148,14 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 		if n%sweepEvery == 0 {
 			from = since.Add(-sweep)
 		}
-		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: from, Limit: limit})
+		events, err := f.stack.API().Events(ctx, inngestapi.EventFilter{Since: from, Limit: limit, Internal: true})
 		more := err == nil && limit < keep && len(events) == limit
 		if err == nil {
 			// The oldest first, so that the newest is traced first and stands on top.
 			for _, e := range slices.Backward(events) {
-				f.event(e.EventID, e.IdempotencyKey, e.Name, e.Data, e.Received)
+				if !isConsequence(e) {
+					f.event(e.EventID, e.IdempotencyKey, e.Name, e.Data, e.Received)
+				}
 				if from := e.Received.Add(-inngestapi.VisibleWithin); !more && from.After(since) {
 					since = from
 				}
@@ -169,6 +171,24 @@ func (f *follower) pollEvents(ctx context.Context, keep int) {
 		case <-tick:
 		case <-f.kick:
 		}
+	}
+}
+
+// isConsequence reports whether the server made an event for what a run did: it belongs to the trace of that run's event. The
+// others of the server's events start what nothing else did: a cron, and a function that was invoked by hand.
+func isConsequence(e inngestapi.ReceivedEvent) bool {
+	var data struct {
+		Inngest struct {
+			Correlation string `json:"correlation_id"`
+		} `json:"_inngest"`
+	}
+	switch {
+	case !strings.HasPrefix(e.Name, sdk.InternalEvents), e.Name == sdk.EventScheduled:
+		return false
+	case e.Name == sdk.EventFunctionInvoked:
+		return json.Unmarshal(e.Data, &data) != nil || data.Inngest.Correlation != ""
+	default:
+		return true
 	}
 }
 
@@ -200,7 +220,7 @@ func (f *follower) unsubscribed(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	subscribed := func(name string) bool {
-		return slices.ContainsFunc(f.triggers, func(pattern string) bool { return sdk.TriggerMatches(pattern, name) })
+		return strings.HasPrefix(name, sdk.InternalEvents) || slices.ContainsFunc(f.triggers, func(pattern string) bool { return sdk.TriggerMatches(pattern, name) })
 	}
 	return f.board.unsubscribed(id, subscribed, f.askedAt.Add(-inngestapi.VisibleWithin))
 }
