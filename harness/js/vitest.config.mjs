@@ -1,5 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+process.env.HARNESS_BIN ??= fileURLToPath(new URL('../../bin/harness', import.meta.url)) // made by scripts/js.sh
+
 export default defineConfig({
-  test: { include: ['test/*.test.mjs'], testTimeout: 60_000, hookTimeout: 60_000 },
+  test: { include: ['test/*.test.mts'], testTimeout: 60_000, hookTimeout: 60_000, unstubEnvs: true },
 })

@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import type { Event, Expectation, GoldenReplacement, Goldens, SentEvent } from './api.js'
 import { HarnessError, callSite } from './errors.js'
-import { type AnyEvent, type JudgeOptions, type Judgement, type Mail, Stack, connectStack } from './stack.js'
+import {
+  type AnyEvent,
+  type EventRef,
+  type JudgeOptions,
+  type Judgement,
+  type Mail,
+  Stack,
+  connectStack,
+} from './stack.js'
 import type { Duration, StackOptions } from './up.js'
 import type * as worker from './worker.js'
 
@@ -83,7 +91,7 @@ export class Harness {
    * Lets time pass for the runs of one event alone, and for those that descend from them, so that other tests are not
    * disturbed. It waits until the event has started a run.
    */
-  async skip(event: SentEvent | string, by: Duration): Promise<void> {
+  async skip(event: EventRef, by: Duration): Promise<void> {
     const at = callSite()
     const ends = Date.now() + this.left()
     let runs = await this.stack.runs({ event })

@@ -40,8 +40,11 @@ export interface MailFilter {
   headers?: Record<string, string>
 }
 
-/** An event to send, or one that was sent: what sending it returned, or its id. */
-export type AnyEvent = Event | SentEvent | string
+/** An event that was sent: what sending it returned, or its id. */
+export type EventRef = { eventId: string } | string
+
+/** An event to send, or one that was sent. */
+export type AnyEvent = Event | EventRef
 
 /** A verdict, with its text for a person to read. */
 export interface Judgement extends Verdict {
@@ -183,13 +186,13 @@ export class Stack implements AsyncDisposable {
     }
   }
 
-  /** The latest events, newest first, with their runs. */
-  events(options: { limit?: number; all?: boolean; steps?: boolean } = {}): Promise<ReceivedEvent[]> {
+  /** The latest events, newest first, with their runs, which are without steps. */
+  events(options: { limit?: number; all?: boolean } = {}): Promise<ReceivedEvent[]> {
     return this.client.get('/events', options)
   }
 
   /** An event, with its runs and their steps. */
-  event(event: SentEvent | string): Promise<ReceivedEvent> {
+  event(event: EventRef): Promise<ReceivedEvent> {
     return this.client.get(`/events/${eventId(event)}`)
   }
 
@@ -201,19 +204,20 @@ export class Stack implements AsyncDisposable {
    * @param filter.limit - How many events to look at. Default: 100.
    */
   async runs(
-    filter: { event?: SentEvent | string; function?: string; status?: Status; all?: boolean; limit?: number } = {},
+    filter: { event?: EventRef; function?: string; status?: Status; all?: boolean; limit?: number } = {},
   ): Promise<TraceRun[]> {
     const { event, all, limit = 100 } = filter
-    const one = event !== undefined && (typeof event !== 'string' || isEventId(event))
-    const events = one ? [await this.event(event)] : await this.events({ all, limit, steps: true })
-    return events
-      .filter((e) => one || event === undefined || e.name === event)
-      .flatMap((e) => e.runs)
-      .filter(
-        (run) =>
-          filter.function === undefined || [run.function, `${run.app}-${run.function}`].includes(filter.function),
-      )
-      .filter((run) => filter.status === undefined || run.status === filter.status)
+    const matches = (run: TraceRun) =>
+      (filter.function === undefined || [run.function, `${run.app}-${run.function}`].includes(filter.function)) &&
+      (filter.status === undefined || run.status === filter.status)
+    if (event !== undefined && (typeof event !== 'string' || isEventId(event))) {
+      return (await this.event(event)).runs.filter(matches)
+    }
+    const events = (await this.events({ all, limit })).filter(
+      ({ name, runs }) => (event === undefined || name === event) && runs.some(matches),
+    )
+    const withSteps = await Promise.all(events.map((one) => this.event(one)))
+    return withSteps.flatMap(({ runs }) => runs).filter(matches)
   }
 
   /**
@@ -221,7 +225,7 @@ export class Stack implements AsyncDisposable {
    *
    * @param options.to - Recipients of emails that belong to it even if they name no run.
    */
-  async trace(event: SentEvent | string, options: { to?: string | string[] } = {}): Promise<Trace> {
+  async trace(event: EventRef, options: { to?: string | string[] } = {}): Promise<Trace> {
     const trace = await this.client.get<Trace>(`/events/${eventId(event)}/trace`, { to: options.to })
     trace.mail?.forEach(withBytes)
     return trace

@@ -1,29 +1,34 @@
-// The app of the tests: orders. It serves Inngest by node:http, and sends emails by nodemailer.
+// The app of the tests: a shop. It serves Inngest by node:http, and sends emails by nodemailer.
 import { createServer } from 'node:http'
 import { Inngest, cron } from 'inngest'
 import { serve } from 'inngest/node'
 import { createTransport } from 'nodemailer'
 
 const { MAIL_HOST, MAIL_PORT, PORT } = process.env
-const mailer = createTransport({ host: MAIL_HOST, port: Number(MAIL_PORT), secure: false, ignoreTLS: true })
+const mailer = createTransport({ host: MAIL_HOST, port: Number(MAIL_PORT), ignoreTLS: true })
 const inngest = new Inngest({ id: 'shop' })
 
-const send = (runId, to, subject, text, attachments) =>
-  mailer.sendMail({ from: 'shop@example.test', to, subject, text, attachments, headers: { 'X-Inngest-Run-Id': runId } })
+const send = (run, mail) =>
+  mailer.sendMail({ from: 'shop@example.test', ...mail, headers: { 'X-Inngest-Run-Id': run } })
 
-const confirmOrder = inngest.createFunction(
-  { id: 'confirm-order', triggers: [{ event: 'order/placed' }] },
+const confirm = inngest.createFunction(
+  { id: 'confirm', triggers: [{ event: 'order/placed' }] },
   async ({ event, step, runId }) => {
     const { order, email } = event.data
     const price = await step.run('fetch-price', () => {
       if (!email) throw new Error(`order ${order} has no email address`)
       return 42
     })
-    await step.run('send-confirmation', async () => {
+    await step.run('send', () => {
       console.log(`confirming ${order}`)
-      await send(runId, email, `Order ${order}`, `Thank you! You pay ${price}.`, [
-        { filename: 'invoice.csv', content: `order,price\n${order},${price}\n`, contentType: 'text/csv' },
-      ])
+      return send(runId, {
+        to: email,
+        subject: `Order ${order}`,
+        text: `Thank you, ${email}! You pay ${price}.`,
+        attachments: [
+          { filename: 'invoice.csv', content: `order,price\n${order},${price}\n`, contentType: 'text/csv' },
+        ],
+      })
     })
     return { price }
   },
@@ -33,26 +38,25 @@ const remind = inngest.createFunction(
   { id: 'remind', triggers: [{ event: 'order/forgotten' }] },
   async ({ event, step, runId }) => {
     await step.sleep('wait', '3d')
-    await step.run('send-reminder', () =>
-      send(runId, event.data.email, 'Did you forget something?', 'Your basket waits.'),
+    await step.run('send', () =>
+      send(runId, { to: event.data.email, subject: 'Your basket waits', text: 'Come back!' }),
     )
   },
 )
 
-const convert = inngest.createFunction({ id: 'convert', triggers: [{ event: 'price/asked' }] }, async ({ step }) => {
-  const response = await step.fetch('https://rates.example.test/eur')
-  return { rate: await response.json() }
-})
+const convert = inngest.createFunction({ id: 'convert', triggers: [{ event: 'price/asked' }] }, async ({ step }) =>
+  (await step.fetch('https://rates.example.test/eur')).json(),
+)
 
 const report = inngest.createFunction(
   { id: 'report', triggers: [cron('0 8 * * *')] },
   async ({ event, step, runId }) => {
-    await step.run('send', () => send(runId, event.data.to, 'Report', 'All is well.'))
+    await step.run('send', () => send(runId, { to: event.data.to, subject: 'Report', text: 'All is well.' }))
   },
 )
 
-const handler = serve({ client: inngest, functions: [confirmOrder, remind, convert, report] })
+const inngestHandler = serve({ client: inngest, functions: [confirm, remind, convert, report] })
 createServer((request, response) => {
-  if (request.url?.startsWith('/api/inngest')) return handler(request, response)
+  if (request.url.startsWith('/api/inngest')) return inngestHandler(request, response)
   response.writeHead(404).end()
-}).listen(Number(PORT), '127.0.0.1', () => console.log(`listening on ${PORT}`))
+}).listen(Number(PORT), '127.0.0.1', () => console.log(`the shop listens on ${PORT}`))

@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs'
+import { type HarnessError, Stack, startStack } from 'inngest-harness'
+import { expect, test, vi } from 'vitest'
+import { failure, shop, until } from './setup.mjs'
+
+test('services stop and start, and an app that ends takes the stack with it', async () => {
+  await using stack = await startStack({ command: shop, inngest: 'sim' })
+  const email = 'kim@example.test'
+  const order = { name: 'order/placed', data: { order: 'A1', email } }
+  await stack.service('mailhog').restart()
+  await stack.service('inngest').pause()
+  await stack.service('inngest').resume()
+  await stack.expect(order, { mail: [{ to: email }] })
+
+  const action = await failure<HarnessError>(stack.service('postgres' as never).stop())
+  expect(action.message).toContain('postgres')
+
+  process.kill(stack.state.pid, 'SIGKILL')
+  await until(async () => (await failure<HarnessError>(stack.send(order))).message.startsWith('the stack is down'))
+  const error = await failure<HarnessError>(stack.send(order))
+  expect(error.code).toBe('unreachable')
+  expect(error.message).toContain('has ended with SIGKILL\n')
+  expect(error.message).toContain('confirming A1') // the end of its output
+})
+
+test('a stack that is stopped leaves nothing', async () => {
+  const stack: Stack = await startStack({ inngest: 'sim' })
+  expect(existsSync(stack.dir)).toBe(true)
+  await stack.stop()
+  await stack.stop()
+  expect(existsSync(stack.dir)).toBe(false)
+  expect(() => process.kill(stack.state.pid, 0)).toThrow('ESRCH')
+})
+
+test('a stack that does not start says why', async () => {
+  const broken = await failure<HarnessError>(
+    startStack({ command: 'echo "the database is missing" && exit 3', inngest: 'sim' }),
+  )
+  expect(broken.code).toBe('no-stack')
+  expect(broken.message).toMatch(/^the stack did not start: harness up has ended with status 1\n/)
+  expect(broken.message).toContain('the database is missing')
+
+  const wrong = await failure<HarnessError>(startStack({ inngest: 'simm' as never }))
+  expect(wrong.message).toContain('--inngest "simm"')
+
+  const nowhere = await failure<HarnessError>(startStack({ cwd: '/no/such/directory' }))
+  expect(nowhere.message).toContain('cannot be started')
+})
+
+test('a missing binary is a clear error', async () => {
+  vi.stubEnv('HARNESS_BIN', '/no/such/harness')
+  const missing = await failure<HarnessError>(startStack())
+  expect(missing.code).toBe('no-binary')
+  expect(missing.message).toBe('HARNESS_BIN is /no/such/harness, and there is no such file')
+
+  vi.stubEnv('HARNESS_BIN', '')
+  const none = await failure<HarnessError>(startStack())
+  expect(none.code).toBe('no-binary')
+  expect(none.message).toContain(`the package @inngest-harness/${process.platform}-${process.arch} is not installed`)
+  expect(none.message).toContain('HARNESS_BIN')
+})

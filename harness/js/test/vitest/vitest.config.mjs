@@ -1,1 +1,0 @@
-export default { test: { testTimeout: 30_000 } }
