@@ -73,7 +73,10 @@ func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *h
 func (s *Server) getStack(context.Context, none) (Stack, error) {
 	var answer Stack
 	if s.options.State != nil {
-		answer.State = s.options.State()
+		var err error
+		if answer.State, err = s.options.State().OfThisProcess(); err != nil {
+			return answer, err
+		}
 	}
 	answer.API.Token = "" // who asks has it
 	if answer.Inngest.URL != "" {

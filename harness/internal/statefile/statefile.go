@@ -101,11 +101,10 @@ type Mongo struct {
 // Write writes s to .harness/stack.json under dir, atomically, with the identity of this process. The caller removes it
 // with [Remove] when its stack is down.
 func Write(dir string, s State) error {
-	started, err := proc.StartTime(os.Getpid())
+	s, err := s.OfThisProcess()
 	if err != nil {
-		return fmt.Errorf("find out when this process started: %w", err)
+		return err
 	}
-	s.PID, s.Started = os.Getpid(), started
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the stack's state: %w", err)
@@ -115,6 +114,16 @@ func Write(dir string, s State) error {
 		return fmt.Errorf("make the directory of the stack's state file: %w", err)
 	}
 	return replace(file, string(data)+"\n")
+}
+
+// OfThisProcess returns s with the identity of this process.
+func (s State) OfThisProcess() (State, error) {
+	started, err := proc.StartTime(os.Getpid())
+	if err != nil {
+		return s, fmt.Errorf("find out when this process started: %w", err)
+	}
+	s.PID, s.Started = os.Getpid(), started
+	return s, nil
 }
 
 // replace writes a file that only this user can read, atomically.

@@ -15,6 +15,7 @@ test('services stop and start, and an app that ends takes the stack with it', as
   const action = await failure<HarnessError>(stack.service('postgres' as never).stop())
   expect(action.message).toContain('postgres')
 
+  expect(stack.state.pid).toBeGreaterThan(1)
   process.kill(stack.state.pid, 'SIGKILL')
   await until(async () => (await failure<HarnessError>(stack.send(order))).message.startsWith('the stack is down'))
   const error = await failure<HarnessError>(stack.send(order))

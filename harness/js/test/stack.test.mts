@@ -17,6 +17,7 @@ const someone = () => `user-${++count}@example.test`
 const order = (email?: string, id = 'A1') => ({ name: 'order/placed', data: { order: id, email } })
 
 test('the stack says where everything is', () => {
+  expect(process.kill(stack.state.pid, 0)).toBe(true)
   expect(stack.state.can).toMatchObject({ skip: true, replace: true, faults: true })
   expect(stack.urls.app).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
   expect(stack.env).toMatchObject({ INNGEST_DEV: expect.any(String), MAIL_HOST: '127.0.0.1' })
@@ -98,8 +99,8 @@ test('events, runs and trace say what has happened', async () => {
   expect(await stack.trace(sent)).toMatchObject({ quiet: true, mail: [{ subject: 'Order A1' }] })
 
   const unknown = '01M8MQ1KWYC7RF9PH58Y0S7N2V'
-  for (const ask of [stack.event(unknown), stack.runs({ event: unknown }), stack.trace(unknown)]) {
-    const error = await failure<HarnessError>(ask)
+  for (const ask of [() => stack.event(unknown), () => stack.runs({ event: unknown }), () => stack.trace(unknown)]) {
+    const error = await failure<HarnessError>(ask())
     expect(error.code).toBe('not-found')
     expect(error.message).toContain(`the Inngest server knows no event ${unknown}`)
   }
