@@ -72,7 +72,10 @@ func (s *Server) getEvents(ctx context.Context, in eventQuery) ([]Event, error) 
 	}
 	events := make([]Event, len(received))
 	for i, e := range received {
-		if events[i], err = s.event(ctx, e); err != nil {
+		if events[i], err = s.event(ctx, e); err == nil && in.Steps && len(events[i].Runs) > 0 {
+			err = s.addSteps(ctx, &events[i])
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -85,12 +88,17 @@ func (s *Server) getEvent(ctx context.Context, in oneEvent) (Event, error) {
 		return Event{}, err
 	}
 	e, err := s.event(ctx, received)
-	if err != nil {
-		return e, err
+	if err == nil {
+		err = s.addSteps(ctx, &e)
 	}
-	trace, err := s.stack.Trace(ctx, in.ID)
+	return e, err
+}
+
+// addSteps adds their steps to the runs of an event.
+func (s *Server) addSteps(ctx context.Context, e *Event) error {
+	trace, err := s.stack.Trace(ctx, e.EventID)
 	if err != nil {
-		return e, err
+		return err
 	}
 	for i, r := range e.Runs {
 		j := slices.IndexFunc(trace.Runs, func(t harness.TraceRun) bool { return t.ID == r.ID })
@@ -98,7 +106,7 @@ func (s *Server) getEvent(ctx context.Context, in oneEvent) (Event, error) {
 			e.Runs[i].Steps, e.Runs[i].StepsUnknown = trace.Runs[j].Steps, trace.Runs[j].StepsUnknown
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // Once the server has acknowledged an event, it returns it at most ingestTimeout later.

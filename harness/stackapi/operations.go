@@ -41,6 +41,8 @@ type (
 		// All includes events of the server, whose names begin with inngest/: those that start crons, invocations and
 		// handlers of failures.
 		All bool `query:"all"`
+		// Steps adds their steps to the runs.
+		Steps bool `query:"steps"`
 	}
 	traceQuery struct {
 		ID string `path:"id"`

@@ -43,7 +43,7 @@ type Event struct {
 	SentEvent
 	Data     json.RawMessage `json:"data,omitempty"`
 	Received time.Time       `json:"received"`
-	// Runs have steps only where one event is asked for.
+	// Runs have steps where one event is asked for, or steps are.
 	Runs []harness.TraceRun `json:"runs"`
 	// Decisions are what flow control did to the event, without those about its runs. Only sim tells.
 	Decisions []Decision `json:"decisions,omitempty"`
