@@ -26,6 +26,8 @@ func restrict(name string, d *schema) {
 		topOfFile(d)
 		d.Required = []string{"name"}
 		notEmpty(d, "name")
+		ts := property(d, "ts")
+		ts.Minimum, ts.Maximum = "-9223372036854775808", "9223372036854775807"
 		object := &schema{Type: "object"}
 		with(d, "data", schema{AnyOf: []*schema{object, null()}})
 		with(d, "user", schema{AnyOf: []*schema{object, null()}})
@@ -139,6 +141,7 @@ func restrictFault(d *schema) {
 		then := having("do", &schema{Enum: anys(r.Actions)})
 		if r.At == tap.AtStep {
 			then.Required = []string{"step"}
+			then.Properties.Set("step", atLeastOneLetter())
 		}
 		for _, m := range sorted(matchers) {
 			if !slices.Contains(r.Match, m) {
