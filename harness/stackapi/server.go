@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -87,15 +88,24 @@ func (s *Server) getStack(context.Context, none) (Stack, error) {
 		}
 	}
 	answer.Can = Can{Skip: s.options.Sim, Replace: s.options.Sim, Faults: s.stack.Taps() != nil}
-	if s.stack.Backend() != "attach" {
-		for _, info := range s.stack.Describe() {
-			answer.Can.Services = append(answer.Can.Services, info.Service)
-		}
-		if answer.App.URL != "" {
-			answer.Can.Services = append(answer.Can.Services, harness.ServiceApp)
+	answer.Can.Services = s.services()
+	return answer, nil
+}
+
+// services are those that the stack can stop and start.
+func (s *Server) services() (names []harness.Service) {
+	for _, info := range s.stack.Describe() {
+		if info.Source != "attached" {
+			names = append(names, info.Service)
 		}
 	}
-	return answer, nil
+	if _, ok := s.stack.Env(); ok {
+		names = append(names, harness.ServiceApp)
+		for n := range s.stack.Options().Replicas {
+			names = append(names, harness.Replica(n+1))
+		}
+	}
+	return names
 }
 
 func (s *Server) getSecrets(context.Context, none) ([]string, error) {
@@ -111,6 +121,10 @@ func (s *Server) control(ctx context.Context, in serviceAction) (Done, error) {
 	act, known := actions[in.Action]
 	if !known {
 		return Done{}, invalidf("there is no action %q: it is stop, start, restart, kill, pause or resume", in.Action)
+	}
+	known = slices.Contains(s.services(), harness.Service(in.Service))
+	if !known {
+		return Done{}, notFoundf("this stack can control no service %q, but %v", in.Service, s.services())
 	}
 	return Done{true}, act(ctx, harness.Service(in.Service))
 }

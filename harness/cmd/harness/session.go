@@ -162,7 +162,14 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	app := s.stack.App().Done() // of the app whose exit has not been handled
 	appDone := app              // nil once it has been
 	stopReload := func() {}
-	var reloaded <-chan struct{} // nil while no reload is in progress
+	var reloaded <-chan struct{}           // nil while no reload is in progress
+	restarted := time.NewTicker(syncCheck) // a client of the API may have stopped the app and started it again
+	defer restarted.Stop()
+	watchNext := func() { // of the app that has taken its place
+		if now := s.stack.App().Done(); now != app {
+			app, appDone = now, now
+		}
+	}
 	fail := func(err error) error {
 		stopReload()
 		s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
@@ -178,7 +185,7 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 		case <-appDone:
 			appDone = nil
 			switch err := s.stack.App().Err(); {
-			case err == nil: // a reload has stopped it
+			case err == nil: // a reload has stopped it, or a client of the API
 			case s.watching():
 				s.printer.say("app", "has ended by itself, the next change starts it again: %s", brief(err))
 			default:
@@ -186,9 +193,9 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			}
 		case <-reloaded:
 			reloaded = nil
-			if now := s.stack.App().Done(); now != app {
-				app, appDone = now, now
-			}
+			watchNext()
+		case <-restarted.C:
+			watchNext()
 		case file := <-changes:
 			// A change during a reload makes what is being started outdated.
 			stopReload()
