@@ -101,8 +101,8 @@ func (s *Server) services() (names []harness.Service) {
 	}
 	if _, ok := s.stack.Env(); ok {
 		names = append(names, harness.ServiceApp)
-		for n := range s.stack.Options().Replicas {
-			names = append(names, harness.Replica(n+1))
+		for n := 1; n <= s.stack.Options().Replicas && s.stack.Options().Replicas > 1; n++ {
+			names = append(names, harness.Replica(n))
 		}
 	}
 	return names
