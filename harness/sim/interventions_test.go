@@ -108,3 +108,20 @@ func TestOptions_Interventions(t *testing.T) {
 	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "unhandled step error: no paper", run.Error.Message)
 }
+
+// A function is named as everywhere else: with its app's id in front, or without.
+func TestInterventions_FindFunctionWithOrWithoutItsApp(t *testing.T) {
+	t.Parallel()
+	for function, replaced := range map[string]bool{"ship": true, "shop-ship": true, "": true, "hop-ship": false, "shop": false} {
+		a := newApp(t, sim.Options{Interventions: sim.Interventions{
+			Replace: []sim.Replacement{{Function: function, Step: "print-label", Outcomes: []sim.Outcome{{Value: "forged"}}}},
+			Faults:  []sim.Fault{{Function: function, Step: "ship", Late: time.Hour}},
+		}})
+		a.on("order/paid", opts{ID: "ship"}, shipping(map[string]int{}))
+		a.serve()
+		run := a.only(sendAndRun(a, "order/paid"))
+		label, _ := run.Step("print-label")
+		require.Equal(t, replaced, label.Replaced, "%q", function)
+		require.Equal(t, replaced, run.Ended.After(start.Add(8*24*time.Hour)), "%q", function)
+	}
+}

@@ -583,13 +583,13 @@ export interface SMTPLine {
  */
 export interface CallFault {
   /**
-   * function and step say whose answers: a function's id with the app's in front, and a step's id in the
-   * code. Empty means any.
+   * function and step say whose answers: a function's id, with or without the app's id and a dash before
+   * it, and a step's id in the code. Empty means any.
    */
   function?: string
   /**
-   * function and step say whose answers: a function's id with the app's in front, and a step's id in the
-   * code. Empty means any.
+   * function and step say whose answers: a function's id, with or without the app's id and a dash before
+   * it, and a step's id in the code. Empty means any.
    */
   step?: string
   /**
@@ -1179,7 +1179,7 @@ export interface Interventions {
  */
 export interface StepReplacement {
   /**
-   * function is a function's id with the app's in front. Empty: any.
+   * function is a function's id, with or without the app's id and a dash before it. Empty: any.
    */
   function?: string
   /**
@@ -1220,13 +1220,15 @@ export interface StepOutcome {
  */
 export interface Stub {
   /**
-   * function, step and url say to which requests: by the function's id with the app's in front, the
-   * step's id in the code, and the address, in which "*" stands for anything. Empty: any.
+   * function, step and url say to which requests: by the function's id, with or without the app's id and
+   * a dash before it, the step's id in the code, and the address, in which "*" stands for anything.
+   * Empty: any.
    */
   function?: string
   /**
-   * function, step and url say to which requests: by the function's id with the app's in front, the
-   * step's id in the code, and the address, in which "*" stands for anything. Empty: any.
+   * function, step and url say to which requests: by the function's id, with or without the app's id and
+   * a dash before it, the step's id in the code, and the address, in which "*" stands for anything.
+   * Empty: any.
    */
   step?: string
   url?: string
@@ -1376,7 +1378,7 @@ export interface ReceivedEvent {
   data?: unknown
   received: string
   /**
-   * runs have steps only where one event is asked for.
+   * runs have steps where one event is asked for, or steps are.
    */
   runs: TraceRun[]
   /**

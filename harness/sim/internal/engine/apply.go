@@ -310,7 +310,7 @@ func (on *application) sleep(o *sdk.Op) error {
 		return nil
 	}
 	step.Status, step.Job, step.Until = StepWaiting, on.it.job, on.now.Add(d)
-	if on.interventions.next(on.r.function.ID, step.ID) != nil {
+	if on.interventions.next(on.r.function, step.ID) != nil {
 		d = 0
 		step.Replaced = true
 	}
@@ -410,7 +410,7 @@ func (on *application) startWait(o *sdk.Op, w *wait) bool {
 		return false
 	}
 	step.Status, step.Job, step.Until = StepWaiting, on.it.job, w.expires
-	if rep := on.interventions.next(on.r.function.ID, step.ID); rep != nil {
+	if rep := on.interventions.next(on.r.function, step.ID); rep != nil {
 		step.Replaced = true
 		on.resume(w, rep.forWait(o.Op, w.signal), StepCompleted, rep.failure())
 		return false

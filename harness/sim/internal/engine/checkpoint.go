@@ -19,7 +19,7 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 	for i := range c.Steps {
 		ids[i] = c.Steps[i].StepID()
 	}
-	if f := m.interventions.takeFault(r.function.ID, ids); f != nil && f.Lose {
+	if f := m.interventions.takeFault(r.function, ids); f != nil && f.Lose {
 		return http.StatusServiceUnavailable, errors.New("the checkpoint was lost (sim.Fault.Lose)")
 	}
 	now := m.clock.Now()

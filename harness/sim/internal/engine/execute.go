@@ -146,7 +146,7 @@ func (m *machine) deliver(it *item, a *answer) {
 	for i := range a.ops {
 		ids = append(ids, a.ops[i].StepID())
 	}
-	f := m.interventions.takeFault(it.run.function.ID, ids)
+	f := m.interventions.takeFault(it.run.function, ids)
 	switch {
 	case f == nil:
 		m.apply(it, a)

@@ -34,7 +34,7 @@ func (on *application) fetch(o *sdk.Op) error {
 	if err != nil {
 		return err
 	}
-	function := on.r.function.ID
+	function := on.r.function
 	step := on.r.step(o, o.Op, on.now)
 	on.r.HasAI = on.r.HasAI || o.Op == sdk.OpAIGateway
 	f := &fetching{on: on, op: o, req: req, began: on.now}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
@@ -27,8 +28,8 @@ type Outcome struct {
 // Fault is a fault on the way of the app's answers: the app has done its work, and its answer arrives late, twice or not
 // at all. Exactly one of Lose, Late and Twice is expected; of several, the first named here acts.
 type Fault struct {
-	// Function and Step say whose answers: a function's id with the app's in front, and a step's id in the code. Empty means
-	// any.
+	// Function and Step say whose answers: a function's id, with or without the app's id and a dash before it, and a step's
+	// id in the code. Empty means any.
 	Function string `json:"function,omitempty"`
 	Step     string `json:"step,omitempty"`
 	// Times is how many answers it acts on. Zero is one, negative all.
@@ -71,8 +72,8 @@ func (iv *interventions) replace(function, step string, list []Outcome) {
 }
 
 // next returns the next outcome of a replaced step, or nil if the step is not replaced.
-func (iv *interventions) next(function, step string) *Outcome {
-	for _, f := range []string{function, ""} {
+func (iv *interventions) next(of *function, step string) *Outcome {
+	for _, f := range []string{of.ID, strings.TrimPrefix(of.ID, of.App+"-"), ""} {
 		if o := iv.replacements[replacedStep{f, step}]; o != nil {
 			out := &o.list[min(o.used, len(o.list)-1)]
 			o.used++
@@ -83,9 +84,9 @@ func (iv *interventions) next(function, step string) *Outcome {
 }
 
 // mustPlan reports whether the app must announce the function's steps instead of running them at once.
-func (iv *interventions) mustPlan(function string) bool {
+func (iv *interventions) mustPlan(f *function) bool {
 	for key := range iv.replacements {
-		if key.function == "" || key.function == function {
+		if f.named(key.function) {
 			return true
 		}
 	}
@@ -97,7 +98,7 @@ func (iv *interventions) answer(it *item, now time.Time) *answer {
 	if it.target == "" {
 		return nil
 	}
-	rep := iv.next(it.run.function.ID, it.name)
+	rep := iv.next(it.run.function, it.name)
 	if rep == nil {
 		return nil
 	}
@@ -141,9 +142,9 @@ func (o *Outcome) forWait(op sdk.Opcode, signal string) json.RawMessage {
 }
 
 // takeFault returns the first fault that acts on an answer about one of these steps, and counts it; or nil.
-func (iv *interventions) takeFault(function string, steps []string) *Fault {
+func (iv *interventions) takeFault(of *function, steps []string) *Fault {
 	for i, f := range iv.faults {
-		if f.Function != "" && f.Function != function || f.Step != "" && !slices.Contains(steps, f.Step) {
+		if !of.named(f.Function) || f.Step != "" && !slices.Contains(steps, f.Step) {
 			continue
 		}
 		switch {

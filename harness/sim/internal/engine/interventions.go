@@ -22,7 +22,7 @@ type Interventions struct {
 
 // Replacement is the outcomes of the attempts of one step.
 type Replacement struct {
-	// Function is a function's id with the app's in front. Empty: any.
+	// Function is a function's id, with or without the app's id and a dash before it. Empty: any.
 	Function string `json:"function,omitempty"`
 	// Step is the step's id in the code. The second use of an id is "id:1".
 	Step string `json:"step"`

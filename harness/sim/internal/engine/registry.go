@@ -81,6 +81,11 @@ type function struct {
 	cancels []cancelOn
 }
 
+// named reports whether an id means the function: with or without the app's id and a dash before it. An empty one means any.
+func (f *function) named(id string) bool {
+	return id == "" || id == f.ID || f.App+"-"+id == f.ID
+}
+
 type trigger struct {
 	Trigger
 	when     *expression.Expression // nil: always

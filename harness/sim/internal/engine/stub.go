@@ -16,8 +16,8 @@ import (
 // Stub is the answer to HTTP requests that the server makes for steps: those of step.fetch, and of AI inference. What is empty
 // says nothing.
 type Stub struct {
-	// Function, Step and URL say to which requests: by the function's id with the app's in front, the step's id in the code, and
-	// the address, in which "*" stands for anything. Empty: any.
+	// Function, Step and URL say to which requests: by the function's id, with or without the app's id and a dash before it, the
+	// step's id in the code, and the address, in which "*" stands for anything. Empty: any.
 	Function string `json:"function,omitempty"`
 	Step     string `json:"step,omitempty"`
 	URL      string `json:"url,omitempty"`
@@ -117,9 +117,9 @@ func (e *Engine) SetStubs(stubs []Stub) error {
 }
 
 // stubbed returns the answer of the first stub for a request, or nil.
-func (iv *interventions) stubbed(function, step string, target *url.URL) *answer {
+func (iv *interventions) stubbed(of *function, step string, target *url.URL) *answer {
 	for i, s := range iv.stubs {
-		if s.Function != "" && s.Function != function || s.Step != "" && s.Step != step || !s.url.MatchString(target.String()) {
+		if !of.named(s.Function) || s.Step != "" && s.Step != step || !s.url.MatchString(target.String()) {
 			continue
 		}
 		if s.left--; s.left == 0 {
