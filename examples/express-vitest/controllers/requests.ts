@@ -27,3 +27,10 @@ export async function createRequest(req: Request, res: Response) {
   const { ids: [eventId] } = await inngest.send(event);
   res.status(201).json({ id: requestId, eventId });
 }
+
+/** showRequest answers GET /requests/:id, to which the email links. */
+export async function showRequest(req: Request, res: Response) {
+  const request = await requests.findOne({ _id: id(req.params.id) });
+  if (!request) return void res.status(404).type("text").send("There is no such request.");
+  res.type("text").send(`${request.subject}\n\n${request.description ?? ""}\n`);
+}

@@ -1,0 +1,3 @@
+const { harnessTest } = require("inngest-harness/node-test");
+
+exports.test = harnessTest({ command: ["node", "server.js"], inngest: "sim" });
