@@ -35,8 +35,8 @@ export interface TestInfo {
   update: boolean
 }
 
-/** Returns the stack of this worker. @internal */
-export async function stackOf(options: StackOptions): Promise<Stack> {
+/** Returns the stack of this worker. Where the goldens are makes no other stack. @internal */
+export async function stackOf({ goldens: _, ...options }: HarnessOptions): Promise<Stack> {
   if (process.env['HARNESS_STACK']) return connectStack()
   const native = process.getBuiltinModule('node:module').createRequire(__filename)
   const { workerStack } = native('./worker.js') as typeof worker
@@ -162,8 +162,7 @@ const running = new Map<string, Harness>()
 
 /** Begins a test: returns its harness, by which the matcher finds it until the end. @internal */
 export async function beginTest(test: TestInfo, options: HarnessOptions): Promise<Harness> {
-  const { goldens: _, ...stackOptions } = options
-  const harness = new Harness(await stackOf(stackOptions), test, options)
+  const harness = new Harness(await stackOf(options), test, options)
   running.set(key(test), harness)
   return harness
 }
