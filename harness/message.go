@@ -88,6 +88,13 @@ type Envelope struct {
 	Helo string `json:"helo,omitempty"`
 }
 
+// MarshalJSON writes the list of recipients as [] if it has none, also where it is nil.
+func (e Envelope) MarshalJSON() ([]byte, error) {
+	type plain Envelope // without methods
+	e.To = list(e.To)
+	return json.Marshal(plain(e))
+}
+
 // A Header is one header field of a message.
 type Header struct {
 	// Name is as written.
@@ -119,6 +126,7 @@ type Part struct {
 // MarshalJSON adds the field size, the number of bytes of Data.
 func (p Part) MarshalJSON() ([]byte, error) {
 	type plain Part // without methods
+	p.Data = list(p.Data)
 	return json.Marshal(struct {
 		plain
 		Size int `json:"size"`

@@ -56,6 +56,21 @@ type Trace struct {
 	Taken time.Time `json:"taken"`
 }
 
+// MarshalJSON writes lists without elements as [], also where they are nil.
+func (t Trace) MarshalJSON() ([]byte, error) {
+	type plain Trace // without methods
+	t.Functions, t.Runs, t.Mail, t.Evidence = list(t.Functions), list(t.Runs), list(t.Mail), list(t.Evidence)
+	return json.Marshal(plain(t))
+}
+
+// list returns a list that is not nil.
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
+
 // TraceEvent is the event that started it.
 type TraceEvent struct {
 	Name string `json:"name"`
@@ -107,6 +122,13 @@ type TraceRun struct {
 	Queued       time.Time `json:"queued,omitzero"`
 	Started      time.Time `json:"started,omitzero"`
 	Ended        time.Time `json:"ended,omitzero"`
+}
+
+// MarshalJSON writes the list of steps as [] if it has none, also where it is nil.
+func (r TraceRun) MarshalJSON() ([]byte, error) {
+	type plain TraceRun // without methods
+	r.Steps = list(r.Steps)
+	return json.Marshal(plain(r))
 }
 
 // TraceStep is one step of a run.

@@ -48,6 +48,7 @@ type plainVerdict Verdict // without methods
 
 // MarshalJSON implements [json.Marshaler].
 func (v Verdict) MarshalJSON() ([]byte, error) {
+	v.Hops = list(v.Hops)
 	return json.Marshal(verdictJSON{(*plainVerdict)(&v), jsontime.Duration(v.Took)})
 }
 

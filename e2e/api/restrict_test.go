@@ -16,7 +16,9 @@ const (
 	headerForm  = `^[!-9;-~]+$`
 	sha256Form  = `^[0-9A-Fa-f]{64}$`
 	eventIDForm = `^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$`
-	lineForm    = `^[^\r\n]*$`
+	// directoryForm is an absolute path on any system.
+	directoryForm = `^(/|\\\\|[A-Za-z]:[/\\])`
+	lineForm      = `^[^\r\n]*$`
 )
 
 // restrict adds to a definition what its type does not say.
@@ -101,7 +103,10 @@ func restrict(name string, d *schema) {
 	case "Invocation":
 		notEmpty(d, "function")
 		with(d, "data", schema{Type: "object"})
+	case "Goldens":
+		property(d, "dir").Pattern = directoryForm
 	case "Comparison":
+		property(d, "dir").Pattern = directoryForm
 		notEmpty(d, "name")
 		notEmpty(d, "mail")
 	case "TestName", "TestEnd":
@@ -109,6 +114,8 @@ func restrict(name string, d *schema) {
 		notEmpty(d, "name")
 		if outcome, ok := d.Properties.Get("outcome"); ok {
 			outcome.Enum = []any{"passed", "failed", "skipped"}
+			property(d, "report").Pattern = directoryForm
+			property(d, "evidence").Pattern = directoryForm
 		}
 	case "Failure":
 		with(d, "code", schema{Type: "string", Enum: []any{"invalid", "unauthorized", "refused", "not-found", "unsupported", "failed"}})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -31,7 +32,7 @@ func TestSave_IsLoaded(t *testing.T) {
 	rep, err := report.Load(dir)
 	require.NoError(t, err)
 	a.Version, b.Version = 1, 1
-	require.Empty(t, cmp.Diff([]report.Record{a, b}, rep.Records), "in order")
+	require.Empty(t, cmp.Diff([]report.Record{a, b}, rep.Records, cmpopts.EquateEmpty()), "in order")
 	require.Equal(t, []report.Fault{{Fault: "550"}, {Fault: "550", Backend: "local", Promised: "a", Happened: "b", Kept: true, Seconds: 1.5}}, rep.Faults)
 	require.Equal(t, []report.Figure{{Name: "tap", Median: 1, Low: 0.5, High: 2, N: 3, Note: "n"}}, rep.Figures)
 }

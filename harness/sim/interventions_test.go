@@ -61,7 +61,7 @@ func TestParseInterventions_RejectsWhatHasNoEffect(t *testing.T) {
 		`[{"step": "s", "outcomes": [{"value": 1, "error": "no"}]}]`:                         `step s: outcome 1 has a value and an error: leave out one of them`,
 		`[{"step": "s", "outcomes": [{"value": 1, "noRetry": true}]}]`:                       `step s: outcome 1 has no error, and is not retried`,
 		`[{"step": "s", "outcomes": [{"error": "no", "retryAfter": "soon"}]}]`:               `"soon" is not a duration such as "1.5s" or "3d"`,
-		`[{"step": "s", "outcomes": [{"error": "a"}, {"error": "b", "retryAfter": "-1s"}]}]`: `step s: outcome 2 is retried before it has failed`,
+		`[{"step": "s", "outcomes": [{"error": "a"}, {"error": "b", "retryAfter": "-1s"}]}]`: `the duration "-1s" is negative`,
 	} {
 		_, err := sim.ParseInterventions([]byte(text))
 		require.ErrorContains(t, err, want, "%s", text)

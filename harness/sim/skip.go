@@ -8,9 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/api"
+	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
 
 // ErrNoSim is returned for a request to a server that is no Sim.
@@ -36,7 +38,9 @@ func Skip(ctx context.Context, baseURL string, s Skipping) (now time.Time, err e
 	}
 	var answer api.Skipped
 	err = post(ctx, baseURL+api.SkipPath+"?"+query.Encode(), nil, &answer, func() bool { return !answer.Now.IsZero() })
-	if err == nil && answer.Error != "" {
+	if run, unknown := strings.CutSuffix(answer.Error, ErrNoRun.Error()); unknown {
+		err = fmt.Errorf("%s%w", run, ErrNoRun)
+	} else if err == nil && answer.Error != "" {
 		err = errors.New(answer.Error)
 	}
 	if err != nil {
@@ -44,6 +48,9 @@ func Skip(ctx context.Context, baseURL string, s Skipping) (now time.Time, err e
 	}
 	return answer.Now, nil
 }
+
+// ErrNoRun is returned where time is skipped for a run that is not kept.
+var ErrNoRun = engine.ErrNoRun
 
 // post sends a request that only a Sim answers, with what known then recognizes. Other servers may answer whatever is asked.
 func post(ctx context.Context, address string, body io.Reader, answer any, known func() bool) error {

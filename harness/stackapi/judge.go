@@ -25,8 +25,10 @@ func (s *Server) judge(ctx context.Context, in body[Question]) (Answer, error) {
 		return Answer{}, invalidf("%w", err)
 	}
 	options := stack.JudgeOptions{Timeout: time.Duration(q.Timeout)}
-	if q.Timeout < 0 {
-		return Answer{}, invalidf("timeout is negative")
+	if q.Test != nil {
+		if err := q.Test.validate(); err != nil {
+			return Answer{}, err
+		}
 	}
 	var compared comparisons
 	if q.Golden != nil {

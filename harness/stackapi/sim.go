@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
@@ -11,14 +12,15 @@ import (
 
 func (s *Server) skip(ctx context.Context, in body[Skip]) (Skipped, error) {
 	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until, Run: in.Body.Run}
-	switch {
-	case (q.By == 0) == q.Until.IsZero():
+	if (q.By == 0) == q.Until.IsZero() {
 		return Skipped{}, invalidf("say how much time passes: give one of by and until")
-	case q.By < 0:
-		return Skipped{}, invalidf("by is negative: time goes forward only")
 	}
 	now, err := sim.Skip(ctx, s.stack.Endpoints().Inngest, q)
-	if err != nil && !errors.Is(err, sim.ErrNoSim) && ctx.Err() == nil {
+	switch {
+	case err == nil, errors.Is(err, sim.ErrNoSim), errors.As(err, new(*url.Error)): // all is well, or the request is not at fault
+	case errors.Is(err, sim.ErrNoRun):
+		err = notFoundf("%w", err)
+	default:
 		err = invalidf("%w", err)
 	}
 	return Skipped{now}, err

@@ -2,6 +2,7 @@ package stackapi
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -47,8 +48,34 @@ func (t *tests) end(name TestName) judged {
 	return *j
 }
 
+// validate says what is wrong with the name of a test.
+func (n TestName) validate() error {
+	if n.Suite == "" || n.Name == "" {
+		return invalidf("the test: it has a suite and a name: give both")
+	}
+	return nil
+}
+
+// validate says what is wrong with the end of a test.
+func (e TestEnd) validate() error {
+	switch report.Outcome(e.Outcome) {
+	case report.Passed, report.Failed, report.Skipped:
+	default:
+		return invalidf("outcome is %q: it is one of %s, %s and %s", e.Outcome, report.Passed, report.Failed, report.Skipped)
+	}
+	for _, dir := range []string{e.Report, e.Evidence} {
+		if dir != "" && !filepath.IsAbs(dir) {
+			return invalidf("the directory is %q: give an absolute path, since the stack has another working directory", dir)
+		}
+	}
+	return e.TestName.validate()
+}
+
 func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 	end := in.Body
+	if err := end.validate(); err != nil {
+		return Done{}, err
+	}
 	j := s.tests.end(end.TestName)
 	if end.Report == "" {
 		return Done{true}, nil

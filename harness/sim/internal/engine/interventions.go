@@ -62,8 +62,6 @@ func (i Interventions) check() error {
 				return fmt.Errorf("step %s: outcome %d has a value and an error: leave out one of them", r.Step, n+1)
 			case o.Err == "" && (o.NoRetry || o.RetryAfter != 0):
 				return fmt.Errorf("step %s: outcome %d has no error, and is not retried: leave out noRetry and retryAfter", r.Step, n+1)
-			case o.RetryAfter < 0:
-				return fmt.Errorf("step %s: outcome %d is retried before it has failed", r.Step, n+1)
 			}
 		}
 	}
@@ -74,7 +72,7 @@ func (i Interventions) check() error {
 				kinds++
 			}
 		}
-		if kinds != 1 || f.Late < 0 {
+		if kinds != 1 {
 			return fmt.Errorf(`fault %d: give one of "lose": true, "twice": true and "late": a duration`, n+1)
 		}
 	}
