@@ -11,7 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -122,17 +124,20 @@ func TestService_ServesMetricsOnTheirOwnAddress(t *testing.T) {
 	status, _ := get(url + "/metrics")
 	require.Equal(t, http.StatusNotFound, status, "metrics are on the app's own port")
 	metricsURL := regexp.MustCompile(`http://\S+/metrics`).FindString(log.String())
-	status, text := get(metricsURL)
-	require.Equal(t, http.StatusOK, status, text)
-	for _, line := range []string{
+	lines := []string{
 		`maintenance_http_calls_total{route="POST /api/requests",status="201"} 1`,
 		`maintenance_http_calls_total{route="POST /api/inngest",status="200"} 1`,
 		`maintenance_dispatches_total{outcome="accepted"} 1`, `maintenance_claims_total{result="granted"} 1`,
 		`maintenance_deliveries_total{outcome="accepted"} 1`, `maintenance_delivery_duration_seconds_count 1`,
 		`maintenance_inngest_connected 1`, `maintenance_outbox_requests{state="pending"} 0`, `maintenance_outbox_oldest_age_seconds 0`,
-	} {
-		require.Contains(t, text, "\n"+line+"\n")
 	}
+	require.EventuallyWithT(t, func(t *assert.CollectT) { // the server answers the app's event before the app has counted it
+		status, text := get(metricsURL)
+		require.Equal(t, http.StatusOK, status, text)
+		for _, line := range lines {
+			require.Contains(t, text, "\n"+line+"\n")
+		}
+	}, 30*time.Second, 10*time.Millisecond)
 	require.NoError(t, stop())
 	status, _ = get(metricsURL)
 	require.Zero(t, status, "metrics are served after the stop")
