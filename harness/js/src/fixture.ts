@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
 import type { Event, Expectation, GoldenReplacement, Goldens, SentEvent } from './api.js'
 import { HarnessError, callSite } from './errors.js'
@@ -38,14 +39,22 @@ export interface TestInfo {
 /** Returns the stack of this worker. Where the goldens are makes no other stack. @internal */
 export async function stackOf({ goldens: _, ...options }: HarnessOptions): Promise<Stack> {
   if (process.env['HARNESS_STACK']) return connectStack()
-  const native = process.getBuiltinModule('node:module').createRequire(__filename)
-  const { workerStack } = native('./worker.js') as typeof worker
+  const { workerStack } = requireByNode('./worker.js') as typeof worker
   try {
     return await Stack.of(await workerStack(options))
   } catch (error) {
     const { message, code = 'failed' } = error as HarnessError // of another realm, perhaps
     throw new HarnessError(message, code)
   }
+}
+
+/**
+ * Loads a module by Node itself. In Jest this code is in a realm of its own, with a process and a require of Jest's; functions of
+ * Node's modules lead out of it.
+ */
+function requireByNode(path: string): unknown {
+  const { getBuiltinModule } = (EventEmitter.constructor as FunctionConstructor)('return process')() as NodeJS.Process
+  return getBuiltinModule('node:module').createRequire(__filename)(path)
 }
 
 /** The stack as one test uses it. What the test sends is kept apart from what others send by its {@link salt}. */

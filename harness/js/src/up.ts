@@ -76,7 +76,7 @@ export async function up(options: StackOptions): Promise<Up> {
   const child = spawn(binary(), ['up', ...flags(options), '--stack', dir, ...appCommand(options.command)], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'], // it ends when stdin does
+    stdio: ['pipe', 'pipe', 'pipe'], // the end of this process, or thread, ends its stdin, and that ends it
     windowsHide: true,
   })
   const lines: string[] = []
@@ -90,12 +90,11 @@ export async function up(options: StackOptions): Promise<Up> {
     child.on('error', (error) => done(void (why = `cannot be started: ${error.message}`)))
     child.on('close', (status, signal) => done(void (why ??= `has ended with ${signal ?? `status ${status}`}`)))
   })
-  child.stdin.on('error', () => {}) // it has ended
   const log = () => lines.join('\n')
   const stop = async () => {
     child.ref()
-    child.stdin.end()
-    child.kill('SIGTERM')
+    if (process.platform === 'win32') child.stdin.end()
+    else child.kill('SIGINT')
     const kill = setTimeout(() => child.kill('SIGKILL'), stopTimeout)
     await exited
     clearTimeout(kill)
@@ -117,7 +116,7 @@ export async function up(options: StackOptions): Promise<Up> {
 
 /** The flags of `harness up`. */
 function flags(o: StackOptions): string[] {
-  const list = ['--json', '--ports', 'free']
+  const list = ['--json', '--ports', 'free', '--exit-with-parent=stdin']
   const add = (flag: string, value: string | number | undefined) =>
     value === undefined || list.push(`--${flag}`, `${value}`)
   add('inngest', o.inngest)

@@ -1,5 +1,5 @@
 // The stacks of this process, or worker thread. Runners load tests anew for each file, and Jest in a realm of its own, with a
-// process object of its own: this module is loaded by Node itself, once (see workerStacks in fixture.ts).
+// process object of its own: this module is loaded once, by Node itself (see requireByNode in fixture.ts).
 import { isAlive, type StackOptions, type Up, up } from './up.js'
 
 const stacks = new Map<string, Promise<Up>>()

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { afterAll, describe, expect, test } from 'vitest'
+import { path, until } from './setup.mjs'
+
+const dir = mkdtempSync(join(tmpdir(), 'runners-'))
+afterAll(() => rmSync(dir, { recursive: true }))
+
+// Each returns the arguments with which Node runs the tests of a name.
+const vitest =
+  (...flags: string[]) =>
+  (name: string) => ['node_modules/vitest/vitest.mjs', 'run', '--root=test/runners/vitest', `-t=^${name}$`, ...flags]
+const jest =
+  (...flags: string[]) =>
+  (name: string) => [
+    ...['node_modules/jest/bin/jest.js', '--rootDir=test/runners/jest', '-c=test/runners/jest/jest.config.cjs'],
+    ...[`--cacheDirectory=${join(dir, 'jest')}`, `-t=^${name}$`, ...flags],
+  ]
+const node = () => (name: string) => ['--test', `--test-name-pattern=^${name}$`, 'test/runners/node/shop.test.mjs']
+
+function start(args: string[], env: Record<string, string> = {}) {
+  const { NODE_TEST_CONTEXT, VITEST, ...inherited } = process.env
+  const child = spawn(process.execPath, args, {
+    cwd: path('..'),
+    env: { ...inherited, NO_COLOR: '1', GOLDENS: join(dir, 'goldens'), ...env },
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => (output += stripVTControlCharacters(text)))
+  }
+  const ended = new Promise<{ status: number | null; output: string }>((done) =>
+    child.on('close', (status) => done({ status, output })),
+  )
+  return { pid: child.pid!, ended }
+}
+
+const run = (args: string[], env?: Record<string, string>) => start(args, env).ended
+
+describe.each([
+  { runner: 'vitest', tests: vitest(), update: vitest('-u') },
+  { runner: 'jest', tests: jest(), update: jest('-u') },
+  { runner: 'node', tests: node(), update: node(), env: { HARNESS_UPDATE: '1' } },
+])('$runner', ({ runner, tests, update, env }) => {
+  test('compares goldens, and updates them when asked', async () => {
+    const goldens = { GOLDENS: join(dir, runner, 'goldens') }
+    const missing = await run(tests('holds'), goldens)
+    expect(missing.output).toContain('there is no golden')
+    expect(missing.status).toBe(1)
+
+    const updated = await run(update('holds'), { ...goldens, ...env })
+    expect(updated, updated.output).toMatchObject({ status: 0 })
+    expect(readFileSync(join(goldens.GOLDENS, 'confirmation', 'email.txt'), 'utf8')).toContain(
+      'kim-{{salt}}@example.test',
+    )
+
+    const held = await run(tests('holds'), goldens)
+    expect(held, held.output).toMatchObject({ status: 0 })
+  })
+
+  test('shows the verdict of a test that fails, and keeps report and evidence', async () => {
+    const [HARNESS_REPORT, HARNESS_EVIDENCE] = [join(dir, runner, 'report'), join(dir, runner, 'evidence')]
+    const { status, output } = await run(tests('breaks'), { HARNESS_REPORT, HARNESS_EVIDENCE })
+    expect(status).toBe(1)
+    expect(output).toMatch(
+      /broken: email to kim-\w+@example.test: its subject differs: got "Order A1" want "Order B2"\n/,
+    )
+    expect(output).toMatch(/✗ email to kim-\w+@example.test: "Order A1"   ← first broken hop\n/)
+    expect(output).toMatch(/want "Order B2"\n/)
+    expect(output).toContain('confirming A1') // the app's output
+    expect(readdirSync(HARNESS_REPORT)).not.toEqual([])
+    expect(readdirSync(HARNESS_EVIDENCE, { recursive: true }).join('\n')).toContain('verdict.txt')
+  })
+
+  test('gives a verdict before the time of the test is up', async () => {
+    const { status, output } = await run(tests('has too little time'))
+    expect(status).toBe(1)
+    expect(output).toContain('there is no email to lee-')
+  })
+
+  test.skipIf(runner === 'node')('explains what the matcher cannot do', async () => {
+    const negated = await run(tests('is negated'))
+    expect(negated.output).toContain('toLeadTo cannot be negated: say what must not happen by absent')
+    expect(negated.status).toBe(1)
+    const plain = await run(tests('has no harness'))
+    expect(plain.output).toContain('toLeadTo is for tests made by harnessTest')
+    expect(plain.status).toBe(1)
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('a stack ends', () => {
+  test.each([
+    { runner: 'vitest, forks', tests: vitest('--pool=forks') },
+    { runner: 'vitest, threads', tests: vitest('--pool=threads') },
+    { runner: 'vitest, forks, not isolated', tests: vitest('--pool=forks', '--isolate=false') },
+    { runner: 'jest, workers', tests: jest('--maxWorkers=2') },
+    { runner: 'jest, in band', tests: jest('--runInBand') },
+    { runner: 'node', tests: node() },
+  ])('when its runner is killed: $runner', async ({ runner, tests }) => {
+    const hangs = join(dir, `${runner} hangs`)
+    const { pid, ended } = start(tests('hangs'), { HANGS: hangs })
+    await until(() => existsSync(hangs))
+    const all = [pid, ...descendants(pid)]
+    expect(all.length).toBeGreaterThan(5) // the runner, the harness, three servers, the app
+    const killed = Date.now()
+    process.kill(pid, 'SIGKILL')
+    await until(() => !all.some(isRunning))
+    console.log(`${runner}: ${Date.now() - killed} ms`)
+    await ended
+  })
+
+  test.each([
+    { runner: 'vitest, forks', tests: vitest('--pool=forks') },
+    { runner: 'vitest, threads', tests: vitest('--pool=threads') },
+    { runner: 'jest', tests: jest('--maxWorkers=2') },
+    { runner: 'node', tests: node() },
+  ])('with its worker: $runner', async ({ runner, tests }) => {
+    const stacks = join(dir, runner, 'stacks')
+    const { status, output } = await run(tests('tells its stack'), { STACKS: stacks })
+    expect(status, output).toBe(0)
+    const pids = readdirSync(stacks).map(Number)
+    expect(pids).not.toEqual([])
+    await until(() => !pids.some(isRunning))
+  })
+})
+
+/** The processes that a process has started, and those that they have. */
+function descendants(pid: number): number[] {
+  const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && stat(Number(name))?.parent === pid)
+  return children.map(Number).flatMap((child) => [child, ...descendants(child)])
+}
+
+function isRunning(pid: number): boolean {
+  return !['Z', 'X', undefined].includes(stat(pid)?.state)
+}
+
+function stat(pid: number): { state: string; parent: number } | undefined {
+  try {
+    const [state, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    return { state: state!, parent: Number(parent) }
+  } catch {
+    return undefined // it has ended
+  }
+}

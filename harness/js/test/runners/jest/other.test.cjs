@@ -1,0 +1,1 @@
+test('is in another file', () => {}) // with two files Jest starts workers

@@ -1,0 +1,33 @@
+const { harnessTest } = require('inngest-harness/jest')
+const { hang, options, order, tell } = require('../options.cjs')
+
+const plain = globalThis.test
+const test = harnessTest(options)
+
+test('holds', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect(order(to)).toLeadTo({ mail: [{ to, golden: 'confirmation' }] })
+  const [mail] = await harness.stack.mail({ to })
+  expect(mail.envelope.to).toStrictEqual([to]) // an array of Jest's realm
+})
+
+test('breaks', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
+})
+
+test('is negated', async ({ harness }) => {
+  await expect(order(harness.address())).not.toLeadTo({ noOtherMail: true })
+})
+
+plain('has no harness', async () => {
+  await expect(order('kim@example.test')).toLeadTo({ noOtherMail: true })
+})
+
+test('has too little time', async ({ harness }) => {
+  await expect(order(harness.address())).toLeadTo({ mail: [{ to: harness.address('lee') }] })
+}, 3_000)
+
+test('tells its stack', ({ harness }) => tell(harness))
+
+test('hangs', hang, 600_000)

@@ -1,0 +1,22 @@
+import { harnessTest } from 'inngest-harness/node-test'
+import { hang, options, order, tell } from '../options.cjs'
+
+const test = harnessTest(options)
+
+test('holds', async ({ harness }) => {
+  const to = harness.address('kim')
+  await harness.expect(order(to), { mail: [{ to, golden: 'confirmation' }] })
+})
+
+test('breaks', async ({ harness }) => {
+  const to = harness.address('kim')
+  await harness.expect(order(to), { mail: [{ to, subject: 'Order B2' }] })
+})
+
+test('has too little time', { timeout: 3_000 }, async ({ harness }) => {
+  await harness.expect(order(harness.address()), { mail: [{ to: harness.address('lee') }] })
+})
+
+test('tells its stack', ({ harness }) => tell(harness))
+
+test('hangs', hang)

@@ -1,0 +1,31 @@
+import { harnessTest } from 'inngest-harness/vitest'
+import { expect, test as plain } from 'vitest'
+import { hang, options, order, tell } from '../options.cjs'
+
+const test = harnessTest(options)
+
+test('holds', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect(order(to)).toLeadTo({ mail: [{ to, golden: 'confirmation' }] })
+})
+
+test('breaks', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
+})
+
+test('is negated', async ({ harness }) => {
+  await expect(order(harness.address())).not.toLeadTo({ noOtherMail: true })
+})
+
+plain('has no harness', async () => {
+  await expect(order('kim@example.test')).toLeadTo({ noOtherMail: true })
+})
+
+test('has too little time', { timeout: 3_000 }, async ({ harness }) => {
+  await expect(order(harness.address())).toLeadTo({ mail: [{ to: harness.address('lee') }] })
+})
+
+test('tells its stack', ({ harness }) => tell(harness))
+
+test('hangs', hang, 600_000)
