@@ -101,7 +101,9 @@ describe.skipIf(process.platform !== 'linux')('a stack ends', () => {
   ])('when its runner is killed: $runner', async ({ runner, tests }) => {
     const hangs = join(dir, `${runner} hangs`)
     const { pid, ended } = start(tests('hangs'), { HANGS: hangs })
-    await until(() => existsSync(hangs))
+    const early = ended.then(({ output }) => Promise.reject(new Error(output)))
+    await Promise.race([early, until(() => existsSync(hangs))])
+    early.catch(() => {}) // it is to end now
     const all = [pid, ...descendants(pid)]
     expect(all.length).toBeGreaterThan(5) // the runner, the harness, three servers, the app
     const killed = Date.now()
