@@ -126,14 +126,16 @@ export class Harness {
 
   /** Says how the test ended, for report and evidence. @internal */
   async end(outcome: 'passed' | 'failed' | 'skipped', failures: string[] = []): Promise<void> {
-    const path = (variable: string) => process.env[variable] && resolve(process.env[variable])
+    const { suite, name } = this.testName()
+    const { HARNESS_REPORT: report, HARNESS_EVIDENCE: evidence } = process.env
     await this.stack.endTest({
-      ...this.testName(),
+      suite,
+      name,
       outcome,
       failures,
       began: this.began.toISOString(),
-      report: path('HARNESS_REPORT'),
-      evidence: path('HARNESS_EVIDENCE'),
+      report: report && resolve(report),
+      evidence: evidence && resolve(evidence, suite, name.replace(/[^\w.-]/g, '_')),
     })
   }
 

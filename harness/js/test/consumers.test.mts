@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { path, shop } from './setup.mjs'
+
+const dir = mkdtempSync(join(tmpdir(), 'consumers-'))
+afterAll(() => rmSync(dir, { recursive: true }))
+
+/** Runs a program in a directory, without HARNESS_BIN. */
+function run(cwd: string, program: string, ...args: string[]): string {
+  const { HARNESS_BIN, NODE_TEST_CONTEXT, ...env } = process.env
+  try {
+    return execFileSync(program, args, { cwd, env, encoding: 'utf8', stdio: 'pipe' })
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${(error as { stdout: string }).stdout}`)
+  }
+}
+
+/** Makes the npm packages of a release for this platform, and returns their tarballs. */
+function pack(): string[] {
+  const [os, arch] = [
+    process.platform === 'win32' ? 'windows' : process.platform,
+    process.arch === 'x64' ? 'amd64' : process.arch,
+  ]
+  const release = `inngest-harness-v1.2.3-${os}-${arch}`
+  mkdirSync(join(dir, release))
+  cpSync(process.env['HARNESS_BIN']!, join(dir, release, os === 'windows' ? 'harness.exe' : 'harness'))
+  run(dir, 'tar', '-czf', `${release}.tar.gz`, release)
+  run(dir, process.execPath, path('../scripts/packages.mjs'), 'v1.2.3', dir, join(dir, 'packages'))
+  const packages = ['inngest-harness', `@inngest-harness/${process.platform}-${process.arch}`]
+  run(dir, 'npm', 'pack', '--silent', '--pack-destination', dir, ...packages.map((name) => join(dir, 'packages', name)))
+  return readdirSync(dir).filter((name) => name.endsWith('.tgz'))
+}
+
+test('the packages of a release work, and have types for ESM and CommonJS', () => {
+  const tarballs = pack()
+  expect(tarballs).toEqual([
+    'inngest-harness-1.2.3.tgz',
+    `inngest-harness-${process.platform}-${process.arch}-1.2.3.tgz`,
+  ])
+  const attw = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'] // as Vitest is for ESM alone
+  run(
+    path('..'),
+    process.execPath,
+    'node_modules/@arethetypeswrong/cli/dist/index.js',
+    ...attw,
+    join(dir, tarballs[0]!),
+  )
+
+  const home = join(dir, 'home')
+  mkdirSync(home)
+  writeFileSync(join(home, 'package.json'), '{}')
+  run(home, 'npm', 'install', '--offline', '--no-audit', '--no-fund', ...tarballs.map((name) => join(dir, name)))
+  expect(JSON.parse(readFileSync(join(home, 'node_modules/inngest-harness/package.json'), 'utf8'))).toMatchObject({
+    version: '1.2.3',
+    optionalDependencies: { [`@inngest-harness/${process.platform}-${process.arch}`]: '1.2.3' },
+  })
+
+  cpSync(path('consumers'), home, { recursive: true })
+  writeFileSync(join(home, 'shop.json'), JSON.stringify(shop))
+  for (const file of ['orders.test.mjs', 'orders.test.cjs']) {
+    expect(run(home, process.execPath, '--test', file)).toContain('# pass 1\n')
+  }
+  expect(run(home, 'npx', '--no', 'harness', 'version')).toMatch(/^harness /)
+})

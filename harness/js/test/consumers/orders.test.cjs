@@ -1,0 +1,11 @@
+const { readFileSync } = require('node:fs')
+const { startStack, VerdictError } = require('inngest-harness')
+const { harnessTest } = require('inngest-harness/node-test')
+
+const test = harnessTest({ command: JSON.parse(readFileSync('shop.json', 'utf8')), inngest: 'sim' })
+
+test('CommonJS', async ({ harness }) => {
+  if (typeof startStack !== 'function' || typeof VerdictError !== 'function') throw new Error('exports are missing')
+  const to = harness.address()
+  await harness.expect({ name: 'order/placed', data: { order: 'A1', email: to } }, { mail: [{ to }] })
+})
