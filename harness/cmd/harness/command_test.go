@@ -242,3 +242,17 @@ func TestRun_PrintsErrorsOnce(t *testing.T) {
 	require.Empty(t, out.String())
 	require.Equal(t, "harness: there is no command \"statsu\": did you mean `harness status`?\n", errs.String())
 }
+
+func TestParentFlag_DoesNotFollowTheProcessThatTakesOnOrphans(t *testing.T) {
+	defer func(was int) { startedBy = was }(startedBy)
+	var p parentFlag
+	for _, orphan := range []int{0, 1} {
+		startedBy = orphan
+		require.ErrorContains(t, p.Set(directParent), "the one that started it may have ended already: name that")
+	}
+	startedBy = 4711
+	require.NoError(t, p.Set(directParent))
+	require.EqualValues(t, 4711, p)
+	startedBy = 1
+	require.NoError(t, p.Set("1"), "in a container it may be the one")
+}

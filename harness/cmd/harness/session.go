@@ -15,11 +15,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
-// stopTimeout bounds a graceful stop, and pageTimeout the part of it that is the dashboard's.
-const (
-	stopTimeout = 10 * time.Second
-	pageTimeout = 2 * time.Second
-)
+// stopTimeout bounds a graceful stop.
+const stopTimeout = 10 * time.Second
 
 // session is a stack from the moment its servers are up.
 type session struct {
@@ -281,14 +278,19 @@ func (s *session) keepSynced(ctx context.Context) {
 	}
 }
 
-func (s *session) stop() error {
+// stop ends the stack, and what this process started for it. ended is the context that kept it up.
+func (s *session) stop(ended context.Context) error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	timeout := stopTimeout
+	if errors.Is(context.Cause(ended), errOrphaned) {
+		timeout = orphanStop
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var err error
 	if s.front != nil {
 		// Bounded by itself, so that app and servers have time to end gracefully whatever the page does.
-		closing, cancel := context.WithTimeout(ctx, pageTimeout)
+		closing, cancel := context.WithTimeout(ctx, timeout/5)
 		err = s.front.close(closing)
 		cancel()
 	}

@@ -60,7 +60,7 @@ func TestStop_EndsServersWhateverTheFrontDoes(t *testing.T) {
 	defer end()
 	asked := make(chan error)
 	go func() { _, err := http.Get(f.url); asked <- err }()
-	require.NoError(t, s.stop())
+	require.NoError(t, s.stop(t.Context()))
 	require.Error(t, <-asked, "the request that hangs was not ended")
 	require.NotNil(t, servers.closed, "the servers were not ended")
 	require.NoError(t, servers.live, "the servers had no time left to end gracefully")

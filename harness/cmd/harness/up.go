@@ -43,6 +43,7 @@ type upOptions struct {
 	sim       sim.Options // of --inngest sim
 	replace   []string    // files
 	stubs     []string    // files
+	parent    parentFlag
 }
 
 func upCommand(io stdio) *cobra.Command {
@@ -75,6 +76,7 @@ HARNESS_MAIL_URL are then enough: the dashboard shows what happens there, on a s
   harness up --inngest sim -- npm start   # sleeps and retries can be skipped: see harness skip
   harness up --mail mailpit -- ./app      # large attachments, addresses in UTF-8
   harness up --stack worker-1 --ports free -- npm start   # one of many side by side
+  harness up --exit-with-parent --ports free -- ./app     # for a test runner, which may be killed
   harness up --inngest start --replicas 3 -- node server.js   # as in production`,
 		Annotations: map[string]string{
 			"Environment of cmd": `PORT               the port to listen on, on 127.0.0.1
@@ -115,7 +117,13 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 				return err
 			}
 			o.sim.Interventions.Stubs = append(o.sim.Interventions.Stubs, stubs...)
-			return up(cmd.Context(), io, o, args)
+			ctx := cmd.Context()
+			if o.parent != 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = withParent(ctx, io, o.parent)
+				defer cancel()
+			}
+			return up(ctx, io, o, args)
 		},
 	}
 	f := cmd.Flags()
@@ -138,6 +146,8 @@ CMD cannot hand real credentials to MailHog, which logs them.`,
 	f.BoolVar(&o.taps, "taps", true, "record the exchanges between app, Inngest and the mail catcher, by means of proxies")
 	f.BoolVar(&o.connect, "connect", false, "CMD connects to Inngest instead of serving HTTP: wait for its connection, and do not sync")
 	f.BoolVar(&o.dashboard, "dashboard", true, "serve a page that shows live what happens on the stack")
+	f.Var(&o.parent, "exit-with-parent", "stop everything, within two seconds, when the process that started up ends, however it ends; or the process\n`PID`, such as one that started that one; or, for stdin, when standard input is closed")
+	f.Lookup("exit-with-parent").NoOptDefVal = directParent
 	f.StringVar(&o.samples, "samples", "", "the page can send each .json file of `DIR`, an event: {\"name\": …, \"data\": …}")
 	f.StringVar(&o.samplesTo, "samples-to", "", "the files of --samples are requests to the app instead: `WHERE` is a method and a path,\nas in \"POST /api/requests\"")
 	f.BoolVar(&o.json, "json", false, "print what to open as JSON, as in .harness/stack.json")
@@ -288,7 +298,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(logWriter{p, st.Redactor()})
 	s := &session{stack: st, dir: dir, options: o, command: args, printer: p, out: io.out, began: began, standIn: standIn}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, s.stop(ctx)) }()
 	if !o.dashboard {
 		ports.Dashboard = 0 // the API alone takes any
 	}
@@ -337,11 +347,15 @@ func locked(dir string) bool {
 	return err == nil && !free
 }
 
-// interrupted returns nil for an error that comes from the user's interrupt.
+// interrupted returns nil for an error that comes from the user's interrupt, or from the end of the process that up follows.
 func interrupted(ctx context.Context, p *printer, err error) error {
-	if err != nil && ctx.Err() != nil {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errOrphaned):
+		p.say("up", "%v", cause)
+	case err == nil || cause == nil:
+		return err
+	default:
 		p.say("up", "cancelled")
-		return nil
 	}
-	return err
+	return nil
 }

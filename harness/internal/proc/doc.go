@@ -15,5 +15,5 @@
 //   - On Linux, descendants that left the group or the session are found by a mark in their environment. A descendant
 //     that also clears its environment is not found.
 //
-// On Windows there are no groups and no watchdog: a stop ends the process tree that taskkill finds.
+// On Windows there are no groups: a stop ends the process tree that taskkill finds, and the watchdog is a job object.
 package proc

@@ -7,6 +7,9 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
 )
 
 var errNoPause = errors.New("pausing a process is not supported on Windows")
@@ -51,9 +54,33 @@ func killMarked(string) {}
 
 func endedBy(*os.ProcessState) string { return "" }
 
-// A watchdog does nothing: a child outlives this process when that is killed.
-type watchdog struct{}
+// A watchdog is a job object: the system ends the child, and what it started, when the last handle to it is closed, which it
+// is when this process ends.
+type watchdog struct{ job windows.Handle }
 
-func startWatchdog(string) (*watchdog, error) { return &watchdog{}, nil }
-func (*watchdog) guard(int)                   {}
-func (*watchdog) release()                    {}
+func startWatchdog(string) (*watchdog, error) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("make its job object: %w", err)
+	}
+	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set up its job object: %w", err), windows.CloseHandle(job))
+	}
+	return &watchdog{job}, nil
+}
+
+// guard puts the child into the job. A child that cannot be put there is not guarded.
+func (w *watchdog) guard(pid int) {
+	h, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(pid))
+	if err != nil {
+		return // it has ended
+	}
+	defer windows.CloseHandle(h)
+	_ = windows.AssignProcessToJobObject(w.job, h)
+}
+
+// release ends what is left of the job.
+func (w *watchdog) release() { _ = windows.CloseHandle(w.job) }
