@@ -40,7 +40,7 @@ test('the packages of a release work, and have types for ESM and CommonJS', () =
     'inngest-harness-1.2.3.tgz',
     `inngest-harness-${process.platform}-${process.arch}-1.2.3.tgz`,
   ])
-  const attw = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'] // as Vitest is for ESM alone
+  const attw = [join(dir, tarballs[0]!), '--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'] // Vitest is ESM
   run(
     path('..'),
     process.execPath,
