@@ -101,7 +101,7 @@ type MailExpectation struct {
 	// NoOtherMail it requires exactly one.
 	Copies int `json:"copies,omitempty"`
 	// SameMessageID asserts that all emails that match this entry have one Message-ID, as copies of one email do.
-	SameMessageID bool `json:"sameMessageID,omitempty"`
+	SameMessageID bool `json:"sameMessageId,omitempty"`
 	// Checks lists kinds of defects that the email must not have. [CheckAll] stands for all of them but
 	// [CheckExternal], which forbids what an email may load from the web on purpose.
 	Checks []Check `json:"checks,omitempty"`

@@ -17,7 +17,7 @@ func TestParseExpectation(t *testing.T) {
 		"mail":[{"to":"kim@plant.test","from":"a@b.test","subject":"s","text":["t"],"html":["h"],"headers":{"X":"y"},"golden":"g","copies":1,"checks":["text","all"],
 		         "envelopeFrom":{"equals":""},"cc":["lee@plant.test"],"bcc":"boss@plant.test","replyTo":["a@b.test"],
 		         "attachments":[{"name":"a.pdf","type":"application/pdf","size":3,"sha256":"0000000000000000000000000000000000000000000000000000000000000000","text":{"matches":"^a$"}}],
-		         "inlines":[{}],"noOtherFiles":true,"calendar":"REQUEST","sameMessageID":true,"problems":"none"},
+		         "inlines":[{}],"noOtherFiles":true,"calendar":"REQUEST","sameMessageId":true,"problems":"none"},
 		        {"to":"lee@plant.test","absent":true}],
 		"noOtherRuns":true,"noOtherMail":true}`))
 	require.NoError(t, err)

@@ -207,7 +207,7 @@ type MailTransaction struct {
 	Refused []string `json:"refused,omitempty"`
 	// MessageID is without its angle brackets. RunID is the value of the header that names the run.
 	MessageID string `json:"messageId,omitempty"`
-	RunID     string `json:"run,omitempty"`
+	RunID     string `json:"runId,omitempty"`
 	// Size is the size of the message in bytes, as transmitted.
 	Size int64 `json:"size,omitempty"`
 	// Accepted says that the mail server took responsibility for the message, at AcceptedAt.

@@ -200,12 +200,12 @@ func (d *env) report(completed, failed string) []byte {
 	rep := &report.Report{
 		Records: []report.Record{passed, broken, record("TestSkipped", report.Skipped, "")},
 		Faults: []report.Fault{
-			{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent", Kept: true, Seconds: 1.5},
-			{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Seconds: 3},
+			{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent", Kept: true, Took: harness.Duration(1500 * time.Millisecond)},
+			{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Took: harness.Duration(3 * time.Second)},
 		},
 		Figures: []report.Figure{
-			{Name: "event to email", Median: 131.2, Low: 122, High: 165, N: 300, Note: "floor 120 ms"},
-			{Name: "tap", Median: 0.09, Low: 0.085, High: 0.095, N: 300},
+			{Name: "event to email", Median: harness.Duration(131 * time.Millisecond), Low: harness.Duration(122 * time.Millisecond), High: harness.Duration(165 * time.Millisecond), N: 300, Note: "floor 120 ms"},
+			{Name: "tap", Median: harness.Duration(90 * time.Microsecond), Low: harness.Duration(85 * time.Microsecond), High: harness.Duration(95 * time.Microsecond), N: 300},
 		},
 	}
 	var page bytes.Buffer

@@ -12,6 +12,7 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/app"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/harnesstest"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
@@ -176,7 +177,7 @@ func (r row) run(t *testing.T, st *stack.Stack, index int) {
 	began := time.Now()
 	r.happen(e)
 	e.waitSettled()
-	res.Seconds = time.Since(began).Seconds()
+	res.Took = harness.Duration(time.Since(began))
 	e.waitQuiet()
 
 	outcomes := e.outcomes()

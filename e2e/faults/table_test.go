@@ -12,9 +12,11 @@ import (
 	"sync"
 	"testing"
 	"text/tabwriter"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -60,7 +62,7 @@ func (t *table) print(w io.Writer) error {
 		} else {
 			mark = "NOT KEPT: "
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s%s\t%.1f s\n", r.Fault.Fault, r.Promised, mark, r.Happened, r.Seconds)
+		fmt.Fprintf(tw, "%s\t%s\t%s%s\t%.1f s\n", r.Fault.Fault, r.Promised, mark, r.Happened, time.Duration(r.Took).Seconds())
 	}
 	fmt.Fprintf(tw, "\n%d of %d promises kept\n", kept, len(results))
 	return tw.Flush()
@@ -90,8 +92,8 @@ func (t *table) save(dir string) error {
 func TestMatrix_AsTable(t *testing.T) {
 	t.Parallel()
 	var tb table
-	tb.add(result{report.Fault{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Seconds: 2}, 2})
-	tb.add(result{report.Fault{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent, 1 copy", Kept: true, Seconds: 1.25}, 1})
+	tb.add(result{report.Fault{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Took: harness.Duration(2 * time.Second)}, 2})
+	tb.add(result{report.Fault{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent, 1 copy", Kept: true, Took: harness.Duration(1250 * time.Millisecond)}, 1})
 	var out bytes.Buffer
 	require.NoError(t, tb.print(&out))
 	require.Equal(t, `
@@ -107,8 +109,8 @@ fault (local backend)  promised  happened        time
 	data, err := os.ReadFile(filepath.Join(dir, "faults.json"))
 	require.NoError(t, err)
 	require.JSONEq(t, `[
-		{"fault": "451 twice", "backend": "local", "promised": "sent", "happened": "sent, 1 copy", "kept": true, "seconds": 1.25},
-		{"fault": "550", "backend": "local", "promised": "failed", "happened": "sent", "kept": false, "seconds": 2}
+		{"fault": "451 twice", "backend": "local", "promised": "sent", "happened": "sent, 1 copy", "kept": true, "took": "1.25s"},
+		{"fault": "550", "backend": "local", "promised": "failed", "happened": "sent", "kept": false, "took": "2s"}
 	]`, string(data))
 	page, err := os.ReadFile(filepath.Join(dir, report.PageFile))
 	require.NoError(t, err)

@@ -27,22 +27,23 @@ type Report struct {
 
 // Fault is one row of a fault matrix: a list of them is faults.json.
 type Fault struct {
-	Fault    string  `json:"fault"`
-	Backend  string  `json:"backend"`
-	Promised string  `json:"promised"`
-	Happened string  `json:"happened"`
-	Kept     bool    `json:"kept"`
-	Seconds  float64 `json:"seconds"`
+	Fault    string `json:"fault"`
+	Backend  string `json:"backend"`
+	Promised string `json:"promised"`
+	Happened string `json:"happened"`
+	Kept     bool   `json:"kept"`
+	// Took is how long it took until that was known.
+	Took harness.Duration `json:"took"`
 }
 
-// Figure is one measurement, in milliseconds: a list of them is bench.json.
+// Figure is one measurement: a list of them is bench.json.
 type Figure struct {
-	Name   string  `json:"name"`
-	Median float64 `json:"medianMs"`
+	Name   string           `json:"name"`
+	Median harness.Duration `json:"median"`
 	// Low and High are the median's 95 % confidence interval.
-	Low  float64 `json:"lowMs"`
-	High float64 `json:"highMs"`
-	N    int     `json:"n"`
+	Low  harness.Duration `json:"low"`
+	High harness.Duration `json:"high"`
+	N    int              `json:"n"`
 	// Note says what it is to be compared with.
 	Note string `json:"note,omitempty"`
 }

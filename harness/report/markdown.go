@@ -60,7 +60,7 @@ func (p *page) writeMarkdown(w io.Writer) error {
 			if b.Len() > maxSummary {
 				break
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s – %s | %d | %s |\n", escape(f.Name), milliseconds(f.Median), milliseconds(f.Low), milliseconds(f.High), f.N, escape(f.Note))
+			fmt.Fprintf(&b, "| %s | %s | %s – %s | %d | %s |\n", escape(f.Name), milliseconds(inMilliseconds(f.Median)), milliseconds(inMilliseconds(f.Low)), milliseconds(inMilliseconds(f.High)), f.N, escape(f.Note))
 		}
 	}
 	b.WriteString(summaryEnd)

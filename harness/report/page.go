@@ -90,7 +90,7 @@ func render(w io.Writer, name string, data any) error {
 		"css":     func() template.CSS { return template.CSS(css) }, // ours
 		"clip":    func(s string) string { return text.Clip(s, maxPiece) },
 		"percent": func(f float64) string { return fmt.Sprintf("%.2f", f) },
-		"ms":      milliseconds,
+		"ms":      func(d harness.Duration) string { return milliseconds(inMilliseconds(d)) },
 		"elapsed": text.Elapsed,
 		"checks":  mailview.Checks,
 		"pretty":  pretty,

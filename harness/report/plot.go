@@ -6,6 +6,9 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
 )
 
 // matrix is the fault matrix on one backend.
@@ -31,16 +34,16 @@ func matrices(faults []Fault) []matrix {
 			i = len(all)
 			all = append(all, matrix{Backend: f.Backend})
 		}
-		all[i].Rows = append(all[i].Rows, faultRow{Fault: f, Took: fmt.Sprintf("%.1f s", f.Seconds)})
+		all[i].Rows = append(all[i].Rows, faultRow{Fault: f, Took: fmt.Sprintf("%.1f s", time.Duration(f.Took).Seconds())})
 		if f.Kept {
 			all[i].Kept++
 		}
 	}
 	for _, m := range all {
-		longest := slices.MaxFunc(m.Rows, func(a, b faultRow) int { return cmp.Compare(a.Seconds, b.Seconds) }).Seconds
+		longest := slices.MaxFunc(m.Rows, func(a, b faultRow) int { return cmp.Compare(a.Fault.Took, b.Fault.Took) }).Fault.Took
 		for i, r := range m.Rows {
 			if longest > 0 {
-				m.Rows[i].Width = 100 * max(0, r.Seconds) / longest
+				m.Rows[i].Width = 100 * float64(r.Fault.Took) / float64(longest)
 			}
 		}
 	}
@@ -73,8 +76,8 @@ func benchOf(figures []Figure) *bench {
 	}
 	least, most := math.Inf(1), 0.0
 	for _, f := range figures {
-		for _, v := range []float64{f.Low, f.Median, f.High} {
-			if v > 0 && !math.IsInf(v, 0) {
+		for _, d := range []harness.Duration{f.Low, f.Median, f.High} {
+			if v := inMilliseconds(d); v > 0 {
 				least, most = min(least, v), max(most, v)
 			}
 		}
@@ -98,12 +101,15 @@ func benchOf(figures []Figure) *bench {
 	}
 	for _, f := range figures {
 		low, high := cmp.Or(f.Low, f.Median), cmp.Or(f.High, f.Median)
-		row := figureRow{Figure: f, At: at(f.Median), From: at(low), Width: max(0, at(high)-at(low))}
+		row := figureRow{Figure: f, At: at(inMilliseconds(f.Median)), From: at(inMilliseconds(low))}
+		row.Width = max(0, at(inMilliseconds(high))-row.From)
 		row.Interval = row.Width > 0.4
 		b.Rows = append(b.Rows, row)
 	}
 	return b
 }
+
+func inMilliseconds(d harness.Duration) float64 { return time.Duration(d).Seconds() * 1000 }
 
 // milliseconds prints a number of milliseconds with as many digits as a person wants.
 func milliseconds(v float64) string {

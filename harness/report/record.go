@@ -80,8 +80,29 @@ func (g Golden) New() bool { return g.Before == golden.Files{} }
 // Changed reports whether the email differs from its golden.
 func (g Golden) Changed() bool { return !g.New() && g.Before != g.After }
 
+// recordJSON is a Record as JSON has it.
+type recordJSON struct {
+	*plainRecord
+	Took harness.Duration `json:"took"`
+}
+
+type plainRecord Record // without methods
+
+// MarshalJSON implements [json.Marshaler].
+func (r Record) MarshalJSON() ([]byte, error) {
+	return json.Marshal(recordJSON{(*plainRecord)(&r), harness.Duration(r.Took)})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (r *Record) UnmarshalJSON(data []byte) error {
+	decoded := recordJSON{plainRecord: (*plainRecord)(r)}
+	err := json.Unmarshal(data, &decoded)
+	r.Took = time.Duration(decoded.Took)
+	return err
+}
+
 // version is that of the records' format.
-const version = 1
+const version = 2
 
 // Save writes a record to a directory, which it makes where it is not there. A record of the same test on the same
 // backend is replaced. It is safe for concurrent use, also by several processes.

@@ -24,17 +24,17 @@ func TestSave_IsLoaded(t *testing.T) {
 	b, a := record(2, changed), record(1, failed)
 	require.NoError(t, report.Save(dir, b))
 	require.NoError(t, report.Save(dir, a))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "faults.json"), []byte(`[{"fault":"550","backend":"local","promised":"a","happened":"b","kept":true,"seconds":1.5}]`), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "faults.json"), []byte(`[{"fault":"550","backend":"local","promised":"a","happened":"b","kept":true,"took":"1.5s"}]`), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "faults-containers.json"), []byte(`[{"fault":"550"}]`), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "bench.json"), []byte(`[{"name":"tap","medianMs":1,"lowMs":0.5,"highMs":2,"n":3,"note":"n"}]`), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bench.json"), []byte(`[{"name":"tap","median":"1ms","low":"500µs","high":"2ms","n":3,"note":"n"}]`), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "something-else.json"), []byte(`not ours`), 0o644))
 
 	rep, err := report.Load(dir)
 	require.NoError(t, err)
-	a.Version, b.Version = 1, 1
+	a.Version, b.Version = 2, 2
 	require.Empty(t, cmp.Diff([]report.Record{a, b}, rep.Records, cmpopts.EquateEmpty()), "in order")
-	require.Equal(t, []report.Fault{{Fault: "550"}, {Fault: "550", Backend: "local", Promised: "a", Happened: "b", Kept: true, Seconds: 1.5}}, rep.Faults)
-	require.Equal(t, []report.Figure{{Name: "tap", Median: 1, Low: 0.5, High: 2, N: 3, Note: "n"}}, rep.Figures)
+	require.Equal(t, []report.Fault{{Fault: "550"}, {Fault: "550", Backend: "local", Promised: "a", Happened: "b", Kept: true, Took: milli(1500)}}, rep.Faults)
+	require.Equal(t, []report.Figure{{Name: "tap", Median: milli(1), Low: milli(0.5), High: milli(2), N: 3, Note: "n"}}, rep.Figures)
 }
 
 func TestSave_ReplacesTheRecordOfTheSameTest(t *testing.T) {
@@ -76,11 +76,11 @@ func TestLoad_Errors(t *testing.T) {
 
 	for name, test := range map[string]struct{ file, data, want string }{
 		"torn":            {"record-a.json", `{`, "unexpected end of JSON input: remove the file and run what wrote it again"},
-		"no outcome":      {"record-a.json", `{"version":1}`, `its outcome is "", which is none of passed, failed and skipped: remove`},
-		"another outcome": {"record-a.json", `{"version":1,"outcome":"FAILED"}`, `its outcome is "FAILED", which is none of passed, failed and skipped: remove`},
-		"another version": {"record-a.json", `{"version":9}`, "it is a record of version 9, and this harness reads version 1: remove"},
-		"no trace":        {"record-a.json", `{"version":1,"outcome":"passed","verdicts":[{}]}`, "it is not a whole record: remove"},
-		"no message":      {"record-a.json", `{"version":1,"outcome":"passed","verdicts":[{"trace":{"mail":[{}]}}]}`, "it is not a whole record: remove"},
+		"no outcome":      {"record-a.json", `{"version":2}`, `its outcome is "", which is none of passed, failed and skipped: remove`},
+		"another outcome": {"record-a.json", `{"version":2,"outcome":"FAILED"}`, `its outcome is "FAILED", which is none of passed, failed and skipped: remove`},
+		"another version": {"record-a.json", `{"version":9}`, "it is a record of version 9, and this harness reads version 2: remove"},
+		"no trace":        {"record-a.json", `{"version":2,"outcome":"passed","verdicts":[{}]}`, "it is not a whole record: remove"},
+		"no message":      {"record-a.json", `{"version":2,"outcome":"passed","verdicts":[{"trace":{"mail":[{}]}}]}`, "it is not a whole record: remove"},
 		"faults":          {"faults.json", `{}`, "faults.json: json: cannot unmarshal object"},
 		"bench":           {"bench-2.json", `1`, "bench-2.json: json: cannot unmarshal number"},
 	} {

@@ -99,6 +99,8 @@ func fresh(r *report.Record) {
 	r.Goldens = []report.Golden{{Name: "press", Message: r.Verdicts[0].Trace.Mail[0].ID}}
 }
 
+func milli(ms float64) harness.Duration { return harness.Duration(ms * float64(time.Millisecond)) }
+
 // sample is a report with one of everything.
 func sample() *report.Report {
 	return &report.Report{
@@ -107,13 +109,13 @@ func sample() *report.Report {
 			record(6, func(r *report.Record) { r.Outcome, r.Verdicts, r.Package = report.Skipped, nil, "example.test/other" }),
 		},
 		Faults: []report.Fault{
-			{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent, 1 copy", Kept: true, Seconds: 1.5},
-			{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Seconds: 3},
-			{Fault: "550", Backend: "containers", Promised: "failed", Happened: "failed", Kept: true, Seconds: 4},
+			{Fault: "451 twice", Backend: "local", Promised: "sent", Happened: "sent, 1 copy", Kept: true, Took: harness.Duration(1500 * time.Millisecond)},
+			{Fault: "550", Backend: "local", Promised: "failed", Happened: "sent", Took: harness.Duration(3 * time.Second)},
+			{Fault: "550", Backend: "containers", Promised: "failed", Happened: "failed", Kept: true, Took: harness.Duration(4 * time.Second)},
 		},
 		Figures: []report.Figure{
-			{Name: "event to email", Median: 131.2, Low: 122, High: 165, N: 300, Note: "floor 120 ms"},
-			{Name: "tap", Median: 0.09, Low: 0.085, High: 0.095, N: 300},
+			{Name: "event to email", Median: milli(131.2), Low: milli(122), High: milli(165), N: 300, Note: "floor 120 ms"},
+			{Name: "tap", Median: milli(0.09), Low: milli(0.085), High: milli(0.095), N: 300},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -27,6 +28,8 @@ func TestMedianInterval(t *testing.T) {
 	require.Zero(t, median)
 }
 
+func figure(ms int) harness.Duration { return harness.Duration(time.Duration(ms) * time.Millisecond) }
+
 func TestSamples_CompareWithFloor(t *testing.T) {
 	t.Parallel()
 	var s samples
@@ -35,9 +38,9 @@ func TestSamples_CompareWithFloor(t *testing.T) {
 	s.add("  of it", time.Millisecond)
 	figures := s.figures("floor")
 	require.Equal(t, []report.Figure{
-		{Name: "an email", Median: 30, Low: 30, High: 30, N: 1, Note: "1.50 × the floor, +10.0 ms (medians)"},
-		{Name: "floor", Median: 20, Low: 20, High: 20, N: 1},
-		{Name: "  of it", Median: 1, Low: 1, High: 1, N: 1},
+		{Name: "an email", Median: figure(30), Low: figure(30), High: figure(30), N: 1, Note: "1.50 × the floor, +10.0 ms (medians)"},
+		{Name: "floor", Median: figure(20), Low: figure(20), High: figure(20), N: 1},
+		{Name: "  of it", Median: figure(1), Low: figure(1), High: figure(1), N: 1},
 	}, figures)
 	require.Empty(t, s.figures("")[0].Note)
 }
@@ -76,7 +79,7 @@ func TestAlternate_CallsEachInEveryRound(t *testing.T) {
 func TestSave_PutsFiguresIntoTheReport(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "report")
-	require.NoError(t, save([]report.Figure{{Name: "a figure", Median: 1, N: 1}}, dir))
+	require.NoError(t, save([]report.Figure{{Name: "a figure", Median: figure(1), N: 1}}, dir))
 	page, err := os.ReadFile(filepath.Join(dir, report.PageFile))
 	require.NoError(t, err)
 	require.Contains(t, string(page), "a figure")

@@ -23,6 +23,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/command"
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
@@ -78,7 +79,7 @@ func run(ctx context.Context, parts []part, only string, strict bool) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		for _, f := range figures {
-			fmt.Printf("%-62s %9.1f ms  [%.1f, %.1f]  n=%d  %s\n", f.Name, f.Median, f.Low, f.High, f.N, f.Note)
+			fmt.Printf("%-62s %9.1f ms  [%.1f, %.1f]  n=%d  %s\n", f.Name, ms(time.Duration(f.Median)), ms(time.Duration(f.Low)), ms(time.Duration(f.High)), f.N, f.Note)
 		}
 		fmt.Println()
 		all = append(all, figures...)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 )
 
@@ -60,7 +61,7 @@ func (s *samples) figures(floor string) []report.Figure {
 	var all []report.Figure
 	for _, name := range s.names {
 		median, low, high := medianInterval(s.of[name])
-		f := report.Figure{Name: name, Median: ms(median), Low: ms(low), High: ms(high), N: len(s.of[name])}
+		f := report.Figure{Name: name, Median: harness.Duration(median), Low: harness.Duration(low), High: harness.Duration(high), N: len(s.of[name])}
 		if least, _, _ := medianInterval(s.of[floor]); least > 0 && name != floor && !strings.HasPrefix(name, " ") {
 			f.Note = fmt.Sprintf("%.2f × the floor, %+.1f ms (medians)", float64(median)/float64(least), ms(median-least))
 		}

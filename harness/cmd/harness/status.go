@@ -233,10 +233,10 @@ and the servers. With no stack up it does nothing and exits with 0.`,
 		switch {
 		case *asJSON:
 			return writeJSON(io.out, struct {
-				Stopped bool    `json:"stopped"`
-				PID     int     `json:"pid,omitempty"`
-				Seconds float64 `json:"seconds"`
-			}{s.PID != 0, s.PID, took.Seconds()})
+				Stopped bool             `json:"stopped"`
+				PID     int              `json:"pid,omitempty"`
+				Took    harness.Duration `json:"took"`
+			}{s.PID != 0, s.PID, harness.Duration(took)})
 		case s.PID == 0:
 			where := "here"
 			if dir := io.stackDir(); dir != "" {

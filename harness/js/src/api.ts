@@ -505,13 +505,13 @@ export interface Delivery {
    */
   refused?: string[]
   /**
-   * messageId is without its angle brackets. run is the value of the header that names the run.
+   * messageId is without its angle brackets. runId is the value of the header that names the run.
    */
   messageId?: string
   /**
-   * messageId is without its angle brackets. run is the value of the header that names the run.
+   * messageId is without its angle brackets. runId is the value of the header that names the run.
    */
-  run?: string
+  runId?: string
   /**
    * size is the size of the message in bytes, as transmitted.
    */
@@ -939,10 +939,10 @@ export interface MailExpectation {
    */
   copies?: number
   /**
-   * sameMessageID asserts that all emails that match this entry have one Message-ID, as copies of one
+   * sameMessageId asserts that all emails that match this entry have one Message-ID, as copies of one
    * email do.
    */
-  sameMessageID?: boolean
+  sameMessageId?: boolean
   /**
    * checks lists kinds of defects that the email must not have. CheckAll stands for all of them but
    * CheckExternal, which forbids what an email may load from the web on purpose.
