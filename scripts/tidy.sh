@@ -22,15 +22,15 @@ put() {
 	fi
 }
 
-for dir in fixtures harness harness/containers app harness/cmd/harness e2e examples/go-nethttp; do
+for dir in docs fixtures harness harness/containers app harness/cmd/harness e2e examples/go-nethttp; do
 	cp "$dir/go.mod" "$tmp/go.mod"
 	rm -f "$tmp/go.sum"
 	[ ! -f "$dir/go.sum" ] || cp "$dir/go.sum" "$tmp/go.sum"
-	for sibling in app fixtures harness harness/containers; do
+	for sibling in app docs fixtures harness harness/containers; do
 		[ "$sibling" = "$dir" ] || go mod edit -replace "$module/$sibling=$PWD/$sibling" "$tmp/go.mod"
 	done
 	(cd "$dir" && GOWORK=off GOFLAGS=-mod=mod go mod tidy -modfile="$tmp/go.mod")
-	for sibling in app fixtures harness harness/containers; do
+	for sibling in app docs fixtures harness harness/containers; do
 		go mod edit -dropreplace "$module/$sibling" "$tmp/go.mod"
 	done
 	put "$tmp/go.mod" "$dir/go.mod"

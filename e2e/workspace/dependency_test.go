@@ -24,7 +24,7 @@ const version = "v0.1.0"
 func TestHarness_WorksAsADependency(t *testing.T) {
 	t.Parallel()
 	proxy := t.TempDir()
-	for _, dir := range []string{"harness", "harness/containers", "harness/cmd/harness"} {
+	for _, dir := range []string{"docs", "harness", "harness/containers", "harness/cmd/harness"} {
 		publish(t, proxy, dir)
 	}
 	elsewhere := t.TempDir()

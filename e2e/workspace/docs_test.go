@@ -3,6 +3,7 @@ package workspace_test
 import (
 	"go/ast"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"os"
 	"path"
@@ -215,4 +216,31 @@ func TestDocuments_ListEveryCheck(t *testing.T) {
 	for _, c := range harness.Checks() {
 		require.Contains(t, string(text), "\n| `"+string(c.Check)+"` | ", "the table of checks in docs/report.md")
 	}
+}
+
+// What a program prints names documents by what its reader can type, who may not have this repository.
+func TestMessages_NameDocumentsThatHelpShows(t *testing.T) {
+	t.Parallel()
+	cited := regexp.MustCompile("[`']harness help ([a-z-]+)")
+	found := 0
+	for _, file := range files(t, "harness", "*.go") {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source := []byte(read(t, file))
+		var s scanner.Scanner
+		set := token.NewFileSet()
+		s.Init(set.AddFile(file, -1, len(source)), source, nil, 0)
+		for pos, tok, text := s.Scan(); tok != token.EOF; pos, tok, text = s.Scan() {
+			if tok != token.STRING {
+				continue
+			}
+			require.NotRegexp(t, `docs/[a-z-]+\.md`, text, set.Position(pos))
+			for _, m := range cited.FindAllStringSubmatch(text, -1) {
+				found++
+				require.FileExists(t, filepath.Join(root(t), "docs", m[1]+".md"), set.Position(pos))
+			}
+		}
+	}
+	require.Positive(t, found)
 }

@@ -26,6 +26,7 @@ type rule struct {
 // rules and of the rule itself. The first rule that matches a package holds. DESIGN: docs/architecture.md.
 var rules = []rule{
 	{of: []string{"fixtures/..."}, std: true, why: "fixtures are data, for tests of any module"},
+	{of: []string{"docs"}, std: true, why: "documents are text"},
 	{of: []string{"app/..."}, may: []string{"app/..."}, why: "the app is a product of its own: it knows neither harness nor fixtures"},
 
 	{of: []string{"harness/internal/text", "harness/internal/poll"}, std: true, why: "the smallest helpers need nothing"},
@@ -64,7 +65,7 @@ var rules = []rule{
 	{of: []string{"harness/harnesstest"}, may: []string{"harness", "harness/stack", "harness/judge", "harness/golden", "harness/report", "harness/explore", "harness/inbox", "harness/internal/ranlog", helpers}, why: "the front for go test takes backends, and names none"},
 	{of: []string{"harness/backendtest"}, may: []string{"harness", "harness/stack", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/internal/ranlog", "harness/internal/endpoint", helpers}, why: "the suite of every backend imports none"},
 
-	{of: []string{"harness/cmd/..."}, may: []string{"harness/..."}, why: "commands use everything, but the app and its tests"},
+	{of: []string{"harness/cmd/..."}, may: []string{"harness/...", "docs"}, why: "commands use everything, but the app and its tests"},
 	{of: []string{"example.test/..."}, may: []string{"harness/..."}, why: "an example is what a user of the harness writes"},
 	{of: []string{"e2e/..."}, may: []string{"fixtures/...", "app/...", "harness/...", "e2e/..."}, why: "the end-to-end tests use everything; nothing imports them"},
 }

@@ -42,7 +42,7 @@ func New(st *stack.Stack, o Options) *Server {
 		mux.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.Public, op.serve))
 	}
 	mux.HandleFunc(Prefix+"/", s.guarded(false, func(s *Server, w http.ResponseWriter, r *http.Request) {
-		s.fail(w, notFoundf("the API does not know %s %s: see docs/api.md, or `harness help api`", r.Method, r.URL.Path))
+		s.fail(w, notFoundf("the API does not know %s %s: see `harness help api`", r.Method, r.URL.Path))
 	}))
 	s.routes = mux
 	return s

@@ -7,6 +7,7 @@ require (
 	github.com/gofrs/flock v0.13.2
 	github.com/inngest/inngestgo v0.16.0
 	github.com/mattn/go-isatty v0.0.24
+	github.com/odoo-maintenance/inngest-harness/docs v0.1.0
 	github.com/odoo-maintenance/inngest-harness/harness v0.1.0
 	github.com/odoo-maintenance/inngest-harness/harness/containers v0.1.0
 	github.com/rogpeppe/go-internal v1.16.0

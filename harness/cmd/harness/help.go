@@ -30,11 +30,14 @@ func manual(w io.Writer, cmd *cobra.Command) {
 		section(group.Title, commandList(cmd, group.ID))
 	}
 	section("Commands", commandList(cmd, ""))
-	section("Flags", cmd.LocalFlags().FlagUsages())
+	section("Flags", cmd.Flags().FlagUsages())
 	for _, title := range slices.Sorted(maps.Keys(cmd.Annotations)) {
 		if title != cobra.CommandDisplayNameAnnotation {
 			section(title, indent(cmd.Annotations[title]))
 		}
+	}
+	if document(cmd.Name()) != "" && cmd.Parent() == cmd.Root() {
+		fmt.Fprintf(w, "\n`harness help %s.md` tells more.\n", cmd.Name())
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\n`%s COMMAND --help` shows more about one of them.\n", cmd.CommandPath())

@@ -28,7 +28,7 @@ the app elsewhere; what does the Inngest server answer without a key. URL is whe
 with the path.
 
 With INNGEST_SIGNING_KEY it also asks the app what it is, and with HARNESS_INNGEST_URL the Inngest server
-what it knows. It changes nothing: docs/production.md says how.`,
+what it knows. It changes nothing: see 'harness help production'.`,
 		Example: `  harness probe https://app.example/api/inngest
   HARNESS_INNGEST_URL=https://inngest.example harness probe https://app.example/api/inngest
   harness probe https://app.example/api/inngest --json | jq -r '.[] | select(.outcome == "wrong") | .what'`,

@@ -121,6 +121,7 @@ HARNESS_IMAGE_MONGO, HARNESS_IMAGE_MAILHOG, HARNESS_IMAGE_MAILPIT, HARNESS_IMAGE
 NO_COLOR                               any value: no colour, on a terminal too`,
 			"Files": `.harness/stack.json   where everything is, while a stack is up in this directory, or in the one that --stack names
 .harness/run/*.log    the logs of the servers and of the app; kept until the next up`,
+			"Topics of harness help": topicList(),
 		},
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
@@ -131,6 +132,7 @@ NO_COLOR                               any value: no colour, on a terminal too`,
 		&cobra.Group{ID: groupEvents, Title: "Events and emails, on a stack that is up or a deployment"},
 		&cobra.Group{ID: groupTools, Title: "The tools"},
 	)
+	root.SetHelpCommand(helpCommand(io))
 	root.SetHelpCommandGroupID(groupTools)
 	root.SetCompletionCommandGroupID(groupTools)
 	add := func(group string, commands ...*cobra.Command) {
@@ -167,9 +169,6 @@ func describeDefaults(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		switch c.Name() {
-		case "help":
-			c.Short = "show the help of a command"
-			c.Example = "  harness help up"
 		case "completion":
 			c.Short = "print a script that makes a shell complete command lines"
 			c.Example = "  source <(harness completion bash)\n  harness completion zsh > \"${fpath[1]}/_harness\"\n  harness completion fish | source"
