@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -255,4 +256,32 @@ func TestParentFlag_DoesNotFollowTheProcessThatTakesOnOrphans(t *testing.T) {
 	require.EqualValues(t, 4711, p)
 	startedBy = 1
 	require.NoError(t, p.Set("1"), "in a container it may be the one")
+}
+
+func TestFlags_TakeDurationsAlike(t *testing.T) {
+	t.Parallel()
+	flags := 0
+	for _, c := range commands(newRoot(discard())) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() != "duration" {
+				return
+			}
+			flags++
+			for text, want := range map[string]string{"1.5s": "1.5s", "90m": "1h30m0s", "3d": "72h0m0s", "1w": "168h0m0s", "10": "10s"} {
+				require.NoError(t, f.Value.Set(text), "%s --%s", c.CommandPath(), f.Name)
+				require.Equal(t, want, f.Value.String(), "%s --%s %s", c.CommandPath(), f.Name, text)
+			}
+			require.EqualError(t, f.Value.Set("soon"), `"soon" is no duration, as in 1.5s, 90m, 3d or 1w`)
+		})
+	}
+	require.Greater(t, flags, 8)
+}
+
+func TestReadEvents_TakesJSONText(t *testing.T) {
+	t.Parallel()
+	events, err := readEvents(t.Context(), discard(), `[{"name":"a/b"},{"name":"a/c"}]`)
+	require.NoError(t, err)
+	require.Len(t, events, 2)
+	_, err = readEvents(t.Context(), discard(), `{"name"}`)
+	require.ErrorContains(t, err, "the JSON text is not JSON: ")
 }

@@ -54,13 +54,14 @@ asserts nothing. An example:
    "noOtherRuns": true}`,
 		Example: `  harness expect --send event.json expectation.json
   harness expect --event-id 01JDD9WRP1F5G1Y9ZVC4Q4XKZS expectation.json --timeout 30s
+  harness expect expectation.json --send '{"name":"shop/order.paid","data":{"order":17}}'
   echo '{"mail":[{"to":"kim@plant.test"}]}' | harness expect --send event.json - --json | jq -r .why`,
 		Annotations: map[string]string{
 			"Exit status":              "0  it holds\n1  it is broken; the verdict on standard output says where\n2  it could not be judged, or the question was wrong: a bad file, no stack, an unknown event",
 			"Fields of an expectation": expectationFields(),
 			"Checks of an email":       checkList(),
 		},
-		Args: between(1, 1, "one file with an expectation, or - for standard input"),
+		Args: between(1, 1, "one file with an expectation, or - for standard input, or JSON text"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := expect(cmd.Context(), io, o, args[0])
 			if err != nil && !errors.As(err, new(exitError)) {
@@ -71,8 +72,8 @@ asserts nothing. An example:
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.eventID, "event-id", "", "judge the event with this `ID`: the ULID that sending it returned")
-	f.StringVar(&o.send, "send", "", "send the event in this `FILE`, or - for standard input, and judge it")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for what should happen")
+	f.StringVar(&o.send, "send", "", "send the event in this `FILE`, or - for standard input, or JSON text, and judge it")
+	durationFlag(f, &o.timeout, "timeout", 10*time.Second, "how long to wait for what should happen")
 	f.StringVar(&o.golden, "golden", "", "`DIR` with the golden emails that the expectation names")
 	f.BoolVar(&o.update, "update", false, "write the golden emails that differ or do not exist yet; HARNESS_UPDATE=1 does the same")
 	f.StringArrayVar(&o.replace, "replace", nil, "`OLD=NEW`: a value that differs from run to run, and what stands for it in golden emails; may be repeated;\n/PATTERN/=NEW replaces what a regular expression matches")

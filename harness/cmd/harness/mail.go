@@ -209,7 +209,7 @@ prints it as 'harness mail show' does. When none comes in time it names the most
 	}
 	f := filterFlags(cmd)
 	asJSON := jsonFlag(cmd, "print it as JSON")
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long to wait")
+	durationFlag(cmd.Flags(), &timeout, "timeout", 10*time.Second, "how long to wait")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.String() == "" {
 			return usagef("say which email is meant: give one of --to, --from, --subject, --run and --header")

@@ -33,8 +33,8 @@ up later. A file holds an object; "-" is standard input:
 An outcome stands for one attempt, the last one for all further ones: a value, or an error, with noRetry
 if it is final. A sleep that is replaced takes no time; of a wait the value is the event, null is that none
 comes. No outcomes ([]) leave the step as it was. A function is named by its id, with or without its app's id in
-front; without one it is any. A step is named by its id in the code; the second use of an id is "id:1". A fault acts on one
-answer or on so many (times; -1: all), and has one of lose, twice and late, a duration by sim's clock.
+front; without one it is any. A step is named by its id in the code; the second use of an id is "id:1". A fault acts
+on one answer or on so many (times; -1: all), and has one of lose, twice and late, a duration by sim's clock.
 What is in "replace" can also be the whole file.
 A stub answers the HTTP requests that steps let the server make (step.fetch, AI inference): those of a step, or
 to a url, in which * stands for anything; all, or so many (times). It has a status (else 200), headers and a body,

@@ -23,12 +23,12 @@ func sendCommand(std stdio) *cobra.Command {
 		Short: "send events to the Inngest server",
 		Long: `send sends the events in the files, in order, all of them in one request, and prints for each the ULID
 by which 'harness runs' and 'harness expect' know it. A file holds one event, several one after another,
-or an array of them; "-" is standard input. An event is an object with the fields ` + strings.Join(jsonFields(harness.Event{}), ", ") + `;
-name is required, data and user are objects.
+or an array of them; "-" is standard input, and JSON text stands for itself.
+An event is an object with the fields ` + strings.Join(jsonFields(harness.Event{}), ", ") + `; name is required, data and user are objects.
 
 The server starts nothing for an event whose id it has seen in the last 24 hours.`,
 		Example: `  harness send event.json
-  echo '{"name":"shop/order.paid","data":{"order":17}}' | harness send -
+  harness send '{"name":"shop/order.paid","data":{"order":17}}'
   harness runs "$(harness send event.json --json | jq -r .[0].eventId)"`,
 		Args: between(1, anyNumber, "a file with an event, or - for standard input"),
 	}
@@ -101,11 +101,18 @@ func readEvents(ctx context.Context, std stdio, file string) ([]harness.Event, e
 // stdinName is the argument that stands for standard input.
 const stdinName = "-"
 
+// isText reports whether an argument is JSON, in the place of a file that holds some.
+func isText(arg string) bool { return strings.HasPrefix(arg, "{") || strings.HasPrefix(arg, "[") }
+
 func named(file string) string {
-	if file == stdinName {
+	switch {
+	case file == stdinName:
 		return "standard input"
+	case isText(file):
+		return "the JSON text"
+	default:
+		return file
 	}
-	return file
 }
 
 // readJSON returns an argument that is JSON, or reads the file that it names. Its errors are about the command line.
@@ -120,8 +127,11 @@ func readJSON(ctx context.Context, std stdio, arg string) ([]byte, error) {
 	return data, nil
 }
 
-// readFile reads a file, or standard input, until ctx ends: a pipe may be silent for ever.
+// readFile reads a file, or standard input, until ctx ends: a pipe may be silent for ever. It returns JSON text as it is.
 func readFile(ctx context.Context, std stdio, file string) (data []byte, err error) {
+	if isText(file) {
+		return []byte(file), nil
+	}
 	if file == stdinName {
 		data, err = input.Stream(ctx, std.in)
 	} else {

@@ -3,11 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/xhit/go-str2duration/v2"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 	"github.com/odoo-maintenance/inngest-harness/harness/stackapi"
@@ -44,7 +42,7 @@ events that its steps sent started, and which its end started. Other runs, sched
 		case len(args) > 0 && until != "":
 			return usagef("give a duration or --until, not both")
 		case len(args) > 0:
-			by, err := str2duration.ParseDuration(args[0])
+			by, err := parseDuration(args[0])
 			if s.By = jsontime.Duration(by); err != nil || by <= 0 {
 				return usagef("%q is no time to skip: give a duration, as in 24h, 90s, 3d or 2w", args[0])
 			}
@@ -87,28 +85,3 @@ func parseTime(text string) (at time.Time, err error) {
 	}
 	return at, errors.New("give a time, as in 2027-01-01T09:00")
 }
-
-// seconds is a flag that holds a duration, or a number of seconds as the Inngest server's own flags do.
-type seconds time.Duration
-
-// Set implements pflag.Value.
-func (s *seconds) Set(text string) error {
-	if n, err := strconv.Atoi(text); err == nil {
-		*s = seconds(n) * seconds(time.Second)
-		return nil
-	}
-	d, err := str2duration.ParseDuration(text)
-	*s = seconds(d)
-	return err
-}
-
-// String implements pflag.Value. A default of 0 is not shown.
-func (s *seconds) String() string {
-	if *s == 0 {
-		return "0"
-	}
-	return time.Duration(*s).String()
-}
-
-// Type implements pflag.Value.
-func (*seconds) Type() string { return "duration" }

@@ -89,7 +89,7 @@ changed but by the request or the event.`,
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for the event, and then for what should follow")
+	durationFlag(f, &o.timeout, "timeout", time.Minute, "how long to wait for the event, and then for what should follow")
 	f.StringVar(&o.junit, "junit", "", "write the verdict as JUnit XML to this `FILE`, too")
 	f.StringVar(&o.runHeader, "run-header", "", "`HEADER` of an email that names the run that sent it (default "+
 		"\"X-Inngest-Run-Id\")")

@@ -39,7 +39,7 @@ background.`,
 		Args:        noArgs,
 	}
 	asJSON := jsonFlag(cmd, "print it as JSON, as in .harness/stack.json")
-	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a stack to be up")
+	durationFlag(cmd.Flags(), &wait, "wait", 0, "how long to wait for a stack to be up")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		done := newPrinter(io).waiting("status", "waiting for a stack to be up here")
 		s, err := awaitState(cmd.Context(), io, wait)
