@@ -158,12 +158,35 @@ func values(t reflect.Type) (all []any) {
 
 const module = "github.com/odoo-maintenance/inngest-harness/"
 
+// toldOtherwise are descriptions of what differs in Go, by type and field.
+var toldOtherwise = map[string]string{
+	"harness.Event":                             "An event to send.",
+	"harness.Event.Data":                        "data is an object. Left out: an empty one.",
+	"harness.Event.User":                        "user is an object. Left out: none.",
+	"harness.Event.TS":                          "ts is when it happened, in milliseconds since 1970. Left out: when the server receives it. A time in the future delays the runs until then.",
+	"harness.Expectation":                       "What should have happened after one event. A field that is left out asserts nothing; an expectation that asserts nothing at all is an error.",
+	"harness.Match":                             "What a text must be: all that the fields say. A text in place of the object stands for equals, a list of texts for contains.",
+	"harness.Match.Matches":                     "matches is a regular expression, in Go's syntax (RE2). It may match any part of the text: ^ and $ stand for the ends of the whole.",
+	"harness.Message":                           "One decoded email.",
+	"harness.Part":                              "An attachment or an inline part of an email.",
+	"harness.Texts":                             "A list of texts. A single text stands for a list of one.",
+	"harness.Addresses":                         "The addresses of a header.",
+	"harness.Verdict":                           "The result of comparing an expectation with a trace.",
+	"harness.Trace":                             "What happened after one event. Times of the event, of runs and of steps are of the Inngest server's clock; those of deliveries are of the harness's clock, those of emails of the mail catcher's.",
+	"harness/tap.Fault":                         "One thing that goes wrong on a wire: where, for which exchanges, how often, and what. A field that selects exchanges matches all of them where it is left out.",
+	"harness/sim/internal/engine.Interventions": "What stands in the way of an app on sim: steps whose outcomes are replaced, faults of calls, and stubs of what steps let the server request.",
+	"harness/internal/statefile.State":          "Where a stack that `harness up` keeps up is: the file .harness/stack.json.",
+}
+
 // comment returns the description of a type, or of one of its fields, for readers of JSON.
 func (m *maker) comment(t reflect.Type, field string) string {
 	if t == typeOf[matchFields]() {
 		t = typeOf[harness.Match]()
 	}
 	key := t.PkgPath() + "." + t.Name()
+	if text := toldOtherwise[strings.Trim(strings.TrimPrefix(key, module)+"."+field, ".")]; text != "" {
+		return text
+	}
 	if field == "" {
 		return aboutJSON(m.comments[key], t)
 	}

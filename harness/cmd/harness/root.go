@@ -143,7 +143,7 @@ NO_COLOR                               any value: no colour, on a terminal too`,
 	}
 	add(groupStack, upCommand(io), statusCommand(io), envCommand(io), downCommand(io))
 	add(groupEvents, smokeCommand(io), probeCommand(io), expectCommand(io), exploreCommand(io), sendCommand(io), invokeCommand(io), runsCommand(io), skipCommand(io), replaceCommand(io), faultCommand(io), mailCommand(io), reportCommand(io))
-	add(groupTools, toolsCommand(io), doctorCommand(io), versionCommand(io))
+	add(groupTools, toolsCommand(io), doctorCommand(io), schemaCommand(io), versionCommand(io))
 	for _, c := range root.Commands() {
 		if !slices.Contains([]string{"probe", "explore", "report", "tools", "version"}, c.Name()) {
 			io.stackFlag(c)

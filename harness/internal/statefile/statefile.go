@@ -41,6 +41,8 @@ func (noStackIn) Is(target error) bool { return target == ErrNoStack }
 
 // State is what `harness up` writes about its stack while it is up, for other commands and for the attach backend.
 type State struct {
+	// Schema is where the JSON Schema of the file is, which the stack's API serves. [Write] sets it.
+	Schema string `json:"$schema,omitempty"`
 	// PID is the process that keeps the stack up, Started when the operating system started it. Together they distinguish
 	// a running stack from a file that a killed one left behind.
 	PID     int       `json:"pid"`
@@ -104,6 +106,9 @@ func Write(dir string, s State) error {
 	s, err := s.OfThisProcess()
 	if err != nil {
 		return err
+	}
+	if s.API.URL != "" {
+		s.Schema = s.API.URL + "/schemas/stack.json"
 	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {

@@ -18,7 +18,7 @@ func written(t *testing.T, s statefile.State) (dir, file string) {
 }
 
 func TestFind_ReadsWhatWriteWrote(t *testing.T) {
-	dir, file := written(t, statefile.State{Backend: "local", API: statefile.API{URL: "http://127.0.0.1:1", Token: "guess"}})
+	dir, file := written(t, statefile.State{Backend: "local", API: statefile.API{URL: "http://127.0.0.1:1/api/v1", Token: "guess"}})
 	below := filepath.Join(dir, "a", "b")
 	require.NoError(t, os.MkdirAll(below, 0o755))
 	t.Chdir(below)
@@ -32,6 +32,7 @@ func TestFind_ReadsWhatWriteWrote(t *testing.T) {
 	require.ErrorIs(t, err, statefile.ErrNoStack, "a directory that is named is the stack's own")
 	require.EqualError(t, err, "no stack is up in "+below+": start one with `harness up --stack "+below+"`")
 	require.Equal(t, "local", s.Backend)
+	require.Equal(t, "http://127.0.0.1:1/api/v1/schemas/stack.json", s.Schema)
 	require.Equal(t, "guess", s.API.Token)
 	info, err := os.Stat(file)
 	require.NoError(t, err)
