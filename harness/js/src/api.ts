@@ -16,7 +16,7 @@ export type Action =
   | 'discard'
   | 'throttle'
 /**
- * Addresses are addresses of a header. In JSON each is an object with the fields name and address.
+ * The addresses of a header.
  */
 export type Addresses = Address[]
 /**
@@ -37,9 +37,8 @@ export type Status = 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED'
 export type Check =
   'text' | 'links' | 'resolve' | 'images' | 'alt' | 'placeholders' | 'size' | 'format' | 'external' | 'all'
 /**
- * A Match says what a text must be: all that its fields say. Its zero value asserts nothing. equals,
- * contains, matches, present and absent return one with one field. In JSON it is an object with these
- * fields. A text in its place stands for equals, a list of texts for contains.
+ * What a text must be: all that the fields say. A text in place of the object stands for equals, a
+ * list of texts for contains.
  */
 export type Match = string | string[] | MatchFields
 /**
@@ -68,7 +67,7 @@ export type Point =
   | 'dot'
   | 'quit'
 /**
- * Texts is a list of texts. In JSON a single text stands for a list of one.
+ * A list of texts. A single text stands for a list of one.
  */
 export type Texts = string | string[]
 
@@ -88,7 +87,7 @@ export interface Answer {
   text: string
 }
 /**
- * A Verdict is the result of comparing an Expectation with a trace.
+ * The result of comparing an expectation with a trace.
  */
 export interface Verdict {
   outcome: Outcome
@@ -131,9 +130,8 @@ export interface Hop {
   detail?: string[]
 }
 /**
- * A Trace is what happened after one event. Times of the event, of runs and of steps are of the
- * Inngest server's clock; those of deliveries are of the harness's clock, those of emails of the mail
- * catcher's.
+ * What happened after one event. Times of the event, of runs and of steps are of the Inngest server's
+ * clock; those of deliveries are of the harness's clock, those of emails of the mail catcher's.
  */
 export interface Trace {
   /**
@@ -431,8 +429,7 @@ export interface Header {
   raw?: string
 }
 /**
- * A Part is an attachment or an inline part. In JSON it also has the field size, the number of bytes
- * in data.
+ * An attachment or an inline part of an email.
  */
 export interface Part {
   /**
@@ -721,7 +718,7 @@ export interface Envelope {
   helo?: string
 }
 /**
- * An Event is an event to send.
+ * An event to send.
  */
 export interface Event {
   /**
@@ -734,17 +731,16 @@ export interface Event {
    */
   name: string
   /**
-   * data is anything that encodes as a JSON object, also a json.RawMessage or []byte. Nil: an empty
-   * object.
+   * data is an object. Left out: an empty one.
    */
   data?: object | null
   /**
-   * user is anything that encodes as a JSON object. Nil: none.
+   * user is an object. Left out: none.
    */
   user?: object | null
   /**
-   * ts is when it happened, in milliseconds since 1970. Zero: when the server receives it. A time in the
-   * future delays the runs until then.
+   * ts is when it happened, in milliseconds since 1970. Left out: when the server receives it. A time in
+   * the future delays the runs until then.
    */
   ts?: number
   /**
@@ -757,9 +753,8 @@ export interface Event {
   $schema?: string
 }
 /**
- * An Expectation says what should have happened after one event. A field with its zero value asserts
- * nothing. An expectation that asserts nothing at all is an error, because it would always hold.
- * ParseExpectation reads one from JSON.
+ * What should have happened after one event. A field that is left out asserts nothing; an expectation
+ * that asserts nothing at all is an error.
  */
 export interface Expectation {
   /**
@@ -956,9 +951,8 @@ export interface MailExpectation {
   problems?: 'none'
 }
 /**
- * A Match says what a text must be: all that its fields say. Its zero value asserts nothing. equals,
- * contains, matches, present and absent return one with one field. In JSON it is an object with these
- * fields. A text in its place stands for equals, a list of texts for contains.
+ * What a text must be: all that the fields say. A text in place of the object stands for equals, a
+ * list of texts for contains.
  */
 export interface MatchFields {
   /**
@@ -970,8 +964,8 @@ export interface MatchFields {
    */
   contains?: Texts
   /**
-   * matches is a regular expression in the syntax of package regexp. It may match any part of the text:
-   * ^ and $ stand for the ends of the whole.
+   * matches is a regular expression, in Go's syntax (RE2). It may match any part of the text: ^ and $
+   * stand for the ends of the whole.
    */
   matches?: string
   /**
@@ -1024,10 +1018,8 @@ export interface Failure {
   code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'unsupported' | 'failed'
 }
 /**
- * A Fault is one thing that goes wrong: where, for which exchanges, how often, and what. at and do are
- * required. A field that selects exchanges matches all of them when it is zero. A field that the point
- * or the action would ignore is an error; Rules lists what makes sense where. In JSON the fields have
- * their names in lower case, for is a text such as "1.5s", and unknown fields are rejected.
+ * One thing that goes wrong on a wire: where, for which exchanges, how often, and what. A field that
+ * selects exchanges matches all of them where it is left out.
  */
 export interface Fault {
   /**
@@ -1161,9 +1153,8 @@ export interface InjectedFault {
   applied: number
 }
 /**
- * Interventions are what stands in the way of apps: steps whose outcomes are replaced, faults, and
- * stubs of what the server asks others for. In JSON the fields have their names with a small letter in
- * front, Err is "error", durations are texts such as "30s" or "3d", and unknown fields are errors.
+ * What stands in the way of an app on sim: steps whose outcomes are replaced, faults of calls, and
+ * stubs of what steps let the server request.
  */
 export interface Interventions {
   replace?: StepReplacement[]
@@ -1266,8 +1257,7 @@ export interface Invocation {
   data?: object
 }
 /**
- * A Message is one decoded email, with its source. Package inbox decodes them. Messages that a trace
- * or a client hands out are shared: do not modify them.
+ * One decoded email.
  */
 export interface Message {
   /**
@@ -1436,6 +1426,10 @@ export interface Skipped {
  */
 export interface Stack {
   /**
+   *  is where the JSON  of the file is, which the stack's api serves. Write sets it.
+   */
+  $schema?: string
+  /**
    * pid is the process that keeps the stack up, started when the operating system started it. Together
    * they distinguish a running stack from a file that a killed one left behind.
    */
@@ -1508,10 +1502,13 @@ export interface StateMongo {
   uri: string
 }
 /**
- * State is what `harness up` writes about its stack while it is up, for other commands and for the
- * attach backend.
+ * Where a stack that `harness up` keeps up is: the file .harness/stack.json.
  */
 export interface State {
+  /**
+   *  is where the JSON  of the file is, which the stack's api serves. Write sets it.
+   */
+  $schema?: string
   /**
    * pid is the process that keeps the stack up, started when the operating system started it. Together
    * they distinguish a running stack from a file that a killed one left behind.
