@@ -85,13 +85,15 @@ func TestDocuments_GoCodeIsCompiled(t *testing.T) {
 	}
 }
 
-// The tutorial's table of an expectation's fields has all of them.
-func TestTutorial_NamesEveryField(t *testing.T) {
+// The tables of an expectation's fields have all of them: the tutorial's by their names in Go, the other's by those in JSON.
+func TestDocuments_NameEveryFieldOfAnExpectation(t *testing.T) {
 	t.Parallel()
-	text := read(t, tutorial)
+	inGo, inJSON := read(t, tutorial), read(t, "docs/javascript.md")
 	for _, v := range []any{harness.Expectation{}, harness.RunExpectation{}, harness.StepExpectation{}, harness.MailExpectation{}, harness.FileExpectation{}, harness.Match{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
-			require.True(t, strings.Contains(text, "`"+f.Name+"`"), "%s does not name %s of %T", tutorial, f.Name, v)
+			require.Contains(t, inGo, "`"+f.Name+"`", "the field %s of %T", f.Name, v)
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			require.Contains(t, inJSON, "`"+key+"`", "the field %s of %T", f.Name, v)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package workspace_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +35,9 @@ type reader struct {
 	*testing.T
 	dir string
 	env []string // added to that of the test
-	up  *terminal
+	// packages is the directory with the package.json and the lock file that pin what the document installs with npm.
+	packages string
+	up       *terminal
 }
 
 func newReader(t *testing.T) *reader {
@@ -41,10 +45,10 @@ func newReader(t *testing.T) *reader {
 	base, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
 	dir, bin := filepath.Join(base, "shop"), filepath.Dir(builtHarness(t))
-	return &reader{T: t, dir: dir, env: []string{
+	return &reader{T: t, dir: dir, packages: "harness/explore/testdata/js/", env: []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"GOWORK=" + filepath.Join(dir, "go.work"), "GOFLAGS=-mod=readonly " + goFlags,
-		"HARNESS_PAGE=off", "HARNESS_BACKENDS=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
+		"HARNESS_BIN=" + builtHarness(t), "HARNESS_PAGE=off", "NO_COLOR=1", "HARNESS_BACKENDS=", "HARNESS_UPDATE=", "HARNESS_EVIDENCE=", "HARNESS_REPORT=", "HARNESS_RAN=",
 	}}
 }
 
@@ -136,32 +140,46 @@ func (r *reader) enter(c command) {
 		r.install(c)
 	case strings.HasPrefix(c.line, "go install "):
 		// newReader has built it.
-	case strings.HasPrefix(c.line, "harness up "):
+	case strings.HasPrefix(strings.TrimPrefix(c.line, "npx "), "harness up "):
 		r.startUp(c)
 	case strings.HasPrefix(c.line, "harness explore "):
 		c.line += " 2>progress.log" // how much there is depends on the machine
 		r.run(c)
 	default:
 		r.run(c)
-		if c.line == "harness down" {
+		if strings.TrimPrefix(c.line, "npx ") == "harness down" {
 			require.NoError(r, r.up.cmd.Wait(), "harness up")
 			r.up = nil
 		}
 	}
 }
 
-// install installs packages of npm as the lock file of the planted apps has them, with all that they need themselves.
+// install installs packages of npm as a lock file of this repository has them, with all that they need themselves. What the document
+// has written into package.json stays.
 func (r *reader) install(c command) {
 	r.Helper()
-	const planted = "harness/explore/testdata/js/"
-	pinned := read(r.T, planted+"package.json")
+	// Packages of this repository are named by their paths.
+	here := strings.NewReplacer(`"file:../../`, `"file:`+filepath.ToSlash(root(r.T))+"/").Replace
+	var pinned, own map[string]json.RawMessage
+	require.NoError(r, json.Unmarshal([]byte(here(read(r.T, r.packages+"package.json"))), &pinned))
 	for _, p := range strings.Fields(c.line)[2:] {
 		name, version, _ := strings.Cut(p, "@")
-		require.Contains(r, pinned, strconv.Quote(name)+": "+strconv.Quote(version), "%s:%d", c.doc, c.at)
+		if name != "" && !strings.HasPrefix(name, "-") {
+			require.Contains(r, string(pinned["dependencies"])+string(pinned["devDependencies"]), strconv.Quote(name)+": "+strings.TrimSuffix(strconv.Quote(version), `"`), "%s:%d", c.doc, c.at)
+		}
 	}
-	r.write("package.json", pinned)
-	r.write("package-lock.json", read(r.T, planted+"package-lock.json"))
-	out, err := r.shell("npm ci --ignore-scripts --no-audit --no-fund").CombinedOutput()
+	if _, err := os.Stat(filepath.Join(r.dir, "node_modules")); err == nil {
+		return // with an earlier command
+	}
+	if text, err := os.ReadFile(filepath.Join(r.dir, "package.json")); err == nil {
+		require.NoError(r, json.Unmarshal(text, &own))
+	}
+	maps.Copy(pinned, own)
+	merged, err := json.MarshalIndent(pinned, "", "  ")
+	require.NoError(r, err)
+	r.write("package.json", string(merged))
+	r.write("package-lock.json", here(read(r.T, r.packages+"package-lock.json")))
+	out, err := r.shell("npm ci --ignore-scripts --install-links --prefer-offline --no-audit --no-fund").CombinedOutput()
 	require.NoError(r, err, "%s", out)
 }
 
@@ -244,6 +262,7 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`\b01[0-9A-HJKMNP-TV-Z]{24}\b`), "ULID"},
 	{regexp.MustCompile(`\b[a-z2-7]{10}((?:-[a-z]+)?@plant\.test)`), "SALT$1"},
+	{regexp.MustCompile(`-[0-9a-f]{10}(@example\.test)`), "-SALT$1"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "CLOCK"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b`), "TIME"},
