@@ -31,7 +31,8 @@ var rules = []rule{
 
 	{of: []string{"harness/internal/text", "harness/internal/poll"}, std: true, why: "the smallest helpers need nothing"},
 	{of: []string{"harness/internal/address"}, why: "it compares addresses, for which it needs what a domain is in Punycode, and nothing of ours"},
-	{of: []string{"harness"}, may: []string{"harness/internal/address", "harness/internal/jsontime", "harness/internal/text"}, std: true, why: "the root package holds the nouns and no I/O"},
+	{of: []string{"harness/internal/strictjson"}, may: []string{"harness/internal/text"}, std: true, why: "it reads JSON, of whatever type"},
+	{of: []string{"harness"}, may: []string{"harness/internal/address", "harness/internal/jsontime", "harness/internal/strictjson", "harness/internal/text"}, std: true, why: "the root package holds the nouns and no I/O"},
 	{of: []string{"harness/tools/..."}, std: true, why: "the sources of the servers are text"},
 	{of: []string{"harness/mailcheck"}, may: []string{"harness", helpers}, why: "a check of an email needs the email alone"},
 	{of: []string{"harness/tap", "harness/inbox", "harness/golden", "harness/inngestapi"}, may: []string{"harness/internal/address", "harness", helpers}, why: "clients and proxies know the nouns, and not where they run"},

@@ -2,7 +2,6 @@ package inbox_test
 
 import (
 	"encoding/base64"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,13 +204,13 @@ func TestDecode_Headers(t *testing.T) {
 		"hi"))
 	require.Empty(t, m.Problems)
 	require.Equal(t, "Пумпа стоит in hall 4", m.Subject)
-	require.Empty(t, cmp.Diff([]*mail.Address{{Name: "Jürgen Müller", Address: "jm@plant.test"}}, m.From))
-	require.Empty(t, cmp.Diff([]*mail.Address{
+	require.Empty(t, cmp.Diff(harness.Addresses{{Name: "Jürgen Müller", Address: "jm@plant.test"}}, m.From))
+	require.Empty(t, cmp.Diff(harness.Addresses{
 		{Name: `Kim, the "best"`, Address: "kim@plant.test"}, {Address: "lee@plant.test"},
 		{Address: "ann@plant.test"}, {Name: "зубр", Address: "z@plant.test"},
 	}, m.To))
-	require.Empty(t, cmp.Diff([]*mail.Address{{Name: "René", Address: "r@plant.test"}}, m.Cc))
-	require.Empty(t, cmp.Diff([]*mail.Address{{Address: "desk@plant.test"}}, m.ReplyTo))
+	require.Empty(t, cmp.Diff(harness.Addresses{{Name: "René", Address: "r@plant.test"}}, m.Cc))
+	require.Empty(t, cmp.Diff(harness.Addresses{{Address: "desk@plant.test"}}, m.ReplyTo))
 	require.True(t, m.Date.Equal(time.Date(2026, 11, 3, 9, 0, 0, 0, time.UTC)))
 	require.Equal(t, "1@plant.test", m.MessageID)
 	require.Equal(t, []string{"from one", "from two"}, m.HeaderValues("received"))
@@ -283,7 +282,7 @@ func TestDecode_ReportsMalformedHeaders(t *testing.T) {
 	}, m.Problems))
 	require.Equal(t, "one", m.Subject)
 	require.Equal(t, []string{"one", "two"}, m.HeaderValues("Subject"))
-	require.Empty(t, cmp.Diff([]*mail.Address{{Address: "a@b.test"}, {Address: "c@d.test"}}, m.To), "what can be read is read")
+	require.Empty(t, cmp.Diff(harness.Addresses{{Address: "a@b.test"}, {Address: "c@d.test"}}, m.To), "what can be read is read")
 	require.True(t, m.Date.IsZero())
 }
 
@@ -405,7 +404,7 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%q is not UTF-8", s)
 			}
 		}
-		for _, list := range [][]*mail.Address{m.From, m.To, m.Cc, m.ReplyTo} {
+		for _, list := range []harness.Addresses{m.From, m.To, m.Cc, m.ReplyTo} {
 			for _, a := range list {
 				if !utf8.ValidString(a.Name + a.Address) {
 					t.Errorf("%q is not UTF-8", a)

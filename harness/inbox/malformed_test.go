@@ -3,7 +3,6 @@ package inbox_test
 import (
 	"encoding/base64"
 	"fmt"
-	"net/mail"
 	"strings"
 	"testing"
 	"time"
@@ -27,41 +26,41 @@ func requireProblem(t *testing.T, m *harness.Message, problem string) {
 
 func TestDecode_AddressLists(t *testing.T) {
 	t.Parallel()
-	one := []*mail.Address{{Address: "b@c.test"}}
+	one := harness.Addresses{{Address: "b@c.test"}}
 	for name, tc := range map[string]struct {
 		to, problem string
-		want        []*mail.Address
+		want        harness.Addresses
 	}{
-		"an encoded word in quotes":           {`"=?utf-8?Q?J=C3=BCrgen?=" <b@c.test>`, "", []*mail.Address{{Name: "Jürgen", Address: "b@c.test"}}},
-		"a blank in an encoded word":          {`=?UTF-8?Q?Zo=C3=AB X?= <b@c.test>`, "", []*mail.Address{{Name: "Zoë X", Address: "b@c.test"}}},
-		"a comma in an encoded word":          {`=?utf-8?Q?Doe, Jane?= <b@c.test>, d@e.test`, "not a list of addresses", []*mail.Address{{Name: "Doe, Jane", Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"a word that decodes to another word": {`=?utf-8?Q?=3D=3Futf-8=3FQ=3Fa=3F=3D?= <b@c.test>`, "", []*mail.Address{{Name: "=?utf-8?Q?a?=", Address: "b@c.test"}}},
-		"an address as name":                  {`b@c.test <b@c.test>, d@e.test`, "not a list of addresses", []*mail.Address{{Name: "b@c.test", Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"another address as name":             {`x@y.test <b@c.test>`, "not a list of addresses", []*mail.Address{{Name: "x@y.test", Address: "b@c.test"}}},
-		"an entry without @":                  {`b@c.test, root, d@e.test`, `"root"`, []*mail.Address{{Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"a name with an unquoted comma":       {`O'Neil, Pat <b@c.test>`, `"O'Neil"`, []*mail.Address{{Name: "Pat", Address: "b@c.test"}}},
-		"a dot at the end":                    {`b@c.test., d@e.test`, "b@c.test.", []*mail.Address{{Address: "b@c.test."}, {Address: "d@e.test"}}},
+		"an encoded word in quotes":           {`"=?utf-8?Q?J=C3=BCrgen?=" <b@c.test>`, "", harness.Addresses{{Name: "Jürgen", Address: "b@c.test"}}},
+		"a blank in an encoded word":          {`=?UTF-8?Q?Zo=C3=AB X?= <b@c.test>`, "", harness.Addresses{{Name: "Zoë X", Address: "b@c.test"}}},
+		"a comma in an encoded word":          {`=?utf-8?Q?Doe, Jane?= <b@c.test>, d@e.test`, "not a list of addresses", harness.Addresses{{Name: "Doe, Jane", Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"a word that decodes to another word": {`=?utf-8?Q?=3D=3Futf-8=3FQ=3Fa=3F=3D?= <b@c.test>`, "", harness.Addresses{{Name: "=?utf-8?Q?a?=", Address: "b@c.test"}}},
+		"an address as name":                  {`b@c.test <b@c.test>, d@e.test`, "not a list of addresses", harness.Addresses{{Name: "b@c.test", Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"another address as name":             {`x@y.test <b@c.test>`, "not a list of addresses", harness.Addresses{{Name: "x@y.test", Address: "b@c.test"}}},
+		"an entry without @":                  {`b@c.test, root, d@e.test`, `"root"`, harness.Addresses{{Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"a name with an unquoted comma":       {`O'Neil, Pat <b@c.test>`, `"O'Neil"`, harness.Addresses{{Name: "Pat", Address: "b@c.test"}}},
+		"a dot at the end":                    {`b@c.test., d@e.test`, "b@c.test.", harness.Addresses{{Address: "b@c.test."}, {Address: "d@e.test"}}},
 		"a route":                             {`<@x.test,@y.test:b@c.test>`, "not a list of addresses", one},
-		"8-bit bytes in a name":               {"J\xfcrgen <b@c.test>, d@e.test", "not a list of addresses", []*mail.Address{{Name: "J\uFFFDrgen", Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"an unknown charset":                  {`=?x-none?Q?Jo?= <b@c.test>`, `header To is in the charset "x-none"`, []*mail.Address{{Name: "Jo", Address: "b@c.test"}}},
-		"no commas":                           {`B <b@c.test> D <d@e.test>`, "expected comma", []*mail.Address{{Name: "B", Address: "b@c.test"}, {Name: "D", Address: "d@e.test"}}},
-		"semicolons":                          {`b@c.test; d@e.test`, "", []*mail.Address{{Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"groups":                              {`A: b@c.test; D: d@e.test;`, "", []*mail.Address{{Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"8-bit bytes in a name":               {"J\xfcrgen <b@c.test>, d@e.test", "not a list of addresses", harness.Addresses{{Name: "J\uFFFDrgen", Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"an unknown charset":                  {`=?x-none?Q?Jo?= <b@c.test>`, `header To is in the charset "x-none"`, harness.Addresses{{Name: "Jo", Address: "b@c.test"}}},
+		"no commas":                           {`B <b@c.test> D <d@e.test>`, "expected comma", harness.Addresses{{Name: "B", Address: "b@c.test"}, {Name: "D", Address: "d@e.test"}}},
+		"semicolons":                          {`b@c.test; d@e.test`, "", harness.Addresses{{Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"groups":                              {`A: b@c.test; D: d@e.test;`, "", harness.Addresses{{Address: "b@c.test"}, {Address: "d@e.test"}}},
 		"a group without an end":              {`A: b@c.test`, "does not end with a semicolon", one},
 		"a group that is only a name":         {`undisclosed-recipients:`, "does not end with a semicolon", nil},
-		"a question mark in an encoded word":  {`=?utf-8?Q?Who?_Me?= <b@c.test>`, "", []*mail.Address{{Name: "Who? Me", Address: "b@c.test"}}},
+		"a question mark in an encoded word":  {`=?utf-8?Q?Who?_Me?= <b@c.test>`, "", harness.Addresses{{Name: "Who? Me", Address: "b@c.test"}}},
 		"an empty group":                      {`undisclosed-recipients:;`, "", nil},
-		"an unclosed quote":                   {`"B <b@c.test>, d@e.test`, "not a list of addresses", []*mail.Address{{Name: `"B`, Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"an unclosed bracket":                 {`B <b@c.test, d@e.test`, "not a list of addresses", []*mail.Address{{Name: "B", Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"a bracket too many":                  {`b@c.test>, d@e.test`, "not a list of addresses", []*mail.Address{{Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"an empty address":                    {`B <>, d@e.test`, "not a list of addresses", []*mail.Address{{Address: "d@e.test"}}},
-		"a comment":                           {`b@c.test (B (the one)), d@e.test`, "", []*mail.Address{{Name: "B (the one)", Address: "b@c.test"}, {Address: "d@e.test"}}},
-		"comments and blanks in an address":   {`Pete(A nice \) chap) <pete(his account)@c .test(his host)>`, "not a list", []*mail.Address{{Name: "Pete", Address: "pete@c.test"}}},
-		"comments":                            {`(one) Pete(A nice \) chap) <pete(his account)@c.test(his host)>, (none)`, "", []*mail.Address{{Name: "Pete", Address: "pete@c.test"}}},
-		"an IPv6 address":                     {`b@[IPv6:2001:db8::1]`, "", []*mail.Address{{Address: "b@[IPv6:2001:db8::1]"}}},
-		"an address of no kind":               {`b@[x:y]`, "not a list", []*mail.Address{{Address: "b@[x:y]"}}},
-		"a quoted local part":                 {`"b d"@c.test`, "", []*mail.Address{{Address: "b d@c.test"}}},
-		"a colon in a name":                   {`"Re: B" <b@c.test>`, "", []*mail.Address{{Name: "Re: B", Address: "b@c.test"}}},
+		"an unclosed quote":                   {`"B <b@c.test>, d@e.test`, "not a list of addresses", harness.Addresses{{Name: `"B`, Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"an unclosed bracket":                 {`B <b@c.test, d@e.test`, "not a list of addresses", harness.Addresses{{Name: "B", Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"a bracket too many":                  {`b@c.test>, d@e.test`, "not a list of addresses", harness.Addresses{{Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"an empty address":                    {`B <>, d@e.test`, "not a list of addresses", harness.Addresses{{Address: "d@e.test"}}},
+		"a comment":                           {`b@c.test (B (the one)), d@e.test`, "", harness.Addresses{{Name: "B (the one)", Address: "b@c.test"}, {Address: "d@e.test"}}},
+		"comments and blanks in an address":   {`Pete(A nice \) chap) <pete(his account)@c .test(his host)>`, "not a list", harness.Addresses{{Name: "Pete", Address: "pete@c.test"}}},
+		"comments":                            {`(one) Pete(A nice \) chap) <pete(his account)@c.test(his host)>, (none)`, "", harness.Addresses{{Name: "Pete", Address: "pete@c.test"}}},
+		"an IPv6 address":                     {`b@[IPv6:2001:db8::1]`, "", harness.Addresses{{Address: "b@[IPv6:2001:db8::1]"}}},
+		"an address of no kind":               {`b@[x:y]`, "not a list", harness.Addresses{{Address: "b@[x:y]"}}},
+		"a quoted local part":                 {`"b d"@c.test`, "", harness.Addresses{{Address: "b d@c.test"}}},
+		"a colon in a name":                   {`"Re: B" <b@c.test>`, "", harness.Addresses{{Name: "Re: B", Address: "b@c.test"}}},
 		"commas alone":                        {`,b@c.test,,`, "", one},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,7 +24,7 @@ type Options struct {
 }
 
 // Server answers requests about a stack. It is an [http.Handler], safe for concurrent use. It needs no closing: what it has
-// injected ends with the stack.
+// injected ends with the stack. It has many methods because it has one for each operation.
 type Server struct {
 	stack   *stack.Stack
 	options Options
