@@ -3,10 +3,7 @@ package harnesstest
 import (
 	"cmp"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +15,6 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/golden"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/secret"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
@@ -191,7 +187,9 @@ func (t *T) keepEvidence() string {
 		return "" // the failure says why it did not start, and where its logs are
 	}
 	dir := t.evidenceDir()
-	if err := t.keep(dir); err != nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.Stack.KeepEvidence(dir, t.verdicts); err != nil {
 		t.Logf("some of the evidence could not be kept: %v", err)
 	}
 	if abs, err := filepath.Abs(dir); err == nil {
@@ -199,68 +197,4 @@ func (t *T) keepEvidence() string {
 	}
 	t.Logf("evidence: %s", dir)
 	return dir
-}
-
-// keep writes as much of the evidence as can be written.
-func (t *T) keep(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var errs []error
-	write := func(name string, data []byte) {
-		errs = append(errs, os.WriteFile(filepath.Join(dir, name), data, 0o600))
-	}
-	for i, v := range t.verdicts {
-		data, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			errs = append(errs, fmt.Errorf("write verdict %d: %w", i+1, err))
-		} else {
-			write(fmt.Sprintf("%d-verdict.json", i+1), data)
-		}
-		write(fmt.Sprintf("%d-verdict.txt", i+1), []byte(v.String()+"\n"))
-		for j, m := range v.Trace.Mail {
-			write(fmt.Sprintf("%d-mail-%d.eml", i+1, j+1), m.Raw)
-		}
-	}
-	return errors.Join(append(errs, t.keepLogs(dir))...)
-}
-
-// keepLogs copies the log of each service: the whole file where there is one, else its last lines. The files of a test's
-// own stack are removed with the stack.
-func (t *T) keepLogs(dir string) error {
-	files := map[harness.Service]string{harness.ServiceApp: filepath.Join(t.Stack.Dir(), "app.log")}
-	for _, info := range t.Stack.Describe() {
-		files[info.Service] = info.LogFile
-	}
-	var errs []error
-	for _, s := range []harness.Service{harness.ServiceMongo, harness.ServiceMailHog, harness.ServiceInngest, harness.ServiceApp} {
-		kept := filepath.Join(dir, string(s)+".log")
-		err := t.copyLog(kept, files[s])
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-			if tail := t.Stack.Tail(s); len(tail) > 0 {
-				err = os.WriteFile(kept, []byte(strings.Join(tail, "\n")+"\n"), 0o600)
-			}
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// copyLog copies a log line by line, without secrets.
-func (t *T) copyLog(to, from string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	logins := (*secret.Set)(nil).Lines() // MailHog logs the app's credentials, over several lines
-	err = secret.Copy(out, in, func(line string) string { return logins(t.Stack.Redactor().Text(line)) })
-	return errors.Join(err, out.Close())
 }

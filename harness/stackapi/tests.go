@@ -2,8 +2,10 @@ package stackapi
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
@@ -77,11 +79,20 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 		return Done{}, err
 	}
 	j := s.tests.end(end.TestName)
-	if end.Report == "" {
-		return Done{true}, nil
-	}
-	return Done{true}, report.Save(end.Report, report.Record{
+	record := report.Record{
 		Package: end.Suite, Test: end.Name, Backend: s.stack.Backend(), Outcome: report.Outcome(end.Outcome), Began: end.Began,
 		Failures: end.Failures, Verdicts: j.verdicts, Goldens: j.goldens,
-	})
+	}
+	if !end.Began.IsZero() {
+		record.Took = time.Since(end.Began)
+	}
+	var err error
+	if end.Evidence != "" && record.Outcome == report.Failed {
+		record.Evidence = end.Evidence
+		err = s.stack.KeepEvidence(end.Evidence, j.verdicts)
+	}
+	if end.Report != "" {
+		err = errors.Join(err, report.Save(end.Report, record))
+	}
+	return Done{err == nil}, err
 }
