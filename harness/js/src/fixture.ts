@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import timers from 'node:timers/promises'
 import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
 import type { Event, Expectation, GoldenReplacement, Goldens, SentEvent } from './api.js'
@@ -30,6 +30,8 @@ export interface HarnessOptions extends StackOptions {
 export interface TestInfo {
   file: string
   name: string
+  /** When it began, by {@link now}. */
+  began: number
   /** The milliseconds that it may take. */
   timeout: number
   /** The runner was asked to update snapshots. */
@@ -61,7 +63,6 @@ function requireByNode(path: string): unknown {
 export class Harness {
   /** Text that no other test has: letters and digits. */
   readonly salt = randomBytes(5).toString('hex')
-  private readonly began = new Date()
 
   /** @internal */
   constructor(
@@ -102,10 +103,10 @@ export class Harness {
    */
   async skip(event: EventRef, by: Duration): Promise<void> {
     const at = callSite()
-    const ends = Date.now() + this.left()
+    const ends = now() + this.left()
     let runs = await this.stack.runs({ event })
     while (runs.length === 0) {
-      if (Date.now() > ends) {
+      if (now() > ends) {
         throw at(
           new HarnessError(
             'the event has started no run for which time could be skipped: stack.skip() skips it for all',
@@ -133,7 +134,7 @@ export class Harness {
       name,
       outcome,
       failures,
-      began: this.began.toISOString(),
+      began: new Date(this.test.began).toISOString(),
       report: report && resolve(report),
       evidence: evidence && resolve(evidence, suite, name.replace(/[^\w.-]/g, '_')),
     })
@@ -144,8 +145,7 @@ export class Harness {
   }
 
   private judging(expectation: Expectation, options: JudgeOptions): JudgeOptions {
-    // A verdict says more than a runner whose time is up.
-    const timeout = `${Math.min(defaultTimeout, this.left())}ms`
+    const timeout = `${this.left()}ms`
     const golden = expectation.mail?.some((mail) => mail.golden) ? this.goldens() : undefined
     return { timeout, test: this.testName(), ...options, golden: golden && { ...golden, ...options.golden } }
   }
@@ -156,17 +156,21 @@ export class Harness {
     return { dir, update, replace: [{ old: this.salt, new: '{{salt}}' }, ...replace] }
   }
 
-  /** How many milliseconds of the test's time are left to wait. */
+  /** How many milliseconds to wait: less than the test may take, since a verdict says more than a runner whose time is up. */
   private left(): number {
-    return Math.max(minTimeout, this.test.timeout - (Date.now() - this.began.getTime()) - margin)
+    const left = this.test.timeout * usedForWaiting - (now() - this.test.began)
+    return Math.round(Math.min(defaultTimeout, Math.max(left, minTimeout)))
   }
 }
 
 const defaultTimeout = 10_000
 const minTimeout = 100
-/** What a verdict takes beyond the time that it waits. */
-const margin = 1_000
+const usedForWaiting = 0.8
 const pollInterval = 20
+
+/** Node's own clock, also where a test puts a fake one in its place. @internal */
+export const { now } = Date
+const sleep = timers.setTimeout
 
 /** The tests that are running, by file and name. */
 const running = new Map<string, Harness>()

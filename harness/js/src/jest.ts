@@ -1,5 +1,5 @@
 /** Tests on a stack, with Jest. */
-import { type Harness, type HarnessOptions, type TestInfo, runTest, stackOf, toLeadTo } from './fixture.js'
+import { type Harness, type HarnessOptions, type TestInfo, now, runTest, stackOf, toLeadTo } from './fixture.js'
 import type { Expectation, JudgeOptions } from './index.js'
 
 export type { Harness, HarnessOptions } from './fixture.js'
@@ -43,12 +43,13 @@ export interface HarnessTest extends DeclareTest {
 export function harnessTest(options: HarnessOptions): HarnessTest {
   const { test, expect, beforeAll } = require('@jest/globals') as typeof import('@jest/globals')
   expect.extend({ toLeadTo })
-  beforeAll(async () => void (await stackOf(options)), startTimeout) // it takes more time than a test has
+  beforeAll(async () => void (await stackOf(options)), startTimeout) // it is no part of a test's time
   const run = (body: TestBody) => () => {
     const { testPath, currentTestName, snapshotState } = expect.getState() as JestState
     const info: TestInfo = {
       file: testPath ?? '',
       name: currentTestName ?? '',
+      began: now(),
       timeout: testTimeout(),
       update: snapshotState?._updateSnapshot === 'all',
     }

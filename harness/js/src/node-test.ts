@@ -1,6 +1,6 @@
 /** Tests on a stack, with Node's own runner. */
-import { type TestContext, type TestOptions, test } from 'node:test'
-import { type Harness, type HarnessOptions, type TestInfo, runTest } from './fixture.js'
+import { type TestContext, type TestOptions, before, test } from 'node:test'
+import { type Harness, type HarnessOptions, type TestInfo, now, runTest, stackOf } from './fixture.js'
 
 export type { Harness, HarnessOptions } from './fixture.js'
 
@@ -22,6 +22,7 @@ export interface HarnessTest extends DeclareTest {
 
 /** Returns the `test` of `node:test` with a `harness` for each test: a stack that is started once for the file, and a salt. */
 export function harnessTest(options: HarnessOptions): HarnessTest {
+  before(async () => void (await stackOf(options))) // it is no part of a test's time
   const declare =
     (as: typeof test.only): DeclareTest =>
     (name: string, ...rest: [TestBody] | [TestOptions, TestBody]) => {
@@ -30,6 +31,7 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
         const info: TestInfo = {
           file: process.argv[1] ?? '',
           name: context.fullName,
+          began: now(),
           timeout: testOptions.timeout ?? Infinity,
           update: process.execArgv.includes('--test-update-snapshots'),
         }

@@ -1,6 +1,15 @@
 /** Tests on a stack, with Vitest. */
 import { beforeAll, expect, test, type TestAPI } from 'vitest'
-import { type Harness, type HarnessOptions, type TestInfo, beginTest, endTest, stackOf, toLeadTo } from './fixture.js'
+import {
+  type Harness,
+  type HarnessOptions,
+  type TestInfo,
+  beginTest,
+  endTest,
+  now,
+  stackOf,
+  toLeadTo,
+} from './fixture.js'
 import type { Expectation, JudgeOptions } from './index.js'
 
 export type { Harness, HarnessOptions } from './fixture.js'
@@ -19,7 +28,7 @@ expect.extend({ toLeadTo })
  * `expect` the matcher `toLeadTo`.
  */
 export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness }> {
-  beforeAll(async () => void (await stackOf(options)), startTimeout) // it takes more time than a test has
+  beforeAll(async () => void (await stackOf(options)), startTimeout) // it is no part of a test's time
   return test.extend<{ harness: Harness }>({
     harness: [
       async ({ task }, use) => {
@@ -28,6 +37,7 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
         const info: TestInfo = {
           file: testPath ?? '',
           name: currentTestName ?? '',
+          began: now(),
           timeout: task.timeout,
           update: (snapshotState as unknown as { _updateSnapshot?: string })._updateSnapshot === 'all',
         }

@@ -24,10 +24,6 @@ plain('has no harness', async () => {
   await expect(order('kim@example.test')).toLeadTo({ noOtherMail: true })
 })
 
-test('has too little time', async ({ harness }) => {
-  await expect(order(harness.address())).toLeadTo({ mail: [{ to: harness.address('lee') }] })
-}, 3_000)
-
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang, 600_000)

@@ -13,10 +13,6 @@ test('breaks', async ({ harness }) => {
   await harness.expect(order(to), { mail: [{ to, subject: 'Order B2' }] })
 })
 
-test('has too little time', { timeout: 3_000 }, async ({ harness }) => {
-  await harness.expect(order(harness.address()), { mail: [{ to: harness.address('lee') }] })
-})
-
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang)

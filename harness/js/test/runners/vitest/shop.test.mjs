@@ -22,10 +22,6 @@ plain('has no harness', async () => {
   await expect(order('kim@example.test')).toLeadTo({ noOtherMail: true })
 })
 
-test('has too little time', { timeout: 3_000 }, async ({ harness }) => {
-  await expect(order(harness.address())).toLeadTo({ mail: [{ to: harness.address('lee') }] })
-})
-
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang, 600_000)

@@ -1,0 +1,83 @@
+import { type HarnessError, Stack } from 'inngest-harness'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { Harness } from '../dist/fixture.js'
+import { failure } from './setup.mjs'
+
+/** Returns a harness whose stack only notes what it is asked. */
+function harnessOf(test: { timeout?: number; update?: boolean } = {}, stack: object = {}) {
+  const asked = vi.fn(async (..._: unknown[]) => ({ outcome: 'holds' }))
+  const info = {
+    file: '/project/test/a.test.ts',
+    name: 'a test',
+    began: Date.now(),
+    timeout: 5_000,
+    update: false,
+    ...test,
+  }
+  const goldens = { replace: [{ pattern: 'v\\d+', new: '{{version}}' }] }
+  return {
+    harness: new Harness({ judge: asked, golden: asked, ...stack } as unknown as Stack, info, { goldens }),
+    asked,
+  }
+}
+
+test('addresses and ids are those of one test', () => {
+  const [one, other] = [harnessOf().harness, harnessOf().harness]
+  expect(one.address('kim')).toBe(`kim-${one.salt}@example.test`)
+  expect(one.id('order')).toBe(`order-${one.salt}`)
+  expect(one.salt).toMatch(/^[a-z0-9]{10}$/)
+  expect(other.salt).not.toBe(one.salt)
+})
+
+test('a verdict waits less than the test may take', async () => {
+  for (const [timeout, least, most] of [
+    [5_000, 1_000, 4_000],
+    [60_000, 10_000, 10_000],
+    [Infinity, 10_000, 10_000],
+    [10, 100, 100],
+  ] as const) {
+    const { harness, asked } = harnessOf({ timeout })
+    await harness.judge('id', {})
+    const options = asked.mock.calls[0]![2] as { timeout: string }
+    expect(parseInt(options.timeout)).toBeGreaterThanOrEqual(least)
+    expect(parseInt(options.timeout)).toBeLessThanOrEqual(most)
+    expect(options).toMatchObject({ golden: undefined, test: { name: 'a test' } })
+    await harness.judge('id', {}, { timeout: '2m' })
+    expect(asked).toHaveBeenLastCalledWith('id', {}, expect.objectContaining({ timeout: '2m' }))
+  }
+})
+
+test('goldens are beside the file of the test, without its salt', async () => {
+  const { harness, asked } = harnessOf()
+  const replace = [
+    { old: harness.salt, new: '{{salt}}' },
+    { pattern: 'v\\d+', new: '{{version}}' },
+  ]
+  const expectation = { mail: [{ to: 'kim@example.test', golden: 'confirmation' }] }
+  await harness.judge('id', expectation)
+  const golden = { dir: '/project/test/goldens', update: false, replace }
+  expect(asked).toHaveBeenLastCalledWith('id', expectation, expect.objectContaining({ golden }))
+  await harness.golden('confirmation', 'mail', { dir: 'elsewhere' })
+  expect(asked).toHaveBeenLastCalledWith('confirmation', 'mail', { ...golden, dir: 'elsewhere' })
+
+  const updating = harnessOf({ update: true })
+  await updating.harness.golden('confirmation', 'mail')
+  expect(updating.asked).toHaveBeenLastCalledWith('confirmation', 'mail', expect.objectContaining({ update: true }))
+})
+
+test('skip waits for the runs of the event, also with fake timers', async () => {
+  vi.useFakeTimers({ now: 0 })
+  onTestFinished(() => void vi.useRealTimers())
+  const runs = vi
+    .fn()
+    .mockResolvedValueOnce([])
+    .mockResolvedValue([{ id: 'one' }, { id: 'two' }])
+  const skip = vi.fn()
+  await harnessOf({}, { runs, skip }).harness.skip('id', '3d')
+  expect(runs).toHaveBeenCalledTimes(2)
+  expect(skip.mock.calls).toEqual([[{ run: 'one', by: '3d' }], [{ run: 'two', by: '3d' }]])
+
+  const none = harnessOf({ timeout: 10 }, { runs: async () => [], skip })
+  const error = await failure<HarnessError>(none.harness.skip('id', '3d'))
+  expect(error.message).toContain('the event has started no run for which time could be skipped')
+})
