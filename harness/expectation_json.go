@@ -22,6 +22,8 @@ func ParseExpectation(data []byte) (Expectation, error) {
 
 // asserts returns an error for a value that reads like an assertion and is none.
 func asserts(value json.Token, empty bool, as reflect.Type, where string) error {
+	number, isNumber := value.(json.Number)
+	amount, err := number.Float64()
 	switch {
 	case empty && value == json.Delim('{') && as.Kind() == reflect.Map:
 		return fmt.Errorf("%s is an empty object, which asserts nothing: leave it out", where)
@@ -30,7 +32,7 @@ func asserts(value json.Token, empty bool, as reflect.Type, where string) error 
 			"noOtherRuns, noOtherMail, noOtherFiles, or absent", where)
 	case value == nil && as != strictjson.Anything:
 		return fmt.Errorf("%s is null, which asserts nothing: leave it out", where)
-	case value == 0.0 && as.Kind() == reflect.Int:
+	case isNumber && err == nil && amount == 0 && as.Kind() == reflect.Int:
 		none := ""
 		if strings.HasSuffix(where, ".copies") {
 			none = "; that there is no such email is said by absent"

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,17 +42,26 @@ type env struct {
 	// asked are the operations that were answered with 200, answered the statuses of all answers.
 	asked    map[string]bool
 	answered map[int]bool
+	judging  *atomic.Int32 // how many judgements go on
 }
 
 func newEnv(t *testing.T, backend harness.Backend, o stack.Options) *env {
 	st, err := testenv.Start(t.Context(), backend, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
-	server := httptest.NewServer(stackapi.New(st, stackapi.Options{Token: token, Sim: backend.Name() == "sim"}))
+	api := stackapi.New(st, stackapi.Options{Token: token, Sim: backend.Name() == "sim"})
+	judging := &atomic.Int32{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/judge") {
+			judging.Add(1)
+			defer judging.Add(-1)
+		}
+		api.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	router, err := gorillamux.NewRouter(load(t))
 	require.NoError(t, err)
-	return &env{t, st, server.URL + stackapi.Prefix, router, map[string]bool{}, map[int]bool{}}
+	return &env{t, st, server.URL + stackapi.Prefix, router, map[string]bool{}, map[int]bool{}, judging}
 }
 
 // A question is a request with what is expected of it.

@@ -61,8 +61,7 @@ func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *h
 				s.fail(w, errorf("refused", "the API is for programs of this machine: %s", why))
 				return
 			}
-			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if !public && subtle.ConstantTimeCompare([]byte(token), []byte(s.options.Token)) == 0 {
+			if given := r.Header.Get("Authorization"); !public && subtle.ConstantTimeCompare([]byte(given), []byte("Bearer "+s.options.Token)) == 0 {
 				s.fail(w, errorf("unauthorized", "the request needs the header Authorization: Bearer TOKEN, with the token of .harness/stack.json"))
 				return
 			}

@@ -20,8 +20,8 @@ import (
 // [json.Number], which has all their digits. The error of an empty text is [io.EOF].
 func Decode(data []byte, into any) error { return DecodeAndCheck(data, into, nil) }
 
-// A Check reports what is wrong with a value that is meant to decode as a type. Of an object or array it gets the opening
-// delimiter, and whether it is empty. where is the path to the value, empty for the whole.
+// A Check reports what is wrong with a value that is meant to decode as a type. Numbers are [json.Number]. Of an object or array it
+// gets the opening delimiter, and whether it is empty. where is the path to the value, empty for the whole.
 type Check func(value json.Token, empty bool, as reflect.Type, where string) error
 
 // DecodeAndCheck is [Decode] with a check of each value. check may be nil.
@@ -35,6 +35,7 @@ func DecodeAndCheck(data []byte, into any, check Check) error {
 		return errors.New("there is more behind the JSON value")
 	}
 	w := walker{json.NewDecoder(bytes.NewReader(whole)), check}
+	w.UseNumber()
 	if err := w.walk(reflect.TypeOf(into).Elem(), ""); err != nil {
 		return err
 	}
@@ -42,7 +43,8 @@ func DecodeAndCheck(data []byte, into any, check Check) error {
 	d.UseNumber()
 	err := d.Decode(into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s is %s, want %s", cmp.Or(keys(wrong.Field, reflect.TypeOf(into)), "the whole"), wrong.Value, kind(wrong.Type))
+		found, _, _ := strings.Cut(wrong.Value, " ") // without the digits of a number
+		return fmt.Errorf("%s is %s, want %s", cmp.Or(keys(wrong.Field, reflect.TypeOf(into)), "the whole"), found, kind(wrong.Type))
 	}
 	return err
 }

@@ -30,7 +30,7 @@ func TestDecode(t *testing.T) {
 	t.Parallel()
 	var s sample
 	require.NoError(t, strictjson.Decode([]byte(`{"$schema": {"a": 1}, "id": "i", "name": "n", "count": 2, "list": [{"id": "l"}], "texts": {"Any": ""},
-		"raw": {"A": 1, "a": [[]]}, "any": [9007199254740993, {"$schema": 1}]} `), &s))
+		"raw": {"A": 1, "a": [[]]}, "any": [9007199254740993, 1e400, {"$schema": 1}]} `), &s))
 	require.Equal(t, "i", s.ID)
 	require.Equal(t, "l", s.List[0].ID)
 	require.Equal(t, json.Number("9007199254740993"), s.Any.([]any)[0])
@@ -51,6 +51,7 @@ func TestDecode_Refuses(t *testing.T) {
 		`{} {}`:                         `there is more behind the JSON value`,
 		`{}]`:                           `there is more behind the JSON value`,
 		`{"name": 1}`:                   `name is number, want a text`,
+		`{"count": 1e400}`:              `count is number, want a whole number such as 1`,
 		`{"id": 1}`:                     `id is number, want a text`,
 		`{"list": [{"id": 1}]}`:         `list.id is number, want a text`,
 		`[]`:                            `the whole is array, want an object`,
