@@ -86,10 +86,11 @@ func (c *Client) Close(context.Context) error {
 
 // statusError is an answer that is not 2xx.
 type statusError struct {
-	code   int
-	status string
-	sdk    bool // it is an SDK's
-	body   []byte
+	code    int
+	status  string
+	sdk     bool // it is an SDK's
+	handled bool // it says only that it is an SDK's, as it does where the SDK cannot work
+	body    []byte
 }
 
 // is reports whether e is an answer with this status code; nil is none.
@@ -203,7 +204,7 @@ func roundTrip(client *http.Client, req *http.Request) (http.Header, []byte, err
 		return nil, nil, err
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, nil, &statusError{res.StatusCode, res.Status, res.Header.Get(sdk.HeaderSDK) != "", body}
+		return nil, nil, &statusError{res.StatusCode, res.Status, res.Header.Get(sdk.HeaderSDK) != "", res.Header.Get(sdk.HeaderHandled) != "", body}
 	}
 	return res.Header, body, nil
 }

@@ -182,6 +182,9 @@ func known(ctx context.Context, c *Client) string {
 	return "It knows " + strings.Join(list, ", ") + "."
 }
 
+// atPath says what to do about an app whose handler is elsewhere.
+const atPath = "name the path where the handler is mounted (--app-path; in Go, stack.Options.AppPath)"
+
 // register sends the PUT that makes an app register itself. For a server in production mode the PUT is signed: then some
 // apps answer with their functions instead, and c registers them.
 func register(ctx context.Context, c *Client, app App) error {
@@ -210,21 +213,24 @@ func register(ctx context.Context, c *Client, app App) error {
 	refused, _ := errors.AsType[*statusError](err)
 	switch {
 	case err == nil && header.Get(sdk.HeaderSDK) == "":
-		return fmt.Errorf("%s answers, but is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, sdk.HeaderSDK)
+		return fmt.Errorf("%s answers, but is no Inngest SDK's handler (its answer has no %s header): "+atPath, app.URL, sdk.HeaderSDK)
 	case err == nil && header.Get(sdk.HeaderSyncKind) == sdk.SyncInBand:
 		return registerFor(ctx, c, answer)
 	case err == nil:
 		return nil
 	case refused.is(http.StatusNotFound):
-		return fmt.Errorf("the app listens, but serves no Inngest functions at %s (404 Not Found): mount the SDK's handler there, or name the right path", app.URL)
+		return fmt.Errorf("the app listens, but serves no Inngest functions at %s (404 Not Found): mount the SDK's handler there, or "+atPath, app.URL)
 	case refused.is(http.StatusMethodNotAllowed):
 		return fmt.Errorf("%s does not take a PUT (405 Method Not Allowed): it is no SDK's handler, or one that is mounted for some methods only", app.URL)
 	case refused.is(http.StatusUnauthorized) && c.signingKey != "":
 		return fmt.Errorf("the app at %s refuses the server's signature: start it with INNGEST_SIGNING_KEY set to the server's signing key", app.URL)
 	case refused.is(http.StatusUnauthorized):
 		return fmt.Errorf("the app at %s takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true", app.URL)
+	case refused != nil && !refused.sdk && refused.handled:
+		return fmt.Errorf("the app at %s answers a PUT with %s, as the JavaScript SDK does in cloud mode without a signing key (what the app prints says why): "+
+			"leave its mode to INNGEST_DEV, which it gets, and isDev unset", app.URL, refused.status)
 	case refused != nil && !refused.sdk:
-		return fmt.Errorf("%s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): name the path where the handler is mounted", app.URL, refused.status, sdk.HeaderSDK)
+		return fmt.Errorf("%s answers a PUT with %s, and is no Inngest SDK's handler (its answer has no %s header): "+atPath, app.URL, refused.status, sdk.HeaderSDK)
 	case refused != nil:
 		return fmt.Errorf("the app at %s could not register its functions: %w", app.URL, err)
 	default:

@@ -118,6 +118,12 @@ func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
+	cloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // as the JavaScript SDK v4 answers
+		w.Header().Set("X-Inngest-Sdk-Handled", "true")
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, `{"code":"internal_server_error"}`)
+	}))
+	t.Cleanup(cloud.Close)
 	lost := newApp(t, "lost", closed.URL, false)
 	lost.function("f", 0, nothing)
 	strangerURL := answering(200, "", `{"ok":true}`)
@@ -129,7 +135,8 @@ func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 
 	for name, tc := range map[string]struct{ url, want string }{
 		"no listener":    {closed.URL + "/api/inngest", "sync: the app at " + closed.URL + "/api/inngest cannot be reached: connection refused"},
-		"another path":   {answering(404, "", ""), "(404 Not Found): mount the SDK's handler there, or name the right path"},
+		"another path":   {answering(404, "", ""), "(404 Not Found): mount the SDK's handler there, or name the path where the handler is mounted (--app-path; in Go, stack.Options.AppPath)"},
+		"cloud mode":     {cloud.URL, "answers a PUT with 500 Internal Server Error, as the JavaScript SDK does in cloud mode without a signing key (what the app prints says why): leave its mode to INNGEST_DEV"},
 		"no PUT":         {answering(405, "", ""), "does not take a PUT (405 Method Not Allowed)"},
 		"some page":      {answering(200, "", "<html>"), "answers, but is no Inngest SDK's handler (its answer has no X-Inngest-Sdk header)"},
 		"signed only":    {answering(401, "go:v1", ""), "takes signed calls only: start it with INNGEST_DEV set, or with INNGEST_ENABLE_UNAUTHED_SYNC=true"},

@@ -120,7 +120,7 @@ func (j *Judgement) unattributed() string {
 	}
 	e := j.trace.UnattributedEvents[0]
 	return fmt.Sprintf("the app sent the event %s (%s) while a run was being called, and that run may have sent it: send it "+
-		"through a step, or, where it has another cause, ask for it first (Stack.AwaitEvent)",
+		"through a step, or, where it has another cause, ask for it first (in Go, Stack.AwaitEvent)",
 		e.Name, e.EventID)
 }
 

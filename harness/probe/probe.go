@@ -183,7 +183,7 @@ func (p *prober) reachable() bool {
 		return false
 	case !a.sdk():
 		p.add(check, Wrong, fmt.Sprintf("what answers at %s (%s) is no Inngest SDK's handler", p.URL, a.status),
-			"Inngest would be answered by the same", "name the path at which the handler is mounted, such as /api/inngest")
+			"Inngest would be answered by the same", "name the address with the path at which the handler is mounted, such as /api/inngest")
 		return false
 	}
 	var said struct{ Mode string }

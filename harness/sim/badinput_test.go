@@ -50,7 +50,7 @@ func TestSim_LeavesHangingAppBehind(t *testing.T) {
 		returned <- struct{}{}
 	}))
 	require.Equal(t, harness.StatusFailed, run.Status)
-	require.Equal(t, "the app did not answer within 500ms of wall-clock time (sim.Options.CallTimeout)", run.Error.Message)
+	require.Equal(t, "the app did not answer within 500ms of wall-clock time (--call-timeout; in Go, sim.Options.CallTimeout)", run.Error.Message)
 	require.Len(t, run.FailedCalls, 5)
 	for range 5 {
 		<-returned

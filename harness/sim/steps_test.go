@@ -141,8 +141,8 @@ func TestSim_FailsRequestWithoutStub(t *testing.T) {
 	a.serve()
 	run := a.only(sendAndRun(a, "rate/asked"))
 	require.Equal(t, harness.StatusFailed, run.Status)
-	require.Equal(t, "step rate asks the server for GET "+elsewhere+", and nothing answers that in this test: give it an answer with Sim.Stub,"+
-		" or let the Sim call other machines with Options.Network", run.Error.Message)
+	require.Equal(t, "step rate asks the server for GET "+elsewhere+", and nothing answers that in this test: give it an answer "+
+		"(harness replace; in Go, Sim.Stub), or let sim call other machines (in Go, sim.Options.Network)", run.Error.Message)
 	require.Equal(t, 1, run.Calls)
 }
 

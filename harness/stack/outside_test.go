@@ -61,7 +61,7 @@ func TestJudge_CannotDenyUnattributedEvent(t *testing.T) {
 	v := forward(t, st, order{To: "kim@shop.test"}, harness.Expectation{Runs: []harness.RunExpectation{ran("forward")}, NoOtherRuns: true})
 	require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
 	require.Regexp(t, `^nothing contradicts it, but the app sent the event shop/ordered \(\S+\) while a run was being called, and that run may have sent it: `+
-		`send it through a step, or, where it has another cause, ask for it first \(Stack.AwaitEvent\)$`, v.Why)
+		`send it through a step, or, where it has another cause, ask for it first \(in Go, Stack.AwaitEvent\)$`, v.Why)
 	require.Regexp(t, `the app sent the event shop/ordered \(\S+\) while one of these runs was being called: it cannot be known whether that run sent it`, v.String())
 
 	lee := harness.MailExpectation{To: "lee@shop.test", Absent: true}

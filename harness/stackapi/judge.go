@@ -30,6 +30,11 @@ func (s *Server) judge(ctx context.Context, in body[Question]) (Answer, error) {
 			return Answer{}, err
 		}
 	}
+	for i, m := range expectation.Mail {
+		if m.Golden != "" && q.Golden == nil {
+			return Answer{}, invalidf("mail[%d] names the golden %q: say in golden.dir, or --golden of harness expect, where the goldens are", i, m.Golden)
+		}
+	}
 	var compared comparisons
 	if q.Golden != nil {
 		set, err := s.goldens.open(*q.Golden, s.stack.Options().RunHeader)

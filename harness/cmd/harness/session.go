@@ -76,6 +76,9 @@ func (s *session) startApp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if env, ok := s.stack.Env(); ok && s.options.taps {
+		s.printer.say("app", "listens on %s, which is reached at %s, through the proxy that records", env.Addr, env.AppURL)
+	}
 	ready := "ready and synced"
 	if s.options.connect {
 		ready = "ready and connected"

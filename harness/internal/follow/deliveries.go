@@ -81,4 +81,4 @@ const slowForMailHog = 256 << 10
 
 // mailHogIsSlow says what to do about a large email.
 const mailHogIsSlow = "MailHog's time grows with the square of the size: some 11s for 1 MiB, and 8 MiB do not get through. " +
-	"Use Mailpit, which takes 8 MiB within seconds (harness up --mail mailpit, or Mail in stack.Options), or send smaller attachments in tests"
+	"Use Mailpit, which takes 8 MiB within seconds (--mail mailpit; in Go, stack.Options.MailCatcher), or send smaller attachments in tests"

@@ -48,7 +48,7 @@ func Of(version, text string) string {
 	if !strings.Contains(version, StandIn) {
 		if ofSingle.MatchString(text) {
 			return "the database is a MongoDB without a replica set, which transactions and change streams need: start it with " +
-				"--mongo replica-set (ReplicaSet in stack.Options)"
+				"--mongo replica-set (in Go, stack.Options.ReplicaSet)"
 		}
 		return ""
 	}
@@ -60,7 +60,7 @@ func Of(version, text string) string {
 		lacks := string(s.text.ExpandString(nil, s.lacks, text, match))
 		real := "for a real MongoDB set MONGOD_BIN to its mongod, or use the containers backend with the official image"
 		if s.set {
-			real += ", and --mongo replica-set (ReplicaSet in stack.Options)"
+			real += ", and --mongo replica-set (in Go, stack.Options.ReplicaSet)"
 		}
 		return fmt.Sprintf("the database is FerretDB, a stand-in for MongoDB that lacks %s: %s", lacks, real)
 	}

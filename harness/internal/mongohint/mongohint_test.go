@@ -17,7 +17,7 @@ const (
 func TestOf_StandIn(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "the database is FerretDB, a stand-in for MongoDB that lacks transactions: for a real MongoDB set MONGOD_BIN to its mongod, "+
-		"or use the containers backend with the official image, and --mongo replica-set (ReplicaSet in stack.Options)",
+		"or use the containers backend with the official image, and --mongo replica-set (in Go, stack.Options.ReplicaSet)",
 		mongohint.Of(standIn, `store the order: (FailedToParse) insert: unknown field "startTransaction"`))
 	require.Equal(t, "the database is FerretDB, a stand-in for MongoDB that lacks the aggregation stage $lookup: for a real MongoDB set MONGOD_BIN to "+
 		"its mongod, or use the containers backend with the official image", mongohint.Of(standIn, "x `aggregate` stage \"$lookup\" is not implemented yet"))

@@ -13,7 +13,8 @@ import (
 
 // Headers of requests and answers.
 const (
-	HeaderSDK            = "X-Inngest-Sdk" // name and version of the SDK; every SDK sets it on every answer
+	HeaderSDK            = "X-Inngest-Sdk"         // name and version of the SDK; every SDK sets it on every answer
+	HeaderHandled        = "X-Inngest-Sdk-Handled" // the JavaScript SDK sets it on answers that the framework did not make
 	HeaderNoRetry        = "X-Inngest-No-Retry"
 	HeaderRetryAfter     = "Retry-After"
 	HeaderRequestVersion = "X-Inngest-Req-Version"

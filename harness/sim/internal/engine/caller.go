@@ -28,7 +28,7 @@ func (c *caller) do(ctx context.Context, req *http.Request, handler http.Handler
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if c.timeout >= 0 {
-		hung := fmt.Errorf("the app did not answer within %v of wall-clock time (sim.Options.CallTimeout)", c.timeout)
+		hung := fmt.Errorf("the app did not answer within %v of wall-clock time (--call-timeout; in Go, sim.Options.CallTimeout)", c.timeout)
 		ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, hung)
 		defer cancel()
 	}

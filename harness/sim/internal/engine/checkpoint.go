@@ -20,7 +20,7 @@ func (m *machine) checkpoint(c sdk.Checkpoint) (status int, err error) {
 		ids[i] = c.Steps[i].StepID()
 	}
 	if f := m.interventions.takeFault(r.function, ids); f != nil && f.Lose {
-		return http.StatusServiceUnavailable, errors.New("the checkpoint was lost (sim.Fault.Lose)")
+		return http.StatusServiceUnavailable, errors.New("the checkpoint was lost (a fault of harness replace; in Go, sim.Fault.Lose)")
 	}
 	now := m.clock.Now()
 	it := m.inflight[c.QueueItem]

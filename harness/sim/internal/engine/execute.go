@@ -151,7 +151,7 @@ func (m *machine) deliver(it *item, a *answer) {
 	case f == nil:
 		m.apply(it, a)
 	case f.Lose:
-		m.apply(it, &answer{err: errors.New("unable to reach SDK: the answer was lost (sim.Fault.Lose)")})
+		m.apply(it, &answer{err: errors.New("unable to reach SDK: the answer was lost (a fault of harness replace; in Go, sim.Fault.Lose)")})
 	case f.Late > 0:
 		late := *it
 		late.at, late.kind, late.subject = m.clock.Now().Add(f.Late), kindAnswer, a

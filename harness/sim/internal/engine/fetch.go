@@ -47,7 +47,7 @@ func (on *application) fetch(o *sdk.Op) error {
 	}
 	if !on.options.Network && !isLoopback(req.URL) {
 		on.fail(on.r, newError("NoStub", fmt.Sprintf("step %s asks the server for %s %s, and nothing answers that in this test: give "+
-			"it an answer with Sim.Stub, or let the Sim call other machines with Options.Network", step.ID, req.Method, req.URL.Redacted())))
+			"it an answer (harness replace; in Go, Sim.Stub), or let sim call other machines (in Go, sim.Options.Network)", step.ID, req.Method, req.URL.Redacted())))
 		return nil
 	}
 	on.queue.push(&item{at: on.now, kind: kindFetch, run: on.r, name: step.ID, subject: f, held: on.it.held})
@@ -115,7 +115,7 @@ func stayHere(network bool) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		switch {
 		case !network && !isLoopback(req.URL):
-			return fmt.Errorf("it is redirected to %s, and the Sim may not call other machines (Options.Network)", req.URL.Redacted())
+			return fmt.Errorf("it is redirected to %s, and sim may not call other machines (in Go, sim.Options.Network)", req.URL.Redacted())
 		case len(via) >= 10:
 			return errors.New("stopped after 10 redirects")
 		}
