@@ -30,13 +30,17 @@ install() {
 }
 
 # package: the command, and what is published as npm package.
-package() { go build -o bin/ ./harness/cmd/harness && cd harness/js && install && npm run build; }
+package() {
+	go build -o bin/ ./harness/cmd/harness && cd harness/js || return
+	[ -d node_modules ] || install || return
+	npm run build
+}
 
 # example NAME: in a subshell. A package of this repository is copied, as npm does.
 example() (
 	cd "examples/$1"
 	if [ -f package.json ]; then
-		install && rm -rf node_modules/inngest-harness/dist && cp -R "$root/harness/js/dist" node_modules/inngest-harness/ || exit
+		install && cp -R "$root/harness/js/dist" node_modules/inngest-harness/ || exit
 	fi
 	case $1 in
 	express-vitest) npm run check && npm test && INNGEST=server npm test ;;
