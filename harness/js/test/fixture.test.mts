@@ -1,4 +1,4 @@
-import { type HarnessError, Stack } from 'inngest-harness'
+import type { HarnessError } from 'inngest-harness'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Harness } from '../dist/fixture.js'
 import { failure } from './setup.mjs'
@@ -16,7 +16,9 @@ function harnessOf(test: { timeout?: number; update?: boolean } = {}, stack: obj
   }
   const goldens = { replace: [{ pattern: 'v\\d+', new: '{{version}}' }] }
   return {
-    harness: new Harness({ judge: asked, golden: asked, ...stack } as unknown as Stack, info, { goldens }),
+    harness: new (Harness as new (...args: unknown[]) => Harness)({ judge: asked, golden: asked, ...stack }, info, {
+      goldens,
+    }),
     asked,
   }
 }

@@ -151,14 +151,14 @@ test('skip lets time pass, for one run or for all', async () => {
 })
 
 test('replace gives a step other results', async () => {
-  onTestFinished(() => stack.replace('shop-confirm', 'fetch-price'))
-  await stack.replace('shop-confirm', 'fetch-price', { error: 'out of prices' }, { value: 7 })
+  onTestFinished(() => stack.replace('confirm', 'fetch-price'))
+  await stack.replace('confirm', 'fetch-price', { error: 'out of prices' }, { value: 7 })
   const email = someone()
   await stack.expect(order(email), {
     runs: [{ function: 'confirm', output: { price: 7 }, steps: [{ id: 'fetch-price', attempts: 2 }] }],
   })
 
-  const error = await failure<HarnessError>(stack.replace('shop-confirm', '', { value: 1 }))
+  const error = await failure<HarnessError>(stack.replace('confirm', '', { value: 1 }))
   expect(error.code).toBe('invalid')
   expect(error.message).toContain('step')
 })
