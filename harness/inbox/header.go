@@ -20,6 +20,7 @@ type report func(format string, args ...any)
 // where the body begins. Lines that are no headers are problems. If further headers follow them they are left out;
 // otherwise the body begins with them.
 func parseHeaders(raw string, stop func(line string) bool, problem report) (headers []harness.Header, body int) {
+	headers = []harness.Header{} // a list in JSON, also without elements
 	const beforeHeader, inHeader, skipped = -1, 0, 1
 	state, next := beforeHeader, 0 // next is where the next header begins, as far as it was looked for
 	start, end := 0, 0             // of the value that is being read
