@@ -40,6 +40,10 @@ func runScripts(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	docs, err := filepath.Abs("../../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
@@ -47,6 +51,7 @@ func runScripts(t *testing.T, dir string) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HARNESS_CACHE", cache)
 			env.Setenv("HARNESS", harness)
+			env.Setenv("DOCS", docs)
 			env.Setenv(withoutPage, withoutPageValue)
 			// Programs with the race detector linger for a second at their end.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
