@@ -137,6 +137,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		mails)
 	add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "",
 		mails)
+	add(opts{ID: "settled", Debounce: &inngestgo.ConfigDebounce{Period: time.Hour, Key: *key}}, "settled/asked", "", mails)
 	add(opts{ID: "throttled", Throttle: &inngestgo.ConfigThrottle{Limit: 1, Period: 10 * time.Second, Key: key}}, "throttled/asked", "", mails)
 	batch := func(timeout time.Duration) *inngestgo.ConfigBatchEvents {
 		return &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: timeout, Key: key}

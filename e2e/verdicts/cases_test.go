@@ -91,7 +91,7 @@ var cases = []testCase{
 			e.TS = s.now().Add(time.Hour).UnixMilli()
 			id := s.send(e)
 			v := s.early(id, s.mailed(run("note")))
-			s.require(harness.Broken, v, `run of note QUEUED \(\S+\) until .*, the time \(ts\) of its event`)
+			s.require(harness.CannotBeJudged, v, `run of note QUEUED \(\S+\) until .*, the time \(ts\) of its event`)
 			s.unknown(id, harness.Expectation{NoOtherMail: true},
 				`more may still happen: the run \S+ of note is QUEUED until \S+, the time \(ts\) of its event`)
 		}
@@ -204,6 +204,17 @@ var cases = []testCase{
 				`limited was not started: dropped: rate limit 1 per 1m0s of key `+s.to))
 		}
 		require.Len(s, kept, 1)
+	}},
+	{name: "what a run that waits has not done yet cannot be judged", on: []string{"local", "sim"}, play: func(s *surface) {
+		id := s.send(s.event("approval/asked", nil))
+		waiting := harness.RunExpectation{Function: "approve", Steps: []harness.StepExpectation{{ID: "wait"}}}
+		s.holds(id, harness.Expectation{Runs: []harness.RunExpectation{waiting}}, "")
+		s.unknown(id, harness.Expectation{Runs: []harness.RunExpectation{run("approve")}},
+			`run of approve: status is RUNNING, want COMPLETED, but after 1s that may still change: the run \S+ of approve is RUNNING, in step wait \(WAIT_FOR_EVENT\)`)
+	}},
+	{name: "what a debounced event will start cannot be judged", on: []string{"local", "sim"}, play: func(s *surface) {
+		s.unknown(s.send(s.event("settled/asked", nil)), harness.Expectation{Runs: []harness.RunExpectation{run("settled")}},
+			s.either(`settled is debounced for each event.data.to: it starts for the last of several events`, `settled debounced of key `))
 	}},
 	{name: "a debounced event gives way to a later one", on: []string{"local", "sim"}, play: func(s *surface) {
 		first := s.send(s.event("debounced/asked", nil))

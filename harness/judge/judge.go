@@ -124,8 +124,8 @@ func (j *Judgement) unattributed() string {
 		e.Name, e.EventID)
 }
 
-// Final returns the verdict when waiting longer makes no sense. What should have happened and did not is broken; what is
-// denied and may still happen cannot be judged. waited is how long the caller has waited; zero where it did not.
+// Final returns the verdict when waiting longer makes no sense. What should have happened and did not is broken, unless the
+// app itself waits for longer; that, and what is denied and may still happen, cannot be judged. waited is how long the caller has waited; zero where it did not.
 func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 	switch {
 	case j.trace.Event == nil && len(j.trace.Runs) == 0:
@@ -140,6 +140,10 @@ func (j *Judgement) Final(took, waited time.Duration) *harness.Verdict {
 		}
 		v := j.verdict(harness.CannotBeJudged, took)
 		v.Why = sentence(why) + ", as far as can be known, but " + j.unattributed()
+		return v
+	case len(j.differences) > 0 && !j.Broken() && waited > 0 && j.waits() != "":
+		v := j.verdict(harness.CannotBeJudged, took)
+		v.Why = fmt.Sprintf("%s, but after %v that may still change: %s", sentence(j.differences[0].text), waited, j.waits())
 		return v
 	case len(j.differences) > 0:
 		v := j.verdict(harness.Broken, took)
