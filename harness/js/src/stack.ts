@@ -192,7 +192,7 @@ export class Stack implements AsyncDisposable {
   }
 
   /** An event, with its runs and their steps. */
-  event(event: EventRef): Promise<ReceivedEvent> {
+  async event(event: EventRef): Promise<ReceivedEvent> {
     return this.client.get(`/events/${eventId(event)}`)
   }
 
@@ -368,5 +368,7 @@ function isEventId(text: string): boolean {
 /** Returns the id of an event that was sent; undefined for one to send. */
 function eventId(event: AnyEvent): string | undefined {
   if (typeof event === 'string') return event
+  if (!event)
+    throw new HarnessError(`the event is ${event}: give one to send, or what sending it returned, or its id`, 'invalid')
   return 'eventId' in event ? event.eventId : undefined
 }

@@ -103,7 +103,7 @@ export async function up(options: StackOptions): Promise<Up> {
 
   const state = await Promise.race([firstObject(child.stdout), exited])
   if (state === undefined) {
-    await stop()
+    // The directory stays until the next start, since the output may name logs in it.
     throw new HarnessError(
       `the stack did not start: harness up ${why}\n${indent(log() || 'it printed nothing')}`,
       'no-stack',
@@ -140,11 +140,16 @@ function appCommand(command: string | string[] | undefined): string[] {
   return process.platform === 'win32' ? ['--', 'cmd', '/d', '/s', '/c', command] : ['--', 'sh', '-c', command]
 }
 
-/** Makes a directory, and removes those of processes that were killed. */
+/** Makes a directory, and removes those of processes that have ended without removing them. */
 function tempDir(): string {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(tempPrefix) && parseInt(name.slice(tempPrefix.length))
-    if (pid && !isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+    if (!pid || isAlive(pid)) continue
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true })
+    } catch {
+      // it belongs to another user, or another process removes it
+    }
   }
   return mkdtempSync(join(tmpdir(), `${tempPrefix}${process.pid}-`))
 }

@@ -68,6 +68,8 @@ test('expect throws a verdict that does not hold', async () => {
 
   const typo = await failure<HarnessError>(stack.expect(order(email), { mail: [{ to: email, subjekt: 'x' } as never] }))
   expect(typo.message).toContain('unknown field "mail[0].subjekt": did you mean "subject"?')
+  const nothing = await failure<HarnessError>(stack.expect(undefined as never, { noOtherMail: true }))
+  expect(nothing.message).toMatch(/^the event is undefined: give one to send/)
 })
 
 test('invoke starts a function, also a scheduled one', async () => {
@@ -99,8 +101,8 @@ test('events, runs and trace say what has happened', async () => {
   expect(await stack.trace(sent)).toMatchObject({ quiet: true, mail: [{ subject: 'Order A1' }] })
 
   const unknown = '01M8MQ1KWYC7RF9PH58Y0S7N2V'
-  for (const ask of [() => stack.event(unknown), () => stack.runs({ event: unknown }), () => stack.trace(unknown)]) {
-    const error = await failure<HarnessError>(ask())
+  const asks = [stack.event(unknown), stack.runs({ event: unknown }), stack.trace(unknown)]
+  for (const error of await Promise.all(asks.map((ask) => failure<HarnessError>(ask)))) {
     expect(error.code).toBe('not-found')
     expect(error.message).toContain(`the Inngest server knows no event ${unknown}`)
   }
