@@ -110,6 +110,7 @@ describe.skipIf(process.platform !== 'linux').concurrent('a stack ends', () => {
     { runner: 'vitest, threads', tests: vitest('--pool=threads') },
     { runner: 'jest', tests: jest('--maxWorkers=2') },
     { runner: 'node', tests: node() },
+    { runner: 'vitest, one stack for all workers', tests: vitest('-c=all.config.mjs') },
   ])('with its worker: $runner', async ({ runner, tests }) => {
     const stacks = join(dir, runner, 'stacks')
     const { status, output } = await run(tests('tells its stack'), { STACKS: stacks })
