@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds what a release has into dist, or another directory: for each system an archive with the static programs app and harness, the components
-# of each program (SBOM, CycloneDX), and SHA256SUMS over all files.
+# Builds what a release has into dist, or another directory: for each system an archive with the static programs app and harness
+# and, beside harness, the servers that it would have to build (MailHog and the stand-in for MongoDB), the components of each
+# program (SBOM, CycloneDX), and SHA256SUMS over all files.
 #
 #   sh scripts/release.sh v0.1.0
 #   PLATFORMS=linux/amd64 sh scripts/release.sh v0.1.0 DIRECTORY   for one of the systems
@@ -22,6 +23,14 @@ rm -rf "$dist"
 mkdir -p "$dist"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+
+# components PROGRAM FLAG…: writes the list of its components.
+components() {
+	program=$1
+	shift
+	GOWORK=off GOFLAGS='' go run $sbom bin -json -licenses=false "$@" -output "$dist/$name-$(basename "$program" .exe).cdx.json" "$program"
+}
+
 for platform in $platforms; do
 	os=${platform%/*} arch=${platform#*/}
 	name=inngest-harness-$version-$os-$arch
@@ -29,8 +38,13 @@ for platform in $platforms; do
 	mkdir "$scratch/$name"
 	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -ldflags="-s -w" -o "$scratch/$name/" ./app/cmd/app ./harness/cmd/harness
 	for program in "$scratch/$name"/*; do
-		base=$(basename "$program" .exe)
-		GOWORK=off GOFLAGS='' go run $sbom bin -json -licenses=false -version "$version" -output "$dist/$name-$base.cdx.json" "$program"
+		components "$program" -version "$version"
+	done
+	go run ./harness/internal/toolchain/cmd/prebuild "$scratch/$name/servers" "$os" "$arch"
+	for license in "$scratch/$name"/servers/*-LICENSE; do # each server has one
+		program=${license%-LICENSE}
+		[ -f "$program" ] || program=$program.exe
+		components "$program"
 	done
 	cp LICENSE README.md CHANGELOG.md "$scratch/$name"
 	# The same times and owners each time, so that the same sources make the same archive.

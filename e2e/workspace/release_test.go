@@ -35,6 +35,23 @@ func TestRelease_HasStaticProgramsComponentsAndChecksums(t *testing.T) {
 	for _, file := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
 		require.FileExists(t, filepath.Join(dist, name, file))
 	}
+	for _, server := range []string{"ferretdb", "mailhog"} {
+		require.FileExists(t, filepath.Join(dist, name, "servers", server+"-LICENSE"))
+		require.FileExists(t, filepath.Join(dist, name+"-"+server+".cdx.json"))
+	}
+	// With neither Go nor anything in the cache, it starts with what it brings.
+	up := exec.Command(filepath.Join(dist, name, "harness"), "up", "--backend", "local", "--ports", "free", "--json")
+	up.Dir, up.Env = t.TempDir(), []string{"HOME=" + t.TempDir(), "PATH=/nowhere", "HARNESS_PAGE=off"}
+	stdout, err := up.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, up.Start())
+	var state struct{ Backend string }
+	err = json.NewDecoder(stdout).Decode(&state)
+	require.NoError(t, up.Process.Signal(os.Interrupt))
+	require.NoError(t, err)
+	require.NoError(t, up.Wait())
+	require.Equal(t, "local (sim)", state.Backend)
+
 	for _, program := range []string{"app", "harness"} {
 		path := filepath.Join(dist, name, program)
 		out, err = exec.Command(path, "help").CombinedOutput()

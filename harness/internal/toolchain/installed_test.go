@@ -3,6 +3,8 @@
 package toolchain_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -121,4 +123,27 @@ func TestFind_ProgramNamedByAVariable(t *testing.T) {
 			require.Empty(t, w.note(t, "builds"), "what is named is not passed over")
 		})
 	}
+}
+
+func TestFind_ServersOfARelease(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program, server := filepath.Join(dir, "harness"), filepath.Join(dir, toolchain.Servers, "mailhog")
+	find := func(variable string) (toolchain.Binary, error) {
+		return toolchain.Find(t.Context(), harness.ServiceMailHog, toolchain.Options{
+			CacheDir: t.TempDir(), Program: program,
+			LookupEnv: func(key string) (string, bool) { return variable, key == "MAILHOG_BIN" },
+		})
+	}
+	_, err := find("")
+	require.ErrorIs(t, err, toolchain.ErrNotBuilt)
+	require.NoError(t, os.MkdirAll(filepath.Dir(server), 0o755))
+	require.NoError(t, os.WriteFile(server, nil, 0o755))
+	bin, err := find("")
+	require.NoError(t, err)
+	require.Equal(t, toolchain.Binary{
+		Tool: harness.ServiceMailHog, Path: server, Version: toolchain.Pinned(harness.ServiceMailHog), Source: toolchain.SourceReleased, HasUI: true,
+	}, bin)
+	_, err = find("/nowhere/mailhog")
+	require.ErrorContains(t, err, "use MAILHOG_BIN=/nowhere/mailhog", "a variable counts first")
 }

@@ -40,6 +40,7 @@ func Variable(t harness.Service) string {
 // Where a [Binary] comes from, unless an environment variable names it.
 const (
 	SourceInstalled = "installed" // a program in PATH
+	SourceReleased  = "released"  // beside this program, as a release of it has them
 	SourceBuilt     = "built"     // made from the pinned sources
 )
 
@@ -69,6 +70,9 @@ type Options struct {
 
 	// Background builds at the lowest priority.
 	Background bool
+
+	// Program is the program in whose directory the directory servers may stand. Empty: this one.
+	Program string
 }
 
 // Binary is a server's program. Its JSON is what the commands `harness tools` print.
@@ -79,7 +83,7 @@ type Binary struct {
 	Version string `json:"version,omitempty"`
 	// Database is the database that Mongo is: "MongoDB 8.0.4" or "FerretDB v1.24.2 (stand-in)".
 	Database string `json:"database,omitempty"`
-	Source   string `json:"source"` // the variable that names it, SourceInstalled or SourceBuilt
+	Source   string `json:"source"` // the variable that names it, or one of the constants
 
 	// HasUI reports whether the server has its web page: MailHog always, Inngest and Mailpit only as a release.
 	HasUI bool `json:"-"`
@@ -139,6 +143,7 @@ type finder struct {
 	goarch   string
 	static   bool // only a build will do
 	low      bool // see Options.Background
+	program  string
 	progress func(harness.Progress)
 }
 
@@ -158,6 +163,7 @@ func newFinder(t harness.Service, o Options) (*finder, error) {
 		goarch:   cmp.Or(o.GOARCH, runtime.GOARCH),
 		static:   o.GOOS != "" || o.GOARCH != "",
 		low:      o.Background,
+		program:  o.Program,
 		progress: o.Progress,
 	}
 	f.cache = cmp.Or(o.CacheDir, f.env("HARNESS_CACHE"))
@@ -186,8 +192,29 @@ func (f *finder) find(ctx context.Context) (Binary, error) {
 		if bin, found = f.installed(ctx); found {
 			return bin, nil
 		}
+		if bin, found = f.released(); found {
+			return bin, nil
+		}
 	}
 	return f.built(ctx)
+}
+
+// Servers is the directory beside the program of a release that has servers of the pinned versions.
+const Servers = "servers"
+
+// released returns a server that came with this program.
+func (f *finder) released() (bin Binary, found bool) {
+	own := f.program
+	if own == "" {
+		own, _ = os.Executable() // without it the path below is that of no file
+	}
+	if real, err := filepath.EvalSymlinks(own); err == nil {
+		own = real
+	}
+	bin = f.binary(filepath.Join(filepath.Dir(own), Servers, f.executable()))
+	bin.Source = SourceReleased
+	info, err := os.Stat(bin.Path)
+	return bin, own != "" && err == nil && info.Mode().IsRegular()
 }
 
 // built looks into the cache.

@@ -26,7 +26,7 @@ for (const archive of readdirSync(archives)) {
   const dir = write(platform, {
     name: platform,
     version,
-    description: `The program of inngest-harness for ${os} on ${cpu}`,
+    description: `The program of inngest-harness for ${os} on ${cpu}, with a mail catcher and a database`,
     license: own.license,
     repository: own.repository,
     os: [os],
@@ -34,7 +34,9 @@ for (const archive of readdirSync(archives)) {
     files: ['bin'],
     preferUnplugged: true,
   })
-  cpSync(join(scratch, name, program), join(dir, 'bin', program))
+  for (const file of [program, 'servers']) {
+    cpSync(join(scratch, name, file), join(dir, 'bin', file), { recursive: true })
+  }
   writeFileSync(
     join(dir, 'README.md'),
     `The program of inngest-harness for ${os} on ${cpu}: install \`inngest-harness\`.\n`,
