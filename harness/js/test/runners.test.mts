@@ -73,14 +73,19 @@ describe.concurrent.each([
     expect(readdirSync(HARNESS_REPORT)).not.toEqual([])
     expect(readdirSync(HARNESS_EVIDENCE, { recursive: true }).join('\n')).toContain('verdict.txt')
   })
+})
 
-  test.skipIf(runner === 'node')('explains what the matcher cannot do', async () => {
-    const negated = await run(tests('is negated'))
-    expect(negated.output).toContain('toLeadTo cannot be negated: say what must not happen by absent')
-    expect(negated.status).toBe(1)
-    const plain = await run(tests('has no harness'))
-    expect(plain.output).toContain('toLeadTo is for tests made by harnessTest')
-    expect(plain.status).toBe(1)
+describe.concurrent.each([
+  { runner: 'vitest', tests: vitest() },
+  { runner: 'jest', tests: jest() },
+])('the matcher for $runner', ({ tests }) => {
+  test.each([
+    ['is negated', 'toLeadTo cannot be negated: say what must not happen by absent'],
+    ['has no harness', 'toLeadTo is for tests made by harnessTest'],
+  ])('explains what it cannot do: a test %s', async (name, message) => {
+    const { status, output } = await run(tests(name))
+    expect(output).toContain(message)
+    expect(status).toBe(1)
   })
 })
 
