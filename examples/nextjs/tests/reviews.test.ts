@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { type Harness, harnessTest } from "inngest-harness/vitest";
 
-const test = harnessTest({ command: ["node", "node_modules/next/dist/bin/next", "dev", "--hostname", "127.0.0.1"], inngest: "sim" });
+const test = harnessTest({});
 
 /** place places an order, as the shop's page does. */
 async function place(harness: Harness) {
