@@ -33,8 +33,24 @@ func Begin(dir, pkg string, backends ...string) (*Run, error) {
 	if err := r.fail("the package's tests did not finish: see the end of their output"); err != nil {
 		return nil, err
 	}
+	if err := r.forget(func(record outline) bool { return record.Test == packageTest && record.Backend == r.backend() }); err != nil {
+		return nil, err
+	}
+	// Once is enough here: End writes the report again.
+	_, err := write(dir)
+	return r, err
+}
+
+// Forget removes what a directory has of the last run of a package's tests on some backends. No backend stands for all.
+func Forget(dir, pkg string, backends ...string) error {
+	r := &Run{dir: dir, pkg: pkg, backends: backends}
+	return r.forget(func(outline) bool { return false })
+}
+
+// forget removes the records of the last run, but those that are kept.
+func (r *Run) forget(keep func(outline) bool) error {
 	err := r.each(func(file string, record outline) error {
-		if record.Test == packageTest && record.Backend == r.backend() {
+		if keep(record) {
 			return nil
 		}
 		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
@@ -43,11 +59,9 @@ func Begin(dir, pkg string, backends ...string) (*Run, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("remove the records of the last run of %s: %w", pkg, err)
+		return fmt.Errorf("remove the records of the last run of %s: %w", r.pkg, err)
 	}
-	// Once is enough here: End writes the report again.
-	_, err = write(dir)
-	return r, err
+	return nil
 }
 
 // End notes how the package's tests ended and writes the report. failed without a record that says so is a failure of

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -14,9 +15,9 @@ import (
 )
 
 // KeepEvidence writes what is known about a test that failed into a directory: verdicts, with their emails, and the logs of app
-// and servers. It writes as much as it can.
+// and servers. It writes as much as it can, and removes what it wrote there before.
 func (s *Stack) KeepEvidence(dir string, verdicts []*harness.Verdict) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := errors.Join(RemoveEvidence(dir), os.MkdirAll(dir, 0o700)); err != nil {
 		return err
 	}
 	var errs []error
@@ -37,6 +38,25 @@ func (s *Stack) KeepEvidence(dir string, verdicts []*harness.Verdict) error {
 	}
 	return errors.Join(append(errs, s.keepLogs(dir))...)
 }
+
+// RemoveEvidence removes what KeepEvidence wrote into a directory, and the directory if it is empty then.
+func RemoveEvidence(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, e := range entries {
+		if evidenceFile.MatchString(e.Name()) {
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	_ = os.Remove(dir) // fails where it has something else
+	return errors.Join(errs...)
+}
+
+// evidenceFile matches the names of the files that KeepEvidence writes.
+var evidenceFile = regexp.MustCompile(`^(\d+-verdict\.(json|txt)|\d+-mail-\d+\.eml|(mongo|mailhog|inngest|app)\.log)$`)
 
 // keepLogs copies the log of each service: the whole file where there is one, else its last lines. The files may be
 // removed with the stack.

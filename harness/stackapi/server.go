@@ -23,8 +23,8 @@ type Options struct {
 	Sim bool
 }
 
-// Server answers requests about a stack. It is an [http.Handler], safe for concurrent use. It needs no closing: what it has
-// injected ends with the stack. It has many methods because it has one for each operation.
+// Server answers requests about a stack. It is an [http.Handler], safe for concurrent use. What it has injected ends
+// with the stack; Close writes the reports of its tests. It has many methods because it has one for each operation.
 type Server struct {
 	stack   *stack.Stack
 	options Options

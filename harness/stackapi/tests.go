@@ -9,12 +9,15 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
+	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
 // tests hold what was judged for tests that have not ended. The zero value holds nothing.
 type tests struct {
-	mu   sync.Mutex
-	open map[TestName]*judged
+	mu     sync.Mutex
+	open   map[TestName]*judged
+	suites map[[2]string]bool     // those that have left records, each with the directory of the report
+	pages  map[string]*time.Timer // that will write the report of a directory
 }
 
 // judged is what was judged for one test.
@@ -81,18 +84,71 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 	j := s.tests.end(end.TestName)
 	record := report.Record{
 		Package: end.Suite, Test: end.Name, Backend: s.stack.Backend(), Outcome: report.Outcome(end.Outcome), Began: end.Began,
-		Failures: end.Failures, Verdicts: j.verdicts, Goldens: j.goldens,
+		Verdicts: j.verdicts, Goldens: j.goldens,
+	}
+	for _, f := range end.Failures {
+		record.Failures = append(record.Failures, s.stack.Redactor().Text(f))
 	}
 	if !end.Began.IsZero() {
 		record.Took = time.Since(end.Began)
 	}
 	var err error
-	if end.Evidence != "" && record.Outcome == report.Failed {
+	switch {
+	case end.Evidence == "":
+	case record.Outcome == report.Failed:
 		record.Evidence = end.Evidence
 		err = s.stack.KeepEvidence(end.Evidence, j.verdicts)
+	default:
+		err = stack.RemoveEvidence(end.Evidence)
 	}
 	if end.Report != "" {
-		err = errors.Join(err, report.Save(end.Report, record))
+		err = errors.Join(err, s.saveRecord(end.Report, record))
 	}
 	return Done{err == nil}, err
+}
+
+// saveRecord saves the record of a test, and has the report written. The first record of a suite replaces those of its last
+// run, unless this server answers one command of many.
+func (s *Server) saveRecord(dir string, r report.Record) error {
+	t := &s.tests
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if suite := [2]string{dir, r.Package}; s.options.Token != "" && !t.suites[suite] {
+		if err := report.Forget(dir, r.Package, r.Backend); err != nil {
+			return err
+		}
+		if t.suites == nil {
+			t.suites = map[[2]string]bool{}
+		}
+		t.suites[suite] = true
+	}
+	if err := report.Save(dir, r); err != nil {
+		return err
+	}
+	if page := t.pages[dir]; page != nil {
+		page.Reset(pagePause)
+		return nil
+	}
+	if t.pages == nil {
+		t.pages = map[string]*time.Timer{}
+	}
+	t.pages[dir] = time.AfterFunc(pagePause, func() { _, _ = report.Write(dir) }) // Close writes it again, and has the error
+	return nil
+}
+
+// pagePause is how long after the last test the report is written, which takes longer the more tests there are.
+const pagePause = time.Second
+
+// Close writes the reports of the tests that have ended. The server goes on answering.
+func (s *Server) Close() error {
+	s.tests.mu.Lock()
+	defer s.tests.mu.Unlock()
+	var errs []error
+	for dir, page := range s.tests.pages {
+		page.Stop()
+		_, err := report.Write(dir)
+		errs = append(errs, err)
+	}
+	s.tests.pages = nil
+	return errors.Join(errs...)
 }

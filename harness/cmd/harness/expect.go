@@ -58,7 +58,11 @@ it cannot be judged. An example:
   harness expect expectation.json --send '{"name":"shop/order.paid","data":{"order":17}}'
   echo '{"mail":[{"to":"kim@plant.test"}]}' | harness expect --send event.json - --json | jq -r .why`,
 		Annotations: map[string]string{
-			"Exit status":              "0  it holds\n1  it is broken; the verdict on standard output says where\n2  it could not be judged, or the question was wrong: a bad file, no stack, an unknown event",
+			"Exit status": "0  it holds\n1  it is broken; the verdict on standard output says where\n2  it could not be judged, or the question was wrong: a bad file, no stack, an unknown event",
+			"Environment": `HARNESS_REPORT    a directory, in which the verdict is recorded as a test, and the report written: see harness report
+HARNESS_EVIDENCE  a directory, in which a verdict that does not hold is kept with its emails and the logs
+HARNESS_SUITE, HARNESS_TEST
+                  what the test is called there (default: this directory's name, and the expectation's file)`,
 			"Fields of an expectation": expectationFields(),
 			"Checks of an email":       checkList(),
 		},
@@ -168,6 +172,13 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 			return err
 		}
 	}
+	test, err := testOf(io, file)
+	if err != nil {
+		return err
+	}
+	if test != nil {
+		question.Test = &test.TestName
+	}
 	c, err := io.connect(ctx, inngestAndMail, o.runHeader)
 	if err != nil {
 		return err
@@ -179,6 +190,11 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	done()
 	if err != nil {
 		return err
+	}
+	if test != nil {
+		if err := c.record(ctx, *test, answer.Verdict); err != nil {
+			return fmt.Errorf("record the verdict: %w", err)
+		}
 	}
 	return printVerdict(io, answer.Verdict, o.json)
 }

@@ -19,11 +19,12 @@ import (
 
 // front is what a stack serves on loopback to people and programs of this machine: the dashboard and the JSON API.
 type front struct {
-	url    string
-	token  string               // of the API
-	board  *dashboard.Dashboard // nil without a dashboard
-	server *http.Server
-	served chan struct{}
+	url     string
+	token   string               // of the API
+	board   *dashboard.Dashboard // nil without a dashboard
+	answers *stackapi.Server     // the API
+	server  *http.Server
+	served  chan struct{}
 }
 
 // openFront serves the front of a stack on a port; 0 means a free one. state says where the stack is, once it is up.
@@ -34,7 +35,8 @@ func openFront(st *stack.Stack, port int, o upOptions, state func() statefile.St
 	}
 	f := &front{url: "http://" + l.Addr().String(), token: rand.Text(), served: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.Handle(stackapi.Prefix+"/", stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest)}))
+	f.answers = stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest)})
+	mux.Handle(stackapi.Prefix+"/", f.answers)
 	if o.dashboard {
 		if f.board, err = newBoard(st, o); err != nil {
 			return nil, errors.Join(err, l.Close())

@@ -16,7 +16,8 @@ func reportCommand(io stdio) *cobra.Command {
 		Short: "make one page of what tests have recorded",
 		Long: `report joins what tests, the fault matrix and measurements have left in DIR into one page that opens from
 a file, with JUnit XML and a Markdown summary beside it. Tests record when HARNESS_REPORT names DIR, as an
-absolute path; they make the page themselves when they end, so that report is for what came after them.`,
+absolute path; they make the page themselves when they end, so that report is for what came after them.
+So do verdicts of 'harness expect', and tests in other languages.`,
 		Example: `  HARNESS_REPORT=$PWD/report go test ./...
   harness report report
   harness report --clear report`,

@@ -301,6 +301,11 @@ func (s *session) stop(ended context.Context) error {
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)
 	}
+	if s.front != nil {
+		if err := s.front.answers.Close(); err != nil {
+			return fmt.Errorf("write the report of the tests: %w", err)
+		}
+	}
 	if s.built != nil {
 		select {
 		case <-s.built:
