@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -8,9 +8,12 @@ import { path, shop } from './setup.mjs'
 const dir = mkdtempSync(join(tmpdir(), 'consumers-'))
 afterAll(() => rmSync(dir, { recursive: true }))
 
-/** Runs a program in a directory, without HARNESS_BIN. */
+/** Runs a program in a directory. */
 function run(cwd: string, program: string, ...args: string[]): string {
-  const { HARNESS_BIN, NODE_TEST_CONTEXT, ...env } = process.env
+  return runWith(process.env, cwd, program, ...args)
+}
+
+function runWith(env: NodeJS.ProcessEnv, cwd: string, program: string, ...args: string[]): string {
   try {
     return execFileSync(program, args, { cwd, env, encoding: 'utf8', stdio: 'pipe' })
   } catch (error) {
@@ -27,6 +30,15 @@ function pack(): string[] {
   const release = `inngest-harness-v1.2.3-${os}-${arch}`
   mkdirSync(join(dir, release))
   cpSync(process.env['HARNESS_BIN']!, join(dir, release, os === 'windows' ? 'harness.exe' : 'harness'))
+  run(
+    path('../../..'),
+    'go',
+    'run',
+    './harness/internal/toolchain/cmd/prebuild',
+    join(dir, release, 'servers'),
+    os,
+    arch,
+  )
   run(dir, 'tar', '-czf', `${release}.tar.gz`, release)
   run(dir, process.execPath, path('../scripts/packages.mjs'), 'v1.2.3', dir, join(dir, 'packages'))
   const packages = ['inngest-harness', `@inngest-harness/${process.platform}-${process.arch}`]
@@ -34,7 +46,7 @@ function pack(): string[] {
   return readdirSync(dir).filter((name) => name.endsWith('.tgz'))
 }
 
-test('the packages of a release work, and have types for ESM and CommonJS', () => {
+test('the packages of a release work, and have types for ESM and CommonJS', { timeout: 300_000 }, () => {
   const tarballs = pack()
   expect(tarballs).toEqual([
     'inngest-harness-1.2.3.tgz',
@@ -59,10 +71,15 @@ test('the packages of a release work, and have types for ESM and CommonJS', () =
     optionalDependencies: { [`@inngest-harness/${process.platform}-${process.arch}`]: '1.2.3' },
   })
 
+  // A machine that has Node and nothing else: no HARNESS_BIN, no servers, no Go.
+  const bin = join(dir, 'bin')
+  mkdirSync(bin)
+  symlinkSync(process.execPath, join(bin, 'node'))
+  const env = { PATH: bin, HOME: dir, HARNESS_CACHE: join(dir, 'cache'), HARNESS_PAGE: 'off' }
   cpSync(path('consumers'), home, { recursive: true })
   writeFileSync(join(home, 'shop.json'), JSON.stringify(shop))
   for (const file of ['orders.test.mjs', 'orders.test.cjs']) {
-    expect(run(home, process.execPath, '--test', file)).toContain('# pass 1\n')
+    expect(runWith(env, home, process.execPath, '--test', file)).toContain('# pass 1\n')
   }
-  expect(run(home, 'npx', '--no', 'harness', 'version')).toMatch(/^harness /)
+  expect(runWith(env, home, join(home, 'node_modules/.bin/harness'), 'version')).toMatch(/^harness /)
 })
