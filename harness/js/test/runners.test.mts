@@ -70,7 +70,8 @@ describe.concurrent.each([
     expect(output).toMatch(/✗ email to kim-\w+@example.test: "Order A1"   ← first broken hop\n/)
     expect(output).toMatch(/want "Order B2"\n/)
     expect(output).toContain('confirming A1') // the app's output
-    expect(readdirSync(HARNESS_REPORT)).not.toEqual([])
+    await until(() => existsSync(join(HARNESS_REPORT, 'junit.xml'))) // the stack writes it when it ends
+    expect(readFileSync(join(HARNESS_REPORT, 'junit.xml'), 'utf8')).toContain('name="breaks"')
     expect(readdirSync(HARNESS_EVIDENCE, { recursive: true }).join('\n')).toContain('verdict.txt')
   })
 })
