@@ -49,6 +49,7 @@ if (Object.keys(optionalDependencies).length === 0) throw new Error(`there is no
 const { devDependencies, scripts, prettier, ...published } = own
 const dir = write(own.name, { ...published, version, optionalDependencies })
 for (const file of ['dist', 'README.md']) cpSync(join(root, file), join(dir, file), { recursive: true })
+cpSync(join(root, '../stackapi/schemas'), join(dir, 'schemas'), { recursive: true })
 
 // write makes the directory of a package.
 function write(name, content) {
