@@ -70,6 +70,7 @@ test('the packages of a release work, and have types for ESM and CommonJS', { ti
     version: '1.2.3',
     optionalDependencies: { [`@inngest-harness/${process.platform}-${process.arch}`]: '1.2.3' },
   })
+  expect(readdirSync(join(home, 'node_modules/inngest-harness/schemas'))).toContain('expectation.json')
 
   // A machine that has Node and nothing else: no HARNESS_BIN, no servers, no Go.
   const bin = join(dir, 'bin')
