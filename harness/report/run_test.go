@@ -108,3 +108,24 @@ func TestBegin_Errors(t *testing.T) {
 	_, err = report.Begin(dir, "example.test/a")
 	require.ErrorContains(t, err, "record-torn.json")
 }
+
+func TestForget_RemovesTheRecordsOfAPackageOnABackend(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, r := range []report.Record{
+		{Package: "test/orders.test.js", Test: "removed since", Backend: "sim"}, {Package: "test/orders.test.js", Test: "elsewhere", Backend: "local"},
+		{Package: "test/mail.test.js", Test: "another file's", Backend: "sim"},
+	} {
+		r.Outcome = report.Passed
+		require.NoError(t, report.Save(dir, r))
+	}
+	require.NoError(t, report.Forget(dir, "test/orders.test.js", "sim"))
+	rep, err := report.Write(dir)
+	require.NoError(t, err)
+	require.Contains(t, rep.Headline(), "2 tests")
+	left, err := os.ReadFile(filepath.Join(dir, report.JUnitFile))
+	require.NoError(t, err)
+	require.NotContains(t, string(left), "removed since")
+	require.Contains(t, string(left), "elsewhere")
+	require.Contains(t, string(left), "another file&#39;s")
+}

@@ -55,3 +55,22 @@ func TestStack_KeepsTheRestOfTheEvidence(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "drwx------", info.Mode().String(), "evidence is the app's data")
 }
+
+func TestRemoveEvidence_LeavesWhatIsNone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "test")
+	require.NoError(t, stack.RemoveEvidence(dir), "there is none")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	for _, name := range []string{"1-verdict.json", "12-mail-3.eml", "app.log", "my-verdict.json", "other.log"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, stack.RemoveEvidence(dir))
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join(dir, "my-verdict.json"), filepath.Join(dir, "other.log")}, left)
+	for _, file := range left {
+		require.NoError(t, os.Remove(file))
+	}
+	require.NoError(t, stack.RemoveEvidence(dir))
+	require.NoDirExists(t, dir)
+}
