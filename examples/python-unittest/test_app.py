@@ -54,7 +54,8 @@ class RemindTest(unittest.TestCase):
 
     def test_verdict_names_what_is_missing(self):
         event = self.send()
-        answer = self.stack.request("POST", "/judge", {"eventId": event, "expectation": {"mail": [{"to": "lee@shop.test"}]}, "timeout": "100ms"})
+        self.skip(event, "14d")
+        answer = self.stack.request("POST", "/judge", {"eventId": event, "expectation": {"mail": [{"to": "lee@shop.test"}]}})
         self.assertEqual("broken", answer["verdict"]["outcome"])
         self.assertIn("no email to lee@shop.test", answer["text"])
 
