@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 export HARNESS_BIN="$PWD/bin/harness"
 CGO_ENABLED=0 go build -trimpath -o "$HARNESS_BIN" ./harness/cmd/harness
 cd harness/js
-npm ci --ignore-scripts --no-audit --no-fund
+npm ci --ignore-scripts --prefer-offline --no-audit --no-fund
 npm test
