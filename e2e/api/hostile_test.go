@@ -157,6 +157,7 @@ func TestServer_AnswersManyAtOnce(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, simstack.New(local.New(local.Options{}), simstack.Options{}), stack.Options{})
 	var wg sync.WaitGroup
+	var answered sync.Map // by the ids of the events
 	for i := range 40 {
 		wg.Go(func() {
 			data, err := json.Marshal(object{
@@ -167,8 +168,10 @@ func TestServer_AnswersManyAtOnce(t *testing.T) {
 			var answer stackapi.Answer
 			res := e.send(http.MethodPost, "/judge", string(data))
 			assertNoError(e, json.NewDecoder(res.Body).Decode(&answer))
-			if answer.Verdict == nil || answer.Verdict.Trace.Event == nil || answer.Verdict.Trace.Event.Name != fmt.Sprintf("api/many-%d", i) {
+			if answer.Verdict == nil || answer.Verdict.Trace.EventID != answer.EventID {
 				e.Errorf("question %d got the answer to another: %+v", i, answer)
+			} else if _, twice := answered.LoadOrStore(answer.EventID, i); twice {
+				e.Errorf("two questions got the answer about %s", answer.EventID)
 			}
 		})
 	}

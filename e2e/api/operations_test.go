@@ -214,9 +214,12 @@ func testOperations(e *env, isSim bool) {
 	}})
 	require.Equal(e, harness.Holds, verdict.Verdict.Outcome, verdict.Text)
 	broken := into[stackapi.Answer](e, question{method: post, path: "/judge", body: object{
+		"eventId": id, "expectation": object{"runs": []any{object{"function": "send-request-notification", "status": "FAILED"}}}, "timeout": "20s",
+	}})
+	require.Equal(e, harness.Broken, broken.Verdict.Outcome, broken.Text)
+	e.ask(question{method: post, path: "/judge", body: object{
 		"$schema": "x", "event": object{"name": "api/nothing", "data": object{"n": 1}}, "expectation": object{"runs": []any{object{"function": "none"}}}, "timeout": "0.1s", "test": test,
 	}, invalid: true})
-	require.Equal(e, harness.Broken, broken.Verdict.Outcome, broken.Text)
 	require.True(e, into[stackapi.Compared](e, question{method: post, path: "/golden", body: object{
 		"dir": goldens, "name": "request", "mail": email.ID, "replace": []any{object{"old": request.ID, "new": "{{request-id}}"}, object{"pattern": "at [0-9:]+", "new": "at {{time}}"}},
 	}}).Matches)
