@@ -53,7 +53,7 @@ example() (
 # set -e has no effect within a condition, so every command there ends with && or is the last one.
 step "harness and its npm package" package
 cd "$root"
-[ $# -gt 0 ] || set -- $(ls examples)
+[ $# -gt 0 ] || set -- $(cd examples && ls -d -- */ | tr -d /)
 for name; do step "examples/$name" example "$name"; done
 
 printf '\n'
