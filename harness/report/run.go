@@ -41,10 +41,10 @@ func Begin(dir, pkg string, backends ...string) (*Run, error) {
 	return r, err
 }
 
-// Forget removes what a directory has of the last run of a package's tests on some backends. No backend stands for all.
-func Forget(dir, pkg string, backends ...string) error {
+// Forget removes what a directory has of a package's tests on some backends that began before a time. No backend stands for all.
+func Forget(dir, pkg string, before time.Time, backends ...string) error {
 	r := &Run{dir: dir, pkg: pkg, backends: backends}
-	return r.forget(func(outline) bool { return false })
+	return r.forget(func(record outline) bool { return !record.Began.Before(before) })
 }
 
 // forget removes the records of the last run, but those that are kept.
@@ -116,12 +116,13 @@ func (r *Run) record() Record {
 
 func (r *Run) backend() string { return strings.Join(r.backends, ",") }
 
-// outline is what identifies a record.
+// outline is what identifies a record, its outcome, and when its test began.
 type outline struct {
-	Package string  `json:"package"`
-	Test    string  `json:"test"`
-	Backend string  `json:"backend"`
-	Outcome Outcome `json:"outcome"`
+	Package string    `json:"package"`
+	Test    string    `json:"test"`
+	Backend string    `json:"backend"`
+	Outcome Outcome   `json:"outcome"`
+	Began   time.Time `json:"began"`
 }
 
 // each calls f with each record of the package on the run's backends. One that cannot be read is left out: writing the

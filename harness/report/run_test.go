@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -109,23 +110,25 @@ func TestBegin_Errors(t *testing.T) {
 	require.ErrorContains(t, err, "record-torn.json")
 }
 
-func TestForget_RemovesTheRecordsOfAPackageOnABackend(t *testing.T) {
+func TestForget_RemovesOlderRecordsOfAPackageOnABackend(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir, began := t.TempDir(), time.Now()
 	for _, r := range []report.Record{
 		{Package: "test/orders.test.js", Test: "removed since", Backend: "sim"}, {Package: "test/orders.test.js", Test: "elsewhere", Backend: "local"},
 		{Package: "test/mail.test.js", Test: "another file's", Backend: "sim"},
+		{Package: "test/orders.test.js", Test: "on another stack", Backend: "sim", Began: began},
 	} {
 		r.Outcome = report.Passed
 		require.NoError(t, report.Save(dir, r))
 	}
-	require.NoError(t, report.Forget(dir, "test/orders.test.js", "sim"))
+	require.NoError(t, report.Forget(dir, "test/orders.test.js", began, "sim"))
 	rep, err := report.Write(dir)
 	require.NoError(t, err)
-	require.Contains(t, rep.Headline(), "2 tests")
+	require.Contains(t, rep.Headline(), "3 tests")
 	left, err := os.ReadFile(filepath.Join(dir, report.JUnitFile))
 	require.NoError(t, err)
 	require.NotContains(t, string(left), "removed since")
 	require.Contains(t, string(left), "elsewhere")
 	require.Contains(t, string(left), "another file&#39;s")
+	require.Contains(t, string(left), "on another stack")
 }

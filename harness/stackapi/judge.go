@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ func (s *Server) judge(ctx context.Context, in body[Question]) (Answer, error) {
 	}
 	var compared comparisons
 	if q.Golden != nil {
-		set, err := s.goldens.open(*q.Golden, s.stack.Options().RunHeader)
+		set, err := s.goldens.open(*q.Golden, q.Test, s.stack.Options().RunHeader)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -103,39 +104,55 @@ func (c *comparisons) all() []report.Golden {
 	return all
 }
 
-// goldens are the sets that requests have named, by everything that they say: within a set only one email may write a golden.
-// The zero value has none.
+// goldens are the sets that write, since within a set only one email may write a golden. The zero value has none.
 type goldens struct {
 	mu   sync.Mutex
-	sets map[string]*golden.Set
+	sets map[goldenSet]*golden.Set
 }
 
-// open returns the set of a request.
-func (g *goldens) open(o Goldens, runHeader string) (*golden.Set, error) {
+// goldenSet is what requests for one set have in common: the test, and everything that they say about the set, in JSON.
+type goldenSet struct {
+	test    TestName
+	options string
+}
+
+// open returns the set of a request. What writes is kept for further requests of the same test; without one it is not kept.
+func (g *goldens) open(o Goldens, test *TestName, runHeader string) (*golden.Set, error) {
 	if !filepath.IsAbs(o.Dir) {
 		return nil, invalidf("golden: dir is %q: give an absolute path, since the stack has another working directory", o.Dir)
 	}
 	if o.RunHeader == "" {
 		o.RunHeader = runHeader
 	}
-	key, err := json.Marshal(o)
-	if err != nil {
-		return nil, invalidf("golden: %w", err)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if set := g.sets[string(key)]; set != nil && o.Update {
-		return set, nil
-	}
 	set, err := golden.Open(o.Dir, golden.Options{Update: o.Update, Replace: o.Replace, RunHeader: o.RunHeader})
 	if err != nil {
 		return nil, invalidf("golden: %w", err)
 	}
-	if g.sets == nil {
-		g.sets = map[string]*golden.Set{}
+	if !o.Update || test == nil {
+		return set, nil
 	}
-	g.sets[string(key)] = set
+	options, err := json.Marshal(o)
+	if err != nil {
+		return nil, invalidf("golden: %w", err)
+	}
+	key := goldenSet{*test, string(options)}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if kept := g.sets[key]; kept != nil {
+		return kept, nil
+	}
+	if g.sets == nil {
+		g.sets = map[goldenSet]*golden.Set{}
+	}
+	g.sets[key] = set
 	return set, nil
+}
+
+// forget forgets the sets of a test.
+func (g *goldens) forget(test TestName) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.sets, func(of goldenSet, _ *golden.Set) bool { return of.test == test })
 }
 
 func (s *Server) compare(ctx context.Context, in body[Comparison]) (Compared, error) {
@@ -143,7 +160,7 @@ func (s *Server) compare(ctx context.Context, in body[Comparison]) (Compared, er
 	if c.Name == "" || c.Mail == "" {
 		return Compared{}, invalidf("give the name of a golden, and the id of an email as mail")
 	}
-	set, err := s.goldens.open(c.Goldens, s.stack.Options().RunHeader)
+	set, err := s.goldens.open(c.Goldens, &TestName{}, s.stack.Options().RunHeader)
 	if err != nil {
 		return Compared{}, err
 	}
@@ -151,7 +168,7 @@ func (s *Server) compare(ctx context.Context, in body[Comparison]) (Compared, er
 	if err != nil {
 		return Compared{}, err
 	}
-	err = set.Compare(c.Name, m)
+	err = set.Compare(c.Name, s.stack.Redactor().Mail(m)) // as a verdict compares it
 	if err == nil {
 		return Compared{Matches: true}, nil
 	}

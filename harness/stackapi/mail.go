@@ -39,14 +39,18 @@ func (s *Server) getMail(ctx context.Context, in mailQuery) ([]*harness.Message,
 	if err != nil {
 		return nil, err
 	}
+	var first *harness.Message
 	if in.Wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, time.Duration(in.Wait))
 		defer cancel()
-		if _, err := s.stack.Inbox().Wait(waiting, f); err != nil {
+		if first, err = s.stack.Inbox().Wait(waiting, f); err != nil {
 			return nil, notFoundf("%w", err)
 		}
 	}
 	found, err := s.stack.Inbox().Find(ctx, f)
+	if err == nil && len(found) == 0 && first != nil { // another client has removed it meanwhile
+		found = append(found, first)
+	}
 	all := make([]*harness.Message, len(found))
 	for i, m := range found {
 		all[i] = s.shown(m)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
@@ -29,6 +30,7 @@ type Server struct {
 	stack   *stack.Stack
 	options Options
 	routes  http.Handler
+	began   time.Time
 	faults  faults
 	tests   tests
 	goldens goldens
@@ -36,7 +38,7 @@ type Server struct {
 
 // New returns the API of a stack, which stays the caller's.
 func New(st *stack.Stack, o Options) *Server {
-	s := &Server{stack: st, options: o}
+	s := &Server{stack: st, options: o, began: time.Now()}
 	mux := http.NewServeMux()
 	for _, op := range Operations() {
 		mux.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.Public, op.serve))
@@ -78,7 +80,7 @@ func (s *Server) getStack(context.Context, none) (Stack, error) {
 			return answer, err
 		}
 	}
-	answer.API.Token = "" // who asks has it
+	answer.API.Token = "" // the request has it
 	if answer.Inngest.URL != "" {
 		answer.Env = map[string]string{}
 		for _, pair := range answer.State.Env().Environ() {

@@ -82,6 +82,7 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 		return Done{}, err
 	}
 	j := s.tests.end(end.TestName)
+	s.goldens.forget(end.TestName)
 	record := report.Record{
 		Package: end.Suite, Test: end.Name, Backend: s.stack.Backend(), Outcome: report.Outcome(end.Outcome), Began: end.Began,
 		Verdicts: j.verdicts, Goldens: j.goldens,
@@ -89,9 +90,10 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 	for _, f := range end.Failures {
 		record.Failures = append(record.Failures, s.stack.Redactor().Text(f))
 	}
-	if !end.Began.IsZero() {
-		record.Took = time.Since(end.Began)
+	if end.Began.IsZero() {
+		record.Began = time.Now()
 	}
+	record.Took = time.Since(record.Began)
 	var err error
 	switch {
 	case end.Evidence == "":
@@ -108,13 +110,14 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 }
 
 // saveRecord saves the record of a test, and has the report written. The first record of a suite replaces those of its last
-// run, unless this server answers one command of many.
+// run, unless this server answers one command of many. Records of tests that have begun since this server did are of this run, on
+// another stack.
 func (s *Server) saveRecord(dir string, r report.Record) error {
 	t := &s.tests
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if suite := [2]string{dir, r.Package}; s.options.Token != "" && !t.suites[suite] {
-		if err := report.Forget(dir, r.Package, r.Backend); err != nil {
+		if err := report.Forget(dir, r.Package, s.began, r.Backend); err != nil {
 			return err
 		}
 		if t.suites == nil {

@@ -296,15 +296,14 @@ func (s *session) stop(ended context.Context) error {
 		closing, cancel := context.WithTimeout(ctx, timeout/5)
 		err = s.front.close(closing)
 		cancel()
+		// Before the rest, since a stack whose parent has ended may be killed while it stops.
+		if unwritten := s.front.answers.Close(); unwritten != nil {
+			err = errors.Join(err, fmt.Errorf("write the report of the tests: %w", unwritten))
+		}
 	}
 	err = errors.Join(err, s.stack.Close(ctx), statefile.Remove(s.dir))
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)
-	}
-	if s.front != nil {
-		if err := s.front.answers.Close(); err != nil {
-			return fmt.Errorf("write the report of the tests: %w", err)
-		}
 	}
 	if s.built != nil {
 		select {
