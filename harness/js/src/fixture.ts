@@ -63,6 +63,8 @@ function requireByNode(path: string): unknown {
 export class Harness {
   /** Text that no other test has: letters and digits. */
   readonly salt = randomBytes(5).toString('hex')
+  /** How many verdicts are still awaited. */
+  private open = 0
 
   /** @internal */
   constructor(
@@ -89,12 +91,12 @@ export class Harness {
 
   /** Sends an event, unless it was sent, and judges what follows. A verdict that does not hold fails the test with its text. */
   expect(event: AnyEvent, expectation: Expectation, options: JudgeOptions = {}): Promise<Judgement> {
-    return this.stack.expect(event, expectation, this.judging(expectation, options))
+    return this.awaited(this.stack.expect(event, expectation, this.judging(expectation, options)))
   }
 
   /** Like {@link expect}, but returns a verdict that does not hold. */
   judge(event: AnyEvent, expectation: Expectation, options: JudgeOptions = {}): Promise<Judgement> {
-    return this.stack.judge(event, expectation, this.judging(expectation, options))
+    return this.awaited(this.stack.judge(event, expectation, this.judging(expectation, options)))
   }
 
   /**
@@ -104,7 +106,7 @@ export class Harness {
   async skip(event: EventRef, by: Duration): Promise<void> {
     const at = callSite()
     const ends = now() + this.left()
-    let runs = await this.stack.runs({ event })
+    let { runs } = await this.stack.event(event)
     while (runs.length === 0) {
       if (now() > ends) {
         throw at(
@@ -115,7 +117,7 @@ export class Harness {
         )
       }
       await sleep(pollInterval)
-      runs = await this.stack.runs({ event })
+      runs = (await this.stack.event(event)).runs
     }
     for (const run of runs) await this.stack.skip({ run: run.id, by })
   }
@@ -125,9 +127,14 @@ export class Harness {
     return this.stack.golden(name, mail, { ...this.goldens(), ...goldens })
   }
 
-  /** Says how the test ended, for report and evidence. @internal */
+  /** Says how the test ended, for report and evidence. A test that did not await its verdict fails. @internal */
   async end(outcome: 'passed' | 'failed' | 'skipped', failures: string[] = []): Promise<void> {
     const { suite, name } = this.testName()
+    const early =
+      outcome === 'passed' && this.open > 0
+        ? new HarnessError('the test ended before its verdict: write `await` before `expect`', 'invalid')
+        : undefined
+    if (early) [outcome, failures] = ['failed', [early.message]]
     const { HARNESS_REPORT: report, HARNESS_EVIDENCE: evidence } = process.env
     await this.stack.endTest({
       suite,
@@ -136,8 +143,18 @@ export class Harness {
       failures,
       began: new Date(this.test.began).toISOString(),
       report: report && resolve(report),
-      evidence: evidence && resolve(evidence, suite, name.replace(/[^\w.-]/g, '_')),
+      evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), name.replace(/[^\w.-]/g, '_')),
     })
+    if (early) throw early
+  }
+
+  private async awaited<T>(verdict: Promise<T>): Promise<T> {
+    this.open++
+    try {
+      return await verdict
+    } finally {
+      this.open--
+    }
   }
 
   private testName(): { suite: string; name: string } {

@@ -193,7 +193,7 @@ export class Stack implements AsyncDisposable {
 
   /** An event, with its runs and their steps. */
   async event(event: EventRef): Promise<ReceivedEvent> {
-    return this.client.get(`/events/${eventId(event)}`)
+    return this.client.get(`/events/${path(event)}`)
   }
 
   /**
@@ -226,7 +226,7 @@ export class Stack implements AsyncDisposable {
    * @param options.to - Recipients of emails that belong to it even if they name no run.
    */
   async trace(event: EventRef, options: { to?: string | string[] } = {}): Promise<Trace> {
-    const trace = await this.client.get<Trace>(`/events/${eventId(event)}/trace`, { to: options.to })
+    const trace = await this.client.get<Trace>(`/events/${path(event)}/trace`, { to: options.to })
     trace.mail?.forEach(withBytes)
     return trace
   }
@@ -349,7 +349,8 @@ function mailBox(client: Client): MailBox {
     (await client.get<Mail[]>('/mail', { ...query(filter), wait })).map(withBytes)
   return Object.assign((filter?: MailFilter) => find(filter), {
     wait: async (filter: MailFilter, timeout: Duration = '10s') => (await find(filter, timeout))[0]!,
-    source: (mail: Mail | string) => client.text(`/mail/${typeof mail === 'string' ? mail : mail.id}/raw`),
+    source: (mail: Mail | string) =>
+      client.text(`/mail/${encodeURIComponent(typeof mail === 'string' ? mail : mail.id)}/raw`),
     clear: async (filter?: MailFilter) => (await client.delete<{ removed: number }>('/mail', query(filter))).removed,
   })
 }
@@ -371,4 +372,9 @@ function eventId(event: AnyEvent): string | undefined {
   if (!event)
     throw new HarnessError(`the event is ${event}: give one to send, or what sending it returned, or its id`, 'invalid')
   return 'eventId' in event ? event.eventId : undefined
+}
+
+/** Returns the id of an event that was sent, as it is in a path. */
+function path(event: EventRef): string {
+  return encodeURIComponent(String(eventId(event)))
 }

@@ -66,6 +66,7 @@ export interface Up {
 }
 
 const tempPrefix = 'inngest-harness-'
+const tempName = new RegExp(`^${tempPrefix}(\\d+)-\\w+$`) // of mkdtemp
 const keptLines = 200
 const stopTimeout = 15_000
 
@@ -143,8 +144,8 @@ function appCommand(command: string | string[] | undefined): string[] {
 /** Makes a directory, and removes those of processes that have ended without removing them. */
 function tempDir(): string {
   for (const name of readdirSync(tmpdir())) {
-    const pid = name.startsWith(tempPrefix) && parseInt(name.slice(tempPrefix.length))
-    if (!pid || isAlive(pid)) continue
+    const pid = tempName.exec(name)?.[1]
+    if (!pid || isAlive(Number(pid))) continue
     try {
       rmSync(join(tmpdir(), name), { recursive: true })
     } catch {

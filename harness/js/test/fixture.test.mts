@@ -1,10 +1,16 @@
+import { resolve } from 'node:path'
 import type { HarnessError } from 'inngest-harness'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Harness } from '../dist/fixture.js'
 import { failure } from './setup.mjs'
 
+/** What runners call, which is not in the types of the package. */
+interface Ending {
+  end(outcome: 'passed' | 'failed', failures?: string[]): Promise<void>
+}
+
 /** Returns a harness whose stack only notes what it is asked. */
-function harnessOf(test: { timeout?: number; update?: boolean } = {}, stack: object = {}) {
+function harnessOf(test: { file?: string; timeout?: number; update?: boolean } = {}, stack: object = {}) {
   const asked = vi.fn(async (..._: unknown[]) => ({ outcome: 'holds' }))
   const info = {
     file: '/project/test/a.test.ts',
@@ -16,9 +22,13 @@ function harnessOf(test: { timeout?: number; update?: boolean } = {}, stack: obj
   }
   const goldens = { replace: [{ pattern: 'v\\d+', new: '{{version}}' }] }
   return {
-    harness: new (Harness as new (...args: unknown[]) => Harness)({ judge: asked, golden: asked, ...stack }, info, {
-      goldens,
-    }),
+    harness: new (Harness as new (...args: unknown[]) => Harness & Ending)(
+      { judge: asked, golden: asked, ...stack },
+      info,
+      {
+        goldens,
+      },
+    ),
     asked,
   }
 }
@@ -70,16 +80,44 @@ test('goldens are beside the file of the test, without its salt', async () => {
 test('skip waits for the runs of the event, also with fake timers', async () => {
   vi.useFakeTimers({ now: 0 })
   onTestFinished(() => void vi.useRealTimers())
-  const runs = vi
+  const event = vi
     .fn()
-    .mockResolvedValueOnce([])
-    .mockResolvedValue([{ id: 'one' }, { id: 'two' }])
+    .mockResolvedValueOnce({ runs: [] })
+    .mockResolvedValue({ runs: [{ id: 'one' }, { id: 'two' }] })
   const skip = vi.fn()
-  await harnessOf({}, { runs, skip }).harness.skip('id', '3d')
-  expect(runs).toHaveBeenCalledTimes(2)
+  await harnessOf({}, { event, skip }).harness.skip('id', '3d')
+  expect(event).toHaveBeenCalledTimes(2)
   expect(skip.mock.calls).toEqual([[{ run: 'one', by: '3d' }], [{ run: 'two', by: '3d' }]])
 
-  const none = harnessOf({ timeout: 10 }, { runs: async () => [], skip })
+  const none = harnessOf({ timeout: 10 }, { event: async () => ({ runs: [] }), skip })
   const error = await failure<HarnessError>(none.harness.skip('id', '3d'))
   expect(error.message).toContain('the event has started no run for which time could be skipped')
+})
+
+test('a test that does not await its verdict fails', async () => {
+  const endTest = vi.fn()
+  let holds = (_: object) => {}
+  const judge = () => new Promise((done) => (holds = done))
+  const { harness } = harnessOf({}, { judge, endTest })
+  const verdict = harness.judge('id', {})
+  const error = await failure<HarnessError>(harness.end('passed'))
+  expect(error.message).toBe('the test ended before its verdict: write `await` before `expect`')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: [error.message] }))
+  await harness.end('failed', ['another reason'])
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ failures: ['another reason'] }))
+
+  holds({ outcome: 'holds' })
+  await verdict
+  await harness.end('passed')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed', failures: [] }))
+})
+
+test('evidence stays in its directory', async () => {
+  vi.stubEnv('HARNESS_EVIDENCE', '/evidence')
+  const endTest = vi.fn()
+  const { harness } = harnessOf({ file: resolve('../other/a.test.ts') }, { endTest })
+  await harness.end('failed')
+  expect(endTest).toHaveBeenCalledWith(
+    expect.objectContaining({ evidence: resolve('/evidence/other/a.test.ts/a_test') }),
+  )
 })

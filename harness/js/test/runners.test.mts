@@ -83,6 +83,7 @@ describe.concurrent.each([
   test.each([
     ['is negated', 'toLeadTo cannot be negated: say what must not happen by absent'],
     ['has no harness', 'toLeadTo is for tests made by harnessTest'],
+    ['is not awaited', 'the test ended before its verdict: write `await` before `expect`'],
   ])('explains what it cannot do: a test %s', async (name, message) => {
     const { status, output } = await run(tests(name))
     expect(output).toContain(message)

@@ -22,6 +22,11 @@ plain('has no harness', async () => {
   await expect(order('kim@example.test')).toLeadTo({ noOtherMail: true })
 })
 
+test('is not awaited', ({ harness }) => {
+  const to = harness.address('kim')
+  expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
+})
+
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang, 600_000)
