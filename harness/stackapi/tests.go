@@ -3,6 +3,7 @@ package stackapi
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
@@ -149,8 +150,9 @@ func (s *Server) Close() error {
 	var errs []error
 	for dir, page := range s.tests.pages {
 		page.Stop()
-		_, err := report.Write(dir)
-		errs = append(errs, err)
+		if _, err := report.Write(dir); !errors.Is(err, fs.ErrNotExist) { // a person may have removed it
+			errs = append(errs, err)
+		}
 	}
 	s.tests.pages = nil
 	return errors.Join(errs...)

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => stack.stop())
 
 let count = 0
-const someone = () => `user-${++count}@example.test`
+const anAddress = () => `user-${++count}@example.test`
 const order = (email?: string, id = 'A1') => ({ name: 'order/placed', data: { order: id, email } })
 
 test('the stack says where everything is', () => {
@@ -26,9 +26,9 @@ test('the stack says where everything is', () => {
 })
 
 test('send returns the ids of events', async () => {
-  const one = await stack.send(order(someone()))
+  const one = await stack.send(order(anAddress()))
   expect(one).toMatchObject({ name: 'order/placed', eventId: expect.stringMatching(/^\w{26}$/) })
-  const two = await stack.send([order(someone()), { ...order(someone()), id: 'key' }])
+  const two = await stack.send([order(anAddress()), { ...order(anAddress()), id: 'key' }])
   expect(two.map((sent) => sent.idempotencyKey)).toEqual([undefined, 'key'])
 
   const error = await failure<HarnessError>(stack.send({ name: '' }))
@@ -39,7 +39,7 @@ test('send returns the ids of events', async () => {
 })
 
 test('judge returns a verdict, whatever it is', async () => {
-  const email = someone()
+  const email = anAddress()
   const sent = await stack.send(order(email))
   const holds = await stack.judge(sent, {
     runs: [{ function: 'confirm', output: { price: 42 } }],
@@ -54,7 +54,7 @@ test('judge returns a verdict, whatever it is', async () => {
 })
 
 test('expect throws a verdict that does not hold', async () => {
-  const email = someone()
+  const email = anAddress()
   await stack.expect(order(email), { mail: [{ to: email }], noOtherMail: true })
 
   const error = await failure<VerdictError>(stack.expect(order(email), { mail: [{ to: email, subject: 'Order B2' }] }))
@@ -73,7 +73,7 @@ test('expect throws a verdict that does not hold', async () => {
 })
 
 test('invoke starts a function, also a scheduled one', async () => {
-  const to = someone()
+  const to = anAddress()
   const sent = await stack.invoke('report', { to })
   await stack.expect(sent, { runs: [{ function: 'report', status: 'COMPLETED' }], mail: [{ to, subject: 'Report' }] })
   expect(await stack.runs({ function: 'report', all: true, status: 'COMPLETED' })).toHaveLength(1)
@@ -85,7 +85,7 @@ test('invoke starts a function, also a scheduled one', async () => {
 })
 
 test('events, runs and trace say what has happened', async () => {
-  const email = someone()
+  const email = anAddress()
   const sent = await stack.send(order(email))
   await stack.expect(sent, { runs: [{ function: 'confirm', status: 'COMPLETED' }] })
   expect((await stack.events({ limit: 1 })).map((event) => event.eventId)).toEqual([sent.eventId])
@@ -109,7 +109,7 @@ test('events, runs and trace say what has happened', async () => {
 })
 
 test('mail finds emails, with the bytes of their files', async () => {
-  const email = someone()
+  const email = anAddress()
   await stack.send(order(email))
   const mail = await stack.mail.wait({ to: email })
   expect(mail).toMatchObject({ subject: 'Order A1', from: [{ address: 'shop@example.test' }], inlines: [] })
@@ -128,7 +128,7 @@ test('mail finds emails, with the bytes of their files', async () => {
 })
 
 test('skip lets time pass, for one run or for all', async () => {
-  const [kim, lee] = [someone(), someone()]
+  const [kim, lee] = [anAddress(), anAddress()]
   const forgotten = (email: string) => stack.send({ name: 'order/forgotten', data: { email } })
   const runOf = async (event: { eventId: string }) => {
     let runs
@@ -155,7 +155,7 @@ test('skip lets time pass, for one run or for all', async () => {
 test('replace gives a step other results', async () => {
   onTestFinished(() => stack.replace('confirm', 'fetch-price'))
   await stack.replace('confirm', 'fetch-price', { error: 'out of prices' }, { value: 7 })
-  const email = someone()
+  const email = anAddress()
   await stack.expect(order(email), {
     runs: [{ function: 'confirm', output: { price: 7 }, steps: [{ id: 'fetch-price', attempts: 2 }] }],
   })
@@ -174,7 +174,7 @@ test('stub answers the requests of steps', async () => {
 })
 
 test('a fault acts on a wire', async () => {
-  const email = someone()
+  const email = anAddress()
   const refused = await stack.fault({ at: 'rcpt', do: 'reply', code: 451, to: email })
   expect(refused.text).toContain('reply 451 at rcpt')
   expect(await refused.applied()).toBe(0)
@@ -198,7 +198,7 @@ test('a fault acts on a wire', async () => {
   await dropped.drop()
   await stack.expect(again, { runs: [{ function: 'confirm', steps: [{ id: 'send', attempts: 2 }] }] })
 
-  const idle = await stack.fault({ at: 'rcpt', do: 'reply', code: 451, to: someone() })
+  const idle = await stack.fault({ at: 'rcpt', do: 'reply', code: 451, to: anAddress() })
   const error = await failure<HarnessError>(idle.reached('50ms'))
   expect(error.message).toMatch(/^the fault has not acted within 50ms: reply 451 at rcpt/)
   const wrong = await failure<HarnessError>(stack.fault({ at: 'dot', do: 'reply' }))
@@ -208,7 +208,7 @@ test('a fault acts on a wire', async () => {
 test('golden compares an email', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'goldens-'))
   onTestFinished(() => rmSync(dir, { recursive: true }))
-  const email = someone()
+  const email = anAddress()
   await stack.send(order(email))
   const mail = await stack.mail.wait({ to: email })
   const replace = [{ old: email, new: '{{email}}' }]
