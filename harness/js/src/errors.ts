@@ -1,13 +1,8 @@
-import type { Verdict } from './api.js'
+import type { Failure, Verdict } from './api.js'
 
-/** What kind of error a {@link HarnessError} is. The first six are of the stack's API. */
+/** What kind of error a {@link HarnessError} is: one of the stack's API, or of this package. */
 export type ErrorCode =
-  | 'invalid'
-  | 'unauthorized'
-  | 'refused'
-  | 'not-found'
-  | 'unsupported'
-  | 'failed'
+  | Failure['code']
   /** There is no binary of the harness for this machine. */
   | 'no-binary'
   /** The stack did not start, or there is none. */

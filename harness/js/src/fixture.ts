@@ -38,6 +38,9 @@ export interface TestInfo {
   update: boolean
 }
 
+/** The milliseconds that a stack may take to start, with servers that are to be built. @internal */
+export const startTimeout = 10 * 60_000
+
 /** Returns the stack of this worker. Where the goldens are makes no other stack. @internal */
 export async function stackOf({ goldens: _, ...options }: HarnessOptions): Promise<Stack> {
   if (process.env['HARNESS_STACK']) return connectStack()

@@ -1,5 +1,14 @@
 /** Tests on a stack, with Jest. */
-import { type Harness, type HarnessOptions, type TestInfo, now, runTest, stackOf, toLeadTo } from './fixture.js'
+import {
+  type Harness,
+  type HarnessOptions,
+  type TestInfo,
+  now,
+  runTest,
+  stackOf,
+  startTimeout,
+  toLeadTo,
+} from './fixture.js'
 import type { Expectation, JudgeOptions } from './index.js'
 
 export type { Harness, HarnessOptions } from './fixture.js'
@@ -66,8 +75,6 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
     todo: (name: string) => test.todo(name),
   })
 }
-
-const startTimeout = 10 * 60_000
 
 /** Returns the milliseconds that the running test may take. Jest has no other way to ask. */
 function testTimeout(): number {

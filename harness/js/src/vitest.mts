@@ -8,6 +8,7 @@ import {
   endTest,
   now,
   stackOf,
+  startTimeout,
   toLeadTo,
 } from './fixture.js'
 import type { Expectation, JudgeOptions } from './index.js'
@@ -45,7 +46,7 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
         onTestFinished(({ task: { result } }) =>
           endTest(
             info,
-            result?.state === 'fail' ? 'failed' : 'passed',
+            result?.state === 'fail' ? 'failed' : result?.state === 'skip' ? 'skipped' : 'passed',
             result?.errors?.map((error) => error.message),
           ),
         )
@@ -55,5 +56,3 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
     ],
   }) as TestAPI<{ harness: Harness }>
 }
-
-const startTimeout = 10 * 60_000
