@@ -272,6 +272,7 @@ func TestFlags_TakeDurationsAlike(t *testing.T) {
 				require.Equal(t, want, f.Value.String(), "%s --%s %s", c.CommandPath(), f.Name, text)
 			}
 			require.EqualError(t, f.Value.Set("soon"), `"soon" is no duration, as in 1.5s, 90m, 3d or 1w`)
+			require.Error(t, f.Value.Set("10000000000"), "more seconds than a duration holds")
 		})
 	}
 	require.Greater(t, flags, 8)

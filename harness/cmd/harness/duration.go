@@ -20,10 +20,11 @@ func durationFlag(f *pflag.FlagSet, d *time.Duration, name string, value time.Du
 
 // parseDuration reads 1.5s, 90m, 3d, 1w2d, and 10, which is seconds.
 func parseDuration(text string) (time.Duration, error) {
-	if n, err := strconv.Atoi(text); err == nil {
-		return time.Duration(n) * time.Second, nil
+	unit := ""
+	if _, err := strconv.Atoi(text); err == nil {
+		unit = "s"
 	}
-	d, err := str2duration.ParseDuration(text)
+	d, err := str2duration.ParseDuration(text + unit)
 	if err != nil {
 		return 0, fmt.Errorf("%q is no duration, as in 1.5s, 90m, 3d or 1w", text)
 	}
