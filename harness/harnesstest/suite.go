@@ -29,7 +29,7 @@ import (
 // suite does not have is an error, so that nothing is left out silently.
 const BackendsVariable = "HARNESS_BACKENDS"
 
-// UpdateVariable names the environment variable that, like the flag -update, makes tests rewrite golden emails.
+// UpdateVariable names the environment variable that, set to 1, makes tests rewrite golden emails as the flag -update does.
 const UpdateVariable = "HARNESS_UPDATE"
 
 // EvidenceVariable names the environment variable with the directory in which failed tests keep their evidence, each in a
@@ -164,7 +164,7 @@ func choose(o Options, variable string) ([]harness.Backend, error) {
 	return chosen, nil
 }
 
-func (s *Suite) updating() bool { return *s.update || os.Getenv(UpdateVariable) != "" }
+func (s *Suite) updating() bool { return *s.update || os.Getenv(UpdateVariable) == "1" }
 
 // closeTimeout bounds the stop of a stack.
 const closeTimeout = 15 * time.Second

@@ -211,7 +211,7 @@ func (o expectOptions) goldens() (*stackapi.Goldens, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &stackapi.Goldens{Dir: dir, Update: o.update || os.Getenv(updateVariable) != "", RunHeader: o.runHeader}
+	g := &stackapi.Goldens{Dir: dir, Update: o.update || os.Getenv(updateVariable) == "1", RunHeader: o.runHeader}
 	for _, text := range o.replace {
 		i := strings.LastIndex(text, "=")
 		if i < 1 {
@@ -229,7 +229,7 @@ func (o expectOptions) goldens() (*stackapi.Goldens, error) {
 	return g, nil
 }
 
-// updateVariable names the environment variable that, like --update, makes golden emails be written.
+// updateVariable names the environment variable that, set to 1, makes golden emails be written as --update does.
 const updateVariable = "HARNESS_UPDATE"
 
 func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {

@@ -172,7 +172,7 @@ export class Harness {
 
   private goldens(): Goldens {
     const { dir = join(dirname(this.test.file), 'goldens'), replace = [] } = this.options.goldens ?? {}
-    const update = this.test.update || Boolean(process.env['HARNESS_UPDATE'])
+    const update = this.test.update || process.env['HARNESS_UPDATE'] === '1'
     return { dir, update, replace: [{ old: this.salt, new: '{{salt}}' }, ...replace] }
   }
 

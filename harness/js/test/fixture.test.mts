@@ -75,6 +75,14 @@ test('goldens are beside the file of the test, without its salt', async () => {
   const updating = harnessOf({ update: true })
   await updating.harness.golden('confirmation', 'mail')
   expect(updating.asked).toHaveBeenLastCalledWith('confirmation', 'mail', expect.objectContaining({ update: true }))
+  for (const [value, update] of [
+    ['1', true],
+    ['0', false],
+  ] as const) {
+    vi.stubEnv('HARNESS_UPDATE', value)
+    await harness.golden('confirmation', 'mail')
+    expect(asked).toHaveBeenLastCalledWith('confirmation', 'mail', expect.objectContaining({ update }))
+  }
 })
 
 test('skip waits for the runs of the event, also with fake timers', async () => {
