@@ -125,3 +125,19 @@ func TestInterventions_FindFunctionWithOrWithoutItsApp(t *testing.T) {
 		require.Equal(t, replaced, run.Ended.After(start.Add(8*24*time.Hour)), "%q", function)
 	}
 }
+
+func TestSim_ReplacesStepByTheLastNameOfItsFunction(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, sim.Options{})
+	a.on("order/paid", opts{ID: "ship"}, shipping(map[string]int{}))
+	a.serve()
+	for _, names := range [][2]string{{"ship", "shop-ship"}, {"shop-ship", "ship"}} {
+		require.NoError(t, a.sim.Replace(names[0], "print-label", sim.Outcome{Value: "first"}))
+		require.NoError(t, a.sim.Replace(names[1], "print-label", sim.Outcome{Value: "second"}))
+		label, _ := a.only(sendAndRun(a, "order/paid")).Step("print-label")
+		require.JSONEq(t, `"second"`, string(label.Output), names)
+		require.NoError(t, a.sim.Replace(names[0], "print-label"))
+		label, _ = a.only(sendAndRun(a, "order/paid")).Step("print-label")
+		require.False(t, label.Replaced, names)
+	}
+}

@@ -267,6 +267,13 @@ func (e *Engine) Replace(functionID, stepID string, list []Outcome) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for _, f := range e.m.registry.listed() { // it may have been replaced by another name of its function
+		if functionID != "" && f.named(functionID) {
+			for _, name := range f.names() {
+				e.m.interventions.replace(name, stepID, nil)
+			}
+		}
+	}
 	e.m.interventions.replace(functionID, stepID, list)
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
@@ -73,7 +72,7 @@ func (iv *interventions) replace(function, step string, list []Outcome) {
 
 // next returns the next outcome of a replaced step, or nil if the step is not replaced.
 func (iv *interventions) next(of *function, step string) *Outcome {
-	for _, f := range []string{of.ID, strings.TrimPrefix(of.ID, of.App+"-"), ""} {
+	for _, f := range append(of.names(), "") {
 		if o := iv.replacements[replacedStep{f, step}]; o != nil {
 			out := &o.list[min(o.used, len(o.list)-1)]
 			o.used++

@@ -81,10 +81,11 @@ type function struct {
 	cancels []cancelOn
 }
 
-// named reports whether an id means the function: with or without the app's id and a dash before it. An empty one means any.
-func (f *function) named(id string) bool {
-	return id == "" || id == f.ID || f.App+"-"+id == f.ID
-}
+// names are the ids by which the function can be meant: with and without the app's id and a dash before it.
+func (f *function) names() []string { return []string{f.ID, strings.TrimPrefix(f.ID, f.App+"-")} }
+
+// named reports whether an id means the function. An empty one means any.
+func (f *function) named(id string) bool { return id == "" || slices.Contains(f.names(), id) }
 
 type trigger struct {
 	Trigger
