@@ -183,25 +183,33 @@ func (s *Server) invoke(ctx context.Context, in body[Invocation]) (SentEvent, er
 	if data := bytes.TrimSpace(in.Body.Data); len(data) > 0 && data[0] != '{' {
 		return SentEvent{}, invalidf("its data is no JSON object")
 	}
-	functions, err := s.stack.API().Functions(ctx)
+	found, err := s.functions(ctx, in.Body.Function)
 	if err != nil {
 		return SentEvent{}, err
 	}
-	var found, known []string
-	for _, f := range functions {
-		full := f.App + "-" + f.ID
-		known = append(known, full)
-		if f.ID == in.Body.Function || full == in.Body.Function {
-			found = append(found, full)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return SentEvent{}, notFoundf("there is no function %q; registered: %s", in.Body.Function, cmp.Or(strings.Join(known, ", "), "none"))
-	case 1:
-	default:
+	if len(found) > 1 {
 		return SentEvent{}, invalidf("several functions are called %q: say which, with the app's id in front: %s", in.Body.Function, strings.Join(found, ", "))
 	}
 	id, err := s.stack.Invoke(ctx, found[0], in.Body.Data)
 	return SentEvent{EventID: id, Name: inngestapi.EventInvoked}, err
+}
+
+// functions returns the ids, with the app's in front, of the functions that a name stands for. That there is none is an error.
+func (s *Server) functions(ctx context.Context, name string) (found []string, err error) {
+	all, err := s.stack.API().Functions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for _, f := range all {
+		full := f.App + "-" + f.ID
+		known = append(known, full)
+		if f.ID == name || full == name {
+			found = append(found, full)
+		}
+	}
+	if len(found) == 0 {
+		return nil, notFoundf("there is no function %q; registered: %s", name, cmp.Or(strings.Join(known, ", "), "none"))
+	}
+	return found, nil
 }

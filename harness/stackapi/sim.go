@@ -31,5 +31,23 @@ func (s *Server) replace(ctx context.Context, in body[json.RawMessage]) (Replace
 	if err != nil {
 		return Replaced{}, invalidf("%w", err)
 	}
+	var names []string
+	for _, r := range all.Replace {
+		names = append(names, r.Function)
+	}
+	for _, f := range all.Faults {
+		names = append(names, f.Function)
+	}
+	for _, stub := range all.Stubs {
+		names = append(names, stub.Function)
+	}
+	for _, name := range names { // what is said of a function that does not exist would have no effect
+		if name == "" {
+			continue
+		}
+		if _, err := s.functions(ctx, name); err != nil {
+			return Replaced{}, err
+		}
+	}
 	return Replaced{len(all.Replace), len(all.Faults), len(all.Stubs)}, sim.Intervene(ctx, s.stack.Endpoints().Inngest, all)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
-// startedBy is the process that started this one, or, where that has ended already, the one that takes on orphans.
+// startedBy is the process that started this one, or, where that has ended already, the init process, which adopts orphans.
 var startedBy = os.Getppid()
 
 // parentFlag is the value of --exit-with-parent: the id of a process, standardInput, or 0 for none.

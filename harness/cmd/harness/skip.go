@@ -66,11 +66,11 @@ events that its steps sent started, and which its end started. Other runs, sched
 		if *asJSON {
 			return writeJSON(std.out, now)
 		}
-		whom := "Inngest"
+		clock := "Inngest"
 		if s.Run != "" {
-			whom = "run " + s.Run
+			clock = "run " + s.Run
 		}
-		fmt.Fprintf(std.out, "for %s it is %s\n", whom, now.Now.Local().Format(time.DateTime))
+		fmt.Fprintf(std.out, "for %s it is %s\n", clock, now.Now.Local().Format(time.DateTime))
 		return nil
 	}
 	return cmd

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import timers from 'node:timers/promises'
 import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
-import type { Event, Expectation, GoldenReplacement, Goldens, SentEvent } from './api.js'
+import type { Event, Expectation, Fault, GoldenReplacement, Goldens, SentEvent, StepOutcome } from './api.js'
 import { HarnessError, callSite } from './errors.js'
 import {
   type AnyEvent,
   type EventRef,
+  type InjectedFault,
   type JudgeOptions,
   type Judgement,
   type Mail,
@@ -68,6 +69,8 @@ export class Harness {
   readonly salt = randomBytes(5).toString('hex')
   /** How many verdicts are still awaited. */
   private open = 0
+  private readonly faults: InjectedFault[] = []
+  private readonly undo: (() => Promise<void>)[] = []
 
   /** @internal */
   constructor(
@@ -125,19 +128,39 @@ export class Harness {
     for (const run of runs) await this.stack.skip({ run: run.id, by })
   }
 
+  /**
+   * Makes a fault happen on a wire until the test ends. A test fails if a fault of it has not acted by then. See
+   * {@link Stack.fault}.
+   */
+  async fault(fault: Fault): Promise<InjectedFault> {
+    const injected = await this.stack.fault(fault)
+    this.faults.push(injected)
+    this.undo.push(() => injected.drop())
+    return injected
+  }
+
+  /** Replaces the results of a step until the test ends, on sim. See {@link Stack.replace}. */
+  async replace(functionId: string, step: string, ...outcomes: StepOutcome[]): Promise<void> {
+    await this.stack.replace(functionId, step, ...outcomes)
+    this.undo.push(() => this.stack.replace(functionId, step))
+  }
+
   /** Compares an email with a golden email. See {@link Stack.golden}. */
   golden(name: string, mail: Mail | string, goldens: Partial<Goldens> = {}): Promise<void> {
     return this.stack.golden(name, mail, { ...this.goldens(), ...goldens })
   }
 
-  /** Says how the test ended, for report and evidence. A test that did not await its verdict fails. @internal */
+  /**
+   * Takes back what the test has changed, and says how it ended, for report and evidence. A test that did not await its
+   * verdict, or whose fault did not act, fails.
+   *
+   * @internal
+   */
   async end(outcome: 'passed' | 'failed' | 'skipped', failures: string[] = []): Promise<void> {
     const { suite, name } = this.testName()
-    const early =
-      outcome === 'passed' && this.open > 0
-        ? new HarnessError('the test ended before its verdict: write `await` before `expect`', 'invalid')
-        : undefined
-    if (early) [outcome, failures] = ['failed', [early.message]]
+    const why = outcome === 'passed' ? await this.passedInVain() : undefined
+    if (why) [outcome, failures] = ['failed', [why]]
+    for (const undo of this.undo.splice(0)) await undo()
     const { HARNESS_REPORT: report, HARNESS_EVIDENCE: evidence } = process.env
     await this.stack.endTest({
       suite,
@@ -148,7 +171,16 @@ export class Harness {
       report: report && resolve(report),
       evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), name.replace(/[^\w.-]/g, '_')),
     })
-    if (early) throw early
+    if (why) throw new HarnessError(why, 'invalid')
+  }
+
+  /** Says why a test that passed has shown nothing; undefined if it has. */
+  private async passedInVain(): Promise<string | undefined> {
+    if (this.open > 0) return 'the test ended before its verdict: write `await` before `expect`'
+    for (const fault of this.faults) {
+      if ((await fault.applied()) === 0) return `a fault of the test has not acted: ${fault.text}`
+    }
+    return undefined
   }
 
   private async awaited<T>(verdict: Promise<T>): Promise<T> {

@@ -102,6 +102,28 @@ test('skip waits for the runs of the event, also with fake timers', async () => 
   expect(error.message).toContain('the event has started no run for which time could be skipped')
 })
 
+test('faults and replaced steps end with the test, which fails if a fault has not acted', async () => {
+  const endTest = vi.fn()
+  const drop = vi.fn()
+  const replace = vi.fn()
+  let acted = 0
+  const fault = async () => ({ text: 'reply 451 at rcpt', applied: async () => acted, drop })
+  const { harness } = harnessOf({}, { endTest, fault, replace })
+  await harness.fault({ at: 'rcpt', do: 'reply', code: 451 })
+  await harness.replace('confirm', 'price', { value: 1 })
+  const error = await failure<HarnessError>(harness.end('passed'))
+  expect(error.message).toBe('a fault of the test has not acted: reply 451 at rcpt')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: [error.message] }))
+  expect(drop).toHaveBeenCalledTimes(1)
+  expect(replace.mock.calls).toEqual([
+    ['confirm', 'price', { value: 1 }],
+    ['confirm', 'price'],
+  ])
+  acted = 1
+  await harness.end('passed')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed' }))
+})
+
 test('a test that does not await its verdict fails', async () => {
   const endTest = vi.fn()
   let holds = (_: object) => {}
