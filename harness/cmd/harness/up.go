@@ -253,9 +253,10 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("find the directory of the stack: %w", err)
 	}
+	p := newPrinter(io)
 	unlock, err := lock(ctx, dir)
 	if err != nil {
-		return err
+		return interrupted(ctx, p, err)
 	}
 	defer unlock()
 	ports, err := o.wanted()
@@ -267,7 +268,6 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 		return fmt.Errorf("remove the logs of the last stack: %w", err)
 	}
 
-	p := newPrinter(io)
 	began := time.Now()
 	if o.inngest == inngestStart {
 		o.backend = backendLocal // where it is auto
