@@ -4,6 +4,6 @@ package main
 
 import "testing"
 
-// TestLanguages runs testdata/languages: apps in other languages than Go, which need python3 and node. It fails where
-// they are missing; a run without the build tag does not ask for them.
+// TestLanguages runs testdata/languages: apps in other languages than Go, and requests to the API by curl, which need python3,
+// node, curl and jq. It fails where they are missing; a run without the build tag does not ask for them.
 func TestLanguages(t *testing.T) { runScripts(t, "testdata/languages") }
