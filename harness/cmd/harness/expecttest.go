@@ -40,7 +40,7 @@ func testOf(io stdio, file string) (*stackapi.TestEnd, error) {
 		t.Report = absolute(here, dir)
 	}
 	if dir := io.getenv(evidenceVariable); dir != "" {
-		t.Evidence = filepath.Join(absolute(here, dir), t.Suite, unsafeInFile.ReplaceAllString(t.Name, "_"))
+		t.Evidence = filepath.Join(absolute(here, dir), filepath.Join("/", t.Suite), unsafeInFile.ReplaceAllString(t.Name, "_"))
 	}
 	return t, nil
 }
