@@ -101,7 +101,7 @@ func TestDeliveryNotes(t *testing.T) {
 		"small": {small, `^the mail server \(post ESMTP\) has taken 10 bytes of an email to kim@shop.test, and has not ` +
 			`accepted it for 1h0m\d+s$`},
 		"large": {large, `^the mail server \(mailhog.example ESMTP MailHog\) has taken 1048576 bytes .*; MailHog's time ` +
-			`grows with the square of the size: .*harness up --mail mailpit`},
+			`grows with the square of the size: .*--mail mailpit`},
 		"refused": {delivery(harness.MailTransaction{To: kim, Accepted: true,
 			Dialogue: said("app", "RCPT TO:<x>", "server", "550 no such user")}),
 			`^in the delivery to kim@shop.test the app sent RCPT TO:<x>, and the mail server answered "550 no such user"$`},
