@@ -58,7 +58,7 @@ report: tools ## run all tests; report/report.html, junit.xml and summary.md say
 check: ## before you push: linters, other systems, use as a dependency, race detector (needs a C compiler)
 	@sh scripts/lint.sh
 	go test -count=1 -tags dependency -run Dependency ./e2e/workspace
-	CGO_ENABLED=1 go test -count=1 -timeout 30m -race $$(go list work | grep -v -e /e2e/faults -e /e2e/workspace)
+	CGO_ENABLED=1 go test -count=1 -timeout 30m -race $$(go list work | grep -v -e /e2e/faults -e /e2e/workspace -e /e2e/cmd/ -e /e2e/property -e /e2e/explore)
 	CGO_ENABLED=1 go test -count=1 -timeout 30m -race ./e2e/faults
 
 browser: tools ## what a browser shows of the pages and emails, and to whom (needs Chromium, Node and npm)
