@@ -15,6 +15,7 @@ func TestJavaScriptDocument_CommandsPrintWhatItShows(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.packages = "examples/express-vitest/"
+	r.env = append(r.env, "DOCKER_HOST=unix:///no/docker/here.sock") // it shows what a machine without Docker prints
 	if _, err := os.Stat(filepath.Join(root(t), "harness", "js", "dist")); err != nil {
 		build := r.shell("npm ci --ignore-scripts --prefer-offline --no-audit --no-fund && npm run build")
 		build.Dir = filepath.Join(root(t), "harness", "js")

@@ -25,7 +25,10 @@ export interface StackOptions {
    * Default: `auto`.
    */
   inngest?: 'auto' | 'server' | 'start' | 'sim' | 'sim-jump'
-  /** Where the servers run. Default: `auto`. */
+  /**
+   * Where the servers run: `local` (processes), `containers`, `attach` (those that run already), or `auto` (containers where a
+   * Docker engine has the images, else local). Default: `local` on sim, whose servers come with this package; else `auto`.
+   */
   backend?: 'auto' | 'local' | 'containers' | 'attach'
   /** What catches the emails. Default: `mailhog`. */
   mail?: 'mailhog' | 'mailpit'
@@ -121,7 +124,7 @@ function flags(o: StackOptions): string[] {
   const add = (flag: string, value: string | number | undefined) =>
     value === undefined || list.push(`--${flag}`, `${value}`)
   add('inngest', o.inngest)
-  add('backend', o.backend)
+  add('backend', o.backend ?? (o.inngest?.startsWith('sim') ? 'local' : undefined))
   add('mail', o.mail)
   add('mongo', o.mongo)
   add('app-path', o.appPath)
