@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strconv"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/nosocket"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/statefile"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
@@ -32,23 +32,11 @@ func NewClient(api statefile.API) *Client {
 
 // InProcess returns a client of a server in this process.
 func InProcess(s *Server) *Client {
-	return &Client{base: "http://127.0.0.1" + Prefix, http: &http.Client{Transport: handlerTransport{s}}}
+	return &Client{base: "http://127.0.0.1" + Prefix, http: &http.Client{Transport: nosocket.Transport{Handler: s}}}
 }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// handlerTransport answers requests by a handler, without a socket.
-type handlerTransport struct{ handler http.Handler }
-
-func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	t.handler.ServeHTTP(w, r)
-	return w.Result(), nil
-}
 
 // do sends a request and decodes the JSON of the answer. A body of raw JSON is sent as it is.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body, into any) error {

@@ -9,11 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/nosocket"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/gateway"
@@ -89,15 +89,7 @@ func Client(handler http.Handler) *http.Client {
 		if !strings.HasPrefix(req.URL.String(), BaseURL) {
 			return nil, fmt.Errorf("the Sim's client reaches %s only, not %s: set the app's EventAPIBaseURL", BaseURL, req.URL.Host)
 		}
-		if req.Body == nil {
-			req.Body = http.NoBody
-		}
-		defer req.Body.Close()
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, req)
-		res := w.Result()
-		res.Request = req
-		return res, nil
+		return nosocket.Transport{Handler: handler}.RoundTrip(req)
 	})}
 }
 
