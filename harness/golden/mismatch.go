@@ -10,7 +10,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
-const howToUpdate = "by running the test again with HARNESS_UPDATE=1"
+const howToUpdate = "by running the test again with " + UpdateVariable + "=1"
 
 // MissingError says that there is no golden of a name. It matches fs.ErrNotExist.
 type MissingError struct {

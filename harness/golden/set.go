@@ -19,6 +19,12 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/textdiff"
 )
 
+// UpdateVariable names the environment variable that, set to 1, asks for [Options].Update.
+const UpdateVariable = "HARNESS_UPDATE"
+
+// UpdateWanted reports whether the environment asks for [Options].Update.
+func UpdateWanted() bool { return os.Getenv(UpdateVariable) == "1" }
+
 // Options say how a Set compares. The zero value compares DefaultHeaders, replaces only what varies by nature, and
 // changes no file. A file golden.json in the directory adds replacements and changing files, for everything that compares
 // with these goldens, the command "harness expect" included:

@@ -30,7 +30,7 @@ import (
 const BackendsVariable = "HARNESS_BACKENDS"
 
 // UpdateVariable names the environment variable that, set to 1, makes tests rewrite golden emails as the flag -update does.
-const UpdateVariable = "HARNESS_UPDATE"
+const UpdateVariable = golden.UpdateVariable
 
 // EvidenceVariable names the environment variable with the directory in which failed tests keep their evidence, each in a
 // directory named after its package's import path, its name and the backend. Unset: .harness/evidence in the package's
@@ -164,7 +164,7 @@ func choose(o Options, variable string) ([]harness.Backend, error) {
 	return chosen, nil
 }
 
-func (s *Suite) updating() bool { return *s.update || os.Getenv(UpdateVariable) == "1" }
+func (s *Suite) updating() bool { return *s.update || golden.UpdateWanted() }
 
 // closeTimeout bounds the stop of a stack.
 const closeTimeout = 15 * time.Second

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -211,7 +210,7 @@ func (o expectOptions) goldens() (*stackapi.Goldens, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &stackapi.Goldens{Dir: dir, Update: o.update || os.Getenv(updateVariable) == "1", RunHeader: o.runHeader}
+	g := &stackapi.Goldens{Dir: dir, Update: o.update || golden.UpdateWanted(), RunHeader: o.runHeader}
 	for _, text := range o.replace {
 		i := strings.LastIndex(text, "=")
 		if i < 1 {
@@ -228,9 +227,6 @@ func (o expectOptions) goldens() (*stackapi.Goldens, error) {
 	}
 	return g, nil
 }
-
-// updateVariable names the environment variable that, set to 1, makes golden emails be written as --update does.
-const updateVariable = "HARNESS_UPDATE"
 
 func printVerdict(io stdio, v *harness.Verdict, asJSON bool) error {
 	if asJSON {
