@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,18 @@ func TestDocuments_AreThoseOfTheCode(t *testing.T) {
 		require.NoError(t, err, hint)
 		require.Equal(t, string(data), string(got), "%s: %s", file, hint)
 	}
+}
+
+// Descriptions are for readers of JSON: they have no names of Go.
+func TestDocuments_HaveNoNamesOfGo(t *testing.T) {
+	described := regexp.MustCompile(`"description": "((?:[^"\\]|\\.)*)"`)
+	ofGo := regexp.MustCompile(`\b(nil|(At|No|Check|Service|Delay)[A-Z]\w*|[A-Z]\w*\.[A-Z]\w*|Message-id)\b|^ |  |[\[\]]`)
+	found := 0
+	for _, d := range described.FindAllSubmatch(stackapi.OpenAPI(), -1) {
+		require.NotRegexp(t, ofGo, string(d[1]))
+		found++
+	}
+	require.Greater(t, found, 200)
 }
 
 const hint = "run: go test ./e2e/api -run TestDocuments -update; then npm run api in harness/js"

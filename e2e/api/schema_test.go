@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"path"
 	"reflect"
@@ -176,6 +177,21 @@ var toldOtherwise = map[string]string{
 	"harness/tap.Fault":                         "One thing that goes wrong on a wire: where, for which exchanges, how often, and what. A field that selects exchanges matches all of them where it is left out.",
 	"harness/sim/internal/engine.Interventions": "What stands in the way of an app on sim: steps whose outcomes are replaced, faults of calls, and stubs of what steps let the server request.",
 	"harness/internal/statefile.State":          "Where a stack that `harness up` keeps up is: the file .harness/stack.json.",
+	"harness/internal/statefile.State.Schema":   "$schema is where the JSON Schema of the file is, which the stack's API serves.",
+	"harness.MailCatcher":                       "A program that catches the emails of a stack. Its service is called mailhog, whichever it is.",
+	"harness.Expectation.NoOtherMail":           "noOtherMail asserts that those runs sent no emails beside those in mail: one email for each entry, or the number in its copies.",
+	"harness.MailExpectation.Copies":            "copies is the exact number of emails that match this entry and no other entry. Left out: at least one; with noOtherMail exactly one.",
+	"harness.MailExpectation.Problems":          "problems is none, which asserts that nothing in the email is malformed, or left out.",
+	"harness.MailExpectation.Checks":            "checks lists kinds of defects that the email must not have. all stands for all of them but external, which forbids what an email may load from the web on purpose.",
+	"harness.Message.Subject":                   "subject and the addresses are those of the headers, decoded. A header that occurs more than once is one of the problems: subject is then the first, and the address lists have all addresses.",
+	"harness.Message.Date":                      "date is that of the Date header; left out where there is none or it cannot be read.",
+	"harness.Message.MessageID":                 "messageId is that of the Message-ID header, without its angle brackets.",
+	"harness.Message.Attachments":               "attachments are all parts but the bodies and the inlines, in the order of the message.",
+	"harness.Message.Inlines":                   "inlines are the parts that a body refers to or shows, in the order of the message.",
+	"harness.Trace.Event":                       "event is the event as the server received it; left out where the server does not know the id.",
+	"harness.TraceStep.Input":                   "input is what the code handed to the step, where its SDK tells: in JavaScript the arguments after the function of step.run, as an array. The Go SDK does not tell.",
+	"harness/sim/internal/engine.Outcome.Value": "value is the result. For a wait it is the event, or the data of the signal, that comes; null is that none comes in time. For a fetch it has the fields url, headers, body (a text) and status_code.",
+	"harness/sim/internal/engine.Stub.Status":   "status is that of the answer. Left out: 200.",
 }
 
 // comment returns the description of a type, or of one of its fields, for readers of JSON.
@@ -206,15 +222,24 @@ var (
 	word = func(w string) *regexp.Regexp { return regexp.MustCompile(`\b` + w + `\b`) }
 )
 
+// inJSON are the texts that constants are in JSON, by their names in links.
+var inJSON = map[string]string{
+	"[AtStep]": string(tap.AtStep), "[AtDATA]": string(tap.AtDATA), "[AtBody]": string(tap.AtBody),
+	"[Delay]": string(tap.Delay), "[DelayAnswer]": string(tap.DelayAnswer), "[Reply]": string(tap.Reply),
+	"[Throttle]": string(tap.Throttle), "[Twice]": string(tap.Twice),
+}
+
 // aboutJSON returns a comment about Go as a text about JSON: fields have their JSON names, and links no brackets.
 func aboutJSON(comment string, t reflect.Type) string {
-	text := link.ReplaceAllString(strings.Join(strings.Fields(comment), " "), "$1")
+	text := link.ReplaceAllStringFunc(strings.Join(strings.Fields(comment), " "), func(l string) string {
+		return cmp.Or(inJSON[l], strings.Trim(l, "[]"))
+	})
 	if t.Kind() != reflect.Struct {
 		return text
 	}
 	for _, f := range reflect.VisibleFields(t) {
 		if n, _, _ := strings.Cut(f.Tag.Get("json"), ","); n != "" && n != "-" {
-			text = word(f.Name).ReplaceAllString(text, n)
+			text = word(f.Name).ReplaceAllLiteralString(text, n)
 		}
 	}
 	return text

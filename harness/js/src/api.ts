@@ -42,8 +42,7 @@ export type Check =
  */
 export type Match = string | string[] | MatchFields
 /**
- * A MailCatcher is a program that catches the emails of a stack. Its service is ServiceMailHog,
- * whichever it is.
+ * A program that catches the emails of a stack. Its service is called mailhog, whichever it is.
  */
 export type MailCatcher = 'mailhog' | 'mailpit'
 /**
@@ -139,7 +138,7 @@ export interface Trace {
    */
   eventId: string
   /**
-   * event is the event as the server received it; nil where the server does not know the id.
+   * event is the event as the server received it; left out where the server does not know the id.
    */
   event?: TraceEvent
   /**
@@ -304,7 +303,7 @@ export interface TraceStep {
   attempts?: TraceAttempt[]
   /**
    * input is what the code handed to the step, where its SDK tells: in JavaScript the arguments after
-   * the function of step.run, as an array. The Go SDK does not tell. See also TraceRun.Before.
+   * the function of step.run, as an array. The Go SDK does not tell.
    */
   input?: unknown
   output?: unknown
@@ -348,7 +347,7 @@ export interface TraceMail {
   envelope: Envelope
   /**
    * subject and the addresses are those of the headers, decoded. A header that occurs more than once is
-   * a Problem: subject is then the first, and the address lists have all addresses.
+   * one of the problems: subject is then the first, and the address lists have all addresses.
    */
   subject: string
   from: Addresses
@@ -356,11 +355,11 @@ export interface TraceMail {
   cc?: Addresses
   replyTo?: Addresses
   /**
-   * date is the date header; zero when there is none or it cannot be read.
+   * date is that of the Date header; left out where there is none or it cannot be read.
    */
   date?: string
   /**
-   * messageId is the Message-id header without its angle brackets.
+   * messageId is that of the Message-ID header, without its angle brackets.
    */
   messageId?: string
   /**
@@ -378,13 +377,11 @@ export interface TraceMail {
    */
   html: string
   /**
-   * inlines are the parts that a body refers to or shows (Part.Inline), attachments all other parts,
-   * both in the order of the message. Files returns both.
+   * attachments are all parts but the bodies and the inlines, in the order of the message.
    */
   attachments?: Part[]
   /**
-   * inlines are the parts that a body refers to or shows (Part.Inline), attachments all other parts,
-   * both in the order of the message. Files returns both.
+   * inlines are the parts that a body refers to or shows, in the order of the message.
    */
   inlines?: Part[]
   /**
@@ -778,7 +775,7 @@ export interface Expectation {
   noOtherRuns?: boolean
   /**
    * noOtherMail asserts that those runs sent no emails beside those in mail: one email for each entry,
-   * or the number in its Copies.
+   * or the number in its copies.
    */
   noOtherMail?: boolean
   /**
@@ -929,8 +926,8 @@ export interface MailExpectation {
    */
   golden?: string
   /**
-   * copies is the exact number of emails that match this entry and no other entry. Zero requires at
-   * least one; with NoOtherMail it requires exactly one.
+   * copies is the exact number of emails that match this entry and no other entry. Left out: at least
+   * one; with noOtherMail exactly one.
    */
   copies?: number
   /**
@@ -939,14 +936,14 @@ export interface MailExpectation {
    */
   sameMessageId?: boolean
   /**
-   * checks lists kinds of defects that the email must not have. CheckAll stands for all of them but
-   * CheckExternal, which forbids what an email may load from the web on purpose.
+   * checks lists kinds of defects that the email must not have. all stands for all of them but external,
+   * which forbids what an email may load from the web on purpose.
    *
    * @minItems 1
    */
   checks?: Check[]
   /**
-   * problems is empty or NoProblems.
+   * problems is none, which asserts that nothing in the email is malformed, or left out.
    */
   problems?: 'none'
 }
@@ -1051,7 +1048,7 @@ export interface Fault {
    */
   step?: string
   /**
-   * after is the id of the step that ended last. at AtStep, before a step begins, empty means none: step
+   * after is the id of the step that ended last. at step, before a step begins, empty means none: step
    * is then the function's first.
    */
   after?: string
@@ -1060,12 +1057,12 @@ export interface Fault {
    */
   event?: string
   /**
-   * to is a recipient; upper and lower case are the same. From AtDATA on it is one of the recipients
-   * that the mail server accepted for the message.
+   * to is a recipient; upper and lower case are the same. From data on it is one of the recipients that
+   * the mail server accepted for the message.
    */
   to?: string
   /**
-   * bytes is how much of a message passes before a fault at AtBody acts. It does not act on a shorter
+   * bytes is how much of a message passes before a fault at body acts. It does not act on a shorter
    * message.
    */
   bytes?: number
@@ -1084,30 +1081,30 @@ export interface Fault {
    */
   chance?: number
   /**
-   * for is how long Delay and DelayAnswer wait.
+   * for is how long delay and delay-answer wait.
    */
   for?: string
   /**
-   * code and text are what Reply answers: an HTTP status and its body, or an SMTP reply. text is
+   * code and text are what reply answers: an HTTP status and its body, or an SMTP reply. text is
    * optional, and one line in SMTP. An SMTP reply of 421 also closes the connection.
    */
   code?: number
   /**
-   * code and text are what Reply answers: an HTTP status and its body, or an SMTP reply. text is
+   * code and text are what reply answers: an HTTP status and its body, or an SMTP reply. text is
    * optional, and one line in SMTP. An SMTP reply of 421 also closes the connection.
    */
   text?: string
   /**
-   * rate is the speed of Throttle in bytes per second.
+   * rate is the speed of throttle in bytes per second.
    */
   rate?: number
   /**
-   * concurrent makes Twice deliver side by side, second makes it pass on the answer to the second
+   * concurrent makes twice deliver side by side, second makes it pass on the answer to the second
    * delivery.
    */
   concurrent?: boolean
   /**
-   * concurrent makes Twice deliver side by side, second makes it pass on the answer to the second
+   * concurrent makes twice deliver side by side, second makes it pass on the answer to the second
    * delivery.
    */
   second?: boolean
@@ -1187,9 +1184,8 @@ export interface StepReplacement {
  */
 export interface StepOutcome {
   /**
-   * value is the result, encoded as JSON. For a wait it is the event, or the data of the signal, that
-   * comes; nil is that none comes in time. For a fetch it has the fields url, headers, body (a string)
-   * and status_code.
+   * value is the result. For a wait it is the event, or the data of the signal, that comes; null is that
+   * none comes in time. For a fetch it has the fields url, headers, body (a text) and status_code.
    */
   value?: unknown
   /**
@@ -1228,7 +1224,7 @@ export interface Stub {
    */
   times?: number
   /**
-   * zero: 200
+   * status is that of the answer. Left out: 200.
    */
   status?: number
   headers?: {
@@ -1275,7 +1271,7 @@ export interface Message {
   envelope: Envelope
   /**
    * subject and the addresses are those of the headers, decoded. A header that occurs more than once is
-   * a Problem: subject is then the first, and the address lists have all addresses.
+   * one of the problems: subject is then the first, and the address lists have all addresses.
    */
   subject: string
   from: Addresses
@@ -1283,11 +1279,11 @@ export interface Message {
   cc?: Addresses
   replyTo?: Addresses
   /**
-   * date is the date header; zero when there is none or it cannot be read.
+   * date is that of the Date header; left out where there is none or it cannot be read.
    */
   date?: string
   /**
-   * messageId is the Message-id header without its angle brackets.
+   * messageId is that of the Message-ID header, without its angle brackets.
    */
   messageId?: string
   /**
@@ -1305,13 +1301,11 @@ export interface Message {
    */
   html: string
   /**
-   * inlines are the parts that a body refers to or shows (Part.Inline), attachments all other parts,
-   * both in the order of the message. Files returns both.
+   * attachments are all parts but the bodies and the inlines, in the order of the message.
    */
   attachments?: Part[]
   /**
-   * inlines are the parts that a body refers to or shows (Part.Inline), attachments all other parts,
-   * both in the order of the message. Files returns both.
+   * inlines are the parts that a body refers to or shows, in the order of the message.
    */
   inlines?: Part[]
   /**
@@ -1426,7 +1420,7 @@ export interface Skipped {
  */
 export interface Stack {
   /**
-   *  is where the JSON  of the file is, which the stack's api serves. Write sets it.
+   * $schema is where the JSON Schema of the file is, which the stack's API serves.
    */
   $schema?: string
   /**
@@ -1506,7 +1500,7 @@ export interface StateMongo {
  */
 export interface State {
   /**
-   *  is where the JSON  of the file is, which the stack's api serves. Write sets it.
+   * $schema is where the JSON Schema of the file is, which the stack's API serves.
    */
   $schema?: string
   /**
