@@ -38,6 +38,9 @@ func (s *Server) judge(ctx context.Context, in body[Question]) (Answer, error) {
 	}
 	var compared comparisons
 	if q.Golden != nil {
+		if q.Golden.Update {
+			s.written.add(q.Golden.Dir)
+		}
 		set, err := s.goldens.open(*q.Golden, q.Test, s.stack.Options().RunHeader)
 		if err != nil {
 			return Answer{}, err
@@ -159,6 +162,9 @@ func (s *Server) compare(ctx context.Context, in body[Comparison]) (Compared, er
 	c := in.Body
 	if c.Name == "" || c.Mail == "" {
 		return Compared{}, invalidf("give the name of a golden, and the id of an email as mail")
+	}
+	if c.Update {
+		s.written.add(c.Dir)
 	}
 	set, err := s.goldens.open(c.Goldens, &TestName{}, s.stack.Options().RunHeader)
 	if err != nil {

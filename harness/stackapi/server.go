@@ -34,6 +34,7 @@ type Server struct {
 	faults  faults
 	tests   tests
 	goldens goldens
+	written written
 }
 
 // New returns the API of a stack, which stays the caller's.

@@ -82,6 +82,7 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 	if err := end.validate(); err != nil {
 		return Done{}, err
 	}
+	s.written.add(end.Report, end.Evidence)
 	j := s.tests.end(end.TestName)
 	s.goldens.forget(end.TestName)
 	record := report.Record{

@@ -39,7 +39,7 @@ func (s *session) run(ctx context.Context) error {
 	// Watching begins before the first start, so that a change during it counts.
 	changes := make(chan string)
 	if s.watching() {
-		w, err := newWatcher(s.options.watch)
+		w, err := newWatcher(s.options.watch, s.front.answers.Wrote)
 		if err != nil {
 			return err
 		}

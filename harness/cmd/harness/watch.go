@@ -18,14 +18,18 @@ import (
 const settle = 150 * time.Millisecond
 
 // watcher reports changed source files.
-type watcher struct{ w *fsnotify.Watcher }
+type watcher struct {
+	w *fsnotify.Watcher
+	// ignored reports whether a file is none that a person writes.
+	ignored func(file string) bool
+}
 
-func newWatcher(dirs []string) (*watcher, error) {
+func newWatcher(dirs []string, ignored func(file string) bool) (*watcher, error) {
 	fw, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watch for changes: %w", err)
 	}
-	w := &watcher{fw}
+	w := &watcher{fw, ignored}
 	for _, dir := range dirs {
 		if _, err := w.add(dir); err != nil {
 			fw.Close()
@@ -45,7 +49,7 @@ func (w *watcher) add(dir string) (source string, err error) {
 			return filepath.SkipDir
 		case d.IsDir():
 			return w.w.Add(path)
-		case isSource(path):
+		case w.isSource(path):
 			source = path
 		}
 		return nil
@@ -63,6 +67,8 @@ var sources = []string{
 	".go", ".mod", ".sum", ".work", ".tmpl", ".html", ".css", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".json",
 	".py", ".rb", ".php", ".java", ".kt", ".cs", ".ex", ".exs", ".rs", ".toml", ".yaml", ".yml", ".sql", ".env", ".txt",
 }
+
+func (w *watcher) isSource(file string) bool { return isSource(file) && !w.ignored(file) }
 
 func isSource(file string) bool {
 	name := filepath.Base(file)
@@ -108,7 +114,7 @@ func (w *watcher) affected(e fsnotify.Event) string {
 	case e.Op == fsnotify.Chmod:
 		return ""
 	case err != nil || !info.IsDir(): // a removed source counts, too
-		if isSource(e.Name) {
+		if w.isSource(e.Name) {
 			return e.Name
 		}
 		return ""

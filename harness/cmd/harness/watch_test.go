@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,17 @@ func TestWatcher_FollowsNewDirectories(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "new", "deep", "later.go"), next(t, changes))
 }
 
+func TestWatcher_SkipsWhatTestsHaveWritten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	changes := watch(t, dir)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "report"), 0o755))
+	write(t, filepath.Join(dir, "report", "record.json"))
+	write(t, filepath.Join(dir, "main.go"))
+	write(t, filepath.Join(dir, "report.html"))
+	require.Equal(t, filepath.Join(dir, "main.go"), next(t, changes))
+}
+
 func TestWatcher_SkipsDirectoriesOfTools(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -71,7 +83,7 @@ func TestWatcher_SkipsDirectoriesOfTools(t *testing.T) {
 
 func watch(t *testing.T, dir string) <-chan string {
 	t.Helper()
-	w, err := newWatcher([]string{dir})
+	w, err := newWatcher([]string{dir}, func(file string) bool { return strings.Contains(file, "report") })
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	changes, done := make(chan string), make(chan struct{})
