@@ -243,7 +243,8 @@ func testOperations(e *env, isSim bool) {
 	require.Contains(e, string(e.ask(question{method: get, path: "/mail/" + email.ID + "/raw"})), "Subject: ")
 
 	e.ask(onlySim(question{method: post, path: "/skip", body: object{"by": "1.5s"}}))
-	e.ask(onlySim(question{method: post, path: "/replace", body: object{"replace": []any{object{"step": "s", "outcomes": []any{object{"error": "no", "retryAfter": "3d"}}}}, "stubs": []any{object{"url": "*", "body": object{"a": 1}}}}}))
+	e.ask(onlySim(question{method: post, path: "/replace", body: object{"replace": []any{object{"step": "s", "outcomes": []any{object{"error": "no", "retryAfter": "3d"}}}}, "stubs": []any{object{"url": "*", "body": object{"a": 1}, "id": "mine"}}}}))
+	e.ask(onlySim(question{method: post, path: "/replace", body: object{"removeStubs": []any{"mine"}}}))
 	e.ask(onlySim(question{method: post, path: "/replace", body: []any{object{"step": "s"}}}))
 	run := into[stackapi.Event](e, question{method: get, path: "/events/" + id}).Runs[0].ID
 	e.ask(onlySim(question{method: post, path: "/skip", body: object{"by": "1d", "run": run}}))
@@ -281,11 +282,11 @@ func testOperations(e *env, isSim bool) {
 	e.refuses("/invoke", object{"function": "send-request-notification", "data": object{"requestId": "x"}})
 	e.refuses("/golden", object{"dir": goldens, "name": "request", "mail": email.ID, "update": false, "runHeader": "X-Run"})
 	e.refuses("/faults", object{"at": "step", "do": "delay", "step": "none", "for": "1s", "times": 2, "skip": 1, "chance": 0.5, "function": "f", "attempt": 1})
-	e.refuses("/tests", object{"suite": "api", "name": "other", "outcome": "skipped", "failures": []any{"x"}, "began": "2026-11-28T09:00:00Z"})
+	e.refuses("/tests", object{"suite": "api", "name": "other", "outcome": "skipped", "failures": []any{"x"}, "began": "2026-11-28T09:00:00Z", "run": "17"})
 	if isSim {
 		e.refuses("/skip", object{"by": "1s", "run": run})
 		e.refuses("/skip", object{"until": "2037-11-28T09:00:00Z", "run": run})
-		e.refuses("/replace", object{"faults": []any{object{"lose": true, "step": "none", "times": 3}}, "stubs": []any{object{"url": "https://none.test", "status": 200, "headers": object{"A": "b"}}}})
+		e.refuses("/replace", object{"faults": []any{object{"lose": true, "step": "none", "times": 3}}, "stubs": []any{object{"url": "https://none.test", "status": 200, "headers": object{"A": "b"}, "id": "x"}}, "removeStubs": []any{"x"}})
 	}
 
 	e.ask(question{method: remove, path: "/mail?to=" + to})

@@ -68,9 +68,10 @@ func restrict(name string, d *schema) {
 		restrictFault(d)
 	case "Interventions":
 		topOfFile(d)
-		for _, n := range []string{"replace", "faults", "stubs"} {
+		for _, n := range []string{"replace", "faults", "stubs", "removeStubs"} {
 			d.AnyOf = append(d.AnyOf, must(having(n, &schema{MinItems: number(1)}), n))
 		}
+		property(d, "removeStubs").Items = atLeastOneLetter()
 	case "StepReplacement":
 		d.Required = []string{"step"}
 		notEmpty(d, "step")
@@ -83,7 +84,7 @@ func restrict(name string, d *schema) {
 	case "CallFault":
 		d.OneOf = []*schema{on("lose"), on("twice"), required("late")}
 	case "Stub":
-		for _, n := range []string{"function", "step", "url", "error"} {
+		for _, n := range []string{"id", "function", "step", "url", "error"} {
 			notEmpty(d, n)
 		}
 		within(d, "status", 200, 599)

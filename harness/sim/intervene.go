@@ -39,7 +39,8 @@ type Interventions = engine.Interventions
 // Replacement is the outcomes of one step: see [Sim.Replace].
 type Replacement = engine.Replacement
 
-// ParseInterventions reads interventions from JSON: an object with the fields replace and faults, or a list of replacements.
+// ParseInterventions reads interventions from JSON: an object with the fields replace, faults, stubs and removeStubs, or a list of
+// replacements.
 // Unknown fields, and what has no effect, are errors.
 func ParseInterventions(data []byte) (Interventions, error) {
 	i, err := engine.ParseInterventions(data)
@@ -49,7 +50,7 @@ func ParseInterventions(data []byte) (Interventions, error) {
 	return i, nil
 }
 
-// Intervene calls [Sim.Replace] and [Sim.InjectFault] with what is in i.
+// Intervene calls [Sim.Replace], [Sim.InjectFault] and [Sim.Stub] with what is in i, and takes away the stubs that it names.
 func (s *Sim) Intervene(i Interventions) error { return s.engine.Intervene(i) }
 
 // Intervene does the same on a Sim that another process serves by its Handler.

@@ -53,6 +53,7 @@ func TestParseInterventions_RejectsWhatHasNoEffect(t *testing.T) {
 		`{}`:                        `there is nothing in it: want {"replace": `,
 		`{"replaced": []}`:          `unknown field "replaced"`,
 		`[{"outcomes": []}]`:        `a replacement names its step`,
+		`{"removeStubs": [""]}`:     `removeStubs has an empty id`,
 		`{"faults": []} {}`:         `there is more behind the JSON value`,
 		`{"faults": [{"step": 1}]}`: `step is number, want a text`,
 		`{"faults": [{}]}`:          `fault 1: give one of "lose": true, "twice": true and "late": a duration`,

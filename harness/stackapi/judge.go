@@ -65,7 +65,7 @@ func (s *Server) judge(ctx context.Context, in body[Question]) (Answer, error) {
 	if err != nil {
 		return answer, err
 	}
-	if q.Test == nil { // a stack of a test ends with it, and its pages too
+	if q.Test == nil || s.options.StaysUp { // else the stack ends with its tests, and its pages too
 		for i, r := range answer.Verdict.Trace.Runs {
 			answer.Verdict.Trace.Runs[i].URL = s.stack.RunURL(r.ID)
 		}

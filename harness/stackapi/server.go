@@ -22,6 +22,8 @@ type Options struct {
 	State func() statefile.State
 	// Sim says that the stack's Inngest is sim.
 	Sim bool
+	// StaysUp says that the stack outlasts its tests, so that their verdicts can name the pages of runs.
+	StaysUp bool
 }
 
 // Server answers requests about a stack. It is an [http.Handler], safe for concurrent use. What it has injected ends

@@ -17,9 +17,12 @@ import (
 type tests struct {
 	mu     sync.Mutex
 	open   map[TestName]*judged
-	suites map[[2]string]bool     // those that have left records, each with the directory of the report
+	suites map[suiteRun]bool      // those that have left records
 	pages  map[string]*time.Timer // that will write the report of a directory
 }
+
+// suiteRun is one run of a suite, with the directory of its report.
+type suiteRun struct{ dir, suite, run string }
 
 // judged is what was judged for one test.
 type judged struct {
@@ -106,24 +109,30 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 		err = stack.RemoveEvidence(end.Evidence)
 	}
 	if end.Report != "" {
-		err = errors.Join(err, s.saveRecord(end.Report, record))
+		err = errors.Join(err, s.saveRecord(end.Report, end.Run, record))
 	}
 	return Done{err == nil}, err
 }
 
-// saveRecord saves the record of a test, and has the report written. The first record of a suite replaces those of its last
-// run, unless this server answers one command of many. Records of tests that have begun since this server did are of this run, on
-// another stack.
-func (s *Server) saveRecord(dir string, r report.Record) error {
+// saveRecord saves the record of a test, and has the report written. The first record of a suite in a run replaces those of
+// earlier runs, unless this server answers one command of many. Records that others have made of tests that have begun since this
+// server did are of the same run, on another stack.
+func (s *Server) saveRecord(dir, run string, r report.Record) error {
 	t := &s.tests
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if suite := [2]string{dir, r.Package}; s.options.Token != "" && !t.suites[suite] {
-		if err := report.Forget(dir, r.Package, s.began, r.Backend); err != nil {
+	if suite := (suiteRun{dir, r.Package, run}); s.options.Token != "" && !t.suites[suite] {
+		before := s.began
+		for earlier := range t.suites {
+			if earlier.dir == suite.dir && earlier.suite == suite.suite {
+				before = time.Now()
+			}
+		}
+		if err := report.Forget(dir, r.Package, before, r.Backend); err != nil {
 			return err
 		}
 		if t.suites == nil {
-			t.suites = map[[2]string]bool{}
+			t.suites = map[suiteRun]bool{}
 		}
 		t.suites[suite] = true
 	}

@@ -171,6 +171,8 @@ type TestEnd struct {
 	// Outcome is passed, failed or skipped.
 	Outcome string    `json:"outcome"`
 	Began   time.Time `json:"began,omitzero"`
+	// Run names the run of the suite, in which the test ran. The first record of a suite in a run replaces those of earlier runs.
+	Run string `json:"run,omitempty"`
 	// Failures are the messages that it failed with.
 	Failures []string `json:"failures,omitempty"`
 	// Report is the directory of the report, an absolute path. Empty: there is none.

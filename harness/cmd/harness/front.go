@@ -35,7 +35,7 @@ func openFront(st *stack.Stack, port int, o upOptions, state func() statefile.St
 	}
 	f := &front{url: "http://" + l.Addr().String(), token: rand.Text(), served: make(chan struct{})}
 	mux := http.NewServeMux()
-	f.answers = stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest)})
+	f.answers = stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest), StaysUp: o.parent == 0})
 	mux.Handle(stackapi.Prefix+"/", f.answers)
 	if o.dashboard {
 		if f.board, err = newBoard(st, o); err != nil {

@@ -38,7 +38,8 @@ on one answer or on so many (times; -1: all), and has one of lose, twice and lat
 What is in "replace" can also be the whole file.
 A stub answers the HTTP requests that steps let the server make (step.fetch, AI inference): those of a step, or
 to a url, in which * stands for anything; all, or so many (times). It has a status (else 200), headers and a body,
-a text or JSON; or an error. The first that fits answers, the latest file first.`,
+a text or JSON; or an error. The first that fits answers, the latest file first. A stub with an id is taken away by
+{"removeStubs": ["ID"]}.`,
 		Example: `  harness up --inngest sim --replace declined.json -- npm start   # from the beginning
   harness replace declined.json
   echo '[{"step": "charge", "outcomes": []}]' | harness replace -`,
@@ -81,7 +82,7 @@ func readInterventions(ctx context.Context, std stdio, files []string) (all sim.
 			return all, usagef("%s: %w; see `harness replace --help`", named(file), err)
 		}
 		all.Replace, all.Faults = append(all.Replace, one.Replace...), append(all.Faults, one.Faults...)
-		all.Stubs = append(all.Stubs, one.Stubs...)
+		all.Stubs, all.RemoveStubs = append(all.Stubs, one.Stubs...), append(all.RemoveStubs, one.RemoveStubs...)
 	}
 	return all, nil
 }
@@ -105,6 +106,9 @@ func described(i sim.Interventions) string {
 	}
 	if n := len(i.Stubs); n > 0 {
 		line += fmt.Sprintf("stubs: %d more; ", n)
+	}
+	if len(i.RemoveStubs) > 0 {
+		line += fmt.Sprintf("stubs taken away: %s; ", strings.Join(i.RemoveStubs, ", "))
 	}
 	return strings.TrimSuffix(line, "; ")
 }

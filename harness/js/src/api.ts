@@ -1158,6 +1158,10 @@ export interface Interventions {
   faults?: CallFault[]
   stubs?: Stub[]
   /**
+   * removeStubs are the ids of stubs to take away. Those that are gone already are ignored.
+   */
+  removeStubs?: string[]
+  /**
    * The JSON Schema of this file, for editors. It is ignored.
    */
   $schema?: string
@@ -1238,6 +1242,10 @@ export interface Stub {
    * error, in place of all that, makes the request fail, as when a connection breaks.
    */
   error?: string
+  /**
+   * id is a name by which it can be taken away.
+   */
+  id?: string
 }
 /**
  * Invocation starts a function.
@@ -1558,6 +1566,11 @@ export interface TestEnd {
    */
   outcome: 'passed' | 'failed' | 'skipped'
   began?: string
+  /**
+   * run names the run of the suite, in which the test ran. The first record of a suite in a run replaces
+   * those of earlier runs.
+   */
+  run?: string
   /**
    * failures are the messages that it failed with.
    */

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
@@ -18,6 +19,8 @@ type Interventions struct {
 	Replace []Replacement `json:"replace,omitempty"`
 	Faults  []Fault       `json:"faults,omitempty"`
 	Stubs   []Stub        `json:"stubs,omitempty"`
+	// RemoveStubs are the ids of stubs to take away. Those that are gone already are ignored.
+	RemoveStubs []string `json:"removeStubs,omitempty"`
 }
 
 // Replacement is the outcomes of the attempts of one step.
@@ -30,7 +33,8 @@ type Replacement struct {
 	Outcomes []Outcome `json:"outcomes"`
 }
 
-// ParseInterventions reads interventions from JSON: an object with the fields replace, faults and stubs, or a list of replacements.
+// ParseInterventions reads interventions from JSON: an object with the fields replace, faults, stubs and removeStubs, or a list of
+// replacements.
 func ParseInterventions(data []byte) (i Interventions, err error) {
 	var into any = &i
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
@@ -43,7 +47,7 @@ func ParseInterventions(data []byte) (i Interventions, err error) {
 }
 
 func (i Interventions) check() error {
-	if len(i.Replace)+len(i.Faults)+len(i.Stubs) == 0 {
+	if len(i.Replace)+len(i.Faults)+len(i.Stubs)+len(i.RemoveStubs) == 0 {
 		return errors.New(`there is nothing in it: want {"replace": [{"function": …, "step": …, "outcomes": [{"value": …}]}], "faults": […], ` +
 			`"stubs": […]}`)
 	}
@@ -51,6 +55,9 @@ func (i Interventions) check() error {
 		if err := s.Check(); err != nil {
 			return err
 		}
+	}
+	if slices.Contains(i.RemoveStubs, "") {
+		return errors.New("removeStubs has an empty id: a stub without an id stays")
 	}
 	for _, r := range i.Replace {
 		if r.Step == "" {
@@ -79,7 +86,7 @@ func (i Interventions) check() error {
 	return nil
 }
 
-// Intervene replaces steps and injects faults.
+// Intervene replaces steps, injects faults, and puts stubs in place after it has taken others away.
 func (e *Engine) Intervene(i Interventions) error {
 	for _, r := range i.Replace {
 		if err := e.Replace(r.Function, r.Step, r.Outcomes); err != nil {
@@ -89,6 +96,7 @@ func (e *Engine) Intervene(i Interventions) error {
 	for _, f := range i.Faults {
 		e.InjectFault(f)
 	}
+	e.removeStubs(i.RemoveStubs)
 	if len(i.Stubs) > 0 {
 		return e.SetStubs(i.Stubs)
 	}

@@ -30,6 +30,9 @@ type Stub struct {
 	Body any `json:"body,omitempty"`
 	// Error, in place of all that, makes the request fail, as when a connection breaks.
 	Error string `json:"error,omitempty"`
+
+	// ID is a name by which it can be taken away.
+	ID string `json:"id,omitempty"`
 }
 
 // stub is a Stub at work.
@@ -114,6 +117,13 @@ func (e *Engine) SetStubs(stubs []Stub) error {
 	}
 	e.m.interventions.stubs = list
 	return nil
+}
+
+// removeStubs takes away the stubs with these ids.
+func (e *Engine) removeStubs(ids []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.m.interventions.stubs = slices.DeleteFunc(slices.Clone(e.m.interventions.stubs), func(s *stub) bool { return slices.Contains(ids, s.ID) })
 }
 
 // stubbed returns the answer of the first stub for a request, or nil.
