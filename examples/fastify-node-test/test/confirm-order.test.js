@@ -7,7 +7,7 @@ const order = (harness) => ({
 });
 
 test("an order is confirmed with its price in euros, and its lines as a file", async ({ harness }) => {
-  await harness.stack.stub({ url: "https://bank.test/*", body: { rate: 1.1 } });
+  await harness.stub({ url: "https://bank.test/*", body: { rate: 1.1 } });
   const event = order(harness);
   const { trace } = await harness.expect(event, {
     runs: [{ function: "confirm-order", status: "COMPLETED" }],
@@ -24,7 +24,7 @@ test("an order is confirmed with its price in euros, and its lines as a file", a
 });
 
 test("a bank that cannot be reached is asked again until it answers", async ({ harness }) => {
-  await harness.stack.stub(
+  await harness.stub(
     { url: "https://bank.test/*", error: "connection refused", times: 2 },
     { url: "https://bank.test/*", body: { rate: 2 } },
   );

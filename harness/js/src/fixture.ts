@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import timers from 'node:timers/promises'
 import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
-import type { Event, Expectation, Fault, GoldenReplacement, Goldens, SentEvent, StepOutcome } from './api.js'
+import type { Event, Expectation, Fault, GoldenReplacement, Goldens, SentEvent, StepOutcome, Stub } from './api.js'
 import { HarnessError, callSite } from './errors.js'
 import {
   type AnyEvent,
@@ -31,6 +31,14 @@ export interface HarnessOptions extends StackOptions {
 export interface TestInfo {
   file: string
   name: string
+  /** What tells it from other tests of its name, and is the same whenever it is tried. */
+  id: unknown
+  /** It is expected to fail. */
+  fails?: boolean
+  /** What it shows is still to be done: it may fail, and counts as skipped then. It may say so while it runs. */
+  todo?: boolean
+  /** It has skipped itself. */
+  skipped?: boolean
   /** When it began, by {@link now}. */
   began: number
   /** The milliseconds that it may take. */
@@ -63,6 +71,12 @@ function requireByNode(path: string): unknown {
   return getBuiltinModule('node:module').createRequire(__filename)(path)
 }
 
+/** How a test ended. @internal */
+export type Outcome = 'passed' | 'failed' | 'skipped'
+
+/** The run of the tests: its records replace those of earlier ones on a stack that stays up. */
+const run = randomUUID()
+
 /** The stack as one test uses it. What the test sends is kept apart from what others send by its {@link salt}. */
 export class Harness {
   /** Text that no other test has: letters and digits. */
@@ -71,14 +85,19 @@ export class Harness {
   private open = 0
   private readonly faults: InjectedFault[] = []
   private readonly undo: (() => Promise<void>)[] = []
+  private stubs = 0
+  private readonly name: string
 
   /** @internal */
   constructor(
     /** The stack, which other tests of this worker use, too. */
     readonly stack: Stack,
-    private readonly test: TestInfo,
+    /** @internal */
+    readonly test: TestInfo,
     private readonly options: HarnessOptions,
-  ) {}
+  ) {
+    this.name = distinctName(test)
+  }
 
   /** An email address that no other test has. The same name gives the same address. */
   address(name = 'user'): string {
@@ -145,6 +164,13 @@ export class Harness {
     this.undo.push(() => this.stack.replace(functionId, step))
   }
 
+  /** Answers requests that steps let sim make, until the test ends. See {@link Stack.stub}. */
+  async stub(...stubs: Stub[]): Promise<void> {
+    const named = stubs.map((stub) => ({ id: `${this.salt}-${++this.stubs}`, ...stub }))
+    await this.stack.stub(...named)
+    this.undo.push(() => this.stack.unstub(...named.map(({ id }) => id)))
+  }
+
   /** Compares an email with a golden email. See {@link Stack.golden}. */
   golden(name: string, mail: Mail | string, goldens: Partial<Goldens> = {}): Promise<void> {
     return this.stack.golden(name, mail, { ...this.goldens(), ...goldens })
@@ -156,10 +182,17 @@ export class Harness {
    *
    * @internal
    */
-  async end(outcome: 'passed' | 'failed' | 'skipped', failures: string[] = []): Promise<void> {
+  async end(outcome: Outcome, failures: string[] = []): Promise<void> {
     const { suite, name } = this.testName()
+    const { skipped, fails, todo } = this.test
+    if (skipped && outcome === 'passed') outcome = 'skipped'
     const why = outcome === 'passed' ? await this.passedInVain() : undefined
     if (why) [outcome, failures] = ['failed', [why]]
+    if (fails && outcome === 'passed') {
+      ;[outcome, failures] = ['failed', ['the test is expected to fail, and passed']]
+    } else if (outcome === 'failed' && (fails || todo)) {
+      ;[outcome, failures] = [fails ? 'passed' : 'skipped', []]
+    }
     for (const undo of this.undo.splice(0)) await undo()
     const { HARNESS_REPORT: report, HARNESS_EVIDENCE: evidence } = process.env
     await this.stack.endTest({
@@ -168,8 +201,9 @@ export class Harness {
       outcome,
       failures,
       began: new Date(this.test.began).toISOString(),
+      run,
       report: report && resolve(report),
-      evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), name.replace(/[^\w.-]/g, '_')),
+      evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), directoryName(name)),
     })
     if (why) throw new HarnessError(why, 'invalid')
   }
@@ -193,12 +227,12 @@ export class Harness {
   }
 
   private testName(): { suite: string; name: string } {
-    return { suite: relative('', this.test.file).replaceAll('\\', '/'), name: this.test.name }
+    return { suite: relative('', this.test.file).replaceAll('\\', '/'), name: this.name }
   }
 
   private judging(expectation: Expectation, options: JudgeOptions): JudgeOptions {
     const timeout = `${this.left()}ms`
-    const golden = expectation.mail?.some((mail) => mail.golden) ? this.goldens() : undefined
+    const golden = [expectation?.mail ?? []].flat().some((mail) => mail?.golden) ? this.goldens() : undefined
     return { timeout, test: this.testName(), ...options, golden: golden && { ...golden, ...options.golden } }
   }
 
@@ -224,25 +258,42 @@ const pollInterval = 20
 export const { now } = Date
 const sleep = timers.setTimeout
 
+/** The ids of the tests of one file and name, in the sequence in which they began. */
+const namesakes = new Map<string, unknown[]>()
+
+/** Returns the name of a test; of a further one with the same name in its file, with a number. */
+function distinctName(test: TestInfo): string {
+  const ids = namesakes.get(key(test)) ?? []
+  namesakes.set(key(test), ids)
+  if (!ids.includes(test.id)) ids.push(test.id)
+  const n = ids.indexOf(test.id) + 1
+  return n === 1 ? test.name : `${test.name} (${n})`
+}
+
+/** Returns the name of a directory for the evidence of a test, which no other test of its file has. */
+function directoryName(test: string): string {
+  const name = test.replace(/[^\p{L}\p{N}_.-]/gu, '_')
+  if (/^[a-zA-Z0-9][a-zA-Z0-9 .-]{0,99}$/.test(test)) return name // it can be told from the name of any other
+  return `${name.slice(0, 60).replace(/^\./, '_')}-${createHash('sha256').update(test).digest('hex').slice(0, 8)}`
+}
+
 /** The tests that are running, by file and name. */
-const running = new Map<string, Harness>()
+const running = new Map<string, Set<Harness>>()
 
 /** Begins a test: returns its harness, by which the matcher finds it until the end. @internal */
 export async function beginTest(test: TestInfo, options: HarnessOptions): Promise<Harness> {
   const harness = new Harness(await stackOf(options), test, options)
-  running.set(key(test), harness)
+  const all = running.get(key(test)) ?? new Set()
+  running.set(key(test), all.add(harness))
   return harness
 }
 
 /** Ends a test. @internal */
-export async function endTest(
-  test: TestInfo,
-  outcome: 'passed' | 'failed' | 'skipped',
-  failures?: string[],
-): Promise<void> {
-  const harness = running.get(key(test))
-  running.delete(key(test))
-  await harness?.end(outcome, failures)
+export async function endTest(harness: Harness, outcome: Outcome, failures?: string[]): Promise<void> {
+  const of = key(harness.test)
+  running.get(of)?.delete(harness)
+  if (running.get(of)?.size === 0) running.delete(of)
+  await harness.end(outcome, failures)
 }
 
 /** Runs a test from its beginning to its end. @internal */
@@ -255,10 +306,10 @@ export async function runTest(
   try {
     await body(harness)
   } catch (error) {
-    await endTest(test, 'failed', [error instanceof Error ? error.message : String(error)]).catch(() => {}) // it says less
+    await endTest(harness, 'failed', [error instanceof Error ? error.message : String(error)]).catch(() => {}) // it says less
     throw error
   }
-  await endTest(test, 'passed')
+  await endTest(harness, 'passed')
 }
 
 function key(test: { file: string; name: string }): string {
@@ -270,6 +321,8 @@ export interface MatcherState {
   isNot?: boolean
   testPath?: string
   currentTestName?: string
+  /** Of Vitest alone. */
+  task?: { id: string }
 }
 
 /** The matcher of Vitest and Jest. Its failure is the text of the verdict. @internal */
@@ -285,7 +338,9 @@ export async function toLeadTo(
       'invalid',
     )
   }
-  const harness = running.get(key({ file: this.testPath ?? '', name: this.currentTestName ?? '' }))
+  const { testPath: file = '', currentTestName: name = '', task } = this
+  const namesakes = [...(running.get(key({ file, name })) ?? [])]
+  const harness = namesakes.find(({ test }) => test.id === task?.id) ?? namesakes.at(-1)
   if (!harness) {
     throw new HarnessError(
       'toLeadTo is for tests made by harnessTest; concurrent tests take expect from their context',

@@ -53,25 +53,30 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
   const { test, expect, beforeAll } = require('@jest/globals') as typeof import('@jest/globals')
   expect.extend({ toLeadTo })
   beforeAll(async () => void (await stackOf(options)), startTimeout) // it is no part of a test's time
-  const run = (body: TestBody) => () => {
-    const { testPath, currentTestName, snapshotState } = expect.getState() as JestState
-    const info: TestInfo = {
-      file: testPath ?? '',
-      name: currentTestName ?? '',
-      began: now(),
-      timeout: testTimeout(),
-      update: snapshotState?._updateSnapshot === 'all',
+  const run = (body: TestBody, fails: boolean) => {
+    const id = Symbol()
+    return () => {
+      const { testPath, currentTestName, snapshotState } = expect.getState() as JestState
+      const info: TestInfo = {
+        file: testPath ?? '',
+        name: currentTestName ?? '',
+        id,
+        fails,
+        began: now(),
+        timeout: testTimeout(),
+        update: snapshotState?._updateSnapshot === 'all',
+      }
+      return runTest(info, options, (harness) => body({ harness }))
     }
-    return runTest(info, options, (harness) => body({ harness }))
   }
   const declare =
-    (as: (name: string, body: () => Promise<void>, timeout?: number) => void): DeclareTest =>
+    (as: (name: string, body: () => Promise<void>, timeout?: number) => void, fails = false): DeclareTest =>
     (name, body, timeout) =>
-      as(name, run(body), timeout)
+      as(name, run(body, fails), timeout)
   return Object.assign(declare(test), {
     only: declare(test.only),
     skip: declare(test.skip),
-    failing: declare(test.failing),
+    failing: declare(test.failing, true),
     todo: (name: string) => test.todo(name),
   })
 }

@@ -24,23 +24,41 @@ export interface HarnessTest extends DeclareTest {
 export function harnessTest(options: HarnessOptions): HarnessTest {
   before(async () => void (await stackOf(options))) // it is no part of a test's time
   const declare =
-    (as: typeof test.only): DeclareTest =>
+    (as: typeof test.only, todo = false): DeclareTest =>
     (name: string, ...rest: [TestBody] | [TestOptions, TestBody]) => {
       const [testOptions, body] = rest.length === 1 ? [{}, rest[0]] : rest
+      const id = Symbol()
       return as(name, testOptions, (context) => {
         const info: TestInfo = {
-          file: process.argv[1] ?? '',
+          file: (context as { filePath?: string }).filePath ?? process.argv[1] ?? '', // of Node 22
           name: context.fullName,
+          id,
+          fails: Boolean((testOptions as { expectFailure?: unknown }).expectFailure), // of Node 25
+          todo: todo || Boolean(testOptions.todo),
           began: now(),
           timeout: testOptions.timeout ?? Infinity,
           update: process.execArgv.includes('--test-update-snapshots'),
         }
+        notes(context, info)
         return runTest(info, options, (harness) => body(Object.assign(context, { harness })))
       })
     }
   return Object.assign(declare(test), {
     only: declare(test.only),
     skip: declare(test.skip),
-    todo: declare(test.todo),
+    todo: declare(test.todo, true),
   })
+}
+
+/** Notes what a test says of itself while it runs. */
+function notes(context: TestContext, info: TestInfo): void {
+  const [skip, todo] = [context.skip.bind(context), context.todo.bind(context)]
+  context.skip = (message) => {
+    info.skipped = true
+    skip(message)
+  }
+  context.todo = (message) => {
+    info.todo = true
+    todo(message)
+  }
 }

@@ -245,9 +245,14 @@ export class Stack implements AsyncDisposable {
     await this.client.post('/replace', { replace: [{ function: functionId, step, outcomes }] })
   }
 
-  /** Answers HTTP requests that steps let sim make: `step.fetch`, AI inference. */
+  /** Answers HTTP requests that steps let sim make: `step.fetch`, AI inference. The latest stub that fits answers first. */
   async stub(...stubs: Stub[]): Promise<void> {
     await this.client.post('/replace', { stubs })
+  }
+
+  /** Takes stubs away, by their ids. Those that are gone already are ignored. */
+  async unstub(...ids: string[]): Promise<void> {
+    await this.client.post('/replace', { removeStubs: ids })
   }
 
   /** Makes a fault happen on a wire between app, Inngest and mail server. */
@@ -369,8 +374,11 @@ function isEventId(text: string): boolean {
 /** Returns the id of an event that was sent; undefined for one to send. */
 function eventId(event: AnyEvent): string | undefined {
   if (typeof event === 'string') return event
-  if (!event)
-    throw new HarnessError(`the event is ${event}: give one to send, or what sending it returned, or its id`, 'invalid')
+  if (!event || typeof event !== 'object')
+    throw new HarnessError(
+      `the event is ${String(event)}: give one to send, or what sending it returned, or its id`,
+      'invalid',
+    )
   return 'eventId' in event ? event.eventId : undefined
 }
 

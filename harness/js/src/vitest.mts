@@ -38,6 +38,8 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
         const info: TestInfo = {
           file: testPath ?? '',
           name: currentTestName ?? '',
+          id: task.id,
+          fails: task.fails,
           began: now(),
           timeout: task.timeout,
           update: (snapshotState as unknown as { _updateSnapshot?: string })._updateSnapshot === 'all',
@@ -45,7 +47,7 @@ export function harnessTest(options: HarnessOptions): TestAPI<{ harness: Harness
         const harness = await beginTest(info, options)
         onTestFinished(({ task: { result } }) =>
           endTest(
-            info,
+            harness,
             result?.state === 'fail' ? 'failed' : result?.state === 'skip' ? 'skipped' : 'passed',
             result?.errors?.map((error) => error.message),
           ),

@@ -4,16 +4,21 @@ import { isAlive, type StackOptions, type Up, up } from './up.js'
 
 const stacks = new Map<string, Promise<Up>>()
 
-/** Returns the stack with these options. It is started when the first test asks for it, and ends with this worker. */
-export function workerStack(options: StackOptions): Promise<Up> {
+/**
+ * Returns the stack with these options. It is started when the first test asks for it, and ends with this worker. If it ends
+ * before, as when a test crashes the app, the next test starts another.
+ */
+export async function workerStack(options: StackOptions): Promise<Up> {
   const key = JSON.stringify(options)
-  let stack = stacks.get(key)
-  if (!stack) {
-    endWithRunner()
-    stack = up(options)
-    stack.catch(() => stacks.delete(key)) // the next test tries again
-    stacks.set(key, stack)
+  for (let kept; (kept = stacks.get(key));) {
+    const stack = await kept
+    if (stack.ended() === undefined) return stack
+    if (stacks.get(key) === kept) stacks.delete(key)
   }
+  endWithRunner()
+  const stack = up(options)
+  stack.catch(() => stacks.delete(key)) // the next test tries again
+  stacks.set(key, stack)
   return stack
 }
 

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import type { HarnessError } from 'inngest-harness'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Harness } from '../dist/fixture.js'
@@ -10,7 +10,7 @@ interface Ending {
 }
 
 /** Returns a harness whose stack only notes what it is asked. */
-function harnessOf(test: { file?: string; timeout?: number; update?: boolean } = {}, stack: object = {}) {
+function harnessOf(test: object = {}, stack: object = {}) {
   const asked = vi.fn(async (..._: unknown[]) => ({ outcome: 'holds' }))
   const info = {
     file: '/project/test/a.test.ts',
@@ -124,6 +124,60 @@ test('faults and replaced steps end with the test, which fails if a fault has no
   expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed' }))
 })
 
+test('stubs end with the test, and those of others stay', async () => {
+  const [stub, unstub] = [vi.fn(), vi.fn()]
+  const { harness } = harnessOf({}, { stub, unstub, endTest: vi.fn() })
+  await harness.stub({ url: 'https://a.test/*' }, { url: 'https://b.test/*', id: 'mine' })
+  expect(stub).toHaveBeenCalledWith(
+    { url: 'https://a.test/*', id: `${harness.salt}-1` },
+    { url: 'https://b.test/*', id: 'mine' },
+  )
+  await harness.end('passed')
+  expect(unstub.mock.calls).toEqual([[`${harness.salt}-1`, 'mine']])
+})
+
+test('a test that is expected to fail is recorded as its runner counts it', async () => {
+  const endTest = vi.fn()
+  const ends = async (test: object, outcome: 'passed' | 'failed') => {
+    await harnessOf(test, { endTest }).harness.end(outcome, outcome === 'failed' ? ['no'] : [])
+    return endTest.mock.lastCall![0] as object
+  }
+  expect(await ends({ fails: true }, 'failed')).toMatchObject({ outcome: 'passed', failures: [] })
+  expect(await ends({ fails: true }, 'passed')).toMatchObject({
+    outcome: 'failed',
+    failures: ['the test is expected to fail, and passed'],
+  })
+  expect(await ends({ todo: true }, 'failed')).toMatchObject({ outcome: 'skipped', failures: [] })
+  expect(await ends({ todo: true }, 'passed')).toMatchObject({ outcome: 'passed' })
+  expect(await ends({ skipped: true }, 'passed')).toMatchObject({ outcome: 'skipped' })
+  expect(await ends({ skipped: true }, 'failed')).toMatchObject({ outcome: 'failed', failures: ['no'] })
+})
+
+test('tests of one name in a file have records of their own, and each try of one has the same', async () => {
+  const endTest = vi.fn()
+  const [one, other] = [
+    { name: 'twice', id: 1 },
+    { name: 'twice', id: 2 },
+  ]
+  for (const test of [one, other, one, { ...other, file: '/project/test/b.test.ts' }]) {
+    await harnessOf(test, { endTest }).harness.end('passed')
+  }
+  expect(endTest.mock.calls.map(([end]) => (end as { name: string }).name)).toEqual([
+    'twice',
+    'twice (2)',
+    'twice',
+    'twice',
+  ])
+})
+
+test('an expectation without types is explained by the stack', async () => {
+  const { harness, asked } = harnessOf()
+  for (const wrong of [undefined, null, { mail: { to: 'kim@example.test' } }, { mail: [null] }, { mail: 'none' }]) {
+    await harness.judge('id', wrong as never)
+  }
+  expect(asked).toHaveBeenCalledTimes(5)
+})
+
 test('a test that does not await its verdict fails', async () => {
   const endTest = vi.fn()
   let holds = (_: object) => {}
@@ -150,4 +204,24 @@ test('evidence stays in its directory', async () => {
   expect(endTest).toHaveBeenCalledWith(
     expect.objectContaining({ evidence: resolve('/evidence/other/a.test.ts/a_test') }),
   )
+})
+
+test('the evidence of each test is in a directory of its own', async () => {
+  vi.stubEnv('HARNESS_EVIDENCE', '/evidence')
+  const endTest = vi.fn()
+  const names = [
+    '注文が届く',
+    '注文が来る',
+    'a b',
+    'a_b',
+    '..',
+    'x'.repeat(300),
+    `${'x'.repeat(300)}y`,
+    'shop > an order',
+  ]
+  for (const name of names) await harnessOf({ name }, { endTest }).harness.end('failed')
+  const directories = endTest.mock.calls.map(([{ evidence }]) => basename(evidence as string))
+  expect(new Set(directories).size).toBe(names.length)
+  for (const directory of directories) expect(directory).toMatch(/^[\p{L}\p{N}_][\p{L}\p{N}_.-]{0,99}$/u)
+  expect(endTest.mock.calls[4]![0].evidence).toContain(resolve('/evidence'))
 })

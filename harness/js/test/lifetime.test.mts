@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type HarnessError, Stack, startStack } from 'inngest-harness'
 import { expect, test, vi } from 'vitest'
+import { workerStack } from '../dist/worker.js'
 import { failure, shop, until } from './setup.mjs'
 
 test('services stop and start, and an app that ends takes the stack with it', async () => {
@@ -31,6 +32,18 @@ test('a stack that is stopped leaves nothing', async () => {
   await stack.stop()
   expect(existsSync(stack.dir)).toBe(false)
   expect(() => process.kill(stack.state.pid, 0)).toThrow('ESRCH')
+})
+
+test('a worker whose stack has ended starts another for the next test', async () => {
+  const options = { inngest: 'sim' } as const
+  const first = await workerStack(options)
+  expect(await workerStack({ ...options })).toBe(first)
+  process.kill(JSON.parse(first.state).pid, 'SIGKILL')
+  await until(() => first.ended())
+  const next = await workerStack(options)
+  expect(next).not.toBe(first)
+  expect(next.ended()).toBeUndefined()
+  await next.stop()
 })
 
 test('a stack that does not start says why', async () => {

@@ -77,6 +77,23 @@ describe.concurrent.each([
 })
 
 describe.concurrent.each([
+  { runner: 'vitest', tests: vitest(), counts: 'tests="3" failures="1" errors="0" skipped="0"' },
+  { runner: 'jest', tests: jest(), counts: 'tests="3" failures="1" errors="0" skipped="0"' },
+  { runner: 'node', tests: node(), counts: 'tests="3" failures="1" errors="0" skipped="1"' }, // by test.todo
+])('the report of $runner', ({ runner, tests, counts }) => {
+  test('has each test of one name, and those that are expected to fail as the runner counts them', async () => {
+    const HARNESS_REPORT = join(dir, runner, 'apart')
+    const { status, output } = await run(tests('(same name|fails as expected)'), { HARNESS_REPORT })
+    expect(status, output).toBe(1)
+    const junit = join(HARNESS_REPORT, 'junit.xml')
+    await until(() => existsSync(junit)) // the stack writes it when it ends
+    const text = readFileSync(junit, 'utf8')
+    expect(text).toContain(counts)
+    for (const name of ['same name', 'same name (2)', 'fails as expected']) expect(text).toContain(`name="${name}"`)
+  })
+})
+
+describe.concurrent.each([
   { runner: 'vitest', tests: vitest() },
   { runner: 'jest', tests: jest() },
 ])('the matcher for $runner', ({ tests }) => {

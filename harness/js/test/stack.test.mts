@@ -70,6 +70,8 @@ test('expect throws a verdict that does not hold', async () => {
   expect(typo.message).toContain('unknown field "mail[0].subjekt": did you mean "subject"?')
   const nothing = await failure<HarnessError>(stack.expect(undefined as never, { noOtherMail: true }))
   expect(nothing.message).toMatch(/^the event is undefined: give one to send/)
+  const number = await failure<HarnessError>(stack.expect(17 as never, { noOtherMail: true }))
+  expect(number.message).toMatch(/^the event is 17: give one to send/)
 })
 
 test('invoke starts a function, also a scheduled one', async () => {

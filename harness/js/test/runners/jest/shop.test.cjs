@@ -29,6 +29,18 @@ test('is not awaited', ({ harness }) => {
   expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
 })
 
+for (const subject of ['Order A1', 'Order B2']) {
+  test('same name', async ({ harness }) => {
+    const to = harness.address('kim')
+    await expect(order(to)).toLeadTo({ mail: [{ to, subject }] })
+  })
+}
+
+test.failing('fails as expected', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
+})
+
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang, 600_000)

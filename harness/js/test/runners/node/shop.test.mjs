@@ -13,6 +13,18 @@ test('breaks', async ({ harness }) => {
   await harness.expect(order(to), { mail: [{ to, subject: 'Order B2' }] })
 })
 
+for (const subject of ['Order A1', 'Order B2']) {
+  test('same name', async ({ harness }) => {
+    const to = harness.address('kim')
+    await harness.expect(order(to), { mail: [{ to, subject }] })
+  })
+}
+
+test.todo('fails as expected', async ({ harness }) => {
+  const to = harness.address('kim')
+  await harness.expect(order(to), { mail: [{ to, subject: 'Order B2' }] })
+})
+
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang)
