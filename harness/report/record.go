@@ -39,6 +39,8 @@ type Record struct {
 	Package string `json:"package"`
 	Test    string `json:"test"`
 	Backend string `json:"backend,omitempty"`
+	// Run names the run of the package's tests, where a stack sees several. Optional.
+	Run string `json:"run,omitempty"`
 	// Outcome is required.
 	Outcome Outcome       `json:"outcome"`
 	Began   time.Time     `json:"began"`

@@ -41,10 +41,11 @@ func Begin(dir, pkg string, backends ...string) (*Run, error) {
 	return r, err
 }
 
-// Forget removes what a directory has of a package's tests on some backends that began before a time. No backend stands for all.
-func Forget(dir, pkg string, before time.Time, backends ...string) error {
+// Forget removes what a directory has of a package's tests on some backends that began before a time, but those of a run, if it
+// has a name. No backend stands for all.
+func Forget(dir, pkg string, before time.Time, run string, backends ...string) error {
 	r := &Run{dir: dir, pkg: pkg, backends: backends}
-	return r.forget(func(record outline) bool { return !record.Began.Before(before) })
+	return r.forget(func(record outline) bool { return !record.Began.Before(before) || run != "" && record.Run == run })
 }
 
 // forget removes the records of the last run, but those that are kept.
@@ -121,6 +122,7 @@ type outline struct {
 	Package string    `json:"package"`
 	Test    string    `json:"test"`
 	Backend string    `json:"backend"`
+	Run     string    `json:"run"`
 	Outcome Outcome   `json:"outcome"`
 	Began   time.Time `json:"began"`
 }

@@ -117,17 +117,21 @@ func TestForget_RemovesOlderRecordsOfAPackageOnABackend(t *testing.T) {
 		{Package: "test/orders.test.js", Test: "removed since", Backend: "sim"}, {Package: "test/orders.test.js", Test: "elsewhere", Backend: "local"},
 		{Package: "test/mail.test.js", Test: "another file's", Backend: "sim"},
 		{Package: "test/orders.test.js", Test: "on another stack", Backend: "sim", Began: began},
+		{Package: "test/orders.test.js", Test: "of the same run", Backend: "sim", Run: "17"},
+		{Package: "test/orders.test.js", Test: "of an earlier run", Backend: "sim", Run: "16"},
 	} {
 		r.Outcome = report.Passed
 		require.NoError(t, report.Save(dir, r))
 	}
-	require.NoError(t, report.Forget(dir, "test/orders.test.js", began, "sim"))
+	require.NoError(t, report.Forget(dir, "test/orders.test.js", began, "17", "sim"))
 	rep, err := report.Write(dir)
 	require.NoError(t, err)
-	require.Contains(t, rep.Headline(), "3 tests")
+	require.Contains(t, rep.Headline(), "4 tests")
 	left, err := os.ReadFile(filepath.Join(dir, report.JUnitFile))
 	require.NoError(t, err)
 	require.NotContains(t, string(left), "removed since")
+	require.NotContains(t, string(left), "of an earlier run")
+	require.Contains(t, string(left), "of the same run")
 	require.Contains(t, string(left), "elsewhere")
 	require.Contains(t, string(left), "another file&#39;s")
 	require.Contains(t, string(left), "on another stack")

@@ -89,7 +89,7 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 	j := s.tests.end(end.TestName)
 	s.goldens.forget(end.TestName)
 	record := report.Record{
-		Package: end.Suite, Test: end.Name, Backend: s.stack.Backend(), Outcome: report.Outcome(end.Outcome), Began: end.Began,
+		Package: end.Suite, Test: end.Name, Backend: s.stack.Backend(), Outcome: report.Outcome(end.Outcome), Began: end.Began, Run: end.Run,
 		Verdicts: j.verdicts, Goldens: j.goldens,
 	}
 	for _, f := range end.Failures {
@@ -109,26 +109,26 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 		err = stack.RemoveEvidence(end.Evidence)
 	}
 	if end.Report != "" {
-		err = errors.Join(err, s.saveRecord(end.Report, end.Run, record))
+		err = errors.Join(err, s.saveRecord(end.Report, record))
 	}
 	return Done{err == nil}, err
 }
 
 // saveRecord saves the record of a test, and has the report written. The first record of a suite in a run replaces those of
 // earlier runs, unless this server answers one command of many. Records that others have made of tests that have begun since this
-// server did are of the same run, on another stack.
-func (s *Server) saveRecord(dir, run string, r report.Record) error {
+// server did are taken for those of the same run, on another stack.
+func (s *Server) saveRecord(dir string, r report.Record) error {
 	t := &s.tests
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if suite := (suiteRun{dir, r.Package, run}); s.options.Token != "" && !t.suites[suite] {
+	if suite := (suiteRun{dir, r.Package, r.Run}); s.options.Token != "" && !t.suites[suite] {
 		before := s.began
 		for earlier := range t.suites {
 			if earlier.dir == suite.dir && earlier.suite == suite.suite {
 				before = time.Now()
 			}
 		}
-		if err := report.Forget(dir, r.Package, before, r.Backend); err != nil {
+		if err := report.Forget(dir, r.Package, before, r.Run, r.Backend); err != nil {
 			return err
 		}
 		if t.suites == nil {

@@ -16,8 +16,8 @@ func TestSaveRecord_ReplacesRecordsOfEarlierRuns(t *testing.T) {
 	s := &Server{options: Options{Token: "a token"}, began: time.Now()}
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	save := func(run, test string) {
-		r := report.Record{Package: "orders.test.js", Test: test, Backend: "sim", Outcome: report.Passed, Began: time.Now()}
-		require.NoError(t, s.saveRecord(dir, run, r))
+		r := report.Record{Package: "orders.test.js", Test: test, Backend: "sim", Outcome: report.Passed, Began: time.Now(), Run: run}
+		require.NoError(t, s.saveRecord(dir, r))
 	}
 	names := func() (names []string) {
 		loaded, err := report.Load(dir)
