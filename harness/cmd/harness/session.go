@@ -172,7 +172,7 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 	}
 	fail := func(err error) error {
 		stopReload()
-		s.printer.say("up", "%s: everything is stopped", firstLine(err.Error()))
+		s.printer.say("up", "%s: everything is stopped", firstLine(brief(err)))
 		return err
 	}
 	for {
