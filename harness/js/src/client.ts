@@ -14,8 +14,8 @@ export type Query = Record<string, string | number | boolean | string[] | undefi
 export class Client {
   constructor(
     private readonly api: Endpoint,
-    /** Says why the stack does not answer, if that is known. */
-    private readonly why: () => string | undefined,
+    /** Says why the stack does not answer, once that is known. */
+    private readonly why: () => Promise<string | undefined>,
   ) {}
 
   async get<T>(path: string, query?: Query): Promise<T> {
@@ -41,7 +41,13 @@ export class Client {
     for (const [name, value] of Object.entries(query)) {
       for (const one of [value ?? []].flat()) url.searchParams.append(name, String(one))
     }
-    const { status, text } = await this.exchange(method, url, body === undefined ? undefined : JSON.stringify(body))
+    const { status, text } = await this.exchange(
+      method,
+      url,
+      body === undefined ? undefined : JSON.stringify(body),
+    ).catch((error) => {
+      throw at(error)
+    })
     if (status < 400) return text
     let failure = {
       error: `${method} ${path} is answered with status ${status}: ${text.slice(0, 200)}`,
@@ -58,13 +64,10 @@ export class Client {
   /** Not by fetch: it gives up after five minutes, and tests replace it. */
   private exchange(method: string, url: URL, body?: string): Promise<{ status: number; text: string }> {
     return new Promise((done, fail) => {
-      const lost = (error: Error) =>
-        fail(
-          new HarnessError(
-            this.why() ?? `the stack at ${this.api.url} does not answer: ${error.message}`,
-            'unreachable',
-          ),
-        )
+      const lost = async (error: Error) => {
+        const why = (await this.why()) ?? `the stack at ${this.api.url} does not answer: ${error.message}`
+        fail(new HarnessError(why, 'unreachable'))
+      }
       const headers: Record<string, string> = { Authorization: `Bearer ${this.api.token ?? ''}` }
       if (body !== undefined) headers['Content-Type'] = 'application/json'
       request(url, { method, headers, agent: false }, (response) => {

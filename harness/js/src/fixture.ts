@@ -2,7 +2,17 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import timers from 'node:timers/promises'
 import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
-import type { Event, Expectation, Fault, GoldenReplacement, Goldens, SentEvent, StepOutcome, Stub } from './api.js'
+import type {
+  Event,
+  Expectation,
+  Fault,
+  GoldenReplacement,
+  Goldens,
+  SentEvent,
+  StepOutcome,
+  Stub,
+  TestEnd,
+} from './api.js'
 import { HarnessError, callSite } from './errors.js'
 import {
   type AnyEvent,
@@ -54,11 +64,14 @@ export const startTimeout = 10 * 60_000
 export async function stackOf({ goldens: _, ...options }: HarnessOptions): Promise<Stack> {
   if (process.env['HARNESS_STACK']) return connectStack()
   const { workerStack } = requireByNode('./worker.js') as typeof worker
-  try {
-    return await Stack.of(await workerStack(options))
-  } catch (error) {
-    const { message, code = 'failed' } = error as HarnessError // of another realm, perhaps
-    throw new HarnessError(message, code)
+  for (let first = true; ; first = false) {
+    try {
+      return await Stack.of(await workerStack(options))
+    } catch (error) {
+      const { message, code = 'failed' } = error as HarnessError // of another realm, perhaps
+      if (first && code === 'unreachable') continue // it was about to end
+      throw new HarnessError(message, code)
+    }
   }
 }
 
@@ -193,9 +206,8 @@ export class Harness {
     } else if (outcome === 'failed' && (fails || todo)) {
       ;[outcome, failures] = [fails ? 'passed' : 'skipped', []]
     }
-    for (const undo of this.undo.splice(0)) await undo()
     const { HARNESS_REPORT: report, HARNESS_EVIDENCE: evidence } = process.env
-    await this.stack.endTest({
+    const end: TestEnd = {
       suite,
       name,
       outcome,
@@ -204,7 +216,16 @@ export class Harness {
       run,
       report: report && resolve(report),
       evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), directoryName(name)),
-    })
+    }
+    try {
+      for (const undo of this.undo.splice(0)) await undo()
+      await this.stack.endTest(end)
+    } catch (error) {
+      // A test that has ended its stack, by crashing the app say, is recorded by the next one.
+      const down = (error as HarnessError).code === 'unreachable' && !process.env['HARNESS_STACK']
+      if (!down || outcome !== 'failed') throw error
+      if (report || evidence) await (await stackOf(this.options)).endTest(end)
+    }
     if (why) throw new HarnessError(why, 'invalid')
   }
 

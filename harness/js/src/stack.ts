@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import timers from 'node:timers/promises'
 import type {
   Event,
   Expectation,
@@ -84,6 +85,16 @@ export async function connectStack(options: { dir?: string } = {}): Promise<Stac
   return Stack.connect(readFileSync(file, 'utf8'), dirname(dirname(file)))
 }
 
+/** Waits for the end of a stack that does not answer any more: it closes its API first. */
+async function endOf(up: Up): Promise<void> {
+  const enough = new AbortController()
+  const late = timers.setTimeout(endTimeout, undefined, { signal: enough.signal }).catch(() => {})
+  await Promise.race([up.exited, late])
+  enough.abort()
+}
+
+const endTimeout = 5_000
+
 function stateFile(dir: string | undefined): string | undefined {
   for (let at = resolve(dir ?? '.'); ; at = dirname(at)) {
     const file = join(at, '.harness', 'stack.json')
@@ -121,9 +132,11 @@ export class Stack implements AsyncDisposable {
         `the stack in ${dir} has no API: it was started by an older version of the harness`,
         'no-stack',
       )
-    const client = new Client(api, () => {
-      const why = up?.ended()
-      return up && why && `the stack is down: harness up ${why}\n${indent(up.log())}`
+    const client = new Client(api, async () => {
+      if (!up) return undefined
+      await endOf(up)
+      const why = up.ended()
+      return why && `the stack is down: harness up ${why}\n${indent(up.log())}`
     })
     return new Stack(client, await client.get<StackState>('/stack'), dir, up)
   }

@@ -65,6 +65,8 @@ export interface Up {
   log(): string
   /** Why it has ended; undefined while it is up. */
   ended(): string | undefined
+  /** Is fulfilled when it has ended. */
+  readonly exited: Promise<void>
   stop(): Promise<void>
 }
 
@@ -115,7 +117,7 @@ export async function up(options: StackOptions): Promise<Up> {
   }
   // It does not keep this process alive, whose end is its end.
   for (const handle of [child, child.stdin, child.stdout, child.stderr] as { unref(): void }[]) handle.unref()
-  return { state, dir, log, ended: () => why, stop }
+  return { state, dir, log, ended: () => why, exited, stop }
 }
 
 /** The flags of `harness up`. */

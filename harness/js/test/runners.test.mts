@@ -96,6 +96,30 @@ describe.concurrent.each([
 describe.concurrent.each([
   { runner: 'vitest', tests: vitest() },
   { runner: 'jest', tests: jest() },
+  { runner: 'node', tests: node() },
+])('$runner', ({ runner, tests }) => {
+  test('says that a test has crashed the app, and goes on with another stack', async () => {
+    const HARNESS_REPORT = join(dir, runner, 'crash')
+    const { status, output } = await run(tests('(same name|crashes the app|comes after a crash)'), { HARNESS_REPORT })
+    expect(status, output).toBe(1)
+    expect(output).toMatch(
+      /the stack is down: harness up has ended with status 1\n(.*\n)*.*app exited with status 3 after/,
+    )
+    expect(output).not.toContain('does not answer')
+    const records = readdirSync(HARNESS_REPORT).filter((name) => name.startsWith('record-'))
+    const ended = records.map((name) => JSON.parse(readFileSync(join(HARNESS_REPORT, name), 'utf8')))
+    expect(Object.fromEntries(ended.map(({ test, outcome }) => [test, outcome]))).toEqual({
+      'same name': 'passed',
+      'same name (2)': 'failed',
+      'crashes the app': 'failed',
+      'comes after a crash': 'passed',
+    })
+  })
+})
+
+describe.concurrent.each([
+  { runner: 'vitest', tests: vitest() },
+  { runner: 'jest', tests: jest() },
 ])('the matcher for $runner', ({ tests }) => {
   test.each([
     ['is negated', 'toLeadTo cannot be negated: say what must not happen by absent'],

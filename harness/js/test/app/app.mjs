@@ -55,7 +55,9 @@ const report = inngest.createFunction(
   },
 )
 
-const inngestHandler = serve({ client: inngest, functions: [confirm, remind, convert, report] })
+const crash = inngest.createFunction({ id: 'crash', triggers: [{ event: 'app/crashed' }] }, () => process.exit(3))
+
+const inngestHandler = serve({ client: inngest, functions: [confirm, remind, convert, report, crash] })
 createServer((request, response) => {
   if (request.url.startsWith('/api/inngest')) return inngestHandler(request, response)
   response.writeHead(404).end()

@@ -41,6 +41,16 @@ test.failing('fails as expected', async ({ harness }) => {
   await expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
 })
 
+test('crashes the app', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect({ name: 'app/crashed' }).toLeadTo({ mail: [{ to }] })
+})
+
+test('comes after a crash', async ({ harness }) => {
+  const to = harness.address('kim')
+  await expect(order(to)).toLeadTo({ mail: [{ to }] })
+})
+
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang, 600_000)

@@ -25,6 +25,16 @@ test.todo('fails as expected', async ({ harness }) => {
   await harness.expect(order(to), { mail: [{ to, subject: 'Order B2' }] })
 })
 
+test('crashes the app', async ({ harness }) => {
+  const to = harness.address('kim')
+  await harness.expect({ name: 'app/crashed' }, { mail: [{ to }] })
+})
+
+test('comes after a crash', async ({ harness }) => {
+  const to = harness.address('kim')
+  await harness.expect(order(to), { mail: [{ to }] })
+})
+
 test('tells its stack', ({ harness }) => tell(harness))
 
 test('hangs', hang)
