@@ -15,7 +15,7 @@ import (
 func ParseExpectation(data []byte) (Expectation, error) {
 	var e Expectation
 	if err := strictjson.DecodeAndCheck(data, &e, asserts); err != nil {
-		return e, fmt.Errorf("expectation: %s; see `harness help writing-tests`", strings.TrimPrefix(err.Error(), "json: "))
+		return e, fmt.Errorf("expectation: %s; `harness schema expectation` describes all fields", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return e, e.Validate()
 }

@@ -105,7 +105,7 @@ func TestParseExpectation_Invalid(t *testing.T) {
 		"empty address":      {`{"mail":[{"to":"a@b","cc":[""]}]}`, "mail[0].cc[0] is empty, which asserts nothing: give a text, or leave it out"},
 		"some problems":      {`{"mail":[{"to":"a@b","problems":"some"}]}`, `mail[0]: problems is "some": it can only be "none"`},
 		"absent and files":   {`{"mail":[{"to":"a@b","absent":true,"attachments":[{}]}]}`, "it cannot have any other field but to"},
-		"wrong type":         {`{"mail":[{"to":"a@b","subject":7}]}`, "mail.subject is number, want a text; see `harness help"},
+		"wrong type":         {`{"mail":[{"to":"a@b","subject":7}]}`, "mail.subject is number, want a text; `harness schema expectation`"},
 		"list for a text":    {`{"mail":[{"to":["a@b"]}]}`, "mail.to is array, want a text"},
 		"text for a list":    {`{"mail":[{"to":"a@b","checks":"all"}]}`, "mail.checks is string, want a list of texts"},
 		"object for a list":  {`{"mail":{"to":"a@b"}}`, "mail is object, want a list of objects"},

@@ -285,6 +285,9 @@ func testOperations(e *env, isSim bool) {
 	e.refuses("/tests", object{"suite": "api", "name": "other", "outcome": "skipped", "failures": []any{"x"}, "began": "2026-11-28T09:00:00Z", "run": "17"})
 	if isSim {
 		e.refuses("/skip", object{"by": "1s", "run": run})
+		for _, body := range []object{{"by": "0s"}, {"by": "0.0h0m"}, {"until": "2037-11-28"}} {
+			e.ask(question{method: post, path: "/skip", body: body, status: 400, invalid: true})
+		}
 		e.refuses("/skip", object{"until": "2037-11-28T09:00:00Z", "run": run})
 		e.refuses("/replace", object{"faults": []any{object{"lose": true, "step": "none", "times": 3}}, "stubs": []any{object{"url": "https://none.test", "status": 200, "headers": object{"A": "b"}, "id": "x"}}, "removeStubs": []any{"x"}})
 	}

@@ -101,6 +101,7 @@ func restrict(name string, d *schema) {
 		d.OneOf = []*schema{required("eventId"), required("event")}
 	case "Skip":
 		d.OneOf = []*schema{required("by"), required("until")}
+		property(d, "by").AllOf = []*schema{{Pattern: "[1-9]"}}
 	case "Invocation":
 		notEmpty(d, "function")
 		with(d, "data", schema{Type: "object"})

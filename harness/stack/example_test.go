@@ -48,5 +48,5 @@ func Example() {
 func ExampleParseExpectation() {
 	_, err := harness.ParseExpectation([]byte(`{"emails": [{"to": "kim@plant.test"}]}`))
 	fmt.Println(err)
-	// Output: expectation: unknown field "emails": did you mean "mail"? the fields there are runs, mail, noOtherRuns, noOtherMail; see `harness help writing-tests`
+	// Output: expectation: unknown field "emails": did you mean "mail"? the fields there are runs, mail, noOtherRuns, noOtherMail; `harness schema expectation` describes all fields
 }

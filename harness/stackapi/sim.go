@@ -13,7 +13,7 @@ import (
 func (s *Server) skip(ctx context.Context, in body[Skip]) (Skipped, error) {
 	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until, Run: in.Body.Run}
 	if (q.By == 0) == q.Until.IsZero() {
-		return Skipped{}, invalidf("say how much time passes: give one of by and until")
+		return Skipped{}, invalidf("say how much time passes: give one of by, which is not 0, and until")
 	}
 	now, err := sim.Skip(ctx, s.stack.Endpoints().Inngest, q)
 	switch {

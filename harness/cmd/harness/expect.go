@@ -101,7 +101,7 @@ func expectationFields() string {
 	} {
 		fmt.Fprintf(&b, "%-7s %s\n", part.name, strings.Join(jsonFields(part.of), ", "))
 	}
-	return b.String() + "Attachments and inlines are files. A text is a whole text, a list of parts of it, or an object with these fields.\n" + "`harness schema expectation` describes them, `harness help writing-tests` explains them"
+	return b.String() + "Attachments and inlines are files. A text is a whole text, a list of parts of it, or an object with these fields.\n" + "`harness schema expectation` describes them, `harness help javascript` has a table of them"
 }
 
 // jsonFields returns the names that the fields of a struct have in JSON.

@@ -27,7 +27,7 @@ const EnvStack = "HARNESS_STACK"
 const fileName = "stack.json"
 
 // ErrNoStack says that no stack is up here: there is no state file, or the process that wrote it has ended.
-var ErrNoStack = errors.New("no stack is up here: start one with `harness up` (in this repository: `make dev`)")
+var ErrNoStack = errors.New("no stack is up here: start one with `harness up`")
 
 // noStackIn is [ErrNoStack] of a directory that was named.
 type noStackIn string

@@ -12,6 +12,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
@@ -45,6 +46,9 @@ func DecodeAndCheck(data []byte, into any, check Check) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		found, _, _ := strings.Cut(wrong.Value, " ") // without the digits of a number
 		return fmt.Errorf("%s is %s, want %s", cmp.Or(keys(wrong.Field, reflect.TypeOf(into)), "the whole"), found, kind(wrong.Type))
+	}
+	if wrong, ok := errors.AsType[*time.ParseError](err); ok {
+		return fmt.Errorf(`%q is not a time such as "2026-11-28T09:00:00Z"`, wrong.Value)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +20,7 @@ type sample struct {
 	Texts map[string]string `json:"texts"`
 	Raw   json.RawMessage   `json:"raw"`
 	Any   any               `json:"any"`
+	At    time.Time         `json:"at"`
 	Left  string            `json:"-"`
 }
 
@@ -39,7 +41,7 @@ func TestDecode(t *testing.T) {
 func TestDecode_Refuses(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"nam": ""}`:                   `unknown field "nam": did you mean "name"? the fields there are id, name, count, list, texts, raw, any`,
+		`{"nam": ""}`:                   `unknown field "nam": did you mean "name"? the fields there are id, name, count, list, texts, raw, any, at`,
 		`{"Name": ""}`:                  `unknown field "Name": it is spelt "name"`,
 		`{"Left": ""}`:                  `unknown field "Left"`,
 		`{"list": [{}, {"name": 1}]}`:   `unknown field "list[1].name": the fields there are id`,
@@ -51,6 +53,7 @@ func TestDecode_Refuses(t *testing.T) {
 		`{} {}`:                         `there is more behind the JSON value`,
 		`{}]`:                           `there is more behind the JSON value`,
 		`{"name": 1}`:                   `name is number, want a text`,
+		`{"at": "2026-11-28"}`:          `"2026-11-28" is not a time such as "2026-11-28T09:00:00Z"`,
 		`{"count": 1e400}`:              `count is number, want a whole number such as 1`,
 		`{"id": 1}`:                     `id is number, want a text`,
 		`{"list": [{"id": 1}]}`:         `list.id is number, want a text`,
