@@ -1,4 +1,5 @@
-import type { Failure, Verdict } from './api.js'
+import type { Failure } from './api.js'
+import type { Judgement } from './stack.js'
 
 /** What kind of error a {@link HarnessError} is: one of the stack's API, or of this package. */
 export type ErrorCode =
@@ -27,8 +28,8 @@ export class HarnessError extends Error {
 export class VerdictError extends Error {
   override name = 'VerdictError'
   /** The verdict, with all that happened. */
-  declare readonly verdict: Verdict
-  constructor(text: string, verdict: Verdict) {
+  declare readonly verdict: Judgement
+  constructor(text: string, verdict: Judgement) {
     super(text)
     // Not enumerable: runners print every enumerable field below the message.
     Object.defineProperty(this, 'verdict', { value: verdict })

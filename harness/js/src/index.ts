@@ -1,6 +1,16 @@
 /** Tests of Inngest apps: a stack of servers, the app on it, and verdicts on what follows from an event. */
 export { Stack, startStack, connectStack, InjectedFault } from './stack.js'
-export type { AnyEvent, EventRef, Judgement, JudgeOptions, Mail, MailBox, MailFilter, Service } from './stack.js'
+export type {
+  AnyEvent,
+  EventRef,
+  Judgement,
+  JudgeOptions,
+  Mail,
+  MailBox,
+  MailFilter,
+  SeenTrace,
+  Service,
+} from './stack.js'
 export type { Duration, StackOptions } from './up.js'
 export { HarnessError, VerdictError } from './errors.js'
 export type { ErrorCode } from './errors.js'

@@ -17,6 +17,7 @@ import type {
   Stub,
   TestEnd,
   Trace,
+  TraceMail,
   TraceRun,
   Verdict,
 } from './api.js'
@@ -47,10 +48,16 @@ export type EventRef = { eventId: string } | string
 /** An event to send, or one that was sent. */
 export type AnyEvent = Event | EventRef
 
+/** A trace whose emails have lists of their files, which may be empty. */
+export type SeenTrace = Omit<Trace, 'mail'> & {
+  mail: (TraceMail & Required<Pick<Message, 'attachments' | 'inlines'>>)[]
+}
+
 /** A verdict, with its text for a person to read. */
-export interface Judgement extends Verdict {
+export interface Judgement extends Omit<Verdict, 'trace'> {
   eventId: string
   text: string
+  trace: SeenTrace
 }
 
 /** How to judge. */
@@ -183,8 +190,8 @@ export class Stack implements AsyncDisposable {
     const id = eventId(event)
     const question = { ...(id === undefined ? { event } : { eventId: id }), expectation, ...options, golden }
     const answer = await this.client.post<{ eventId: string; verdict: Verdict; text: string }>('/judge', question)
-    answer.verdict.trace.mail?.forEach(withBytes)
-    return { ...answer.verdict, eventId: answer.eventId, text: answer.text }
+    const { eventId: judged, verdict, text } = answer
+    return { ...verdict, eventId: judged, text, trace: seen(verdict.trace) }
   }
 
   /** Like {@link judge}, but a verdict that does not hold is thrown, as a {@link VerdictError} whose message is its text. */
@@ -238,10 +245,8 @@ export class Stack implements AsyncDisposable {
    *
    * @param options.to - Recipients of emails that belong to it even if they name no run.
    */
-  async trace(event: EventRef, options: { to?: string | string[] } = {}): Promise<Trace> {
-    const trace = await this.client.get<Trace>(`/events/${path(event)}/trace`, { to: options.to })
-    trace.mail?.forEach(withBytes)
-    return trace
+  async trace(event: EventRef, options: { to?: string | string[] } = {}): Promise<SeenTrace> {
+    return seen(await this.client.get<Trace>(`/events/${path(event)}/trace`, { to: options.to }))
   }
 
   /** Puts the clock of sim forward: `skip('3d')` for all, `skip({ run, by: '3d' })` for one run and those that descend from it. */
@@ -378,6 +383,11 @@ function withBytes<T extends Message>(mail: T): T & Mail {
   const decoded = (parts: Message['attachments'] = []) =>
     parts.map((part) => ({ ...part, data: Buffer.from((part.data as unknown as string) ?? '', 'base64') }))
   return Object.assign(mail, { attachments: decoded(mail.attachments), inlines: decoded(mail.inlines) }) as T & Mail
+}
+
+/** Completes the emails of a trace. */
+function seen(trace: Trace): SeenTrace {
+  return { ...trace, mail: trace.mail.map(withBytes) }
 }
 
 function isEventId(text: string): boolean {

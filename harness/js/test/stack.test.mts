@@ -47,7 +47,7 @@ test('judge returns a verdict, whatever it is', async () => {
   })
   expect(holds).toMatchObject({ outcome: 'holds', eventId: sent.eventId })
   expect(holds.text).toContain('✓ run of confirm COMPLETED')
-  expect(holds.trace.mail[0]?.attachments?.[0]?.data.toString()).toBe('order,price\nA1,42\n')
+  expect(holds.trace.mail[0]?.attachments[0]?.data.toString()).toBe('order,price\nA1,42\n')
 
   const broken = await stack.judge(sent.eventId, { mail: [{ to: email, subject: 'Order B2' }] })
   expect(broken.outcome).toBe('broken')

@@ -10,4 +10,9 @@ test('the harness, the matcher, and what they take, have types', async ({ harnes
   await expect({ name: 'order/placed' }).toLeadTo({ mail: [{ to, subjekt: 'Order' }] })
   // @ts-expect-error: there is no such status
   await harness.expect('id', { runs: [{ function: 'confirm', status: 'DONE' }] })
+  await harness.stub({ url: '*', body: { rate: 1 } })
+  for (const mail of (await harness.judge('id', { noOtherMail: true })).trace.mail) {
+    const bytes: Buffer[] = mail.attachments.map((file) => file.data) // always a list
+    expect(bytes).toEqual([])
+  }
 })
