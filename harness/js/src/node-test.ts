@@ -33,7 +33,7 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
           file: (context as { filePath?: string }).filePath ?? process.argv[1] ?? '', // of Node 22
           name: context.fullName,
           id,
-          fails: Boolean((testOptions as { expectFailure?: unknown }).expectFailure), // of Node 25
+          fails: 'expectFailure' in test && Boolean((testOptions as { expectFailure?: unknown }).expectFailure), // of Node 24
           todo: todo || Boolean(testOptions.todo),
           began: now(),
           timeout: testOptions.timeout ?? Infinity,
