@@ -76,6 +76,17 @@ func TestDocuments_HaveNoNamesOfGo(t *testing.T) {
 	require.Greater(t, found, 200)
 }
 
+// The document for readers lists all operations.
+func TestDocuments_ListOperations(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	require.NoError(t, err)
+	variable := regexp.MustCompile(`\{\w+\}`)
+	listed := variable.ReplaceAllString(string(text), "{}")
+	for _, op := range stackapi.Operations() {
+		require.Contains(t, listed, variable.ReplaceAllString(op.Path, "{}"), "%s %s", op.Method, op.Path)
+	}
+}
+
 const hint = "run: go test ./e2e/api -run TestDocuments -update; then npm run api in harness/js"
 
 func encode(t *testing.T, v any) []byte {
