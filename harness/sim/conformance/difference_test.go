@@ -98,13 +98,16 @@ func lacksAttempts(lacking, whole stepAccount) bool {
 	return cmp.Equal(lacking, whole, asJSON)
 }
 
-// lacksSpans reports whether a trace has fewer spans than that of the other one, or some of which the end is not written down.
+// lacksSpans reports whether a trace has fewer spans than that of the other one, or some of which the end or the output is not
+// written down.
 func (r *reads) lacksSpans(whole *reads) bool {
 	if r == nil || whole == nil {
 		return false
 	}
 	lacks := func(lacking, whole []string) bool {
-		return len(lacking) < len(whole) || slices.ContainsFunc(lacking, func(span string) bool { return strings.Contains(span, " RUNNING ") })
+		return len(lacking) < len(whole) || slices.ContainsFunc(lacking, func(span string) bool {
+			return strings.Contains(span, " RUNNING ") || strings.HasSuffix(span, " → "+noOutput)
+		})
 	}
 	return lacks(r.Legacy, whole.Legacy) || lacks(r.Preview, whole.Preview)
 }
@@ -161,7 +164,8 @@ func TestOnlyLacks(t *testing.T) {
 	}{
 		"a span":         {spans("COMPLETED", "execute COMPLETED attempt 1"), true},
 		"a span's end":   {spans("COMPLETED", "execute RUNNING attempt 0", "  a COMPLETED attempt 1"), true},
-		"its output":     {spans("COMPLETED", "execute COMPLETED attempt 1", "  a COMPLETED attempt 1 → 1"), false},
+		"its output":     {spans("COMPLETED", "execute COMPLETED attempt 1", "  a COMPLETED attempt 1 → no output found"), true},
+		"another output": {spans("COMPLETED", "execute COMPLETED attempt 1", "  a COMPLETED attempt 1 → 1"), false},
 		"and its status": {spans("FAILED", "execute COMPLETED attempt 1"), false},
 	} {
 		require.Equal(t, c.lacks, onlyLacks(c.onServer, spans("COMPLETED", "execute COMPLETED attempt 1", "  a COMPLETED attempt 1")), name)
