@@ -195,6 +195,8 @@ type Delivery struct {
 	Faults []string `json:"faults,omitempty"`
 	// Err says why the dialogue did not end regularly.
 	Err string `json:"err,omitempty"`
+	// Forgotten says that the mail server accepted it and has been started again since, after which MailHog shows it no more.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
 
 // A MailTransaction is what crosses an SMTP connection for one email, or a connection on which no email was begun.

@@ -473,7 +473,6 @@ func (x *execution) remember(kept []*harness.Message, recipients []string) {
 	}
 	x.mail = append(slices.Clone(kept), x.mail...)
 	t := *x.trace
-	t.Quiet, t.Unquiet = true, "" // nothing was left to do; what was accepted is here, though no mailbox shows it
 	for _, m := range kept {
 		run := m.Header(x.runHeader)
 		known := slices.ContainsFunc(t.Runs, func(r harness.TraceRun) bool { return r.ID == run })

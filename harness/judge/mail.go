@@ -202,7 +202,11 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 		switch {
 		case !address.In(want.To, d.To) && !address.In(want.To, d.Refused):
 		case d.Accepted && address.In(want.To, d.To):
-			j.addHop(1, harness.HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clockFormat))
+			h := j.addHop(1, harness.HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clockFormat))
+			if d.Forgotten {
+				explained = true
+				j.addDetail(h, "it has been started again since, and no longer shows what it had accepted")
+			}
 		case d.Open:
 			explained = true
 			j.addHop(1, harness.HopPending, "an email to %s is on its way to the mail server (%s), which has taken %d bytes of it", want.To, d.Server, d.Size)

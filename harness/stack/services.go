@@ -41,8 +41,8 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 	} else if ok {
 		return s.app.restart(ctx)
 	}
-	if name == harness.ServiceInngest && !s.options.Production {
-		if err := s.ledger.StateLost(ctx); err != nil {
+	if name == harness.ServiceMailHog || name == harness.ServiceInngest && !s.options.Production {
+		if err := s.ledger.StateLost(ctx, name); err != nil {
 			return err
 		}
 	}

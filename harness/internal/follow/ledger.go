@@ -32,6 +32,7 @@ type Ledger struct {
 	waiters map[string][]*waiter // by key
 	flow    flow
 	open    map[uint64]harness.Delivery // deliveries under way whose recipients are known, by the id of their exchange
+	forgot  time.Time                   // when the mail server was last started again
 	read    uint64                      // the sequence number of the last record
 	more    chan struct{}               // closed by the next record
 }
@@ -157,7 +158,13 @@ func deliveryKeys(d harness.Delivery) []string {
 
 // deliveries returns the deliveries under a key, those that have ended first.
 func (l *Ledger) deliveries(key string) []harness.Delivery {
-	found := l.get(key).deliveries
+	found := slices.Clone(l.get(key).deliveries)
+	l.mu.Lock()
+	forgot := l.forgot
+	l.mu.Unlock()
+	for i, d := range found {
+		found[i].Forgotten = d.Accepted && d.AcceptedAt.Before(forgot)
+	}
 	for _, d := range l.openDeliveries() {
 		if slices.Contains(deliveryKeys(d), key) {
 			found = append(found, d)
@@ -273,14 +280,18 @@ func (l *Ledger) AwaitRoot(eventID string) {
 	l.entry(keyRoot(eventID)).awaited = true
 }
 
-// StateLost notes that the server has lost its state: it does not remember idempotency keys, so what was accepted before makes
-// no event a duplicate.
-func (l *Ledger) StateLost(ctx context.Context) error {
+// StateLost notes that a server is started again and has lost its state. Inngest does not remember idempotency keys, so what was
+// accepted before makes no event a duplicate. The mail server does not show what it has accepted.
+func (l *Ledger) StateLost(ctx context.Context, server harness.Service) error {
 	if err := l.catchUp(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if server == harness.ServiceMailHog {
+		l.forgot = time.Now()
+		return nil
+	}
 	for key, e := range l.entries {
 		if strings.HasPrefix(key, keyEvent("")) {
 			e.lost, e.accepted, e.runs = append(e.lost, e.accepted...), nil, nil

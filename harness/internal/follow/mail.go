@@ -136,6 +136,6 @@ func (h *headerRuns) unattributed(ctx context.Context, run string, sent time.Tim
 func acceptedOutsideInbox(t *harness.Trace) bool {
 	return slices.ContainsFunc(t.Deliveries, func(d harness.Delivery) bool {
 		shown := func(m harness.TraceMail) bool { return m.MessageID == d.MessageID }
-		return d.Accepted && d.RunID != "" && !slices.ContainsFunc(t.Mail, shown)
+		return d.Accepted && !d.Forgotten && d.RunID != "" && !slices.ContainsFunc(t.Mail, shown)
 	})
 }

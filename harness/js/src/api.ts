@@ -557,6 +557,11 @@ export interface Delivery {
    * err says why the dialogue did not end regularly.
    */
   err?: string
+  /**
+   * forgotten says that the mail server accepted it and has been started again since, after which
+   * MailHog shows it no more.
+   */
+  forgotten?: boolean
 }
 /**
  * SMTPLine is one line of an SMTP dialogue.
