@@ -56,8 +56,10 @@ trap 'exit 143' TERM
 GOGC=${GOGC:-400}
 export GOGC
 began=$(date +%s)
+# Many tests wait for servers, so more packages run side by side than there are processors.
+beside=$((2 * $(getconf _NPROCESSORS_ONLN)))
 # gotest PATTERN PACKAGE…: a pipe has the status of its last command, so a failure goes by way of a file.
-gotest() { { go test -count=1 -timeout 20m -run "$@" || echo $? >"$dir/status"; } | tee -a "$dir/output"; }
+gotest() { { go test -count=1 -p "$beside" -timeout 20m -run "$@" || echo $? >"$dir/status"; } | tee -a "$dir/output"; }
 # First what takes longest, which mostly waits for the minutes of the real server's clock.
 # shellcheck disable=SC2046 # one word per package
 gotest "$1" ./harness/sim/conformance $(go list work | grep -v -e /e2e/faults -e /sim/conformance$)

@@ -104,6 +104,7 @@ func requireSign(t *testing.T, broken, right explore.Target, name string, o expl
 func TestPlanted_InProcess(t *testing.T) {
 	for _, a := range planted.Apps() {
 		t.Run(a.Name, func(t *testing.T) {
+			t.Parallel() // a finding is explored again with 10 s between attempts
 			requireFound(t, explore.InProcess(a.Broken, simstack.WorkbenchOptions{}), a.Name, plantedOptions(a))
 			requireRight(t, explore.InProcess(a.Right, simstack.WorkbenchOptions{}), plantedOptions(a), 0)
 		})
