@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
@@ -153,7 +155,6 @@ func (e *explorer) conclude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer e.release(v)
 	for i, f := range slices.Clone(r.Findings) {
 		showed := r.showed(f)
 		for n, s := range showed[:min(len(showed), confirmTries)] {
@@ -169,14 +170,15 @@ func (e *explorer) conclude(ctx context.Context) error {
 			}
 		}
 	}
-	return e.dropHasty(ctx, v)
+	e.release(v)
+	return e.dropHasty(ctx)
 }
 
 // unhurried is the pause before each retry with which a finding must still show where retries come at once.
 const unhurried = 10 * time.Second
 
 // dropHasty drops the findings that only show because retries come at once, sooner than the claims of an app expire.
-func (e *explorer) dropHasty(ctx context.Context, v env) error {
+func (e *explorer) dropHasty(ctx context.Context) error {
 	if e.o.RetryPause > 0 {
 		return nil
 	}
@@ -184,19 +186,33 @@ func (e *explorer) dropHasty(ctx context.Context, v env) error {
 	defer func() { e.o = o }()
 	e.o.RetryPause = unhurried
 	e.o.Timeout += maxAttempts * unhurried
-	var kept []Finding
-	hasty := 0
-	for _, f := range e.result.Findings {
-		if f.Unsure == "" && (f.Rule == RuleExpectation || f.Rule == RuleHidden) {
-			told, err := e.confirm(ctx, v, f, f.Schedule)
+	again := slices.Clone(e.result.Findings)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(e.o.Parallel)
+	for i, f := range again {
+		if f.Unsure != "" || f.Rule != RuleExpectation && f.Rule != RuleHidden {
+			continue
+		}
+		g.Go(func() error { // beside each other: they mostly wait
+			v, err := e.env(ctx)
 			if err != nil {
 				return err
 			}
-			if told.Unsure != "" {
-				hasty += f.Schedules
-				e.result.drop(f)
-				continue
-			}
+			defer e.release(v)
+			again[i], err = e.confirm(ctx, v, f, f.Schedule)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	var kept []Finding
+	hasty := 0
+	for i, f := range e.result.Findings {
+		if f.Unsure == "" && again[i].Unsure != "" {
+			hasty += f.Schedules
+			e.result.drop(f)
+			continue
 		}
 		kept = append(kept, f)
 	}
