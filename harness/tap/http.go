@@ -149,7 +149,7 @@ func (t *httpTap) classify(req *http.Request) traffic {
 		case req.Method == http.MethodPost && req.URL.Query().Get(sdk.QueryFunction) != "":
 			return &callTraffic{set: t.set, query: req.URL.Query(), call: &liveCall{abandoned: make(chan struct{})}}
 		case req.Method == http.MethodPut && path == t.set.options.AppPath:
-			return &syncTraffic{at: AtSync}
+			return &syncTraffic{set: t.set, at: AtSync}
 		}
 		return nil
 	}
@@ -163,7 +163,7 @@ func (t *httpTap) classify(req *http.Request) traffic {
 	case strings.HasPrefix(path, "/e/"):
 		return &eventTraffic{set: t.set}
 	case path == "/fn/register":
-		return &syncTraffic{at: AtRegister}
+		return &syncTraffic{set: t.set, at: AtRegister}
 	}
 	return nil
 }

@@ -593,6 +593,42 @@ func TestFaults_MatchPlannedSteps(t *testing.T) {
 	require.Equal(t, 200, <-left, "the function has no such step, and goes to its end")
 }
 
+func TestFaults_MatchWholeNamesOfFunctions(t *testing.T) {
+	t.Parallel()
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			_, _ = io.WriteString(w, `{"app_id": "in-band", "functions": []}`)
+		}
+	}))
+	t.Cleanup(far.Close)
+	s := newSet(t, tap.Options{AppPath: "/api/inngest"})
+	api, err := s.API("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	calls, err := s.Calls("127.0.0.1:0", far.URL)
+	require.NoError(t, err)
+	ask := func(method, url, body string) int {
+		req, err := http.NewRequest(method, url, strings.NewReader(body))
+		require.NoError(t, err)
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	call := func(function string) int {
+		return ask(http.MethodPost, calls.URL()+"/api/inngest?stepId=step&fnId="+function, "{}")
+	}
+	inject(t, s, tap.Fault{At: tap.AtCall, Do: tap.Reply, Code: 503, Function: "confirm", Times: -1})
+	require.Equal(t, 503, call("shop-order-confirm"), "before it has registered, the id of the app is not known")
+	ask(http.MethodPost, api.URL()+"/fn/register", `{"appName": "shop"}`)
+	ask(http.MethodPut, calls.URL()+"/api/inngest", "")
+	for function, status := range map[string]int{
+		"shop-confirm": 503, "shop-order-confirm": 200, "in-band-confirm": 503, "in-band-order-confirm": 200, "confirm": 503, "shop-other": 200,
+	} {
+		require.Equal(t, status, call(function), function)
+	}
+	require.Equal(t, 503, call("elsewhere-order-confirm"))
+}
+
 func TestHTTP_ServerGivesUpOnStreamedAnswer(t *testing.T) {
 	t.Parallel()
 	running := make(chan struct{})

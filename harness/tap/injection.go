@@ -72,7 +72,7 @@ func (i *Injection) matches(m moment) bool {
 	f := i.fault
 	switch {
 	case f.At != m.at, f.Do.onAnswer() != m.answer,
-		f.Function != "" && f.Function != m.functionID && !strings.HasSuffix(m.functionID, "-"+f.Function),
+		f.Function != "" && !i.set.names(f.Function, m.functionID),
 		f.Run != "" && f.Run != m.runID,
 		f.Attempt != 0 && f.Attempt != m.attempt,
 		f.Event != "" && !slices.Contains(m.events, f.Event),
@@ -118,6 +118,7 @@ type faultSet struct {
 	mu     sync.Mutex
 	armed  []*Injection
 	chance *rand.Rand
+	apps   map[string]bool // the ids of those that have registered
 }
 
 func newFaultSet(seed uint64) *faultSet {
@@ -137,6 +138,34 @@ func (s *faultSet) arm(f Fault) *Injection {
 	defer s.mu.Unlock()
 	s.armed = append(s.armed, i)
 	return i
+}
+
+// learn takes note of an app's id; "" is none.
+func (s *faultSet) learn(app string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.apps == nil {
+		s.apps = map[string]bool{}
+	}
+	s.apps[app] = app != ""
+}
+
+// names reports whether a name stands for a function: its id, with or without the app's id and a hyphen before it. Of a function
+// of an app that has not registered, it may be the end of the id behind any hyphen. The caller holds s.mu.
+func (s *faultSet) names(name, functionID string) bool {
+	if name == functionID {
+		return true
+	}
+	registered := false
+	for app, known := range s.apps {
+		if id, ok := strings.CutPrefix(functionID, app+"-"); known && ok {
+			registered = true
+			if id == name {
+				return true
+			}
+		}
+	}
+	return !registered && strings.HasSuffix(functionID, "-"+name)
 }
 
 // disarm removes a fault. The caller holds s.mu.

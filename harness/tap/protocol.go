@@ -133,6 +133,13 @@ func parseRegister(body []byte) *Sync {
 	return s
 }
 
+// parseInBand returns the id of the app that answers a sync with its functions; "" for another answer.
+func parseInBand(header http.Header, body []byte) string {
+	var b sdk.Registration
+	_ = json.Unmarshal(sdk.Decompress(header, body), &b)
+	return b.AppID
+}
+
 // parseSyncAnswer reads what either half of a sync was answered with.
 func parseSyncAnswer(header http.Header, body []byte) string {
 	var b struct {

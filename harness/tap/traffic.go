@@ -260,13 +260,15 @@ func (t *eventTraffic) fakeAnswer(x *Exchange) []byte {
 // syncTraffic is one half of a sync.
 type syncTraffic struct {
 	baseTraffic
-	at Point
+	set *Set
+	at  Point
 }
 
 func (t *syncTraffic) request(body []byte, x *Exchange) {
 	x.Sync = &Sync{}
 	if t.at == AtRegister {
 		x.Sync = parseRegister(body)
+		t.set.faults.learn(x.Sync.App)
 	}
 }
 
@@ -274,4 +276,5 @@ func (t *syncTraffic) before() []moment { return []moment{{at: t.at}} }
 func (t *syncTraffic) after() []moment  { return []moment{{at: t.at, answer: true}} }
 func (t *syncTraffic) answer(_ int, header http.Header, body []byte, x *Exchange) {
 	x.Sync.Message = parseSyncAnswer(header, body)
+	t.set.faults.learn(parseInBand(header, body))
 }
