@@ -179,6 +179,16 @@ func (c *Client) InjectFaults(ctx context.Context, faults ...tap.Fault) ([]Fault
 	return all, nil
 }
 
+// Faults returns the faults that were injected.
+func (c *Client) Faults(ctx context.Context) (all []Fault, err error) {
+	return all, c.do(ctx, http.MethodGet, "/faults", nil, nil, &all)
+}
+
+// DropFault disarms a fault, and closes what it holds.
+func (c *Client) DropFault(ctx context.Context, id string) (f Fault, err error) {
+	return f, c.do(ctx, http.MethodDelete, "/faults/"+url.PathEscape(id), nil, nil, &f)
+}
+
 // EndTest records how a test ended.
 func (c *Client) EndTest(ctx context.Context, t TestEnd) error {
 	return c.do(ctx, http.MethodPost, "/tests", nil, t, &Done{})

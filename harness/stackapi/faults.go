@@ -23,7 +23,7 @@ type injected struct {
 }
 
 func (i *injected) view() Fault {
-	return Fault{ID: strconv.Itoa(i.id), Fault: i.fault, Text: i.fault.String(), Applied: i.injection.Applied()}
+	return Fault{ID: strconv.Itoa(i.id), Fault: i.fault, Text: i.fault.String(), Applied: i.injection.Applied(), Armed: i.injection.Armed()}
 }
 
 // find returns a fault by its id.

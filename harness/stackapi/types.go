@@ -145,6 +145,8 @@ type Fault struct {
 	Text string `json:"text"`
 	// Applied is how often it has acted.
 	Applied int `json:"applied"`
+	// Armed says that it may act again.
+	Armed bool `json:"armed"`
 }
 
 // Removed counts emails that were removed.

@@ -39,6 +39,13 @@ func (i *Injection) Applied() int {
 	return i.acted
 }
 
+// Armed reports whether the fault may act again.
+func (i *Injection) Armed() bool {
+	i.set.mu.Lock()
+	defer i.set.mu.Unlock()
+	return slices.Contains(i.set.armed, i)
+}
+
 // Release disarms the fault, and lets what it holds go on. A held request whose sender has gone away meanwhile is not
 // passed on. On an HTTP wire the tap learns with a small delay that a sender has gone; a test that ended the sender
 // calls [Injection.Drop] instead.

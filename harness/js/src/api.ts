@@ -1153,6 +1153,10 @@ export interface InjectedFault {
    * applied is how often it has acted.
    */
   applied: number
+  /**
+   * armed says that it may act again.
+   */
+  armed: boolean
 }
 /**
  * What stands in the way of an app on sim: steps whose outcomes are replaced, faults of calls, and
