@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
@@ -35,6 +36,7 @@ type inngestPage struct {
 
 	mu      sync.Mutex
 	refused []string // answers of the stack's server that are none
+	thrown  []string // errors that the page's scripts have not caught
 }
 
 // onInngestsPage runs f on the page of the dev server and on that of sim. The page must have been built: make browser does.
@@ -56,15 +58,24 @@ func onInngestsPage(t *testing.T, f func(p *inngestPage)) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			require.Empty(t, p.refused, "the page asked what the server does not know")
+			require.Empty(t, p.thrown, "a script of the page has failed")
 		})
 	}
 }
 
 func (p *inngestPage) note(event any) {
-	if e, ok := event.(*network.EventResponseReceived); ok && e.Response.Status >= 400 && strings.HasPrefix(e.Response.URL, p.url) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.refused = append(p.refused, fmt.Sprint(e.Response.Status, " ", e.Response.URL))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventResponseReceived:
+		if e.Response.Status >= 400 && strings.HasPrefix(e.Response.URL, p.url) {
+			p.refused = append(p.refused, fmt.Sprint(e.Response.Status, " ", e.Response.URL))
+		}
+	case *runtime.EventExceptionThrown:
+		// The editor rejects a promise with an object, and not an error, where it is gone before it has loaded.
+		if thrown := e.ExceptionDetails.Exception; thrown != nil && thrown.Subtype == runtime.RemoteObjectSubtypeError {
+			p.thrown = append(p.thrown, thrown.Description)
+		}
 	}
 }
 

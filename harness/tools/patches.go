@@ -95,11 +95,12 @@ func connectPort(file, addr, port string) Patch {
 const PageEditor = "/assets/monaco/vs"
 
 // The page loads the editor that shows payloads and outputs from a server on the internet. Patched, it has it from the server
-// that it comes from itself, so that it shows the same without a network.
+// that it comes from itself, so that it shows the same without a network. The address is a whole one, since the editor's workers,
+// which have none of their own, load from it, too.
 var page = []Patch{{
 	File: "apps/dev-server-ui/src/router.tsx",
 	Old:  "react-router';\n\nimport { routeTree } from './routeTree.gen';\n",
 	New: "react-router';\nimport { loader } from '@monaco-editor/react'; // Changed by inngest-harness: the editor came from the internet.\n\n" +
-		"import { routeTree } from './routeTree.gen';\nloader.config({ paths: { vs: '" + PageEditor + "' } });\n",
+		"import { routeTree } from './routeTree.gen';\nloader.config({ paths: { vs: (globalThis.location?.origin ?? '') + '" + PageEditor + "' } });\n",
 	Times: 1,
 }}
