@@ -1,6 +1,7 @@
 package api
 
 import (
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -19,7 +20,26 @@ var pagePaths = map[string]bool{
 // HasPage reports whether these files are those of the server's page; nil are not.
 func HasPage(files fs.FS) bool { return isFile(files, pageShell) }
 
-// withPage serves the server's page for its paths and its files, as far as it has them. The API answers all else.
+// noPage is what a browser shows in place of a page that is not there yet. It looks again by itself.
+const noPage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="refresh" content="5">
+<title>Inngest’s page is not built yet</title>
+<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }</style>
+<main>
+<h1>Inngest’s page is not built yet</h1>
+<p>This is sim, which stands in for the Inngest server. <code>harness up</code> builds the page in the background, where Node and
+npm are there; it then appears here by itself. <code>harness doctor</code> says what is missing.</p>
+<p>The dashboard of <code>harness up</code> shows events, runs and emails without it.</p>
+</main>
+</html>
+`
+
+// withPage serves the server's page for its paths and its files, as far as it has them; until it does, its paths say so. The
+// API answers all else.
 func withPage(files fs.FS, api http.Handler) http.Handler {
 	if files == nil {
 		return api
@@ -29,8 +49,14 @@ func withPage(files fs.FS, api http.Handler) http.Handler {
 		switch {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			api.ServeHTTP(w, r)
-		case pagePaths[strings.TrimSuffix(r.URL.Path, "/")] && HasPage(files):
-			http.ServeFileFS(w, r, files, pageShell)
+		case pagePaths[strings.TrimSuffix(r.URL.Path, "/")]:
+			if HasPage(files) {
+				http.ServeFileFS(w, r, files, pageShell)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, noPage)
 		case isFile(files, strings.TrimPrefix(r.URL.Path, "/")):
 			static.ServeHTTP(w, r)
 		default:

@@ -62,4 +62,14 @@ func TestPage_AnswersItsOwnPathsOnly(t *testing.T) {
 			require.Equal(t, http.StatusNotFound, status, path)
 		}
 	}
+
+	// A person who is too early is told so, and sees the page once it is there.
+	for _, path := range []string{"/", "/runs", "/run?runID=01"} {
+		_, kind, body := answer(t, yet, http.MethodGet, path)
+		require.Equal(t, "text/html; charset=utf-8", kind, path)
+		require.Contains(t, body, "Inngest’s page is not built yet", path)
+		require.Contains(t, body, `http-equiv="refresh"`, path)
+	}
+	_, _, body = answer(t, yet, http.MethodGet, "/assets/index.js")
+	require.NotContains(t, body, "Inngest’s page")
 }
