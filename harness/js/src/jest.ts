@@ -37,8 +37,19 @@ export interface DeclareTest {
   (name: string, body: TestBody, timeout?: number): void
 }
 
+/** Declares a test for each row of a table, with what is in the row before its context. */
+export interface DeclareEach {
+  <Row extends readonly [unknown, ...unknown[]]>(
+    table: readonly Row[],
+  ): (name: string, body: (...args: [...Row, { harness: Harness }]) => unknown, timeout?: number) => void
+  <Row>(
+    table: readonly Row[],
+  ): (name: string, body: (row: Row, context: { harness: Harness }) => unknown, timeout?: number) => void
+}
+
 /** Jest's `test`, with a `harness` for each test. */
 export interface HarnessTest extends DeclareTest {
+  each: DeclareEach
   only: DeclareTest
   skip: DeclareTest
   failing: DeclareTest
@@ -53,9 +64,9 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
   const { test, expect, beforeAll } = require('@jest/globals') as typeof import('@jest/globals')
   expect.extend({ toLeadTo })
   beforeAll(async () => void (await stackOf(options)), startTimeout) // it is no part of a test's time
-  const run = (body: TestBody, fails: boolean) => {
+  const run = (body: (...args: any[]) => unknown, fails: boolean) => {
     const id = Symbol()
-    return () => {
+    return (...row: unknown[]) => {
       const { testPath, currentTestName, snapshotState } = expect.getState() as JestState
       const info: TestInfo = {
         file: testPath ?? '',
@@ -66,14 +77,19 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
         timeout: testTimeout(),
         update: snapshotState?._updateSnapshot === 'all',
       }
-      return runTest(info, options, (harness) => body({ harness }))
+      return runTest(info, options, (harness) => body(...row, { harness }))
     }
   }
   const declare =
     (as: (name: string, body: () => Promise<void>, timeout?: number) => void, fails = false): DeclareTest =>
     (name, body, timeout) =>
       as(name, run(body, fails), timeout)
+  const each =
+    (table: readonly unknown[]) =>
+    (name: string, body: (...args: any[]) => unknown, timeout?: number): void =>
+      test.each(table as unknown[][])(name, run(body, false), timeout)
   return Object.assign(declare(test), {
+    each,
     only: declare(test.only),
     skip: declare(test.skip),
     failing: declare(test.failing, true),

@@ -117,6 +117,14 @@ describe.concurrent.each([
   })
 })
 
+test.concurrent('each row of a table is a test of Jest, with a harness', async ({ expect }) => {
+  const HARNESS_REPORT = join(dir, 'jest', 'rows')
+  const { status, output } = await run(jest()('row .*'), { HARNESS_REPORT })
+  expect(status, output).toBe(1)
+  expect(output).toMatch(/Tests: +1 failed, \d+ skipped, 1 passed/)
+  expect(readdirSync(HARNESS_REPORT).filter((name) => /^record-row-(A1-passes|B2-fails)-/.test(name))).toHaveLength(2)
+})
+
 describe.concurrent.each([
   { runner: 'vitest', tests: vitest() },
   { runner: 'jest', tests: jest() },

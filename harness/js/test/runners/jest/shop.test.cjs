@@ -41,6 +41,16 @@ test.failing('fails as expected', async ({ harness }) => {
   await expect(order(to)).toLeadTo({ mail: [{ to, subject: 'Order B2' }] })
 })
 
+test.each([
+  ['A1', 'passes'],
+  ['B2', 'fails'],
+])('row %s %s', async (order, outcome, { harness }) => {
+  const to = harness.address('kim')
+  await expect({ name: 'order/placed', data: { order: 'A1', email: to } }).toLeadTo({
+    mail: [{ to, subject: `Order ${order}` }],
+  })
+})
+
 test('crashes the app', async ({ harness }) => {
   const to = harness.address('kim')
   await expect({ name: 'app/crashed' }).toLeadTo({ mail: [{ to }] })
