@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/mail"
 	"slices"
 	"strings"
@@ -855,4 +856,23 @@ func TestCompare_RepeatedSteps(t *testing.T) {
 			require.Equal(t, test.why, v.Differences[0])
 		})
 	}
+}
+
+// Waiting makes no golden: a verdict that lacks nothing else is final, though the run may send more emails.
+func TestCompare_DoesNotWaitForMissingGolden(t *testing.T) {
+	t.Parallel()
+	goesOn := func(t *harness.Trace) {
+		t.Quiet, t.Unquiet = false, "the run 01RUN of confirm is RUNNING, in step a-week (SLEEP)"
+		t.Runs[0].Status, t.Runs[0].Output = harness.StatusRunning, nil
+	}
+	broken := func(want harness.MailExpectation, err error) bool {
+		e := harness.Expectation{Mail: []harness.MailExpectation{want}}
+		return Compare(e, good(goesOn), Options{Golden: func(string, *harness.TraceMail) error { return err }}).Broken()
+	}
+	missing := fmt.Errorf("there is no golden: %w", fs.ErrNotExist)
+	want := harness.MailExpectation{To: "kim@shop.test", Golden: "order"}
+	require.True(t, broken(want, missing))
+	require.False(t, broken(want, errors.New("it differs")), "another email may be like the golden")
+	want.Subject = harness.Equals("How do you like it?")
+	require.False(t, broken(want, missing), "another email is meant")
 }

@@ -2,7 +2,9 @@ package judge
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/mail"
 	"slices"
@@ -58,7 +60,7 @@ func (j mailComparison) run() {
 	slices.SortStableFunc(wanted, func(a, b harness.MailExpectation) int { return cmp.Or(assertions(b)-assertions(a), a.Copies-b.Copies) })
 	mails := newMatching(j.allReceived(), func(i int, m received) bool {
 		want := wanted[i]
-		return !want.Absent && address.Same(want.To, m.to) && len(j.mailDiffs(want, m)) == 0
+		return !want.Absent && address.Same(want.To, m.to) && len(j.mailDiffs(want, m).all) == 0
 	})
 	for i, matching := range j.assignMail(wanted, mails) {
 		switch want := wanted[i]; {
@@ -173,12 +175,12 @@ func (j mailComparison) present(want harness.MailExpectation, emails []received)
 // email left to compare.
 func (j mailComparison) missing(want harness.MailExpectation) {
 	var nearest received
-	var diffs []string
+	diffs := &mailDiffs{}
 	for _, m := range j.receivedBy(want.To) {
 		if j.matched[m] {
 			continue
 		}
-		if d := j.mailDiffs(want, m); nearest.TraceMail == nil || len(d) < len(diffs) {
+		if d := j.mailDiffs(want, m); nearest.TraceMail == nil || len(d.all) < len(diffs.all) {
 			nearest, diffs = m, d
 		}
 	}
@@ -188,8 +190,8 @@ func (j mailComparison) missing(want harness.MailExpectation) {
 	}
 	j.matched[nearest] = true
 	h := j.addHop(1, harness.HopOK, "%s", j.describe(nearest))
-	for _, d := range diffs {
-		j.fail(h, true, "email to %s: %s", want.To, d)
+	for _, d := range diffs.all {
+		j.fail(h, !diffs.final(), "email to %s: %s", want.To, d)
 		j.remediable(remedy{to: want.To})
 		j.addDetail(h, d)
 	}
@@ -262,8 +264,8 @@ func listed(to string, lists ...[]*mail.Address) bool {
 	return slices.ContainsFunc(slices.Concat(lists...), func(a *mail.Address) bool { return address.Same(a.Address, to) })
 }
 
-// mailDiffs lists how an email differs from want.
-func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []string {
+// mailDiffs tells how an email differs from want.
+func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) *mailDiffs {
 	d := &mailDiffs{redact: j.redact}
 	if m.WrongRun != "" {
 		d.add("its header names the run %q, which the Inngest server does not know", text.Clip(m.WrongRun, 80))
@@ -307,8 +309,10 @@ func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []st
 	}
 	if want.Golden != "" {
 		if j.options.Golden == nil {
+			d.noGolden = true
 			d.add("golden %q cannot be compared: the judge has no goldens", want.Golden)
 		} else if err := j.options.Golden(want.Golden, j.show(m.TraceMail)); err != nil {
+			d.noGolden = errors.Is(err, fs.ErrNotExist)
 			d.add("%v", err)
 		}
 	}
@@ -316,7 +320,7 @@ func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) []st
 	for _, f := range mailcheck.Run(m.Message, want.Checks, mailcheck.Options{Resolve: j.options.Resolve}) {
 		d.add("check %s", j.redact(f.String()))
 	}
-	return d.all
+	return d
 }
 
 // words divides a list of addresses, as it stands in a header, into what may be an address.

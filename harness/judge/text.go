@@ -18,9 +18,13 @@ import (
 
 // mailDiffs collects how an email differs from what is expected.
 type mailDiffs struct {
-	all    []string
-	redact func(string) string
+	all      []string
+	noGolden bool // the golden is missing
+	redact   func(string) string
 }
+
+// final reports whether no other email can match in this one's place: it lacks nothing but the golden, which no email brings.
+func (d *mailDiffs) final() bool { return d.noGolden && len(d.all) == 1 }
 
 func (d *mailDiffs) add(format string, args ...any) {
 	d.all = append(d.all, fmt.Sprintf(format, args...))
