@@ -80,7 +80,7 @@ test('the packages of a release work, and have types for ESM and CommonJS', { ti
   cpSync(path('consumers'), home, { recursive: true })
   writeFileSync(join(home, 'shop.json'), JSON.stringify(shop))
   for (const file of ['orders.test.mjs', 'orders.test.cjs']) {
-    expect(runWith(env, home, process.execPath, '--test', file)).toContain('# pass 1\n')
+    expect(runWith(env, home, process.execPath, '--test', '--test-reporter=tap', file)).toContain('# pass 1\n')
   }
   expect(runWith(env, home, join(home, 'node_modules/.bin/harness'), 'version')).toMatch(/^harness /)
 })
