@@ -1,4 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import timers from 'node:timers/promises'
 import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -221,10 +222,14 @@ export class Harness {
       for (const undo of this.undo.splice(0)) await undo()
       await this.stack.endTest(end)
     } catch (error) {
-      // A test that has ended its stack, by crashing the app say, is recorded by the next one.
+      // A test that has ended its stack, by crashing the app say, is recorded by the next one, whose logs are no evidence.
       const down = (error as HarnessError).code === 'unreachable' && !process.env['HARNESS_STACK']
       if (!down || outcome !== 'failed') throw error
-      if (report || evidence) await (await stackOf(this.options)).endTest(end)
+      if (end.evidence) {
+        mkdirSync(end.evidence, { recursive: true })
+        writeFileSync(join(end.evidence, 'app.log'), `${this.stack.log()}\n`)
+      }
+      if (report) await (await stackOf(this.options)).endTest({ ...end, evidence: undefined })
     }
     if (why) throw new HarnessError(why, 'invalid')
   }

@@ -23,7 +23,7 @@ import type {
 } from './api.js'
 import { Client } from './client.js'
 import { HarnessError, VerdictError, callSite } from './errors.js'
-import { type Duration, type StackOptions, type Up, indent, up } from './up.js'
+import { type Duration, type StackOptions, type Up, indent, isAlive, up } from './up.js'
 
 /** The services of a stack. */
 export type Service = 'app' | 'inngest' | 'mailhog' | 'mongo'
@@ -83,13 +83,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 export async function connectStack(options: { dir?: string } = {}): Promise<Stack> {
   const dir = options.dir ?? process.env['HARNESS_STACK']
   const file = stateFile(dir)
-  if (!file) {
+  const text = file && readFileSync(file, 'utf8')
+  if (!text || !isAlive((JSON.parse(text) as StackState).pid)) {
+    const stale = file ? ` (the process that wrote ${file} has ended)` : ''
     throw new HarnessError(
-      `no stack is up ${dir ? `in ${dir}` : 'here'}: start one with \`npx harness up\``,
+      `no stack is up ${dir ? `in ${dir}` : 'here'}${stale}: start one with \`npx harness up\``,
       'no-stack',
     )
   }
-  return Stack.connect(readFileSync(file, 'utf8'), dirname(dirname(file)))
+  return Stack.connect(text, dirname(dirname(file)))
 }
 
 /** Waits for the end of a stack that does not answer any more: it closes its API first. */

@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs'
-import { type HarnessError, Stack, startStack } from 'inngest-harness'
-import { expect, test, vi } from 'vitest'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type HarnessError, Stack, connectStack, startStack } from 'inngest-harness'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { workerStack } from '../dist/worker.js'
 import { failure, shop, until } from './setup.mjs'
 
@@ -32,6 +34,18 @@ test('a stack that is stopped leaves nothing', async () => {
   await stack.stop()
   expect(existsSync(stack.dir)).toBe(false)
   expect(() => process.kill(stack.state.pid, 0)).toThrow('ESRCH')
+})
+
+test('a stack that was killed cannot be connected to', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'killed-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const stack = await startStack({ inngest: 'sim', dir })
+  expect((await connectStack({ dir })).urls).toEqual(stack.urls)
+  process.kill(stack.state.pid, 'SIGKILL')
+  await failure<HarnessError>(stack.send({ name: 'waits/for-the-end' }))
+  const error = await failure<HarnessError>(connectStack({ dir }))
+  expect(error.code).toBe('no-stack')
+  expect(error.message).toMatch(/^no stack is up in .* \(the process that wrote .*stack\.json has ended\): start one/)
 })
 
 test('a worker whose stack has ended starts another for the next test', async () => {

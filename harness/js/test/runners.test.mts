@@ -99,8 +99,9 @@ describe.concurrent.each([
   { runner: 'node', tests: node() },
 ])('$runner', ({ runner, tests }) => {
   test('says that a test has crashed the app, and goes on with another stack', async () => {
-    const HARNESS_REPORT = join(dir, runner, 'crash')
-    const { status, output } = await run(tests('(same name|crashes the app|comes after a crash)'), { HARNESS_REPORT })
+    const [HARNESS_REPORT, HARNESS_EVIDENCE] = [join(dir, runner, 'crash'), join(dir, runner, 'logs of a crash')]
+    const env = { HARNESS_REPORT, HARNESS_EVIDENCE }
+    const { status, output } = await run(tests('(same name|crashes the app|comes after a crash)'), env)
     expect(status, output).toBe(1)
     expect(output).toMatch(
       /the stack is down: harness up has ended with status 1\n(.*\n)*.*app exited with status 3 after/,
@@ -114,6 +115,9 @@ describe.concurrent.each([
       'crashes the app': 'failed',
       'comes after a crash': 'passed',
     })
+    const evidence = readdirSync(HARNESS_EVIDENCE, { recursive: true }) as string[]
+    const log = evidence.find((file) => file.endsWith(join('crashes_the_app', 'app.log')))
+    expect(readFileSync(join(HARNESS_EVIDENCE, log!), 'utf8')).toContain('app exited with status 3')
   })
 })
 
