@@ -62,6 +62,7 @@ func TestPages_AreAccessible(t *testing.T) {
 		const whole = `document.readyState === 'complete'`
 		views := []view{
 			{"dashboard", d.url, arrived, `true`},
+			{"dashboard, many emails", d.url, arrived, `document.getElementById('inbox').textContent = '10000'; true`},
 			{"dashboard, the samples", d.url, arrived, `document.querySelector('#samples summary').click(); true`},
 			{"dashboard, a log", d.url, arrived, `document.querySelector('[data-service=inngest] button').click(); document.getElementById('log').open`},
 			{"dashboard, no match", d.url, arrived, `document.getElementById('filter').value = 'no such event'; arrange(); schedule(); true`},
