@@ -15,13 +15,13 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/fleet"
 )
 
-// Choose returns the containers backend if an engine answers and has the images of a stack with this mail catcher or can
-// pull them, which it does, else the other one. reason is a short sentence for a user, as in "local, since no Docker engine answers at
+// Choose returns the containers backend if an engine answers and has the images of the services that are wanted, or can
+// pull them, which it does, else the other one. Of want the Services, the MailCatcher and the Progress count. reason is a short sentence for a user, as in "local, since no Docker engine answers at
 // unix:///var/run/docker.sock; for containers: start Docker". The error is that ctx has ended. It is not meant for tests,
 // which name their backends.
-func Choose(ctx context.Context, o Options, m harness.MailCatcher, other harness.Backend, progress func(harness.Progress)) (_ harness.Backend, reason string, err error) {
+func Choose(ctx context.Context, o Options, want harness.BackendOptions, other harness.Backend) (_ harness.Backend, reason string, err error) {
 	b := New(o)
-	err = b.usable(ctx, m, fleet.Serialised(progress))
+	err = b.usable(ctx, want)
 	if ctx.Err() != nil {
 		return nil, "", context.Cause(ctx)
 	}
@@ -72,17 +72,17 @@ func (b *Backend) Engine(ctx context.Context) (Engine, error) {
 	return found, nil
 }
 
-func (b *Backend) usable(ctx context.Context, m harness.MailCatcher, progress func(harness.Progress)) error {
+func (b *Backend) usable(ctx context.Context, want harness.BackendOptions) error {
 	docker, err := engine.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer docker.Close()
-	all, err := fleet.Wanted(b.Name(), harness.BackendOptions{})
+	services, err := fleet.Wanted(b.Name(), want)
 	if err != nil {
 		return err
 	}
-	_, err = b.ensureImages(ctx, docker, all, m, progress)
+	_, err = b.ensureImages(ctx, docker, services, want.MailCatcher, fleet.Serialised(want.Progress))
 	return err
 }
 

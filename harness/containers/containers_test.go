@@ -159,7 +159,7 @@ func TestOnEngine_MissingImage(t *testing.T) {
 	require.ErrorContains(t, err, "make images")
 	require.ErrorContains(t, err, "--backend local")
 
-	b, why, err := containers.Choose(t.Context(), missing, harness.MailHog, local.New(local.Options{}), nil)
+	b, why, err := containers.Choose(t.Context(), missing, harness.BackendOptions{}, local.New(local.Options{}))
 	require.NoError(t, err)
 	require.Equal(t, "local", b.Name())
 	require.Equal(t, "local, since the image "+registry+"/mongo:none is not here, and its registry cannot be reached; for containers: check the network of the Docker engine", why)
@@ -171,7 +171,7 @@ func TestOnEngine_MissingImage(t *testing.T) {
 }
 
 func TestOnEngine_ChooseReturnsContainers(t *testing.T) {
-	b, why, err := containers.Choose(t.Context(), containers.Options{}, harness.MailHog, local.New(local.Options{}), nil)
+	b, why, err := containers.Choose(t.Context(), containers.Options{}, harness.BackendOptions{}, local.New(local.Options{}))
 	require.NoError(t, err)
 	require.Equal(t, "containers", b.Name())
 	require.Equal(t, "containers, since a Docker engine answers and has the images; --backend local does without", why)
@@ -179,13 +179,19 @@ func TestOnEngine_ChooseReturnsContainers(t *testing.T) {
 	found, err := containers.New(containers.Options{}).Engine(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, found.Missing)
+
+	// Where sim runs as Inngest, its image is not needed.
+	without := containers.Options{Images: containers.Images{Inngest: "127.0.0.1:1/inngest:none"}}
+	b, _, err = containers.Choose(t.Context(), without, harness.BackendOptions{Services: []harness.Service{harness.ServiceMongo, harness.ServiceMailHog}}, local.New(local.Options{}))
+	require.NoError(t, err)
+	require.Equal(t, "containers", b.Name())
 }
 
 func TestChoose_WithoutAnEngine(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none.sock")
 	t.Setenv("DOCKER_HOST", "unix://"+socket)
 	const start = "start Docker (Docker Desktop, or the service: sudo systemctl start docker)"
-	b, why, err := containers.Choose(t.Context(), containers.Options{}, harness.MailHog, local.New(local.Options{}), nil)
+	b, why, err := containers.Choose(t.Context(), containers.Options{}, harness.BackendOptions{}, local.New(local.Options{}))
 	require.NoError(t, err)
 	require.Equal(t, "local", b.Name())
 	require.Equal(t, "local, since no Docker engine answers at unix://"+socket+"; for containers: "+start, why)

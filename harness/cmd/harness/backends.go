@@ -26,10 +26,9 @@ func backendNames() []string {
 	return []string{backendAuto, backendLocal, backendContainers, backendAttach}
 }
 
-// chooseBackend returns the backend of a name that is one of backendNames, for a stack with this mail catcher. For auto it prints
-// which one it chose, and why.
-func chooseBackend(ctx context.Context, name string, m harness.MailCatcher, p *printer) (harness.Backend, error) {
-	switch name {
+// chooseBackend returns the backend that the options name. For auto it prints which one it chose, and why.
+func (o upOptions) chooseBackend(ctx context.Context, p *printer) (harness.Backend, error) {
+	switch o.backend {
 	case backendLocal:
 		return local.New(local.Options{}), nil
 	case backendContainers:
@@ -37,7 +36,11 @@ func chooseBackend(ctx context.Context, name string, m harness.MailCatcher, p *p
 	case backendAttach:
 		return attach.New(attach.Options{}), nil
 	}
-	b, why, err := containers.Choose(ctx, containers.Options{}, m, local.New(local.Options{}), p.progress)
+	want := harness.BackendOptions{MailCatcher: harness.MailCatcher(o.mail), Progress: p.progress}
+	if isSim(o.inngest) { // it runs in this process
+		want.Services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog}
+	}
+	b, why, err := containers.Choose(ctx, containers.Options{}, want, local.New(local.Options{}))
 	if err != nil {
 		return nil, fmt.Errorf("choose a backend: %w", err)
 	}

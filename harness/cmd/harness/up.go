@@ -272,7 +272,7 @@ func up(ctx context.Context, io stdio, o upOptions, args []string) (err error) {
 	if o.inngest == inngestStart {
 		o.backend = backendLocal // where it is auto
 	}
-	backend, err := chooseBackend(ctx, o.backend, harness.MailCatcher(o.mail), p)
+	backend, err := o.chooseBackend(ctx, p)
 	if err != nil {
 		return interrupted(ctx, p, err)
 	}
