@@ -195,7 +195,7 @@ type Delivery struct {
 	Faults []string `json:"faults,omitempty"`
 	// Err says why the dialogue did not end regularly.
 	Err string `json:"err,omitempty"`
-	// Forgotten says that the mail server accepted it and has been started again since, after which MailHog shows it no more.
+	// Forgotten says that the mail server accepted it and has ended since, so that it does not show it any more.
 	Forgotten bool `json:"forgotten,omitempty"`
 }
 

@@ -161,7 +161,7 @@ func mutations(t *testing.T, text string) (all []string) {
 	keep := func(v any) { all = append(all, string(encode(t, v))) }
 	// Each change is made in a copy of its own: visit calls change with the n-th value.
 	for n := range count(decode()) {
-		for _, other := range []any{true, 7, -1, 1.5, "", "x", "-1s", "3d", nil, []any{}, []any{"x"}, []any{nil}, map[string]any{}, map[string]any{"x": 1}} {
+		for _, other := range []any{true, 7, -1, 1.5, "", "x", "-1s", "0s", "3d", nil, []any{}, []any{"x"}, []any{nil}, map[string]any{}, map[string]any{"x": 1}} {
 			v := decode()
 			keep(replaceNth(v, n, func(any) any { return other }))
 		}

@@ -59,6 +59,9 @@ func with(d *schema, name string, s schema) {
 
 func notEmpty(d *schema, name string) { property(d, name).MinLength = number(1) }
 
+// notZero demands a duration other than none.
+func notZero(d *schema, name string) { property(d, name).AllOf = []*schema{{Pattern: "[1-9]"}} }
+
 func atLeast(d *schema, name string, least int) {
 	property(d, name).Minimum = json.Number(strconv.Itoa(least))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -83,7 +84,7 @@ func TestDocuments_ListOperations(t *testing.T) {
 	variable := regexp.MustCompile(`\{\w+\}`)
 	listed := variable.ReplaceAllString(string(text), "{}")
 	for _, op := range stackapi.Operations() {
-		require.Contains(t, listed, variable.ReplaceAllString(op.Path, "{}"), "%s %s", op.Method, op.Path)
+		require.Contains(t, listed, fmt.Sprintf("`%s %s`", op.Method, variable.ReplaceAllString(op.Path, "{}")))
 	}
 }
 

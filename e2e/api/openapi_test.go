@@ -27,6 +27,7 @@ var failures = []struct {
 	{403, "refused", "The request comes from another machine, or from a page of another site."},
 	{404, "not-found", "There is no such event, email, service or fault."},
 	{409, "unsupported", "This stack cannot do it."},
+	{413, "too-large", "The request is larger than the API takes."},
 	{502, "failed", "A server of the stack did not do it."},
 }
 

@@ -82,6 +82,7 @@ func restrict(name string, d *schema) {
 			Else: having("noRetry", off(), "retryAfter", never()),
 		}}
 	case "CallFault":
+		notZero(d, "late")
 		d.OneOf = []*schema{on("lose"), on("twice"), required("late")}
 	case "Stub":
 		for _, n := range []string{"id", "function", "step", "url", "error"} {
@@ -101,7 +102,7 @@ func restrict(name string, d *schema) {
 		d.OneOf = []*schema{required("eventId"), required("event")}
 	case "Skip":
 		d.OneOf = []*schema{required("by"), required("until")}
-		property(d, "by").AllOf = []*schema{{Pattern: "[1-9]"}}
+		notZero(d, "by")
 	case "Invocation":
 		notEmpty(d, "function")
 		with(d, "data", schema{Type: "object"})
@@ -120,7 +121,7 @@ func restrict(name string, d *schema) {
 			property(d, "evidence").Pattern = directoryForm
 		}
 	case "Failure":
-		with(d, "code", schema{Type: "string", Enum: []any{"invalid", "unauthorized", "refused", "not-found", "unsupported", "failed"}})
+		with(d, "code", schema{Type: "string", Enum: []any{"invalid", "unauthorized", "refused", "not-found", "unsupported", "too-large", "failed"}})
 	case "SMTPLine":
 		with(d, "by", schema{Type: "string", Enum: []any{"app", "server", "tap"}})
 	case "Part":
@@ -136,6 +137,7 @@ func restrictFault(d *schema) {
 		atLeast(d, n, 0)
 	}
 	within(d, "code", 200, 599)
+	notZero(d, "for")
 	parameters := map[string]any{"for": time.Second.String(), "code": 451, "text": "x", "rate": 1, "concurrent": true, "second": true}
 	matchers := map[string]any{"function": "f", "run": "r", "attempt": 1, "step": "s", "after": "a", "event": "e", "to": "kim@plant.test", "bytes": 1}
 	valid := func(fields map[string]any) bool {

@@ -15,6 +15,9 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
+// ErrRefused says that the server does not take an event as it is, for its name perhaps. The error has its reason.
+var ErrRefused = errors.New("the server refused")
+
 // Send sends events in one request and returns the ULID that the server gave to each. When the server accepted only some of
 // them, the error comes with their ids, and with "" for each of the others.
 func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, error) {
@@ -45,10 +48,10 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	case refused.is(http.StatusUnauthorized):
 		err = fmt.Errorf("the server does not take this event key: set %s to a key of it: %w", EnvEventKey, err)
 	case refused.is(http.StatusBadRequest):
-		err = fmt.Errorf("the server refused: %w", err)
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	case err != nil:
 	case answer.Error != "" || answer.Status/100 != 2:
-		err = fmt.Errorf("the server refused: %s", answer.Error)
+		err = fmt.Errorf("%w: %s", ErrRefused, answer.Error)
 	case accepted != len(events):
 		err = fmt.Errorf("the server answered with %d ids for %d events", accepted, len(events))
 	}

@@ -90,6 +90,7 @@ func TestSend_ReturnsIDsAcceptedBeforeARefusal(t *testing.T) {
 	api := newClient(t, server.URL)
 	ids, err := api.Send(limit(t), harness.Event{Name: "partly/good"}, harness.Event{Name: "inngest/bad"})
 	require.ErrorContains(t, err, "event name is reserved for internal use: inngest/bad")
+	require.ErrorIs(t, err, inngestapi.ErrRefused)
 	require.Len(t, ids, 2)
 	require.Empty(t, ids[1], "it was refused")
 	require.Equal(t, "partly/good", received(t, api, ids[0]).Name)

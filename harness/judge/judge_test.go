@@ -489,7 +489,7 @@ broken: there is no email to kim@shop.test
     ✗ no email to kim@shop.test   ← first broken hop
         nothing has arrived in the inbox since the event`,
 		},
-		"the mail server was started again after it had accepted the email": {
+		"the mail server has ended after it had accepted the email": {
 			expect: func(e *harness.Expectation) {
 				*e = harness.Expectation{Mail: []harness.MailExpectation{{To: "kim@shop.test"}}}
 			},
@@ -504,7 +504,7 @@ broken: there is no email to kim@shop.test
       ✓ step load-order COMPLETED
       ✓ step send-email COMPLETED
     ✓ the mail server accepted an email to kim@shop.test at 12:00:00.000
-        it has been started again since, and no longer shows what it had accepted
+        it has ended since, and no longer shows what it had accepted
     ✗ no email to kim@shop.test   ← first broken hop`,
 		},
 		"an email is on its way to the mail server": {

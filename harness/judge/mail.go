@@ -207,7 +207,7 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 			h := j.addHop(1, harness.HopOK, "the mail server accepted an email to %s at %s", want.To, d.AcceptedAt.Format(clockFormat))
 			if d.Forgotten {
 				explained = true
-				j.addDetail(h, "it has been started again since, and no longer shows what it had accepted")
+				j.addDetail(h, "it has ended since, and no longer shows what it had accepted")
 			}
 		case d.Open:
 			explained = true

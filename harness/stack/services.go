@@ -19,7 +19,7 @@ func (s *Stack) Stop(ctx context.Context, name harness.Service) error {
 	} else if ok {
 		return s.app.stop(ctx, s.options.AppGrace)
 	}
-	return s.servers.Stop(ctx, name)
+	return s.endServer(ctx, name, s.servers.Stop)
 }
 
 // Kill terminates a service immediately, like a crash. An app that runs as a handler in this process cannot be killed.
@@ -29,7 +29,18 @@ func (s *Stack) Kill(ctx context.Context, name harness.Service) error {
 	} else if ok {
 		return s.app.stop(ctx, 0)
 	}
-	return s.servers.Kill(ctx, name)
+	return s.endServer(ctx, name, s.servers.Kill)
+}
+
+// endServer ends a server and notes which state is lost with it. Inngest keeps its own in production.
+func (s *Stack) endServer(ctx context.Context, name harness.Service, end func(context.Context, harness.Service) error) error {
+	if err := end(ctx, name); err != nil {
+		return err
+	}
+	if name == harness.ServiceMailHog || name == harness.ServiceInngest && !s.options.Production {
+		return s.ledger.StateLost(ctx, name)
+	}
+	return nil
 }
 
 // Start starts a service that was stopped or killed and returns when it is usable. A restarted dev server has forgotten
@@ -40,11 +51,6 @@ func (s *Stack) Start(ctx context.Context, name harness.Service) error {
 		return s.redactor.Error(s.app.onReplica(n, func(r *replicas) error { return r.restart(ctx, n) }))
 	} else if ok {
 		return s.app.restart(ctx)
-	}
-	if name == harness.ServiceMailHog || name == harness.ServiceInngest && !s.options.Production {
-		if err := s.ledger.StateLost(ctx, name); err != nil {
-			return err
-		}
 	}
 	if err := s.servers.Start(ctx, name); err != nil {
 		return err

@@ -32,6 +32,9 @@ func bind(r *http.Request, in reflect.Value) error {
 		}
 		if field.Name == "Body" {
 			data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+				return errorf("too-large", "the request has more than %d MiB", maxBody>>20)
+			}
 			if err != nil {
 				return invalidf("read the request: %w", err)
 			}

@@ -22,7 +22,8 @@ func (e *Error) Error() string { return e.Failure.Error }
 // The codes of errors, with their statuses.
 var statuses = map[string]int{
 	"invalid": http.StatusBadRequest, "unauthorized": http.StatusUnauthorized, "refused": http.StatusForbidden,
-	"not-found": http.StatusNotFound, "unsupported": http.StatusConflict, "failed": http.StatusBadGateway,
+	"not-found": http.StatusNotFound, "unsupported": http.StatusConflict, "too-large": http.StatusRequestEntityTooLarge,
+	"failed": http.StatusBadGateway,
 }
 
 func errorf(code, format string, args ...any) error {
@@ -40,6 +41,8 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	case errors.As(err, &said):
 	case errors.Is(err, inngestapi.ErrNotFound), errors.Is(err, inbox.ErrNotFound):
 		said = &Error{Failure{err.Error(), "not-found"}, http.StatusNotFound}
+	case errors.Is(err, inngestapi.ErrRefused):
+		said = &Error{Failure{err.Error(), "invalid"}, http.StatusBadRequest}
 	case errors.Is(err, sim.ErrNoSim):
 		said = &Error{Failure{"the Inngest of this stack is the real server, which can neither skip time nor replace steps: start the stack with `harness up --inngest sim`", "unsupported"}, http.StatusConflict}
 	default:

@@ -32,7 +32,7 @@ type Ledger struct {
 	waiters map[string][]*waiter // by key
 	flow    flow
 	open    map[uint64]harness.Delivery // deliveries under way whose recipients are known, by the id of their exchange
-	forgot  time.Time                   // when the mail server was last started again
+	forgot  time.Time                   // when the mail server last ended
 	read    uint64                      // the sequence number of the last record
 	more    chan struct{}               // closed by the next record
 }
@@ -280,8 +280,8 @@ func (l *Ledger) AwaitRoot(eventID string) {
 	l.entry(keyRoot(eventID)).awaited = true
 }
 
-// StateLost notes that a server is started again and has lost its state. Inngest does not remember idempotency keys, so what was
-// accepted before makes no event a duplicate. The mail server does not show what it has accepted.
+// StateLost notes that a server has ended and lost its state. Inngest does not remember idempotency keys, so what was accepted
+// before makes no event a duplicate. The mail server shows no email that it had accepted.
 func (l *Ledger) StateLost(ctx context.Context, server harness.Service) error {
 	if err := l.catchUp(ctx); err != nil {
 		return err

@@ -558,8 +558,8 @@ export interface Delivery {
    */
   err?: string
   /**
-   * forgotten says that the mail server accepted it and has been started again since, after which
-   * MailHog shows it no more.
+   * forgotten says that the mail server accepted it and has ended since, so that it does not show it any
+   * more.
    */
   forgotten?: boolean
 }
@@ -1017,7 +1017,7 @@ export interface Failure {
   /**
    * code is one of invalid, unauthorized, refused, not-found, unsupported and failed.
    */
-  code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'unsupported' | 'failed'
+  code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'unsupported' | 'too-large' | 'failed'
 }
 /**
  * One thing that goes wrong on a wire: where, for which exchanges, how often, and what. A field that
