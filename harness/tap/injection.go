@@ -125,7 +125,7 @@ type faultSet struct {
 	mu     sync.Mutex
 	armed  []*Injection
 	chance *rand.Rand
-	apps   map[string]bool // the ids of those that have registered
+	apps   []string // the ids of those that have registered
 }
 
 func newFaultSet(seed uint64) *faultSet {
@@ -147,27 +147,26 @@ func (s *faultSet) arm(f Fault) *Injection {
 	return i
 }
 
-// learn takes note of an app's id; "" is none.
+// learn notes the id of an app that has registered; "" is none.
 func (s *faultSet) learn(app string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.apps == nil {
-		s.apps = map[string]bool{}
+	if app != "" && !slices.Contains(s.apps, app) {
+		s.apps = append(s.apps, app)
 	}
-	s.apps[app] = app != ""
 }
 
-// names reports whether a name stands for a function: its id, with or without the app's id and a hyphen before it. Of a function
-// of an app that has not registered, it may be the end of the id behind any hyphen. The caller holds s.mu.
+// names reports whether a name stands for a function: its id, with or without the app's id and a hyphen before it. As long as no
+// app of that id has registered, the app's id may end at any hyphen. The caller holds s.mu.
 func (s *faultSet) names(name, functionID string) bool {
 	if name == functionID {
 		return true
 	}
 	registered := false
-	for app, known := range s.apps {
-		if id, ok := strings.CutPrefix(functionID, app+"-"); known && ok {
+	for _, app := range s.apps {
+		if function := sdk.SplitFunctionID(functionID, app); function != functionID {
 			registered = true
-			if id == name {
+			if function == name {
 				return true
 			}
 		}
