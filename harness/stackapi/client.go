@@ -184,9 +184,15 @@ func (c *Client) Faults(ctx context.Context) (all []Fault, err error) {
 	return all, c.do(ctx, http.MethodGet, "/faults", nil, nil, &all)
 }
 
-// DropFault disarms a fault, and closes what it holds.
-func (c *Client) DropFault(ctx context.Context, id string) (f Fault, err error) {
-	return f, c.do(ctx, http.MethodDelete, "/faults/"+url.PathEscape(id), nil, nil, &f)
+// DropFaults disarms faults, and closes what they hold.
+func (c *Client) DropFaults(ctx context.Context, ids ...string) ([]Fault, error) {
+	all := make([]Fault, len(ids))
+	for i, id := range ids {
+		if err := c.do(ctx, http.MethodDelete, "/faults/"+url.PathEscape(id), nil, nil, &all[i]); err != nil {
+			return all[:i], err
+		}
+	}
+	return all, nil
 }
 
 // EndTest records how a test ended.

@@ -32,7 +32,7 @@ func (f *faults) find(id string) (*injected, error) {
 	defer f.mu.Unlock()
 	n, err := strconv.Atoi(id)
 	if err != nil || n < 1 || n > len(f.all) {
-		return nil, notFoundf("there is no fault %q: GET /faults lists them", id)
+		return nil, notFoundf("there is no fault %q: `harness fault --list`, or GET /faults, lists them", id)
 	}
 	return f.all[n-1], nil
 }

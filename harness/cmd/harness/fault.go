@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -32,60 +33,75 @@ holds it; "-" is standard input. A fault acts on the first exchange that it desc
 	cmd.Flags().StringArrayVar(&drop, "drop", nil, "disarm the fault with this `ID`, and close what it holds; may be repeated")
 	asJSON := jsonFlag(cmd, "print the faults, with their ids in the API, as a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if asked := min(len(args), 1) + min(len(drop), 1); asked > 1 || *list && asked > 0 || !*list && asked == 0 {
+		inject, asked := len(args) > 0, 0
+		for _, given := range []bool{inject, *list, len(drop) > 0} {
+			if given {
+				asked++
+			}
+		}
+		if asked != 1 {
 			return usagef("give faults to inject, or --list, or --drop and the id of one; see `harness fault --help`")
 		}
-		faults := make([]tap.Fault, len(args))
-		for i, arg := range args {
-			data, err := readJSON(cmd.Context(), std, arg)
-			if err != nil {
-				return err
-			}
-			if err = json.Unmarshal(data, &faults[i]); err == nil {
-				err = faults[i].Validate()
-			}
-			if err != nil {
-				return usagef("%s: %w", arg, err)
-			}
+		faults, err := readFaults(cmd.Context(), std, args)
+		if err != nil {
+			return err
 		}
 		c, err := std.connect(cmd.Context(), inngestOnly, "")
 		if err != nil {
 			return err
 		}
 		defer c.close()
-		injected, err := c.InjectFaults(cmd.Context(), faults...)
-		for i := 0; i < len(drop) && err == nil; i++ {
-			var dropped stackapi.Fault
-			dropped, err = c.DropFault(cmd.Context(), drop[i])
-			injected = append(injected, dropped)
-		}
-		if *list && err == nil {
-			injected, err = c.Faults(cmd.Context())
+		var shown []stackapi.Fault
+		switch {
+		case inject:
+			shown, err = c.InjectFaults(cmd.Context(), faults...)
+		case *list:
+			shown, err = c.Faults(cmd.Context())
+		default:
+			shown, err = c.DropFaults(cmd.Context(), drop...)
 		}
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return writeJSON(std.out, injected)
+			return writeJSON(std.out, shown)
 		}
-		for _, f := range injected {
-			fmt.Fprintf(std.out, "fault %s: %s%s\n", f.ID, oneLine(f.Text), acted(f, *list || len(drop) > 0))
+		for _, f := range shown {
+			line := fmt.Sprintf("fault %s: %s", f.ID, oneLine(f.Text))
+			if !inject {
+				line += "  acted " + text.Count(f.Applied, "time", "times") + ", " + state(f)
+			}
+			fmt.Fprintln(std.out, line)
 		}
 		return nil
 	}
 	return cmd
 }
 
-// acted says how often a fault has acted, and whether it may again.
-func acted(f stackapi.Fault, tell bool) string {
-	state := "over"
+// readFaults reads faults that are given as JSON, or as files.
+func readFaults(ctx context.Context, std stdio, args []string) ([]tap.Fault, error) {
+	faults := make([]tap.Fault, len(args))
+	for i, arg := range args {
+		data, err := readJSON(ctx, std, arg)
+		if err != nil {
+			return nil, err
+		}
+		if err = json.Unmarshal(data, &faults[i]); err == nil {
+			err = faults[i].Validate()
+		}
+		if err != nil {
+			return nil, usagef("%s: %w", arg, err)
+		}
+	}
+	return faults, nil
+}
+
+// state says whether a fault may act again.
+func state(f stackapi.Fault) string {
 	if f.Armed {
-		state = "armed"
+		return "armed"
 	}
-	if !tell {
-		return ""
-	}
-	return "  acted " + text.Count(f.Applied, "time", "times") + ", " + state
+	return "over"
 }
 
 // faultRules lists what can be done where, and what can be matched there.
