@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,14 +16,14 @@ import (
 
 // tests hold what was judged for tests that have not ended. The zero value holds nothing.
 type tests struct {
-	mu     sync.Mutex
-	open   map[TestName]*judged
-	suites map[suiteRun]bool      // those that have left records
-	pages  map[string]*time.Timer // that will write the report of a directory
+	mu    sync.Mutex
+	open  map[TestName]*judged
+	runs  map[suite][]string     // those that have left records
+	pages map[string]*time.Timer // that will write the report of a directory
 }
 
-// suiteRun is one run of a suite, with the directory of its report.
-type suiteRun struct{ dir, suite, run string }
+// suite is a suite of tests with a report in a directory.
+type suite struct{ dir, name string }
 
 // judged is what was judged for one test.
 type judged struct {
@@ -121,20 +122,19 @@ func (s *Server) saveRecord(dir string, r report.Record) error {
 	t := &s.tests
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if suite := (suiteRun{dir, r.Package, r.Run}); s.options.Token != "" && !t.suites[suite] {
+	of := suite{dir, r.Package}
+	if earlier := t.runs[of]; s.options.Token != "" && !slices.Contains(earlier, r.Run) {
 		before := s.began
-		for earlier := range t.suites {
-			if earlier.dir == suite.dir && earlier.suite == suite.suite {
-				before = time.Now()
-			}
+		if len(earlier) > 0 {
+			before = time.Now()
 		}
 		if err := report.Forget(dir, r.Package, before, r.Run, r.Backend); err != nil {
 			return err
 		}
-		if t.suites == nil {
-			t.suites = map[suiteRun]bool{}
+		if t.runs == nil {
+			t.runs = map[suite][]string{}
 		}
-		t.suites[suite] = true
+		t.runs[of] = append(earlier, r.Run)
 	}
 	if err := report.Save(dir, r); err != nil {
 		return err
