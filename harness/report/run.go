@@ -41,8 +41,8 @@ func Begin(dir, pkg string, backends ...string) (*Run, error) {
 	return r, err
 }
 
-// Forget removes what a directory has of a package's tests on some backends that began before a time, but those of a run, if it
-// has a name. No backend stands for all.
+// Forget removes the records of a package's tests on some backends from a directory. No backend stands for all. Records of tests
+// that began at the given time or later stay, as do those of the run, if it has a name.
 func Forget(dir, pkg string, before time.Time, run string, backends ...string) error {
 	r := &Run{dir: dir, pkg: pkg, backends: backends}
 	return r.forget(func(record outline) bool { return !record.Began.Before(before) || run != "" && record.Run == run })

@@ -116,8 +116,8 @@ func (s *Server) endTest(_ context.Context, in body[TestEnd]) (Done, error) {
 }
 
 // saveRecord saves the record of a test, and has the report written. The first record of a suite in a run replaces those of
-// earlier runs, unless this server answers one command of many. Records that others have made of tests that have begun since this
-// server did are taken for those of the same run, on another stack.
+// earlier runs, unless this server answers one command of many. In the first run that this server sees, records of tests that have
+// begun since the server did stay: they are of the same run, on another stack.
 func (s *Server) saveRecord(dir string, r report.Record) error {
 	t := &s.tests
 	t.mu.Lock()

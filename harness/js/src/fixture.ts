@@ -180,7 +180,7 @@ export class Harness {
 
   /** Answers requests that steps let sim make, until the test ends. See {@link Stack.stub}. */
   async stub(...stubs: Stub[]): Promise<void> {
-    const named = stubs.map((stub) => ({ id: `${this.salt}-${++this.stubs}`, ...stub }))
+    const named = stubs.map((stub) => ({ ...stub, id: stub.id ?? `${this.salt}-${++this.stubs}` }))
     await this.stack.stub(...named)
     this.undo.push(() => this.stack.unstub(...named.map(({ id }) => id)))
   }
@@ -202,7 +202,8 @@ export class Harness {
     if (skipped && outcome === 'passed') outcome = 'skipped'
     const why = outcome === 'passed' ? await this.passedInVain() : undefined
     if (why) [outcome, failures] = ['failed', [why]]
-    if (fails && outcome === 'passed') {
+    const passed = outcome === 'passed'
+    if (fails && passed) {
       ;[outcome, failures] = ['failed', ['the test is expected to fail, and passed']]
     } else if (outcome === 'failed' && (fails || todo)) {
       ;[outcome, failures] = [fails ? 'passed' : 'skipped', []]
@@ -223,13 +224,15 @@ export class Harness {
       await this.stack.endTest(end)
     } catch (error) {
       // A test that has ended its stack, by crashing the app say, is recorded by the next one, whose logs are no evidence.
-      const down = (error as HarnessError).code === 'unreachable' && !process.env['HARNESS_STACK']
-      if (!down || outcome !== 'failed') throw error
-      if (end.evidence) {
+      const { code, message } = error as HarnessError
+      if (code !== 'unreachable' || process.env['HARNESS_STACK']) throw error
+      if (passed && !fails) Object.assign(end, { outcome: 'failed', failures: [message] })
+      if (end.evidence && end.outcome === 'failed') {
         mkdirSync(end.evidence, { recursive: true })
         writeFileSync(join(end.evidence, 'app.log'), `${this.stack.log()}\n`)
       }
       if (report) await (await stackOf(this.options)).endTest({ ...end, evidence: undefined })
+      if (passed) throw error
     }
     if (why) throw new HarnessError(why, 'invalid')
   }

@@ -65,13 +65,15 @@ export function harnessTest(options: HarnessOptions): HarnessTest {
   expect.extend({ toLeadTo })
   beforeAll(async () => void (await stackOf(options)), startTimeout) // it is no part of a test's time
   const run = (body: (...args: any[]) => unknown, fails: boolean) => {
-    const id = Symbol()
+    const rows: unknown[][] = [] // of its table; a test without one has one that is empty
     return (...row: unknown[]) => {
+      const same = rows.find((other) => other.every((value, i) => Object.is(value, row[i])))
+      if (!same) rows.push(row)
       const { testPath, currentTestName, snapshotState } = expect.getState() as JestState
       const info: TestInfo = {
         file: testPath ?? '',
         name: currentTestName ?? '',
-        id,
+        id: same ?? row,
         fails,
         began: now(),
         timeout: testTimeout(),

@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path'
-import type { HarnessError } from 'inngest-harness'
+import { HarnessError, Stack } from 'inngest-harness'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Harness } from '../dist/fixture.js'
 import { failure } from './setup.mjs'
@@ -25,9 +25,7 @@ function harnessOf(test: object = {}, stack: object = {}) {
     harness: new (Harness as new (...args: unknown[]) => Harness & Ending)(
       { judge: asked, golden: asked, ...stack },
       info,
-      {
-        goldens,
-      },
+      { goldens, inngest: 'sim' },
     ),
     asked,
   }
@@ -127,7 +125,7 @@ test('faults and replaced steps end with the test, which fails if a fault has no
 test('stubs end with the test, and those of others stay', async () => {
   const [stub, unstub] = [vi.fn(), vi.fn()]
   const { harness } = harnessOf({}, { stub, unstub, endTest: vi.fn() })
-  await harness.stub({ url: 'https://a.test/*' }, { url: 'https://b.test/*', id: 'mine' })
+  await harness.stub({ url: 'https://a.test/*', id: undefined }, { url: 'https://b.test/*', id: 'mine' })
   expect(stub).toHaveBeenCalledWith(
     { url: 'https://a.test/*', id: `${harness.salt}-1` },
     { url: 'https://b.test/*', id: 'mine' },
@@ -151,6 +149,24 @@ test('a test that is expected to fail is recorded as its runner counts it', asyn
   expect(await ends({ todo: true }, 'passed')).toMatchObject({ outcome: 'passed' })
   expect(await ends({ skipped: true }, 'passed')).toMatchObject({ outcome: 'skipped' })
   expect(await ends({ skipped: true }, 'failed')).toMatchObject({ outcome: 'failed', failures: ['no'] })
+})
+
+test('a test that has ended its stack is recorded by the next one as its runner counts it', async () => {
+  vi.stubEnv('HARNESS_REPORT', '/report')
+  const gone = new HarnessError('the stack is down', 'unreachable')
+  const recorded = vi.fn()
+  const next = vi.spyOn(Stack as unknown as { of(): Promise<object> }, 'of').mockResolvedValue({ endTest: recorded })
+  onTestFinished(() => next.mockRestore())
+  const ends = (test: object, outcome: 'passed' | 'failed') =>
+    harnessOf(test, { endTest: vi.fn().mockRejectedValue(gone) }).harness.end(outcome, ['no'])
+  await ends({}, 'failed')
+  expect(recorded).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: ['no'] }))
+  await ends({ fails: true }, 'failed')
+  expect(recorded).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed', failures: [] }))
+  await expect(ends({}, 'passed')).rejects.toBe(gone)
+  expect(recorded).toHaveBeenLastCalledWith(
+    expect.objectContaining({ outcome: 'failed', failures: ['the stack is down'] }),
+  )
 })
 
 test('tests of one name in a file have records of their own, and each try of one has the same', async () => {

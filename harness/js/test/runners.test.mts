@@ -125,8 +125,9 @@ test.concurrent('each row of a table is a test of Jest, with a harness', async (
   const HARNESS_REPORT = join(dir, 'jest', 'rows')
   const { status, output } = await run(jest()('row .*'), { HARNESS_REPORT })
   expect(status, output).toBe(1)
-  expect(output).toMatch(/Tests: +1 failed, \d+ skipped, 1 passed/)
-  expect(readdirSync(HARNESS_REPORT).filter((name) => /^record-row-(A1-passes|B2-fails)-/.test(name))).toHaveLength(2)
+  expect(output).toMatch(/Tests: +2 failed, \d+ skipped, 2 passed/)
+  for (const rows of [/^record-row-(A1-passes|B2-fails)-/, /^record-row-of-one-name-/])
+    expect(readdirSync(HARNESS_REPORT).filter((name) => rows.test(name))).toHaveLength(2)
 })
 
 describe.concurrent.each([

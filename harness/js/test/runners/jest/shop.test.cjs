@@ -51,6 +51,13 @@ test.each([
   })
 })
 
+test.each([['A1'], ['B2']])('row of one name', async (order, { harness }) => {
+  const to = harness.address('kim')
+  await expect({ name: 'order/placed', data: { order: 'A1', email: to } }).toLeadTo({
+    mail: [{ to, subject: `Order ${order}` }],
+  })
+})
+
 test('crashes the app', async ({ harness }) => {
   const to = harness.address('kim')
   await expect({ name: 'app/crashed' }).toLeadTo({ mail: [{ to }] })
