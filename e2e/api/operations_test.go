@@ -282,6 +282,8 @@ func testOperations(e *env, isSim bool) {
 
 	refused := e.ask(question{method: post, path: "/events", body: object{"name": "inngest/x"}, status: 400})
 	require.Contains(e, string(refused), "event name is reserved for internal use")
+	large := object{"name": "api/x", "data": object{"a": strings.Repeat("a", 4<<20)}}
+	require.Contains(e, string(e.ask(question{method: post, path: "/events", body: large, status: 400})), "is over the max size")
 	e.ask(question{method: post, path: "/events", body: strings.Repeat("x", 64<<20), status: 413, invalid: true})
 
 	e.refuses("/events", object{"name": "api/x", "data": object{"a": 1}, "id": "k", "user": object{"a": 1}, "ts": 1, "v": "1"})

@@ -15,7 +15,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
-// ErrRefused says that the server does not take an event as it is, for its name perhaps. The error has its reason.
+// ErrRefused says that the server does not take an event as it is, for its name or its size perhaps. The error has the server's
+// reason.
 var ErrRefused = errors.New("the server refused")
 
 // Send sends events in one request and returns the ULID that the server gave to each. When the server accepted only some of
@@ -44,7 +45,7 @@ func (c *Client) Send(ctx context.Context, events ...harness.Event) ([]string, e
 	accepted := len(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" }))
 	switch {
 	case refused.is(http.StatusRequestEntityTooLarge):
-		err = fmt.Errorf("it is larger than the server takes: %w", err)
+		err = fmt.Errorf("%w: it is too large: %w", ErrRefused, err)
 	case refused.is(http.StatusUnauthorized):
 		err = fmt.Errorf("the server does not take this event key: set %s to a key of it: %w", EnvEventKey, err)
 	case refused.is(http.StatusBadRequest):

@@ -104,7 +104,7 @@ func TestSend_ErrorsOfOtherServers(t *testing.T) {
 		body, want string
 	}{
 		"unknown key":    {401, `{"error":"Event key not found"}`, "the server does not take this event key: set INNGEST_EVENT_KEY to a key of it: the Inngest server at BASE: it answered 401 Unauthorized: Event key not found"},
-		"too large":      {413, ``, "it is larger than the server takes: the Inngest server at BASE: it answered 413 Request Entity Too Large"},
+		"too large":      {413, ``, "the server refused: it is too large: the Inngest server at BASE: it answered 413 Request Entity Too Large"},
 		"not yet":        {503, `{"error":"Event keys are required"}`, "the Inngest server at BASE: it answered 503 Service Unavailable: Event keys are required"},
 		"refused in 200": {200, `{"ids":[""],"status":400,"error":"no"}`, "the server refused: no"},
 		"too few ids":    {200, `{"ids":[],"status":200}`, "the server answered with 0 ids for 1 events"},
