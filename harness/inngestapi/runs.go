@@ -102,10 +102,17 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	}
 	runs := make([]Run, 0, len(data.EventV2.Runs))
 	skipped := false
-	for _, r := range data.EventV2.Runs {
-		r.TriggerIDs = []string{eventID} // this list is the one place that leaves them out
-		runs = append(runs, r.export())
-		skipped = skipped || runs[len(runs)-1].Status == harness.StatusSkipped
+	for _, listed := range data.EventV2.Runs {
+		r := listed.export()
+		if !r.Status.Final() {
+			// The list shows an end some 100 ms after the run itself does.
+			if r, err = c.Run(ctx, listed.ID); err != nil {
+				return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
+			}
+		}
+		r.EventIDs = []string{eventID} // the list leaves them out
+		runs = append(runs, r)
+		skipped = skipped || r.Status == harness.StatusSkipped
 	}
 	if !skipped {
 		return runs, nil
@@ -168,9 +175,9 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 		if r.Output != nil || done.Status != harness.StatusCompleted && done.Status != harness.StatusFailed {
 			return done, nil
 		}
-		// The server shows an end first, writes the output down with it into the run's span, and some 100 ms later
+		// The server shows an end first, writes the rest down with it into the run's span, and some 100 ms later
 		// to where it was looked for.
-		known, err := spanOutput(ctx, c, id, &done)
+		known, err := fillFromSpan(ctx, c, id, &done)
 		if err != nil {
 			return Run{}, fmt.Errorf("read the output of run %s: %w", id, err)
 		}
@@ -183,12 +190,20 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 	}
 }
 
-// spanOutput fills in a run's output or error from its span, and reports whether it was there.
-func spanOutput(ctx context.Context, c *Client, id string, r *Run) (known bool, err error) {
+// fillFromSpan fills in a run's begin, and its output or error, from its span. It reports whether the last was there.
+func fillFromSpan(ctx context.Context, c *Client, id string, r *Run) (known bool, err error) {
 	var where struct {
-		Run struct{ Trace struct{ OutputID string } }
+		Run struct {
+			Trace struct {
+				OutputID  string
+				StartedAt time.Time
+			}
+		}
 	}
-	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID}}}", map[string]any{"id": id}, &where)
+	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID startedAt}}}", map[string]any{"id": id}, &where)
+	if r.Started.IsZero() {
+		r.Started = where.Run.Trace.StartedAt
+	}
 	if err != nil || where.Run.Trace.OutputID == "" {
 		return false, err
 	}

@@ -220,8 +220,10 @@ export class Harness {
       evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), directoryName(name)),
     }
     try {
-      for (const undo of this.undo.splice(0)) await undo()
+      const kept = await this.takeBack()
+      if (kept && passed && !fails) Object.assign(end, { outcome: 'failed', failures: [kept.message] })
       await this.stack.endTest(end)
+      if (kept) throw kept
     } catch (error) {
       // A test that has ended its stack, by crashing the app say, is recorded by the next one, whose logs are no evidence.
       const { code, message } = error as HarnessError
@@ -235,6 +237,19 @@ export class Harness {
       if (passed) throw error
     }
     if (why) throw new HarnessError(why, 'invalid')
+  }
+
+  /** Takes back what the test has changed: each change, also when that of another fails. Returns the first failure. */
+  private async takeBack(): Promise<HarnessError | undefined> {
+    let failure: HarnessError | undefined
+    for (const undo of this.undo.splice(0)) {
+      try {
+        await undo()
+      } catch (error) {
+        failure ??= error as HarnessError
+      }
+    }
+    return failure
   }
 
   /** Says why a test that passed has shown nothing; undefined if it has. */

@@ -134,6 +134,23 @@ test('stubs end with the test, and those of others stay', async () => {
   expect(unstub.mock.calls).toEqual([[`${harness.salt}-1`, 'mine']])
 })
 
+test('a change that cannot be taken back fails the test, is recorded, and does not keep the others', async () => {
+  const [endTest, drop] = [vi.fn(), vi.fn()]
+  const unstub = vi.fn().mockRejectedValue(new HarnessError('no such stub', 'not-found'))
+  const fault = async () => ({ text: 'a fault', applied: async () => 1, drop })
+  const ends = async (outcome: 'passed' | 'failed', ...failures: string[]) => {
+    const { harness } = harnessOf({}, { stub: vi.fn(), unstub, fault, endTest })
+    await harness.stub({ url: 'https://a.test/*' })
+    await harness.fault({ at: 'rcpt', do: 'reply', code: 451 })
+    return failure<HarnessError>(harness.end(outcome, failures))
+  }
+  expect((await ends('passed')).message).toBe('no such stub')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: ['no such stub'] }))
+  expect(drop).toHaveBeenCalledTimes(1)
+  await ends('failed', 'of the test')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ failures: ['of the test'] }))
+})
+
 test('a test that is expected to fail is recorded as its runner counts it', async () => {
   const endTest = vi.fn()
   const ends = async (test: object, outcome: 'passed' | 'failed') => {
