@@ -136,9 +136,11 @@ func (r restRun) export() Run {
 	if out.Status.Final() {
 		out.Ended = r.EndedAt
 	}
-	if out.Status == harness.StatusFailed {
+	// Of a run without an output, such as a cancelled one, the server has the output of its last step there.
+	switch out.Status {
+	case harness.StatusFailed:
 		out.Error = errorText(r.Output)
-	} else if out.Status.Final() {
+	case harness.StatusCompleted:
 		out.Output = value(returned(unwrap(r.Output)))
 	}
 	return out

@@ -26,7 +26,7 @@ type Run struct {
 	// failed run there is Error instead.
 	Output json.RawMessage
 	Error  string
-	// EventIDs are the ULIDs of the events that started it; of a batch [Client.EventRuns] has only the one asked for.
+	// EventIDs are the ULIDs of the events that started it; of a batch a server without GraphQL names only one.
 	EventIDs []string
 	// Skipped says why the server skipped the run; empty for other runs.
 	Skipped string
@@ -60,7 +60,7 @@ func (r run) export() Run {
 	}
 	if r.Output != nil && out.Status == harness.StatusFailed {
 		out.Error = errorText([]byte(*r.Output))
-	} else if r.Output != nil && out.Status.Final() {
+	} else if r.Output != nil && out.Status == harness.StatusCompleted {
 		out.Output = value(returned([]byte(*r.Output)))
 	}
 	return out
@@ -85,8 +85,8 @@ func status(s string) harness.Status {
 // function, or whose idempotency key was used before: of two that are sent within a quarter of a second either may be the one
 // that starts the runs, so look at both.
 func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
-	var data struct{ EventV2 struct{ Runs []run } }
-	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{"+runFields+"}}}", map[string]any{"id": eventID}, &data)
+	var data struct{ EventV2 struct{ Runs []struct{ ID string } } }
+	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{id}}}", map[string]any{"id": eventID}, &data)
 	if errors.Is(err, errNoGraphQL) {
 		var list []restRun
 		if list, err = (rest{c}).eventRuns(ctx, eventID); err == nil {
@@ -100,19 +100,15 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 	}
-	runs := make([]Run, 0, len(data.EventV2.Runs))
+	runs := make([]Run, len(data.EventV2.Runs))
 	skipped := false
-	for _, listed := range data.EventV2.Runs {
-		r := listed.export()
-		if !r.Status.Final() {
-			// The list shows an end some 100 ms after the run itself does.
-			if r, err = c.Run(ctx, listed.ID); err != nil {
-				return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
-			}
+	for i, listed := range data.EventV2.Runs {
+		// What else the list says of a run comes some 100 ms after the run itself says so, in several pieces, and with another
+		// end.
+		if runs[i], err = c.Run(ctx, listed.ID); err != nil {
+			return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 		}
-		r.EventIDs = []string{eventID} // the list leaves them out
-		runs = append(runs, r)
-		skipped = skipped || r.Status == harness.StatusSkipped
+		skipped = skipped || runs[i].Status == harness.StatusSkipped
 	}
 	if !skipped {
 		return runs, nil
