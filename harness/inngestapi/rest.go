@@ -161,7 +161,16 @@ func (c rest) eventRuns(ctx context.Context, eventID string) ([]restRun, error) 
 		if err := c.find(ctx, http.MethodGet, "/v2/events/"+url.PathEscape(eventID)+"/runs?"+query.Encode(), &answer); err != nil {
 			return nil, err
 		}
-		all = append(all, answer.Data...)
+		for _, r := range answer.Data {
+			if status(r.Status) == harness.StatusCancelled { // the list adds 10 s to its end, in which steps may still end
+				var one restRun
+				if err := c.get(ctx, "/v2/runs/"+url.PathEscape(r.ID), &one); err != nil {
+					return nil, err
+				}
+				r.EndedAt = one.EndedAt
+			}
+			all = append(all, r)
+		}
 		if !answer.Page.HasMore {
 			return all, nil
 		}

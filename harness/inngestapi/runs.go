@@ -30,7 +30,7 @@ type Run struct {
 	EventIDs []string
 	// Skipped says why the server skipped the run; empty for other runs.
 	Skipped string
-	// Times are zero as long as they are still to come. The end of a cancelled run is up to 10 s late.
+	// Times are zero as long as they are still to come.
 	Queued, Started, Ended time.Time
 }
 
@@ -85,7 +85,9 @@ func status(s string) harness.Status {
 // function, or whose idempotency key was used before: of two that are sent within a quarter of a second either may be the one
 // that starts the runs, so look at both.
 func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
-	var data struct{ EventV2 struct{ Runs []struct{ ID string } } }
+	var data struct {
+		EventV2 struct{ Runs []struct{ ID string } }
+	}
 	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{id}}}", map[string]any{"id": eventID}, &data)
 	if errors.Is(err, errNoGraphQL) {
 		var list []restRun
@@ -168,14 +170,17 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 			return Run{}, fmt.Errorf("read run %s: %w", id, err)
 		}
 		done := r.export()
-		if r.Output != nil || done.Status != harness.StatusCompleted && done.Status != harness.StatusFailed {
+		switch {
+		case done.Status == harness.StatusCancelled: // the server adds 10 s to its end, in which steps may still end
+		case r.Output == nil && (done.Status == harness.StatusCompleted || done.Status == harness.StatusFailed):
+			// The server shows an end first, writes the rest down with it into the run's span, and some 100 ms later
+			// to where it was looked for.
+		default:
 			return done, nil
 		}
-		// The server shows an end first, writes the rest down with it into the run's span, and some 100 ms later
-		// to where it was looked for.
 		known, err := fillFromSpan(ctx, c, id, &done)
 		if err != nil {
-			return Run{}, fmt.Errorf("read the output of run %s: %w", id, err)
+			return Run{}, fmt.Errorf("read the end of run %s: %w", id, err)
 		}
 		if known || time.Since(began) > outputLag {
 			return done, nil
@@ -186,19 +191,24 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 	}
 }
 
-// fillFromSpan fills in a run's begin, and its output or error, from its span. It reports whether the last was there.
+// fillFromSpan fills in a run's begin, and its output or error, of a cancelled one its end, from its span. It reports whether the
+// last was there.
 func fillFromSpan(ctx context.Context, c *Client, id string, r *Run) (known bool, err error) {
 	var where struct {
 		Run struct {
 			Trace struct {
-				OutputID  string
-				StartedAt time.Time
+				OutputID           string
+				StartedAt, EndedAt time.Time
 			}
 		}
 	}
-	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID startedAt}}}", map[string]any{"id": id}, &where)
+	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID startedAt endedAt}}}", map[string]any{"id": id}, &where)
 	if r.Started.IsZero() {
 		r.Started = where.Run.Trace.StartedAt
+	}
+	if end := where.Run.Trace.EndedAt; r.Status == harness.StatusCancelled && !end.IsZero() {
+		r.Ended = end
+		return true, err
 	}
 	if err != nil || where.Run.Trace.OutputID == "" {
 		return false, err

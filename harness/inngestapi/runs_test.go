@@ -206,6 +206,7 @@ func TestRun_Cancelled(t *testing.T) {
 		require.Equal(t, harness.StatusCancelled, r.Status)
 		require.Empty(t, r.Error)
 		require.Empty(t, r.Output, "it has returned nothing")
+		require.False(t, r.Ended.After(time.Now()), "it ended at %s", r.Ended)
 	}
 	trace, err := api.Trace(limit(t), r.ID)
 	require.NoError(t, err)

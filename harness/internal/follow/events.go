@@ -28,7 +28,7 @@ func (f *Follower) subscribed(e inngestapi.ReceivedEvent) []harness.TraceFunctio
 	return found
 }
 
-// endLag is how much later than the true end of a run the server may report it.
+// endLag is how long after the end of a run the server may receive its own events about it.
 const endLag = 10 * time.Second
 
 // followRun finds the events that a run caused, so that their runs belong to the trace.
