@@ -33,7 +33,7 @@ func (d *Dashboard) postAgain(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Dashboard) again(ctx context.Context, id string) (string, error) {
-	e, err := d.stack.API().Event(ctx, id)
+	e, err := d.stack.Event(ctx, id)
 	if err != nil {
 		return "", err
 	}

@@ -12,10 +12,13 @@ import (
 	"os"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/follow"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -265,6 +268,43 @@ func (s *Stack) Invoke(ctx context.Context, function string, data json.RawMessag
 		s.ledger.Sent("", id)
 	}
 	return id, err
+}
+
+const (
+	// shownPoll is how often the server is asked for an event that it may be about to show.
+	shownPoll = 20 * time.Millisecond
+	// newEvent is how old an event is at most, by clocks that may differ, that the server may not show yet.
+	newEvent = time.Minute
+)
+
+// Event returns an event by its ULID, or [inngestapi.ErrNotFound]. The server accepts an event a moment before it shows it: for a
+// new one Event waits, [inngestapi.VisibleWithin] at most.
+func (s *Stack) Event(ctx context.Context, id string) (e inngestapi.ReceivedEvent, err error) {
+	parsed, err := ulid.ParseStrict(id)
+	if err != nil {
+		return e, fmt.Errorf("%q is no id of an event: %w", id, err)
+	}
+	waiting, cancel := context.WithTimeout(ctx, inngestapi.VisibleWithin)
+	defer cancel()
+	_ = poll.Until(waiting, shownPoll, func(context.Context) error {
+		if e, err = s.api.Event(ctx, id); errors.Is(err, inngestapi.ErrNotFound) && time.Since(parsed.Timestamp()) < newEvent {
+			return err
+		}
+		return nil // it is there, or there is an error that waiting does not change
+	})
+	return e, err
+}
+
+// AwaitShown returns when the server shows the latest n events that it has accepted from this stack, or through its taps:
+// [inngestapi.VisibleWithin] after the call at most, since one that the server has lost is never shown.
+func (s *Stack) AwaitShown(ctx context.Context, n int) error {
+	ids, err := s.ledger.Recent(ctx, n)
+	waiting, cancel := context.WithTimeout(ctx, inngestapi.VisibleWithin)
+	defer cancel()
+	for _, id := range ids {
+		_, _ = s.Event(waiting, id) // whether the server answers, the caller's own question tells
+	}
+	return err
 }
 
 // AwaitEvent waits until the app has sent an event with this idempotency key and the server has accepted it, and returns

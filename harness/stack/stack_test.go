@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -309,4 +310,36 @@ func TestRunHandler_ContextLivesAsLongAsApp(t *testing.T) {
 	require.NoError(t, life.Err(), "the context of the start has ended, the app has not")
 	require.NoError(t, st.Stop(t.Context(), harness.ServiceApp))
 	require.ErrorIs(t, life.Err(), context.Canceled)
+}
+
+func TestAwaitShown_KnowsWhatTheServerHasAccepted(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		listed := func(id string, named ...string) bool {
+			require.NoError(t, t.Stack.AwaitShown(t.Context(), 100))
+			events, err := t.Stack.API().Events(t.Context(), inngestapi.EventFilter{Since: time.Now().Add(-time.Minute), Names: named})
+			require.NoError(t, err)
+			return slices.ContainsFunc(events, func(e inngestapi.ReceivedEvent) bool { return e.EventID == id })
+		}
+		require.True(t, listed(t.Send(ordered("shop/unheard-of", "x")), "shop/unheard-of"))
+
+		sent := t.Salt() + "-by-the-app"
+		t.Send(harness.Event{Name: "shop/forwarded", Data: order{To: address(t), EventID: sent}})
+		id, err := t.Stack.AwaitEvent(t.Context(), sent)
+		require.NoError(t, err)
+		require.True(t, listed(id, "shop/ordered"))
+	})
+}
+
+func TestEvent_IsShownOnceAccepted(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		e, err := t.Stack.Event(t.Context(), t.Send(ordered("shop/unheard-of", "x")))
+		require.NoError(t, err)
+		require.Equal(t, "shop/unheard-of", e.Name)
+		began := time.Now()
+		_, err = t.Stack.Event(t.Context(), "01JDD9WRP1F5G1Y9ZVC4Q4XKZS")
+		require.ErrorIs(t, err, inngestapi.ErrNotFound)
+		require.Less(t, time.Since(began), inngestapi.VisibleWithin, "an old one is not waited for")
+		_, err = t.Stack.Event(t.Context(), "my-own-id")
+		require.ErrorContains(t, err, `"my-own-id" is no id of an event`)
+	})
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
 )
 
@@ -64,8 +63,12 @@ const (
 )
 
 func (s *Server) getEvents(ctx context.Context, in eventQuery) ([]Event, error) {
+	limit := cmp.Or(in.Limit, defaultEvents)
+	if err := s.stack.AwaitShown(ctx, limit); err != nil {
+		return nil, err
+	}
 	received, err := s.stack.API().Events(ctx, inngestapi.EventFilter{
-		Since: time.Now().Add(-sinceEver), Limit: cmp.Or(in.Limit, defaultEvents), Internal: in.All,
+		Since: time.Now().Add(-sinceEver), Limit: limit, Internal: in.All,
 	})
 	if err != nil {
 		return nil, err
@@ -109,26 +112,13 @@ func (s *Server) addSteps(ctx context.Context, e *Event) error {
 	return nil
 }
 
-// Once the server has acknowledged an event, it returns it at most ingestTimeout later.
-const (
-	ingestTimeout = time.Second
-	pollInterval  = 20 * time.Millisecond
-)
-
-// find returns an event by its id. The server answers a sender a moment before it can return the event.
-func (s *Server) find(ctx context.Context, id string) (e inngestapi.ReceivedEvent, err error) {
+// find returns an event by its id.
+func (s *Server) find(ctx context.Context, id string) (inngestapi.ReceivedEvent, error) {
 	if !IsEventID(id) {
-		return e, invalidf("%q is no id of an event: it is the ULID that sending one returned, 26 letters and digits", id)
+		return inngestapi.ReceivedEvent{}, invalidf("%q is no id of an event: it is the ULID that sending one returned, 26 letters and digits", id)
 	}
-	waiting, cancel := context.WithTimeout(ctx, ingestTimeout)
-	defer cancel()
-	unknown := poll.Until(waiting, pollInterval, func(context.Context) error {
-		if e, err = s.stack.API().Event(ctx, id); errors.Is(err, inngestapi.ErrNotFound) {
-			return err
-		}
-		return nil // found, or an error that waiting does not change
-	})
-	if unknown != nil && ctx.Err() == nil {
+	e, err := s.stack.Event(ctx, id)
+	if errors.Is(err, inngestapi.ErrNotFound) {
 		err = notFoundf("the Inngest server knows no event %s: `harness runs` lists the latest", id)
 	}
 	return e, err

@@ -21,7 +21,8 @@ func runsCommand(io stdio) *cobra.Command {
 		SuggestFor: []string{"events", "trace"},
 		Short:      "show the runs that events started",
 		Long: `runs shows the latest events, newest first, each with the runs it started. With EVENT-ID, the ULID that
-sending the event returned, it shows the runs of that event alone, with their steps, outputs and errors.
+sending the event returned, it shows the runs of that event alone, with their steps, outputs and errors. The
+list has what was sent before to the stack that is up here; that of another server may lag by half a second.
 
 With --all it also shows the events of the server itself, whose names begin with inngest/: those start
 crons, invoked functions and handlers of failures.`,
