@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,11 +54,9 @@ func TestTrace_HasArgumentsOfSteps(t *testing.T) {
 		case call.Steps[greet] == nil:
 			w.WriteHeader(http.StatusPartialContent)
 			fmt.Fprintf(w, `[{"op":"StepRun","id":%q,"displayName":"greet","opts":{"input":["Kim",2]},"data":"Hello"}]`, greet)
-		case call.Steps[wave] == nil:
+		default: // the end of a function reports the steps that it has not reported yet
 			w.WriteHeader(http.StatusPartialContent)
-			fmt.Fprintf(w, `[{"op":"StepRun","id":%q,"displayName":"wave","data":"o/"}]`, wave)
-		default:
-			fmt.Fprint(w, `"done"`)
+			fmt.Fprintf(w, `[{"op":"StepRun","id":%q,"displayName":"wave","data":"o/"},{"op":"RunComplete","id":"3","data":"done"}]`, wave)
 		}
 	}))
 	t.Cleanup(app.Close)
@@ -69,8 +68,9 @@ func TestTrace_HasArgumentsOfSteps(t *testing.T) {
 	ids, err := api.Send(limit(t), harness.Event{Name: "arguments/greet"})
 	require.NoError(t, err)
 	var trace inngestapi.RunTrace
+	var runs []inngestapi.Run
 	eventually(t, "both steps of the run", func() bool {
-		runs, err := api.EventRuns(limit(t), ids[0])
+		runs, err = api.EventRuns(limit(t), ids[0])
 		if err != nil || len(runs) == 0 || !runs[0].Status.Final() {
 			return false
 		}
@@ -79,4 +79,11 @@ func TestTrace_HasArgumentsOfSteps(t *testing.T) {
 	})
 	require.JSONEq(t, `["Kim",2]`, string(trace.Steps[0].Input))
 	require.Nil(t, trace.Steps[1].Input, "the SDK reports none")
+
+	eventually(t, "the server's own output", func() bool { return strings.Contains(ask(t, `{run(runID:"`+runs[0].ID+`"){output}}`), "RunComplete") })
+	for _, c := range []*inngestapi.Client{api, newClient(t, without(t, 404, "/v0/gql"))} {
+		run, err := c.Run(limit(t), runs[0].ID)
+		require.NoError(t, err)
+		require.JSONEq(t, `"done"`, string(run.Output))
+	}
 }

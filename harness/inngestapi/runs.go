@@ -246,18 +246,24 @@ func (c *Client) run(ctx context.Context, id string) (*run, error) {
 	return data.Run, nil
 }
 
-// returned is what the function returned. An SDK that ends a run with an opcode, as that of JavaScript does after a checkpoint,
-// makes the server record the list of opcodes in the output's place.
+// returned is what the function returned. An SDK that ends a run with an opcode, as that of JavaScript does with checkpoints, makes
+// the server record the opcodes of that answer in the output's place: those of steps that had not been saved come first.
 func returned(output []byte) []byte {
 	var ops []struct {
 		Op   sdk.Opcode
 		ID   *string
 		Data json.RawMessage
 	}
-	if json.Unmarshal(output, &ops) != nil || len(ops) != 1 || ops[0].Op != sdk.OpRunComplete || ops[0].ID == nil {
+	if json.Unmarshal(output, &ops) != nil || len(ops) == 0 {
 		return output
 	}
-	return ops[0].Data
+	last := ops[len(ops)-1]
+	for _, o := range ops {
+		if o.Op == "" || o.ID == nil || last.Op != sdk.OpRunComplete {
+			return output
+		}
+	}
+	return last.Data
 }
 
 // value is a JSON value as it was written, nil for null. What an app returned and is no JSON becomes a JSON string.
