@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
@@ -151,9 +152,25 @@ func (l *look) readRun(ctx context.Context, r *tracedRun) error {
 	if err != nil {
 		return err
 	}
-	r.Steps = steps(trace, l.src.Ledger.get(keyRun(r.ID)).executions)
+	if err := l.src.Ledger.catchUp(ctx); err != nil {
+		return err
+	}
+	seen := l.src.Ledger.get(keyRun(r.ID))
+	r.Steps = steps(trace, seen.executions)
 	r.over = r.Status.Final()
+	if r.over && seen.unsaved(trace) {
+		r.over, r.waits = false, "the server has yet to save a step that the app reported at the end"
+	}
 	return l.followRun(ctx, r)
+}
+
+// unsaved reports whether the server may be about to save a step that a run has completed, as the taps saw: the end of a run can
+// report steps, and the server saves them all at the same time.
+func (e entry) unsaved(t inngestapi.RunTrace) bool {
+	return !e.ended.IsZero() && time.Since(e.ended) < endingTime && slices.ContainsFunc(e.executions.list, func(x execution) bool {
+		saved := slices.ContainsFunc(t.Steps, func(s inngestapi.Step) bool { return s.HashedID == x.step })
+		return x.status == harness.StatusCompleted && !saved
+	})
 }
 
 func steps(trace inngestapi.RunTrace, seen executions) []harness.TraceStep {

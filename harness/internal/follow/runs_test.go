@@ -1,0 +1,60 @@
+package follow
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
+)
+
+// The end of a run may report steps: the server shows the end, and saves them, at the same time.
+func TestReadRun_IsNotOverBeforeStepsOfItsLastAnswerAreSaved(t *testing.T) {
+	t.Parallel()
+	saved := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/trace"):
+			fmt.Fprintf(w, `{"data":{"rootSpan":{"name":"Run","status":"COMPLETED","children":[%s]}}}`, saved)
+		case r.URL.Path == "/v0/gql":
+			fmt.Fprint(w, `{"data":{"run":{"id":"01R","status":"COMPLETED","output":"\"done\""}}}`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	api := inngestapi.New(server.URL, inngestapi.Options{})
+	t.Cleanup(func() { _ = api.Close(context.Background()) })
+	f := newForgetful(t)
+	f.src.API = api
+	f.root, f.events = &harness.TraceEvent{}, []*tracedEvent{{}}
+	f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01R", Function: "f"}}}
+	answered := func(at time.Time) {
+		f.src.Ledger.add(tap.Exchange{ID: 1, Seq: 1, Began: at, Ended: at, HTTP: &tap.HTTP{Status: 206}, Call: &tap.Call{
+			RunID: "01R", Status: 206, Ops: []tap.Op{{Op: sdk.OpStepRun, ID: "1111"}, {Op: sdk.OpRunComplete, ID: "2222"}},
+		}})
+	}
+	look := func() *tracedRun {
+		require.NoError(t, (&look{Follower: f, due: true}).readRun(t.Context(), f.runs[0]))
+		return f.runs[0]
+	}
+	answered(time.Now())
+	require.False(t, look().over)
+	require.Contains(t, f.unquiet(), "is COMPLETED: the server has yet to save a step that the app reported at the end")
+	saved = `{"name":"s","status":"COMPLETED","stepId":"1111","stepOp":"RUN"}`
+	require.True(t, look().over)
+	require.Empty(t, f.unquiet())
+
+	saved = ""
+	answered(time.Now().Add(-endingTime))
+	require.True(t, look().over, "it is not saved at all")
+}
