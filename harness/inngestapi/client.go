@@ -238,7 +238,7 @@ func (c *Client) query(ctx context.Context, query string, variables map[string]a
 	}
 	if len(answer.Errors) > 0 {
 		text := answer.Errors[0].Message
-		if strings.Contains(text, "not found") || strings.Contains(text, "no rows") {
+		if strings.Contains(text, "not found") || strings.Contains(text, "no rows") || strings.Contains(text, "no root span found") {
 			return fmt.Errorf("%w: %s", ErrNotFound, text)
 		}
 		return fmt.Errorf("the Inngest server refused a query: %s", text)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -103,50 +102,14 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 		return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 	}
 	runs := make([]Run, len(data.EventV2.Runs))
-	skipped := false
 	for i, listed := range data.EventV2.Runs {
 		// What else the list says of a run comes some 100 ms after the run itself says so, in several pieces, and with another
 		// end.
 		if runs[i], err = c.Run(ctx, listed.ID); err != nil {
 			return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 		}
-		skipped = skipped || runs[i].Status == harness.StatusSkipped
 	}
-	if !skipped {
-		return runs, nil
-	}
-	return runs, explainSkipped(ctx, c, eventID, runs)
-}
-
-// explainSkipped adds the reasons to skipped runs. Only the list of an event's runs has them.
-func explainSkipped(ctx context.Context, c *Client, eventID string, runs []Run) error {
-	type reason struct{ SkipReason, SkipExistingRunID string }
-	var data struct {
-		EventV2 struct {
-			Runs []struct {
-				ID    string
-				Trace *reason
-			}
-		}
-	}
-	err := c.query(ctx, "query($id:ULID!){eventV2(id:$id){runs{id trace(preview:true){skipReason skipExistingRunID}}}}", map[string]any{"id": eventID}, &data)
-	if err != nil {
-		return fmt.Errorf("ask why runs of event %s were skipped: %w", eventID, err)
-	}
-	for _, r := range data.EventV2.Runs {
-		i := slices.IndexFunc(runs, func(run Run) bool { return run.ID == r.ID })
-		if i < 0 || runs[i].Status != harness.StatusSkipped {
-			continue
-		}
-		runs[i].Skipped = "the server does not say why"
-		if r.Trace != nil && r.Trace.SkipReason != "" {
-			runs[i].Skipped = strings.ToLower(r.Trace.SkipReason)
-			if r.Trace.SkipExistingRunID != "" {
-				runs[i].Skipped += ": the run " + r.Trace.SkipExistingRunID + " had not ended"
-			}
-		}
-	}
-	return nil
+	return runs, nil
 }
 
 // outputLag bounds how long a run that has ended is asked again for what it came to. There is always something: a
@@ -170,11 +133,14 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 			return Run{}, fmt.Errorf("read run %s: %w", id, err)
 		}
 		done := r.export()
-		switch {
-		case done.Status == harness.StatusCancelled: // the server adds 10 s to its end, in which steps may still end
-		case r.Output == nil && (done.Status == harness.StatusCompleted || done.Status == harness.StatusFailed):
+		switch done.Status {
+		case harness.StatusCompleted, harness.StatusFailed:
 			// The server shows an end first, writes the rest down with it into the run's span, and some 100 ms later
 			// to where it was looked for.
+			if r.Output != nil {
+				return done, nil
+			}
+		case harness.StatusCancelled, harness.StatusSkipped:
 		default:
 			return done, nil
 		}
@@ -191,27 +157,40 @@ func (c *Client) Run(ctx context.Context, id string) (Run, error) {
 	}
 }
 
-// fillFromSpan fills in a run's begin, and its output or error, of a cancelled one its end, from its span. It reports whether the
-// last was there.
+// fillFromSpan fills in from a run's span when it began, and what it came to: an output or an error, the end of a cancelled run, the
+// reason of a skipped one. It reports whether the last was there.
 func fillFromSpan(ctx context.Context, c *Client, id string, r *Run) (known bool, err error) {
 	var where struct {
 		Run struct {
 			Trace struct {
-				OutputID           string
-				StartedAt, EndedAt time.Time
+				OutputID, SkipReason, SkipExistingRunID string
+				StartedAt, EndedAt                      time.Time
 			}
 		}
 	}
-	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID startedAt endedAt}}}", map[string]any{"id": id}, &where)
-	if r.Started.IsZero() {
-		r.Started = where.Run.Trace.StartedAt
-	}
-	if end := where.Run.Trace.EndedAt; r.Status == harness.StatusCancelled && !end.IsZero() {
-		r.Ended = end
-		return true, err
-	}
-	if err != nil || where.Run.Trace.OutputID == "" {
+	err = c.query(ctx, "query($id:String!){run(runID:$id){trace(preview:true){outputID startedAt endedAt skipReason skipExistingRunID}}}",
+		map[string]any{"id": id}, &where)
+	span := where.Run.Trace
+	switch {
+	case r.Status == harness.StatusSkipped && (err == nil || errors.Is(err, ErrNotFound)):
+		// A singleton's run that came at the same time as the one at work has no span.
+		r.Skipped = cmp.Or(strings.ToLower(span.SkipReason), "the server does not say why")
+		if span.SkipExistingRunID != "" {
+			r.Skipped += ": the run " + span.SkipExistingRunID + " had not ended"
+		}
+		return true, nil
+	case err != nil:
 		return false, err
+	}
+	if r.Started.IsZero() {
+		r.Started = span.StartedAt
+	}
+	if r.Status == harness.StatusCancelled { // elsewhere the server adds 10 s, in which steps may still end
+		r.Ended = span.EndedAt
+		return !r.Ended.IsZero(), nil
+	}
+	if span.OutputID == "" {
+		return false, nil
 	}
 	var what struct {
 		Output struct {
@@ -220,7 +199,7 @@ func fillFromSpan(ctx context.Context, c *Client, id string, r *Run) (known bool
 		}
 	}
 	err = c.query(ctx, "query($id:String!){output:runTraceSpanOutputByID(outputID:$id){data error{name message}}}",
-		map[string]any{"id": where.Run.Trace.OutputID}, &what)
+		map[string]any{"id": span.OutputID}, &what)
 	switch {
 	case err != nil:
 		return false, err

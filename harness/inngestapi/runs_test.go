@@ -213,6 +213,46 @@ func TestRun_Cancelled(t *testing.T) {
 	require.Equal(t, "first COMPLETED(1), nap RUNNING", summary(trace))
 }
 
+// Of two events for a singleton that come at the same time the server keeps no span of the run that it skips, and so no reason.
+func TestRun_Skipped(t *testing.T) {
+	t.Parallel()
+	api := newClient(t, server.URL)
+	a := newApp(t, "skip", server.URL+"/fn/register", false)
+	key := "event.data.n"
+	a.add(inngestgo.FunctionOpts{ID: "single", Singleton: &inngestgo.ConfigSingleton{Key: &key}}, inngestgo.EventTrigger("skip/single", nil),
+		func(ctx context.Context, in input) (any, error) {
+			step.Sleep(ctx, "nap", time.Hour)
+			return nil, nil
+		})
+	a.synced(api)
+	const pairs = 10
+	var events []harness.Event
+	for n := range 2 * pairs {
+		events = append(events, harness.Event{Name: "skip/single", Data: map[string]any{"n": n / 2}})
+	}
+	ids, err := api.Send(limit(t), events...)
+	require.NoError(t, err)
+	runOf := func(id string) inngestapi.Run {
+		var runs []inngestapi.Run
+		eventually(t, "its run", func() bool {
+			runs, err = api.EventRuns(limit(t), id)
+			return len(runs) == 1 && runs[0].Status != harness.StatusQueued || err != nil && !errors.Is(err, inngestapi.ErrNotFound)
+		})
+		require.NoError(t, err)
+		return runs[0]
+	}
+	statuses := map[harness.Status]int{}
+	for _, id := range ids {
+		r := runOf(id)
+		statuses[r.Status]++
+		require.Equal(t, r.Status == harness.StatusSkipped, r.Skipped != "")
+	}
+	require.Equal(t, map[harness.Status]int{harness.StatusRunning: pairs, harness.StatusSkipped: pairs}, statuses)
+	ids, err = api.Send(limit(t), events[0]) // its reason is known
+	require.NoError(t, err)
+	require.Regexp(t, "^singleton: the run [0-9A-Z]{26} had not ended$", runOf(ids[0]).Skipped)
+}
+
 // summary is a trace in short.
 func summary(trace inngestapi.RunTrace) string {
 	text := ""

@@ -174,6 +174,12 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	add("note-cancelled", "inngest/function.cancelled", inngestgo.StrPtr("event.data.function_id == 'shop-slow'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return "noted", nil
 	})
+	_, e = inngestgo.CreateFunction(client, inngestgo.FunctionOpts{ID: "sole", Singleton: &inngestgo.ConfigSingleton{Key: inngestgo.StrPtr("event.data.to")}},
+		inngestgo.EventTrigger("shop/sole", nil), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
+			step.Sleep(ctx, "a-day", 24*time.Hour)
+			return nil, nil
+		})
+	err = errors.Join(err, e)
 	add("survey", "shop/surveyed", nil, func(context.Context, inngestgo.Input[order]) (any, error) { return "asked", nil })
 	add("note-finished", "inngest/function.finished", inngestgo.StrPtr("event.data.function_id == 'shop-survey'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return "noted", nil

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -113,6 +114,30 @@ func TestJudge_CannotBeJudged(t *testing.T) {
 		v = t.Judge("01M83FJ32YVN1RFT5Y9S8YK71W", harness.Expectation{NoOtherMail: true}, short)
 		require.Equal(t, harness.CannotBeJudged, v.Outcome, "%s", v)
 		require.Contains(t, v.Why, "the Inngest server knows no event 01M83FJ32YVN1RFT5Y9S8YK71W")
+	})
+}
+
+// The server keeps no trace of a run that it skips for one that started at the same time.
+func TestJudge_SkippedRunIsOver(t *testing.T) {
+	suite.Run(t, func(t *harnesstest.T) {
+		var events []harness.Event
+		for n := range 8 {
+			events = append(events, ordered("shop/sole", fmt.Sprintf("%s-%d", t.Salt(), n/2)))
+		}
+		ids, err := t.Stack.Send(t.Context(), events...)
+		require.NoError(t, err)
+		skipped := 0
+		for _, id := range ids {
+			judge := func(status harness.Status, nothingElse bool) *harness.Verdict {
+				return t.Judge(id, harness.Expectation{Runs: []harness.RunExpectation{{Function: "sole", Status: status}}, NoOtherRuns: nothingElse},
+					stack.JudgeOptions{})
+			}
+			if judge(harness.StatusRunning, false).Outcome == harness.Broken {
+				skipped++
+				require.NoError(t, judge(harness.StatusSkipped, true).Err())
+			}
+		}
+		require.Equal(t, 4, skipped)
 	})
 }
 

@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -122,7 +121,7 @@ func (f *Follower) started(e *tracedEvent, fn harness.TraceFunction) bool {
 func (r *tracedRun) update(now inngestapi.Run) {
 	r.Function, r.App, r.Status, r.Output, r.Error = now.Function, now.App, now.Status, now.Output, now.Error
 	r.Queued, r.Started, r.Ended = now.Queued, now.Started, now.Ended
-	r.Skipped = cmp.Or(now.Skipped, r.Skipped)
+	r.Skipped = now.Skipped
 }
 
 // readRun reads a run, and its steps when it has ended or the poll interval has elapsed.
@@ -140,6 +139,10 @@ func (l *look) readRun(ctx context.Context, r *tracedRun) error {
 	}
 	if err := l.readDecisions(ctx, r); err != nil {
 		return err
+	}
+	if r.Status == harness.StatusSkipped { // it has no steps, and perhaps no trace
+		r.over = true
+		return nil
 	}
 	trace, err := l.src.API.Trace(ctx, r.ID)
 	switch late := r.Status.Final() && l.src.now().Sub(r.Ended) > l.src.VisibleWithin; {
