@@ -45,6 +45,7 @@ var parsers = map[string]func([]byte) error{
 var unsaid = map[string]*regexp.Regexp{
 	"it does not see that a key is repeated":    regexp.MustCompile(`occurs twice`),
 	"it does not know Go's regular expressions": regexp.MustCompile(`no regular expression`),
+	"it does not see the bytes":                 regexp.MustCompile(`not in UTF-8`),
 }
 
 // stricter are values that a schema refuses and a parser takes as if they were left out. Without them both must agree.

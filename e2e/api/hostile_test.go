@@ -38,7 +38,9 @@ func TestServer_WithstandsWhatIsWrong(t *testing.T) {
 		"deep lists":   {strings.NewReader(strings.Repeat("[", 8<<20)), "exceeded max depth"},
 		"twice":        {strings.NewReader(`{"name":"a","name":"b"}`), "name occurs twice"},
 		"more":         {strings.NewReader(`{"name":"a"}{"name":"b"}`), "more behind"},
-		"no UTF-8":     {strings.NewReader("{\"name\":\"a\xff\"\x00}"), "invalid character"},
+		"no UTF-8":     {strings.NewReader("{\"name\":\"a\xff\"}"), "it is not in UTF-8"},
+		"a form":       {strings.NewReader("name=a"), "it is no JSON, in line 1, column 2"},
+		"cut off":      {strings.NewReader(`{"name":"a`), "the JSON ends before it is complete"},
 		"large number": {strings.NewReader(`{"name":"a","ts":` + strings.Repeat("9", 1000) + `}`), "ts is number"},
 		"empty":        {http.NoBody, "no body"},
 	} {
@@ -67,14 +69,31 @@ func TestServer_WithstandsWhatIsWrong(t *testing.T) {
 	preflight := e.send(http.MethodOptions, "/events", "", "Origin", "https://evil.test", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
 	require.Empty(t, preflight.Header.Get("Access-Control-Allow-Origin"))
 	requireFailure(t, preflight, http.StatusForbidden, "refused", "https://evil.test")
-	requireFailure(t, e.send(http.MethodOptions, "/events", ""), http.StatusNotFound, "not-found", "OPTIONS")
-	requireFailure(t, e.send(http.MethodPut, "/events", "{}"), http.StatusNotFound, "not-found", "PUT")
+	for _, method := range []string{http.MethodOptions, http.MethodPut, http.MethodDelete} {
+		res := e.send(method, "/events", "{}")
+		require.Equal(t, "GET, POST", res.Header.Get("Allow"))
+		requireFailure(t, res, http.StatusMethodNotAllowed, "not-allowed", method+" /api/v1/events: its method is GET or POST")
+	}
 	head := e.send(http.MethodHead, "/stack", "")
 	require.Equal(t, http.StatusOK, head.StatusCode)
 	require.Equal(t, "nosniff", head.Header.Get("X-Content-Type-Options"))
 	require.Equal(t, "no-store", head.Header.Get("Cache-Control"))
 	requireFailure(t, e.send(http.MethodPost, "/events", `{"name":"api/x"}`, "Origin", "https://evil.test"), http.StatusForbidden, "refused", "evil.test")
 	requireFailure(t, e.send(http.MethodPost, "/events", `{"name":"api/x"}`, "Origin", "null"), http.StatusForbidden, "refused", "null")
+
+	// Addresses that a server of files would redirect, and queries and bodies of which nothing is ignored.
+	for _, path := range []string{"//events", "/", "", "/./events", "/events/", "/mail/../events"} {
+		requireFailure(t, e.send(http.MethodPost, path, `{"name":"api/x"}`), http.StatusNotFound, "not-found", "does not know")
+	}
+	for path, says := range map[string]string{
+		"/events?%zz": `invalid URL escape "%zz"`, "/events?limit=1;all=true": "semicolon", "/events?all=yes": `"yes" is not true or false`, "/events?all=1": "not true or false",
+		"/openapi.json?a=1": `unknown parameter "a"`, "/schemas/event.json?a=1": "unknown parameter", "/mail/x/raw?a=1": "unknown parameter",
+	} {
+		requireFailure(t, e.send(http.MethodGet, path, ""), http.StatusBadRequest, "invalid", says)
+	}
+	requireFailure(t, e.send(http.MethodDelete, "/mail?wait=1s", ""), http.StatusBadRequest, "invalid", `unknown parameter "wait"`)
+	requireFailure(t, e.send(http.MethodDelete, "/mail", `{"to":"kim@plant.test"}`), http.StatusBadRequest, "invalid", "DELETE /api/v1/mail takes no body")
+	require.Equal(t, http.StatusOK, e.send(http.MethodDelete, "/mail", "{}").StatusCode)
 
 	// Tokens.
 	for _, given := range []string{"", token, "Bearer", "Bearer ", "Bearer x", "Basic " + token, "Bearer " + token + "x", "Bearer " + token[1:], "Bearer  " + token} {
@@ -84,7 +103,7 @@ func TestServer_WithstandsWhatIsWrong(t *testing.T) {
 	// Ids that want out of their place. Raw requests: a client would tidy the path.
 	for _, path := range []string{
 		"/mail/..%2f..%2fapi", "/mail/%2e%2e%2f%2e%2e", "/mail/..%5c..", "/schemas/..%2fopenapi.json", "/schemas/%2e%2e", "/schemas/a%00.json",
-		"/faults/1%2frelease", "/faults/-1", "/faults/9999999999999999999999", "/events/%0d%0aX: y",
+		"/faults/1%2frelease", "/faults/-1", "/faults/+1", "/faults/01", "/faults/9999999999999999999999", "/events/%0d%0aX: y",
 	} {
 		status, body := e.raw("GET " + stackapi.Prefix + path + " HTTP/1.1")
 		require.Contains(t, []int{400, 404}, status, "%s: %s", path, body)
@@ -196,14 +215,33 @@ func TestServer_AnswersManyAtOnce(t *testing.T) {
 		}
 		hungUp <- err
 	}()
-	require.Eventually(t, func() bool { return e.judging.Load() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return e.waiting.Load() == 1 }, 10*time.Second, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-hungUp, context.Canceled)
-	require.Eventually(t, func() bool { return e.judging.Load() == 0 }, 10*time.Second, time.Millisecond, "the judge goes on without its client")
+	require.Eventually(t, func() bool { return e.waiting.Load() == 0 }, 10*time.Second, time.Millisecond, "the judge goes on without its client")
 }
 
 func assertNoError(e *env, err error) {
 	if err != nil {
 		e.Error(err)
+	}
+}
+
+// Requests that wait when the stack ends are told so.
+func TestServer_AnswersWhenStackEnds(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, simstack.New(local.New(local.Options{}), simstack.Options{}), stack.Options{})
+	sent := into[[]stackapi.SentEvent](e, question{method: http.MethodPost, path: "/events", body: object{"name": "api/waits"}})
+	fault := into[stackapi.Fault](e, question{method: http.MethodPost, path: "/faults", body: object{"at": "dot", "do": "hold"}})
+	answers := make(chan *http.Response, 3)
+	go func() { answers <- e.send(http.MethodGet, "/mail?wait=1h", "") }()
+	go func() { answers <- e.send(http.MethodGet, "/faults/"+fault.ID+"?wait=1h", "") }()
+	go func() {
+		answers <- e.send(http.MethodPost, "/judge", fmt.Sprintf(`{"eventId":%q,"expectation":{"runs":[{"function":"none"}]},"timeout":"1h"}`, sent[0].EventID))
+	}()
+	require.Eventually(t, func() bool { return e.waiting.Load() == 3 }, 10*time.Second, time.Millisecond)
+	e.api.End()
+	for range 3 {
+		requireFailure(t, <-answers, http.StatusBadGateway, "failed", "the stack is being stopped")
 	}
 }

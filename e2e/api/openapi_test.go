@@ -26,9 +26,10 @@ var failures = []struct {
 	{401, "unauthorized", "The request has no token, or another one."},
 	{403, "refused", "The request comes from another machine, or from a page of another site."},
 	{404, "not-found", "There is no such event, email, service or fault."},
+	{405, "not-allowed", "The path has other methods: see the header Allow."},
 	{409, "unsupported", "This stack cannot do it."},
 	{413, "too-large", "The request is larger than the API takes."},
-	{502, "failed", "A server of the stack did not do it."},
+	{502, "failed", "A server of the stack did not do it, or the stack is being stopped."},
 }
 
 // openAPI returns the OpenAPI document of all operations, without its schemas, which become definitions of the maker.
@@ -71,11 +72,15 @@ func (m *maker) operation(op stackapi.Operation) object {
 			if !ok {
 				continue
 			}
+			owner := op.In
+			if len(f.Index) > 1 {
+				owner = op.In.Field(f.Index[0]).Type
+			}
 			p := object{"name": n, "in": in, "schema": m.parameter(op.In, f)}
 			if in == "path" {
 				p["required"] = true
 			}
-			if said := m.comment(op.In, f.Name); said != "" {
+			if said := m.comment(owner, f.Name); said != "" {
 				p["description"] = said
 			}
 			parameters = append(parameters, p)

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -97,7 +98,9 @@ func (e *WaitError) Error() string {
 	if e.Disconnected != nil {
 		fmt.Fprintf(&b, "; %v", e.Disconnected)
 	}
-	fmt.Fprintf(&b, ": %v", e.Err)
+	if !errors.Is(e.Err, context.DeadlineExceeded) { // the time is said
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
 	return b.String()
 }
 

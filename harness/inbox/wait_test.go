@@ -156,13 +156,13 @@ func TestWaitError_NamesTheNearestMessage(t *testing.T) {
 		ready(t, c)
 
 		_, err := c.Wait(short(t), inbox.Filter{To: "kim@plant.test"})
-		require.Regexp(t, `^no email to kim@plant\.test in \S+s; the inbox is empty: context deadline exceeded$`, err)
+		require.Regexp(t, `^no email to kim@plant\.test in \S+s; the inbox is empty$`, err)
 
 		s.deliver(note("Pump"), "lee@plant.test")
 		ready(t, c)
 		_, err = c.Wait(short(t), inbox.Filter{To: "kim@plant.test", Subject: "Pump"})
 		require.Regexp(t, `^no email to kim@plant\.test with subject "Pump" in \S+s; the inbox holds 1 other, the nearest to lee@plant\.test, `+
-			`subject "Pump", received \d\d:\d\d:\d\d\.\d{3}: it went to lee@plant\.test: context deadline exceeded$`, err)
+			`subject "Pump", received \d\d:\d\d:\d\d\.\d{3}: it went to lee@plant\.test$`, err)
 
 		s.deliver(note("Fan", "X-Inngest-Run-Id: r2"), "kim@plant.test")
 		s.deliver(note("Door"), "ann@plant.test")
@@ -171,7 +171,7 @@ func TestWaitError_NamesTheNearestMessage(t *testing.T) {
 			Header: map[string]string{"X-Tag": "a"}, Match: func(*harness.Message) bool { return false }})
 		require.Regexp(t, `^no email to kim@plant\.test from other@plant\.test with subject "Pump" of run r1 with X-Tag: "a" that meets a further condition in \S+s; `+
 			`the inbox holds 3 others, the nearest to kim@plant\.test, subject "Fan", received .*: it is from desk@plant\.test; its subject is "Fan"; `+
-			`it is of run r2; it has no X-Tag: context deadline exceeded$`, err)
+			`it is of run r2; it has no X-Tag$`, err)
 		var we *inbox.WaitError
 		require.ErrorAs(t, err, &we)
 		require.Equal(t, "Fan", we.Nearest.Subject)

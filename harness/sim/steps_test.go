@@ -225,7 +225,7 @@ func TestParseStubs(t *testing.T) {
 		`[{"body":"x"}]`:                          `a stub says which requests it answers: by "step", "url" or "function"; {"url": "*"} answers all`,
 		`[{"step":"a","status":99}]`:              "the stub for a has the status 99, which is none of an answer",
 		`[{"step":"a","status":400,"error":"x"}]`: "the stub for a has an error and an answer: leave one of them out",
-		`nonsense`:                                "reading stubs: invalid character",
+		`nonsense`:                                "reading stubs: it is no JSON",
 	} {
 		_, err := sim.ParseStubs([]byte(text))
 		require.ErrorContains(t, err, want, text)

@@ -1,12 +1,14 @@
 package stackapi
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -19,38 +21,59 @@ const maxBody = 64 << 20
 
 // bind reads a request into the input of an operation. Its errors are about the request.
 func bind(r *http.Request, in reflect.Value) error {
-	known := map[string]bool{}
-	for field, value := range in.Fields() {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return invalidf("the query of the URL: %w", err)
+	}
+	sent, err := read(r)
+	if err != nil {
+		return err
+	}
+	known, takesBody := map[string]bool{}, false
+	for _, field := range reflect.VisibleFields(in.Type()) {
+		value := in.FieldByIndex(field.Index)
 		if name, ok := field.Tag.Lookup("path"); ok {
 			value.SetString(r.PathValue(name))
 		}
 		if name, ok := field.Tag.Lookup("query"); ok {
 			known[name] = true
-			if err := bindQuery(value, r.URL.Query()[name]); err != nil {
+			if err := bindQuery(value, query[name]); err != nil {
 				return invalidf("parameter %s: %w", name, err)
 			}
 		}
 		if field.Name == "Body" {
-			data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-				return errorf("too-large", "the request has more than %d MiB", maxBody>>20)
-			}
-			if err != nil {
-				return invalidf("read the request: %w", err)
-			}
-			if err := strictjson.Decode(data, value.Addr().Interface()); errors.Is(err, io.EOF) {
+			takesBody = true
+			if err := strictjson.Decode(sent, value.Addr().Interface()); errors.Is(err, strictjson.ErrEmpty) {
 				return invalidf("the request has no body: give a JSON object")
 			} else if err != nil {
 				return invalidf("the request: %w", err)
 			}
 		}
 	}
-	for name := range r.URL.Query() {
+	for name := range query {
 		if !known[name] {
 			return invalidf("unknown parameter %q", name)
 		}
 	}
+	if text := string(bytes.TrimSpace(sent)); !takesBody && text != "" && text != "{}" {
+		return invalidf("%s %s takes no body", r.Method, r.URL.Path)
+	}
 	return nil
+}
+
+// read returns the body of a request.
+func read(r *http.Request) ([]byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLarge:
+		return nil, errorf("too-large", "the request has more than %d MiB", maxBody>>20)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, invalidf("the request ends before its body is complete")
+	case err != nil:
+		return nil, invalidf("read the request: %w", err)
+	}
+	return data, nil
 }
 
 // bindQuery sets a parameter that was given any number of times.
@@ -68,17 +91,15 @@ func bindQuery(to reflect.Value, values []string) error {
 	if as, ok := to.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return as.UnmarshalText([]byte(values[0]))
 	}
-	var err error
 	switch to.Kind() {
 	case reflect.Bool:
-		var on bool
-		if on, err = strconv.ParseBool(values[0]); err != nil {
+		if values[0] != "true" && values[0] != "false" {
 			return fmt.Errorf("%q is not true or false", values[0])
 		}
-		to.SetBool(on)
+		to.SetBool(values[0] == "true")
 	case reflect.Int:
-		var n int
-		if n, err = strconv.Atoi(values[0]); err != nil || n < 0 {
+		n, err := strconv.Atoi(values[0])
+		if err != nil || n < 0 {
 			return fmt.Errorf("%q is no whole number", values[0])
 		}
 		to.SetInt(int64(n))

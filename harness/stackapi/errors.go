@@ -22,7 +22,7 @@ func (e *Error) Error() string { return e.Failure.Error }
 // The codes of errors, with their statuses.
 var statuses = map[string]int{
 	"invalid": http.StatusBadRequest, "unauthorized": http.StatusUnauthorized, "refused": http.StatusForbidden,
-	"not-found": http.StatusNotFound, "unsupported": http.StatusConflict, "too-large": http.StatusRequestEntityTooLarge,
+	"not-found": http.StatusNotFound, "not-allowed": http.StatusMethodNotAllowed, "unsupported": http.StatusConflict, "too-large": http.StatusRequestEntityTooLarge,
 	"failed": http.StatusBadGateway,
 }
 

@@ -30,11 +30,12 @@ func (i *injected) view() Fault {
 func (f *faults) find(id string) (*injected, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n, err := strconv.Atoi(id)
-	if err != nil || n < 1 || n > len(f.all) {
-		return nil, notFoundf("there is no fault %q: `harness fault --list`, or GET /faults, lists them", id)
+	for _, i := range f.all {
+		if strconv.Itoa(i.id) == id {
+			return i, nil
+		}
 	}
-	return f.all[n-1], nil
+	return nil, notFoundf("there is no fault %q: `harness fault --list`, or GET /faults, lists them", id)
 }
 
 func (s *Server) injectFault(_ context.Context, in body[tap.Fault]) (Fault, error) {
@@ -63,7 +64,7 @@ func (s *Server) getFaults(context.Context, none) ([]Fault, error) {
 	return views, nil
 }
 
-func (s *Server) getFault(ctx context.Context, in oneFault) (Fault, error) {
+func (s *Server) getFault(ctx context.Context, in faultQuery) (Fault, error) {
 	f, err := s.faults.find(in.ID)
 	if err != nil {
 		return Fault{}, err
@@ -73,6 +74,7 @@ func (s *Server) getFault(ctx context.Context, in oneFault) (Fault, error) {
 		case <-f.injection.Reached():
 		case <-time.After(time.Duration(in.Wait)):
 		case <-ctx.Done():
+			return Fault{}, ctx.Err()
 		}
 	}
 	return f.view(), nil

@@ -3,7 +3,6 @@ package stackapi
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // filter returns the condition of a query.
-func (q mailQuery) filter() (inbox.Filter, error) {
+func (q mailFilter) filter() (inbox.Filter, error) {
 	f := inbox.Filter{To: q.To, From: q.From, Subject: q.Subject, RunID: q.Run}
 	for _, pair := range q.Header {
 		name, value, ok := strings.Cut(pair, ":")
@@ -74,23 +73,18 @@ func (s *Server) getOneMail(ctx context.Context, in oneMail) (*harness.Message, 
 	return s.shown(m), nil
 }
 
-// serveSource answers with the source of an email.
-func (s *Server) serveSource(w http.ResponseWriter, r *http.Request) {
-	m, err := s.mail(r.Context(), r.PathValue("id"))
-	if err == nil {
-		if m = s.stack.Redactor().Mail(m); len(m.Raw) == 0 {
-			err = unsupportedf("email %s contains a secret of the app: it is shown decoded, with the secret masked", m.ID)
-		}
-	}
+func (s *Server) getSource(ctx context.Context, in oneMail) ([]byte, error) {
+	m, err := s.mail(ctx, in.ID)
 	if err != nil {
-		s.fail(w, err)
-		return
+		return nil, err
 	}
-	w.Header().Set("Content-Type", "message/rfc822")
-	_, _ = w.Write(m.Raw) // fails only if the client has gone
+	if m = s.stack.Redactor().Mail(m); len(m.Raw) == 0 {
+		return nil, unsupportedf("email %s contains a secret of the app: it is shown decoded, with the secret masked", m.ID)
+	}
+	return m.Raw, nil
 }
 
-func (s *Server) clearMail(ctx context.Context, in mailQuery) (Removed, error) {
+func (s *Server) clearMail(ctx context.Context, in mailFilter) (Removed, error) {
 	f, err := in.filter()
 	if err != nil {
 		return Removed{}, err

@@ -49,13 +49,16 @@ type (
 		// To are recipients of emails that may name no run.
 		To []string `query:"to"`
 	}
-	mailQuery struct {
+	mailFilter struct {
 		To      string `query:"to"`
 		From    string `query:"from"`
 		Subject string `query:"subject"`
 		Run     string `query:"run"`
 		// Header is a name and a value, with a colon between them.
 		Header []string `query:"header"`
+	}
+	mailQuery struct {
+		mailFilter
 		// Wait is how long to wait for the first such email.
 		Wait jsontime.Duration `query:"wait"`
 	}
@@ -64,6 +67,9 @@ type (
 	}
 	oneFault struct {
 		ID string `path:"id"`
+	}
+	faultQuery struct {
+		oneFault
 		// Wait is how long to wait until the fault acts.
 		Wait jsontime.Duration `query:"wait"`
 	}
@@ -91,10 +97,7 @@ func Operations() []Operation {
 		op("GET", "/mail", "getMail", "emails, the oldest first", (*Server).getMail),
 		op("DELETE", "/mail", "clearMail", "remove emails", (*Server).clearMail),
 		op("GET", "/mail/{id}", "getOneMail", "one email", (*Server).getOneMail),
-		{
-			Method: "GET", Path: "/mail/{id}/raw", ID: "getSource", Summary: "the source of an email", In: reflect.TypeFor[oneMail](),
-			MediaType: "message/rfc822", serve: (*Server).serveSource,
-		},
+		raw("/mail/{id}/raw", "getSource", "the source of an email", "message/rfc822", (*Server).getSource),
 		op("POST", "/golden", "compare", "compare an email with a golden email, or write it", (*Server).compare),
 		op("POST", "/skip", "skip", "put the clock of sim forward, for all or for one run", (*Server).skip),
 		op("POST", "/replace", "replace", "replace results of steps, stub requests of steps, inject faults into the calls of sim", (*Server).replace),
@@ -105,14 +108,8 @@ func Operations() []Operation {
 		op("DELETE", "/faults/{id}", "dropFault", "disarm a fault, and close what it holds", (*Server).dropFault),
 		op("POST", "/services/{service}/{action}", "control", "stop, start, restart, kill, pause or resume a service", (*Server).control),
 		op("POST", "/tests", "endTest", "record how a test ended, and keep its evidence", (*Server).endTest),
-		{
-			Method: "GET", Path: "/openapi.json", ID: "getDocument", Summary: "this document", In: reflect.TypeFor[none](),
-			MediaType: "application/json", Public: true, serve: (*Server).serveDocument,
-		},
-		{
-			Method: "GET", Path: "/schemas/{name}", ID: "getSchema", Summary: "the JSON Schema of a file, such as expectation.json",
-			In: reflect.TypeFor[oneSchema](), MediaType: "application/schema+json", Public: true, serve: (*Server).serveSchema,
-		},
+		public(raw("/openapi.json", "getDocument", "this document", "application/json", (*Server).getDocument)),
+		public(raw("/schemas/{name}", "getSchema", "the JSON Schema of a file, such as expectation.json", "application/schema+json", (*Server).getSchema)),
 	}
 }
 
@@ -121,17 +118,46 @@ func op[In, Out any](method, path, id, summary string, answer func(*Server, cont
 	return Operation{
 		Method: method, Path: path, ID: id, Summary: summary, In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out](),
 		serve: func(s *Server, w http.ResponseWriter, r *http.Request) {
-			var in In
-			err := bind(r, reflect.ValueOf(&in).Elem())
-			var out Out
-			if err == nil {
-				out, err = answer(s, r.Context(), in)
+			if out, ok := answered(s, w, r, answer); ok {
+				writeJSON(w, http.StatusOK, out)
 			}
-			if err != nil {
-				s.fail(w, err)
-				return
-			}
-			writeJSON(w, http.StatusOK, out)
 		},
 	}
+}
+
+// raw returns an operation that a method of the server answers with bytes.
+func raw[In any](path, id, summary, mediaType string, answer func(*Server, context.Context, In) ([]byte, error)) Operation {
+	return Operation{
+		Method: http.MethodGet, Path: path, ID: id, Summary: summary, In: reflect.TypeFor[In](), MediaType: mediaType,
+		serve: func(s *Server, w http.ResponseWriter, r *http.Request) {
+			if data, ok := answered(s, w, r, answer); ok {
+				w.Header().Set("Content-Type", mediaType)
+				_, _ = w.Write(data) // fails only if the client has gone
+			}
+		},
+	}
+}
+
+func public(op Operation) Operation {
+	op.Public = true
+	return op
+}
+
+// answered returns the answer to a request. If there is an error instead, it has answered with that. A request that is in progress when
+// the stack ends is told so.
+func answered[In, Out any](s *Server, w http.ResponseWriter, r *http.Request, answer func(*Server, context.Context, In) (Out, error)) (out Out, ok bool) {
+	var in In
+	err := bind(r, reflect.ValueOf(&in).Elem())
+	if err == nil {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(s.ending, cancel)()
+		if out, err = answer(s, ctx, in); err != nil && s.ending.Err() != nil {
+			err = errorf("failed", "the stack is being stopped")
+		}
+	}
+	if err != nil {
+		s.fail(w, err)
+	}
+	return out, err == nil
 }

@@ -1,8 +1,8 @@
 package stackapi
 
 import (
+	"context"
 	"embed"
-	"net/http"
 	"strings"
 )
 
@@ -42,17 +42,8 @@ func OpenAPI() []byte {
 	return data
 }
 
-func (s *Server) serveDocument(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(OpenAPI()) // fails only if the client has gone
-}
+func (s *Server) getDocument(context.Context, none) ([]byte, error) { return OpenAPI(), nil }
 
-func (s *Server) serveSchema(w http.ResponseWriter, r *http.Request) {
-	data, err := Schema(strings.TrimSuffix(r.PathValue("name"), ".json"))
-	if err != nil {
-		s.fail(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/schema+json")
-	_, _ = w.Write(data) // fails only if the client has gone
+func (s *Server) getSchema(_ context.Context, in oneSchema) ([]byte, error) {
+	return Schema(strings.TrimSuffix(in.Name, ".json"))
 }

@@ -1,9 +1,11 @@
 package stackapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +33,9 @@ type Options struct {
 type Server struct {
 	stack   *stack.Stack
 	options Options
-	routes  http.Handler
+	routes  *http.ServeMux
+	ending  context.Context // ends with End
+	end     context.CancelFunc
 	began   time.Time
 	faults  faults
 	tests   tests
@@ -41,20 +45,51 @@ type Server struct {
 
 // New returns the API of a stack, which stays the caller's.
 func New(st *stack.Stack, o Options) *Server {
-	s := &Server{stack: st, options: o, began: time.Now()}
-	mux := http.NewServeMux()
+	s := &Server{stack: st, options: o, routes: http.NewServeMux(), began: time.Now()}
+	s.ending, s.end = context.WithCancel(context.Background())
 	for _, op := range Operations() {
-		mux.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.Public, op.serve))
+		s.routes.HandleFunc(op.Method+" "+Prefix+op.Path, s.guarded(op.Public, op.serve))
 	}
-	mux.HandleFunc(Prefix+"/", s.guarded(false, func(s *Server, w http.ResponseWriter, r *http.Request) {
-		s.fail(w, notFoundf("the API does not know %s %s: see `harness help api`", r.Method, r.URL.Path))
-	}))
-	s.routes = mux
+	s.routes.HandleFunc("/", s.guarded(false, (*Server).serveUnknown))
 	return s
 }
 
+// End has the requests that are in progress, and all that come, answered with an error if they wait for something. Call it before the
+// Shutdown of the HTTP server.
+func (s *Server) End() { s.end() }
+
 // ServeHTTP answers a request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !clean(r) { // the routes would redirect it
+		s.guarded(false, (*Server).serveUnknown)(w, r)
+		return
+	}
+	s.routes.ServeHTTP(w, r)
+}
+
+// clean reports whether a path has no empty parts, and none that are dots.
+func clean(r *http.Request) bool {
+	p := r.URL.EscapedPath()
+	return strings.TrimSuffix(p, "/") == path.Clean(p)
+}
+
+// serveUnknown answers a request that is no operation.
+func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
+	var methods []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		asked := *r
+		asked.Method = method
+		if _, pattern := s.routes.Handler(&asked); clean(r) && strings.HasPrefix(pattern, method) {
+			methods = append(methods, method)
+		}
+	}
+	if len(methods) == 0 {
+		s.fail(w, notFoundf("the API does not know %s: see `harness help api`", r.URL.Path))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	s.fail(w, errorf("not-allowed", "%s %s: its method is %s", r.Method, r.URL.Path, strings.Join(methods, " or ")))
+}
 
 // guarded lets requests pass that come from a program of this machine and bring the token, which public ones need not.
 func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *http.Request)) http.HandlerFunc {
@@ -126,9 +161,12 @@ func (s *Server) control(ctx context.Context, in serviceAction) (Done, error) {
 	if !known {
 		return Done{}, invalidf("there is no action %q: it is stop, start, restart, kill, pause or resume", in.Action)
 	}
-	known = slices.Contains(s.services(), harness.Service(in.Service))
-	if !known {
-		return Done{}, notFoundf("this stack can control no service %q, but %v", in.Service, s.services())
+	var names []string
+	for _, service := range s.services() {
+		names = append(names, string(service))
+	}
+	if !slices.Contains(names, in.Service) {
+		return Done{}, notFoundf("there is no service %q that can be stopped and started; this stack has %s", in.Service, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	return Done{true}, act(ctx, harness.Service(in.Service))
 }

@@ -188,6 +188,6 @@ type TestEnd struct {
 type Failure struct {
 	// Error is a sentence: what is wrong, and what to do.
 	Error string `json:"error"`
-	// Code is one of invalid, unauthorized, refused, not-found, unsupported and failed.
+	// Code is one of invalid, unauthorized, refused, not-found, not-allowed, unsupported, too-large and failed.
 	Code string `json:"code"`
 }

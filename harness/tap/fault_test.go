@@ -32,7 +32,7 @@ func TestFault_RoundTripsInJSON(t *testing.T) {
 		`"drop"`:                            `the whole is string, want an object`,
 		`{"at":"dot","dou":"x"}`:            `unknown field "dou": did you mean "do"?`,
 		`{"at":"dot","do":"hold","For":-1}`: `unknown field "For": it is spelt "for"`,
-		`{"at":"dot","do":"delay","for":3}`: `for is number, want a text`,
+		`{"at":"dot","do":"delay","for":3}`: `for is number, want a duration`,
 		`{"at":"dot","for":"soon"}`:         `"soon" is not a duration such as "1.5s" or "3d"`,
 	} {
 		require.ErrorContains(t, json.Unmarshal([]byte(text), new(tap.Fault)), want, text)

@@ -34,16 +34,13 @@ func openFront(st *stack.Stack, port int, o upOptions, state func() statefile.St
 		return nil, fmt.Errorf("listen for the dashboard and the API: %w", err)
 	}
 	f := &front{url: "http://" + l.Addr().String(), token: rand.Text(), served: make(chan struct{})}
-	mux := http.NewServeMux()
 	f.answers = stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest), StaysUp: o.parent == 0})
-	mux.Handle(stackapi.Prefix+"/", f.answers)
 	if o.dashboard {
 		if f.board, err = newBoard(st, o); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
-		mux.Handle("/", f.board)
 	}
-	f.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	f.server = &http.Server{Handler: http.HandlerFunc(f.serve), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(f.served)
 		_ = f.server.Serve(l) // until close
@@ -68,12 +65,25 @@ func (f *front) api() statefile.API {
 	return statefile.API{URL: f.url + stackapi.Prefix, Token: f.token}
 }
 
-// close ends the server. Pages that are open in a browser, and requests in progress, lose their connection.
+func (f *front) serve(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == stackapi.Prefix || strings.HasPrefix(r.URL.Path, stackapi.Prefix+"/"):
+		f.answers.ServeHTTP(w, r)
+	case f.board != nil:
+		f.board.ServeHTTP(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// close ends the server. Requests in progress are told that the stack ends. Pages that are open in a browser lose their connection.
 func (f *front) close(ctx context.Context) error {
+	f.answers.End()
 	var err error
 	if f.board != nil {
 		err = f.board.Close(ctx)
 	}
+	_ = f.server.Shutdown(ctx) // what it leaves, Close ends
 	err = errors.Join(err, f.server.Close())
 	<-f.served
 	if errors.Is(err, net.ErrClosed) {

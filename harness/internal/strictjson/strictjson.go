@@ -13,12 +13,14 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
 // Decode reads one JSON value. A key "$schema" of the whole, which editors read, is ignored. Numbers in values of type any become
-// [json.Number], which has all their digits. The error of an empty text is [io.EOF].
+// [json.Number], which has all their digits. The error of an empty text is [ErrEmpty].
 func Decode(data []byte, into any) error { return DecodeAndCheck(data, into, nil) }
 
 // A Check reports what is wrong with a value that is meant to decode as a type. Numbers are [json.Number]. Of an object or array it
@@ -27,49 +29,112 @@ type Check func(value json.Token, empty bool, as reflect.Type, where string) err
 
 // DecodeAndCheck is [Decode] with a check of each value. check may be nil.
 func DecodeAndCheck(data []byte, into any, check Check) error {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !utf8.Valid(data) {
+		return errors.New("it is not in UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	var whole json.RawMessage
 	if err := d.Decode(&whole); err != nil { // also where it is nested too deep to walk
-		return err
+		return syntaxError(data, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more behind the JSON value")
 	}
-	w := walker{json.NewDecoder(bytes.NewReader(whole)), check}
-	w.UseNumber()
+	w := newWalker(whole, check)
 	if err := w.walk(reflect.TypeOf(into).Elem(), ""); err != nil {
 		return err
 	}
 	d = json.NewDecoder(bytes.NewReader(whole))
 	d.UseNumber()
-	err := d.Decode(into)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		found, _, _ := strings.Cut(wrong.Value, " ") // without the digits of a number
-		return fmt.Errorf("%s is %s, want %s", cmp.Or(keys(wrong.Field, reflect.TypeOf(into)), "the whole"), found, kind(wrong.Type))
+	return d.Decode(into)
+}
+
+// ErrEmpty says that there is no value.
+var ErrEmpty = errors.New("it is empty")
+
+// syntaxError says where a text is no JSON.
+func syntaxError(data []byte, err error) error {
+	if errors.Is(err, io.EOF) {
+		return ErrEmpty
 	}
-	if wrong, ok := errors.AsType[*time.ParseError](err); ok {
-		return fmt.Errorf(`%q is not a time such as "2026-11-28T09:00:00Z"`, wrong.Value)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON ends before it is complete")
+	}
+	var at *json.SyntaxError
+	if errors.As(json.Unmarshal(data, new(json.RawMessage)), &at) && at.Offset > 0 {
+		before := data[:at.Offset-1]
+		line := before[bytes.LastIndexByte(before, '\n')+1:]
+		return fmt.Errorf("it is no JSON, in line %d, column %d: %w", bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(line)+1, at)
 	}
 	return err
 }
 
-// keys returns a path without the names of embedded structs, which encoding/json has in it.
-func keys(path string, of reflect.Type) string {
-	var kept []string
-	for name := range strings.SplitSeq(path, ".") {
-		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
-			of = of.Elem()
-		}
-		if t, err := member(of, name); err == nil {
-			kept, of = append(kept, name), t
+// wrong says that a value does not decode as a type.
+func wrong(where string, value json.Token, as reflect.Type) error {
+	found := "null"
+	switch value := value.(type) {
+	case bool:
+		found = "bool"
+	case json.Number:
+		found = "number"
+	case string:
+		found = "string"
+	case json.Delim:
+		found = "object"
+		if value == '[' {
+			found = "array"
 		}
 	}
-	return strings.Join(kept, ".")
+	return fmt.Errorf("%s is %s, want %s", cmp.Or(where, "the whole"), found, kind(as))
+}
+
+// fit returns an error for a value that does not decode as a type. null, which leaves things as they are, does.
+func fit(value json.Token, as reflect.Type, where string) error {
+	read, isText := reflect.New(as).Interface().(encoding.TextUnmarshaler)
+	said, given := value.(string)
+	number, isNumber := value.(json.Number)
+	fits := true
+	switch {
+	case value == nil || as.Kind() == reflect.Interface || as == rawMessage:
+	case isText && given:
+		err := read.UnmarshalText([]byte(said))
+		if as == reflect.TypeFor[time.Time]() && err != nil {
+			err = fmt.Errorf("%q is not %s", said, kind(as))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", cmp.Or(where, "the whole"), err)
+		}
+	case isText:
+		fits = false
+	case as.Kind() == reflect.Bool:
+		_, fits = value.(bool)
+	case as.Kind() == reflect.Int || as.Kind() == reflect.Int64:
+		_, err := number.Int64()
+		fits = isNumber && err == nil
+	case as.Kind() == reflect.Float64:
+		fits = isNumber
+	case as.Kind() == reflect.String:
+		fits = given
+	case as.Kind() == reflect.Slice:
+		fits = value == json.Delim('[')
+	case as.Kind() == reflect.Struct || as.Kind() == reflect.Map:
+		fits = value == json.Delim('{')
+	}
+	if !fits {
+		return wrong(where, value, as)
+	}
+	return nil
 }
 
 // kind names the values in JSON that decode as a type.
 func kind(t reflect.Type) string {
-	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return `a time such as "2026-11-28T09:00:00Z"`
+	case t == reflect.TypeFor[jsontime.Duration]():
+		return `a duration such as "1.5s" or "3d"`
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return "a text"
 	}
 	switch t.Kind() {
@@ -90,10 +155,24 @@ func kind(t reflect.Type) string {
 type walker struct {
 	*json.Decoder // of a valid value
 	check         Check
+	keysAlone     bool // a method of a type decodes the values
 }
 
-// walk reads the next value, and returns an error for keys that are wrong.
+func newWalker(value []byte, check Check) walker {
+	w := walker{Decoder: json.NewDecoder(bytes.NewReader(value)), check: check}
+	w.UseNumber()
+	return w
+}
+
+// walk reads the next value, and returns an error for keys and values that are wrong.
 func (w walker) walk(as reflect.Type, where string) error {
+	value := as
+	if as.Kind() == reflect.Pointer {
+		value = as.Elem()
+	}
+	if decoder, ok := reflect.New(value).Interface().(json.Unmarshaler); ok && !w.keysAlone && value != rawMessage && value != reflect.TypeFor[time.Time]() {
+		return w.walkDecoder(decoder, as, where)
+	}
 	token, err := w.Token()
 	if err != nil {
 		return err
@@ -101,6 +180,11 @@ func (w walker) walk(as reflect.Type, where string) error {
 	opening, nested := token.(json.Delim)
 	if w.check != nil {
 		if err := w.check(token, nested && !w.More(), as, where); err != nil {
+			return err
+		}
+	}
+	if !w.keysAlone {
+		if err := fit(token, value, where); err != nil {
 			return err
 		}
 	}
@@ -119,6 +203,28 @@ func (w walker) walk(as reflect.Type, where string) error {
 		}
 	}
 	_, err = w.Token() // the closing delimiter
+	return err
+}
+
+// walkDecoder reads a value of a type that decodes itself.
+func (w walker) walkDecoder(decoder json.Unmarshaler, as reflect.Type, where string) error {
+	var value json.RawMessage
+	if err := w.Decode(&value); err != nil {
+		return err
+	}
+	keys := newWalker(value, w.check)
+	keys.keysAlone = true
+	if err := keys.walk(as, where); err != nil || string(value) == "null" {
+		return err
+	}
+	err := decoder.UnmarshalJSON(value)
+	if of, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		found, _, _ := strings.Cut(of.Value, " ") // without the digits of a number
+		return fmt.Errorf("%s is %s, want %s", cmp.Or(strings.Trim(where+"."+of.Field, "."), "the whole"), found, kind(of.Type))
+	}
+	if err != nil && where != "" {
+		return fmt.Errorf("%s: %w", where, err)
+	}
 	return err
 }
 
@@ -152,6 +258,8 @@ func (w walker) walkObject(as reflect.Type, where string) error {
 	return nil
 }
 
+var rawMessage = reflect.TypeFor[json.RawMessage]()
+
 // Anything is the type of values whose keys are free, such as outputs.
 var Anything = reflect.TypeFor[any]()
 
@@ -172,7 +280,7 @@ func member(of reflect.Type, key string) (reflect.Type, error) {
 		switch {
 		case name == "" || name == "-":
 			continue
-		case name == key && f.Type == reflect.TypeFor[json.RawMessage]():
+		case name == key && f.Type == rawMessage:
 			return Anything, nil
 		case name == key:
 			return f.Type, nil
@@ -193,7 +301,7 @@ func element(of reflect.Type) reflect.Type {
 	if of.Kind() == reflect.Pointer {
 		of = of.Elem()
 	}
-	if of.Kind() == reflect.Slice && of != reflect.TypeFor[json.RawMessage]() {
+	if of.Kind() == reflect.Slice && of != rawMessage {
 		return of.Elem()
 	}
 	return Anything

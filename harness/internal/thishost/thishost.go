@@ -3,6 +3,7 @@
 package thishost
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -28,7 +29,7 @@ func Named(host string) bool {
 // send requests to any of its ports.
 func Refusal(r *http.Request) string {
 	if !Named(r.Host) {
-		return "it is addressed as " + r.Host + ": use 127.0.0.1 or localhost"
+		return fmt.Sprintf("it is addressed as %q: use 127.0.0.1 or localhost", r.Host)
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		return "it comes from another site's page"

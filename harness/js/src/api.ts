@@ -1015,7 +1015,8 @@ export interface Failure {
    */
   error: string
   /**
-   * code is one of invalid, unauthorized, refused, not-found, unsupported and failed.
+   * code is one of invalid, unauthorized, refused, not-found, not-allowed, unsupported, too-large and
+   * failed.
    */
   code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'unsupported' | 'too-large' | 'failed'
 }
