@@ -121,7 +121,7 @@ func restrict(name string, d *schema) {
 			property(d, "evidence").Pattern = directoryForm
 		}
 	case "Failure":
-		with(d, "code", schema{Type: "string", Enum: []any{"invalid", "unauthorized", "refused", "not-found", "unsupported", "too-large", "failed"}})
+		with(d, "code", schema{Type: "string", Enum: []any{"invalid", "unauthorized", "refused", "not-found", "not-allowed", "unsupported", "too-large", "failed"}})
 	case "SMTPLine":
 		with(d, "by", schema{Type: "string", Enum: []any{"app", "server", "tap"}})
 	case "Part":

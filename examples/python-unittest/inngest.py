@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import os
+import urllib.parse
 import urllib.request
 
 
@@ -14,18 +15,24 @@ class Interrupt(Exception):
         self.operation = operation
 
 
+class StepFailed(Exception):
+    """A step has failed, and is not tried again. If the function does not catch it, neither is the function."""
+
+
 class Step:
     """What a function calls. Steps that the server has recorded return what it recorded."""
 
-    def __init__(self, recorded):
-        self.recorded = recorded
+    def __init__(self, recorded, announce, target):
+        self.recorded, self.announce, self.target = recorded, announce, target
 
     def run(self, id, work):
         hashed = hashlib.sha1(id.encode()).hexdigest()
         if hashed in self.recorded:
             if "error" in self.recorded[hashed]:  # all attempts have failed
-                raise RuntimeError(self.recorded[hashed]["error"]["message"])
+                raise StepFailed(self.recorded[hashed]["error"]["message"])
             return self.recorded[hashed]["data"]
+        if self.announce and self.target != hashed:  # its result may be replaced
+            raise Interrupt(id=hashed, op="StepPlanned", displayName=id)
         try:
             data = work()
         except Exception as e:  # the server tries again
@@ -62,21 +69,27 @@ def serve(app, functions):
 
         def do_POST(self):
             call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            _, function = functions[self.path.split("fnId=")[1].split("&")[0]]
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            _, function = functions[query["fnId"][0]]
+            step = Step(call["steps"], call["ctx"]["disable_immediate_execution"], query["stepId"][0])
             try:
-                self.answer(200, function(call["event"], call["ctx"]["run_id"], Step(call["steps"])))
+                self.answer(200, function(call["event"], call["ctx"]["run_id"], step))
             except Interrupt as i:
                 self.answer(206, [i.operation])
+            except StepFailed as e:
+                self.answer(400, {"name": "StepFailed", "message": str(e)}, {"X-Inngest-No-Retry": "true"})
             except Exception as e:
                 self.answer(500, {"name": type(e).__name__, "message": str(e)})
 
-        def answer(self, status, value):
+        def answer(self, status, value, headers=None):
             body = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("X-Inngest-Sdk", "python:stdlib")
             self.send_header("X-Inngest-Req-Version", "1")
+            for name, text in (headers or {}).items():
+                self.send_header(name, text)
             self.end_headers()
             self.wfile.write(body)
 

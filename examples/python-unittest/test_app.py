@@ -52,6 +52,16 @@ class RemindTest(unittest.TestCase):
         mail = self.stack.request("GET", f"/mail?to={self.to}")
         self.assertEqual(["Please pay invoice 17 within two weeks."], [m["text"].strip() for m in mail])
 
+    def test_no_reminder_where_invoice_could_not_be_sent(self):
+        outcomes = [{"error": "the printer is on fire", "noRetry": True}]
+        self.stack.request("POST", "/replace", {"replace": [{"function": "remind", "step": "send-invoice", "outcomes": outcomes}]})
+        self.addCleanup(self.stack.request, "POST", "/replace", {"replace": [{"function": "remind", "step": "send-invoice", "outcomes": []}]})
+        event = self.send()
+        self.judge(event, {
+            "runs": [{"function": "remind", "status": "FAILED", "error": "on fire"}],
+            "mail": [{"to": self.to, "absent": True}],
+        })
+
     def test_verdict_names_what_is_missing(self):
         event = self.send()
         self.skip(event, "14d")

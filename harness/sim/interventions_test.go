@@ -1,7 +1,9 @@
 package sim_test
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -141,4 +143,23 @@ func TestSim_ReplacesStepByTheLastNameOfItsFunction(t *testing.T) {
 		label, _ = a.only(sendAndRun(a, "order/paid")).Step("print-label")
 		require.False(t, label.Replaced, names)
 	}
+}
+
+// An app that runs a step which is to be replaced, although the call tells it to announce its steps, would have the effect of its own code.
+func TestSim_FailsRunWhoseAppRunsReplacedStep(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{Start: start})
+	t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+	require.NoError(t, s.RegisterHandler(t.Context(), answering(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"StepRun","id":"aa","displayName":"charge","data":1}]`)
+	})))
+	require.NoError(t, s.Replace("", "charge", sim.Outcome{Err: "the bank is closed"}))
+	id, err := s.Send(t.Context(), harness.Event{Name: "go"})
+	require.NoError(t, err)
+	require.NoError(t, s.Run(t.Context()))
+	run := s.RunsOf(id)[0]
+	require.Equal(t, harness.StatusFailed, run.Status)
+	require.Contains(t, run.Error.Message, "step charge is to be replaced, but the app has run it")
+	require.Contains(t, run.Error.Message, "StepPlanned")
 }

@@ -1018,7 +1018,7 @@ export interface Failure {
    * code is one of invalid, unauthorized, refused, not-found, not-allowed, unsupported, too-large and
    * failed.
    */
-  code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'unsupported' | 'too-large' | 'failed'
+  code: 'invalid' | 'unauthorized' | 'refused' | 'not-found' | 'not-allowed' | 'unsupported' | 'too-large' | 'failed'
 }
 /**
  * One thing that goes wrong on a wire: where, for which exchanges, how often, and what. A field that

@@ -82,7 +82,7 @@ func (m *machine) callBody(it *item, job string) []byte {
 			Attempt: sdk.Attempt(it.failures + 1), MaxAttempts: r.function.Attempts,
 			Stack:     sdk.Stack{Stack: make([]string, len(r.state)), Current: r.position(it.from)},
 			QueueItem: job, RequestID: job, UseAPI: tooLarge,
-			PlanFirst: r.planFirst || it.planFirst || m.interventions.mustPlan(r.function),
+			PlanFirst: it.planFirst,
 		},
 	}
 	for i, memo := range r.state {

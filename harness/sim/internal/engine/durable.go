@@ -262,7 +262,7 @@ func (m *machine) reenter(it *item, job string) *call {
 	if m.options.SigningKey != "" {
 		set(sdk.HeaderSignature, sdk.Sign(m.options.SigningKey, body, time.Now()))
 	}
-	if r.planFirst || it.planFirst || m.interventions.mustPlan(r.function) {
+	if it.planFirst {
 		set(sdk.HeaderForceStepPlan, "true")
 	}
 	if it.target != "" {

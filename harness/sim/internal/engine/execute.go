@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -115,6 +116,7 @@ func (m *machine) attempt(it *item) *call {
 		m.apply(it, a)
 		return nil
 	}
+	it.planFirst = it.planFirst || r.planFirst || m.interventions.mustPlan(r.function)
 	c := m.prepare(it)
 	r.Calls++
 	m.inflight[c.job] = it
@@ -145,6 +147,11 @@ func (m *machine) deliver(it *item, a *answer) {
 	ids := []string{it.name}
 	for i := range a.ops {
 		ids = append(ids, a.ops[i].StepID())
+	}
+	if ran := m.interventions.ranReplaced(it, a.ops); ran != nil && !it.run.Status.Final() {
+		m.fail(it.run, newError("StepNotReplaced", fmt.Sprintf("step %s is to be replaced, but the app has run it: where a call says "+
+			"ctx.disable_immediate_execution, an app answers with the opcode StepPlanned, and runs the step that stepId names in a later call", ran.StepID())))
+		return
 	}
 	f := m.interventions.takeFault(it.run.function, ids)
 	switch {

@@ -72,11 +72,30 @@ func (iv *interventions) replace(function, step string, list []Outcome) {
 
 // next returns the next outcome of a replaced step, or nil if the step is not replaced.
 func (iv *interventions) next(of *function, step string) *Outcome {
+	o := iv.of(of, step)
+	if o == nil {
+		return nil
+	}
+	out := &o.list[min(o.used, len(o.list)-1)]
+	o.used++
+	return out
+}
+
+// of returns the outcomes of a step, or nil if it is not replaced.
+func (iv *interventions) of(of *function, step string) *outcomes {
 	for _, f := range append(of.names(), "") {
 		if o := iv.replacements[replacedStep{f, step}]; o != nil {
-			out := &o.list[min(o.used, len(o.list)-1)]
-			o.used++
-			return out
+			return o
+		}
+	}
+	return nil
+}
+
+// ranReplaced returns a replaced step that the app has run in a call in which it had to announce its steps, or nil.
+func (iv *interventions) ranReplaced(it *item, ops []sdk.Op) *sdk.Op {
+	for i := range ops {
+		if o := &ops[i]; it.planFirst && o.Op.Ran() && o.ID != it.target && iv.of(it.run.function, o.StepID()) != nil {
+			return o
 		}
 	}
 	return nil
