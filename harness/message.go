@@ -110,7 +110,7 @@ type Part struct {
 	// Name is the file name, decoded (RFC 2231 or 2047); empty when there is none.
 	Name string `json:"name"`
 	// ContentType is the media type without parameters, as in "image/png".
-	ContentType string `json:"contentType"`
+	ContentType string `json:"type"`
 	// CalendarMethod is the parameter method of the type text/calendar, such as "REQUEST".
 	CalendarMethod string `json:"calendarMethod,omitempty"`
 	// ContentID is without its angle brackets, as a "cid:" link in HTML names it.

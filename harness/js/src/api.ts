@@ -434,9 +434,9 @@ export interface Part {
    */
   name: string
   /**
-   * contentType is the media type without parameters, as in "image/png".
+   * type is the media type without parameters, as in "image/png".
    */
-  contentType: string
+  type: string
   /**
    * calendarMethod is the parameter method of the type text/calendar, such as "REQUEST".
    */
