@@ -37,10 +37,17 @@ func (s *Sim) Advance(ctx context.Context, d time.Duration) error {
 // AdvanceRun lets d pass for one run, and for those that descend from it: which it invoked, which the events that its steps
 // sent started, and which its end started. What they wait for comes due sooner, one thing after another: sleeps, retries,
 // timeouts of waits and of the run, the time (ts) of its event. All else stays as it is: other runs, schedules, and the clock,
-// so that times of the run that are shown have nothing in them of what passed. Neither does it change what runs share: a place
-// in a limit comes when it comes, and a debounce or a batch starts no run sooner. now is the time that the run then sees.
+// so that times of the run that are shown have nothing in them of what passed. A throttle in whose line it stands, a debounce and
+// a batch that hold an event of it come due sooner for the others in them, too; a place under a concurrency limit and in a rate
+// limit comes when it comes. now is the time that the run then sees.
 func (s *Sim) AdvanceRun(ctx context.Context, runID string, d time.Duration) (now time.Time, err error) {
-	return s.driver.SkipRun(ctx, runID, d)
+	return s.driver.SkipFor(ctx, engine.Root{Run: runID}, d)
+}
+
+// AdvanceEvent lets d pass for what one event has led to and leads to, as [Sim.AdvanceRun] does for a run: the runs that it
+// has started, and a debounce or a batch that holds it.
+func (s *Sim) AdvanceEvent(ctx context.Context, eventID string, d time.Duration) (now time.Time, err error) {
+	return s.driver.SkipFor(ctx, engine.Root{Event: eventID}, d)
 }
 
 // RunUntil moves the clock to a time, and does what falls due until then, that instant included. A time in the past is now.

@@ -112,7 +112,7 @@ func New(o Options) *Sim {
 	}
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}
 	s.handler = api.New(e, api.Options{
-		EventKeys: o.EventKeys, Advance: s.Advance, AdvanceRun: s.AdvanceRun, Closed: s.driver.Closed(), Page: o.Page,
+		EventKeys: o.EventKeys, Advance: s.Advance, AdvanceFor: s.driver.SkipFor, Closed: s.driver.Closed(), Page: o.Page,
 	})
 	return s
 }

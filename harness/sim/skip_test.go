@@ -194,3 +194,72 @@ func TestSim_AdvanceRunInBackground(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, harness.StatusCompleted, a.only(slow).Status)
 }
+
+// TestSim_AdvanceEventReachesWhatHoldsTheEvent has events that wait in a debounce and in a batch, also one that a step sent, and
+// one whose run stands in the line of a throttle. Those of others wait on.
+func TestSim_AdvanceEventReachesWhatHoldsTheEvent(t *testing.T) {
+	t.Parallel()
+	key, limit := text("event.data.user"), 90*time.Second
+	for name, o := range map[string]opts{
+		"debounce": {Debounce: &inngestgo.ConfigDebounce{Period: time.Minute, Timeout: &limit, Key: *key}},
+		"batch":    {BatchEvents: &inngestgo.ConfigBatchEvents{MaxSize: 3, Timeout: time.Minute, Key: key}},
+		"throttle": {Throttle: &inngestgo.ConfigThrottle{Limit: 1, Period: time.Minute, Key: key}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t, sim.Options{})
+			o.ID = "digest"
+			a.on("comment/added", o, done)
+			a.on("order/paid", opts{ID: "ship"}, func(ctx context.Context, in input) (any, error) {
+				return step.Send(ctx, "send", inngestgo.Event{Name: "comment/added", Data: map[string]any{"user": "ann"}})
+			})
+			a.serve()
+			server := httptest.NewServer(a.sim.Handler())
+			t.Cleanup(server.Close)
+			users := map[string]string{}
+			for _, user := range []string{"kim", "bob", "ann"} {
+				if name == "throttle" { // it lets the first of each user start
+					a.send("comment/added", map[string]any{"user": user})
+				}
+				if user != "ann" {
+					users[user] = a.send("comment/added", map[string]any{"user": user})
+				} else {
+					users[user] = a.send("order/paid", nil)
+				}
+			}
+			require.NoError(t, a.sim.Settle(t.Context()))
+			completed := func() (n int) {
+				for _, r := range a.sim.Runs() {
+					if r.FunctionID == "shop-digest" && r.Status == harness.StatusCompleted {
+						n++
+					}
+				}
+				return n
+			}
+			before := completed()
+			for i, user := range []string{"kim", "ann"} {
+				now, err := sim.Skip(t.Context(), server.URL, sim.Skipping{Event: users[user], By: 59 * time.Second})
+				require.NoError(t, err)
+				require.True(t, start.Add(59*time.Second).Equal(now), now)
+				require.Equal(t, before+i, completed(), "a minute has not passed yet")
+				now, err = sim.Skip(t.Context(), server.URL, sim.Skipping{Event: users[user], Until: start.Add(time.Minute)})
+				require.NoError(t, err)
+				require.True(t, start.Add(time.Minute).Equal(now), now)
+				require.Equal(t, before+i+1, completed())
+			}
+			require.Equal(t, harness.StatusCompleted, a.only(users["kim"]).Status)
+			require.True(t, start.Equal(a.sim.Now()), "the clock stays")
+			a.run()
+			require.Equal(t, start.Add(time.Minute), a.only(users["bob"]).Ended)
+		})
+	}
+}
+
+func TestSkip_TellsThatThereIsNoSuchEvent(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(newApp(t, sim.Options{}).sim.Handler())
+	t.Cleanup(server.Close)
+	_, err := sim.Skip(t.Context(), server.URL, sim.Skipping{Event: "01JDD9WRP1F5G1Y9ZVC4Q4XKZS", By: time.Second})
+	require.EqualError(t, err, "skipping time at "+server.URL+": event 01JDD9WRP1F5G1Y9ZVC4Q4XKZS: there is no such event, or it came so long ago that it is no longer kept")
+	require.ErrorIs(t, err, sim.ErrNoEvent)
+}

@@ -99,7 +99,7 @@ func Operations() []Operation {
 		op("GET", "/mail/{id}", "getOneMail", "one email", (*Server).getOneMail),
 		raw("/mail/{id}/raw", "getSource", "the source of an email", "message/rfc822", (*Server).getSource),
 		op("POST", "/golden", "compare", "compare an email with a golden email, or write it", (*Server).compare),
-		op("POST", "/skip", "skip", "put the clock of sim forward, for all or for one run", (*Server).skip),
+		op("POST", "/skip", "skip", "put the clock of sim forward, for all or for what one run or one event leads to", (*Server).skip),
 		op("POST", "/replace", "replace", "replace results of steps, stub requests of steps, inject faults into the calls of sim", (*Server).replace),
 		op("POST", "/faults", "injectFault", "inject a fault into a wire", (*Server).injectFault),
 		op("GET", "/faults", "getFaults", "the faults that were injected", (*Server).getFaults),

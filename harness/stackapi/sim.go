@@ -11,14 +11,17 @@ import (
 )
 
 func (s *Server) skip(ctx context.Context, in body[Skip]) (Skipped, error) {
-	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until, Run: in.Body.Run}
+	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until, Run: in.Body.Run, Event: in.Body.Event}
 	if (q.By == 0) == q.Until.IsZero() {
 		return Skipped{}, invalidf("say how much time passes: give one of by, which is not 0, and until")
+	}
+	if q.Run != "" && q.Event != "" {
+		return Skipped{}, invalidf("say for what time passes: for a run or for an event, not for both")
 	}
 	now, err := sim.Skip(ctx, s.stack.Endpoints().Inngest, q)
 	switch {
 	case err == nil, errors.Is(err, sim.ErrNoSim), errors.As(err, new(*url.Error)): // all is well, or the request is not at fault
-	case errors.Is(err, sim.ErrNoRun):
+	case errors.Is(err, sim.ErrNoRun), errors.Is(err, sim.ErrNoEvent):
 		err = notFoundf("%w", err)
 	default:
 		err = invalidf("%w", err)

@@ -121,8 +121,10 @@ type Compared struct {
 type Skip struct {
 	By    jsontime.Duration `json:"by,omitzero"`
 	Until time.Time         `json:"until,omitzero"`
-	// Run is the run for which time passes, with those that descend from it. Empty: it passes for all.
-	Run string `json:"run,omitempty"`
+	// Run is the run for which time passes, with those that descend from it; Event the event for which it passes, with the runs
+	// that it started, and the debounces and batches that hold it. Both empty: it passes for all.
+	Run   string `json:"run,omitempty"`
+	Event string `json:"event,omitempty"`
 }
 
 // Skipped is the time that it is then.

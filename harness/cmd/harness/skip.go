@@ -22,19 +22,22 @@ func skipCommand(std stdio) *cobra.Command {
 returns when all that is due in that time has been done. It needs a stack whose Inngest is sim: the dev
 server cannot skip time. The app's own clock stays.
 
-With --run, time passes for one run and those that descend from it alone: which it invoked, which the
-events that its steps sent started, and which its end started. Other runs, schedules, and what runs share
-(places in limits, debounces, batches) stay as they are, so tests on one stack do not move each other's time.`,
+With --event, time passes for what one event leads to alone: the runs that it started, those that descend from
+them, and the throttles, debounces and batches in which they or their events wait. With --run it is the same
+for one run: which it invoked, which the events that its steps sent started, and which its end started. Other
+runs, schedules and limits stay as they are, so tests on one stack do not move each other's time.`,
 		Example: `  harness up --inngest sim -- npm start
   harness skip 24h
   harness skip 3d
   harness skip --until 2027-01-01T09:00          # in the local time zone
-  harness skip --run 01JDD9WRP1F5G1Y9ZVC4Q4XKZS 1w`,
+  harness skip --event 01JDD9WRP1F5G1Y9ZVC4Q4XKZS 1w`,
 		Args: between(0, 1, "a duration, as in 24h or 3d, or --until and a time"),
 	}
 	asJSON := jsonFlag(cmd, "print the time as JSON")
 	cmd.Flags().StringVar(&until, "until", "", "skip to a `TIME` instead: 2027-01-01T09:00 or 2027-01-01, local unless a zone is given as in\n2027-01-01T09:00:00Z")
 	cmd.Flags().StringVar(&s.Run, "run", "", "let time pass for the run with this `ID`, and those that descend from it, alone")
+	cmd.Flags().StringVar(&s.Event, "event", "", "let time pass for what the event with this `ID` leads to alone")
+	cmd.MarkFlagsMutuallyExclusive("run", "event")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		switch {
 		case len(args) == 0 && until == "":
@@ -54,6 +57,9 @@ events that its steps sent started, and which its end started. Other runs, sched
 		if s.Run != "" && !stackapi.IsEventID(s.Run) {
 			return usagef("--run %q is no id of a run: it is 26 letters and digits, as `harness runs` shows", s.Run)
 		}
+		if s.Event != "" && !stackapi.IsEventID(s.Event) {
+			return usagef("--event %q is no id of an event: it is 26 letters and digits, as `harness send` tells", s.Event)
+		}
 		c, err := std.connect(cmd.Context(), inngestOnly, "")
 		if err != nil {
 			return err
@@ -67,8 +73,11 @@ events that its steps sent started, and which its end started. Other runs, sched
 			return writeJSON(std.out, now)
 		}
 		clock := "Inngest"
-		if s.Run != "" {
+		switch {
+		case s.Run != "":
 			clock = "run " + s.Run
+		case s.Event != "":
+			clock = "event " + s.Event
 		}
 		fmt.Fprintf(std.out, "for %s it is %s\n", clock, now.Now.Local().Format(time.DateTime))
 		return nil

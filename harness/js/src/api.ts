@@ -1423,9 +1423,17 @@ export interface Skip {
   by?: string
   until?: string
   /**
-   * run is the run for which time passes, with those that descend from it. Empty: it passes for all.
+   * run is the run for which time passes, with those that descend from it; event the event for which it
+   * passes, with the runs that it started, and the debounces and batches that hold it. Both empty: it
+   * passes for all.
    */
   run?: string
+  /**
+   * run is the run for which time passes, with those that descend from it; event the event for which it
+   * passes, with the runs that it started, and the debounces and batches that hold it. Both empty: it
+   * passes for all.
+   */
+  event?: string
 }
 /**
  * Skipped is the time that it is then.

@@ -1,6 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import timers from 'node:timers/promises'
 import { EventEmitter } from 'node:events'
 import { dirname, join, relative, resolve } from 'node:path'
 import type {
@@ -14,7 +13,7 @@ import type {
   Stub,
   TestEnd,
 } from './api.js'
-import { HarnessError, callSite } from './errors.js'
+import { HarnessError } from './errors.js'
 import {
   type AnyEvent,
   type EventRef,
@@ -139,26 +138,11 @@ export class Harness {
   }
 
   /**
-   * Lets time pass for the runs of one event alone, and for those that descend from them, so that other tests are not
-   * disturbed. It waits until the event has started a run.
+   * Lets time pass for what one event leads to alone: the runs that it starts, those that descend from them, and the throttles,
+   * debounces and batches in which they wait. Other tests are not disturbed.
    */
   async skip(event: EventRef, by: Duration): Promise<void> {
-    const at = callSite()
-    const ends = now() + this.left()
-    let { runs } = await this.stack.event(event)
-    while (runs.length === 0) {
-      if (now() > ends) {
-        throw at(
-          new HarnessError(
-            'the event has started no run for which time could be skipped: stack.skip() skips it for all',
-            'failed',
-          ),
-        )
-      }
-      await sleep(pollInterval)
-      runs = (await this.stack.event(event)).runs
-    }
-    for (const run of runs) await this.stack.skip({ run: run.id, by })
+    await this.stack.skip({ event, by })
   }
 
   /**
@@ -296,11 +280,9 @@ export class Harness {
 const defaultTimeout = 10_000
 const minTimeout = 100
 const usedForWaiting = 0.8
-const pollInterval = 20
 
 /** Node's own clock, also where a test puts a fake one in its place. @internal */
 export const { now } = Date
-const sleep = timers.setTimeout
 
 /** The ids of the tests of one file and name, in the sequence in which they began. */
 const namesakes = new Map<string, unknown[]>()

@@ -10,6 +10,7 @@ export type {
   MailFilter,
   SeenTrace,
   Service,
+  SkipOptions,
 } from './stack.js'
 export type { Duration, StackOptions } from './up.js'
 export { HarnessError, VerdictError } from './errors.js'

@@ -48,6 +48,12 @@ export type EventRef = { eventId: string } | string
 /** An event to send, or one that was sent. */
 export type AnyEvent = Event | EventRef
 
+/** How much time to skip, and for what: see {@link Stack.skip}. */
+export interface SkipOptions extends Omit<Skip, 'until' | 'event'> {
+  until?: string | Date
+  event?: EventRef
+}
+
 /** A trace whose emails have lists of their files, which may be empty. */
 export type SeenTrace = Omit<Trace, 'mail'> & {
   mail: (TraceMail & Required<Pick<Message, 'attachments' | 'inlines'>>)[]
@@ -251,9 +257,14 @@ export class Stack implements AsyncDisposable {
     return seen(await this.client.get<Trace>(`/events/${path(event)}/trace`, { to: options.to }))
   }
 
-  /** Puts the clock of sim forward: `skip('3d')` for all, `skip({ run, by: '3d' })` for one run and those that descend from it. */
-  async skip(time: Duration | (Omit<Skip, 'until'> & { until?: string | Date })): Promise<Date> {
-    const { now } = await this.client.post<{ now: string }>('/skip', typeof time === 'string' ? { by: time } : time)
+  /**
+   * Puts the clock of sim forward: `skip('3d')` for all, `skip({ event, by: '3d' })` for what an event leads to, `skip({ run, by:
+   * '3d' })` for a run and those that descend from it.
+   */
+  async skip(time: Duration | SkipOptions): Promise<Date> {
+    const options = typeof time === 'string' ? { by: time } : time
+    const event = options.event === undefined ? undefined : eventId(options.event)
+    const { now } = await this.client.post<{ now: string }>('/skip', { ...options, event })
     return new Date(now)
   }
 

@@ -53,7 +53,7 @@ test('the packages of a release work, and have types for ESM and CommonJS', { ti
     `inngest-harness-${process.platform}-${process.arch}-1.2.3.tgz`,
   ])
   // Vitest is for ESM alone, and so is its entry.
-  const rules = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm']
+  const rules = ['--ignore-rules', 'cjs-resolves-to-esm']
   run(
     path('..'),
     process.execPath,

@@ -83,23 +83,6 @@ test('goldens are beside the file of the test, without its salt', async () => {
   }
 })
 
-test('skip waits for the runs of the event, also with fake timers', async () => {
-  vi.useFakeTimers({ now: 0 })
-  onTestFinished(() => void vi.useRealTimers())
-  const event = vi
-    .fn()
-    .mockResolvedValueOnce({ runs: [] })
-    .mockResolvedValue({ runs: [{ id: 'one' }, { id: 'two' }] })
-  const skip = vi.fn()
-  await harnessOf({}, { event, skip }).harness.skip('id', '3d')
-  expect(event).toHaveBeenCalledTimes(2)
-  expect(skip.mock.calls).toEqual([[{ run: 'one', by: '3d' }], [{ run: 'two', by: '3d' }]])
-
-  const none = harnessOf({ timeout: 10 }, { event: async () => ({ runs: [] }), skip })
-  const error = await failure<HarnessError>(none.harness.skip('id', '3d'))
-  expect(error.message).toContain('the event has started no run for which time could be skipped')
-})
-
 test('faults and replaced steps end with the test, which fails if a fault has not acted', async () => {
   const endTest = vi.fn()
   const drop = vi.fn()

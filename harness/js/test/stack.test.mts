@@ -129,7 +129,7 @@ test('mail finds emails, with the bytes of their files', async () => {
   expect(source.message).toContain('the inbox has no email "nothing"')
 })
 
-test('skip lets time pass, for one run or for all', async () => {
+test('skip lets time pass, for one run, for one event, or for all', async () => {
   const [kim, lee] = [anAddress(), anAddress()]
   const forgotten = (email: string) => stack.send({ name: 'order/forgotten', data: { email } })
   const runOf = async (event: { eventId: string }) => {
@@ -143,6 +143,11 @@ test('skip lets time pass, for one run or for all', async () => {
   await stack.skip({ run, by: '3d' })
   await stack.expect(ofKim, { mail: [{ to: kim }] })
   expect(await stack.mail({ to: lee })).toEqual([])
+
+  const [ofAnn, ofBob] = [await forgotten(anAddress()), await forgotten(anAddress())]
+  await stack.skip({ event: ofAnn, by: '3d' })
+  expect(await stack.runs({ event: ofAnn })).toMatchObject([{ status: 'COMPLETED' }])
+  expect(await stack.runs({ event: ofBob })).toMatchObject([{ status: 'RUNNING' }])
 
   const before = await stack.skip('1d')
   const now = await stack.skip({ until: new Date(before.getTime() + 2 * 24 * 3600_000) })

@@ -34,8 +34,8 @@ type Options struct {
 	EventKeys []string
 	// Advance puts the clock forward.
 	Advance func(ctx context.Context, d time.Duration) error
-	// AdvanceRun lets time pass for one run, and returns the time that it sees.
-	AdvanceRun func(ctx context.Context, runID string, d time.Duration) (time.Time, error)
+	// AdvanceFor lets time pass for what descends from a run or an event, and returns the time that this sees.
+	AdvanceFor func(ctx context.Context, of engine.Root, d time.Duration) (time.Time, error)
 	// Closed is closed when the server is, which ends subscriptions.
 	Closed <-chan struct{}
 	// Page has the files of the server's page. Nil: there is none.

@@ -12,19 +12,20 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/engine"
 )
 
-// SkipPath is where the clock is put forward: by a duration (by), or to a time (until), for all or for one run (run).
+// SkipPath is where the clock is put forward: by a duration (by), or to a time (until), for all or for what descends from a run
+// (run) or from an event (event).
 const SkipPath = "/sim/skip"
 
 // Skipped is the answer of [SkipPath].
 type Skipped struct {
-	Now   time.Time `json:"now"` // virtual; of a run, what it sees
+	Now   time.Time `json:"now"` // virtual; of a run or an event, what it sees
 	Error string    `json:"error,omitempty"`
 }
 
 // skip lets time pass.
 func (s *server) skip(w http.ResponseWriter, r *http.Request) {
-	run := r.URL.Query().Get("run")
-	now, err := s.engine.TimeOf(run)
+	of := engine.Root{Run: r.URL.Query().Get("run"), Event: r.URL.Query().Get("event")}
+	now, err := s.engine.TimeOf(of)
 	if err != nil {
 		reply(w, http.StatusNotFound, Skipped{s.engine.Now(), err.Error()})
 		return
@@ -34,15 +35,15 @@ func (s *server) skip(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, Skipped{now, err.Error()})
 		return
 	}
-	if run != "" {
-		now, err = s.options.AdvanceRun(r.Context(), run, d)
+	if of != (engine.Root{}) {
+		now, err = s.options.AdvanceFor(r.Context(), of, d)
 	} else {
 		err = s.options.Advance(r.Context(), d)
 		now = s.engine.Now()
 	}
 	status := http.StatusOK
 	switch {
-	case errors.Is(err, engine.ErrNoRun):
+	case errors.Is(err, engine.ErrNoRun), errors.Is(err, engine.ErrNoEvent):
 		status = http.StatusNotFound
 	case err != nil:
 		status = http.StatusServiceUnavailable

@@ -58,7 +58,8 @@ type event struct {
 	fields   map[string]any // name, data, user, id, ts, v, meta: what expressions see; nil: they are to be read from Raw
 	bare     bool           // it came without data: functions get null where expressions see an empty object
 	sessions sessions
-	recurs   bool // it may come again: the sender gave it an id, or may repeat the request that it came in
+	skipped  time.Duration // that has passed for it and not for the clock
+	recurs   bool          // it may come again: the sender gave it an id, or may repeat the request that it came in
 
 	invokes     *function // set on an invocation
 	unknown     string    // id of the function that an invocation names, if there is none

@@ -10,36 +10,79 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 )
 
-// ErrNoRun is returned for a run that is not kept.
-var ErrNoRun = errors.New("there is no such run, or it ended so long ago that it is no longer kept")
+// ErrNoRun is returned for a run that is not kept, ErrNoEvent for such an event.
+var (
+	ErrNoRun   = errors.New("there is no such run, or it ended so long ago that it is no longer kept")
+	ErrNoEvent = errors.New("there is no such event, or it came so long ago that it is no longer kept")
+)
 
-// passing is time that passes for one run and those that descend from it, and for no other: what they wait for comes due
-// sooner by the clock, which stays as it is.
+// Root names a run or an event by its id: what descends from it has its own time. The zero value is all there is.
+type Root struct{ Run, Event string }
+
+func (r Root) String() string {
+	if r.Run != "" {
+		return "run " + r.Run
+	}
+	return "event " + r.Event
+}
+
+// root is the run or the event that a Root names.
+type root struct {
+	run   *run
+	event *event
+}
+
+// skipped is how much time has passed for it and not for the clock.
+func (r root) skipped() *time.Duration {
+	if r.run != nil {
+		return &r.run.skipped
+	}
+	return &r.event.skipped
+}
+
+func (m *machine) find(named Root) (root, error) {
+	if named.Run != "" {
+		if r := m.runs.find(named.Run); r != nil {
+			return root{run: r}, nil
+		}
+		return root{}, fmt.Errorf("%v: %w", named, ErrNoRun)
+	}
+	if id, err := ulid.Parse(named.Event); err == nil && m.events.byID[id] != nil {
+		return root{event: m.events.byID[id]}, nil
+	}
+	return root{}, fmt.Errorf("%v: %w", named, ErrNoEvent)
+}
+
+// passing is time that passes for what descends from a root, and for nothing else: what it waits for comes due sooner by the
+// clock, which stays as it is.
 type passing struct {
-	root *run
+	root root
 	left time.Duration
 	done chan struct{} // closed once all of it has passed and what fell due in it is done
 }
 
-// SkipRun lets d pass for a run and those that descend from it alone, and does what falls due for them in it. now is the
-// time that the run then sees.
-func (d *Driver) SkipRun(ctx context.Context, runID string, by time.Duration) (now time.Time, err error) {
+// SkipFor lets d pass for what descends from a run or an event alone, and does what falls due for it in that time. now is the
+// time that the run or the event then sees.
+func (d *Driver) SkipFor(ctx context.Context, named Root, by time.Duration) (now time.Time, err error) {
 	e := d.e
 	e.mu.Lock()
-	p := &passing{root: e.m.runs.find(runID), left: max(by, 0), done: make(chan struct{})}
-	if p.root == nil {
+	of, err := e.m.find(named)
+	if err != nil {
 		e.mu.Unlock()
-		return now, fmt.Errorf("skipping time for run %s: %w", runID, ErrNoRun)
+		return now, fmt.Errorf("skipping time for %w", err)
 	}
+	p := &passing{root: of, left: max(by, 0), done: make(chan struct{})}
 	e.m.passings = append(e.m.passings, p)
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		now = e.m.timeOf(p.root)
+		now = e.m.clock.Now().Add(*of.skipped())
 		e.m.passings = slices.DeleteFunc(e.m.passings, func(o *passing) bool { return o == p })
 	}()
 	for !isClosed(p.done) {
@@ -69,12 +112,12 @@ func (m *machine) passAll() (moved bool) {
 // pass lets time pass up to the next thing that falls due, unless one of the runs is being called. It reports whether any
 // passed.
 func (m *machine) pass(p *passing) bool {
-	runs, now := m.family(p.root), m.clock.Now()
-	if isClosed(p.done) || m.calling(runs) {
+	f, now := m.family(p.root), m.clock.Now()
+	if isClosed(p.done) || m.calling(f.runs) {
 		return false
 	}
-	by := p.left
-	for it := range queued(runs) {
+	by, due := p.left, m.dueOf(f)
+	for it := range due {
 		if by = min(by, it.at.Sub(now)); by <= 0 && !it.at.After(now) {
 			return false // it is done first
 		}
@@ -84,15 +127,26 @@ func (m *machine) pass(p *passing) bool {
 		return false
 	}
 	p.left -= by
-	for it := range queued(runs) {
+	for it := range due {
 		it.at = it.at.Add(-by)
 		heap.Fix(&m.queue, it.index)
+		switch subject := it.subject.(type) {
+		case *debounced:
+			if !subject.latest.IsZero() {
+				subject.latest = subject.latest.Add(-by)
+			}
+		case *line:
+			subject.counter.due = subject.counter.due.Add(-by)
+		}
 	}
-	for r := range runs {
+	for r := range f.runs {
 		r.skipped += by
 		for _, w := range r.waits {
 			w.expires = w.expires.Add(-by)
 		}
+	}
+	if e := p.root.event; e != nil {
+		e.skipped += by
 	}
 	return true
 }
@@ -107,52 +161,77 @@ func (m *machine) calling(runs map[*run]bool) bool {
 	return false
 }
 
-// queued yields the items of runs that come due by time. Those in a line of the gate wait for others.
-func queued(runs map[*run]bool) func(yield func(*item) bool) {
-	return func(yield func(*item) bool) {
-		for r := range runs {
-			for _, it := range r.items {
-				if it.index >= 0 && it.waits == nil && !yield(it) {
-					return
-				}
+// dueOf returns the items for which a family waits: those of its runs, what serves the lines in which they stand, and the
+// timers of debounces and batches that hold its events.
+func (m *machine) dueOf(f family) map[*item]bool {
+	due := map[*item]bool{}
+	add := func(it *item) {
+		if it != nil && it.index >= 0 {
+			due[it] = true
+		}
+	}
+	for r := range f.runs {
+		for _, it := range r.items {
+			switch {
+			case it.waits == nil:
+				add(it)
+			case it.index >= 0:
+				add(it.waits.line.wake)
 			}
 		}
 	}
+	for _, d := range m.admission.debounces {
+		if f.events[d.event.EventID] {
+			add(d.timer)
+		}
+	}
+	for _, b := range m.admission.batches {
+		if slices.ContainsFunc(b.events, func(e *event) bool { return f.events[e.EventID] }) {
+			add(b.timer)
+		}
+	}
+	return due
 }
 
-// timeOf returns the time that a run sees.
-func (m *machine) timeOf(r *run) time.Time { return m.clock.Now().Add(r.skipped) }
-
-// TimeOf returns the virtual time that a run sees; without an id, that of the clock.
-func (e *Engine) TimeOf(runID string) (time.Time, error) {
+// TimeOf returns the virtual time that a run or an event sees; of no root, that of the clock.
+func (e *Engine) TimeOf(named Root) (time.Time, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if runID == "" {
+	if named == (Root{}) {
 		return e.m.clock.Now(), nil
 	}
-	r := e.m.runs.find(runID)
-	if r == nil {
-		return time.Time{}, fmt.Errorf("run %s: %w", runID, ErrNoRun)
+	of, err := e.m.find(named)
+	if err != nil {
+		return time.Time{}, err
 	}
-	return e.m.timeOf(r), nil
+	return e.m.clock.Now().Add(*of.skipped()), nil
 }
 
-// family returns a run and those that descend from it: which it invoked, which events that its steps sent started, and
-// which its end started.
-func (m *machine) family(root *run) map[*run]bool {
-	family, ids, sent := map[*run]bool{}, map[string]bool{}, map[string]bool{}
+// family is what descends from a run or an event, with that itself.
+type family struct {
+	runs   map[*run]bool
+	events map[string]bool // ids of those that its steps sent
+}
+
+// family returns what descends from a root: the runs that an event started; and of each run, which it invoked, which events
+// that its steps sent started, and which its end started.
+func (m *machine) family(root root) family {
+	f, ids := family{map[*run]bool{}, map[string]bool{}}, map[string]bool{}
+	if root.event != nil {
+		f.events[root.event.EventID] = true
+	}
 	for _, r := range m.runs.all() { // parents come before their children
-		if r != root && !slices.ContainsFunc(r.triggers(), func(e *event) bool { return sent[e.EventID] || ids[e.parent()] }) {
+		if r != root.run && !slices.ContainsFunc(r.triggers(), func(e *event) bool { return f.events[e.EventID] || ids[e.parent()] }) {
 			continue
 		}
-		family[r], ids[r.ID] = true, true
+		f.runs[r], ids[r.ID] = true, true
 		for i := range r.Steps {
 			for _, id := range sentEvents(r.Steps[i].Output) {
-				sent[id] = true
+				f.events[id] = true
 			}
 		}
 	}
-	return family
+	return f
 }
 
 // parent returns the id of the run that an event of the server comes from, as the invocation that it made, or as the news of
