@@ -73,6 +73,10 @@ type (
 		// Wait is how long to wait until the fault acts.
 		Wait jsontime.Duration `query:"wait"`
 	}
+	stackQuery struct {
+		// Wait is how long to wait until the app is up with what has changed in its sources.
+		Wait jsontime.Duration `query:"wait"`
+	}
 	serviceAction struct {
 		Service string `path:"service"`
 		Action  string `path:"action"`

@@ -41,6 +41,7 @@ type Server struct {
 	tests   tests
 	goldens goldens
 	written written
+	changes changes
 }
 
 // New returns the API of a stack, which stays the caller's.
@@ -110,8 +111,8 @@ func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *h
 	}
 }
 
-func (s *Server) getStack(context.Context, none) (Stack, error) {
-	var answer Stack
+func (s *Server) getStack(ctx context.Context, in stackQuery) (Stack, error) {
+	answer := Stack{Outdated: s.changes.outdated(ctx, time.Duration(in.Wait))}
 	if s.options.State != nil {
 		var err error
 		if answer.State, err = s.options.State().OfThisProcess(); err != nil {

@@ -17,6 +17,9 @@ type Stack struct {
 	// Env are the variables that an app on this stack gets.
 	Env map[string]string `json:"env,omitempty"`
 	Can Can               `json:"can"`
+	// Outdated says why the app that is up is not what its sources say: one has changed, and the app is not up with it yet, or
+	// does not start with it. Empty: nothing is known to have changed.
+	Outdated string `json:"outdated,omitempty"`
 }
 
 // Can says what a stack supports beyond sending, reading and judging.

@@ -39,7 +39,7 @@ func (s *session) run(ctx context.Context) error {
 	// Watching begins before the first start, so that a change during it counts.
 	changes := make(chan string)
 	if s.watching() {
-		w, err := newWatcher(s.options.watch, s.front.answers.Wrote)
+		w, err := newWatcher(s.options.watch, s.front.answers.Wrote, s.front.answers.Changed)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,10 @@ func (s *session) run(ctx context.Context) error {
 		s.printer.say("watch", "%d directories below %v", w.count(), s.options.watch)
 	}
 	if len(s.command) > 0 {
-		if err := s.startApp(ctx); err != nil && (!s.watching() || ctx.Err() != nil) {
+		started := s.front.answers.Starting()
+		err := s.startApp(ctx)
+		started(err)
+		if err != nil && (!s.watching() || ctx.Err() != nil) {
 			return err
 		} else if err != nil {
 			s.printer.say("app", "does not work, the next change starts it again: %s", brief(err))
@@ -187,6 +190,7 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			switch err := s.stack.App().Err(); {
 			case err == nil: // a reload has stopped it, or a client of the API
 			case s.watching():
+				s.front.answers.Starting()(err)
 				s.printer.say("app", "has ended by itself, the next change starts it again: %s", brief(err))
 			default:
 				return fail(err)
@@ -225,9 +229,13 @@ func (s *session) reload(ctx context.Context, file string) (stop func(), done <-
 		defer cancel()
 		began := time.Now()
 		s.printer.progress(harness.Progress{Subject: "app", Doing: file + " changed, starting anew"})
+		started := s.front.answers.Starting()
 		err := s.nextApp(ctx)
+		if ctx.Err() != nil { // another change has come, or the end
+			return
+		}
+		started(err)
 		switch {
-		case ctx.Err() != nil:
 		case err != nil:
 			s.printer.say("app", "the change does not work: %s", brief(err))
 			now := "no app is up"

@@ -62,7 +62,8 @@ status is then 0. A second interrupt kills. When a server or CMD ends by itself,
 shows the end of its log, and exits with 1.
 
 With --watch, CMD is started anew beside the one that is up when a source file changes, and takes over
-once it answers and is synced. When that fails, as with a build error, the last good state stays up.
+once it answers and is synced. When that fails, as with a build error, the last good state stays up, and tests
+that use this stack (HARNESS_STACK) fail with the reason. Files of tests are no source.
 When CMD ends by itself, the servers stay up and the next change starts it again.
 
 Without CMD only the servers run: see 'harness env'. With --backend attach, HARNESS_INNGEST_URL and

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,14 +23,16 @@ type watcher struct {
 	w *fsnotify.Watcher
 	// ignored reports whether a file is none that a person writes.
 	ignored func(file string) bool
+	// noted is called for each change at once, before the directory is quiet.
+	noted func(file string)
 }
 
-func newWatcher(dirs []string, ignored func(file string) bool) (*watcher, error) {
+func newWatcher(dirs []string, ignored func(file string) bool, noted func(file string)) (*watcher, error) {
 	fw, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watch for changes: %w", err)
 	}
-	w := &watcher{fw, ignored}
+	w := &watcher{fw, ignored, noted}
 	for _, dir := range dirs {
 		if _, err := w.add(dir); err != nil {
 			fw.Close()
@@ -75,8 +78,11 @@ func isSource(file string) bool {
 	if name == ".env" {
 		return true
 	}
-	return !strings.HasPrefix(name, ".") && slices.Contains(sources, filepath.Ext(name)) && !strings.HasSuffix(name, "_test.go")
+	return !strings.HasPrefix(name, ".") && slices.Contains(sources, filepath.Ext(name)) && !isTest.MatchString(name)
 }
+
+// isTest matches the names of files that hold tests: the app does not run them.
+var isTest = regexp.MustCompile(`_test\.go$|\.(test|spec)\.[cm]?[jt]sx?$|^test_.*\.py$`)
 
 // run sends the name of a changed file, once per burst of changes, until ctx ends.
 func (w *watcher) run(ctx context.Context, changes chan<- string) {
@@ -92,6 +98,7 @@ func (w *watcher) run(ctx context.Context, changes chan<- string) {
 				return
 			}
 			if source := w.affected(e); source != "" {
+				w.noted(source)
 				changed = source
 				quiet.Reset(settle)
 			}

@@ -15,7 +15,7 @@ func TestIsSource(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]bool{
 		"main.go": true, "app/views/mail.html": true, "index.mts": true, ".env": true, "go.mod": true,
-		"main_test.go": false, ".main.go.swp": false, ".#main.go": false, "app": false, "4913": false, "main.go~": false, "x.log": false,
+		"main_test.go": false, "order.test.ts": false, "order.spec.mjs": false, "test_app.py": false, "test.ts": true, ".main.go.swp": false, ".#main.go": false, "app": false, "4913": false, "main.go~": false, "x.log": false,
 	} {
 		require.Equal(t, want, isSource(file), file)
 	}
@@ -83,7 +83,7 @@ func TestWatcher_SkipsDirectoriesOfTools(t *testing.T) {
 
 func watch(t *testing.T, dir string) <-chan string {
 	t.Helper()
-	w, err := newWatcher([]string{dir}, func(file string) bool { return strings.Contains(file, "report") })
+	w, err := newWatcher([]string{dir}, func(file string) bool { return strings.Contains(file, "report") }, func(string) {})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	changes, done := make(chan string), make(chan struct{})

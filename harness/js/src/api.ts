@@ -1479,6 +1479,11 @@ export interface Stack {
     [k: string]: string
   }
   can: Can
+  /**
+   * outdated says why the app that is up is not what its sources say: one has changed, and the app is
+   * not up with it yet, or does not start with it. Empty: nothing is known to have changed.
+   */
+  outdated?: string
 }
 /**
  * App is the app's entry in a State. url is empty where the stack runs no app.

@@ -60,8 +60,15 @@ export interface TestInfo {
 /** The milliseconds that a stack may take to start, with servers that are to be built. @internal */
 export const startTimeout = 10 * 60_000
 
-/** Returns the stack of this worker. Where the goldens are makes no other stack. @internal */
-export async function stackOf({ goldens: _, ...options }: HarnessOptions): Promise<Stack> {
+/** Returns the stack of this worker. An app that is not what its sources say is none to test. @internal */
+export async function stackOf(options: HarnessOptions): Promise<Stack> {
+  const stack = await anyStackOf(options)
+  if (stack.state.outdated) throw new HarnessError(stack.state.outdated, 'failed')
+  return stack
+}
+
+/** Where the goldens are makes no other stack. */
+async function anyStackOf({ goldens: _, ...options }: HarnessOptions): Promise<Stack> {
   if (process.env['HARNESS_STACK']) return connectStack()
   const { workerStack } = requireByNode('./worker.js') as typeof worker
   for (let first = true; ; first = false) {
@@ -96,6 +103,7 @@ export class Harness {
   readonly salt = randomBytes(5).toString('hex')
   /** How many verdicts are still awaited. */
   private open = 0
+  private ended = false
   private readonly faults: InjectedFault[] = []
   private readonly undo: (() => Promise<void>)[] = []
   private stubs = 0
@@ -181,6 +189,7 @@ export class Harness {
    * @internal
    */
   async end(outcome: Outcome, failures: string[] = []): Promise<void> {
+    this.ended = true
     const { suite, name } = this.testName()
     const { skipped, fails, todo } = this.test
     if (skipped && outcome === 'passed') outcome = 'skipped'
@@ -217,7 +226,7 @@ export class Harness {
         mkdirSync(end.evidence, { recursive: true })
         writeFileSync(join(end.evidence, 'app.log'), `${this.stack.log()}\n`)
       }
-      if (report) await (await stackOf(this.options)).endTest({ ...end, evidence: undefined })
+      if (report) await (await anyStackOf(this.options)).endTest({ ...end, evidence: undefined })
       if (passed) throw error
     }
     if (why) throw new HarnessError(why, 'invalid')
@@ -245,12 +254,14 @@ export class Harness {
     return undefined
   }
 
+  /** Counts a verdict until it is there. After the end of the test, which says that it was not awaited, it goes nowhere. */
   private async awaited<T>(verdict: Promise<T>): Promise<T> {
     this.open++
     try {
       return await verdict
     } finally {
       this.open--
+      if (this.ended) await new Promise(() => {})
     }
   }
 

@@ -110,6 +110,9 @@ async function endOf(up: Up): Promise<void> {
 
 const endTimeout = 5_000
 
+/** How long an app that changes may take until it is up again. */
+const changeTimeout = '2m'
+
 function stateFile(dir: string | undefined): string | undefined {
   for (let at = resolve(dir ?? '.'); ; at = dirname(at)) {
     const file = join(at, '.harness', 'stack.json')
@@ -153,7 +156,7 @@ export class Stack implements AsyncDisposable {
       const why = up.ended()
       return why && `the stack is down: harness up ${why}\n${indent(up.log())}`
     })
-    return new Stack(client, await client.get<StackState>('/stack'), dir, up)
+    return new Stack(client, await client.get<StackState>('/stack', { wait: changeTimeout }), dir, up)
   }
 
   /** The variables that an app on this stack gets. */
@@ -196,6 +199,7 @@ export class Stack implements AsyncDisposable {
   async judge(event: AnyEvent, expectation: Expectation, options: JudgeOptions = {}): Promise<Judgement> {
     const golden = options.golden && { ...options.golden, dir: resolve(options.golden.dir) }
     const id = eventId(event)
+    checkJSON(expectation)
     const question = { ...(id === undefined ? { event } : { eventId: id }), expectation, ...options, golden }
     const answer = await this.client.post<{ eventId: string; verdict: Verdict; text: string }>('/judge', question)
     const { eventId: judged, verdict, text } = answer
@@ -389,6 +393,32 @@ function mailBox(client: Client): MailBox {
       client.text(`/mail/${encodeURIComponent(typeof mail === 'string' ? mail : mail.id)}/raw`),
     clear: async (filter?: MailFilter) => (await client.delete<{ removed: number }>('/mail', query(filter))).removed,
   })
+}
+
+/** Throws if an expectation holds what JSON does not have: it would be left out, or become an empty object, and assert nothing. */
+function checkJSON(value: unknown, at = ''): void {
+  const what = noJSON(value)
+  if (what) {
+    const instead =
+      value === undefined
+        ? 'leave it out, or give it a value'
+        : 'say { matches: "…" } of a text, or write an assertion of your own on the trace of the verdict'
+    throw new HarnessError(`expectation: ${at || 'it'} is ${what}, and would assert nothing: ${instead}`, 'invalid')
+  }
+  if (Array.isArray(value)) value.forEach((one, i) => checkJSON(one, `${at}[${i}]`))
+  else if (typeof value === 'object' && value !== null && !('toJSON' in value)) {
+    for (const [name, one] of Object.entries(value)) checkJSON(one, at ? `${at}.${name}` : name)
+  }
+}
+
+/** Says what a value is that JSON does not have. */
+function noJSON(value: unknown): string | undefined {
+  if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) return String(value)
+  if (['bigint', 'function', 'symbol'].includes(typeof value)) return `a ${typeof value}`
+  if (typeof value !== 'object' || value === null) return undefined
+  if ('$$typeof' in value && value.$$typeof === Symbol.for('jest.asymmetricMatcher')) return 'a matcher of the runner'
+  const type = Object.prototype.toString.call(value).slice('[object '.length, -1) // also in another realm
+  return ['RegExp', 'Map', 'Set'].includes(type) ? `a ${type}` : undefined
 }
 
 /** Completes an email: in JSON the bytes of its files are in Base64. */

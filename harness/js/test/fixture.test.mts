@@ -196,8 +196,8 @@ test('an expectation without types is explained by the stack', async () => {
 
 test('a test that does not await its verdict fails', async () => {
   const endTest = vi.fn()
-  let holds = (_: object) => {}
-  const judge = () => new Promise((done) => (holds = done))
+  let breaks = (_: Error) => {}
+  const judge = () => new Promise((_, fail) => (breaks = fail))
   const { harness } = harnessOf({}, { judge, endTest })
   const verdict = harness.judge('id', {})
   const error = await failure<HarnessError>(harness.end('passed'))
@@ -206,8 +206,9 @@ test('a test that does not await its verdict fails', async () => {
   await harness.end('failed', ['another reason'])
   expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ failures: ['another reason'] }))
 
-  holds({ outcome: 'holds' })
-  await verdict
+  breaks(new Error('broken'))
+  const pending = new Promise((done) => setImmediate(done, 'pending'))
+  expect(await Promise.race([verdict, pending]), 'it would be an unhandled rejection').toBe('pending')
   await harness.end('passed')
   expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed', failures: [] }))
 })

@@ -1,10 +1,14 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type HarnessError, Stack, connectStack, startStack } from 'inngest-harness'
+import { type HarnessError, Stack, type StackOptions, connectStack, startStack } from 'inngest-harness'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import * as fixture from '../dist/fixture.js'
 import { workerStack } from '../dist/worker.js'
-import { failure, shop, until } from './setup.mjs'
+import { failure, path, shop, until } from './setup.mjs'
+
+/** What the fixtures call, which is not in the types of the package. */
+const { stackOf } = fixture as unknown as { stackOf(options: StackOptions): Promise<Stack> }
 
 test('services stop and start, and an app that ends takes the stack with it', async () => {
   await using stack = await startStack({ command: shop, inngest: 'sim' })
@@ -58,6 +62,27 @@ test('a worker whose stack has ended starts another for the next test', async ()
   expect(next).not.toBe(first)
   expect(next.ended()).toBeUndefined()
   await next.stop()
+})
+
+test('tests wait for an app whose source changes, and fail if it does not start', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'watched-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const app = join(dir, 'app.mjs')
+  const works = `import ${JSON.stringify(path('app/app.mjs'))}`
+  const options = { command: ['node', app], inngest: 'sim', watch: dir } satisfies StackOptions
+  const tried = () =>
+    stackOf(options).then(
+      () => '',
+      (error: HarnessError) => error.message,
+    )
+  writeFileSync(app, works)
+  expect(await tried()).toBe('')
+  writeFileSync(app, 'throw new Error("no good")')
+  await until(tried)
+  expect(await tried()).toMatch(/^.*app\.mjs has changed, and the app does not start with it: .*no good/s)
+  writeFileSync(app, works)
+  await until(async () => (await tried()) === '')
+  await (await stackOf(options)).stop()
 })
 
 test('a stack that does not start says why', async () => {

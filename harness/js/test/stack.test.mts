@@ -68,6 +68,17 @@ test('expect throws a verdict that does not hold', async () => {
 
   const typo = await failure<HarnessError>(stack.expect(order(email), { mail: [{ to: email, subjekt: 'x' } as never] }))
   expect(typo.message).toContain('unknown field "mail[0].subjekt": did you mean "subject"?')
+
+  for (const [value, message] of [
+    [undefined, 'undefined, and would assert nothing: leave it out'],
+    [/A1/, 'a RegExp, and would assert nothing: say { matches'],
+    [expect.any(String), 'a matcher of the runner'],
+    [1n, 'a bigint'],
+  ] as const) {
+    const runs = [{ function: 'confirm-order', output: { order: ['A1', value] } }]
+    const error = await failure<HarnessError>(stack.judge({ name: 'order/placed' }, { runs }))
+    expect(error.message).toContain(`expectation: runs[0].output.order[1] is ${message}`)
+  }
   const nothing = await failure<HarnessError>(stack.expect(undefined as never, { noOtherMail: true }))
   expect(nothing.message).toMatch(/^the event is undefined: give one to send/)
   const number = await failure<HarnessError>(stack.expect(17 as never, { noOtherMail: true }))
