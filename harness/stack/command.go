@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/proc"
 )
 
@@ -59,6 +60,11 @@ func (r *commandRunner) start(ctx context.Context) error {
 	err = p.WaitReady(ctx, r.ready.check)
 	if late := (*proc.NotReadyError)(nil); errors.As(err, &late) && ctx.Err() != nil {
 		late.What = fmt.Sprintf("%s has been running for %v without %s", strings.Join(r.Args, " "), r.StartTimeout, r.ready.what)
+		if ports := port.OfGroup(p.PID()); r.ready.port != "" && len(ports) > 0 {
+			late.What += fmt.Sprintf(" (it listens on %s: have it listen on that of PORT)", strings.Trim(fmt.Sprint(ports), "[]"))
+		} else if r.ready.port != "" {
+			late.What += " (an app that connects to Inngest takes --connect; in Go, stack.Options.Connect)"
+		}
 	}
 	return err
 }
@@ -72,9 +78,10 @@ func (r *commandRunner) addLine(line string) {
 }
 
 // readiness is when a program that has started is ready: when check returns nil. what says what it has done then, as in
-// "answering".
+// "answering". port is the one on which it is to answer; empty: none.
 type readiness struct {
 	what  string
+	port  string
 	check func(context.Context) error
 }
 
@@ -82,12 +89,12 @@ type readiness struct {
 func (s *Stack) readiness(env harness.Env) readiness {
 	if s.options.Connect {
 		began := time.Now()
-		return readiness{"connecting to the Inngest server", func(ctx context.Context) error { return s.connected(ctx, began, 1) }}
+		return readiness{"connecting to the Inngest server", "", func(ctx context.Context) error { return s.connected(ctx, began, 1) }}
 	}
-	_, port, _ := net.SplitHostPort(env.Addr)
+	_, want, _ := net.SplitHostPort(env.Addr)
 	url := "http://" + env.Addr + s.options.AppPath
-	what := fmt.Sprintf("answering on port %s, the one in its environment variable PORT", port)
-	return readiness{what, func(ctx context.Context) error { return answers(ctx, url) }}
+	what := fmt.Sprintf("answering on port %s, the one in its environment variable PORT", want)
+	return readiness{what, want, func(ctx context.Context) error { return answers(ctx, url) }}
 }
 
 // answers returns nil when the app answers HTTP, with any status: the sync finds out whether it serves functions, and has
