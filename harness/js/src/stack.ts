@@ -395,15 +395,15 @@ function mailBox(client: Client): MailBox {
   })
 }
 
-/** Throws if an expectation holds what JSON does not have: it would be left out, or become an empty object, and assert nothing. */
+/** Throws if an expectation holds what JSON does not have: it would be left out, or become another object. */
 function checkJSON(value: unknown, at = ''): void {
   const what = noJSON(value)
   if (what) {
     const instead =
       value === undefined
-        ? 'leave it out, or give it a value'
-        : 'say { matches: "…" } of a text, or write an assertion of your own on the trace of the verdict'
-    throw new HarnessError(`expectation: ${at || 'it'} is ${what}, and would assert nothing: ${instead}`, 'invalid')
+        ? 'which asserts nothing: leave it out, or give it a value'
+        : 'which JSON does not have: say { matches: "…" } of a text, or write an assertion of your own on the trace of the verdict'
+    throw new HarnessError(`expectation: ${at || 'it'} is ${what}, ${instead}`, 'invalid')
   }
   if (Array.isArray(value)) value.forEach((one, i) => checkJSON(one, `${at}[${i}]`))
   else if (typeof value === 'object' && value !== null && !('toJSON' in value)) {

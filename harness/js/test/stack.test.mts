@@ -70,8 +70,8 @@ test('expect throws a verdict that does not hold', async () => {
   expect(typo.message).toContain('unknown field "mail[0].subjekt": did you mean "subject"?')
 
   for (const [value, message] of [
-    [undefined, 'undefined, and would assert nothing: leave it out'],
-    [/A1/, 'a RegExp, and would assert nothing: say { matches'],
+    [undefined, 'undefined, which asserts nothing: leave it out'],
+    [/A1/, 'a RegExp, which JSON does not have: say { matches'],
     [expect.any(String), 'a matcher of the runner'],
     [1n, 'a bigint'],
   ] as const) {
