@@ -159,3 +159,18 @@ func TestUnquiet_WaitsForCodeOfAbandonedCall(t *testing.T) {
 	answered(3, time.Now().Add(time.Millisecond))
 	require.Contains(t, f.unquiet(), "the server hung up on a call of it, at which the app may still be at work")
 }
+
+func TestUnquiet_TellsHowFunctionFailedThatIsToBeCalledAgain(t *testing.T) {
+	t.Parallel()
+	f := newForgetful(t)
+	f.root, f.events = &harness.TraceEvent{}, []*tracedEvent{{}}
+	f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "run", Function: "order", Status: harness.StatusRunning}}}
+	call := func(id uint64, at time.Time, c tap.Call) {
+		c.RunID = "run"
+		f.src.Ledger.add(tap.Exchange{ID: id, Began: at, Ended: at, HTTP: &tap.HTTP{Status: c.Status}, Call: &c})
+	}
+	call(1, noon, tap.Call{Status: 500, Attempt: 1, MaxAttempts: 5, Error: &tap.Failure{Message: "boom"}})
+	require.Equal(t, "the run run of order is RUNNING: attempt 1 of 5 failed: boom", f.unquiet())
+	call(2, noon.Add(time.Minute), tap.Call{Status: 206, Ops: []tap.Op{{ID: "step"}}})
+	require.Equal(t, "the run run of order is RUNNING", f.unquiet())
+}

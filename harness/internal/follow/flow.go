@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -25,6 +26,7 @@ type call struct {
 	run          string
 	began, ended time.Time // ended is zero while it is in progress
 	abandoned    bool      // the server hung up: the app may be at work on it still
+	failed       string    // how the function, and no step of it, failed; empty: it did not
 }
 
 // A dispatch is one event on its way to the server.
@@ -96,9 +98,21 @@ func (f *flow) addCall(c tap.Exchange) {
 		}
 	}
 	if c.Over() {
-		open.ended, open.abandoned = c.Ended, c.Call.Abandoned
+		open.ended, open.abandoned, open.failed = c.Ended, c.Call.Abandoned, failed(c.Call)
 		delete(f.openCalls, c.ID)
 	}
+}
+
+// failed says how a function, and no step of it, failed in a call; "" if it did not.
+func failed(c *tap.Call) string {
+	if c.Error == nil || len(c.Ops) > 0 {
+		return ""
+	}
+	attempt := fmt.Sprint(c.Attempt)
+	if c.MaxAttempts > 0 {
+		attempt += fmt.Sprintf(" of %d", c.MaxAttempts)
+	}
+	return fmt.Sprintf("attempt %s failed: %s", attempt, c.Error.Message)
 }
 
 func (f *flow) addDispatches(c tap.Exchange) {
@@ -163,6 +177,7 @@ type calls struct {
 	count, open int
 	last        time.Time // when the last one ended
 	abandoned   time.Time // when the last one ended that the server abandoned; zero: none was
+	failed      string    // how the function failed in the last one
 }
 
 func (f *flow) summary(runs []string) (sum calls) {
@@ -172,7 +187,7 @@ func (f *flow) summary(runs []string) (sum calls) {
 		}
 		sum.count++
 		if c.ended.After(sum.last) {
-			sum.last = c.ended
+			sum.last, sum.failed = c.ended, c.failed
 		}
 		if c.abandoned && c.ended.After(sum.abandoned) {
 			sum.abandoned = c.ended

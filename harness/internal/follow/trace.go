@@ -31,7 +31,11 @@ func (f *Follower) unquiet() string {
 	}
 	for _, r := range f.runs {
 		if !r.over {
-			return fmt.Sprintf("the run %s of %s is %s%s%s", r.ID, r.Function, r.Status, f.currentStep(r), prefixed(": ", r.waits))
+			why := r.waits
+			if calls := f.src.Ledger.callsOf(r.ID); why == "" && calls.open == 0 {
+				why = calls.failed
+			}
+			return fmt.Sprintf("the run %s of %s is %s%s%s", r.ID, r.Function, r.Status, f.currentStep(r), prefixed(": ", why))
 		}
 		if r.StepsUnknown != "" {
 			return fmt.Sprintf("which events the run %s of %s has sent cannot be known: %s", r.ID, r.Function, r.StepsUnknown)
