@@ -298,7 +298,7 @@ func (s *Stack) Event(ctx context.Context, id string) (e inngestapi.ReceivedEven
 // AwaitShown returns when the server shows the latest n events that it has accepted from this stack, or through its taps:
 // [inngestapi.VisibleWithin] after the call at most, since one that the server has lost is never shown.
 func (s *Stack) AwaitShown(ctx context.Context, n int) error {
-	ids, err := s.ledger.Recent(ctx, n)
+	ids, err := follow.Accepted(ctx, s.ledger, n)
 	waiting, cancel := context.WithTimeout(ctx, inngestapi.VisibleWithin)
 	defer cancel()
 	for _, id := range ids {

@@ -13,7 +13,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
@@ -34,9 +33,9 @@ type Ledger struct {
 	flow    flow
 	open    map[uint64]harness.Delivery // deliveries under way whose recipients are known, by the id of their exchange
 	forgot  time.Time                   // when the mail server last ended
-	recent  []acceptance                // of the last [inngestapi.VisibleWithin], the latest last
-	read    uint64                      // the sequence number of the last record
-	more    chan struct{}               // closed by the next record
+	recent  acceptances
+	read    uint64        // the sequence number of the last record
+	more    chan struct{} // closed by the next record
 }
 
 // An entry is what is known under one key.
@@ -51,12 +50,6 @@ type entry struct {
 	awaited       bool       // the caller of the harness has asked for it
 	isEvent       bool       // the server has accepted an event with this ULID
 	sentByHarness bool       // so no run has sent it
-}
-
-// An acceptance is an event that the server has accepted.
-type acceptance struct {
-	eventID string
-	at      time.Time
 }
 
 // A waiter receives a signal when an entry changes. Sending never blocks.
@@ -272,8 +265,7 @@ func (l *Ledger) addAccepted(key, eventID string) {
 		return
 	}
 	l.entry(keyRoot(eventID)).isEvent = true
-	l.forgetShown()
-	l.recent = append(l.recent, acceptance{eventID, time.Now()})
+	l.recent.add(eventID)
 	if key == "" {
 		return
 	}
@@ -281,28 +273,6 @@ func (l *Ledger) addAccepted(key, eventID string) {
 	i, _ := slices.BinarySearch(e.accepted, eventID) // the answer to an earlier one may come later
 	e.accepted = slices.Insert(e.accepted, i, eventID)
 	l.notify(keyEvent(key))
-}
-
-// forgetShown drops the acceptances of which the server shows the events by now. The caller holds l.mu.
-func (l *Ledger) forgetShown() {
-	for len(l.recent) > 0 && time.Since(l.recent[0].at) > inngestapi.VisibleWithin {
-		l.recent = l.recent[1:]
-	}
-}
-
-// Recent returns the ULIDs of events that the server has accepted and may not show yet, the latest n at most.
-func (l *Ledger) Recent(ctx context.Context, n int) ([]string, error) {
-	if err := l.catchUp(ctx); err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.forgetShown()
-	var ids []string
-	for _, a := range l.recent[max(0, len(l.recent)-n):] {
-		ids = append(ids, a.eventID)
-	}
-	return ids, nil
 }
 
 // AwaitRoot notes that the caller asks for the event with a ULID: it is then not attributed to any run.
