@@ -306,6 +306,17 @@ func testOperations(e *env, isSim bool) {
 	e.ask(question{method: remove, path: "/mail?to=" + to})
 	e.ask(question{method: remove, path: "/mail"})
 	require.Empty(e, into[[]harness.Message](e, question{method: get, path: "/mail"}))
+	// What is asked of runs is answered while the mail catcher is away.
+	e.ask(question{method: post, path: "/services/mailhog/stop"})
+	e.ask(question{method: get, path: "/events/" + id})
+	e.ask(question{method: get, path: "/mail", status: 502})
+	ran := object{"function": "send-request-notification", "status": "COMPLETED"}
+	answer := into[stackapi.Answer](e, question{method: post, path: "/judge", body: object{"eventId": id, "expectation": object{"runs": []any{ran}, "noOtherRuns": true}}})
+	require.Equal(e, harness.Holds, answer.Verdict.Outcome, answer.Text)
+	require.NotContains(e, answer.Text, "the inbox was read")
+	answer = into[stackapi.Answer](e, question{method: post, path: "/judge", body: object{"eventId": id, "expectation": object{"mail": []any{object{"to": to}}}, "timeout": "0.1s"}})
+	require.Equal(e, harness.CannotBeJudged, answer.Verdict.Outcome, answer.Text)
+	e.ask(question{method: post, path: "/services/mailhog/start"})
 	e.ask(question{method: post, path: "/services/inngest/stop"})
 	e.ask(question{method: get, path: "/events", status: 502})
 	e.ask(question{method: post, path: "/services/inngest/start"})

@@ -52,7 +52,8 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 	}
 	s.ledger.AwaitRoot(eventID)
 	src := s.sources()
-	src.MailLags = s.inbox.Lags() && (len(e.Mail) > 0 || e.NoOtherMail)
+	src.MailOptional = len(e.Mail) == 0 && !e.NoOtherMail
+	src.MailLags = s.inbox.Lags() && !src.MailOptional
 	f := follow.New(src, eventID, e.Recipients())
 	defer f.Close()
 	j := judging{
@@ -75,7 +76,8 @@ func (s *Stack) Judge(ctx context.Context, eventID string, e harness.Expectation
 // and name no run belong to it.
 func (s *Stack) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
 	src := s.sources()
-	src.MailLags = s.inbox.Lags() && len(recipients) > 0
+	src.MailOptional = len(recipients) == 0
+	src.MailLags = s.inbox.Lags() && !src.MailOptional
 	f := follow.New(src, eventID, recipients)
 	defer f.Close()
 	trace, err := f.Look(ctx)

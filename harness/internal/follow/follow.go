@@ -33,6 +33,8 @@ type Sources struct {
 	// Inbox is nil where no emails can be read. NoInbox says why.
 	Inbox   Inbox
 	NoInbox string
+	// MailOptional says that a trace without emails will do where the inbox does not answer: [harness.Trace.MailUnknown] says why then.
+	MailOptional bool
 	// MailLags says that an email may reach the inbox after the mail server has accepted it, and that the trace is about emails:
 	// it is never quiet then.
 	MailLags bool
@@ -133,6 +135,7 @@ type look struct {
 
 	decisions map[string][]inngestapi.Decision // by event, as far as they were asked for
 
+	mailUnknown      string // why no emails can be read
 	mail             []harness.TraceMail
 	otherMail        []*harness.Message
 	unattributedMail int
@@ -305,20 +308,24 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 		return nil, err
 	}
 	unquiet := f.unquiet()
+	var err error
 	if unquiet == "" {
-		var err error
 		if unquiet, err = l.readOutside(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if unquiet == "" && f.src.Inbox != nil {
 		// Only now that every run has ended, reading the inbox to its end proves that no more emails will arrive, unless it lags.
-		if err := f.src.Inbox.ReadToEnd(ctx); err != nil {
-			return nil, err
-		}
+		err = f.src.Inbox.ReadToEnd(ctx)
 	}
-	unshown, err := l.readMail(ctx)
-	if err != nil {
+	var unshown string
+	if err == nil {
+		unshown, err = l.readMail(ctx)
+	}
+	switch {
+	case err != nil && f.src.MailOptional:
+		l.mailUnknown, l.mail, l.otherMail = err.Error(), nil, nil
+	case err != nil:
 		return nil, err
 	}
 	unquiet = cmp.Or(unquiet, unshown)

@@ -105,7 +105,7 @@ func (l *look) trace(unquiet string) *harness.Trace {
 		UnattributedEvents:    l.outside.unattributed,
 		UnattributedFunctions: l.outside.functions,
 	}
-	if l.src.Inbox == nil {
+	if trace.MailUnknown = l.mailUnknown; l.src.Inbox == nil {
 		trace.MailUnknown = l.src.NoInbox
 	}
 	for _, m := range l.otherMail[max(0, len(l.otherMail)-maxOtherMail):] {
@@ -186,7 +186,7 @@ func (l *look) evidence(trace *harness.Trace) []string {
 				calls.abandoned.Local().Format("15:04:05.000")))
 		}
 	}
-	if l.src.Inbox != nil {
+	if trace.MailUnknown == "" {
 		lines = append(lines, "the inbox was read to its end after that")
 	}
 	return slices.Concat(lines, l.outsideEvidence(), notes)
