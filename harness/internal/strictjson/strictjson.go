@@ -15,7 +15,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/text"
 )
 
@@ -127,13 +126,14 @@ func fit(value json.Token, as reflect.Type, where string) error {
 	return nil
 }
 
-// kind names the values in JSON that decode as a type.
+// kind names the values in JSON that decode as a type, which may have a method JSONKind for it.
 func kind(t reflect.Type) string {
+	named, isNamed := reflect.Zero(t).Interface().(interface{ JSONKind() string })
 	switch {
+	case isNamed:
+		return named.JSONKind()
 	case t == reflect.TypeFor[time.Time]():
 		return `a time such as "2026-11-28T09:00:00Z"`
-	case t == reflect.TypeFor[jsontime.Duration]():
-		return `a duration such as "1.5s" or "3d"`
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return "a text"
 	}
