@@ -41,10 +41,15 @@ type Client struct {
 	eventKey   string
 	signingKey string
 	http       *http.Client
-	events     string      // base URL for events
-	silent     atomic.Bool // the server tells no decisions
-	noGraphQL  atomic.Bool // the server has none
+	events     string        // base URL for events
+	silent     atomic.Bool   // the server tells no decisions
+	noGraphQL  atomic.Bool   // the server has none
+	asking     chan struct{} // holds a token for each question under way
 }
+
+// maxAsking is how many questions are under way at a time. Each takes as much of the server as a step of a run: asked by
+// hundreds of verdicts at once, it would hardly come to its runs.
+const maxAsking = 4
 
 // ErrNotFound says that the server knows nothing under that id.
 var ErrNotFound = errors.New("the Inngest server knows no such thing")
@@ -65,6 +70,7 @@ func New(baseURL string, o Options) *Client {
 		eventKey:   cmp.Or(o.EventKey, "test"),
 		signingKey: o.SigningKey,
 		http:       o.HTTPClient,
+		asking:     make(chan struct{}, maxAsking),
 	}
 	if c.events = c.base; c.base == cloudURL {
 		c.events = cloudEventsURL
@@ -149,6 +155,14 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if c.signingKey != "" && !sending {
 		req.Header.Set("Authorization", "Bearer "+c.signingKey)
 	}
+	if method == http.MethodGet || path == graphQLPath {
+		select {
+		case c.asking <- struct{}{}:
+			defer func() { <-c.asking }()
+		case <-ctx.Done():
+			return c.late(ctx)
+		}
+	}
 	_, answer, err := roundTrip(c.http, req)
 	if err != nil {
 		if answer, answered := errors.AsType[*statusError](err); answered {
@@ -158,7 +172,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 			return fmt.Errorf("the Inngest server at %s: %w", c.base, err)
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("the Inngest server at %s has not answered in time: %w", c.base, context.Cause(ctx))
+			return c.late(ctx)
 		}
 		return fmt.Errorf("the Inngest server at %s cannot be reached (is it running?): %w", c.base, reason(err))
 	}
@@ -166,6 +180,10 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		return nil
 	}
 	return c.decode(answer, into)
+}
+
+func (c *Client) late(ctx context.Context) error {
+	return fmt.Errorf("the Inngest server at %s has not answered in time: %w", c.base, context.Cause(ctx))
 }
 
 // unauthorized says why the server refuses to tell, and what to do.
@@ -220,6 +238,8 @@ func reason(err error) error {
 	return err
 }
 
+const graphQLPath = "/v0/gql"
+
 // query asks GraphQL and decodes the data into into. An error that says "not found" becomes ErrNotFound. Where there is no
 // GraphQL the error is errNoGraphQL.
 func (c *Client) query(ctx context.Context, query string, variables map[string]any, into any) error {
@@ -230,7 +250,7 @@ func (c *Client) query(ctx context.Context, query string, variables map[string]a
 	if c.noGraphQL.Load() {
 		return errNoGraphQL
 	}
-	if err := c.do(ctx, http.MethodPost, "/v0/gql", map[string]any{"query": query, "variables": variables}, &answer); noGraphQL(err) {
+	if err := c.do(ctx, http.MethodPost, graphQLPath, map[string]any{"query": query, "variables": variables}, &answer); noGraphQL(err) {
 		c.noGraphQL.Store(true)
 		return errNoGraphQL
 	} else if err != nil {

@@ -3,6 +3,7 @@ package inngestapi_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
@@ -208,4 +210,43 @@ func TestReady_MoreThanAnswering(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	require.EqualError(t, api.Ready(ctx), "wait for the Inngest server to be ready: context deadline exceeded: it accepts events and does not show them")
+}
+
+// Many questions at once leave the server time for its runs, and do not hold up what is sent.
+func TestClient_AsksFewQuestionsAtOnce(t *testing.T) {
+	t.Parallel()
+	const questions = 40
+	var now, most atomic.Int32
+	asked, answer := make(chan struct{}, questions), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/e/") {
+			fmt.Fprint(w, `{"ids":["01JDD9WRP1F5G1Y9ZVC4Q4XKZS"],"status":200}`)
+			return
+		}
+		n := now.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		asked <- struct{}{}
+		<-answer
+		now.Add(-1)
+		fmt.Fprint(w, `{"data":{"run":{"id":"r","status":"RUNNING"}}}`)
+	}))
+	t.Cleanup(server.Close)
+	api := newClient(t, server.URL)
+	var all errgroup.Group
+	for range questions {
+		all.Go(func() error { _, err := api.Run(limit(t), "r"); return err })
+	}
+	for range 4 {
+		<-asked
+	}
+	_, err := api.Send(limit(t), harness.Event{Name: "a/b"})
+	require.NoError(t, err)
+	hurried, cancel := context.WithCancelCause(limit(t))
+	cancel(errors.New("no time"))
+	_, err = api.Run(hurried, "r")
+	require.ErrorContains(t, err, "has not answered in time: no time")
+	close(answer)
+	require.NoError(t, all.Wait())
+	require.EqualValues(t, 4, most.Load())
 }
