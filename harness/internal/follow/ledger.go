@@ -46,6 +46,7 @@ type entry struct {
 	accepted      []string   // ULIDs that the server gave to events with this key, in the sequence in which it took them
 	lost          []string   // the same, of a server that has lost its state since
 	ended         time.Time  // when the run's last answer passed; zero before
+	endedWith     []string   // hashed ids of the steps whose results it has
 	called        bool       // the server has called the run
 	awaited       bool       // the caller of the harness has asked for it
 	isEvent       bool       // the server has accepted an event with this ULID
@@ -205,7 +206,7 @@ func (l *Ledger) addCall(c tap.Exchange) {
 	run.executions.addCall(c)
 	answered := c.HTTP.Status != 0 // an answer that was lost on its way ends nothing
 	if answered && endsRun(c.Call) {
-		run.ended = c.Ended
+		run.ended, run.endedWith = c.Ended, completed(c.Call.Ops)
 	}
 	l.notify(keyRun(c.Call.RunID))
 }
@@ -220,6 +221,16 @@ func endsRun(c *tap.Call) bool {
 	default:
 		return c.NoRetry || (c.MaxAttempts > 0 && c.Attempt >= c.MaxAttempts)
 	}
+}
+
+// completed returns the hashed ids of the steps whose results are among the opcodes of an answer.
+func completed(ops []tap.Op) (ids []string) {
+	for _, o := range ops {
+		if o.Op.Ran() && o.Op != sdk.OpStepError && o.Op != sdk.OpStepFailed {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
 }
 
 // eventIDPattern matches the id of an event in the output of a step.

@@ -167,12 +167,11 @@ func (l *look) readRun(ctx context.Context, r *tracedRun) error {
 	return l.followRun(ctx, r)
 }
 
-// unsaved reports whether the server may be about to save a step that a run has completed, as the taps saw: the end of a run can
-// report steps, and the server saves them all at the same time.
+// unsaved reports whether the server may be about to save a step of a run that has ended: the answer that ends a run can report steps,
+// and the server saves them all at the same time.
 func (e entry) unsaved(t inngestapi.RunTrace) bool {
-	return !e.ended.IsZero() && time.Since(e.ended) < endingTime && slices.ContainsFunc(e.executions.list, func(x execution) bool {
-		saved := slices.ContainsFunc(t.Steps, func(s inngestapi.Step) bool { return s.HashedID == x.step })
-		return x.status == harness.StatusCompleted && !saved
+	return !e.ended.IsZero() && time.Since(e.ended) < endingTime && slices.ContainsFunc(e.endedWith, func(id string) bool {
+		return !slices.ContainsFunc(t.Steps, func(s inngestapi.Step) bool { return s.HashedID == id })
 	})
 }
 

@@ -57,4 +57,8 @@ func TestReadRun_IsNotOverBeforeStepsOfItsLastAnswerAreSaved(t *testing.T) {
 	saved = ""
 	answered(time.Now().Add(-endingTime))
 	require.True(t, look().over, "it is not saved at all")
+
+	now := time.Now() // a repeated call of the function leaves out the step
+	f.src.Ledger.add(tap.Exchange{ID: 2, Seq: 2, Began: now, Ended: now, HTTP: &tap.HTTP{Status: 200}, Call: &tap.Call{RunID: "01R", Status: 200}})
+	require.True(t, look().over, "the last answer has no step")
 }
