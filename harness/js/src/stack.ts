@@ -266,8 +266,8 @@ export class Stack implements AsyncDisposable {
    * '3d' })` for a run and those that descend from it.
    */
   async skip(time: Duration | SkipOptions): Promise<Date> {
-    const options = typeof time === 'string' ? { by: time } : time
-    const event = options.event === undefined ? undefined : eventId(options.event)
+    const options: SkipOptions = typeof time === 'string' ? { by: time } : time
+    const event = 'event' in options ? sentId(options.event!) : undefined
     const { now } = await this.client.post<{ now: string }>('/skip', { ...options, event })
     return new Date(now)
   }
@@ -448,7 +448,18 @@ function eventId(event: AnyEvent): string | undefined {
   return 'eventId' in event ? event.eventId : undefined
 }
 
+/** Returns the id of an event that was sent. */
+function sentId(event: EventRef): string {
+  const id = eventId(event)
+  if (id === undefined)
+    throw new HarnessError(
+      'the event was not sent: give what sending it returned, once it is awaited, or its id',
+      'invalid',
+    )
+  return id
+}
+
 /** Returns the id of an event that was sent, as it is in a path. */
 function path(event: EventRef): string {
-  return encodeURIComponent(String(eventId(event)))
+  return encodeURIComponent(sentId(event))
 }

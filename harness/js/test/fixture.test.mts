@@ -209,6 +209,9 @@ test('a test that does not await its verdict fails', async () => {
   breaks(new Error('broken'))
   const pending = new Promise((done) => setImmediate(done, 'pending'))
   expect(await Promise.race([verdict, pending]), 'it would be an unhandled rejection').toBe('pending')
+  const late = harness.judge('id', {}) // in a hook that runs after the test
+  breaks(new Error('broken'))
+  expect((await failure(late)).message).toBe('broken')
   await harness.end('passed')
   expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed', failures: [] }))
 })

@@ -160,6 +160,11 @@ test('skip lets time pass, for one run, for one event, or for all', async () => 
   expect(await stack.runs({ event: ofAnn })).toMatchObject([{ status: 'COMPLETED' }])
   expect(await stack.runs({ event: ofBob })).toMatchObject([{ status: 'RUNNING' }])
 
+  for (const unsent of [forgotten(kim), undefined, { name: 'order/forgotten' }]) {
+    const error = await failure<HarnessError>(stack.skip({ event: unsent as never, by: '3d' }))
+    expect(error.message, 'it would skip time for all').toContain('what sending it returned')
+  }
+
   const before = await stack.skip('1d')
   const now = await stack.skip({ until: new Date(before.getTime() + 2 * 24 * 3600_000) })
   expect(now.getTime() - before.getTime()).toBeGreaterThanOrEqual(2 * 24 * 3600_000)
