@@ -24,6 +24,8 @@ type Options struct {
 	State func() statefile.State
 	// Sim says that the stack's Inngest is sim.
 	Sim bool
+	// Watched says that the stack outlasts an app that ends by itself: the next change of its sources starts it again.
+	Watched bool
 	// StaysUp says that the stack outlasts its tests, so that their verdicts can name the pages of runs.
 	StaysUp bool
 }
@@ -113,6 +115,9 @@ func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *h
 
 func (s *Server) getStack(ctx context.Context, in stackQuery) (Stack, error) {
 	answer := Stack{Outdated: s.changes.outdated(ctx, time.Duration(in.Wait))}
+	if err := s.stack.App().Err(); err != nil && s.options.Watched {
+		answer.Outdated = cmp.Or(answer.Outdated, err.Error())
+	}
 	if s.options.State != nil {
 		var err error
 		if answer.State, err = s.options.State().OfThisProcess(); err != nil {

@@ -34,7 +34,7 @@ func openFront(st *stack.Stack, port int, o upOptions, state func() statefile.St
 		return nil, fmt.Errorf("listen for the dashboard and the API: %w", err)
 	}
 	f := &front{url: "http://" + l.Addr().String(), token: rand.Text(), served: make(chan struct{})}
-	f.answers = stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest), StaysUp: o.parent == 0})
+	f.answers = stackapi.New(st, stackapi.Options{Token: f.token, State: state, Sim: isSim(o.inngest), Watched: len(o.watch) > 0, StaysUp: o.parent == 0})
 	if o.dashboard {
 		if f.board, err = newBoard(st, o); err != nil {
 			return nil, errors.Join(err, l.Close())

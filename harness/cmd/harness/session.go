@@ -190,7 +190,6 @@ func (s *session) serve(ctx context.Context, changes <-chan string) error {
 			switch err := s.stack.App().Err(); {
 			case err == nil: // a reload has stopped it, or a client of the API
 			case s.watching():
-				s.front.answers.Starting()(err)
 				s.printer.say("app", "has ended by itself, the next change starts it again: %s", brief(err))
 			default:
 				return fail(err)

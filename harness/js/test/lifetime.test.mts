@@ -80,9 +80,16 @@ test('tests wait for an app whose source changes, and fail if it does not start'
   writeFileSync(app, 'throw new Error("no good")')
   await until(tried)
   expect(await tried()).toMatch(/^.*app\.mjs has changed, and the app does not start with it: .*no good/s)
-  writeFileSync(app, works)
+  writeFileSync(app, `process.on('SIGUSR2', () => process.exit(7)); console.log('pid', process.pid); ${works}`)
   await until(async () => (await tried()) === '')
-  await (await stackOf(options)).stop()
+
+  const stack = await stackOf(options)
+  process.kill(Number(/pid (\d+)/.exec(stack.log())![1]), 'SIGUSR2')
+  await until(tried)
+  expect(await tried()).toMatch(/^app exited with status 7/)
+  await stack.service('app').start()
+  expect(await tried()).toBe('')
+  await stack.stop()
 })
 
 test('a stack that does not start says why', async () => {
