@@ -1,12 +1,16 @@
 package follow
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
+	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
+	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
@@ -55,6 +59,30 @@ func TestUnquiet_DeliveryUnderWay(t *testing.T) {
 			require.Empty(t, f.unquiet(), "it has ended")
 		})
 	}
+}
+
+// away is an inbox that does not answer.
+type away struct{ Inbox }
+
+func (away) Find(context.Context, inbox.Filter) ([]*harness.Message, error) {
+	return nil, errors.New("it is away")
+}
+func (away) ReadToEnd(context.Context) error { return errors.New("it is away") }
+
+func TestLook_IsQuietWithoutInboxThatIsOptional(t *testing.T) {
+	t.Parallel()
+	f := newForgetful(t)
+	f.src.Inbox, f.src.MailOptional = away{}, true
+	f.root, f.events, f.registered, f.since = &harness.TraceEvent{}, []*tracedEvent{{}}, []inngestapi.Function{}, noon
+	f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
+	accepted := under(1, noon.Add(time.Second), "01RUN", "kim@shop.test")
+	accepted.Ended, accepted.Mail.Accepted = noon.Add(2*time.Second), true
+	f.src.Ledger.add(accepted)
+	trace, err := f.Look(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, trace.Deliveries)
+	require.Equal(t, "it is away", trace.MailUnknown)
+	require.True(t, trace.Quiet, trace.Unquiet)
 }
 
 func TestLedger_DeliveriesUnderWayComeLast(t *testing.T) {

@@ -333,7 +333,7 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 		unquiet = cmp.Or(unquiet, "an email may still be on its way to this mailbox")
 	}
 	trace := l.trace(unquiet)
-	if unquiet == "" && acceptedOutsideInbox(trace) {
+	if unquiet == "" && l.mailUnknown == "" && acceptedOutsideInbox(trace) {
 		trace.Quiet, trace.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"
 	}
 	return trace, nil
