@@ -18,7 +18,7 @@
 // What was sent, started or ended shows a little later: an event and its runs within 300 ms (the server's queue
 // polls), an end and the last spans up to 100 ms after it.
 //
-// Event and EventRuns take the server 20 ms (GraphQL gathers events for 16 ms), Run 1 ms and Trace 2 to 7 ms, more with
-// thousands of runs behind it. Ask when there is a reason to, not in a tight loop: the server has the app to call. A client
-// asks four questions at a time; others wait.
+// Event takes the server 20 ms (GraphQL gathers events for 16 ms), EventRuns that and a Run for each, Run 1 ms, or 2 of one that has
+// just ended, and Trace 2 to 7 ms, more with thousands of runs behind it. Ask when there is a reason to, not in a tight loop: the
+// server has the app to call. A client asks four questions at a time; others wait.
 package inngestapi

@@ -179,6 +179,8 @@ func fillFromSpan(ctx context.Context, c *Client, id string, r *Run) (known bool
 			r.Skipped += ": the run " + span.SkipExistingRunID + " had not ended"
 		}
 		return true, nil
+	case errors.Is(err, ErrNotFound): // that of any other run may still come
+		return false, nil
 	case err != nil:
 		return false, err
 	}
@@ -186,8 +188,11 @@ func fillFromSpan(ctx context.Context, c *Client, id string, r *Run) (known bool
 		r.Started = span.StartedAt
 	}
 	if r.Status == harness.StatusCancelled { // elsewhere the server adds 10 s, in which steps may still end
+		if span.EndedAt.IsZero() {
+			return false, nil
+		}
 		r.Ended = span.EndedAt
-		return !r.Ended.IsZero(), nil
+		return true, nil
 	}
 	if span.OutputID == "" {
 		return false, nil

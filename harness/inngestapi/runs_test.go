@@ -253,6 +253,25 @@ func TestRun_Skipped(t *testing.T) {
 	require.Regexp(t, "^singleton: the run [0-9A-Z]{26} had not ended$", runOf(ids[0]).Skipped)
 }
 
+// A run that was cancelled before it started may have no span, as one that was skipped.
+func TestRun_CancelledWithoutSpan(t *testing.T) {
+	t.Parallel()
+	for _, span := range []string{`{"errors":[{"message":"no root span found"}]}`, `{"data":{"run":{"trace":{"endedAt":null}}}}`} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "trace(") {
+				_, _ = io.WriteString(w, span)
+				return
+			}
+			_, _ = io.WriteString(w, `{"data":{"run":{"id":"r","status":"CANCELLED","endedAt":"2026-11-28T09:00:10Z"}}}`)
+		}))
+		t.Cleanup(server.Close)
+		r, err := newClient(t, server.URL).Run(limit(t), "r")
+		require.NoError(t, err)
+		require.Equal(t, harness.StatusCancelled, r.Status)
+		require.False(t, r.Ended.IsZero())
+	}
+}
+
 // summary is a trace in short.
 func summary(trace inngestapi.RunTrace) string {
 	text := ""
