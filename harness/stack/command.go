@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -60,9 +61,12 @@ func (r *commandRunner) start(ctx context.Context) error {
 	err = p.WaitReady(ctx, r.ready.check)
 	if late := (*proc.NotReadyError)(nil); errors.As(err, &late) && ctx.Err() != nil {
 		late.What = fmt.Sprintf("%s has been running for %v without %s", strings.Join(r.Args, " "), r.StartTimeout, r.ready.what)
-		if ports := port.OfGroup(p.PID()); r.ready.port != "" && len(ports) > 0 {
+		ports := port.OfGroup(p.PID())
+		switch want, _ := strconv.Atoi(r.ready.port); {
+		case want == 0 || slices.Contains(ports, want): // it does not answer there
+		case len(ports) > 0:
 			late.What += fmt.Sprintf(" (it listens on %s: have it listen on that of PORT)", strings.Trim(fmt.Sprint(ports), "[]"))
-		} else if r.ready.port != "" {
+		default:
 			late.What += " (an app that connects to Inngest takes --connect; in Go, stack.Options.Connect)"
 		}
 	}
