@@ -10,6 +10,9 @@ export interface Endpoint {
 /** @internal Values of a query. */
 export type Query = Record<string, string | number | boolean | string[] | undefined>
 
+/** The answer to a request that waits when the stack ends: as one that has none, it does not say why. */
+const stopping = 'the stack is being stopped'
+
 /** @internal Asks the API of a stack. */
 export class Client {
   constructor(
@@ -58,6 +61,7 @@ export class Client {
     } catch {
       // it is not of the API
     }
+    if (failure.error === stopping) throw at(new HarnessError((await this.why()) ?? stopping, 'unreachable'))
     throw at(new HarnessError(failure.error, failure.code))
   }
 

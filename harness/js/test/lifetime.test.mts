@@ -31,6 +31,20 @@ test('services stop and start, and an app that ends takes the stack with it', as
   expect(error.message).toContain('confirming A1') // the end of its output
 })
 
+test('a verdict that waits when the app crashes says so', async () => {
+  const code = `process.on('SIGUSR2', () => process.exit(7)); console.log('pid', process.pid); import(${JSON.stringify(path('app/app.mjs'))})`
+  await using stack = await startStack({ command: ['node', '-e', code], inngest: 'sim' })
+  const email = 'kim@example.test'
+  const verdict = failure<HarnessError>(
+    stack.judge({ name: 'order/forgotten', data: { email } }, { mail: [{ to: email }] }, { timeout: '1m' }),
+  )
+  await until(async () => (await stack.runs({ event: 'order/forgotten' })).length)
+  process.kill(Number(/pid (\d+)/.exec(stack.log())![1]), 'SIGUSR2')
+  const error = await verdict
+  expect(error.code).toBe('unreachable')
+  expect(error.message).toContain('app exited with status 7')
+})
+
 test('a stack that is stopped leaves nothing', async () => {
   const stack: Stack = await startStack({ inngest: 'sim' })
   expect(existsSync(stack.dir)).toBe(true)
