@@ -76,6 +76,9 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// lastAnswers bounds the answers to requests in progress. Shutdown would wait longer for connections that a browser opens in advance.
+const lastAnswers = 500 * time.Millisecond
+
 // close ends the server. Requests in progress are told that the stack ends. Pages that are open in a browser lose their connection.
 func (f *front) close(ctx context.Context) error {
 	f.answers.End()
@@ -83,7 +86,9 @@ func (f *front) close(ctx context.Context) error {
 	if f.board != nil {
 		err = f.board.Close(ctx)
 	}
-	_ = f.server.Shutdown(ctx) // what it leaves, Close ends
+	answering, cancel := context.WithTimeout(ctx, lastAnswers)
+	defer cancel()
+	_ = f.server.Shutdown(answering) // what it leaves, Close ends
 	err = errors.Join(err, f.server.Close())
 	<-f.served
 	if errors.Is(err, net.ErrClosed) {
