@@ -17,8 +17,8 @@ type Stack struct {
 	// Env are the variables that an app on this stack gets.
 	Env map[string]string `json:"env,omitempty"`
 	Can Can               `json:"can"`
-	// Outdated says why the app that is up is not what its sources say: one has changed, and the app is not up with it yet, or
-	// does not start with it. Empty: nothing is known to have changed.
+	// Outdated says why no app is up that is what its sources say: one has changed, and the app is not up with it yet, or does
+	// not start with it; or it has ended by itself. Empty: nothing of that is known.
 	Outdated string `json:"outdated,omitempty"`
 }
 
@@ -125,7 +125,7 @@ type Skip struct {
 	By    jsontime.Duration `json:"by,omitzero"`
 	Until time.Time         `json:"until,omitzero"`
 	// Run is the run for which time passes, with those that descend from it; Event the event for which it passes, with the runs
-	// that it started, and the debounces and batches that hold it. Both empty: it passes for all.
+	// that it started, and the throttles, debounces and batches in which they wait. Both empty: it passes for all.
 	Run   string `json:"run,omitempty"`
 	Event string `json:"event,omitempty"`
 }

@@ -1424,14 +1424,14 @@ export interface Skip {
   until?: string
   /**
    * run is the run for which time passes, with those that descend from it; event the event for which it
-   * passes, with the runs that it started, and the debounces and batches that hold it. Both empty: it
-   * passes for all.
+   * passes, with the runs that it started, and the throttles, debounces and batches in which they wait.
+   * Both empty: it passes for all.
    */
   run?: string
   /**
    * run is the run for which time passes, with those that descend from it; event the event for which it
-   * passes, with the runs that it started, and the debounces and batches that hold it. Both empty: it
-   * passes for all.
+   * passes, with the runs that it started, and the throttles, debounces and batches in which they wait.
+   * Both empty: it passes for all.
    */
   event?: string
 }
@@ -1480,8 +1480,8 @@ export interface Stack {
   }
   can: Can
   /**
-   * outdated says why the app that is up is not what its sources say: one has changed, and the app is
-   * not up with it yet, or does not start with it. Empty: nothing is known to have changed.
+   * outdated says why no app is up that is what its sources say: one has changed, and the app is not up
+   * with it yet, or does not start with it; or it has ended by itself. Empty: nothing of that is known.
    */
   outdated?: string
 }
