@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,11 +150,11 @@ func TestSim_StartFunction(t *testing.T) {
 
 func TestSim_Replay(t *testing.T) {
 	t.Parallel()
-	version := func(ids ...string) func(context.Context, input) (any, error) {
+	version := func(ran *atomic.Int32, ids ...string) func(context.Context, input) (any, error) {
 		return func(ctx context.Context, in input) (any, error) {
 			var last any
 			for _, id := range ids {
-				out, err := step.Run(ctx, id, func(context.Context) (string, error) { return id, nil })
+				out, err := step.Run(ctx, id, func(context.Context) (string, error) { ran.Add(1); return id, nil })
 				if err != nil {
 					return nil, err
 				}
@@ -163,7 +164,7 @@ func TestSim_Replay(t *testing.T) {
 		}
 	}
 	old := newApp(t, sim.Options{})
-	old.on("order/paid", opts{ID: "ship"}, version("fetch", "send-email", "log"))
+	old.on("order/paid", opts{ID: "ship"}, version(new(atomic.Int32), "fetch", "send-email", "log"))
 	old.serve()
 	rec := sim.Record(old.only(sendAndRun(old, "order/paid")))
 
@@ -184,10 +185,12 @@ func TestSim_Replay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newApp(t, sim.Options{})
-			a.on("order/paid", opts{ID: "ship"}, version(tc.steps...))
+			var ran atomic.Int32
+			a.on("order/paid", opts{ID: "ship"}, version(&ran, tc.steps...))
 			a.serve()
 			got, err := a.sim.Replay(t.Context(), rec)
 			require.NoError(t, err)
+			require.Zero(t, ran.Load(), "no step is run")
 			require.Equal(t, tc.says, got.String())
 			require.Equal(t, tc.want.Missing, got.Missing)
 			require.Equal(t, tc.want.New, got.New)

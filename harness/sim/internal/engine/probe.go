@@ -34,11 +34,10 @@ func (e *Engine) Probe(ctx context.Context, functionID string, body json.RawMess
 		return Plan{}, errors.New("no such function is registered")
 	}
 	r := newRun(ulid.ULID{}, f, &event{Event: Event{Name: "replay", Raw: body}}, time.Time{})
-	r.planFirst = true
 	for _, memo := range memos {
 		r.save(memo.Hash, memo.Result)
 	}
-	c := e.m.prepare(&item{run: r})
+	c := e.m.prepare(&item{run: r, planFirst: true})
 	e.mu.Unlock()
 	a := e.caller.do(ctx, c.req, c.handler, (*answer).understand)
 	if a.Status == 0 && a.err != nil {
