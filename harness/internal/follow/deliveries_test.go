@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
 	"github.com/odoo-maintenance/inngest-harness/harness/inngestapi"
 	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
@@ -61,28 +60,39 @@ func TestUnquiet_DeliveryUnderWay(t *testing.T) {
 	}
 }
 
-// away is an inbox that does not answer.
-type away struct{ Inbox }
-
-func (away) Find(context.Context, inbox.Filter) ([]*harness.Message, error) {
-	return nil, errors.New("it is away")
+// away is an inbox that cannot be read, or that does not answer.
+type away struct {
+	Inbox
+	paused bool
 }
-func (away) ReadToEnd(context.Context) error { return errors.New("it is away") }
+
+func (a away) ReadToEnd(ctx context.Context) error {
+	if a.paused {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return errors.New("it is away")
+}
 
 func TestLook_IsQuietWithoutInboxThatIsOptional(t *testing.T) {
 	t.Parallel()
-	f := newForgetful(t)
-	f.src.Inbox, f.src.MailOptional = away{}, true
-	f.root, f.events, f.registered, f.since = &harness.TraceEvent{}, []*tracedEvent{{}}, []inngestapi.Function{}, noon
-	f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
-	accepted := under(1, noon.Add(time.Second), "01RUN", "kim@shop.test")
-	accepted.Ended, accepted.Mail.Accepted = noon.Add(2*time.Second), true
-	f.src.Ledger.add(accepted)
-	trace, err := f.Look(t.Context())
-	require.NoError(t, err)
-	require.NotEmpty(t, trace.Deliveries)
-	require.Equal(t, "it is away", trace.MailUnknown)
-	require.True(t, trace.Quiet, trace.Unquiet)
+	for _, box := range []away{{}, {paused: true}} {
+		f := newForgetful(t)
+		f.src.Inbox, f.src.MailOptional = box, true
+		f.root, f.events, f.registered, f.since = &harness.TraceEvent{}, []*tracedEvent{{}}, []inngestapi.Function{}, noon
+		f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
+		accepted := under(1, noon.Add(time.Second), "01RUN", "kim@shop.test")
+		accepted.Ended, accepted.Mail.Accepted = noon.Add(2*time.Second), true
+		f.src.Ledger.add(accepted)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		trace, err := f.Look(ctx)
+		require.NoError(t, err)
+		require.NoError(t, ctx.Err(), "it does not take all the time")
+		require.NotEmpty(t, trace.Deliveries)
+		require.NotEmpty(t, trace.MailUnknown)
+		require.True(t, trace.Quiet, trace.Unquiet)
+	}
 }
 
 func TestLedger_DeliveriesUnderWayComeLast(t *testing.T) {

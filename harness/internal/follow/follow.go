@@ -284,6 +284,9 @@ func (f *Follower) Refresh() { f.due = true }
 // Since is when the server received the event.
 func (f *Follower) Since() time.Time { return f.since }
 
+// optionalMail is how long a look waits for an inbox that does not answer, such as a paused one, where emails are optional.
+const optionalMail = time.Second
+
 // Look reads the sources and returns the trace as it is now known.
 func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	l, began := &look{Follower: f, due: f.due}, time.Now()
@@ -314,13 +317,18 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 			return nil, err
 		}
 	}
+	reading, cancel := ctx, context.CancelFunc(func() {})
+	if f.src.MailOptional {
+		reading, cancel = context.WithTimeout(ctx, optionalMail)
+	}
+	defer cancel()
 	if unquiet == "" && f.src.Inbox != nil {
 		// Only now that every run has ended, reading the inbox to its end proves that no more emails will arrive, unless it lags.
-		err = f.src.Inbox.ReadToEnd(ctx)
+		err = f.src.Inbox.ReadToEnd(reading)
 	}
 	var unshown string
 	if err == nil {
-		unshown, err = l.readMail(ctx)
+		unshown, err = l.readMail(reading)
 	}
 	switch {
 	case err != nil && f.src.MailOptional:
