@@ -171,7 +171,7 @@ func (l *look) readRun(ctx context.Context, r *tracedRun) error {
 // and the server saves them all at the same time.
 func (e entry) unsaved(t inngestapi.RunTrace) bool {
 	return !e.ended.IsZero() && time.Since(e.ended) < endingTime && slices.ContainsFunc(e.endedWith, func(id string) bool {
-		return !slices.ContainsFunc(t.Steps, func(s inngestapi.Step) bool { return s.HashedID == id })
+		return !slices.ContainsFunc(t.Steps, func(s inngestapi.Step) bool { return s.HashedID == id && s.Status == harness.StatusCompleted })
 	})
 }
 

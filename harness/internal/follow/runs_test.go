@@ -50,7 +50,9 @@ func TestReadRun_IsNotOverBeforeStepsOfItsLastAnswerAreSaved(t *testing.T) {
 	answered(time.Now())
 	require.False(t, look().over)
 	require.Contains(t, f.unquiet(), "is COMPLETED: the server has yet to save a step that the app reported at the end")
-	saved = `{"name":"s","status":"COMPLETED","stepId":"1111","stepOp":"RUN"}`
+	saved = `{"name":"s","status":"FAILED","stepId":"1111","stepOp":"RUN"}`
+	require.False(t, look().over, "an earlier attempt of the step has failed")
+	saved += `,{"name":"s","status":"COMPLETED","stepId":"1111","stepOp":"RUN"}`
 	require.True(t, look().over)
 	require.Empty(t, f.unquiet())
 
