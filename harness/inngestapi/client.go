@@ -182,6 +182,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	return c.decode(answer, into)
 }
 
+// late is the error of a question whose time is up.
 func (c *Client) late(ctx context.Context) error {
 	return fmt.Errorf("the Inngest server at %s has not answered in time: %w", c.base, context.Cause(ctx))
 }

@@ -105,7 +105,11 @@ func (c *Client) EventRuns(ctx context.Context, eventID string) ([]Run, error) {
 	for i, listed := range data.EventV2.Runs {
 		// What else the list says of a run comes some 100 ms after the run itself says so, in several pieces, and with another
 		// end.
-		if runs[i], err = c.Run(ctx, listed.ID); err != nil {
+		runs[i], err = c.Run(ctx, listed.ID)
+		if errors.Is(err, ErrNotFound) { // which would say that there is no such event
+			err = fmt.Errorf("the Inngest server lists run %s and does not show it", listed.ID)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("list the runs of event %s: %w", eventID, err)
 		}
 	}

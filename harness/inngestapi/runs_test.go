@@ -76,15 +76,13 @@ func TestRuns(t *testing.T) {
 			require.False(t, got.Ended.Before(got.Started))
 
 			// The server's own list comes to the end later, and to another time of it.
-			for ended := false; ; {
+			eventually(t, "the run's end in the server's own list", func() bool {
+				ended := strings.Contains(ask(t, `{eventV2(id:"`+ids[0]+`"){runs{status endedAt}}}`), string(want.Status))
 				runs, err = api.EventRuns(limit(t), ids[0])
 				require.NoError(t, err)
 				require.Empty(t, cmp.Diff([]inngestapi.Run{got}, runs), "a run is listed as it is")
-				if ended {
-					break
-				}
-				ended = strings.Contains(ask(t, `{eventV2(id:"`+ids[0]+`"){runs{status endedAt}}}`), string(want.Status))
-			}
+				return ended
+			})
 		})
 	}
 }

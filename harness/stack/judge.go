@@ -110,6 +110,7 @@ type judging struct {
 	options     judge.Options
 	began       time.Time
 	timeout     time.Duration
+	looked      time.Duration // how long the last look took
 }
 
 // run looks and compares until the verdict is settled or the time is up.
@@ -117,7 +118,9 @@ func (j *judging) run(ctx context.Context) (*harness.Verdict, error) {
 	deadline, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
 	for {
+		began := time.Now()
 		trace, err := j.follower.Look(deadline)
+		j.looked = time.Since(began)
 		if err == nil {
 			switch result := judge.Compare(j.expectation, trace, j.options); {
 			case result.Broken() && j.follower.Settle(deadline):
@@ -137,15 +140,18 @@ func (j *judging) run(ctx context.Context) (*harness.Verdict, error) {
 	}
 }
 
-// lastLook bounds the look when the time is up.
-const lastLook = 2 * time.Second
+// lastLook bounds the look when the time is up; where many verdicts ask at once, lastLooks times the duration of the one before does.
+const (
+	lastLook  = 2 * time.Second
+	lastLooks = 4
+)
 
 // atDeadline returns the verdict when the time is up.
 func (j *judging) atDeadline(ctx context.Context) (*harness.Verdict, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("judge event %s: %w", j.eventID, ctx.Err())
 	}
-	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	ctx, cancel := context.WithTimeout(ctx, max(lastLook, lastLooks*j.looked))
 	defer cancel()
 	j.follower.Refresh()
 	trace, err := j.follower.Look(ctx)

@@ -142,6 +142,7 @@ func raw[In any](path, id, summary, mediaType string, answer func(*Server, conte
 	}
 }
 
+// public returns an operation that needs no token.
 func public(op Operation) Operation {
 	op.Public = true
 	return op

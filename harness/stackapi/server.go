@@ -115,6 +115,9 @@ func (s *Server) guarded(public bool, next func(*Server, http.ResponseWriter, *h
 
 func (s *Server) getStack(ctx context.Context, in stackQuery) (Stack, error) {
 	answer := Stack{Outdated: s.changes.outdated(ctx, time.Duration(in.Wait))}
+	if err := s.ending.Err(); err != nil {
+		return answer, err
+	}
 	if err := s.stack.App().Err(); err != nil && s.options.Watched {
 		answer.Outdated = cmp.Or(answer.Outdated, err.Error())
 	}
