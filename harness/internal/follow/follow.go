@@ -100,6 +100,8 @@ type Follower struct {
 	settled  bool
 	took     time.Duration // by the last look
 
+	delivering bool // an email was on its way to the mail server at the last look
+
 	notStarted map[string]string // why functions do not start, by event and function
 
 	beside *Follower // of the unattributed events; nil where there is none
@@ -278,6 +280,9 @@ func (f *Follower) Settle(ctx context.Context) bool {
 	return true
 }
 
+// Delivering reports whether an email was on its way to the mail server at the last Look.
+func (f *Follower) Delivering() bool { return f.delivering }
+
 // Refresh makes the next Look ask for everything.
 func (f *Follower) Refresh() { f.due = true }
 
@@ -310,7 +315,9 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	if err := f.src.Ledger.catchUp(ctx); err != nil {
 		return nil, err
 	}
-	unquiet := f.unquiet()
+	underWay := f.underWay()
+	f.delivering = underWay != ""
+	unquiet := cmp.Or(f.unquiet(), underWay)
 	var err error
 	if unquiet == "" {
 		if unquiet, err = l.readOutside(ctx); err != nil {

@@ -15,7 +15,7 @@ import (
 // cutPatience is how long the app may be at work on a call after the server has hung up on it.
 const cutPatience = 5 * time.Second
 
-// unquiet says what may still happen; "" when nothing can but the arrival of emails.
+// unquiet says what may still happen; "" when nothing can but the delivery of emails.
 func (f *Follower) unquiet() string {
 	if f.noList != "" {
 		return "which functions the event starts cannot be known: " + f.noList
@@ -58,6 +58,11 @@ func (f *Follower) unquiet() string {
 			return fmt.Sprintf("the server does not show %s yet, which the run %s caused", r.awaited, r.ID)
 		}
 	}
+	return ""
+}
+
+// underWay says which email the mail server has been given in part, and has not accepted yet; "" where there is none.
+func (f *Follower) underWay() string {
 	runs, since := f.runIDs(), f.tapSince()
 	for _, d := range f.src.Ledger.openDeliveries() {
 		// The mail server may accept it even after the app has given up.

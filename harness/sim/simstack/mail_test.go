@@ -356,3 +356,35 @@ func TestMail_DeliveryUnderWayShows(t *testing.T) {
 	hold.Release()
 	require.NoError(t, s.judge(t, id, e).Err())
 }
+
+// TestMail_WorkbenchAwaitsADelivery has an app deliver an email after its run is over.
+func TestMail_WorkbenchAwaitsADelivery(t *testing.T) {
+	t.Parallel()
+	begun, delivered := make(chan struct{}), make(chan error, 1)
+	w := bench(t, define(func(c inngestgo.Client, env harness.Env) error {
+		_, err := on(c, "mail/posted", "leave", func(context.Context, in) (any, error) {
+			go func() {
+				_, err := dialogue{Pieces: transaction(letter("Hello", "To: "+kim), kim)}.hold(env.SMTPAddr, "")
+				delivered <- err
+			}()
+			<-begun
+			return "left", nil
+		})
+		return err
+	}))
+	hold, err := w.Taps().Inject(tap.Fault{At: tap.AtDATA, Do: tap.Hold, To: kim})
+	require.NoError(t, err)
+	go func() {
+		<-hold.Reached()
+		close(begun)
+		for !w.Sim().Idle() {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(20 * time.Millisecond) // a verdict that does not wait is early by then
+		hold.Release()
+	}()
+
+	v := judged(t, w, sent(t, w, harness.Event{Name: "mail/posted"}), harness.Expectation{Mail: []harness.MailExpectation{{To: kim, Copies: 1}}, NoOtherMail: true})
+	require.NoError(t, v.Err())
+	require.NoError(t, <-delivered)
+}

@@ -150,8 +150,12 @@ func (w *Workbench) AwaitEvent(ctx context.Context, key string) (eventID string,
 	return w.ledger.AwaitKey(ctx, key, nil)
 }
 
+// deliveryPatience is how long a Workbench at rest waits for an email that the app has begun to deliver.
+const deliveryPatience = 5 * time.Second
+
 // Trace returns what is known now of what followed from an event. Emails to the recipients that arrived since the event
-// and name no run belong to it. Times are virtual, except those of deliveries.
+// and name no run belong to it. Times are virtual, except those of deliveries: once the Sim has nothing left to do, Trace waits
+// until an email that the app has begun to deliver is accepted, refused or given up, for at most 5 seconds.
 func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...string) (*harness.Trace, error) {
 	w.ledger.AwaitRoot(eventID)
 	f := follow.New(follow.Sources{
@@ -159,7 +163,14 @@ func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...str
 		Now: w.sim.Now, Idle: w.sim.Idle,
 	}, eventID, recipients)
 	defer f.Close()
-	return f.Look(ctx)
+	patience, cancel := context.WithTimeout(ctx, deliveryPatience)
+	defer cancel()
+	for {
+		t, err := f.Look(ctx)
+		if err != nil || !w.sim.Idle() || !f.Delivering() || f.Wait(patience) != nil {
+			return t, err
+		}
+	}
 }
 
 // Mail returns all emails that have arrived, in sequence.
