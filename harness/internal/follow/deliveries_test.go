@@ -41,7 +41,8 @@ func TestUnderWay_DeliveryUnderWay(t *testing.T) {
 			f.root, f.events, f.recipients, f.since, f.src.Shared = &harness.TraceEvent{}, []*tracedEvent{{}}, []string{"kim@shop.test"},
 				noon, test.shared
 			f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
-			require.Empty(t, f.underWay())
+			require.Empty(t, f.unquiet())
+			l := &look{Follower: f}
 			began := noon.Add(time.Second)
 			if test.before {
 				began = noon.Add(-time.Second)
@@ -49,13 +50,13 @@ func TestUnderWay_DeliveryUnderWay(t *testing.T) {
 			x := under(1, began, test.run, test.to)
 			f.src.Ledger.add(x)
 			if test.open {
-				require.Equal(t, waits+test.to, f.underWay())
+				require.Equal(t, waits+test.to, l.underWay())
 			} else {
-				require.Empty(t, f.underWay())
+				require.Empty(t, l.underWay())
 			}
 			x.Seq, x.Ended = 2, began.Add(time.Second)
 			f.src.Ledger.add(x)
-			require.Empty(t, f.underWay(), "it has ended")
+			require.Empty(t, l.underWay(), "it has ended")
 		})
 	}
 }

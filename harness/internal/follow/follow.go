@@ -78,6 +78,9 @@ func (s *Sources) idle() bool { return s.Idle != nil && s.Idle() }
 // have changed: when a tap or the inbox reports news, and, less often, when the poll interval has elapsed. It is used by
 // one goroutine.
 type Follower struct {
+	// Delivering says that an email was on its way to the mail server at the last Look.
+	Delivering bool
+
 	src        Sources
 	eventID    string
 	recipients []string // addresses that the expectation names
@@ -99,8 +102,6 @@ type Follower struct {
 	due      bool // the poll interval has elapsed since the last look
 	settled  bool
 	took     time.Duration // by the last look
-
-	delivering bool // an email was on its way to the mail server at the last look
 
 	notStarted map[string]string // why functions do not start, by event and function
 
@@ -280,9 +281,6 @@ func (f *Follower) Settle(ctx context.Context) bool {
 	return true
 }
 
-// Delivering reports whether an email was on its way to the mail server at the last Look.
-func (f *Follower) Delivering() bool { return f.delivering }
-
 // Refresh makes the next Look ask for everything.
 func (f *Follower) Refresh() { f.due = true }
 
@@ -315,8 +313,8 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	if err := f.src.Ledger.catchUp(ctx); err != nil {
 		return nil, err
 	}
-	underWay := f.underWay()
-	f.delivering = underWay != ""
+	underWay := l.underWay()
+	f.Delivering = underWay != ""
 	unquiet := cmp.Or(f.unquiet(), underWay)
 	var err error
 	if unquiet == "" {

@@ -62,12 +62,12 @@ func (f *Follower) unquiet() string {
 }
 
 // underWay says which email the mail server has been given in part, and has not accepted yet; "" where there is none.
-func (f *Follower) underWay() string {
-	runs, since := f.runIDs(), f.tapSince()
-	for _, d := range f.src.Ledger.openDeliveries() {
+func (l *look) underWay() string {
+	runs, since := l.runIDs(), l.tapSince()
+	for _, d := range l.src.Ledger.openDeliveries() {
 		// The mail server may accept it even after the app has given up.
-		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, f.recipients) })
-		unnamed := d.RunID == "" && !d.Began.Before(since) && (known || !f.src.Shared)
+		known := slices.ContainsFunc(d.To, func(to string) bool { return address.In(to, l.recipients) })
+		unnamed := d.RunID == "" && !d.Began.Before(since) && (known || !l.src.Shared)
 		if len(d.To) > 0 && !d.Accepted && (runs[d.RunID] || unnamed) {
 			return fmt.Sprintf("the mail server has not answered yet whether it accepts an email to %s", strings.Join(d.To, ", "))
 		}

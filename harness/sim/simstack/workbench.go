@@ -167,7 +167,7 @@ func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...str
 	defer cancel()
 	for {
 		t, err := f.Look(ctx)
-		if err != nil || !w.sim.Idle() || !f.Delivering() || f.Wait(patience) != nil {
+		if err != nil || !w.sim.Idle() || !f.Delivering || f.Wait(patience) != nil {
 			return t, err
 		}
 	}
