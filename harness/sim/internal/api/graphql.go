@@ -21,11 +21,20 @@ import (
 //go:embed schema.graphql
 var schema string
 
+// schemas are parsed ones for queries to come, of any Sim: to parse one and bind it to its resolver takes as long as many queries.
+var schemas = sync.Pool{New: func() any {
+	q := &query{}
+	return &boundSchema{q, graphql.MustParseSchema(schema, q, graphql.UseFieldResolvers(), graphql.MaxDepth(32))}
+}}
+
+// boundSchema is a schema and its resolver, for one query at a time.
+type boundSchema struct {
+	resolver *query
+	schema   *graphql.Schema
+}
+
 // newGraphQL returns the handler of the GraphQL API.
 func newGraphQL(e *engine.Engine, g *gateway.Gateway) http.Handler {
-	parsed := sync.OnceValue(func() *graphql.Schema { // most users of a simulated server never query it
-		return graphql.MustParseSchema(schema, &query{e, g}, graphql.UseFieldResolvers(), graphql.MaxDepth(32))
-	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q struct {
 			Query         string
@@ -39,7 +48,11 @@ func newGraphQL(e *engine.Engine, g *gateway.Gateway) http.Handler {
 			replyQuery(w, http.StatusBadRequest, &graphql.Response{Errors: []*errors.QueryError{{Message: message}}})
 			return
 		}
-		res := parsed().Exec(r.Context(), q.Query, q.OperationName, q.Variables)
+		bound := schemas.Get().(*boundSchema)
+		*bound.resolver = query{e, g}
+		res := bound.schema.Exec(r.Context(), q.Query, q.OperationName, q.Variables)
+		*bound.resolver = query{}
+		schemas.Put(bound)
 		replyQuery(w, statusOf(res), res)
 	})
 }
