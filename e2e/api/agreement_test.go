@@ -144,15 +144,20 @@ func decode(t *testing.T, text string) (v any) {
 func compile(t *testing.T, name string) *jsonschema.Schema {
 	data, err := stackapi.Schema(name)
 	require.NoError(t, err)
+	schema, err := compilerOf(t, name, data).Compile(name)
+	require.NoError(t, err)
+	return schema
+}
+
+// compilerOf returns a compiler of schemas in a document.
+func compilerOf(t *testing.T, name string, data []byte) *jsonschema.Compiler {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	require.NoError(t, err)
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	c.AssertContent()
 	require.NoError(t, c.AddResource(name, document))
-	schema, err := c.Compile(name)
-	require.NoError(t, err)
-	return schema
+	return c
 }
 
 // mutations returns a text with a field more, without a field, with a field spelt otherwise, and with a value of another type,

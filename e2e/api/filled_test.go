@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/mail"
 	"path"
@@ -39,13 +38,7 @@ func TestSchemas_TakeWhatGoWrites(t *testing.T) {
 	for name, of := range types {
 		schema := m.schema(of)
 		schema.Definitions = m.needed(schema)
-		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(encode(t, schema)))
-		require.NoError(t, err)
-		c := jsonschema.NewCompiler()
-		c.AssertFormat()
-		c.AssertContent()
-		require.NoError(t, c.AddResource("x", document))
-		compiled, err := c.Compile("x")
+		compiled, err := compilerOf(t, "x", encode(t, schema)).Compile("x")
 		require.NoError(t, err)
 		for _, all := range []bool{true, false} {
 			v := reflect.New(of).Elem()

@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/smtp"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"github.com/odoo-maintenance/inngest-harness/e2e/internal/testenv"
@@ -39,6 +43,9 @@ type env struct {
 	stack  *stack.Stack
 	url    string
 	router routers.Router
+	// compiler has the document, and schemas are those of it that have been compiled.
+	compiler *jsonschema.Compiler
+	schemas  map[string]*jsonschema.Schema
 	// asked are the operations that were answered with 200, answered the statuses of all answers.
 	asked    map[string]bool
 	answered map[int]bool
@@ -62,7 +69,10 @@ func newEnv(t *testing.T, backend harness.Backend, o stack.Options) *env {
 	t.Cleanup(server.Close)
 	router, err := gorillamux.NewRouter(load(t))
 	require.NoError(t, err)
-	return &env{t, st, server.URL + stackapi.Prefix, router, map[string]bool{}, map[int]bool{}, api, waiting}
+	compiler := compilerOf(t, "openapi.json", stackapi.OpenAPI())
+	return &env{
+		t, st, server.URL + stackapi.Prefix, router, compiler, map[string]*jsonschema.Schema{}, map[string]bool{}, map[int]bool{}, api, waiting,
+	}
 }
 
 // A question is a request with what is expected of it.
@@ -94,13 +104,63 @@ func (e *env) described(r *http.Request) *openapi3filter.RequestValidationInput 
 	if err != nil {
 		return nil
 	}
-	options := &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}
+	options := &openapi3filter.Options{
+		IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, ExcludeRequestBody: true, ExcludeResponseBody: true,
+	}
 	return &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options}
 }
 
-// validate returns what the document finds wrong with a request that it knows.
-func (e *env) validate(r *http.Request) error {
-	return openapi3filter.ValidateRequest(e.Context(), e.described(r))
+// validate returns what the document finds wrong with a request that it knows, and with its body.
+func (e *env) validate(r *openapi3filter.RequestValidationInput, body []byte) error {
+	err := openapi3filter.ValidateRequest(e.Context(), r)
+	if err != nil || r.Route.Operation.RequestBody == nil {
+		return err
+	}
+	if of := r.Request.Header.Get("Content-Type"); of != "application/json" {
+		return fmt.Errorf("a body of type %q", of)
+	}
+	return e.validateBody(pointer("paths", r.Route.Path, strings.ToLower(r.Route.Method), "requestBody"), body)
+}
+
+// validateAnswer returns what the document finds wrong with an answer to a request.
+func (e *env) validateAnswer(r *openapi3filter.RequestValidationInput, res *http.Response, body []byte) error {
+	err := openapi3filter.ValidateResponse(e.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: r, Status: res.StatusCode, Header: res.Header, Options: r.Options,
+	})
+	answer := r.Route.Operation.Responses.Status(res.StatusCode)
+	if err != nil || answer.Value.Content["application/json"].Schema == nil {
+		return err
+	}
+	at := pointer("paths", r.Route.Path, strings.ToLower(r.Route.Method), "responses", strconv.Itoa(res.StatusCode))
+	if answer.Ref != "" {
+		at = answer.Ref
+	}
+	return e.validateBody(at, body)
+}
+
+// validateBody compares JSON with the schema of what is at a pointer into the document. A schema is compiled once for all: that
+// takes longer than most comparisons with it.
+func (e *env) validateBody(at string, body []byte) error {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	of := "openapi.json" + at + pointer("content", "application/json", "schema")[1:]
+	if e.schemas[of] == nil {
+		e.schemas[of], err = e.compiler.Compile(of)
+		require.NoError(e, err)
+	}
+	return e.schemas[of].Validate(value)
+}
+
+// pointer returns a JSON pointer, as the fragment of a URL.
+func pointer(keys ...string) string {
+	var p strings.Builder
+	p.WriteString("#")
+	for _, k := range keys {
+		p.WriteString("/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(k)))
+	}
+	return p.String()
 }
 
 // ask sends a request, and demands that the document describes it and the answer.
@@ -128,15 +188,13 @@ func (e *env) ask(q question) []byte {
 		require.Contains(e, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, q.status, "%s %s is not in the document", q.method, q.path)
 		return got
 	}
-	err = openapi3filter.ValidateRequest(e.Context(), request)
+	err = e.validate(request, sent)
 	require.Equal(e, q.invalid, err != nil, "the document about %s %s %s: %v", q.method, q.path, sent, err)
 	if q.status == http.StatusOK {
 		e.asked[request.Route.Operation.OperationID] = true
 	}
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
-		err = openapi3filter.ValidateResponse(e.Context(), (&openapi3filter.ResponseValidationInput{
-			RequestValidationInput: request, Status: res.StatusCode, Header: res.Header, Options: request.Options,
-		}).SetBodyBytes(got))
+		err = e.validateAnswer(request, res, got)
 		require.NoError(e, err, "%s %s answered %s", q.method, q.path, got)
 	}
 	return got
@@ -328,7 +386,7 @@ func testOperations(e *env, isSim bool) {
 func (e *env) refuses(path string, body object) {
 	e.Helper()
 	valid := func(text string) error {
-		return e.validate(e.request(question{method: http.MethodPost, path: path}, []byte(text)))
+		return e.validate(e.described(e.request(question{method: http.MethodPost, path: path}, []byte(text))), []byte(text))
 	}
 	send := func(text string) error {
 		res, err := http.DefaultClient.Do(e.request(question{method: http.MethodPost, path: path}, []byte(text)))
