@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
 
 	"github.com/odoo-maintenance/inngest-harness/app/config"
 )
@@ -85,6 +86,29 @@ func TestVersions_OfServersAgree(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What the first `make dev` compiles both for the command and for the database has one version, so that it is compiled once.
+func TestVersions_OfTheDatabaseAreThoseOfTheWorkspace(t *testing.T) {
+	t.Parallel()
+	work, err := modfile.ParseWork("go.work", []byte(read(t, "go.work")), nil)
+	require.NoError(t, err)
+	used := map[string]string{}
+	for _, dir := range work.Use {
+		for _, r := range parseMod(t, filepath.Join(dir.Path, "go.mod")).Require {
+			if semver.Compare(r.Mod.Version, used[r.Mod.Path]) > 0 {
+				used[r.Mod.Path] = r.Mod.Version
+			}
+		}
+	}
+	shared := 0
+	for _, r := range parseMod(t, "harness/tools/ferretdb/go.mod.txt").Require {
+		if want := used[r.Mod.Path]; want != "" {
+			shared++
+			require.Equal(t, want, r.Mod.Version, "%s", r.Mod.Path)
+		}
+	}
+	require.Greater(t, shared, 20)
 }
 
 // .env.example and the app's table of variables name the same.

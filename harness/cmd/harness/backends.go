@@ -7,7 +7,6 @@ import (
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/attach"
-	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim"
@@ -32,7 +31,7 @@ func (o upOptions) chooseBackend(ctx context.Context, p *printer) (harness.Backe
 	case backendLocal:
 		return local.New(local.Options{}), nil
 	case backendContainers:
-		return containers.New(containers.Options{}), nil
+		return inContainers()
 	case backendAttach:
 		return attach.New(attach.Options{}), nil
 	}
@@ -40,7 +39,7 @@ func (o upOptions) chooseBackend(ctx context.Context, p *printer) (harness.Backe
 	if isSim(o.inngest) { // it runs in this process
 		want.Services = []harness.Service{harness.ServiceMongo, harness.ServiceMailHog}
 	}
-	b, why, err := containers.Choose(ctx, containers.Options{}, want, local.New(local.Options{}))
+	b, why, err := chooseContainers(ctx, want, local.New(local.Options{}))
 	if err != nil {
 		return nil, fmt.Errorf("choose a backend: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
-	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/port"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
@@ -188,19 +187,4 @@ func examinePorts(io stdio) finding {
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
-}
-
-// examineDocker looks for an engine for the containers backend, which is optional.
-func examineDocker(ctx context.Context) finding {
-	found, err := containers.New(containers.Options{}).Engine(ctx)
-	switch {
-	case err != nil:
-		return finding{"docker", levelNote, firstLine(err.Error()),
-			"nothing, unless you want containers: without an engine the servers run as processes, MongoDB's stand-in with them"}
-	case len(found.Missing) > 0:
-		return finding{"docker", levelNote, fmt.Sprintf("engine %s at %s, without the images %s", found.Version, found.Host, strings.Join(found.Missing, ", ")),
-			"nothing: the first start on containers pulls them; without a registry, `make images` builds some from source"}
-	default:
-		return finding{"docker", levelOK, fmt.Sprintf("engine %s at %s, which has the images", found.Version, found.Host), ""}
-	}
 }

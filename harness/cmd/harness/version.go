@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/toolchain"
 )
 
@@ -29,14 +28,11 @@ func versionCommand(io stdio) *cobra.Command {
 			Containers map[string]string `json:"containers"`
 		}{
 			Harness: ownVersion(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
-			Local: map[string]string{}, Containers: map[string]string{},
+			Local: map[string]string{}, Containers: imagesOf(),
 		}
 		for _, t := range append(toolchain.Tools(), toolchain.Mailpit) {
 			v.Local[string(t)] = toolchain.Pinned(t)
 		}
-		images := containers.OfficialImages()
-		v.Containers["inngest"], v.Containers["mailhog"], v.Containers["mongo"] = images.Inngest, images.MailHog, images.Mongo
-		v.Containers["mailpit"] = images.Mailpit
 		if *asJSON {
 			return writeJSON(io.out, v)
 		}
