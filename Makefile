@@ -21,8 +21,9 @@ REQUESTS ?= 1000
 LOAD   ?= both
 BIN    := bin
 
-# All targets, all clones and the builds of the servers share what they compile.
-export GOFLAGS += -trimpath
+# All targets, all clones and the builds of the servers share what they compile, which has no data for debuggers: that takes a
+# sixth of the time.
+export GOFLAGS += -trimpath -gcflags=all=-dwarf=false -ldflags=-w
 export CGO_ENABLED ?= 0
 
 help:

@@ -36,7 +36,7 @@ for platform in $platforms; do
 	name=inngest-harness-$version-$os-$arch
 	echo "== $platform"
 	mkdir "$scratch/$name"
-	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -ldflags="-s -w" -o "$scratch/$name/" ./app/cmd/app ./harness/cmd/harness
+	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -trimpath -gcflags=all=-dwarf=false -ldflags="-s -w" -o "$scratch/$name/" ./app/cmd/app ./harness/cmd/harness
 	for program in "$scratch/$name"/*; do
 		components "$program" -version "$version"
 	done

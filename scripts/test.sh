@@ -54,9 +54,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 # Compilers, tests and servers are short-lived: they have no time to spend on collecting garbage.
 GOGC=${GOGC:-400}
-# Test programs are linked each time, and no debugger looks at them.
-GOFLAGS="${GOFLAGS:-} -ldflags=-w"
-export GOGC GOFLAGS
+export GOGC
 began=$(date +%s)
 # Many tests wait for servers, so more packages run side by side than there are processors.
 beside=$((2 * $(getconf _NPROCESSORS_ONLN)))

@@ -111,6 +111,19 @@ func TestVersions_OfTheDatabaseAreThoseOfTheWorkspace(t *testing.T) {
 	require.Greater(t, shared, 20)
 }
 
+// What is compiled with the same flags is compiled once.
+func TestFlags_AreTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, read(t, "Makefile"), "export GOFLAGS += "+goFlags+"\n")
+	require.Contains(t, read(t, ".ci/run"), "export GOFLAGS='"+goFlags+"' ")
+	compiled, _, _ := strings.Cut(goFlags, " -ldflags=")
+	for _, flag := range strings.Fields(compiled) {
+		for _, file := range []string{"scripts/release.sh", "harness/internal/toolchain/recipe.go", "harness/containers/cmd/images/build.go"} {
+			require.Contains(t, read(t, file), flag, file)
+		}
+	}
+}
+
 // .env.example and the app's table of variables name the same.
 func TestEnvExample_NamesEveryVariable(t *testing.T) {
 	t.Parallel()

@@ -88,9 +88,9 @@ func writeFile(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o755))
 }
 
-// goFlags are GOFLAGS of builds in other directories than this repository. With -trimpath they take from the build cache
-// what was compiled from the same source elsewhere.
-const goFlags = "-trimpath"
+// goFlags are GOFLAGS of builds in other directories than this repository, which take from the build cache what was compiled
+// from the same source elsewhere: see TestFlags_AreTheSameEverywhere.
+const goFlags = "-trimpath -gcflags=all=-dwarf=false -ldflags=-w"
 
 // copied is a copy of this repository that all tests of this package share.
 var copied struct {

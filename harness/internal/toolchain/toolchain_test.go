@@ -110,10 +110,10 @@ func TestEnsure_BuildsOnce(t *testing.T) {
 		build string
 		want  toolchain.Binary
 	}{
-		{harness.ServiceInngest, " -trimpath -buildvcs=false -ldflags=-s -w -tags= github.com/inngest/inngest/cmd\n", toolchain.Binary{Version: "v1.43.0"}},
-		{harness.ServiceMailHog, " -trimpath -buildvcs=false -ldflags=-s -w -tags= github.com/mailhog/MailHog\n", toolchain.Binary{Version: "v1.0.1", HasUI: true}},
-		{harness.ServiceMongo, " -trimpath -buildvcs=false -ldflags=-s -w -tags=ferretdb_no_postgresql .\n", toolchain.Binary{Version: "v1.24.2", Database: "FerretDB v1.24.2 (stand-in)"}},
-		{toolchain.Mailpit, " -trimpath -buildvcs=false -ldflags=-s -w -tags= github.com/axllent/mailpit\n", toolchain.Binary{Version: "v1.33.1"}},
+		{harness.ServiceInngest, " -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags=-s -w -tags= github.com/inngest/inngest/cmd\n", toolchain.Binary{Version: "v1.43.0"}},
+		{harness.ServiceMailHog, " -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags=-s -w -tags= github.com/mailhog/MailHog\n", toolchain.Binary{Version: "v1.0.1", HasUI: true}},
+		{harness.ServiceMongo, " -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags=-s -w -tags=ferretdb_no_postgresql .\n", toolchain.Binary{Version: "v1.24.2", Database: "FerretDB v1.24.2 (stand-in)"}},
+		{toolchain.Mailpit, " -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags=-s -w -tags= github.com/axllent/mailpit\n", toolchain.Binary{Version: "v1.33.1"}},
 	} {
 		t.Run(string(c.tool), func(t *testing.T) {
 			t.Parallel()
