@@ -57,7 +57,7 @@ func newEnv(t *testing.T, backend harness.Backend, o stack.Options) *env {
 	st, err := testenv.Start(t.Context(), backend, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close(context.WithoutCancel(t.Context()))) })
-	api := stackapi.New(st, stackapi.Options{Token: token, Sim: backend.Name() == "sim"})
+	api := stackapi.New(st, stackapi.Options{Token: token, Sim: backend.Name() == "sim", Watched: true})
 	waiting := &atomic.Int32{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/judge") || r.URL.Query().Has("wait") {
@@ -379,6 +379,11 @@ func testOperations(e *env, isSim bool) {
 	e.ask(question{method: get, path: "/events", status: 502})
 	e.ask(question{method: post, path: "/services/inngest/start"})
 	e.ask(question{method: get, path: "/events"})
+
+	e.api.Changed("app.go")
+	require.Equal(e, "app.go has changed, and the app is not up with it yet", into[stackapi.Stack](e, question{method: get, path: "/stack"}).Outdated)
+	e.ask(question{method: post, path: "/services/app/restart"})
+	require.Empty(e, into[stackapi.Stack](e, question{method: get, path: "/stack"}).Outdated)
 }
 
 // refuses sends variants of a valid request. The server accepts what the document calls valid, and answers 400 to the rest, with

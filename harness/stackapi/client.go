@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/inbox"
@@ -111,6 +112,11 @@ func (c *Client) Event(ctx context.Context, id string) (e Event, err error) {
 // Invoke starts a function.
 func (c *Client) Invoke(ctx context.Context, i Invocation) (e SentEvent, err error) {
 	return e, c.do(ctx, http.MethodPost, "/invoke", nil, i, &e)
+}
+
+// Stack returns where everything is, once an app that is being started anew is up, after wait at the latest.
+func (c *Client) Stack(ctx context.Context, wait time.Duration) (s Stack, err error) {
+	return s, c.do(ctx, http.MethodGet, "/stack", url.Values{"wait": {wait.String()}}, nil, &s)
 }
 
 // Judge asks for a verdict.

@@ -177,5 +177,11 @@ func (s *Server) control(ctx context.Context, in serviceAction) (Done, error) {
 	if !slices.Contains(names, in.Service) {
 		return Done{}, notFoundf("there is no service %q that can be stopped and started; this stack has %s", in.Service, cmp.Or(strings.Join(names, ", "), "none"))
 	}
-	return Done{true}, act(ctx, harness.Service(in.Service))
+	service, started := harness.Service(in.Service), func(error) {}
+	if s.options.Watched && service == harness.ServiceApp && (in.Action == "start" || in.Action == "restart") {
+		started = s.Starting() // with the sources as they are now
+	}
+	err := act(ctx, service)
+	started(err)
+	return Done{true}, err
 }

@@ -184,6 +184,14 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	}
 	defer c.close()
 	noteStandIn(io, c)
+	up, err := c.Stack(ctx, reloadTime)
+	if err != nil {
+		return err
+	}
+	if up.Outdated != "" {
+		newPrinter(io).say("app", "%s", up.Outdated)
+		newPrinter(io).say("app", "the verdict is about the app as it was before")
+	}
 	done := newPrinter(io).waiting("expect", "waiting for what follows from the event")
 	answer, err := c.Judge(ctx, question)
 	done()
@@ -197,6 +205,9 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	}
 	return printVerdict(io, answer.Verdict, o.json)
 }
+
+// reloadTime is how long a verdict waits for an app whose sources have just changed.
+const reloadTime = 30 * time.Second
 
 // goldens returns what the flags say about golden emails.
 func (o expectOptions) goldens() (*stackapi.Goldens, error) {

@@ -62,7 +62,7 @@ func (w *watcher) add(dir string) (source string, err error) {
 
 // skipped reports whether a directory is not watched: tools write to it.
 func skipped(name string) bool {
-	return strings.HasPrefix(name, ".") || slices.Contains([]string{"node_modules", "vendor", "bin", "dist", "build", "target", "__pycache__", "testdata"}, name)
+	return strings.HasPrefix(name, ".") || slices.Contains([]string{"node_modules", "vendor", "bin", "dist", "build", "target", "__pycache__", "testdata", "__tests__"}, name)
 }
 
 // sources lists the extensions of files whose change restarts the app.
@@ -82,7 +82,7 @@ func isSource(file string) bool {
 }
 
 // isTest matches the names of files that hold tests: the app does not run them.
-var isTest = regexp.MustCompile(`_test\.go$|\.(test|spec)\.[cm]?[jt]sx?$|^test_.*\.py$`)
+var isTest = regexp.MustCompile(`_test\.(go|py|rb|exs)$|_spec\.rb$|\.(test|spec)\.[cm]?[jt]sx?$|^(test_.*|conftest)\.py$|Tests?\.(java|kt|cs)$`)
 
 // run sends the name of a changed file, once per burst of changes, until ctx ends.
 func (w *watcher) run(ctx context.Context, changes chan<- string) {

@@ -15,7 +15,7 @@ func TestIsSource(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]bool{
 		"main.go": true, "app/views/mail.html": true, "index.mts": true, ".env": true, "go.mod": true,
-		"main_test.go": false, "order.test.ts": false, "order.spec.mjs": false, "test_app.py": false, "test.ts": true, ".main.go.swp": false, ".#main.go": false, "app": false, "4913": false, "main.go~": false, "x.log": false,
+		"main_test.go": false, "order.test.ts": false, "order.spec.mjs": false, "test_app.py": false, "app_test.py": false, "conftest.py": false, "order_spec.rb": false, "OrderTest.java": false, "latest.py": true, "contest.py": true, "test.ts": true, ".main.go.swp": false, ".#main.go": false, "app": false, "4913": false, "main.go~": false, "x.log": false,
 	} {
 		require.Equal(t, want, isSource(file), file)
 	}
