@@ -45,7 +45,8 @@ the event over its runs and steps to the emails, with a mark at the first broken
 What the expectation asserts holds as soon as it is so. What it denies (an absent email, no other runs
 or emails, an exact number of copies) holds only when nothing more can happen. A field that is left out
 asserts nothing. What has not happened in time is broken, unless the app itself waits for longer, in a sleep say: then
-it cannot be judged. An example:
+it cannot be judged. Where the stack restarts the app when its sources change, a change that is not up yet is
+waited for. An example:
 
   {"runs": [{"function": "send-receipt", "status": "COMPLETED", "output": {"ok": true},
              "steps": [{"id": "charge", "attempts": 1}]}],
