@@ -13,6 +13,7 @@ if [ -n "$unformatted" ]; then
 	exit 1
 fi
 go vet work
+go vet -tags nodocker ./harness/cmd/harness
 GOOS=darwin GOARCH=arm64 go vet work
 GOOS=windows GOARCH=amd64 go vet work
 # shellcheck disable=SC2046 # one word per package

@@ -43,7 +43,7 @@ type env struct {
 	stack  *stack.Stack
 	url    string
 	router routers.Router
-	// compiler has the document, and schemas are those of it that have been compiled.
+	// compiler has the document, schemas what it has compiled, by JSON pointer.
 	compiler *jsonschema.Compiler
 	schemas  map[string]*jsonschema.Schema
 	// asked are the operations that were answered with 200, answered the statuses of all answers.
@@ -127,9 +127,15 @@ func (e *env) validateAnswer(r *openapi3filter.RequestValidationInput, res *http
 	err := openapi3filter.ValidateResponse(e.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: r, Status: res.StatusCode, Header: res.Header, Options: r.Options,
 	})
-	answer := r.Route.Operation.Responses.Status(res.StatusCode)
-	if err != nil || answer.Value.Content["application/json"].Schema == nil {
+	if err != nil {
 		return err
+	}
+	answer := r.Route.Operation.Responses.Status(res.StatusCode)
+	switch media := answer.Value.Content["application/json"]; {
+	case media == nil:
+		return fmt.Errorf("the document has no JSON for status %d", res.StatusCode)
+	case media.Schema == nil:
+		return nil
 	}
 	at := pointer("paths", r.Route.Path, strings.ToLower(r.Route.Method), "responses", strconv.Itoa(res.StatusCode))
 	if answer.Ref != "" {
@@ -381,9 +387,12 @@ func testOperations(e *env, isSim bool) {
 	e.ask(question{method: get, path: "/events"})
 
 	e.api.Changed("app.go")
-	require.Equal(e, "app.go has changed, and the app is not up with it yet", into[stackapi.Stack](e, question{method: get, path: "/stack"}).Outdated)
+	e.api.Starting()(errors.New("syntax error"))
+	outdated := func() string { return into[stackapi.Stack](e, question{method: get, path: "/stack"}).Outdated }
+	e.ask(question{method: post, path: "/services/app/start"})
+	require.Equal(e, "app.go has changed, and the app does not start with it: syntax error", outdated(), "the last good one is up, and stays")
 	e.ask(question{method: post, path: "/services/app/restart"})
-	require.Empty(e, into[stackapi.Stack](e, question{method: get, path: "/stack"}).Outdated)
+	require.Empty(e, outdated())
 }
 
 // refuses sends variants of a valid request. The server accepts what the document calls valid, and answers 400 to the rest, with

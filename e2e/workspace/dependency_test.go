@@ -30,7 +30,7 @@ func TestHarness_WorksAsADependency(t *testing.T) {
 	elsewhere := t.TempDir()
 	gobin := t.TempDir()
 	env := append(os.Environ(),
-		"GOWORK=off", "GOFLAGS=-mod=mod -modcacherw -trimpath", "GOBIN="+gobin, "GONOSUMDB="+modulePrefix+"*",
+		"GOWORK=off", "GOFLAGS=-mod=mod -modcacherw "+goFlags, "GOBIN="+gobin, "GONOSUMDB="+modulePrefix+"*",
 		// -trimpath, so that the build cache is used although the module cache is another one.
 		// A separate module cache, since these zips change under the same version. The usual module cache serves as a
 		// proxy, so that no network is needed.

@@ -105,7 +105,7 @@ func TestVersions_OfTheDatabaseAreThoseOfTheWorkspace(t *testing.T) {
 	for _, r := range parseMod(t, "harness/tools/ferretdb/go.mod.txt").Require {
 		if want := used[r.Mod.Path]; want != "" {
 			shared++
-			require.Equal(t, want, r.Mod.Version, "%s", r.Mod.Path)
+			require.Equal(t, want, r.Mod.Version, "%s: run sh scripts/tidy.sh", r.Mod.Path)
 		}
 	}
 	require.Greater(t, shared, 20)
@@ -114,7 +114,7 @@ func TestVersions_OfTheDatabaseAreThoseOfTheWorkspace(t *testing.T) {
 // What is compiled with the same flags is compiled once.
 func TestFlags_AreTheSameEverywhere(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, read(t, "Makefile"), "export GOFLAGS += "+goFlags+"\n")
+	require.Contains(t, read(t, "Makefile"), "export GOFLAGS := "+goFlags+" $(GOFLAGS)\n")
 	require.Contains(t, read(t, ".ci/run"), "export GOFLAGS='"+goFlags+"' ")
 	compiled, _, _ := strings.Cut(goFlags, " -ldflags=")
 	for _, flag := range strings.Fields(compiled) {

@@ -36,11 +36,27 @@ func (s *Server) Starting() (started func(error)) {
 	return func(err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.tried, c.failure = noted, ""
-		if err != nil {
-			c.failure = err.Error()
-		}
+		c.tried = noted
+		c.ended(err)
 		c.move()
+	}
+}
+
+// restarted notes how a restart of the app ended that no change has caused. A change that is not taken up yet is still to come.
+func (c *changes) restarted(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.noted != c.tried {
+		return
+	}
+	c.ended(err)
+}
+
+// ended notes how the last start ended. The caller holds the lock.
+func (c *changes) ended(err error) {
+	c.failure = ""
+	if err != nil {
+		c.failure = err.Error()
 	}
 }
 

@@ -29,7 +29,14 @@ func TestChanges_OutdateAppUntilItRunsWithThem(t *testing.T) {
 	go func() { waited <- s.changes.outdated(context.Background(), time.Minute) }()
 	s.Starting()(errors.New("app exited with status 1"))
 	require.Equal(t, "src/mail.ts has changed, and the app does not start with it: app exited with status 1", <-waited)
+	s.changes.restarted(nil)
+	require.Empty(t, outdated(0), "what kept it from starting is gone")
+	s.changes.restarted(errors.New("app exited with status 2"))
+	require.Contains(t, outdated(0), "app exited with status 2")
+
 	s.Changed("src/mail.ts")
+	s.changes.restarted(nil)
+	require.Equal(t, "src/mail.ts has changed, and the app is not up with it yet", outdated(0), "the start with the change is still to come")
 	s.Starting()(nil)
 	require.Empty(t, outdated(0))
 }

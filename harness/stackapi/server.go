@@ -177,11 +177,11 @@ func (s *Server) control(ctx context.Context, in serviceAction) (Done, error) {
 	if !slices.Contains(names, in.Service) {
 		return Done{}, notFoundf("there is no service %q that can be stopped and started; this stack has %s", in.Service, cmp.Or(strings.Join(names, ", "), "none"))
 	}
-	service, started := harness.Service(in.Service), func(error) {}
-	if s.options.Watched && service == harness.ServiceApp && (in.Action == "start" || in.Action == "restart") {
-		started = s.Starting() // with the sources as they are now
-	}
+	service := harness.Service(in.Service)
+	_, wasUp := s.stack.Env()
 	err := act(ctx, service)
-	started(err)
+	if service == harness.ServiceApp && (in.Action == "restart" || in.Action == "start" && !wasUp) && ctx.Err() == nil {
+		s.changes.restarted(err)
+	}
 	return Done{true}, err
 }

@@ -31,7 +31,7 @@ func (o upOptions) chooseBackend(ctx context.Context, p *printer) (harness.Backe
 	case backendLocal:
 		return local.New(local.Options{}), nil
 	case backendContainers:
-		return inContainers()
+		return containersBackend()
 	case backendAttach:
 		return attach.New(attach.Options{}), nil
 	}

@@ -11,16 +11,17 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 )
 
-// This file holds what the command has from the containers backend, whose Docker client is a tenth of what is compiled for it:
-// `make dev` leaves it out, by the tag nodocker, where there is no Docker.
+// Only this file of the command uses the containers backend, whose Docker client is a tenth of what is compiled for it: `make dev`
+// leaves it out, by the tag nodocker, where there is no Docker.
 
-// imagesOf are the images of the containers backend, by service.
+// imagesOf returns the images of the containers backend, by service.
 func imagesOf() map[string]string {
 	i := containers.OfficialImages()
 	return map[string]string{"inngest": i.Inngest, "mailhog": i.MailHog, "mongo": i.Mongo, "mailpit": i.Mailpit}
 }
 
-func inContainers() (harness.Backend, error) { return containers.New(containers.Options{}), nil }
+// containersBackend returns the backend. It has no error in this build.
+func containersBackend() (harness.Backend, error) { return containers.New(containers.Options{}), nil }
 
 // chooseContainers returns the containers backend where it can be used, else the other one, and why.
 func chooseContainers(ctx context.Context, want harness.BackendOptions, other harness.Backend) (harness.Backend, string, error) {

@@ -10,7 +10,7 @@ import (
 )
 
 // A command without Docker's client says so where that matters.
-func TestWithoutDocker(t *testing.T) {
+func TestCommand_SaysThatItHasNoDockerClient(t *testing.T) {
 	t.Parallel()
 	var printed bytes.Buffer
 	world := discard()
@@ -20,7 +20,7 @@ func TestWithoutDocker(t *testing.T) {
 		root.SetArgs(args)
 		return root.ExecuteContext(t.Context())
 	}
-	require.EqualError(t, run("up", "--backend", "containers", "--", "true"), noDocker+": build it with "+withDocker)
+	require.EqualError(t, run("up", "--backend", "containers", "--", "true"), noDocker+": start it with "+withDocker)
 	require.NoError(t, run("version"))
 
 	b, err := upOptions{backend: backendAuto}.chooseBackend(t.Context(), newPrinter(world))

@@ -45,8 +45,8 @@ the event over its runs and steps to the emails, with a mark at the first broken
 What the expectation asserts holds as soon as it is so. What it denies (an absent email, no other runs
 or emails, an exact number of copies) holds only when nothing more can happen. A field that is left out
 asserts nothing. What has not happened in time is broken, unless the app itself waits for longer, in a sleep say: then
-it cannot be judged. Where the stack restarts the app when its sources change, a change that is not up yet is
-waited for. An example:
+it cannot be judged. Beside 'harness up --watch', --send waits up to two minutes for a change to be up, and fails where
+the app does not start with it. An example:
 
   {"runs": [{"function": "send-receipt", "status": "COMPLETED", "output": {"ok": true},
              "steps": [{"id": "charge", "attempts": 1}]}],
@@ -185,13 +185,10 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	}
 	defer c.close()
 	noteStandIn(io, c)
-	up, err := c.Stack(ctx, reloadTime)
-	if err != nil {
-		return err
-	}
-	if up.Outdated != "" {
-		newPrinter(io).say("app", "%s", up.Outdated)
-		newPrinter(io).say("app", "the verdict is about the app as it was before")
+	if question.Event != nil {
+		if err := awaitChange(ctx, io, c); err != nil {
+			return err
+		}
 	}
 	done := newPrinter(io).waiting("expect", "waiting for what follows from the event")
 	answer, err := c.Judge(ctx, question)
@@ -207,8 +204,16 @@ func expect(ctx context.Context, io stdio, o expectOptions, file string) error {
 	return printVerdict(io, answer.Verdict, o.json)
 }
 
-// reloadTime is how long a verdict waits for an app whose sources have just changed.
-const reloadTime = 30 * time.Second
+// awaitChange waits until the app is up with what has changed. An app that is not what its sources say is none to test.
+func awaitChange(ctx context.Context, io stdio, c client) error {
+	done := newPrinter(io).waiting("app", "waiting until the app is up with what has changed")
+	defer done()
+	up, err := c.Stack(ctx, 2*time.Minute)
+	if err == nil && up.Outdated != "" {
+		err = fmt.Errorf("the event was not sent: %s", up.Outdated)
+	}
+	return err
+}
 
 // goldens returns what the flags say about golden emails.
 func (o expectOptions) goldens() (*stackapi.Goldens, error) {

@@ -82,7 +82,7 @@ func isSource(file string) bool {
 }
 
 // isTest matches the names of files that hold tests: the app does not run them.
-var isTest = regexp.MustCompile(`_test\.(go|py|rb|exs)$|_spec\.rb$|\.(test|spec)\.[cm]?[jt]sx?$|^(test_.*|conftest)\.py$|Tests?\.(java|kt|cs)$`)
+var isTest = regexp.MustCompile(`_test\.(go|py|rb|exs)$|_spec\.rb$|\.(test|spec)\.[cm]?[jt]sx?$|^test_.*\.(py|rb|exs)$|^conftest\.py$`)
 
 // run sends the name of a changed file, once per burst of changes, until ctx ends.
 func (w *watcher) run(ctx context.Context, changes chan<- string) {

@@ -15,7 +15,7 @@ func TestIsSource(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]bool{
 		"main.go": true, "app/views/mail.html": true, "index.mts": true, ".env": true, "go.mod": true,
-		"main_test.go": false, "order.test.ts": false, "order.spec.mjs": false, "test_app.py": false, "app_test.py": false, "conftest.py": false, "order_spec.rb": false, "OrderTest.java": false, "latest.py": true, "contest.py": true, "test.ts": true, ".main.go.swp": false, ".#main.go": false, "app": false, "4913": false, "main.go~": false, "x.log": false,
+		"main_test.go": false, "order.test.ts": false, "order.spec.mjs": false, "test_app.py": false, "app_test.py": false, "conftest.py": false, "order_spec.rb": false, "test_helper.exs": false, "LoadTest.cs": true, "latest.py": true, "contest.py": true, "test.ts": true, ".main.go.swp": false, ".#main.go": false, "app": false, "4913": false, "main.go~": false, "x.log": false,
 	} {
 		require.Equal(t, want, isSource(file), file)
 	}
@@ -70,11 +70,11 @@ func TestWatcher_SkipsWhatTestsHaveWritten(t *testing.T) {
 func TestWatcher_SkipsDirectoriesOfTools(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, sub := range []string{"node_modules", ".git", "bin"} {
+	for _, sub := range []string{"node_modules", ".git", "bin", "__tests__"} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o755))
 	}
 	changes := watch(t, dir)
-	for _, sub := range []string{"node_modules", ".git", "bin"} {
+	for _, sub := range []string{"node_modules", ".git", "bin", "__tests__"} {
 		write(t, filepath.Join(dir, sub, "x.js"))
 	}
 	write(t, filepath.Join(dir, "main.go"))

@@ -413,7 +413,7 @@ func TestStart_ReplacesAServerThatHasJustExited(t *testing.T) {
 		require.EqualValues(t, 2, u.tries.Load(), "the one that exited is not taken for running")
 		<-f.Done()
 		require.ErrorIs(t, f.Err(), errBroken, "the exit is reported all the same")
-		require.NoError(t, f.Close(t.Context())) // its ports are free again, which there are not enough of
+		require.NoError(t, f.Close(t.Context())) // it frees its ports: 200 open fleets exhaust them
 	}
 }
 

@@ -19,7 +19,7 @@ func under(id uint64, began time.Time, run string, to ...string) tap.Exchange {
 		Mail: &harness.MailTransaction{To: to, RunID: run, Size: 10, Server: "mailhog.example ESMTP MailHog"}}
 }
 
-func TestUnderWay_DeliveryUnderWay(t *testing.T) {
+func TestPending_DeliveryUnderWay(t *testing.T) {
 	t.Parallel()
 	const waits = "the mail server has not answered yet whether it accepts an email to "
 	for name, test := range map[string]struct {
@@ -41,8 +41,8 @@ func TestUnderWay_DeliveryUnderWay(t *testing.T) {
 			f.root, f.events, f.recipients, f.since, f.src.Shared = &harness.TraceEvent{}, []*tracedEvent{{}}, []string{"kim@shop.test"},
 				noon, test.shared
 			f.runs = []*tracedRun{{TraceRun: harness.TraceRun{ID: "01RUN"}, over: true}}
-			require.Empty(t, f.unquiet())
 			l := &look{Follower: f}
+			require.Empty(t, l.pending())
 			began := noon.Add(time.Second)
 			if test.before {
 				began = noon.Add(-time.Second)
@@ -50,13 +50,13 @@ func TestUnderWay_DeliveryUnderWay(t *testing.T) {
 			x := under(1, began, test.run, test.to)
 			f.src.Ledger.add(x)
 			if test.open {
-				require.Equal(t, waits+test.to, l.underWay())
+				require.Equal(t, waits+test.to, l.pending())
 			} else {
-				require.Empty(t, l.underWay())
+				require.Empty(t, l.pending())
 			}
 			x.Seq, x.Ended = 2, began.Add(time.Second)
 			f.src.Ledger.add(x)
-			require.Empty(t, l.underWay(), "it has ended")
+			require.Empty(t, l.pending(), "it has ended")
 		})
 	}
 }

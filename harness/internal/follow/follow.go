@@ -293,6 +293,7 @@ const optionalMail = time.Second
 // Look reads the sources and returns the trace as it is now known.
 func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	l, began := &look{Follower: f, due: f.due}, time.Now()
+	f.Delivering = false
 	defer func() {
 		f.due = false
 		f.took = time.Since(began)
@@ -313,9 +314,7 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	if err := f.src.Ledger.catchUp(ctx); err != nil {
 		return nil, err
 	}
-	underWay := l.underWay()
-	f.Delivering = underWay != ""
-	unquiet := cmp.Or(f.unquiet(), underWay)
+	unquiet := l.pending()
 	var err error
 	if unquiet == "" {
 		if unquiet, err = l.readOutside(ctx); err != nil {

@@ -49,7 +49,7 @@ func (l *look) readOutside(ctx context.Context) (unquiet string, err error) {
 		if err := l.src.Ledger.catchUp(ctx); err != nil {
 			return "", err
 		}
-		if unquiet := l.unquiet(); unquiet != "" { // a call may have begun since
+		if unquiet := l.pending(); unquiet != "" { // a call or a delivery may have begun since
 			return unquiet, nil
 		}
 		added, unquiet, err := l.attributeOutside(ctx)

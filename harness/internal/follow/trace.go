@@ -61,7 +61,14 @@ func (f *Follower) unquiet() string {
 	return ""
 }
 
-// underWay says which email the mail server has been given in part, and has not accepted yet; "" where there is none.
+// pending says what may still happen, deliveries included; "" when nothing can but the arrival of accepted emails.
+func (l *look) pending() string {
+	underWay := l.underWay()
+	l.Delivering = underWay != ""
+	return cmp.Or(l.unquiet(), underWay)
+}
+
+// underWay says which email the mail server has begun to receive and not yet accepted; "" where there is none.
 func (l *look) underWay() string {
 	runs, since := l.runIDs(), l.tapSince()
 	for _, d := range l.src.Ledger.openDeliveries() {

@@ -16,7 +16,8 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/tools"
 )
 
-// buildFlags make a small program that is the same wherever it is built, from packages compiled as the Makefile does.
+// buildFlags make a small program that is the same wherever it is built. Packages are compiled as by the Makefile, with which they
+// share the build cache.
 var buildFlags = []string{"-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags=-s -w"}
 
 // A recipe says how to build one tool.

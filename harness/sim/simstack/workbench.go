@@ -128,7 +128,7 @@ func (w *Workbench) Taps() *tap.Set { return w.taps }
 func (w *Workbench) Env() harness.Env { return w.env }
 
 // Judge lets the Sim run until nothing is left to do, over sleeps and retries, and judges what followed from an event.
-// eventID is the ULID that sending it returned. A millisecond passes afterwards. The error says that the expectation is not
+// eventID is the ULID that sending it returned. It waits for an email on its way as [Workbench.Trace] does. A millisecond passes afterwards. The error says that the expectation is not
 // valid, or that ctx ended.
 func (w *Workbench) Judge(ctx context.Context, eventID string, e harness.Expectation, o judge.Options) (*harness.Verdict, error) {
 	if err := w.sim.Run(ctx); err != nil {
@@ -168,7 +168,7 @@ func (w *Workbench) Trace(ctx context.Context, eventID string, recipients ...str
 	for {
 		t, err := f.Look(ctx)
 		if err != nil || !w.sim.Idle() || !f.Delivering || f.Wait(patience) != nil {
-			return t, err
+			return t, cmp.Or(err, ctx.Err())
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 //go:embed schema.graphql
 var schema string
 
-// schemas are parsed ones for queries to come, of any Sim: to parse one and bind it to its resolver takes as long as many queries.
+// schemas caches parsed schemas, each bound to its own resolver, for the queries of all Sims: parsing takes as long as many queries.
 var schemas = sync.Pool{New: func() any {
 	q := &query{}
 	return &boundSchema{q, graphql.MustParseSchema(schema, q, graphql.UseFieldResolvers(), graphql.MaxDepth(32))}
