@@ -135,7 +135,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		})
 	add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "",
 		mails)
-	add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}}, "debounced/asked", "",
+	add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 8 * time.Second, Key: *key}}, "debounced/asked", "",
 		mails)
 	add(opts{ID: "settled", Debounce: &inngestgo.ConfigDebounce{Period: time.Hour, Key: *key}}, "settled/asked", "", mails)
 	add(opts{ID: "throttled", Throttle: &inngestgo.ConfigThrottle{Limit: 1, Period: 10 * time.Second, Key: key}}, "throttled/asked", "", mails)
@@ -159,7 +159,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 }
 
 // gathering is the timeout of a batch.
-const gathering = 4 * time.Second
+const gathering = 10 * time.Second
 
 // mail sends an email to the recipient in the event, by the run.
 func mail(env harness.Env, in input) (string, error) {

@@ -90,8 +90,8 @@ var cases = []testCase{
 		if s.name != workbench { // which goes on until nothing is left to do
 			e.TS = s.now().Add(time.Hour).UnixMilli()
 			id := s.send(e)
-			v := s.early(id, s.mailed(run("note")))
-			s.require(harness.CannotBeJudged, v, `run of note QUEUED \(\S+\) until .*, the time \(ts\) of its event`)
+			const queued = `run of note QUEUED \(\S+\) until .*, the time \(ts\) of its event`
+			s.require(harness.CannotBeJudged, s.early(id, s.mailed(run("note")), queued), queued)
 			s.unknown(id, harness.Expectation{NoOtherMail: true},
 				`more may still happen: the run \S+ of note is QUEUED until \S+, the time \(ts\) of its event`)
 		}
@@ -221,7 +221,7 @@ var cases = []testCase{
 		s.pickedUp(first)
 		last := s.send(s.event("debounced/asked", nil))
 		s.unknownOrDecided(first, harness.Expectation{NoOtherRuns: true},
-			`debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 2s after it; `+
+			`debounced is subscribed, is debounced for each event.data.to: it starts for the last of several events, 8s after it; `+
 				`for this one at \S+ if there is no later one`)
 		s.holds(last, s.mailed(run("debounced")), s.either("", `debounced: no other event came`))
 		s.holds(first, harness.Expectation{NoOtherRuns: true},
@@ -241,8 +241,9 @@ var cases = []testCase{
 	{name: "sim tells what a run waits for, and how long it waited", on: []string{"sim", "sim-jump", workbench}, play: func(s *surface) {
 		first, second := s.send(s.event("throttled/asked", nil)), s.send(s.event("throttled/asked", nil))
 		if s.name == "sim" {
-			if v := s.early(second, s.mailed(run("throttled"))); v.Outcome != harness.Holds { // unless the machine is too slow to ask
-				s.require(harness.Broken, v, `the run \S+ of throttled is QUEUED: waits: throttle 1 per 10s of key `+s.to)
+			waits := `the run \S+ of throttled is QUEUED: waits: throttle 1 per 10s of key ` + s.to
+			if v := s.early(second, s.mailed(run("throttled")), waits); v.Outcome != harness.Holds { // unless the machine is too slow to ask
+				s.require(harness.Broken, v, waits)
 			}
 		}
 		s.holds(first, s.mailed(run("throttled")), "")

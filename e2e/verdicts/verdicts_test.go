@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -172,7 +173,7 @@ func (s *surface) broken(id string, e harness.Expectation, pattern string) *harn
 
 func (s *surface) unknown(id string, e harness.Expectation, pattern string) *harness.Verdict {
 	s.Helper()
-	return s.require(harness.CannotBeJudged, s.early(id, e), pattern)
+	return s.require(harness.CannotBeJudged, s.early(id, e, pattern), pattern)
 }
 
 // either returns what is said of the real server, which keeps no record of what flow control decided, or what sim tells.
@@ -186,16 +187,18 @@ func (s *surface) either(real, sim string) string {
 // unknownOrDecided is unknown, or, on a machine that was too slow to ask in time, a verdict that holds.
 func (s *surface) unknownOrDecided(id string, e harness.Expectation, pattern string) {
 	s.Helper()
-	if v := s.early(id, e); v.Outcome != harness.Holds {
+	if v := s.early(id, e, pattern); v.Outcome != harness.Holds {
 		s.require(harness.CannotBeJudged, v, pattern)
 	}
 }
 
-// early judges an event as soon as the server shows it, and gives it a second.
-func (s *surface) early(id string, e harness.Expectation) *harness.Verdict {
+// early judges an event, and gives it a second, until the verdict holds or is as expected: the server shows the event, and what
+// has become of it, a moment later.
+func (s *surface) early(id string, e harness.Expectation, pattern string) *harness.Verdict {
 	s.Helper()
+	expected := regexp.MustCompile(pattern)
 	for began := time.Now(); ; {
-		if v := s.judge(id, e, time.Second); v.Trace.Event != nil || time.Since(began) > soon {
+		if v := s.judge(id, e, time.Second); v.Outcome == harness.Holds || expected.MatchString(v.String()) || time.Since(began) > soon {
 			return v
 		}
 	}

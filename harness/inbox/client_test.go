@@ -243,7 +243,7 @@ func TestList_SeesDeletionsByOtherClients(t *testing.T) {
 // MailHog's JSON turns what is not UTF-8 into U+FFFD. Mailpit loses nothing.
 func TestFind_RestoresBytesThatJSONDamages(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, box *catcher) {
+	onOwn(t, func(t *testing.T, box *catcher) {
 		c, s, kim := box.client(t), box.sender(t), recipient()
 		s.deliver(note("latin", "Content-Type: text/plain; charset=iso-8859-1", "Content-Transfer-Encoding: 8bit")+"caf\xe9", kim)
 		s.deliver(note("caf\xe9"), kim)

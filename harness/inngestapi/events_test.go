@@ -207,7 +207,7 @@ func TestReady_MoreThanAnswering(t *testing.T) {
 	require.Equal(t, int64(1), shown.Load())
 
 	sent.Store(-1000)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	require.EqualError(t, api.Ready(ctx), "wait for the Inngest server to be ready: context deadline exceeded: it accepts events and does not show them")
 }

@@ -162,7 +162,7 @@ func (c *Client) Sync(ctx context.Context, app App) ([]Function, error) {
 
 // known says which apps the server knows, for an error.
 func known(ctx context.Context, c *Client) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	apps, err := c.Apps(ctx)
 	if err != nil {

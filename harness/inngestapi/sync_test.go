@@ -154,7 +154,7 @@ func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 	}
 	t.Run("another server", func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second) // for registering, and one look
 		defer cancel()
 		_, err := api.Sync(ctx, foreign.at)
 		require.ErrorContains(t, err, "sync: the app at "+foreign.at.URL+" answered, but the Inngest server at "+server.URL+

@@ -32,7 +32,7 @@ const (
 
 	// exitTime is how long to wait for the end of an app whose sync has failed: the exit of one that crashed during the
 	// sync is reported a little later.
-	exitTime = 300 * time.Millisecond
+	exitTime = time.Second
 )
 
 // App controls the one app of a [Stack]. Each start, also that of a reload, makes a new incarnation of it. Its methods

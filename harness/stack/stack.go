@@ -273,18 +273,21 @@ func (s *Stack) Invoke(ctx context.Context, function string, data json.RawMessag
 const (
 	// shownPoll is how often the server is asked for an event that it may be about to show.
 	shownPoll = 20 * time.Millisecond
+	// shownWithin is how long an event is waited for that the server has accepted: [inngestapi.VisibleWithin], and more on a machine
+	// under load.
+	shownWithin = 6 * time.Second
 	// newEvent is how old an event is at most, by clocks that may differ, that the server may not show yet.
 	newEvent = time.Minute
 )
 
 // Event returns an event by its ULID, or [inngestapi.ErrNotFound]. The server accepts an event a moment before it shows it: for a
-// new one Event waits, [inngestapi.VisibleWithin] at most.
+// new one Event waits, 6 seconds at most.
 func (s *Stack) Event(ctx context.Context, id string) (e inngestapi.ReceivedEvent, err error) {
 	parsed, err := ulid.ParseStrict(id)
 	if err != nil {
 		return e, fmt.Errorf("%q is no id of an event: %w", id, err)
 	}
-	waiting, cancel := context.WithTimeout(ctx, inngestapi.VisibleWithin)
+	waiting, cancel := context.WithTimeout(ctx, shownWithin)
 	defer cancel()
 	_ = poll.Until(waiting, shownPoll, func(context.Context) error {
 		if e, err = s.api.Event(ctx, id); errors.Is(err, inngestapi.ErrNotFound) && time.Since(parsed.Timestamp()) < newEvent {
@@ -296,10 +299,10 @@ func (s *Stack) Event(ctx context.Context, id string) (e inngestapi.ReceivedEven
 }
 
 // AwaitShown returns when the server shows the latest n events that it has accepted from this stack, or through its taps:
-// [inngestapi.VisibleWithin] after the call at most, since one that the server has lost is never shown.
+// 6 seconds after the call at most, since one that the server has lost is never shown.
 func (s *Stack) AwaitShown(ctx context.Context, n int) error {
 	ids, err := follow.Accepted(ctx, s.ledger, n)
-	waiting, cancel := context.WithTimeout(ctx, inngestapi.VisibleWithin)
+	waiting, cancel := context.WithTimeout(ctx, shownWithin)
 	defer cancel()
 	for _, id := range ids {
 		_, _ = s.Event(waiting, id) // whether the server answers, the caller's own question tells

@@ -308,6 +308,9 @@ func (s *session) stop(ended context.Context) error {
 			err = errors.Join(err, fmt.Errorf("write the report of the tests: %w", unwritten))
 		}
 	}
+	if timeout == orphanStop {
+		err = errors.Join(err, statefile.Remove(s.dir)) // for the same reason
+	}
 	err = errors.Join(err, s.stack.Close(ctx), statefile.Remove(s.dir))
 	if err != nil {
 		return fmt.Errorf("stop the stack: %w", err)

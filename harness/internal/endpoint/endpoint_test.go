@@ -182,7 +182,7 @@ func TestInngestTakesEvents_RequiresThatEventsAreKept(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	require.ErrorContains(t, endpoint.InngestTakesEvents(ctx, srv.URL, harness.Keys{}), "it accepts events and does not show them")
 }

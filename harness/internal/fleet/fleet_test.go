@@ -204,7 +204,7 @@ func TestStart_EndsTheOthersWhenOneFails(t *testing.T) {
 func TestStart_ExplainsWhyAServerIsNotUsable(t *testing.T) {
 	t.Parallel()
 	o := testOptions
-	o.StartTimeout = 50 * time.Millisecond
+	o.StartTimeout = time.Second
 	u := mailhog()
 	u.look = func(context.Context) error { return errors.New("it refuses connections") }
 	_, err := Start(t.Context(), o, u)

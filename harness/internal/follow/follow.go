@@ -288,7 +288,7 @@ func (f *Follower) Refresh() { f.due = true }
 func (f *Follower) Since() time.Time { return f.since }
 
 // optionalMail is how long a look waits for an inbox that does not answer, such as a paused one, where emails are optional.
-const optionalMail = time.Second
+const optionalMail = 3 * time.Second
 
 // Look reads the sources and returns the trace as it is now known.
 func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {

@@ -265,11 +265,13 @@ func TestStop(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if err := c.Stop(t.Context(), 200*time.Millisecond); err != nil {
+				if err := c.Stop(t.Context(), time.Hour); err != nil {
 					t.Error(err)
 				}
 			})
 		}
+		c.line(t, "interrupted once")
+		require.NoError(t, c.Stop(t.Context(), 200*time.Millisecond))
 		wg.Wait()
 		require.Equal(t, []string{"ready", "interrupted once"}, c.Tail())
 	})
