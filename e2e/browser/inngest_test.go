@@ -73,7 +73,9 @@ func (p *inngestPage) note(event any) {
 		}
 	case *runtime.EventExceptionThrown:
 		// The editor rejects a promise with an object, and not an error, where it is gone before it has loaded.
-		if thrown := e.ExceptionDetails.Exception; thrown != nil && thrown.Subtype == runtime.RemoteObjectSubtypeError {
+		// From an update of a part of the page that React has not taken over yet, its error 421, it recovers: it draws that part anew.
+		if thrown := e.ExceptionDetails.Exception; thrown != nil && thrown.Subtype == runtime.RemoteObjectSubtypeError &&
+			!strings.Contains(thrown.Description, "Minified React error #421;") {
 			p.thrown = append(p.thrown, thrown.Description)
 		}
 	}
