@@ -67,8 +67,7 @@ check: ## before you push: linters, other systems, use as a dependency, race det
 	go test -count=1 -tags nodocker -run TestCommand_SaysThatItHasNoDockerClient ./harness/cmd/harness
 	CGO_ENABLED=1 go test -count=1 -timeout 30m -race -skip TestDecode_TakesTimeThatGrowsWithSizeOnly $$(go list work | grep -v -e /e2e/faults -e /e2e/workspace -e /e2e/cmd/ -e /e2e/property -e /e2e/explore \
 	  -e /e2e/api$$ -e /harness/explore$$ -e /harness/report$$ -e /harness/mailcheck$$)
-	CGO_ENABLED=1 go test -count=1 -timeout 30m -race -run 'TestServer|TestExplore_|TestConfirm_|LastWriter|Resolver' \
-	  ./e2e/api ./harness/explore ./harness/report ./harness/mailcheck
+	CGO_ENABLED=1 go test -count=1 -timeout 30m -race -run 'TestServer|TestExplore_|TestConfirm_|LastWriter|Resolver' ./e2e/api ./harness/explore ./harness/report ./harness/mailcheck
 	CGO_ENABLED=1 go test -count=1 -timeout 30m -race ./e2e/faults
 
 browser: tools ## what a browser shows of the pages and emails, and to whom (needs Chromium, Node and npm)
