@@ -1,6 +1,7 @@
 package containers_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"net"
@@ -125,11 +126,23 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	dir := t.TempDir()
 	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
 	child.Env = append(os.Environ(), childVariable+"="+dir)
+	var out bytes.Buffer
+	child.Stdout, child.Stderr = &out, &out
 	require.NoError(t, child.Start())
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(filepath.Join(dir, "up"))
-		return err == nil
-	}, 2*time.Minute, 20*time.Millisecond)
+	var ended error
+	done := make(chan struct{})
+	go func() { ended = child.Wait(); close(done) }()
+	t.Cleanup(func() { _ = child.Process.Kill(); <-done })
+	for up := filepath.Join(dir, "up"); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(up); err == nil {
+			break
+		}
+		select {
+		case <-done:
+			require.FailNow(t, "the process ended before its stack was up", "%v\n%s", ended, out.String())
+		default:
+		}
+	}
 	pid := child.Process.Pid
 
 	living := start(t, containers.New(containers.Options{}))
@@ -137,7 +150,7 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	require.NoError(t, living.Close(context.Background()))
 
 	require.NoError(t, child.Process.Kill())
-	_ = child.Wait() // says that it was killed
+	<-done
 	require.Len(t, ours(t, docker, pid), 3, "three containers are left")
 	next := start(t, containers.New(containers.Options{}))
 	require.Empty(t, ours(t, docker, pid))

@@ -16,7 +16,9 @@ import (
 func TestMain(m *testing.M) {
 	if !slices.Contains(strings.Split(os.Getenv("HARNESS_BACKENDS"), ","), "containers") {
 		fmt.Println("containers: not run on an engine, HARNESS_BACKENDS does not name it (HARNESS_BACKENDS=local,containers make test)")
-		if err := flag.Set("test.skip", "^TestOnEngine"); err != nil {
+		flag.Parse() // otherwise a -skip of the command line would replace this one
+		skip := flag.Lookup("test.skip").Value
+		if err := skip.Set(strings.Trim(skip.String()+"|^TestOnEngine", "|")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
