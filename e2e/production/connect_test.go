@@ -61,7 +61,7 @@ func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 			killed, stopped, left := instances[0], instances[1], instances[2]
 			var requests []app.Request
 			for n := range load {
-				requests = append(requests, create(t, left.url, fixtures.Requests()[0]))
+				requests = append(requests, create(ctx, t, left.url, fixtures.Requests()[0]))
 				switch n {
 				case load / 3: // once is enough: see load
 					if mode == "production" {
@@ -72,14 +72,10 @@ func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 				}
 			}
 			if mode == "production" {
-				<-killed.exited
+				killed.exits(ctx, t)
 			}
-			select {
-			case <-stopped.exited:
-				require.Zero(t, stopped.ProcessState.ExitCode(), "%s", &stopped.log)
-			case <-ctx.Done():
-				require.Fail(t, "the stopped instance goes on", "%s", &stopped.log)
-			}
+			stopped.exits(ctx, t)
+			require.Zero(t, stopped.ProcessState.ExitCode(), "%s", &stopped.log)
 			begin := time.Now()
 			arrived(ctx, t, st, requests)
 			t.Logf("%s: settled %v after the load", mode, time.Since(begin).Round(time.Millisecond))
@@ -88,7 +84,7 @@ func TestConnect_SurvivesTheEndOfInstancesAndOfTheServer(t *testing.T) {
 			begin = time.Now()
 			left.becomes(ctx, t, http.StatusOK, "ready")
 			t.Logf("%s: connected again %v after the server", mode, time.Since(begin).Round(time.Millisecond))
-			arrived(ctx, t, st, []app.Request{create(t, left.url, fixtures.Requests()[0])})
+			arrived(ctx, t, st, []app.Request{create(ctx, t, left.url, fixtures.Requests()[0])})
 		})
 	}
 }
@@ -169,6 +165,16 @@ func startInstance(t *testing.T, program string, env []string, port string) *ins
 func (i *instance) becomes(ctx context.Context, t *testing.T, status int, text string) {
 	t.Helper()
 	eventually(ctx, t, func() error { return answers(ctx, i.url+"/readyz", status, text) })
+}
+
+// exits waits until the instance has ended.
+func (i *instance) exits(ctx context.Context, t *testing.T) {
+	t.Helper()
+	select {
+	case <-i.exited:
+	case <-ctx.Done():
+		require.FailNow(t, "the instance goes on", "%s: %v", i.url, context.Cause(ctx)) // its log is printed when it is killed
+	}
 }
 
 // arrived waits until every request has an email, and requires its copies to have the same Message-ID.

@@ -62,7 +62,7 @@ func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 	defer stop()
 
 	eventually(ctx, t, func() error { return answers(ctx, appURL+"/readyz", http.StatusServiceUnavailable, "not registered") })
-	request := create(t, appURL, fixtures.Requests()[0])
+	request := create(ctx, t, appURL, fixtures.Requests()[0])
 	refused(t, appURL+"/api/inngest", inngest.keys.Signing)
 	require.Equal(t, "[]\n", inngest.registered(t), "a call that was refused has registered the app")
 	eventually(ctx, t, func() error {
@@ -86,7 +86,7 @@ func TestProduction_FromEmptyToAnEmail(t *testing.T) {
 
 	refused(t, appURL+"/api/inngest", inngest.keys.Signing)
 	require.Equal(t, registered, inngest.registered(t))
-	second := create(t, appURL, fixtures.Requests()[1])
+	second := create(ctx, t, appURL, fixtures.Requests()[1])
 	_, err = st.Inbox().Wait(ctx, testenv.EmailOf(second))
 	require.NoError(t, err)
 }
@@ -110,9 +110,9 @@ func serve(ctx context.Context, t *testing.T, keys harness.Keys) (running contex
 	}
 }
 
-func create(t *testing.T, appURL string, f fixtures.Request) app.Request {
+func create(ctx context.Context, t *testing.T, appURL string, f fixtures.Request) app.Request {
 	t.Helper()
-	r, err := testenv.CreateAs(t.Context(), appURL, token, f)
+	r, err := testenv.CreateAs(ctx, appURL, token, f)
 	require.NoError(t, err)
 	return r
 }

@@ -57,7 +57,7 @@ func TestRotation_OfKeysInterruptsNothing(t *testing.T) {
 				t.Helper()
 				if running != nil {
 					require.NoError(t, running.Process.Signal(syscall.SIGTERM))
-					<-running.exited
+					running.exits(ctx, t)
 				}
 				running = startInstance(t, program, append(slices.Clone(env), keys...), port)
 				running.becomes(ctx, t, http.StatusOK, "ready")
@@ -75,7 +75,7 @@ func TestRotation_OfKeysInterruptsNothing(t *testing.T) {
 			arrives := func(after string) {
 				t.Helper()
 				begin := time.Now()
-				arrived(ctx, t, st, []app.Request{create(t, running.url, fixtures.Requests()[0])})
+				arrived(ctx, t, st, []app.Request{create(ctx, t, running.url, fixtures.Requests()[0])})
 				t.Logf("%s: an email %v later", after, time.Since(begin).Round(time.Millisecond))
 			}
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -69,7 +70,7 @@ func harnessProgram(t *testing.T) string {
 	return program
 }
 
-// startServer starts a server. On a conflict of ports it exits, and others are tried.
+// startServer starts a server. Where it exits on a conflict of ports, others are tried.
 func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	program, err := exec.CommandContext(t.Context(), harnessProgram(t), "tools", "path", "inngest").Output()
@@ -129,14 +130,25 @@ func tryServer(t *testing.T, program string, ports []string, flags ...string) (s
 	}
 }
 
-// freePorts returns ports that were free just now.
+// lastPort is the port that freePorts returned last. They are below those that systems give to outgoing connections, one of which
+// might take a port before its server listens: Inngest goes on without the gateway, then, and no instance ever connects.
+var lastPort = struct {
+	sync.Mutex
+	port int
+}{port: 10000 + rand.IntN(4000)}
+
+// freePorts returns ports that were free just now, and that it has not returned before.
 func freePorts(t *testing.T, n int) (ports []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close() // only now, so that all are different
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	lastPort.Lock()
+	defer lastPort.Unlock()
+	for len(ports) < n {
+		lastPort.port++
+		require.Less(t, lastPort.port, 15000, "no port is free")
+		if l, err := net.Listen("tcp", ":"+strconv.Itoa(lastPort.port)); err == nil {
+			require.NoError(t, l.Close())
+			ports = append(ports, strconv.Itoa(lastPort.port))
+		}
 	}
 	return ports
 }
