@@ -215,8 +215,8 @@ func TestFaults_AtEveryCommand(t *testing.T) {
 					send(t, w.Addr(), "kim@plant.test", message, 250)
 					return
 				}
-				c := dialMail(t, w.Addr())
 				began := time.Now()
+				c := dialMail(t, w.Addr())
 				for k, code := range fine {
 					if k == n {
 						code = map[tap.Action]int{tap.Reply: 451}[do]
