@@ -22,7 +22,8 @@ type Outcome = engine.Outcome
 // The app is asked to announce each step of a function that has a replaced step before running it, so that there are more
 // calls, and no checkpoints.
 func (s *Sim) Replace(functionID, stepID string, outcomes ...Outcome) error {
-	return s.engine.Replace(functionID, stepID, outcomes)
+	_, err := s.engine.Replace(functionID, stepID, outcomes)
+	return err
 }
 
 // Fault is a fault on the way of the app's answers: the app has done its work, and its answer arrives late, twice or not
@@ -51,13 +52,15 @@ func ParseInterventions(data []byte) (Interventions, error) {
 }
 
 // Intervene calls [Sim.Replace], [Sim.InjectFault] and [Sim.Stub] with what is in i, and takes away the stubs that it names.
-func (s *Sim) Intervene(i Interventions) error { return s.engine.Intervene(i) }
+// unused are the steps whose earlier outcomes it took away before an attempt had one of them: a test that replaced a step in vain
+// may have misspelt it.
+func (s *Sim) Intervene(i Interventions) (unused []string, err error) { return s.engine.Intervene(i) }
 
 // Intervene does the same on a Sim that another process serves by its Handler.
-func Intervene(ctx context.Context, baseURL string, i Interventions) error {
+func Intervene(ctx context.Context, baseURL string, i Interventions) (unused []string, err error) {
 	body, err := json.Marshal(i)
 	if err != nil {
-		return fmt.Errorf("encoding interventions: %w", err)
+		return nil, fmt.Errorf("encoding interventions: %w", err)
 	}
 	var answer api.Intervened
 	err = post(ctx, baseURL+api.InterventionsPath, bytes.NewReader(body), &answer, func() bool { return answer.OK || answer.Error != "" })
@@ -65,7 +68,7 @@ func Intervene(ctx context.Context, baseURL string, i Interventions) error {
 		err = errors.New(answer.Error)
 	}
 	if err != nil {
-		return fmt.Errorf("intervening at %s: %w", baseURL, err)
+		return nil, fmt.Errorf("intervening at %s: %w", baseURL, err)
 	}
-	return nil
+	return answer.Unused, nil
 }

@@ -82,7 +82,9 @@ func TestIntervene_OverHTTP(t *testing.T) {
 	t.Cleanup(server.Close)
 	all, err := sim.ParseInterventions([]byte(strings.Replace(declined, "9007199254740993", `"a forged label"`, 1)))
 	require.NoError(t, err)
-	require.NoError(t, sim.Intervene(t.Context(), server.URL, all))
+	unused, err := sim.Intervene(t.Context(), server.URL, all)
+	require.NoError(t, err)
+	require.Empty(t, unused)
 	run := a.only(sendAndRun(a, "order/paid"))
 	require.Equal(t, harness.StatusCompleted, run.Status)
 	label, _ := run.Step("print-label")
@@ -93,11 +95,21 @@ func TestIntervene_OverHTTP(t *testing.T) {
 	require.Equal(t, start.Add(10*24*time.Hour+4*time.Hour), run.Ended)
 	require.Equal(t, map[string]int{"ship": 1}, ran)
 
-	err = sim.Intervene(t.Context(), server.URL, sim.Interventions{Faults: []sim.Fault{{}}})
+	// The steps that it replaced have come up; one that is misspelt does not.
+	_, err = sim.Intervene(t.Context(), server.URL, sim.Interventions{Replace: []sim.Replacement{{Step: "print-lable", Outcomes: []sim.Outcome{{}}}}})
+	require.NoError(t, err)
+	sendAndRun(a, "order/paid")
+	takeBack := sim.Interventions{Replace: []sim.Replacement{{Function: "shop-ship", Step: "print-label"}, {Step: "print-lable"}, {Step: "unknown"}}}
+	unused, err = sim.Intervene(t.Context(), server.URL, takeBack)
+	require.NoError(t, err)
+	require.Equal(t, []string{"print-lable"}, unused)
+
+	_, err = sim.Intervene(t.Context(), server.URL, sim.Interventions{Faults: []sim.Fault{{}}})
 	require.EqualError(t, err, "intervening at "+server.URL+`: reading interventions: fault 1: give one of "lose": true, "twice": true and "late": a duration`)
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
-	require.ErrorIs(t, sim.Intervene(t.Context(), other.URL, all), sim.ErrNoSim)
+	_, err = sim.Intervene(t.Context(), other.URL, all)
+	require.ErrorIs(t, err, sim.ErrNoSim)
 }
 
 func TestOptions_Interventions(t *testing.T) {

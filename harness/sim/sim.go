@@ -107,7 +107,7 @@ func New(o Options) *Sim {
 		CallTimeout: cmp.Or(o.CallTimeout, defaultCallTimeout), Keep: cmp.Or(max(o.Keep, 0), defaultKeep), Logger: o.Logger,
 		Network: o.Network,
 	})
-	if err := e.Intervene(o.Interventions); err != nil {
+	if _, err := e.Intervene(o.Interventions); err != nil {
 		panic("sim: Options.Interventions: " + err.Error()) // a value that has no JSON
 	}
 	s := &Sim{options: o, engine: e, driver: engine.NewDriver(e)}

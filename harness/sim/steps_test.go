@@ -130,11 +130,15 @@ func TestSim_Stub(t *testing.T) {
 	require.Equal(t, "Error making gateway request: connection reset", fetched.Attempts[0].Error.Message)
 	require.Equal(t, time.Minute, run.Ended.Sub(run.Queued))
 
-	require.NoError(t, a.sim.Intervene(sim.Interventions{Stubs: []sim.Stub{{ID: "mine", URL: "*", Body: "2"}, {ID: "other", URL: "*", Body: "3"}}}))
+	intervene := func(i sim.Interventions) {
+		_, err := a.sim.Intervene(i)
+		require.NoError(t, err)
+	}
+	intervene(sim.Interventions{Stubs: []sim.Stub{{ID: "mine", URL: "*", Body: "2"}, {ID: "other", URL: "*", Body: "3"}}})
 	require.JSONEq(t, `"200  2"`, string(a.only(sendAndRun(a, "rate/asked")).Output))
-	require.NoError(t, a.sim.Intervene(sim.Interventions{RemoveStubs: []string{"mine", "gone already"}}))
+	intervene(sim.Interventions{RemoveStubs: []string{"mine", "gone already"}})
 	require.JSONEq(t, `"200  3"`, string(a.only(sendAndRun(a, "rate/asked")).Output))
-	require.NoError(t, a.sim.Intervene(sim.Interventions{RemoveStubs: []string{"other"}}))
+	intervene(sim.Interventions{RemoveStubs: []string{"other"}})
 	require.JSONEq(t, `"203 EUR 1.08"`, string(a.only(sendAndRun(a, "rate/asked")).Output), "those without an id stay")
 
 	require.NoError(t, a.sim.Stub())

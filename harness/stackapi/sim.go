@@ -52,5 +52,6 @@ func (s *Server) replace(ctx context.Context, in body[json.RawMessage]) (Replace
 			return Replaced{}, err
 		}
 	}
-	return Replaced{len(all.Replace), len(all.Faults), len(all.Stubs)}, sim.Intervene(ctx, s.stack.Endpoints().Inngest, all)
+	unused, err := sim.Intervene(ctx, s.stack.Endpoints().Inngest, all)
+	return Replaced{len(all.Replace), len(all.Faults), len(all.Stubs), unused}, err
 }

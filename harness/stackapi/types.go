@@ -140,6 +140,8 @@ type Replaced struct {
 	Replace int `json:"replace"`
 	Faults  int `json:"faults"`
 	Stubs   int `json:"stubs"`
+	// Unused are the steps whose earlier outcomes it took away before an attempt had one of them.
+	Unused []string `json:"unused,omitempty"`
 }
 
 // Fault is a fault that was injected into a wire.

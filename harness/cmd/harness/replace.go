@@ -64,6 +64,9 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
 			return writeJSON(std.out, replaced)
 		}
 		fmt.Fprintln(std.out, described(all))
+		if len(replaced.Unused) > 0 {
+			fmt.Fprintln(std.out, "never came up while replaced: "+strings.Join(replaced.Unused, ", "))
+		}
 		return nil
 	}
 	cmd.ValidArgsFunction = completeFiles("json")

@@ -1401,6 +1401,10 @@ export interface Replaced {
   replace: number
   faults: number
   stubs: number
+  /**
+   * unused are the steps whose earlier outcomes it took away before an attempt had one of them.
+   */
+  unused?: string[]
 }
 /**
  * SentEvent is an event that the Inngest server has accepted.

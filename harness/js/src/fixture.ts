@@ -105,7 +105,7 @@ export class Harness {
   private open = 0
   private ended = false
   private readonly faults: InjectedFault[] = []
-  private readonly undo: (() => Promise<void>)[] = []
+  private readonly undo: ((passed: boolean) => Promise<void>)[] = []
   private stubs = 0
   private readonly name: string
 
@@ -164,10 +164,18 @@ export class Harness {
     return injected
   }
 
-  /** Replaces the results of a step until the test ends, on sim. See {@link Stack.replace}. */
+  /**
+   * Replaces the results of a step until the test ends, on sim. A test fails if the step has not come up by then. See
+   * {@link Stack.replace}.
+   */
   async replace(functionId: string, step: string, ...outcomes: StepOutcome[]): Promise<void> {
     await this.stack.replace(functionId, step, ...outcomes)
-    this.undo.push(() => this.stack.replace(functionId, step))
+    this.undo.push(async (passed) => {
+      const cameUp = await this.stack.restore(functionId, step)
+      if (passed && !cameUp) {
+        throw new HarnessError(`a step that the test replaced has not come up: ${step} of ${functionId}`, 'invalid')
+      }
+    })
   }
 
   /** Answers requests that steps let sim make, until the test ends. See {@link Stack.stub}. */
@@ -184,7 +192,7 @@ export class Harness {
 
   /**
    * Takes back what the test has changed, and says how it ended, for report and evidence. A test that did not await its
-   * verdict, or whose fault did not act, fails.
+   * verdict, whose fault did not act, or that replaced a step in vain, fails.
    *
    * @internal
    */
@@ -213,7 +221,7 @@ export class Harness {
       evidence: evidence && resolve(evidence, suite.replace(/^(\.\.\/)+/, ''), directoryName(name)),
     }
     try {
-      const kept = await this.takeBack()
+      const kept = await this.takeBack(passed)
       if (kept && passed && !fails) Object.assign(end, { outcome: 'failed', failures: [kept.message] })
       await this.stack.endTest(end)
       if (kept) throw kept
@@ -233,11 +241,11 @@ export class Harness {
   }
 
   /** Takes back what the test has changed: each change, also when that of another fails. Returns the first failure. */
-  private async takeBack(): Promise<HarnessError | undefined> {
+  private async takeBack(passed: boolean): Promise<HarnessError | undefined> {
     let failure: HarnessError | undefined
     for (const undo of this.undo.splice(0)) {
       try {
-        await undo()
+        await undo(passed)
       } catch (error) {
         failure ??= error as HarnessError
       }

@@ -9,6 +9,7 @@ import type {
   InjectedFault as FaultState,
   Message,
   ReceivedEvent,
+  Replaced,
   SentEvent,
   Skip,
   Stack as StackState,
@@ -278,6 +279,14 @@ export class Stack implements AsyncDisposable {
    */
   async replace(functionId: string, step: string, ...outcomes: StepOutcome[]): Promise<void> {
     await this.client.post('/replace', { replace: [{ function: functionId, step, outcomes }] })
+  }
+
+  /** Gives a step its own results back. Returns false if it was replaced and has not come up meanwhile. */
+  async restore(functionId: string, step: string): Promise<boolean> {
+    const { unused } = await this.client.post<Replaced>('/replace', {
+      replace: [{ function: functionId, step, outcomes: [] }],
+    })
+    return !unused
   }
 
   /** Answers HTTP requests that steps let sim make: `step.fetch`, AI inference. The latest stub that fits answers first. */

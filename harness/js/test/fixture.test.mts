@@ -86,23 +86,33 @@ test('goldens are beside the file of the test, without its salt', async () => {
 test('faults and replaced steps end with the test, which fails if a fault has not acted', async () => {
   const endTest = vi.fn()
   const drop = vi.fn()
-  const replace = vi.fn()
+  const [replace, restore] = [vi.fn(), vi.fn(async () => true)]
   let acted = 0
   const fault = async () => ({ text: 'reply 451 at rcpt', applied: async () => acted, drop })
-  const { harness } = harnessOf({}, { endTest, fault, replace })
+  const { harness } = harnessOf({}, { endTest, fault, replace, restore })
   await harness.fault({ at: 'rcpt', do: 'reply', code: 451 })
   await harness.replace('confirm', 'price', { value: 1 })
   const error = await failure<HarnessError>(harness.end('passed'))
   expect(error.message).toBe('a fault of the test has not acted: reply 451 at rcpt')
   expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: [error.message] }))
   expect(drop).toHaveBeenCalledTimes(1)
-  expect(replace.mock.calls).toEqual([
-    ['confirm', 'price', { value: 1 }],
-    ['confirm', 'price'],
-  ])
+  expect(replace.mock.calls).toEqual([['confirm', 'price', { value: 1 }]])
+  expect(restore.mock.calls).toEqual([['confirm', 'price']])
   acted = 1
   await harness.end('passed')
   expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'passed' }))
+})
+
+test('a test that replaced a step in vain fails, unless it failed anyway', async () => {
+  const endTest = vi.fn()
+  const { harness } = harnessOf({}, { endTest, replace: vi.fn(), restore: async () => false })
+  await harness.replace('confirm', 'prise', { value: 1 })
+  const error = await failure<HarnessError>(harness.end('passed'))
+  expect(error.message).toBe('a step that the test replaced has not come up: prise of confirm')
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: [error.message] }))
+  await harness.replace('confirm', 'prise', { value: 1 })
+  await harness.end('failed', ['another reason'])
+  expect(endTest).toHaveBeenLastCalledWith(expect.objectContaining({ outcome: 'failed', failures: ['another reason'] }))
 })
 
 test('stubs end with the test, and those of others stay', async () => {

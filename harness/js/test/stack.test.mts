@@ -176,12 +176,17 @@ test('skip lets time pass, for one run, for one event, or for all', async () => 
 })
 
 test('replace gives a step other results', async () => {
-  onTestFinished(() => stack.replace('confirm', 'fetch-price'))
+  onTestFinished(async () => void (await stack.restore('confirm', 'fetch-price')))
   await stack.replace('confirm', 'fetch-price', { error: 'out of prices' }, { value: 7 })
   const email = anAddress()
   await stack.expect(order(email), {
     runs: [{ function: 'confirm', output: { price: 7 }, steps: [{ id: 'fetch-price', attempts: 2 }] }],
   })
+  expect(await stack.restore('confirm', 'fetch-price')).toBe(true)
+
+  await stack.replace('confirm', 'fetch-the-price', { value: 7 })
+  await stack.expect(order(anAddress()), { runs: [{ function: 'confirm' }] })
+  expect(await stack.restore('confirm', 'fetch-the-price'), 'the function has no such step').toBe(false)
 
   const error = await failure<HarnessError>(stack.replace('confirm', '', { value: 1 }))
   expect(error.code).toBe('invalid')

@@ -13,23 +13,25 @@ const InterventionsPath = "/sim/interventions"
 
 // Intervened is the answer of [InterventionsPath].
 type Intervened struct {
-	OK    bool   `json:"ok"`
-	Error string `json:"error"`
+	OK     bool     `json:"ok"`
+	Error  string   `json:"error"`
+	Unused []string `json:"unused"`
 }
 
 // intervene reads interventions and carries them out.
 func (s *server) intervene(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	var i engine.Interventions
+	answer := Intervened{OK: true}
 	if err == nil {
 		i, err = engine.ParseInterventions(body)
 	}
 	if err == nil {
-		err = s.engine.Intervene(i)
+		answer.Unused, err = s.engine.Intervene(i)
 	}
 	if err != nil {
 		reply(w, http.StatusBadRequest, Intervened{Error: fmt.Sprintf("reading interventions: %v", err)})
 		return
 	}
-	reply(w, http.StatusOK, Intervened{OK: true})
+	reply(w, http.StatusOK, answer)
 }

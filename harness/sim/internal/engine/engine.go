@@ -255,13 +255,14 @@ func (e *Engine) Cancel(runID string) (ok bool) {
 	return r != nil
 }
 
-// Replace sets the outcomes of a step's attempts. None leave the step as it was. An empty function means any.
-func (e *Engine) Replace(functionID, stepID string, list []Outcome) error {
+// Replace sets the outcomes of a step's attempts. None leave the step as it was. An empty function means any. unused says that
+// there were others before, which no attempt had.
+func (e *Engine) Replace(functionID, stepID string, list []Outcome) (unused bool, err error) {
 	list = slices.Clone(list)
 	for i := range list {
 		value, err := json.Marshal(list[i].Value)
 		if err != nil {
-			return fmt.Errorf("replacing step %s: encoding the value: %w", stepID, err)
+			return false, fmt.Errorf("replacing step %s: encoding the value: %w", stepID, err)
 		}
 		list[i].encoded = value
 	}
@@ -270,12 +271,11 @@ func (e *Engine) Replace(functionID, stepID string, list []Outcome) error {
 	for _, f := range e.m.registry.listed() { // it may have been replaced by another name of its function
 		if functionID != "" && f.named(functionID) {
 			for _, name := range f.names() {
-				e.m.interventions.replace(name, stepID, nil)
+				unused = e.m.interventions.replace(name, stepID, nil) || unused
 			}
 		}
 	}
-	e.m.interventions.replace(functionID, stepID, list)
-	return nil
+	return e.m.interventions.replace(functionID, stepID, list) || unused, nil
 }
 
 // InjectFault makes a fault act on the next answers that it describes.

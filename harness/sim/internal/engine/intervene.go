@@ -60,14 +60,17 @@ type outcomes struct {
 	used int
 }
 
-// replace sets the outcomes of a step, whose values are encoded. None leave the step as it was.
-func (iv *interventions) replace(function, step string, list []Outcome) {
+// replace sets the outcomes of a step, whose values are encoded. None leave the step as it was. unused says that it had others,
+// and that no attempt had one of them.
+func (iv *interventions) replace(function, step string, list []Outcome) (unused bool) {
 	key := replacedStep{function, step}
+	before := iv.replacements[key]
 	if len(list) == 0 {
 		delete(iv.replacements, key)
-		return
+	} else {
+		iv.replacements[key] = &outcomes{list: list}
 	}
-	iv.replacements[key] = &outcomes{list: list}
+	return before != nil && before.used == 0
 }
 
 // next returns the next outcome of a replaced step, or nil if the step is not replaced.

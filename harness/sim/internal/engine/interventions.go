@@ -86,11 +86,16 @@ func (i Interventions) check() error {
 	return nil
 }
 
-// Intervene replaces steps, injects faults, and puts stubs in place after it has taken others away.
-func (e *Engine) Intervene(i Interventions) error {
+// Intervene replaces steps, injects faults, and puts stubs in place after it has taken others away. unused are the steps whose
+// earlier outcomes it took away before an attempt had one of them.
+func (e *Engine) Intervene(i Interventions) (unused []string, err error) {
 	for _, r := range i.Replace {
-		if err := e.Replace(r.Function, r.Step, r.Outcomes); err != nil {
-			return err
+		none, err := e.Replace(r.Function, r.Step, r.Outcomes)
+		if err != nil {
+			return nil, err
+		}
+		if none {
+			unused = append(unused, r.Step)
 		}
 	}
 	for _, f := range i.Faults {
@@ -98,9 +103,9 @@ func (e *Engine) Intervene(i Interventions) error {
 	}
 	e.removeStubs(i.RemoveStubs)
 	if len(i.Stubs) > 0 {
-		return e.SetStubs(i.Stubs)
+		err = e.SetStubs(i.Stubs)
 	}
-	return nil
+	return unused, err
 }
 
 type (
