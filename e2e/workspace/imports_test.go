@@ -63,7 +63,7 @@ var rules = []rule{
 
 	{of: []string{"harness/dashboard"}, may: []string{"harness", "harness/stack", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/mailcheck", "harness/internal/mailview", helpers}, why: "the dashboard shows a stack"},
 	{of: []string{"harness/stackapi"}, may: []string{"harness", "harness/stack", "harness/sim", "harness/golden", "harness/report", "harness/tap", "harness/inbox", "harness/inngestapi", helpers}, why: "the API answers for a stack that is given to it"},
-	{of: []string{"harness/harnesstest"}, may: []string{"harness", "harness/stack", "harness/judge", "harness/golden", "harness/report", "harness/explore", "harness/inbox", "harness/internal/ranlog", helpers}, why: "the front for go test takes backends, and names none"},
+	{of: []string{"harness/harnesstest"}, may: []string{"harness", "harness/stack", "harness/tap", "harness/judge", "harness/golden", "harness/report", "harness/explore", "harness/inbox", "harness/internal/ranlog", helpers}, why: "the front for go test takes backends, and names none"},
 	{of: []string{"harness/backendtest"}, may: []string{"harness", "harness/stack", "harness/tap", "harness/inbox", "harness/inngestapi", "harness/internal/ranlog", "harness/internal/endpoint", helpers}, why: "the suite of every backend imports none"},
 
 	{of: []string{"harness/cmd/..."}, may: []string{"harness/...", "docs"}, why: "commands use everything, but the app and its tests"},

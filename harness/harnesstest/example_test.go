@@ -50,10 +50,7 @@ func ExampleSuite_RunAlone() {
 
 	suite.RunAlone(t, nil, func(t *harnesstest.T) {
 		kim := t.Salt() + "@plant.test"
-		busy := tap.Fault{At: tap.AtRCPT, To: kim, Do: tap.Reply, Code: 451, Times: 2}
-		if _, err := t.Stack.Taps().Inject(busy); err != nil {
-			t.Fatal(err)
-		}
+		t.Inject(tap.Fault{At: tap.AtRCPT, To: kim, Do: tap.Reply, Code: 451, Times: 2})
 		t.SendAndExpect(
 			harness.Event{Name: "user/created", Data: map[string]any{"email": kim}},
 			harness.Expectation{Mail: []harness.MailExpectation{{To: kim, Copies: 1}}})

@@ -20,6 +20,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 var suite = harnesstest.New(harnesstest.Options{
@@ -145,6 +146,16 @@ func TestChildAlone(t *testing.T) {
 	})
 }
 
+func TestChildFaultInVain(t *testing.T) {
+	if !isChild() {
+		return
+	}
+	suite.Run(t, func(t *harnesstest.T) {
+		t.Inject(tap.Fault{At: tap.AtStep, Do: tap.DropAnswer, Step: "misspelt"})
+		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
+	})
+}
+
 func TestChildInvalidExpectation(t *testing.T) {
 	if !isChild() {
 		return
@@ -247,6 +258,30 @@ func TestRun_SubtestKeepsItsOwnEvidence(t *testing.T) {
 	verdict, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(thisPackage), "TestChildSubtest/local/inner", "1-verdict.txt"))
 	require.NoError(t, err, "%s", out)
 	require.Contains(t, string(verdict), "step answer FAILED")
+}
+
+func TestInject_FailsWhereFaultHasNotActed(t *testing.T) {
+	t.Parallel()
+	records := t.TempDir()
+	out, passed := child(t, "TestChildFaultInVain", harnesstest.EvidenceVariable+"="+t.TempDir(), report.Variable+"="+records)
+	require.False(t, passed)
+	const says = `a fault of the test has not acted: drop-answer at step "misspelt"`
+	require.Contains(t, out, says)
+	read, err := report.Load(records)
+	require.NoError(t, err)
+	require.Equal(t, []string{says}, read.Records[0].Failures)
+}
+
+func TestInject_EndsWithTheTest(t *testing.T) {
+	suite.RunAlone(t, nil, func(t *harnesstest.T) {
+		var lost *tap.Injection
+		t.Run("inner", func(t *harnesstest.T) {
+			lost = t.Inject(tap.Fault{At: tap.AtStep, Do: tap.DropAnswer, Step: "answer", Times: -1})
+			t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusFailed))
+		})
+		require.False(t, lost.Armed())
+		t.SendAndExpect(harness.Event{Name: "test/pinged", Data: ping{}}, pong(harness.StatusCompleted))
+	})
 }
 
 func TestExpect_FailsWhereExpectationIsInvalid(t *testing.T) {

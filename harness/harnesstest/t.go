@@ -17,6 +17,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/ranlog"
 	"github.com/odoo-maintenance/inngest-harness/harness/report"
 	"github.com/odoo-maintenance/inngest-harness/harness/stack"
+	"github.com/odoo-maintenance/inngest-harness/harness/tap"
 )
 
 // T is one test on one backend. It has the methods of [testing.T], and others to send events and judge what follows.
@@ -87,6 +88,27 @@ func (t *T) Send(e harness.Event) string {
 		t.Fatalf("send %s: %v", e.Name, err)
 	}
 	return ids[0]
+}
+
+// Inject makes a fault happen on a wire until the test ends, which fails if the fault has not acted by then: it would have shown
+// nothing.
+func (t *T) Inject(f tap.Fault) *tap.Injection {
+	t.Helper()
+	taps := t.Stack.Taps()
+	if taps == nil {
+		t.Fatalf("inject %q: the stack has no taps", f)
+	}
+	i, err := taps.Inject(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		i.Drop()
+		if t.returned && !t.Failed() && i.Applied() == 0 {
+			t.Errorf("a fault of the test has not acted: %s", f)
+		}
+	})
+	return i
 }
 
 // Expect waits until the expectation of what follows from an event is settled, and fails the test immediately with the whole
