@@ -253,6 +253,31 @@ broken: step send-email FAILED: attempt 1: 550 no such mailbox; so there is no e
         12:00:00.000 server 550 no such mailbox
     ✗ no email to kim@shop.test`,
 		},
+		"a failure that is expected is not what is missing": {
+			expect: func(e *harness.Expectation) {
+				e.Runs[0] = harness.RunExpectation{Function: "confirm", Status: harness.StatusFailed}
+				e.NoOtherRuns = false
+			},
+			trace: func(t *harness.Trace) {
+				r := &t.Runs[0]
+				r.Status, r.Output, r.Error = harness.StatusFailed, nil, "no stock"
+				r.Steps = []harness.TraceStep{{ID: "load-order", Status: harness.StatusFailed, Error: "no stock"}}
+				t.Runs = append(t.Runs, harness.TraceRun{ID: "02RUN", Function: "confirm-failure", App: "shop", Status: harness.StatusFailed, Error: "no template",
+					Steps: []harness.TraceStep{{ID: "apologise", Status: harness.StatusFailed, Error: "no template"}}})
+				t.Mail = nil
+			},
+			want: `
+broken: step apologise FAILED: error: no template; so there is no email to Kim@shop.test
+  ✓ event order/placed accepted (01EVENT)
+    ✓ run of confirm FAILED (01RUN)
+      ✓ step load-order FAILED
+          error: no stock
+    ✗ run of confirm-failure FAILED (02RUN)
+      ✗ step apologise FAILED   ← first broken hop
+          error: no template
+    ✗ no email to Kim@shop.test
+        nothing has arrived in the inbox since the event`,
+		},
 		"a failure does not explain what should have failed": {
 			expect: func(e *harness.Expectation) {
 				*e = harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusFailed}}}

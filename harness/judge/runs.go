@@ -174,7 +174,7 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 	}
 	steps := make([]int, len(r.Steps)) // the hop of each step
 	for i := range r.Steps {
-		steps[i] = j.addStep(want, &r.Steps[i])
+		steps[i] = j.addStep(&r.Steps[i], mayFail(want, r, r.Steps[i].ID))
 	}
 	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
 	if state == harness.HopBroken && r.Error != "" && len(r.Steps) > 0 && !failedInStep {
@@ -209,10 +209,10 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 }
 
 // addStep adds the hop of a step and returns its index.
-func (j runComparison) addStep(run *harness.RunExpectation, s *harness.TraceStep) int {
+func (j runComparison) addStep(s *harness.TraceStep, mayFail bool) int {
 	state := harness.HopOK
 	switch {
-	case s.Status == harness.StatusFailed && !allowsFailure(run, s.ID):
+	case s.Status == harness.StatusFailed && !mayFail:
 		state = harness.HopBroken
 	case !s.Status.Final():
 		state = harness.HopPending
@@ -236,9 +236,17 @@ func (j runComparison) addStep(run *harness.RunExpectation, s *harness.TraceStep
 	return h
 }
 
-// allowsFailure reports whether a step is expected to fail. run may be nil.
-func allowsFailure(run *harness.RunExpectation, step string) bool {
-	return run != nil && slices.ContainsFunc(run.Steps, func(s harness.StepExpectation) bool { return s.ID == step && s.Status == harness.StatusFailed })
+// mayFail reports whether a step of a run is expected to fail: by its name, or because the run is, as it did, and no step is named.
+// want may be nil.
+func mayFail(want *harness.RunExpectation, r *harness.TraceRun, step string) bool {
+	if want == nil {
+		return false
+	}
+	fails := func(s harness.StepExpectation) bool { return s.Status == harness.StatusFailed }
+	if slices.ContainsFunc(want.Steps, fails) {
+		return slices.ContainsFunc(want.Steps, func(s harness.StepExpectation) bool { return s.ID == step && fails(s) })
+	}
+	return want.Status == harness.StatusFailed && r.Status == harness.StatusFailed
 }
 
 // A runDiff is one way in which a run, or one of its steps, is not as expected.
