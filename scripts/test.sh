@@ -62,7 +62,7 @@ beside=$((2 * $(getconf _NPROCESSORS_ONLN)))
 gotest() { { go test -count=1 -p "$beside" -timeout 20m -run "$@" || echo $? >"$dir/status"; } | tee -a "$dir/output"; }
 # First what takes longest, which mostly waits for the minutes of the real server's clock.
 # shellcheck disable=SC2046 # one word per package
-gotest "$1" ./harness/sim/conformance $(go list work | grep -v -e /e2e/faults -e /sim/conformance$)
+gotest "$1" ./e2e/production ./harness/sim/conformance $(go list work | grep -v -e /e2e/faults -e /e2e/production$ -e /sim/conformance$)
 # By itself: the fault matrix measures times, which packages that run beside it would lengthen.
 gotest "$1" ./e2e/faults
 summary "$HARNESS_RAN" $(($(date +%s) - began)) "$dir/output"

@@ -21,6 +21,9 @@ var patches = map[string][]Patch{"ferretdb": ferretDB, "inngest": inngest, "page
 // For each query it also records the stack, to find leaks, and formats a line of its debug log, both whether wanted or not. Patched,
 // it does neither.
 //
+// Of MongoDB's driver it uses a struct, and its backend for MySQL is part of all builds: a quarter of what is compiled for it. Patched,
+// it has a struct of its own, and no such backend.
+//
 // FerretDB's licence, the Apache License 2.0, requires a notice in changed files: the comments.
 var ferretDB = []Patch{{
 	File:  sqlite + "collection.go",
@@ -42,7 +45,27 @@ var ferretDB = []Patch{{
 	Old:   "\th.L.DebugContext(ctx, fmt.Sprintf(\"Converted %+v for %+v to %+v.\", params, cInfo, qp))\n",
 	New:   "\t// Changed by inngest-harness: was logged here at debug level.\n",
 	Times: 1,
+}, {
+	File: ferretdb + "handler/msg_insert.go", Old: driver, New: "", Times: 1,
+}, {
+	File:  ferretdb + "handler/msg_insert.go",
+	Old:   "// WriteErrorDocument returns",
+	New:   "// Changed by inngest-harness: was that of MongoDB's driver.\ntype writeError struct {\n\tIndex, Code int\n\tMessage string\n}\n\n// WriteErrorDocument creates",
+	Times: 1,
+}, {
+	File: ferretdb + "handler/msg_insert.go", Old: "mongo.WriteError", New: "writeError", Times: 5,
+}, {
+	File: ferretdb + "handler/msg_delete.go", Old: driver, New: "\t// Changed by inngest-harness: was also MongoDB's driver.\n", Times: 1,
+}, {
+	File: ferretdb + "handler/msg_delete.go", Old: "mongo.WriteError", New: "writeError", Times: 1,
+}, {
+	File:  ferretdb + "handler/registry/mysql.go",
+	Old:   "\npackage registry\n",
+	New:   "\n//go:build ferretdb_mysql\n\n// Changed by inngest-harness: was part of all builds.\n\npackage registry // where MySQL is wanted\n",
+	Times: 1,
 }}
+
+const driver = "\t\"go.mongodb.org/mongo-driver/mongo\"\n"
 
 const (
 	ferretdb = "github.com/FerretDB/FerretDB/internal/"

@@ -42,9 +42,13 @@ func TestPatches(t *testing.T) {
 	for _, name := range []string{"mailhog", "redis"} {
 		require.Empty(t, tools.Patches(name))
 	}
+	notices := map[string]string{} // what each file's patches put into it
 	for _, p := range slices.Concat(tools.Patches("ferretdb"), tools.Patches("inngest"), tools.Patches("page")) {
 		require.Positive(t, p.Times)
 		require.NotContains(t, p.New, p.Old, "made once it cannot be made again")
-		require.Contains(t, p.New, "// Changed by inngest-harness: ", "the licence requires a notice")
+		notices[p.File] += p.New
+	}
+	for file, text := range notices {
+		require.Contains(t, text, "// Changed by inngest-harness: ", "the licence requires a notice in %s", file)
 	}
 }

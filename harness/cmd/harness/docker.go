@@ -5,7 +5,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
+
+	tclog "github.com/testcontainers/testcontainers-go/log"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
@@ -13,6 +16,17 @@ import (
 
 // Only this file of the command uses the containers backend, whose Docker client is a tenth of what is compiled for it: `make dev`
 // leaves it out, by the tag nodocker, where there is no Docker.
+
+// configureTestcontainers makes testcontainers, which reads its settings from the environment, suit a program for people. Its
+// reaper, a container whose image it would pull first, is not needed: the harness removes its containers itself. Its default
+// logger would print into the progress.
+func configureTestcontainers() {
+	const reaperOff = "TESTCONTAINERS_RYUK_DISABLED"
+	if os.Getenv(reaperOff) == "" {
+		os.Setenv(reaperOff, "true")
+	}
+	tclog.SetDefault(tclog.NewNoopLogger())
+}
 
 // imagesOf returns the images of the containers backend, by service.
 func imagesOf() map[string]string {

@@ -14,6 +14,9 @@ const (
 	withDocker = "make dev DOCKER=yes"
 )
 
+// configureTestcontainers has nothing to configure.
+func configureTestcontainers() {}
+
 // imagesOf returns no images.
 func imagesOf() map[string]string { return map[string]string{} }
 

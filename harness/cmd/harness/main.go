@@ -21,8 +21,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	tclog "github.com/testcontainers/testcontainers-go/log"
 )
 
 func main() {
@@ -55,14 +53,3 @@ func graceOf(args []string) time.Duration {
 
 // killTime is how long killed programs may take to end.
 const killTime = 5 * time.Second
-
-// configureTestcontainers makes testcontainers, which reads its settings from the environment, suit a program for people. Its
-// reaper, a container whose image it would pull first, is not needed: the harness removes its containers itself. Its default
-// logger would print into the progress.
-func configureTestcontainers() {
-	const reaperOff = "TESTCONTAINERS_RYUK_DISABLED"
-	if os.Getenv(reaperOff) == "" {
-		os.Setenv(reaperOff, "true")
-	}
-	tclog.SetDefault(tclog.NewNoopLogger())
-}
