@@ -30,16 +30,17 @@ export CGO_ENABLED ?= 0
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Docker's client is a tenth of what is compiled at first: where there is no Docker, make dev builds the command without it. The
-# database comes first: compilers that compete take a seventh longer, and one of its packages would keep the rest waiting.
+# Docker's client is much of what is compiled at first: where there is no Docker, make dev builds the command without it. The tag is
+# in GOFLAGS, so that the build below, which repeats that of the app, links nothing anew. The database, whose largest package takes
+# long by itself, has the processors first.
 DOCKER ?= $(shell command -v docker; echo $$DOCKER_HOST; \
 	ls /var/run/docker.sock "$$XDG_RUNTIME_DIR"/docker.sock "$$HOME"/.docker/*/docker.sock 2>/dev/null)
 
-dev: export GOFLAGS += $(if $(strip $(DOCKER)),,-tags=nodocker)
+dev: GOFLAGS += $(if $(strip $(DOCKER)),,-tags=nodocker)
 dev: ## start the stack and the app with the sample world; reload on change
 	@go build -o $(BIN)/ ./harness/internal/toolchain/cmd/prebuild
 	@$(BIN)/prebuild & \
-	  nice -n 15 go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app || failed=$$?; wait; exit $${failed:-0}
+	  nice -n 5 go build -o $(BIN)/ ./harness/cmd/harness ./app/cmd/app || failed=$$?; wait; exit $${failed:-0}
 	@$(BIN)/harness up --ports $(PORTS) --inngest $(INNGEST) --watch app \
 	  --samples fixtures/requests/typical --samples-to 'POST /api/requests' -- sh -c '\
 	  go build -o $(BIN)/app ./app/cmd/app && \

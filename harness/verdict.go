@@ -82,7 +82,7 @@ const (
 	HopPending    HopState = "pending"
 	HopNotReached HopState = "not reached"
 	// HopFailed is the state of a hop that failed and about which the expectation says nothing, in a verdict that is not
-	// broken.
+	// broken. The steps of a run that failed as expected are OK.
 	HopFailed HopState = "failed"
 )
 

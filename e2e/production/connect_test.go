@@ -173,7 +173,7 @@ func (i *instance) exits(ctx context.Context, t *testing.T) {
 	select {
 	case <-i.exited:
 	case <-ctx.Done():
-		require.FailNow(t, "the instance goes on", "%s: %v", i.url, context.Cause(ctx)) // its log is printed when it is killed
+		require.FailNow(t, "the instance is still running", "%s: %v", i.url, context.Cause(ctx)) // its log is printed when it is killed
 	}
 }
 

@@ -130,14 +130,14 @@ func tryServer(t *testing.T, program string, ports []string, flags ...string) (s
 	}
 }
 
-// lastPort is the port that freePorts returned last. They are below those that systems give to outgoing connections, one of which
-// might take a port before its server listens: Inngest goes on without the gateway, then, and no instance ever connects.
+// lastPort is the port that freePorts returned last.
 var lastPort = struct {
 	sync.Mutex
 	port int
-}{port: 10000 + rand.IntN(4000)}
+}{port: 10000 + rand.IntN(4800)}
 
-// freePorts returns ports that were free just now, and that it has not returned before.
+// freePorts returns ports that were free just now, and that it has not returned before. They are below those of outgoing connections,
+// one of which could take a port before its server listens: Inngest would run without its gateway, and no instance connect.
 func freePorts(t *testing.T, n int) (ports []string) {
 	t.Helper()
 	lastPort.Lock()
@@ -145,12 +145,17 @@ func freePorts(t *testing.T, n int) (ports []string) {
 	for len(ports) < n {
 		lastPort.port++
 		require.Less(t, lastPort.port, 15000, "no port is free")
-		if l, err := net.Listen("tcp", ":"+strconv.Itoa(lastPort.port)); err == nil {
-			require.NoError(t, l.Close())
-			ports = append(ports, strconv.Itoa(lastPort.port))
+		port := strconv.Itoa(lastPort.port)
+		if isFree(":"+port) && isFree("127.0.0.1:"+port) {
+			ports = append(ports, port)
 		}
 	}
 	return ports
+}
+
+func isFree(addr string) bool {
+	l, err := net.Listen("tcp", addr)
+	return err == nil && l.Close() == nil
 }
 
 // registered returns what the server says about the app's functions, addresses included.

@@ -206,6 +206,14 @@ func TestImports_OfTestingAreInTestPackages(t *testing.T) {
 	}
 }
 
+// Without Docker the command compiles nothing of its client.
+func TestImports_WithoutDockerNameNoClientOfIt(t *testing.T) {
+	t.Parallel()
+	const client = "testcontainers|moby|docker/docker"
+	require.NotRegexp(t, client, goOutput(t, "list", "-deps", "-tags", "nodocker", "./harness/cmd/harness"))
+	require.Regexp(t, client, goOutput(t, "list", "-deps", "./harness/cmd/harness"))
+}
+
 // pkg is a package as `go list -json` describes it.
 type pkg struct {
 	ImportPath, Dir, Name, Doc                  string

@@ -133,15 +133,20 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	done := make(chan struct{})
 	go func() { ended = child.Wait(); close(done) }()
 	t.Cleanup(func() { _ = child.Process.Kill(); <-done })
+	late := time.After(2 * time.Minute)
 	for up := filepath.Join(dir, "up"); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(up); err == nil {
 			break
 		}
 		select {
+		case <-late:
+			_ = child.Process.Kill()
+			<-done
 		case <-done:
-			require.FailNow(t, "the process ended before its stack was up", "%v\n%s", ended, out.String())
 		default:
+			continue
 		}
+		require.FailNow(t, "the process has no stack", "%v\n%s", ended, out.String())
 	}
 	pid := child.Process.Pid
 

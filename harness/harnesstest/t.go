@@ -90,21 +90,29 @@ func (t *T) Send(e harness.Event) string {
 	return ids[0]
 }
 
-// Inject makes a fault happen on a wire until the test ends, which fails if the fault has not acted by then: it would have shown
-// nothing.
+// actTime is how long a fault may take to act when its test has ended: an expectation can hold before the answer that is to be lost.
+const actTime = 2 * time.Second
+
+// Inject makes a fault happen on a wire until the test ends, and then drops what it holds. A test that passed fails if the fault has
+// not acted: it has shown nothing.
 func (t *T) Inject(f tap.Fault) *tap.Injection {
 	t.Helper()
 	taps := t.Stack.Taps()
 	if taps == nil {
-		t.Fatalf("inject %q: the stack has no taps", f)
+		t.Fatalf("inject the fault %s: the stack has no taps, at which faults act: leave stack.Options.WithoutTaps out", f)
 	}
 	i, err := taps.Inject(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		i.Drop()
-		if t.returned && !t.Failed() && i.Applied() == 0 {
+		defer i.Drop()
+		if !t.returned || t.Failed() || t.Skipped() {
+			return
+		}
+		select {
+		case <-i.Reached():
+		case <-time.After(actTime):
 			t.Errorf("a fault of the test has not acted: %s", f)
 		}
 	})

@@ -253,7 +253,25 @@ broken: step send-email FAILED: attempt 1: 550 no such mailbox; so there is no e
         12:00:00.000 server 550 no such mailbox
     ✗ no email to kim@shop.test`,
 		},
-		"a failure that is expected is not what is missing": {
+		"a failure explains why a run did not fail as expected": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusFailed,
+					Steps: []harness.StepExpectation{{ID: "send-email", Attempts: 5}}}}}
+			},
+			trace: func(t *harness.Trace) {
+				r := &t.Runs[0]
+				r.Status, r.Output, r.Error = harness.StatusFailed, nil, "db away"
+				r.Steps = []harness.TraceStep{{ID: "load-order", Status: harness.StatusFailed, Error: "db away"}}
+			},
+			want: `
+broken: step load-order FAILED: error: db away; so run of confirm: step send-email was not reached; its steps are load-order
+  ✓ event order/placed accepted (01EVENT)
+    ✓ run of confirm FAILED (01RUN)
+      ✗ step load-order FAILED   ← first broken hop
+          error: db away
+      ✗ step send-email was not reached`,
+		},
+		"an expected failure does not explain a missing email": {
 			expect: func(e *harness.Expectation) {
 				e.Runs[0] = harness.RunExpectation{Function: "confirm", Status: harness.StatusFailed}
 				e.NoOtherRuns = false

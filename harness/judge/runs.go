@@ -172,9 +172,14 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 	if want == nil && j.expectation.NoOtherRuns && r.Status != harness.StatusSkipped {
 		j.exceed(h, "there is a run that was not expected: %s of %s", r.ID, r.Function)
 	}
-	steps := make([]int, len(r.Steps)) // the hop of each step
+	var diffs []runDiff
+	if want != nil {
+		diffs = j.runDiffs(*want, r)
+	}
+	asExpected := want != nil && want.Status == harness.StatusFailed && len(diffs) == 0 // whatever step made it fail
+	steps := make([]int, len(r.Steps))                                                  // the hop of each step
 	for i := range r.Steps {
-		steps[i] = j.addStep(&r.Steps[i], mayFail(want, r, r.Steps[i].ID))
+		steps[i] = j.addStep(&r.Steps[i], asExpected || namedAsFailed(want, r.Steps[i].ID))
 	}
 	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
 	if state == harness.HopBroken && r.Error != "" && len(r.Steps) > 0 && !failedInStep {
@@ -188,7 +193,7 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 		j.unknown = append(j.unknown, fmt.Sprintf("the steps of %s are not known: %s", r.Function, r.StepsUnknown))
 	}
 	missing := map[string]int{} // the hops of steps that were not reached
-	for _, d := range j.runDiffs(*want, r) {
+	for _, d := range diffs {
 		at := h
 		switch {
 		case d.step >= 0:
@@ -236,17 +241,9 @@ func (j runComparison) addStep(s *harness.TraceStep, mayFail bool) int {
 	return h
 }
 
-// mayFail reports whether a step of a run is expected to fail: by its name, or because the run is, as it did, and no step is named.
-// want may be nil.
-func mayFail(want *harness.RunExpectation, r *harness.TraceRun, step string) bool {
-	if want == nil {
-		return false
-	}
-	fails := func(s harness.StepExpectation) bool { return s.Status == harness.StatusFailed }
-	if slices.ContainsFunc(want.Steps, fails) {
-		return slices.ContainsFunc(want.Steps, func(s harness.StepExpectation) bool { return s.ID == step && fails(s) })
-	}
-	return want.Status == harness.StatusFailed && r.Status == harness.StatusFailed
+// namedAsFailed reports whether the expectation of a run says that a step of this id fails. want may be nil.
+func namedAsFailed(want *harness.RunExpectation, step string) bool {
+	return want != nil && slices.ContainsFunc(want.Steps, func(s harness.StepExpectation) bool { return s.ID == step && s.Status == harness.StatusFailed })
 }
 
 // A runDiff is one way in which a run, or one of its steps, is not as expected.

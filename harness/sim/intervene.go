@@ -17,7 +17,7 @@ type Outcome = engine.Outcome
 // Replace gives a step these outcomes, one for each attempt, the last one for all further ones; its code is not called.
 // The function is named by its id with the app's in front, or "" for any; the step by its id in the code ("id:1" for the
 // second use of one id in a run). Every kind of step can be replaced: a sleep that is replaced takes no time. Only steps
-// that come up later are affected. With no outcome, the step is as it was.
+// that come up later are affected. With no outcome, the step is as it was; [Sim.Intervene] also tells whether a run has reached it.
 //
 // The app is asked to announce each step of a function that has a replaced step before running it, so that there are more
 // calls, and no checkpoints.
@@ -52,8 +52,8 @@ func ParseInterventions(data []byte) (Interventions, error) {
 }
 
 // Intervene calls [Sim.Replace], [Sim.InjectFault] and [Sim.Stub] with what is in i, and takes away the stubs that it names.
-// unused are the steps whose earlier outcomes it took away before an attempt had one of them: a test that replaced a step in vain
-// may have misspelt it.
+// unused are the steps that were replaced before, and that no run has reached meanwhile, each with "of" and its function, if that was
+// named: such a step may be misspelt.
 func (s *Sim) Intervene(i Interventions) (unused []string, err error) { return s.engine.Intervene(i) }
 
 // Intervene does the same on a Sim that another process serves by its Handler.

@@ -99,10 +99,13 @@ func TestIntervene_OverHTTP(t *testing.T) {
 	_, err = sim.Intervene(t.Context(), server.URL, sim.Interventions{Replace: []sim.Replacement{{Step: "print-lable", Outcomes: []sim.Outcome{{}}}}})
 	require.NoError(t, err)
 	sendAndRun(a, "order/paid")
-	takeBack := sim.Interventions{Replace: []sim.Replacement{{Function: "shop-ship", Step: "print-label"}, {Step: "print-lable"}, {Step: "unknown"}}}
+	require.NoError(t, a.sim.Replace("ship", "shipp", sim.Outcome{}))
+	takeBack := sim.Interventions{Replace: []sim.Replacement{
+		{Function: "shop-ship", Step: "print-label"}, {Step: "print-lable"}, {Function: "ship", Step: "shipp"}, {Step: "unknown"},
+	}}
 	unused, err = sim.Intervene(t.Context(), server.URL, takeBack)
 	require.NoError(t, err)
-	require.Equal(t, []string{"print-lable"}, unused)
+	require.Equal(t, []string{"print-lable", "shipp of ship"}, unused)
 
 	_, err = sim.Intervene(t.Context(), server.URL, sim.Interventions{Faults: []sim.Fault{{}}})
 	require.EqualError(t, err, "intervening at "+server.URL+`: reading interventions: fault 1: give one of "lose": true, "twice": true and "late": a duration`)

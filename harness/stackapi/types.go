@@ -135,12 +135,12 @@ type Skipped struct {
 	Now time.Time `json:"now"`
 }
 
-// Replaced counts what a request has put in place.
+// Replaced counts what a request has put in place, and says what it has taken away in vain.
 type Replaced struct {
 	Replace int `json:"replace"`
 	Faults  int `json:"faults"`
 	Stubs   int `json:"stubs"`
-	// Unused are the steps whose earlier outcomes it took away before an attempt had one of them.
+	// Unused are the steps that were replaced before, and that no run has reached meanwhile: each with "of" and its function, if named.
 	Unused []string `json:"unused,omitempty"`
 }
 

@@ -45,7 +45,7 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
   echo '[{"step": "charge", "outcomes": []}]' | harness replace -`,
 		Args: between(1, anyNumber, "a file with what to replace, or - for standard input"),
 	}
-	asJSON := jsonFlag(cmd, "print how many there are of each kind as JSON")
+	asJSON := jsonFlag(cmd, "print how many there are of each kind, and which steps no run has reached, as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		all, err := readInterventions(cmd.Context(), std, args)
 		if err != nil {
@@ -65,7 +65,7 @@ a text or JSON; or an error. The first that fits answers, the latest file first.
 		}
 		fmt.Fprintln(std.out, described(all))
 		if len(replaced.Unused) > 0 {
-			fmt.Fprintln(std.out, "never came up while replaced: "+strings.Join(replaced.Unused, ", "))
+			fmt.Fprintln(std.out, "no run had reached, while they were replaced before: "+strings.Join(replaced.Unused, ", "))
 		}
 		return nil
 	}

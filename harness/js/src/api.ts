@@ -1395,14 +1395,15 @@ export interface Removed {
   removed: number
 }
 /**
- * Replaced counts what a request has put in place.
+ * Replaced counts what a request has put in place, and says what it has taken away in vain.
  */
 export interface Replaced {
   replace: number
   faults: number
   stubs: number
   /**
-   * unused are the steps whose earlier outcomes it took away before an attempt had one of them.
+   * unused are the steps that were replaced before, and that no run has reached meanwhile: each with
+   * "of" and its function, if named.
    */
   unused?: string[]
 }

@@ -281,12 +281,12 @@ export class Stack implements AsyncDisposable {
     await this.client.post('/replace', { replace: [{ function: functionId, step, outcomes }] })
   }
 
-  /** Gives a step its own results back. Returns false if it was replaced and has not come up meanwhile. */
+  /** Gives a step its own results back. Returns false if no run has reached it while it was replaced. */
   async restore(functionId: string, step: string): Promise<boolean> {
     const { unused } = await this.client.post<Replaced>('/replace', {
       replace: [{ function: functionId, step, outcomes: [] }],
     })
-    return !unused
+    return !unused?.length
   }
 
   /** Answers HTTP requests that steps let sim make: `step.fetch`, AI inference. The latest stub that fits answers first. */
@@ -355,9 +355,9 @@ export class InjectedFault {
     this.text = view.text
   }
 
-  /** How often it has acted. */
-  async applied(): Promise<number> {
-    return (await this.client.get<FaultState>(`/faults/${this.id}`)).applied
+  /** How often it has acted; zero if it does not so long. */
+  async applied(wait: Duration = '0s'): Promise<number> {
+    return (await this.client.get<FaultState>(`/faults/${this.id}`, { wait })).applied
   }
 
   /** Waits until it acts: until something is held, if that is what it does. */

@@ -86,15 +86,18 @@ func (i Interventions) check() error {
 	return nil
 }
 
-// Intervene replaces steps, injects faults, and puts stubs in place after it has taken others away. unused are the steps whose
-// earlier outcomes it took away before an attempt had one of them.
+// Intervene replaces steps, injects faults, and puts stubs in place after it has taken others away. unused: see
+// [sim.Sim.Intervene].
 func (e *Engine) Intervene(i Interventions) (unused []string, err error) {
 	for _, r := range i.Replace {
-		none, err := e.Replace(r.Function, r.Step, r.Outcomes)
+		wasUnused, err := e.Replace(r.Function, r.Step, r.Outcomes)
 		if err != nil {
 			return nil, err
 		}
-		if none {
+		switch {
+		case wasUnused && r.Function != "":
+			unused = append(unused, r.Step+" of "+r.Function)
+		case wasUnused:
 			unused = append(unused, r.Step)
 		}
 	}

@@ -1,6 +1,6 @@
 // Command prebuild builds the database and the mail catcher.
 //
-// Without arguments it is for `make dev`, which has them built before the command harness: it links a fraction of what that does. An
+// Without arguments it is for `make dev`, which has them built beside the command harness, at a higher priority. An
 // error is left to the command, which explains it. With a directory and a system it is for a release, which has them beside that
 // command, each with its licence:
 //
