@@ -21,6 +21,7 @@ import (
 	"github.com/odoo-maintenance/inngest-harness/harness/backendtest"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers"
 	"github.com/odoo-maintenance/inngest-harness/harness/containers/internal/engine"
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/poll"
 	"github.com/odoo-maintenance/inngest-harness/harness/local"
 )
 
@@ -129,24 +130,19 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	var out bytes.Buffer
 	child.Stdout, child.Stderr = &out, &out
 	require.NoError(t, child.Start())
-	var ended error
+	running, end := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer end()
 	done := make(chan struct{})
-	go func() { ended = child.Wait(); close(done) }()
-	t.Cleanup(func() { _ = child.Process.Kill(); <-done })
-	late := time.After(2 * time.Minute)
-	for up := filepath.Join(dir, "up"); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(up); err == nil {
-			break
-		}
-		select {
-		case <-late:
-			_ = child.Process.Kill()
-			<-done
-		case <-done:
-		default:
-			continue
-		}
-		require.FailNow(t, "the process has no stack", "%v\n%s", ended, out.String())
+	go func() { defer close(done); _ = child.Wait(); end() }()
+	kill := func() { _ = child.Process.Kill(); <-done }
+	t.Cleanup(kill)
+	err := poll.Until(running, 20*time.Millisecond, func(context.Context) error {
+		_, err := os.Stat(filepath.Join(dir, "up"))
+		return err
+	})
+	if err != nil {
+		kill()
+		require.NoError(t, err, "the process has no stack: %v\n%s", child.ProcessState, out.String())
 	}
 	pid := child.Process.Pid
 
@@ -154,8 +150,7 @@ func TestOnEngine_StartRemovesWhatAKilledProcessLeft(t *testing.T) {
 	require.Len(t, ours(t, docker, pid), 3, "the owner runs: its containers are kept")
 	require.NoError(t, living.Close(context.Background()))
 
-	require.NoError(t, child.Process.Kill())
-	<-done
+	kill()
 	require.Len(t, ours(t, docker, pid), 3, "three containers are left")
 	next := start(t, containers.New(containers.Options{}))
 	require.Empty(t, ours(t, docker, pid))

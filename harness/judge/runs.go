@@ -173,13 +173,14 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 		j.exceed(h, "there is a run that was not expected: %s of %s", r.ID, r.Function)
 	}
 	var diffs []runDiff
+	fails := false // as expected, whatever step made it fail
 	if want != nil {
 		diffs = j.runDiffs(*want, r)
+		fails = want.Status == harness.StatusFailed && len(diffs) == 0
 	}
-	asExpected := want != nil && want.Status == harness.StatusFailed && len(diffs) == 0 // whatever step made it fail
-	steps := make([]int, len(r.Steps))                                                  // the hop of each step
+	steps := make([]int, len(r.Steps)) // the hop of each step
 	for i := range r.Steps {
-		steps[i] = j.addStep(&r.Steps[i], asExpected || namedAsFailed(want, r.Steps[i].ID))
+		steps[i] = j.addStep(&r.Steps[i], fails || namedAsFailed(want, r.Steps[i].ID))
 	}
 	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
 	if state == harness.HopBroken && r.Error != "" && len(r.Steps) > 0 && !failedInStep {
