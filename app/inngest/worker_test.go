@@ -131,12 +131,11 @@ func TestWorker_SaysWhyItIsNotConnected(t *testing.T) {
 	t.Parallel()
 	unauthorized := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 	t.Cleanup(unauthorized.Close)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	const gone = "http://127.0.0.1:1"
 	wrong := newGateway(t)
-	wrong.names = "ws" + gone.URL[len("http"):] + "/v0/connect"
+	wrong.names = "ws" + gone[len("http"):] + "/v0/connect"
 	for name, c := range map[string]struct{ server, cause string }{
-		"no server":       {gone.URL, "connection refused"},
+		"no server":       {gone, "connection refused"},
 		"a wrong key":     {unauthorized.URL, `the server does not accept the signing key \(401\)`},
 		"a wrong gateway": {wrong.URL, "connection refused"},
 	} {

@@ -23,6 +23,9 @@ import (
 // server is the Inngest server that the tests share: each has an app and event names of its own.
 var server *servertest.Server
 
+// nowhere is an address where no program listens. The port of a listener that was closed may have been given to another one.
+const nowhere = "http://127.0.0.1:1"
+
 // drained reads answers to their end, for the SDK, which leaves those to its registration open: with a goroutine for
 // each.
 type drained struct{ *http.Transport }

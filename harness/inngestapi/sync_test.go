@@ -105,8 +105,6 @@ func TestSync_UnderAnotherHost(t *testing.T) {
 func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 	t.Parallel()
 	api := newClient(t, server.URL)
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	answering := func(code int, header, body string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if header != "" {
@@ -124,7 +122,7 @@ func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 		fmt.Fprint(w, `{"code":"internal_server_error"}`)
 	}))
 	t.Cleanup(cloud.Close)
-	lost := newApp(t, "lost", closed.URL, false)
+	lost := newApp(t, "lost", nowhere, false)
 	lost.function("f", 0, nothing)
 	strangerURL := answering(200, "", `{"ok":true}`)
 	foreign := newApp(t, "foreign", strangerURL, false)
@@ -134,7 +132,7 @@ func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 	known.synced(api)
 
 	for name, tc := range map[string]struct{ url, want string }{
-		"no listener":    {closed.URL + "/api/inngest", "sync: the app at " + closed.URL + "/api/inngest cannot be reached: connection refused"},
+		"no listener":    {nowhere + "/api/inngest", "sync: the app at " + nowhere + "/api/inngest cannot be reached: connection refused"},
 		"another path":   {answering(404, "", ""), "(404 Not Found): mount the SDK's handler there, or name the path where the handler is mounted (--app-path; in Go, stack.Options.AppPath)"},
 		"cloud mode":     {cloud.URL, "answers a PUT with 500 Internal Server Error, as the JavaScript SDK does in cloud mode without a signing key (what the app prints says why): leave its mode to INNGEST_DEV"},
 		"no PUT":         {answering(405, "", ""), "does not take a PUT (405 Method Not Allowed)"},
@@ -169,13 +167,11 @@ func TestSync_ErrorsSayWhichHalfFailed(t *testing.T) {
 
 func TestClient_ErrorsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	api := inngestapi.New(closed.URL, inngestapi.Options{EventKey: "secret"})
+	api := inngestapi.New(nowhere, inngestapi.Options{EventKey: "secret"})
 	_, err := api.Functions(limit(t))
-	require.EqualError(t, err, "list functions: the Inngest server at "+closed.URL+" cannot be reached (is it running?): connection refused")
+	require.EqualError(t, err, "list functions: the Inngest server at "+nowhere+" cannot be reached (is it running?): connection refused")
 	_, err = api.Send(limit(t), harness.Event{Name: "a"})
-	require.EqualError(t, err, `send event "a": the Inngest server at `+closed.URL+" cannot be reached (is it running?): connection refused")
+	require.EqualError(t, err, `send event "a": the Inngest server at `+nowhere+" cannot be reached (is it running?): connection refused")
 	require.NotContains(t, err.Error(), "secret")
 
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))

@@ -148,8 +148,6 @@ func TestResolver_ReportsMissingPages(t *testing.T) {
 	mux.HandleFunc("GET /get-only", func(http.ResponseWriter, *http.Request) {})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	gone := httptest.NewServer(mux)
-	gone.Close()
 
 	r := mailcheck.NewResolver("")
 	for url, want := range map[string]string{
@@ -159,7 +157,7 @@ func TestResolver_ReportsMissingPages(t *testing.T) {
 		server.URL + "/get-only":           "",
 		server.URL + "/nowhere":            "the answer is 404 Not Found",
 		"https://elsewhere.invalid/nobody": "",
-		gone.URL:                           "connect",
+		"http://127.0.0.1:1":               "connect", // where no program listens
 	} {
 		err := r.Resolve(t.Context(), url)
 		if want == "" {

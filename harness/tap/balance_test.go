@@ -28,11 +28,11 @@ func instance(t *testing.T, name string) *httptest.Server {
 
 func TestSetTarget_BalancesAndPassesOverWhatIsNotThere(t *testing.T) {
 	t.Parallel()
-	a, b, gone := instance(t, "a"), instance(t, "b"), instance(t, "gone")
-	gone.Close()
+	a, b := instance(t, "a"), instance(t, "b")
+	const gone = "http://127.0.0.1:1"
 	w, err := newSet(t, tap.Options{}).Calls("127.0.0.1:0", "")
 	require.NoError(t, err)
-	require.NoError(t, w.SetTarget(a.URL, gone.URL, b.URL))
+	require.NoError(t, w.SetTarget(a.URL, gone, b.URL))
 	count := map[string]int{}
 	// A call of a function, and a request that is none; both have a body, which a failed try leaves whole.
 	for _, path := range []string{"/api/inngest?fnId=f&stepId=step", "/api/requests"} {
@@ -49,7 +49,7 @@ func TestSetTarget_BalancesAndPassesOverWhatIsNotThere(t *testing.T) {
 	require.GreaterOrEqual(t, count["a{}"], 20)
 	require.GreaterOrEqual(t, count["b{}"], 20)
 
-	require.NoError(t, w.SetTarget(gone.URL, gone.URL))
+	require.NoError(t, w.SetTarget(gone, gone))
 	_, err = http.Get(w.URL())
 	require.Error(t, err)
 	require.ErrorContains(t, w.SetTarget(a.URL, "127.0.0.1:80"), `the target "127.0.0.1:80" is not a base URL`)
