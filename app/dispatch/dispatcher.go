@@ -46,7 +46,7 @@ const (
 	Lost Cause = "lost"
 )
 
-// scanPause is the pause between the end of one scan for due requests and the next. Where finding them takes long, it is ten
+// scanPause is the pause between the end of one scan for due requests and the next. Where finding them takes long, it is thirty
 // times as long as that, up to maxScanPause, so that scans do not keep a slow database busy.
 const (
 	scanPause    = time.Second
@@ -122,7 +122,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			full, took := d.scanWhileOffered(ctx, limit, &round, failures == 0)
 			nextScan = time.Now()
 			if !full || round.failed.Load() > 0 {
-				nextScan = nextScan.Add(min(max(scanPause, 10*took), maxScanPause))
+				nextScan = nextScan.Add(min(max(scanPause, 30*took), maxScanPause))
 			}
 		}
 

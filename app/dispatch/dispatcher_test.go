@@ -605,8 +605,8 @@ func TestScan_PausesLongerAfterSlowDatabase(t *testing.T) {
 	t.Parallel()
 	for takes, every := range map[time.Duration]time.Duration{
 		0:                      time.Second,
-		100 * time.Millisecond: 1100 * time.Millisecond,
-		300 * time.Millisecond: 3300 * time.Millisecond,
+		50 * time.Millisecond:  1550 * time.Millisecond,
+		100 * time.Millisecond: 3100 * time.Millisecond,
 		2 * time.Second:        7 * time.Second,
 	} {
 		inBubble(t, func(f *fixture) {
