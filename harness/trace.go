@@ -2,6 +2,7 @@ package harness
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
@@ -239,14 +240,21 @@ type SMTPLine struct {
 	Text string `json:"text"`
 }
 
-// Is reports whether the function has an id, which may have the app's id and a dash before it.
-func (f *TraceFunction) Is(function string) bool {
-	return f.ID == function || f.App+"-"+f.ID == function
+// IsOf reports whether the run is one of the function that a name stands for: its id, which may have the app's id and a dash
+// before it unless that is the id of another function.
+func (t *Trace) IsOf(r *TraceRun, name string) bool {
+	return t.named(name, r.App, r.Function)
 }
 
-// Is reports whether the run is one of a function, whose id may have the app's id and a dash before it.
-func (r *TraceRun) Is(function string) bool {
-	return r.Function == function || r.App+"-"+r.Function == function
+// IsCalled reports whether a name stands for the function, as in [Trace.IsOf].
+func (t *Trace) IsCalled(f *TraceFunction, name string) bool {
+	return t.named(name, f.App, f.ID)
+}
+
+func (t *Trace) named(name, app, function string) bool {
+	return name == function || name == app+"-"+function &&
+		!slices.ContainsFunc(t.Functions, func(f TraceFunction) bool { return f.ID == name }) &&
+		!slices.ContainsFunc(t.Runs, func(r TraceRun) bool { return r.Function == name })
 }
 
 // Before returns the steps whose outputs the function had when its step Steps[i] began, in order: those that had

@@ -28,7 +28,14 @@ type replacer []func(string) string
 
 // newReplacer returns a replacer for list, or says which of them cannot work.
 func newReplacer(list []Replacement) (replacer, error) {
-	var r replacer
+	var names []string
+	for _, item := range list {
+		if strings.HasPrefix(item.New, "{{") {
+			names = append(names, item.New, item.New+" (as it stands in the email)")
+		}
+	}
+	// A name that an email has by itself is of a template that was not filled in.
+	r := replacer{strings.NewReplacer(names...).Replace}
 	for _, item := range list {
 		switch {
 		case item.Old != "" && item.Pattern != nil:

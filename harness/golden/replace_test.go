@@ -35,6 +35,7 @@ func TestReplacer_ReplacesInHTML(t *testing.T) {
 		"conditional comment":  {`<!--[if mso]><a href="kim&#43;a&amp;b@plant.test">run-12<![endif]-->`, `<!--[if mso]><a href="{{kim}}">run-1<![endif]-->`},
 		"revealed comment":     {`<![if !mso]>run-12<![endif]>`, `<![if !mso]>run-1<![endif]>`},
 		"noscript":             {`<noscript><a href="kim&#43;a&amp;b@plant.test"></noscript>`, `<noscript><a href="{{kim}}"></noscript>`},
+		"a name by itself":     {`<p title="{{kim}}">{{app-url}}/x`, `<p title="{{kim}} (as it stands in the email)">{{app-url}}/x (as it stands in the email)`},
 		"unfinished comment":   {`<p>a<!-- run-12`, `<p>a<!-- run-1`},
 	} {
 		t.Run(name, func(t *testing.T) {

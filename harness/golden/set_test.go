@@ -140,6 +140,16 @@ func TestCompare_IgnoresWhatVaries(t *testing.T) {
 	require.Error(t, set.Compare("corrective", other), "replacements of one call do not reach the next")
 }
 
+// A template that was not filled in looks like a golden.
+func TestCompare_SeesTheNamesOfReplacementsInAnEmail(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	order := golden.Replacement{Old: "A7", New: "{{order}}"}
+	require.NoError(t, open(t, dir, golden.Options{Update: true}).Compare("order", &harness.Message{Subject: "Order A7", Text: "Your order A7"}, order))
+	err := open(t, dir, golden.Options{}).Compare("order", &harness.Message{Subject: "Order {{order}}", Text: "Your order {{order}}"}, order)
+	require.ErrorContains(t, err, "+ Your order {{order}} (as it stands in the email)")
+}
+
 func TestCompare_IncludesInlinePictures(t *testing.T) {
 	t.Parallel()
 	email := func(parts ...string) *harness.Message {

@@ -172,6 +172,8 @@ func TestDecode_Parts(t *testing.T) {
 		"an alternative whose text comes after more than HTML": {crlf("From: a@b.test", "Content-Type: multipart/alternative; boundary=c", "", "--c",
 			"Content-Type: multipart/related; boundary=d", "", "--d", "Content-Type: text/html", "", "<p>one", "--d--", "--c", "", "one", "--c--"), "one",
 			"after the HTML"},
+		"an alternative with two texts": {crlf("From: a@b.test", "Content-Type: multipart/alternative; boundary=c", "", "--c", "", "one", "--c", "", "two", "--c--"),
+			"two", "a multipart/alternative has more than one text/plain part"},
 		"text after an alternative": {mixed("b", "--b", "Content-Type: multipart/alternative; boundary=c", "", "--c", "", "one", "--c", "Content-Type: text/html", "",
 			"<p>one", "--c--", "--b", "", "two", "--b--"), "one\ntwo", ""},
 		"a log that names multiparts": {mixed("b", "--b", "", strings.Repeat("Content-Type: multipart/mixed\r\n", 200)+"end", "--b--"),

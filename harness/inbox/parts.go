@@ -34,6 +34,8 @@ type multipart struct {
 	parts    int
 	closed   bool
 	html     bool // HTML was in it
+	// beforeTexts and beforeHTML are how many bodies there were before it.
+	beforeTexts, beforeHTML int
 }
 
 // A partReader takes a message apart, in one pass over its lines.
@@ -121,7 +123,7 @@ func (w *partReader) begin(headers []harness.Header, body int) {
 		w.leaf = p
 	default:
 		w.at[boundary] = append(w.at[boundary], len(w.open))
-		w.open = append(w.open, &multipart{part: p, boundary: boundary})
+		w.open = append(w.open, &multipart{part: p, boundary: boundary, beforeTexts: len(w.texts), beforeHTML: len(w.html)})
 	}
 }
 
@@ -235,13 +237,23 @@ func (w *partReader) endLeaf(end int) {
 		part.Text = plain(decoded)
 	}
 	isBody := !attached && (part.Name == "" || p.isBody)
+	var alternative *multipart // of which mail programs show the last part that they can
+	if n := len(w.open); n > 0 && w.open[n-1].contentType == "multipart/alternative" {
+		alternative = w.open[n-1]
+	}
 	switch {
 	case part.ContentType == "text/plain" && isBody:
-		w.texts = append(w.texts, part.Text)
-		if n := len(w.open); n > 0 && w.open[n-1].contentType == "multipart/alternative" && w.open[n-1].html {
-			w.problem("a multipart/alternative has its text/plain part after the HTML: mail programs show the last part that they can")
+		if alternative != nil {
+			if alternative.html {
+				w.problem("a multipart/alternative has its text/plain part after the HTML: mail programs show the last part that they can")
+			}
+			w.texts = w.lastOf(w.texts, alternative.beforeTexts, part.ContentType)
 		}
+		w.texts = append(w.texts, part.Text)
 	case part.ContentType == "text/html" && isBody:
+		if alternative != nil {
+			w.html = w.lastOf(w.html, alternative.beforeHTML, part.ContentType)
+		}
 		w.html = append(w.html, part.Text)
 		for _, mp := range w.open {
 			mp.html = true
@@ -251,6 +263,14 @@ func (w *partReader) endLeaf(end int) {
 	default:
 		w.Attachments = append(w.Attachments, part)
 	}
+}
+
+// lastOf drops the bodies that an alternative has had so far, in favour of one that follows.
+func (w *partReader) lastOf(bodies []string, before int, contentType string) []string {
+	if len(bodies) > before {
+		w.problem("a multipart/alternative has more than one %s part: mail programs show the last part that they can", contentType)
+	}
+	return bodies[:before]
 }
 
 // decodeTransfer undoes a Content-Transfer-Encoding, as far as it can be, and says what is wrong with it.

@@ -106,7 +106,7 @@ func (j *Judgement) mayBeUnattributed() bool {
 			return j.trace.OtherMailCount > len(j.trace.OtherMail) || slices.ContainsFunc(j.trace.OtherMail, sentTo)
 		}
 		return slices.ContainsFunc(j.trace.UnattributedFunctions,
-			func(f harness.TraceFunction) bool { return f.Is(d.remedy.function) })
+			func(f harness.TraceFunction) bool { return j.trace.IsCalled(&f, d.remedy.function) })
 	}
 	return !slices.ContainsFunc(j.differences, func(d difference) bool { return !may(d) })
 }

@@ -271,6 +271,39 @@ broken: step load-order FAILED: error: db away; so run of confirm: step send-ema
           error: db away
       ✗ step send-email was not reached`,
 		},
+		"a function that failed without a step": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusCompleted,
+					Steps: []harness.StepExpectation{{ID: "load-order"}}}}}
+			},
+			trace: func(t *harness.Trace) {
+				r := &t.Runs[0]
+				r.Status, r.Output, r.Error, r.Steps = harness.StatusFailed, nil, "panic: kaboom", nil
+			},
+			want: `
+broken: the function failed outside its steps: error: panic: kaboom; so run of confirm: step load-order was not reached; its steps are none
+  ✓ event order/placed accepted (01EVENT)
+    ✗ run of confirm FAILED (01RUN)
+      ✗ the function failed outside its steps   ← first broken hop
+          error: panic: kaboom
+      ✗ step load-order was not reached`,
+		},
+		"a function whose id is the app's and that of another": {
+			expect: func(e *harness.Expectation) {
+				*e = harness.Expectation{Runs: []harness.RunExpectation{{Function: "shop-confirm"}}}
+			},
+			trace: func(t *harness.Trace) {
+				t.Functions = append(t.Functions, harness.TraceFunction{ID: "shop-confirm", App: "shop", NotStarted: "its condition is false"})
+			},
+			want: `
+broken: shop-confirm was not started: its condition is false; so there is no run of shop-confirm, or no further one
+  ✓ event order/placed accepted (01EVENT)
+    ✗ shop-confirm was not started: its condition is false   ← first broken hop
+    ✓ run of confirm COMPLETED (01RUN)
+      ✓ step load-order COMPLETED
+      ✓ step send-email COMPLETED
+    ✗ no run of shop-confirm`,
+		},
 		"an expected failure does not explain a missing email": {
 			expect: func(e *harness.Expectation) {
 				e.Runs[0] = harness.RunExpectation{Function: "confirm", Status: harness.StatusFailed}
@@ -899,6 +932,18 @@ func TestCompare_RepeatedSteps(t *testing.T) {
 			require.Equal(t, test.why, v.Differences[0])
 		})
 	}
+}
+
+// The app may be at a step when its run is cancelled, and the server records it later.
+func TestCompare_WaitsForAStepOfACancelledRun(t *testing.T) {
+	t.Parallel()
+	e := harness.Expectation{Runs: []harness.RunExpectation{{Function: "confirm", Status: harness.StatusCancelled, Steps: []harness.StepExpectation{{ID: "slow"}}}}}
+	c := Compare(e, good(func(t *harness.Trace) {
+		t.Quiet, t.Unquiet = false, "the run 01RUN of confirm is CANCELLED, but the app is still being called for it"
+		t.Runs[0].Status = harness.StatusCancelled
+	}), Options{})
+	require.False(t, c.matches())
+	require.False(t, c.Broken())
 }
 
 // Waiting makes no golden: a verdict that lacks nothing else is final, though the run may send more emails.

@@ -264,8 +264,20 @@ func listed(to string, lists ...[]*mail.Address) bool {
 	return slices.ContainsFunc(slices.Concat(lists...), func(a *mail.Address) bool { return address.Same(a.Address, to) })
 }
 
-// mailDiffs tells how an email differs from want.
+// mailDiffs tells how an email differs from want, as do the copies that other recipients got one after the other.
 func (j mailComparison) mailDiffs(want harness.MailExpectation, m received) *mailDiffs {
+	d := j.diffsOfOne(want, m)
+	for _, o := range j.allReceived() {
+		if o.Message != m.Message && o.sameMail(m) && address.In(o.to, slices.Concat(want.Cc, want.Bcc)) {
+			for _, diff := range j.diffsOfOne(want, o).all {
+				d.add("what %s got under its Message-ID: %s", o.to, diff)
+			}
+		}
+	}
+	return d
+}
+
+func (j mailComparison) diffsOfOne(want harness.MailExpectation, m received) *mailDiffs {
 	d := &mailDiffs{redact: j.redact}
 	if m.WrongRun != "" {
 		d.add("its header names the run %q, which the Inngest server does not know", text.Clip(m.WrongRun, 80))

@@ -49,7 +49,9 @@ func (j runComparison) showFunctions(event int) {
 		started := func(r harness.TraceRun) bool {
 			return r.EventID == j.trace.EventID && r.Function == f.ID && r.App == f.App
 		}
-		expected := func(r harness.RunExpectation) bool { return f.Is(r.Function) && r.Status != harness.StatusSkipped }
+		expected := func(r harness.RunExpectation) bool {
+			return j.trace.IsCalled(&f, r.Function) && r.Status != harness.StatusSkipped
+		}
 		switch {
 		case slices.ContainsFunc(j.trace.Runs, started):
 		case f.NotStarted != "" && (nothing || slices.ContainsFunc(j.expectation.Runs, expected)):
@@ -68,7 +70,7 @@ func (j runComparison) showFunctions(event int) {
 func (j runComparison) compareRuns() {
 	runs := newMatching(pointers(j.trace.Runs), func(i int, r *harness.TraceRun) bool {
 		want := j.expectation.Runs[i]
-		return r.Is(want.Function) && len(j.runDiffs(want, r)) == 0
+		return j.trace.IsOf(r, want.Function) && len(j.runDiffs(want, r)) == 0
 	})
 	for i := range j.expectation.Runs {
 		runs.assign(i)
@@ -111,7 +113,7 @@ func pointers[T any](list []T) []*T {
 // missingRun adds the hop of an expected run that does not exist.
 func (j runComparison) missingRun(want harness.RunExpectation) {
 	subscribed := slices.ContainsFunc(j.trace.Functions, func(f harness.TraceFunction) bool {
-		return f.Is(want.Function)
+		return j.trace.IsCalled(&f, want.Function)
 	})
 	h := j.addHop(1, harness.HopPending, "no run of %s", want.Function)
 	switch {
@@ -166,7 +168,8 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 			j.addDetail(h, d)
 		}
 	}
-	if r.Error != "" && len(r.Steps) == 0 {
+	outsideSteps := len(r.Steps) > 0 || want != nil && len(want.Steps) > 0
+	if r.Error != "" && !outsideSteps {
 		j.addDetail(h, "error: "+r.Error)
 	}
 	if want == nil && j.expectation.NoOtherRuns && r.Status != harness.StatusSkipped {
@@ -183,7 +186,7 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 		steps[i] = j.addStep(&r.Steps[i], fails || namedAsFailed(want, r.Steps[i].ID))
 	}
 	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
-	if state == harness.HopBroken && r.Error != "" && len(r.Steps) > 0 && !failedInStep {
+	if state == harness.HopBroken && r.Error != "" && outsideSteps && !failedInStep {
 		j.addDetail(j.addHop(2, harness.HopBroken, "the function failed outside its steps"), "error: "+r.Error)
 	}
 	if want == nil {
@@ -206,7 +209,9 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 				missing[d.missing] = at
 			}
 		}
-		j.fail(at, !r.Status.Final(), "%s", d.text)
+		// The server may yet record a step at which the app was when the run was cancelled.
+		mendable := !r.Status.Final() || d.missing != "" && r.Status == harness.StatusCancelled
+		j.fail(at, mendable, "%s", d.text)
 		j.differences[len(j.differences)-1].excess = d.success
 		if !j.expectation.NoOtherRuns {
 			j.remediable(remedy{function: want.Function})
@@ -383,5 +388,5 @@ func stepIDs(r *harness.TraceRun) string {
 
 // runsOf returns the runs of a function.
 func (j runComparison) runsOf(function string) []*harness.TraceRun {
-	return slices.DeleteFunc(pointers(j.trace.Runs), func(r *harness.TraceRun) bool { return !r.Is(function) })
+	return slices.DeleteFunc(pointers(j.trace.Runs), func(r *harness.TraceRun) bool { return !j.trace.IsOf(r, function) })
 }
