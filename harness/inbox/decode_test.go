@@ -135,6 +135,13 @@ func TestDecode_Bodies(t *testing.T) {
 				"words", "--b", "Content-Type: text/html", "", "<b>words</b>", "--b--", "epilogue"),
 			text: "words", html: "<b>words</b>",
 		},
+		"the last of two alternatives": {
+			raw: crlf("From: a@b.test", "Content-Type: multipart/mixed; boundary=a", "", "--a", "Content-Type: text/html", "", "one", "--a",
+				"Content-Type: multipart/alternative; boundary=b", "", "--b", "Content-Type: text/html", "", "two",
+				"--b", "Content-Type: text/html", "", "three", "--b--", "--a--"),
+			html:    "one\nthree",
+			problem: "more than one text/html part",
+		},
 		"several texts are joined": {
 			raw: crlf("From: a@b.test", "Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Type: text/plain", "", "one",
 				"--b", "", "two", "--b--"),

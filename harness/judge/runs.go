@@ -121,10 +121,24 @@ func (j runComparison) missingRun(want harness.RunExpectation) {
 		j.fail(h, true, "there is no run of %s", want.Function)
 	case !subscribed && len(j.trace.Runs) == 0:
 		j.fail(h, !j.unsubscribed(), "there is no run of %s: no function of that id is subscribed to %s; %s", want.Function, j.trace.Event.Name, j.subscribed())
+	case len(j.runsOf(want.Function)) > 0:
+		j.fail(h, true, "there is no further run of %s", want.Function)
+	case !subscribed:
+		j.fail(h, true, "there is no run of %s, only of %s", want.Function, strings.Join(j.functionsThatRan(), ", "))
 	default:
-		j.fail(h, true, "there is no run of %s, or no further one", want.Function)
+		j.fail(h, true, "there is no run of %s", want.Function)
 	}
 	j.remediable(remedy{function: want.Function})
+}
+
+func (j runComparison) functionsThatRan() []string {
+	var ids []string
+	for _, r := range j.trace.Runs {
+		if !slices.Contains(ids, r.Function) {
+			ids = append(ids, r.Function)
+		}
+	}
+	return ids
 }
 
 // subscribed names the subscribed functions.

@@ -63,7 +63,7 @@ func TestFinal_CannotBeJudgedWhereWhatIsMissingMayBeUnattributed(t *testing.T) {
 	}
 	shared := good(func(t *harness.Trace) { t.UnattributedFunctions = bill })
 	v := Compare(runs("bill"), shared, Options{}).Final(time.Second, 0)
-	require.Equal(t, "there is no run of bill, or no further one, as far as can be known, but the app sent an event that "+
+	require.Equal(t, "there is no run of bill, only of confirm, as far as can be known, but the app sent an event that "+
 		"starts bill "+
 		"outside its steps while a run was being called, and on a shared stack it cannot be attributed to a run: "+
 		"send it through a step, or use a stack of your own", v.Why)

@@ -57,6 +57,22 @@ func TestApp_UseDatabaseIsForTheNextIncarnations(t *testing.T) {
 	}
 }
 
+// The commonest mistake with a mailer: its answer is not awaited, so the run ends first, on sim at once.
+func TestJudge_SeesAnEmailThatTheAppDoesNotAwait(t *testing.T) {
+	t.Parallel()
+	st := startOnSim(t, stack.Options{})
+	require.NoError(t, st.RunHandler(t.Context(), newShop))
+	for _, denial := range []harness.Expectation{
+		{NoOtherMail: true}, {Mail: []harness.MailExpectation{{To: "kim@shop.test", Absent: true}}},
+	} {
+		ids, err := st.Send(t.Context(), ordered("shop/hurried", "kim@shop.test"))
+		require.NoError(t, err)
+		v, err := st.Judge(t.Context(), ids[0], denial, stack.JudgeOptions{})
+		require.NoError(t, err)
+		require.Equal(t, harness.Broken, v.Outcome, "%s", v)
+	}
+}
+
 func TestStack_AnswersAndClosesWhileAppStarts(t *testing.T) {
 	t.Parallel()
 	st := startOnSim(t, stack.Options{})

@@ -75,7 +75,7 @@ func TestJudge_CannotDenyUnattributedEvent(t *testing.T) {
 		Runs: []harness.RunExpectation{ran("forward"), ran("confirm")}, Mail: []harness.MailExpectation{{To: "ida@shop.test"}},
 	})
 	require.Equal(t, harness.CannotBeJudged, v.Outcome, "a run of confirm, and its email, may belong to it: %s", v)
-	require.Regexp(t, `^there is no run of confirm, or no further one, as far as can be known, but the app sent the event shop/ordered`, v.Why)
+	require.Regexp(t, `^there is no run of confirm, only of forward, as far as can be known, but the app sent the event shop/ordered`, v.Why)
 	v = forward(t, st, order{To: "tom@shop.test"}, harness.Expectation{Mail: []harness.MailExpectation{{To: "eve@shop.test"}}})
 	require.Equal(t, harness.Broken, v.Outcome, "there is no email to eve, whatever sent the event: %s", v)
 

@@ -158,6 +158,10 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 	add("note-failure", "inngest/function.failed", inngestgo.StrPtr("event.data.function_id == 'shop-broken'"), func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return "noted", nil
 	})
+	add("hasty", "shop/hurried", nil, func(_ context.Context, in inngestgo.Input[order]) (any, error) {
+		time.AfterFunc(40*time.Millisecond, func() { _ = send(env.SMTPAddr, in.Event.Data, in.InputCtx.RunID) })
+		return "not awaited", nil
+	})
 	add("audit", "audit/*", nil, mail)
 	add("relay", "shop/relayed", nil, func(ctx context.Context, in inngestgo.Input[order]) (any, error) {
 		return step.Send(ctx, "report", inngestgo.Event{Name: "audit/order.relayed", Data: map[string]any{"to": in.Event.Data.To}})
