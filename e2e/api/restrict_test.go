@@ -77,6 +77,7 @@ func restrict(name string, d *schema) {
 		notEmpty(d, "step")
 	case "StepOutcome":
 		notEmpty(d, "error")
+		d.AnyOf = []*schema{required("value"), required("error")}
 		d.AllOf = []*schema{{
 			If: required("error"), Then: having("value", null()),
 			Else: having("noRetry", off(), "retryAfter", never()),
@@ -103,6 +104,8 @@ func restrict(name string, d *schema) {
 	case "Skip":
 		d.OneOf = []*schema{required("by"), required("until")}
 		notZero(d, "by")
+		notEmpty(d, "run")
+		notEmpty(d, "event")
 	case "Invocation":
 		notEmpty(d, "function")
 		with(d, "data", schema{Type: "object"})

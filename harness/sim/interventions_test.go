@@ -62,6 +62,8 @@ func TestParseInterventions_RejectsWhatHasNoEffect(t *testing.T) {
 		`{"faults": [{"lose": true, "late": "1s"}]}`:                                         `fault 1: give one of`,
 		`[{"step": "s", "outcomes": [{"valu": 1}]}]`:                                         `unknown field "[0].outcomes[0].valu"`,
 		`[{"step": "s", "outcomes": [{"value": 1, "error": "no"}]}]`:                         `step s: outcome 1 has a value and an error: leave out one of them`,
+		`[{"step": "s", "outcomes": [{"error": ""}]}]`:                                       `[0].outcomes[0]: an outcome has neither a value, which may be null, nor an error`,
+		`[{"step": "s", "outcomes": [{}]}]`:                                                  `[0].outcomes[0]: an outcome has neither a value`,
 		`[{"step": "s", "outcomes": [{"value": 1, "noRetry": true}]}]`:                       `step s: outcome 1 has no error, and is not retried`,
 		`[{"step": "s", "outcomes": [{"error": "no", "retryAfter": "soon"}]}]`:               `"soon" is not a duration such as "1.5s" or "3d"`,
 		`[{"step": "s", "outcomes": [{"error": "a"}, {"error": "b", "retryAfter": "-1s"}]}]`: `the duration "-1s" is negative`,

@@ -82,11 +82,13 @@ func bindQuery(to reflect.Value, values []string) error {
 		to.Set(reflect.ValueOf(slices.Clone(values)))
 		return nil
 	}
-	if len(values) == 0 || values[0] == "" {
+	switch {
+	case len(values) == 0:
 		return nil
-	}
-	if len(values) > 1 {
+	case len(values) > 1:
 		return errors.New("it is given more than once")
+	case values[0] == "":
+		return errors.New("it is empty: leave it out, or say what it is")
 	}
 	if as, ok := to.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return as.UnmarshalText([]byte(values[0]))

@@ -11,7 +11,18 @@ import (
 )
 
 func (s *Server) skip(ctx context.Context, in body[Skip]) (Skipped, error) {
-	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until, Run: in.Body.Run, Event: in.Body.Event}
+	q := sim.Skipping{By: time.Duration(in.Body.By), Until: in.Body.Until}
+	for name, id := range map[string]*string{"run": in.Body.Run, "event": in.Body.Event} {
+		switch {
+		case id == nil:
+		case *id == "":
+			return Skipped{}, invalidf("%s is empty: without it time passes for all", name)
+		case name == "run":
+			q.Run = *id
+		default:
+			q.Event = *id
+		}
+	}
 	if (q.By == 0) == q.Until.IsZero() {
 		return Skipped{}, invalidf("say how much time passes: give one of by, which is not 0, and until")
 	}

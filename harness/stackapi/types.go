@@ -126,8 +126,8 @@ type Skip struct {
 	Until time.Time         `json:"until,omitzero"`
 	// Run is the run for which time passes, with those that descend from it; Event the event for which it passes, with the runs
 	// that it started, and the throttles, debounces and batches in which they wait. Both empty: it passes for all.
-	Run   string `json:"run,omitempty"`
-	Event string `json:"event,omitempty"`
+	Run   *string `json:"run,omitempty"`
+	Event *string `json:"event,omitempty"`
 }
 
 // Skipped is the time that it is then.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
 )
@@ -40,6 +41,16 @@ func between(least, most int, what string) cobra.PositionalArgs {
 		}
 		return usagef("`%s` %s %s and was given %d arguments; see `%s --help`", cmd.CommandPath(), verb, what, len(args), cmd.CommandPath())
 	}
+}
+
+// noEmptyFlags refuses a flag that is given an empty text, as by a variable that is not set: without a flag, a command concerns all.
+func noEmptyFlags(cmd *cobra.Command, _ []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			err = usagef("--%s is empty: leave it out, or say what it is", f.Name)
+		}
+	})
+	return err
 }
 
 // anyNumber is the most arguments of a command that sets no limit.

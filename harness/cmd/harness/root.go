@@ -101,6 +101,8 @@ happened did.`,
 		SilenceUsage:  true,
 		Args:          subcommandArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRunE: noEmptyFlags,
 		Annotations: map[string]string{
 			"Exit status": `0    it worked; the answer is yes
 1    it did not work; the answer is no

@@ -12,7 +12,7 @@ import (
 )
 
 func skipCommand(std stdio) *cobra.Command {
-	var until string
+	var until, run, event string
 	var s stackapi.Skip
 	cmd := &cobra.Command{
 		Use:        "skip DURATION | --until TIME",
@@ -35,8 +35,8 @@ runs, schedules and limits stay as they are, so tests on one stack do not move e
 	}
 	asJSON := jsonFlag(cmd, "print the time as JSON")
 	cmd.Flags().StringVar(&until, "until", "", "skip to a `TIME` instead: 2027-01-01T09:00 or 2027-01-01, local unless a zone is given as in\n2027-01-01T09:00:00Z")
-	cmd.Flags().StringVar(&s.Run, "run", "", "let time pass for the run with this `ID`, and those that descend from it, alone")
-	cmd.Flags().StringVar(&s.Event, "event", "", "let time pass for what the event with this `ID` leads to alone")
+	cmd.Flags().StringVar(&run, "run", "", "let time pass for the run with this `ID`, and those that descend from it, alone")
+	cmd.Flags().StringVar(&event, "event", "", "let time pass for what the event with this `ID` leads to alone")
 	cmd.MarkFlagsMutuallyExclusive("run", "event")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		switch {
@@ -54,11 +54,17 @@ runs, schedules and limits stay as they are, so tests on one stack do not move e
 				return usagef("--until %q: %w", until, err)
 			}
 		}
-		if s.Run != "" && !stackapi.IsEventID(s.Run) {
-			return usagef("--run %q is no id of a run: it is 26 letters and digits, as `harness runs` shows", s.Run)
+		if run != "" {
+			s.Run = &run
+			if !stackapi.IsEventID(run) {
+				return usagef("--run %q is no id of a run: it is 26 letters and digits, as `harness runs` shows", run)
+			}
 		}
-		if s.Event != "" && !stackapi.IsEventID(s.Event) {
-			return usagef("--event %q is no id of an event: it is 26 letters and digits, as `harness send` tells", s.Event)
+		if event != "" {
+			s.Event = &event
+			if !stackapi.IsEventID(event) {
+				return usagef("--event %q is no id of an event: it is 26 letters and digits, as `harness send` tells", event)
+			}
 		}
 		c, err := std.connect(cmd.Context(), inngestOnly, "")
 		if err != nil {
@@ -74,10 +80,10 @@ runs, schedules and limits stay as they are, so tests on one stack do not move e
 		}
 		clock := "Inngest"
 		switch {
-		case s.Run != "":
-			clock = "run " + s.Run
-		case s.Event != "":
-			clock = "event " + s.Event
+		case run != "":
+			clock = "run " + run
+		case event != "":
+			clock = "event " + event
 		}
 		fmt.Fprintf(std.out, "for %s it is %s\n", clock, now.Now.Local().Format(time.DateTime))
 		return nil

@@ -93,16 +93,16 @@ func topic(name string) string {
 			m := link.FindStringSubmatch(l)
 			text, target := m[1], m[2]
 			file, _, _ := strings.Cut(target, "#")
-			other := strings.TrimSuffix(file, ".md")
+			// With its .md a topic is not taken for the command of the same name.
 			switch {
 			case strings.Contains(target, "://"):
 				return text + " (" + target + ")"
-			case !slices.Contains(topics(), other):
+			case !slices.Contains(topics(), strings.TrimSuffix(file, ".md")):
 				return text
 			case text == file:
-				return "`harness help " + other + "`"
+				return "`harness help " + file + "`"
 			default:
-				return text + " (`harness help " + other + "`)"
+				return text + " (`harness help " + file + "`)"
 			}
 		})
 	}

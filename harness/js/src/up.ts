@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { binary } from './binary.js'
@@ -77,6 +77,9 @@ const stopTimeout = 15_000
 
 /** @internal Starts `harness up` and waits until all is up. It ends when this process, or worker thread, ends. */
 export async function up(options: StackOptions): Promise<Up> {
+  if (options.cwd !== undefined && !existsSync(options.cwd)) {
+    throw new HarnessError(`the working directory of the app does not exist: ${resolve(options.cwd)}`, 'invalid')
+  }
   const dir = options.dir === undefined ? tempDir() : resolve(options.dir)
   mkdirSync(dir, { recursive: true })
   const child = spawn(binary(), ['up', ...flags(options), '--stack', dir, ...appCommand(options.command)], {

@@ -118,7 +118,7 @@ test('a stack that does not start says why', async () => {
   expect(wrong.message).toContain('--inngest "simm"')
 
   const nowhere = await failure<HarnessError>(startStack({ cwd: '/no/such/directory' }))
-  expect(nowhere.message).toContain('cannot be started')
+  expect(nowhere.message).toBe('the working directory of the app does not exist: /no/such/directory')
 })
 
 test('a missing binary is a clear error', async () => {

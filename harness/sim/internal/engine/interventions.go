@@ -130,7 +130,7 @@ type (
 // MarshalJSON implements [json.Marshaler].
 func (o Outcome) MarshalJSON() ([]byte, error) {
 	value, err := json.Marshal(o.Value)
-	if o.Value == nil {
+	if o.Value == nil && o.Err != "" {
 		value = nil
 	}
 	if err != nil {
@@ -146,6 +146,9 @@ func (o *Outcome) UnmarshalJSON(data []byte) error {
 	err := strictjson.Decode(data, &j)
 	if o.RetryAfter = time.Duration(j.RetryAfter); j.Value != nil && string(j.Value) != "null" {
 		o.Value = j.Value
+	}
+	if err == nil && j.Value == nil && o.Err == "" {
+		return errors.New("an outcome has neither a value, which may be null, nor an error")
 	}
 	return err
 }
