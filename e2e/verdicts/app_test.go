@@ -143,6 +143,10 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		return &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: timeout, Key: key}
 	}
 	add(opts{ID: "batched", BatchEvents: batch(20 * time.Second)}, "batched/asked", "", mails)
+	add(opts{ID: "fan"}, "fan/asked", "", func(ctx context.Context, in input) (any, error) {
+		e := inngestgo.Event{Name: "batched/asked", Data: in.Event.Data}
+		return step.SendMany(ctx, "both", []inngestgo.Event{e, e})
+	})
 	add(opts{ID: "gathered", BatchEvents: batch(gathering)}, "gathered/asked", "", mails)
 	add(opts{ID: "dated"}, "dated/asked", "date(event.data.at) < now()", mails)
 	mux := http.NewServeMux()

@@ -238,6 +238,9 @@ var cases = []testCase{
 				`else 20s after the first event of it, at the latest at \S+, and has not started`,
 				`batched is subscribed, in a batch of key `+s.to+`: number 1 of at most 2; the run starts at \S+ at the latest, and has not started`))
 	}},
+	{name: "a batch is the run of each event that a step sent", play: func(s *surface) {
+		s.holds(s.send(s.event("fan/asked", nil)), s.mailed(run("fan"), run("batched")), `2 runs have ended`)
+	}},
 	{name: "sim tells what a run waits for, and how long it waited", on: []string{"sim", "sim-jump", workbench}, play: func(s *surface) {
 		first, second := s.send(s.event("throttled/asked", nil)), s.send(s.event("throttled/asked", nil))
 		if s.name == "sim" {

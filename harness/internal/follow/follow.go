@@ -125,7 +125,8 @@ type tracedEvent struct {
 // A tracedRun is a run and what is known of it for good.
 type tracedRun struct {
 	harness.TraceRun
-	over bool // its end and its steps have been read
+	events []string // those of the trace that started it: several where it is a batch
+	over   bool     // its end and its steps have been read
 	// awaited names an event that the run caused and that the server does not show yet.
 	awaited string
 	waits   string // for what, or why it does not go on, where the server tells

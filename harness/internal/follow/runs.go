@@ -88,11 +88,17 @@ func (l *look) findRuns(ctx context.Context, e *tracedEvent) error {
 		return err
 	}
 	for _, now := range runs {
-		if l.run(now.ID) != nil {
+		if r := l.run(now.ID); r != nil {
+			if !slices.Contains(r.events, e.EventID) {
+				r.events = append(r.events, e.EventID)
+			}
+			if e == l.events[0] { // the server may have shown it for another event of the batch first
+				r.EventID, r.Inferred = e.EventID, false
+			}
 			continue
 		}
 		r := &tracedRun{TraceRun: harness.TraceRun{ID: now.ID, EventID: e.EventID, Inferred: e.inferred,
-			Steps: []harness.TraceStep{}}}
+			Steps: []harness.TraceStep{}}, events: []string{e.EventID}}
 		r.update(now)
 		l.runs = append(l.runs, r)
 		l.src.Ledger.subscribe(keyRun(r.ID), l.waiter)
@@ -114,7 +120,7 @@ func (f *Follower) unstarted(e *tracedEvent) (harness.TraceFunction, bool) {
 // started reports whether an event has started a function.
 func (f *Follower) started(e *tracedEvent, fn harness.TraceFunction) bool {
 	return slices.ContainsFunc(f.runs, func(r *tracedRun) bool {
-		return r.EventID == e.EventID && r.Function == fn.ID && r.App == fn.App
+		return slices.Contains(r.events, e.EventID) && r.Function == fn.ID && r.App == fn.App
 	})
 }
 

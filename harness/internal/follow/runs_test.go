@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -63,4 +64,37 @@ func TestReadRun_IsNotOverBeforeStepsOfItsLastAnswerAreSaved(t *testing.T) {
 	now := time.Now() // a repeated call of the function leaves out the step
 	f.src.Ledger.add(tap.Exchange{ID: 2, Seq: 2, Began: now, Ended: now, HTTP: &tap.HTTP{Status: 200}, Call: &tap.Call{RunID: "01R", Status: 200}})
 	require.True(t, look().over, "the last answer has no step")
+}
+
+func TestFindRuns_BatchIsRunOfEachOfItsEvents(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case strings.Contains(string(body), "01ALONE"):
+			fmt.Fprint(w, `{"data":{"eventV2":{"runs":[]}}}`)
+		case strings.Contains(string(body), "eventV2"):
+			fmt.Fprint(w, `{"data":{"eventV2":{"runs":[{"id":"01R"}]}}}`)
+		default:
+			fmt.Fprint(w, `{"data":{"run":{"id":"01R","status":"RUNNING","function":{"slug":"a-bat"},"app":{"externalID":"a"}}}}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	f := newForgetful(t)
+	f.src.API = inngestapi.New(server.URL, inngestapi.Options{})
+	t.Cleanup(func() { _ = f.src.API.Close(context.Background()) })
+	for _, id := range []string{"01ROOT", "01SENT", "01ALONE"} {
+		f.events = append(f.events, &tracedEvent{ReceivedEvent: inngestapi.ReceivedEvent{EventID: id},
+			subscribed: []harness.TraceFunction{{ID: "bat", App: "a"}}})
+	}
+	l := &look{Follower: f}
+	for _, i := range []int{1, 0, 2, 1} { // the server may show the run for any of its events first
+		require.NoError(t, l.findRuns(t.Context(), f.events[i]))
+	}
+	require.Len(t, f.runs, 1)
+	require.Equal(t, "01ROOT", f.runs[0].EventID)
+	for i, want := range []bool{false, false, true} {
+		_, waiting := f.unstarted(f.events[i])
+		require.Equal(t, want, waiting, f.events[i].EventID)
+	}
 }
