@@ -135,6 +135,17 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 		})
 	add(opts{ID: "limited", RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}}, "limited/asked", "",
 		mails)
+	add(opts{ID: "invoker"}, "invoke/asked", "", func(ctx context.Context, in input) (any, error) {
+		function, _ := in.Event.Data["function"].(string)
+		invoke := func(id string) error {
+			_, err := step.Invoke[any](ctx, id, step.InvokeOpts{FunctionId: "plant-" + function, Data: in.Event.Data})
+			return err
+		}
+		if err := invoke("first"); err != nil {
+			return nil, err
+		}
+		return invoke("second") != nil, nil
+	})
 	add(opts{ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 8 * time.Second, Key: *key}}, "debounced/asked", "",
 		mails)
 	add(opts{ID: "settled", Debounce: &inngestgo.ConfigDebounce{Period: time.Hour, Key: *key}}, "settled/asked", "", mails)

@@ -191,6 +191,18 @@ var cases = []testCase{
 		s.broken(id, harness.Expectation{Runs: []harness.RunExpectation{run("limited")}},
 			s.either(`its rate limit of 1 in 1m for each event.data.to was used up`, `dropped: rate limit 1 per 1m0s of key `+s.to))
 	}},
+	{name: "an invocation uses up a rate limit", on: []string{"local", "sim"}, play: func(s *surface) {
+		for _, function := range []string{"limited", "once"} {
+			s.to = recipient()
+			id := s.send(s.event("invoke/asked", data{"function": function}))
+			s.holds(id, s.mailed(run("invoker"), run(function)), `2 runs have ended`)
+			dropped := s.send(s.event(function+"/asked", nil))
+			s.broken(dropped, harness.Expectation{Runs: []harness.RunExpectation{run(function)}},
+				s.either(function+` was not started: its rate limit of 1 in \S+ for each event.data.to was used up: by the run`,
+					function+` was not started: dropped: `))
+			s.holds(dropped, nothing, "")
+		}
+	}},
 	{name: "of events that come together a rate limit drops any but one", on: []string{"local", "sim"}, play: func(s *surface) {
 		e := s.event("limited/asked", nil)
 		ids := []string{s.send(e), s.send(e), s.send(e)}

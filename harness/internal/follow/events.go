@@ -68,7 +68,7 @@ func (f *Follower) followRun(ctx context.Context, r *tracedRun) error {
 	}
 	for _, e := range events {
 		if c, ok := causeOf(e); ok && c.run == r.ID {
-			f.add(e, f.startedBy(e, c))
+			f.add(e, f.subscribed(e))
 			awaited[e.Name]--
 		}
 	}
@@ -146,19 +146,6 @@ func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 	}
 	run := cmp.Or(data.Internal.ParentRunID, data.RunID)
 	return cause{run: run}, run != ""
-}
-
-// startedBy returns the functions that an event of the server triggers.
-func (f *Follower) startedBy(e inngestapi.ReceivedEvent, c cause) []harness.TraceFunction {
-	if e.Name != sdk.EventFunctionInvoked {
-		return f.subscribed(e)
-	}
-	for _, fn := range f.registered {
-		if sdk.FunctionID(fn.App, fn.ID) == c.invoked {
-			return []harness.TraceFunction{{ID: fn.ID, App: fn.App}}
-		}
-	}
-	return nil
 }
 
 // addSent adds the event with an id that stands in the output of a step, if it is an event's id. found is false as long

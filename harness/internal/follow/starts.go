@@ -22,9 +22,14 @@ import (
 // decisions.go. This file finds out why, from what the server would have decided by: the condition of the trigger, the events with the same idempotency key,
 // and the flow control of the function with the runs that other events started.
 
-// triggered reports whether a function has a trigger for events of that name. NotStarted is set if its condition is false.
+// triggered reports whether a function has a trigger for events of that name, or is the one that the event invokes. NotStarted is
+// set if its condition is false.
 func triggered(fn inngestapi.Function, e inngestapi.ReceivedEvent) (_ harness.TraceFunction, ok bool) {
 	t := harness.TraceFunction{ID: fn.ID, App: fn.App}
+	if e.Name == sdk.EventFunctionInvoked {
+		c, _ := causeOf(e)
+		return t, c.invoked == sdk.FunctionID(fn.App, fn.ID)
+	}
 	for _, trigger := range fn.Triggers {
 		if !sdk.TriggerMatches(trigger.Event, e.Name) {
 			continue
@@ -297,12 +302,12 @@ func (s start) otherRuns(ctx context.Context, key string, since, until time.Time
 
 // triggers returns the events received within a time, which may have no end, that may trigger the function, and others.
 func (s start) triggers(ctx context.Context, since, until time.Time) ([]inngestapi.ReceivedEvent, error) {
-	filter := inngestapi.EventFilter{Since: since, Until: until}
+	filter := inngestapi.EventFilter{Since: since, Until: until, Internal: true, Names: []string{sdk.EventFunctionInvoked}}
 	for _, t := range s.fn.Triggers {
 		filter.Names = append(filter.Names, t.Event)
 	}
 	if slices.ContainsFunc(filter.Names, func(name string) bool { return name == "" || strings.HasSuffix(name, "*") }) {
-		filter.Names, filter.Internal = nil, true
+		filter.Names = nil
 	}
 	return s.src.API.Events(ctx, filter)
 }

@@ -1,7 +1,13 @@
 package follow
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +62,48 @@ func TestTriggered_EvaluatesConditions(t *testing.T) {
 		require.Equal(t, test.notStarted, got.NotStarted, name)
 		require.Contains(t, got.Pending, test.pending, name)
 		require.Equal(t, test.pending == "", got.Pending == "", name)
+	}
+}
+
+// Invocations count against a rate limit, and replace a debounced event, as other events do.
+func TestWhyNot_CountsRunsThatInvocationsStarted(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		invocation := func(id, function string) string {
+			raw := fmt.Sprintf(`{"data":{"k":"x","_inngest":{"correlation_id":"01CALLER.step","fn_id":%q}}}`, function)
+			return fmt.Sprintf(`{"node":{"id":%q,"name":"inngest/function.invoked","receivedAt":"2026-11-23T12:00:01Z","raw":%q}}`, id, raw)
+		}
+		switch query := string(body); {
+		case strings.Contains(query, "eventsV2") && strings.Contains(query, "inngest/function.invoked") &&
+			strings.Contains(query, `"includeInternalEvents":true`):
+			fmt.Fprintf(w, `{"data":{"eventsV2":{"edges":[%s,%s]}}}`, invocation("01OTHER", "a-other"), invocation("01INVOKED", "a-f"))
+		case strings.Contains(query, "eventsV2"):
+			fmt.Fprint(w, `{"data":{"eventsV2":{"edges":[]}}}`)
+		case strings.Contains(query, "01INVOKED"):
+			fmt.Fprint(w, `{"data":{"eventV2":{"runs":[{"id":"01R"}]}}}`)
+		case strings.Contains(query, "01R"):
+			fmt.Fprint(w, `{"data":{"run":{"id":"01R","status":"RUNNING","queuedAt":"2026-11-23T12:00:02Z",
+				"function":{"slug":"a-f"},"app":{"externalID":"a"}}}}`)
+		default:
+			t.Errorf("asked for what another function started: %s", query)
+		}
+	}))
+	t.Cleanup(server.Close)
+	f := newForgetful(t)
+	f.src.API = inngestapi.New(server.URL, inngestapi.Options{})
+	t.Cleanup(func() { _ = f.src.API.Close(context.Background()) })
+	e := &tracedEvent{ReceivedEvent: inngestapi.ReceivedEvent{EventID: "01E", Name: "order/paid", Received: noon.Add(time.Second),
+		At: noon.Add(time.Second), Data: json.RawMessage(`{"k":"x"}`)}}
+	control := &inngestapi.FlowControl{Limit: 1, Period: "1m", Key: "event.data.k"}
+	for want, fn := range map[string]inngestapi.Function{
+		"its rate limit of 1 in 1m for each event.data.k was used up: by the run 01R, of the event 01INVOKED": {RateLimit: control},
+		"it was debounced into a later event: the run 01R, of the event 01INVOKED, stands for both":           {Debounce: control},
+	} {
+		fn.ID, fn.App, fn.Triggers = "f", "a", []inngestapi.Trigger{{Event: "order/paid"}}
+		why, err := start{&look{Follower: f}, e, fn}.whyNot(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, why)
 	}
 }
 
