@@ -102,6 +102,7 @@ func app(ctx context.Context, env harness.Env) (http.Handler, error) {
 	})
 	add(opts{ID: "truthy"}, "loose/asked", "event.data.to && lowercase(event.data.kind) == 'big'", mails)
 	add(opts{ID: "lacks"}, "loose/asked", "!has(event.data.missing)", mails)
+	add(opts{ID: "escapes"}, "escape/asked", `event.data.s.matches('^A\\d+$')`, mails)
 	add(opts{ID: "exact"}, "exact/asked", "", func(ctx context.Context, in input) (any, error) {
 		return step.Run(ctx, "id", func(context.Context) (json.RawMessage, error) { return json.RawMessage("9007199254740993"), nil })
 	})

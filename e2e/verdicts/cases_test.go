@@ -130,6 +130,10 @@ var cases = []testCase{
 		id := s.send(s.event("loose/asked", data{"kind": "BIG"}))
 		s.holds(id, s.mailed(run("truthy")), `lacks was not started: its condition !has\(event.data.missing\) is false`)
 	}},
+	{name: "an escape in a condition stands for itself", play: func(s *surface) {
+		s.holds(s.send(s.event("escape/asked", data{"s": "A17"})), nothing, `escapes was not started: its condition .* is false for this event`)
+		s.holds(s.send(s.event("escape/asked", data{"s": `A\d`})), s.mailed(run("escapes")), "")
+	}},
 	{name: "a condition that only the server can evaluate", on: []string{"local", "sim"}, play: func(s *surface) {
 		s.holds(s.send(s.event("dated/asked", data{"at": "2020-01-01T00:00:00Z"})), s.mailed(run("dated")), "")
 		s.unknown(s.send(s.event("dated/asked", data{"at": "2999-01-01T00:00:00Z"})), nothing, `it depends on the time at which the server evaluated it`)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -110,6 +111,11 @@ func Compile(source string) (*Expression, error) {
 	if unknown != "" {
 		return nil, fmt.Errorf("expression %q: the function %s is not known here", source, unknown)
 	}
+	if text := lifted(source); text != source {
+		if parsed, issues = env.Parse(text); issues.Err() != nil {
+			parsed, _ = env.Parse(noValue)
+		}
+	}
 	loosen(parsed.NativeRep().Expr())
 	program, err := env.Program(parsed, cel.CustomDecorator(lenient))
 	if err != nil {
@@ -122,6 +128,35 @@ func Compile(source string) (*Expression, error) {
 		}
 	}
 	return compiled, nil
+}
+
+// literals matches a comment, or string literals as the server finds them: with what stands right before, and those that follow at
+// once, since three quotes are two literals for it. literal matches one alone.
+var (
+	literals = regexp.MustCompile(`(?s)//[^\n]*|\w*(?:"(?:\\.|[^"\\])*(?:"|\z)|'(?:\\.|[^'\\])*(?:'|\z))+`)
+	literal  = regexp.MustCompile(`(?s)^(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')$`)
+)
+
+// noValue is an expression that has no value.
+const noValue = "{}.missing"
+
+// lifted returns the expression that the server evaluates in the place of another one. It moves string literals into variables
+// without reading their escapes, so that a backslash stands for itself. Where two such variables, or a prefix (r, b) and one, come
+// together, their names become one, of a variable that does not exist.
+func lifted(source string) string {
+	if strings.Contains(source, "vars.") {
+		return source
+	}
+	return literals.ReplaceAllStringFunc(source, func(match string) string {
+		switch {
+		case strings.HasPrefix(match, "//"):
+		case !literal.MatchString(match):
+			return noValue
+		case strings.Contains(match, `\`):
+			return strconv.Quote(match[1 : len(match)-1])
+		}
+		return match
+	})
 }
 
 // Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.

@@ -84,6 +84,43 @@ func TestExpression_Loose(t *testing.T) {
 	}
 }
 
+// TestExpression_TakesTextsAsServerDoes has what the server v1.43.0 decided about these conditions for an event of this data.
+func TestExpression_TakesTextsAsServerDoes(t *testing.T) {
+	t.Parallel()
+	event := map[string]any{"data": map[string]any{
+		"s": "A17", "digits": `A\d+`, "its": "it's", "lines": "a\nb", "escaped": `a\nb`, "said": `say "hi"`, "size": "Größe", "v": "v39",
+		"vars": map[string]any{"x": 1.0},
+	}}
+	for source, want := range map[string]bool{
+		`event.data.s.matches('^A\\d+$')`:                           false,
+		`event.data.s.matches(r'^A\d+$')`:                           false,
+		`event.data.s.matches('^A[0-9]+$')`:                         true,
+		`event.data.s != r'x'`:                                      true,
+		`event.data.digits == 'A\\d+'`:                              false,
+		`event.data.its == 'it\'s'`:                                 false,
+		`event.data.its == "it's"`:                                  true,
+		`event.data.lines == "a\nb"`:                                false,
+		`event.data.escaped == "a\nb"`:                              true,
+		`event.data.said == "say \"hi\""`:                           false,
+		`event.data.said == 'say "hi"'`:                             true,
+		`event.data.size == "Gr\u00f6\u00dfe"`:                      false,
+		`event.data.size == "Größe"`:                                true,
+		`event.data.v == """v39"""`:                                 false,
+		`b'v' == b'v'`:                                              false,
+		`event.data.its == "it's" // of 'it\'s`:                     true,
+		`event.data.vars.x == 1 && event.data.its == 'it\'s'`:       true,
+		`event.data.lines == "a\nb" || event.data.s.contains('17')`: true,
+		`event.data.s in ['A\u0031\u0037', 'B']`:                    false,
+		`event.data.s in ['A17', '\\']`:                             true,
+		`event.data.s in ['A17', r'B']`:                             false,
+		`event.data.s == 'A17' && event.data.v != '''v38'''`:        true,
+	} {
+		e, err := Compile(source)
+		require.NoError(t, err, source)
+		require.Equal(t, want, e.Holds(event, nil), source)
+	}
+}
+
 func TestCompile_RefusesUnknownFunctions(t *testing.T) {
 	t.Parallel()
 	for source, name := range map[string]string{
