@@ -748,7 +748,7 @@ func TestCompare_CountsEmailsOfAnEntry(t *testing.T) {
 		"two alike, counted":                         {[]string{"A", "A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A"), Copies: 2}}, false, ""},
 		"three, of which two are counted":            {[]string{"A", "A", "A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A"), Copies: 2}}, false, "there are 3 of it, want 2"},
 		"two alike, where others are allowed":        {[]string{"A", "A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A")}}, true, ""},
-		"one, of two entries":                        {[]string{"A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A")}, {To: kim}}, true, "there is no email to kim"},
+		"one, of two entries":                        {[]string{"A"}, []harness.MailExpectation{{To: kim, Subject: harness.Equals("A")}, {To: kim}}, true, "there is no further email to kim"},
 		"two, an entry for each and one that counts": {[]string{"A", "B", "B"}, []harness.MailExpectation{{To: kim, Copies: 2}, {To: kim, Subject: harness.Equals("A")}}, false, ""},
 		"one that counts and asserts more": {[]string{"A 1", "A 2"}, []harness.MailExpectation{
 			{To: kim, Subject: harness.Matches("^A"), Text: harness.Contains("text"), Copies: 1}, {To: kim, Subject: harness.Equals("A 1")},
@@ -761,7 +761,7 @@ func TestCompare_CountsEmailsOfAnEntry(t *testing.T) {
 		}, true, "there are 3 of it, want 2"},
 		"one that counts what another needs": {[]string{"A 1", "A 2"}, []harness.MailExpectation{
 			{To: kim, Subject: harness.Matches("^A"), Text: harness.Contains("text"), Copies: 2}, {To: kim, Subject: harness.Equals("A 1")},
-		}, true, "there is no email to kim"},
+		}, true, "there is no further email to kim"},
 		"an entry that has to change its own": {[]string{"AB", "A", "B"}, []harness.MailExpectation{
 			{To: kim, Text: harness.Contains("A")}, {To: kim, Text: harness.Contains("B")}, {To: kim, Text: harness.Contains("AB")},
 		}, false, ""},

@@ -217,8 +217,12 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 			j.addDetail(j.addHop(1, harness.HopBroken, "the mail server did not accept an email to %s", want.To), endOfDialogue(d, want.To)...)
 		}
 	}
-	h := j.addHop(1, harness.HopPending, "no email to %s", want.To)
-	j.fail(h, !j.unsubscribed(), "there is no email to %s", want.To)
+	what := "email"
+	if len(j.receivedBy(want.To)) > 0 {
+		what = "further email"
+	}
+	h := j.addHop(1, harness.HopPending, "no %s to %s", what, want.To)
+	j.fail(h, !j.unsubscribed(), "there is no %s to %s", what, want.To)
 	j.remediable(remedy{to: want.To})
 	if !explained {
 		j.addDetail(h, j.otherMail()...)

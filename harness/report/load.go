@@ -55,6 +55,9 @@ func (e *emptyError) Error() string {
 	return fmt.Sprintf("there is nothing to report in %s: run the tests with %s set to its absolute path", e.dir, Variable)
 }
 
+// Is makes it an [fs.ErrNotExist].
+func (*emptyError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Load reads what is in a directory. One that holds nothing to report is an error.
 func Load(dir string) (*Report, error) {
 	files, err := sources(dir)

@@ -163,7 +163,7 @@ func (s *Server) Close() error {
 	var errs []error
 	for dir, page := range s.tests.pages {
 		page.Stop()
-		if _, err := report.Write(dir); !errors.Is(err, fs.ErrNotExist) { // a person may have removed it
+		if _, err := report.Write(dir); !errors.Is(err, fs.ErrNotExist) { // a person may have removed it, or cleared it
 			errs = append(errs, err)
 		}
 	}

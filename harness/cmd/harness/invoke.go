@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,9 @@ that holds one; "-" is standard input.`,
 				return err
 			}
 			var object map[string]any
-			if err := json.Unmarshal(data, &object); err != nil {
+			if err := json.Unmarshal(data, &object); errors.As(err, new(*json.UnmarshalTypeError)) {
+				return usagef("the data is no JSON object")
+			} else if err != nil {
 				return usagef("the data is no JSON object: %w", err)
 			}
 			invocation.Data = data

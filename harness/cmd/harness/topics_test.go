@@ -30,7 +30,7 @@ func TestHelp_ShowsEveryDocument(t *testing.T) {
 	}
 	status, text, _ := runHelp(t, "writing-tests")
 	require.Equal(t, exitOK, status)
-	require.Contains(t, text, "`harness help faults`")
+	require.Contains(t, text, "`harness help faults.md`")
 }
 
 func TestHelp_PrefersCommandsAndNamesTheirDocuments(t *testing.T) {
