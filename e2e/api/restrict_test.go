@@ -140,6 +140,7 @@ func restrictFault(d *schema) {
 		atLeast(d, n, 0)
 	}
 	within(d, "code", 200, 599)
+	property(d, "to").Pattern = addressForm
 	notZero(d, "for")
 	parameters := map[string]any{"for": time.Second.String(), "code": 451, "text": "x", "rate": 1, "concurrent": true, "second": true}
 	matchers := map[string]any{"function": "f", "run": "r", "attempt": 1, "step": "s", "after": "a", "event": "e", "to": "kim@plant.test", "bytes": 1}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/odoo-maintenance/inngest-harness/harness/internal/address"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/jsontime"
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/strictjson"
 )
@@ -172,6 +173,8 @@ func (f Fault) validateValues(rule Rule) error {
 		return errors.New(`a fault at step needs "step"`)
 	case f.For < 0, f.Rate < 0, f.Bytes < 0, f.Skip < 0, f.Attempt < 0:
 		return errors.New(`"for", "rate", "bytes", "skip" and "attempt" cannot be negative`)
+	case f.To != "" && !address.Alone(f.To):
+		return fmt.Errorf(`"to" is %q, which is not one address alone: give it without a name and without < and >`, f.To)
 	case f.Chance < 0 || f.Chance > 1:
 		return errors.New(`"chance" must be between 0 and 1`)
 	case f.Do == Reply && (f.Code < 200 || f.Code > 599):

@@ -60,12 +60,13 @@ func TestFault_ValidateRejectsWhatHasNoEffect(t *testing.T) {
 		`"concurrent" has no effect on drop`:            {At: tap.AtCall, Do: tap.Drop, Concurrent: true},
 		`"second" has no effect on drop`:                {At: tap.AtCall, Do: tap.Drop, Second: true},
 		`a fault at step needs "step"`:                  {At: tap.AtStep, Do: tap.Hold},
-		`"after" has no effect on drop-answer: an answer names its steps, match "step"`:      {At: tap.AtCall, Do: tap.DropAnswer, After: "x"},
-		`"for", "rate", "bytes", "skip" and "attempt" cannot be negative`:                    {At: tap.AtDot, Do: tap.Delay, For: -1},
-		`"chance" must be between 0 and 1`:                                                   {At: tap.AtDot, Do: tap.Drop, Chance: 1.1},
-		`"code" must be between 200 and 599`:                                                 {At: tap.AtDot, Do: tap.Reply, Code: 700},
-		`"code" must be at least 400 at connect: the tap has no service of its own to offer`: {At: tap.AtConnect, Do: tap.Reply, Code: 220},
-		`"text" of an SMTP reply must be one line`:                                           {At: tap.AtDot, Do: tap.Reply, Code: 550, Text: "a\r\n250 b"},
+		`"after" has no effect on drop-answer: an answer names its steps, match "step"`:                              {At: tap.AtCall, Do: tap.DropAnswer, After: "x"},
+		`"for", "rate", "bytes", "skip" and "attempt" cannot be negative`:                                            {At: tap.AtDot, Do: tap.Delay, For: -1},
+		`"to" is "Kim <kim@plant.test>", which is not one address alone: give it without a name and without < and >`: {At: tap.AtRCPT, Do: tap.Drop, To: "Kim <kim@plant.test>"},
+		`"chance" must be between 0 and 1`:                                                                           {At: tap.AtDot, Do: tap.Drop, Chance: 1.1},
+		`"code" must be between 200 and 599`:                                                                         {At: tap.AtDot, Do: tap.Reply, Code: 700},
+		`"code" must be at least 400 at connect: the tap has no service of its own to offer`:                         {At: tap.AtConnect, Do: tap.Reply, Code: 220},
+		`"text" of an SMTP reply must be one line`:                                                                   {At: tap.AtDot, Do: tap.Reply, Code: 550, Text: "a\r\n250 b"},
 	} {
 		require.EqualError(t, f.Validate(), want)
 	}

@@ -41,6 +41,9 @@ background.`,
 	asJSON := jsonFlag(cmd, "print it as JSON, as in .harness/stack.json")
 	durationFlag(cmd.Flags(), &wait, "wait", 0, "how long to wait for a stack to be up")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if wait < 0 {
+			return usagef("--wait %v: it is a time to wait, as in 1m", wait)
+		}
 		done := newPrinter(io).waiting("status", "waiting for a stack to be up here")
 		s, err := awaitState(cmd.Context(), io, wait)
 		done()
