@@ -129,8 +129,7 @@ func (j *judging) run(ctx context.Context) (*harness.Verdict, error) {
 				continue
 			case result.Broken():
 				return result.Final(time.Since(j.began), 0), nil
-			case result.Holds() && j.expectation.Denies() && j.follower.Settle(deadline):
-				// An app that does not await what it sends, such as an email, sends it after its last answer.
+			case result.Holds() && j.expectation.Denies() && j.follower.Linger(deadline):
 				continue
 			case result.Holds() || result.Doubtful():
 				return result.Final(time.Since(j.began), 0), nil

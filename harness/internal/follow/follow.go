@@ -101,6 +101,7 @@ type Follower struct {
 	interval time.Duration
 	due      bool // the poll interval has elapsed since the last look
 	settled  bool
+	lingered bool
 	took     time.Duration // by the last look
 
 	notStarted map[string]string // why functions do not start, by event and function
@@ -164,6 +165,9 @@ const (
 	// it is settleLooks times the duration of the last look, up to longestSettle.
 	settleTime, longestSettle = 150 * time.Millisecond, 2 * time.Second
 	settleLooks               = 20
+
+	// lingerTime is how long after its last answer an app may still send what it does not await, such as an email.
+	lingerTime = 150 * time.Millisecond
 )
 
 // Intervals returns the first and the last poll interval.
@@ -277,6 +281,20 @@ func (f *Follower) Settle(ctx context.Context) bool {
 		for _, r := range f.beside.runs {
 			r.over = false
 		}
+	}
+	f.due = true
+	return true
+}
+
+// Linger waits, once, for what the app may send after its last answer. It returns false when it has waited before.
+func (f *Follower) Linger(ctx context.Context) bool {
+	if f.lingered {
+		return false
+	}
+	f.lingered = true
+	select {
+	case <-ctx.Done():
+	case <-time.After(lingerTime):
 	}
 	f.due = true
 	return true
