@@ -33,6 +33,7 @@ type Expression struct {
 	fields     []string
 	hasClock   bool
 	undeclared string // a name that is neither event nor async
+	disallowed string // what the server's restrictive policy refuses
 }
 
 // Fields returns the fields of event and async that the expression reads, such as data or ts.
@@ -67,6 +68,48 @@ func CompileCondition(source string) (*Expression, error) {
 		err = fmt.Errorf("expression %q: undeclared reference to '%s': conditions are over event and async", source, e.undeclared)
 	}
 	return e, err
+}
+
+// CompileCancellation is CompileCondition for conditions of cancellations, in which the server refuses macros and function calls,
+// those of arithmetic included.
+func CompileCancellation(source string) (*Expression, error) {
+	e, err := CompileCondition(source)
+	if err == nil && e.disallowed != "" {
+		err = fmt.Errorf("expression %q: %s", source, e.disallowed)
+	}
+	return e, err
+}
+
+// allowedCalls are those that the server's restrictive policy allows.
+var allowedCalls = []string{
+	operators.Conditional, operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Equals, operators.NotEquals,
+	operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals, operators.Index, operators.OptIndex,
+	operators.OptSelect, operators.In, "int", "uint", "double",
+}
+
+// disallowed returns what the server's restrictive policy refuses of an expression, or nothing. Like the server, it does not look into
+// lists and maps.
+func disallowed(e ast.Expr) string {
+	switch e.Kind() {
+	case ast.ComprehensionKind:
+		return "macros are disallowed"
+	case ast.SelectKind:
+		if e.AsSelect().IsTestOnly() {
+			return "macros are disallowed (uses 'has')"
+		}
+		return disallowed(e.AsSelect().Operand())
+	case ast.CallKind:
+		call := e.AsCall()
+		if !slices.Contains(allowedCalls, call.FunctionName()) {
+			return fmt.Sprintf("function calls are disallowed (uses '%s')", call.FunctionName())
+		}
+		for _, arg := range call.Args() {
+			if found := disallowed(arg); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
 }
 
 // Compile parses an expression. Types are not checked: events have none. Functions are: the server refuses those that it does
@@ -111,6 +154,7 @@ func Compile(source string) (*Expression, error) {
 	if unknown != "" {
 		return nil, fmt.Errorf("expression %q: the function %s is not known here", source, unknown)
 	}
+	refused := disallowed(parsed.NativeRep().Expr()) // before it is changed
 	if text := lifted(source); text != source {
 		if parsed, issues = env.Parse(text); issues.Err() != nil {
 			parsed, _ = env.Parse(noValue)
@@ -121,7 +165,7 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	compiled := &Expression{program: program, fields: fields, hasClock: hasClock}
+	compiled := &Expression{program: program, fields: fields, hasClock: hasClock, disallowed: refused}
 	for _, name := range names {
 		if name != "event" && name != "async" && !slices.Contains(own, name) {
 			compiled.undeclared = name

@@ -151,3 +151,25 @@ func TestCompileCondition_RefusesUndeclaredNames(t *testing.T) {
 		}
 	}
 }
+
+func TestCompileCancellation_RefusesMacrosAndCalls(t *testing.T) {
+	t.Parallel()
+	for source, refused := range map[string]string{
+		`event.data.n == async.data.n && !(async.data["m"] > -1)`: "",
+		`event.data.n in async.data.list ? true : int("1") == 1`:  "",
+		`event.data.n in [size("lists are not looked into")]`:     "",
+		`has(async.data.n)`: "macros are disallowed (uses 'has')",
+		`event.data.n == 1 || async.data.list.exists(x, x == "a")`: "macros are disallowed",
+		`async.data.name.startsWith("a")`:                          "function calls are disallowed (uses 'startsWith')",
+		`event.data.at < now()`:                                    "function calls are disallowed (uses 'now')",
+		`event.data.n + 1 == async.data.n`:                         "function calls are disallowed (uses '_+_')",
+		`-event.data.n == 1`:                                       "function calls are disallowed (uses '-_')",
+	} {
+		_, err := CompileCancellation(source)
+		if refused == "" {
+			require.NoError(t, err, source)
+		} else {
+			require.ErrorContains(t, err, refused, source)
+		}
+	}
+}

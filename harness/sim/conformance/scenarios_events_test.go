@@ -133,6 +133,12 @@ var eventScenarios = []scenario{
 	{name: "cancel-undeclared-name", build: func(p *play) {
 		p.on("go", opts{ID: "f", Cancel: []inngestgo.ConfigCancel{{Event: p.ev("stop"), If: text("evnt.data.n == 1")}}}, echo)
 	}},
+	{name: "cancel-function-call", build: func(p *play) {
+		p.on("go", opts{ID: "f", Cancel: []inngestgo.ConfigCancel{{Event: p.ev("stop"), If: text(`event.data.n + 1 == async.data.n`)}}}, echo)
+	}},
+	{name: "cancel-macro", build: func(p *play) {
+		p.on("go", opts{ID: "f", Cancel: []inngestgo.ConfigCancel{{Event: p.ev("stop"), If: text(`has(async.data.n)`)}}}, echo)
+	}},
 	{name: "waits-of-two-runs", runs: 2, build: func(p *play) { p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "", time.Minute)) },
 		act: func(p *play) {
 			p.send("go", data{"n": 1})

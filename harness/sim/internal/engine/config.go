@@ -141,7 +141,7 @@ func (p configParser) cancellation(f *function, c sdk.FunctionConfig) (problems 
 	for _, config := range c.Cancel {
 		on := cancelOn{event: config.Event}
 		if config.If != nil {
-			e, err := expression.CompileCondition(*config.If)
+			e, err := expression.CompileCancellation(*config.If)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("cancellation expression is invalid: %w", err))
 			}
