@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -75,6 +76,43 @@ func TestSim_FailsRunWithTooManySteps(t *testing.T) {
 	}))
 	require.Equal(t, harness.StatusFailed, run.Status)
 	require.Equal(t, "The function run exceeded the step limit of 1000 steps.", run.Error.Message)
+}
+
+// TestSim_CallsAppsWithCanonicalJSON has a step return what changes, or is refused, when the server makes it canonical.
+func TestSim_CallsAppsWithCanonicalJSON(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]string{
+		`9007199254740993`:              `{"data":9007199254740992}`,
+		`{"id":9007199254740993,"a":1}`: `{"data":{"a":1,"id":9007199254740992}}`,
+		`"Thanks \ud83d"`:               "error transforming request with JCS: Missing surrogate",
+		`{"a":1,"a":2}`:                 "error transforming request with JCS: Duplicate key: a",
+	} {
+		run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, r *http.Request) {
+			var call struct{ Steps map[string]json.RawMessage }
+			_ = json.NewDecoder(r.Body).Decode(&call)
+			if memo, ok := call.Steps["aa"]; ok {
+				_, _ = w.Write(memo)
+				return
+			}
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = io.WriteString(w, `[{"op":"StepRun","id":"aa","name":"a","data":`+data+`}]`)
+		}))
+		require.Equal(t, data, string(run.Steps[0].Output))
+		if run.Error != nil {
+			require.Equal(t, want, run.Error.Message)
+			require.Len(t, run.FailedCalls, 5)
+			continue
+		}
+		require.Equal(t, want, string(run.Output))
+	}
+}
+
+func TestSim_RoundsNumbersOfObjectsReturned(t *testing.T) {
+	t.Parallel()
+	for returned, want := range map[string]string{`{"id":9007199254740993}`: `{"id":9007199254740992}`, `9007199254740993`: `9007199254740993`} {
+		run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, returned) }))
+		require.Equal(t, want, string(run.Output))
+	}
 }
 
 func TestRun_SaysWhyItIsStuck(t *testing.T) {

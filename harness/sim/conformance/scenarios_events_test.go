@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -165,6 +166,17 @@ var eventScenarios = []scenario{
 		})
 		p.on("never", opts{ID: "g", Retries: retries(0)}, func(c ctx, in input) (any, error) { return nil, fmt.Errorf("g is out") })
 	}},
+	{name: "integers-beyond-doubles", runs: 2, build: func(p *play) {
+		type order struct{ ID int64 }
+		const id = 1<<53 + 1
+		p.on("go", opts{ID: "f"}, func(c ctx, in input) (any, error) {
+			inObject, _ := step.Run(c, "object", func(context.Context) (order, error) { return order{id}, nil })
+			alone, _ := step.Run(c, "alone", func(context.Context) (int64, error) { return id, nil })
+			invoked, err := step.Invoke[order](c, "call", step.InvokeOpts{FunctionId: p.app + "-g", Data: data{"id": id}})
+			return fmt.Sprint(inObject.ID, alone, invoked.ID), err
+		})
+		p.on("never", opts{ID: "g"}, func(c ctx, in input) (any, error) { return order{id}, nil })
+	}},
 	{name: "invoke-unknown", runs: 1, build: func(p *play) {
 		p.on("go", opts{ID: "f", Retries: retries(1)}, func(c ctx, in input) (any, error) {
 			return step.Invoke[map[string]any](c, "call", step.InvokeOpts{FunctionId: p.app + "-unknown"})
@@ -251,5 +263,9 @@ var eventScenarios = []scenario{
 	{name: "raw-duplicate-function", runs: 1, differs: "duplicate-function", raw: func(p *play) *rawApp {
 		return &rawApp{p: p, twice: true, answer: func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }}
 	}},
+	{name: "raw-half-surrogate", runs: 1, differs: "failure-of-the-protocol", raw: says(
+		said{206, `[{"op":"StepRun","id":"aa","name":"a","data":"Thanks \ud83d"}]`, nil}, said{200, `1`, nil})},
+	{name: "raw-repeated-key", runs: 1, differs: "failure-of-the-protocol", raw: says(
+		said{206, `[{"op":"StepRun","id":"aa","name":"a","data":{"a":1,"a":2}}]`, nil}, said{200, `1`, nil})},
 	{name: "raw-streamed", runs: 1, raw: says(said{201, `  {"status":200,"body":"{\"a\":1}","headers":{"X-Inngest-Sdk":"test:v1"}}`, nil})},
 }

@@ -43,6 +43,10 @@ func (m *machine) apply(it *item, a *answer) {
 	case len(a.ops) == 0:
 		output, plain := a.Result()
 		r.Plain = plain
+		var object map[string]any // which the server decodes: its numbers are doubles
+		if r.endpoint == nil && json.Unmarshal(output, &object) == nil && object != nil {
+			output, _ = json.Marshal(object) // what was decoded always encodes
+		}
 		on.returned(output)
 	case slices.ContainsFunc(a.ops, func(o sdk.Op) bool { return o.Op != sdk.OpNone || o.ID != "" }):
 		on.steps()

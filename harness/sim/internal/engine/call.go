@@ -5,9 +5,13 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/gowebpki/jcs"
 
 	"github.com/odoo-maintenance/inngest-harness/harness/internal/sdk"
 	"github.com/odoo-maintenance/inngest-harness/harness/sim/internal/clock"
@@ -22,15 +26,18 @@ type call struct {
 	read    func(*answer, *clock.Clock) // understands the answer
 }
 
-// prepare builds the call for an item.
-func (m *machine) prepare(it *item) *call {
+// prepare builds the call for an item. The error says what of it the server cannot encode.
+func (m *machine) prepare(it *item) (*call, error) {
 	r := it.run
 	f := m.current(r.function)
 	job := r.ID + "-" + strconv.FormatUint(it.seq, 10)
 	if r.endpoint != nil {
-		return m.reenter(it, job)
+		return m.reenter(it, job), nil
 	}
-	body := m.callBody(it, job)
+	body, err := m.callBody(it, job)
+	if err != nil {
+		return nil, err
+	}
 	u := *f.url
 	query := u.Query()
 	query.Set(sdk.QueryStep, cmp.Or(it.target, sdk.AnyStep)) // in place of the one that some SDKs register
@@ -48,7 +55,7 @@ func (m *machine) prepare(it *item) *call {
 		// By the wall clock: the app compares the time with its own.
 		req.Header.Set(sdk.HeaderSignature, sdk.Sign(m.options.SigningKey, body, time.Now()))
 	}
-	return &call{item: it, job: job, handler: f.app.handler, req: req, read: (*answer).understand}
+	return &call{item: it, job: job, handler: f.app.handler, req: req, read: (*answer).understand}, nil
 }
 
 // current returns the newest definition of a function: deploying new code is registering it, and runs go on with that. The
@@ -60,7 +67,7 @@ func (m *machine) current(f *function) *function {
 	return f
 }
 
-func (m *machine) callBody(it *item, job string) []byte {
+func (m *machine) callBody(it *item, job string) ([]byte, error) {
 	r := it.run
 	event, events, size := r.event.json(), []json.RawMessage{}, 768
 	for _, e := range r.triggers() {
@@ -94,9 +101,26 @@ func (m *machine) callBody(it *item, job string) []byte {
 			c.Steps[r.input.id] = r.input.raw
 		}
 	}
+	for _, id := range slices.Sorted(maps.Keys(c.Steps)) {
+		raw, err := canonical(c.Steps[id])
+		if err != nil {
+			return nil, err
+		}
+		c.Steps[id] = raw
+	}
 	body, err := json.Marshal(c)
 	if err != nil {
 		panic(fmt.Sprintf("engine: encoding a call of run %s: %v", r.ID, err)) // all that is in it came from JSON
 	}
-	return body
+	return body, nil
+}
+
+// canonical returns JSON as the server has it in calls, in its canonical form: numbers are doubles. That form has no repeated keys, no
+// halves of surrogate pairs and no numbers beyond a double. Of a whole call it would take too long: time grows with the square of the keys.
+func canonical(raw json.RawMessage) (json.RawMessage, error) {
+	list, err := jcs.Transform(slices.Concat([]byte("["), raw, []byte("]"))) // it reads no number that stands alone
+	if err != nil {
+		return nil, fmt.Errorf("error transforming request with JCS: %w", err)
+	}
+	return list[1 : len(list)-1], nil
 }

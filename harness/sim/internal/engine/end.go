@@ -72,7 +72,7 @@ func (m *machine) announce(r *run) {
 			m.publish(m.internalEvent(sdk.EventFunctionCancelled, r.ID, data, e.sessions))
 		}
 		if e.correlation != "" {
-			m.invoked(e.correlation, finished, r.Output, r.Error)
+			m.invoked(e.correlation, finished, r.Error)
 		}
 	}
 }

@@ -117,7 +117,11 @@ func (m *machine) attempt(it *item) *call {
 		return nil
 	}
 	it.planFirst = it.planFirst || r.planFirst || m.interventions.mustPlan(r.function)
-	c := m.prepare(it)
+	c, err := m.prepare(it)
+	if err != nil {
+		m.apply(it, &answer{err: err})
+		return nil
+	}
 	r.Calls++
 	m.inflight[c.job] = it
 	return c

@@ -43,7 +43,7 @@ func (m *machine) refuse(e *event, why string) {
 		"correlation_id": e.correlation, "function_id": "", "run_id": "", "error": map[string]any{"name": failed.Name, "message": why},
 	}, e.sessions)
 	m.publish(finished)
-	m.invoked(e.correlation, finished, nil, failed)
+	m.invoked(e.correlation, finished, failed)
 }
 
 // fire starts a function whose schedule is due.

@@ -37,8 +37,11 @@ func (e *Engine) Probe(ctx context.Context, functionID string, body json.RawMess
 	for _, memo := range memos {
 		r.save(memo.Hash, memo.Result)
 	}
-	c := e.m.prepare(&item{run: r, planFirst: true})
+	c, err := e.m.prepare(&item{run: r, planFirst: true})
 	e.mu.Unlock()
+	if err != nil {
+		return Plan{}, err
+	}
 	a := e.caller.do(ctx, c.req, c.handler, (*answer).understand)
 	if a.Status == 0 && a.err != nil {
 		return Plan{}, a.err

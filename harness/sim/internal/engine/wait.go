@@ -154,8 +154,8 @@ func (m *machine) expire(w *wait) {
 		StepTimedOut, newError(name, message))
 }
 
-// invoked gives the run that waits for an invocation its result, which an event told.
-func (m *machine) invoked(correlation string, told *event, result json.RawMessage, failed *Error) {
+// invoked gives the run that waits for an invocation its result, as an event told it.
+func (m *machine) invoked(correlation string, told *event, failed *Error) {
 	w := m.waits.invocations[correlation]
 	if w == nil || w.over || w.expires.Before(m.clock.Now()) {
 		return
@@ -171,5 +171,5 @@ func (m *machine) invoked(correlation string, told *event, result json.RawMessag
 		m.resume(w, Wrap("error", shown), StepFailed, failed)
 		return
 	}
-	m.resume(w, Wrap("data", orNull(result)), StepCompleted, nil)
+	m.resume(w, Wrap("data", told.Data["result"]), StepCompleted, nil)
 }
