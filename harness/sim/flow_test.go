@@ -401,6 +401,36 @@ func TestSim_RefusesFlowControlThatTheServerRefuses(t *testing.T) {
 		"batch: it cannot be combined with debounce, singleton, priority or cancellation")
 }
 
+func TestSim_ChecksFlowControlAsServer(t *testing.T) {
+	t.Parallel()
+	for config, refused := range map[string]string{
+		`"idempotency":"foo"`: "undeclared reference to 'foo'",
+		`"idempotency":""`:    "rate limit: idempotency expression is invalid",
+		`"rateLimit":{"limit":1,"period":"1h","key":"foo"}`:                     "rate limit: ",
+		`"rateLimit":{"limit":1,"period":"1h","key":""}`:                        "rate limit: ",
+		`"batchEvents":{"maxSize":2,"timeout":"1s","key":"event.data.x + foo"}`: "batch: ",
+		`"batchEvents":{"maxSize":2,"timeout":"1s","key":""}`:                   "batch: ",
+		`"batchEvents":{"maxSize":2,"timeout":"1s","if":"foo"}`:                 "batch: ",
+		`"debounce":{"period":"1s","key":"foo"}`:                                "debounce: ",
+		`"debounce":{"period":"1s","key":""}`:                                   "",
+		`"throttle":{"limit":1,"period":"1s","burst":-1}`:                       "throttle: ",
+		`"throttle":{"limit":-1,"period":"1s"}`:                                 "throttle: ",
+		`"throttle":{"limit":1,"period":"1s","key":"foo"}`:                      "",
+		`"concurrency":[{"limit":1,"key":"foo"}]`:                               "",
+		`"singleton":{"key":"event.data.x"}`:                                    "",
+		`"singleton":{"key":"event.data.x","mode":""}`:                          "singleton: mode is",
+	} {
+		s := sim.New(sim.Options{})
+		t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+		err := s.RegisterHandler(t.Context(), registering(nil, `"triggers":[{"event":"go"}],`+config))
+		if refused == "" {
+			require.NoError(t, err, config)
+		} else {
+			require.ErrorContains(t, err, refused, config)
+		}
+	}
+}
+
 // TestSim_LimitsHold throws events at functions with several limits, in many sequences: no limit is exceeded at any time,
 // and no run is forgotten.
 func TestSim_LimitsHold(t *testing.T) {

@@ -359,6 +359,11 @@ var stepScenarios = []scenario{
 		}}
 	}},
 
+	{name: "idempotency-undeclared-name", raw: configured("idempotency", "foo")},
+	{name: "idempotency-empty", raw: configured("idempotency", "")},
+	{name: "batch-key-undeclared-name", raw: configured("batchEvents", data{"maxSize": 2, "timeout": "1s", "key": "event.data.x + foo"})},
+	{name: "throttle-negative-burst", raw: configured("throttle", data{"limit": 1, "period": "1s", "burst": -1})},
+	{name: "singleton-without-mode", runs: 1, raw: configured("singleton", data{"key": "event.data.n"})},
 	{name: "unreadable-singleton-key", runs: 1, raw: configured("singleton", data{"mode": "skip", "key": "event."})},
 	{name: "if-time", runs: 6, build: func(p *play) {
 		p.when("go", `date(event.data.past) < now()`, opts{ID: "past"}, echo)

@@ -42,9 +42,9 @@ func parseBatching(raw json.RawMessage) (*batching, error) {
 		return nil, fmt.Errorf("the least are a size of %d and a timeout of %v", smallestBatch, shortestTimeout)
 	}
 	var keyErr, whenErr error
-	b.key, keyErr = parseKey(config.Key)
+	b.key, keyErr = parseCheckedKey(config.Key)
 	if config.If != nil {
-		b.when, whenErr = expression.Compile(*config.If)
+		b.when, whenErr = expression.CompileCondition(*config.If)
 	}
 	return b, errors.Join(keyErr, whenErr)
 }

@@ -50,6 +50,15 @@ func parseKey(text *string) (key, error) {
 	return key{*text, e}, err
 }
 
+// parseCheckedKey is parseKey for keys that the server checks: they read nothing but event and async, and are not empty.
+func parseCheckedKey(text *string) (key, error) {
+	if text == nil {
+		return key{}, nil
+	}
+	e, err := expression.CompileCondition(*text)
+	return key{*text, e}, err
+}
+
 // value returns the key's value for an event, as text. A field that is not there is false. set tells whether the value is
 // another than false, which some controls take for: do not limit this event.
 func (k key) value(e *event) (text string, set bool) {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -41,9 +40,10 @@ func parseDebounce(raw json.RawMessage) (*debounce, error) {
 		return nil, fmt.Errorf("the period %v is not between %v and %v", d.period, shortestDebounce, longestDebounce)
 	}
 	d.timeout, _ = str2duration.ParseDuration(config.Timeout) // the server ignores what it cannot read
-	var problem error
-	d.key, problem = parseKey(config.Key)
-	return d, errors.Join(problem)
+	if config.Key != nil && *config.Key != "" {
+		d.key, err = parseCheckedKey(config.Key)
+	}
+	return d, err
 }
 
 // debounced is the events of one key that wait for no other to come.

@@ -34,9 +34,9 @@ type throttle struct {
 
 func parseThrottle(raw json.RawMessage) (*throttle, error) {
 	config, err := configured[struct {
-		Limit  int     `json:"limit"`
+		Limit  uint    `json:"limit"`
 		Period string  `json:"period"`
-		Burst  int     `json:"burst"`
+		Burst  uint    `json:"burst"`
 		Key    *string `json:"key"`
 	}](raw)
 	if err != nil || config == nil {
@@ -46,9 +46,9 @@ func parseThrottle(raw json.RawMessage) (*throttle, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := max(config.Limit, 1)
+	limit := max(int(config.Limit), 1)
 	t := &throttle{
-		pace: pace{period / time.Duration(limit), limit + max(config.Burst, 0) - 1},
+		pace: pace{period / time.Duration(limit), limit + int(config.Burst) - 1},
 		text: fmt.Sprintf("throttle %d per %v", limit, period),
 	}
 	// The server does not check the key: one that it cannot read has all events share the limit.
@@ -77,7 +77,7 @@ const idempotencyPeriod = 24 * time.Hour
 // parseRateLimit reads a rate limit. An idempotency expression is a rate limit of one a day, and takes its place.
 func parseRateLimit(raw json.RawMessage, idempotency *string) (*rateLimit, error) {
 	if idempotency != nil {
-		k, err := parseKey(idempotency)
+		k, err := parseCheckedKey(idempotency)
 		if err != nil {
 			return nil, fmt.Errorf("idempotency expression is invalid: %w", err)
 		}
@@ -103,7 +103,7 @@ func parseRateLimit(raw json.RawMessage, idempotency *string) (*rateLimit, error
 	l := &rateLimit{
 		pace: pace{period / time.Duration(config.Limit), config.Limit / 10}, text: fmt.Sprintf("rate limit %d per %v", config.Limit, period),
 	}
-	l.key, err = parseKey(config.Key)
+	l.key, err = parseCheckedKey(config.Key)
 	return l, err
 }
 

@@ -17,18 +17,18 @@ type singleton struct {
 func parseSingleton(raw json.RawMessage) (*singleton, error) {
 	config, err := configured[struct {
 		Key  *string `json:"key"`
-		Mode string  `json:"mode"`
+		Mode *string `json:"mode"`
 	}](raw)
 	if err != nil || config == nil {
 		return nil, err
 	}
 	s := &singleton{}
-	switch strings.ToLower(config.Mode) {
-	case "skip":
-	case "cancel":
+	switch {
+	case config.Mode == nil || strings.EqualFold(*config.Mode, "skip"):
+	case strings.EqualFold(*config.Mode, "cancel"):
 		s.cancels = true
 	default:
-		return nil, fmt.Errorf("mode is %q, want skip or cancel", config.Mode)
+		return nil, fmt.Errorf("mode is %q, want skip or cancel", *config.Mode)
 	}
 	// The server does not check the key: one that it cannot read restricts nothing.
 	if s.key, err = parseKey(config.Key); err != nil {
