@@ -125,6 +125,17 @@ func TestRun_SaysWhyItIsStuck(t *testing.T) {
 	require.Contains(t, run.Stuck, "nothing is left to do for the run")
 }
 
+func TestSim_LeavesRunWithWaitThatServerCannotInterpolate(t *testing.T) {
+	t.Parallel()
+	run := goOnce(t, sim.Options{}, answering(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, `[{"op":"WaitForEvent","id":"aa","name":"a","opts":{"event":"reply","timeout":"1h",`+
+			`"if":"async.data.items.exists(i, i == event.name)"}}]`)
+	}))
+	require.Equal(t, harness.StatusRunning, run.Status)
+	require.Contains(t, run.Stuck, "error interpolating wait for event expression: unsupported expression")
+}
+
 // TestSim_SignsCalls has the app check them: the right key works, and a wrong one makes the run fail.
 func TestSim_SignsCalls(t *testing.T) {
 	t.Parallel()

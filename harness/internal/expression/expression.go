@@ -3,6 +3,7 @@ package expression
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -201,6 +202,35 @@ func lifted(source string) string {
 		}
 		return match
 	})
+}
+
+// Interpolate returns an error where the server cannot put the event's values into a condition that a run is to wait by: with these, a
+// macro is left that depends on async, and is not written as text.
+func Interpolate(source string, event map[string]any) error {
+	env, err := environment()
+	if err != nil || !strings.Contains(source, "event.") { // as the server looks for what to put in
+		return err
+	}
+	parsed, issues := env.Parse(source)
+	if issues.Err() != nil {
+		return fmt.Errorf("expression %q: %w", source, issues.Err())
+	}
+	program, err := env.Program(parsed, cel.EvalOptions(cel.OptTrackState, cel.OptPartialEval))
+	if err != nil {
+		return fmt.Errorf("expression %q: %w", source, err)
+	}
+	vars, err := cel.PartialVars(map[string]any{"event": orEmpty(event)}, cel.AttributePattern("async"))
+	if err != nil {
+		return fmt.Errorf("expression %q: %w", source, err)
+	}
+	_, details, err := program.Eval(vars)
+	if err != nil {
+		return nil // it has no value whatever comes later
+	}
+	if _, err := env.ResidualAst(parsed, details); err != nil {
+		return errors.New("unsupported expression: a macro, such as exists or all, that depends on async, in a condition that also reads event")
+	}
+	return nil
 }
 
 // Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.

@@ -173,3 +173,29 @@ func TestCompileCancellation_RefusesMacrosAndCalls(t *testing.T) {
 		}
 	}
 }
+
+func TestInterpolate_RefusesMacrosThatDependOnAsync(t *testing.T) {
+	t.Parallel()
+	event := map[string]any{"data": map[string]any{"n": 1.0, "item": "a", "items": []any{"a"}}}
+	for source, supported := range map[string]bool{
+		`async.data.item == event.data.item`:                           true,
+		`async.data.items.exists(i, i == "a")`:                         true,
+		`event.data.items.exists(i, i == "a")`:                         true,
+		`event.data.n == 1 || async.data.items.exists(i, i == "a")`:    true,
+		`event.data.n == 2 && async.data.items.exists(i, i == "a")`:    true,
+		`has(async.data.item) && event.data.n == 1`:                    true,
+		`[1, 2].exists(i, i == event.data.n) && async.data.item == ""`: true,
+		`async.data.items.exists(i, i == event.data.item)`:             false,
+		`async.data.items.all(i, i == event.data.item)`:                false,
+		`async.data.items.map(i, i)[0] == event.data.item`:             false,
+		`event.data.items.exists(i, i == async.data.item)`:             false,
+		`event.data.n == 1 && async.data.items.exists(i, i == "a")`:    false,
+	} {
+		err := Interpolate(source, event)
+		if supported {
+			require.NoError(t, err, source)
+		} else {
+			require.ErrorContains(t, err, "unsupported expression", source)
+		}
+	}
+}

@@ -347,6 +347,9 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 			}
 			return failed
 		}
+		if err := expression.Interpolate(*opts.If, on.r.event.vars()); err != nil {
+			return fmt.Errorf("error interpolating wait for event expression: %w", err)
+		}
 		e.Now = on.clock.Now
 		w.when = e
 	}
