@@ -416,6 +416,7 @@ func TestSim_ChecksFlowControlAsServer(t *testing.T) {
 		`"throttle":{"limit":1,"period":"1s","burst":-1}`:                       "throttle: ",
 		`"throttle":{"limit":-1,"period":"1s"}`:                                 "throttle: ",
 		`"throttle":{"limit":1,"period":"1s","key":"foo"}`:                      "",
+		`"concurrency":[{"limit":1,"key":""}]`:                                  "concurrency: a key must not be empty",
 		`"concurrency":[{"limit":1,"key":"foo"}]`:                               "",
 		`"singleton":{"key":"event.data.x"}`:                                    "",
 		`"singleton":{"key":"event.data.x","mode":""}`:                          "singleton: mode is",

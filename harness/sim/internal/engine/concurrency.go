@@ -43,6 +43,9 @@ func (l *concurrencyLimit) UnmarshalJSON(raw []byte) error {
 	default:
 		return fmt.Errorf("there is no scope %q", config.Scope)
 	}
+	if config.Key != nil && *config.Key == "" {
+		return errors.New("a key must not be empty")
+	}
 	var err error
 	l.key, err = parseKey(config.Key)
 	return err
