@@ -217,12 +217,12 @@ func (j mailComparison) missingMail(want harness.MailExpectation) {
 			j.addDetail(j.addHop(1, harness.HopBroken, "the mail server did not accept an email to %s", want.To), endOfDialogue(d, want.To)...)
 		}
 	}
-	what := "email"
+	hop, difference := "no email to %s", "there is no email to %s"
 	if len(j.receivedBy(want.To)) > 0 {
-		what = "further email"
+		hop, difference = "no further email to %s", "there is no further email to %s"
 	}
-	h := j.addHop(1, harness.HopPending, "no %s to %s", what, want.To)
-	j.fail(h, !j.unsubscribed(), "there is no %s to %s", what, want.To)
+	h := j.addHop(1, harness.HopPending, hop, want.To)
+	j.fail(h, !j.unsubscribed(), difference, want.To)
 	j.remediable(remedy{to: want.To})
 	if !explained {
 		j.addDetail(h, j.otherMail()...)
