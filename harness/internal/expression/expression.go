@@ -34,6 +34,7 @@ type Expression struct {
 	fields     []string
 	hasClock   bool
 	undeclared string // a name that is neither event nor async
+	quoted     bool   // texts of event and of literals stand as in Go's quotes
 	disallowed string // what the server's restrictive policy refuses
 }
 
@@ -61,20 +62,27 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		text("lowercase", strings.ToLower), text("uppercase", strings.ToUpper), text("b64decode", decode), jsonParse())...)
 })
 
-// CompileCondition is Compile for what the server refuses if it reads anything but event and async: conditions of triggers,
-// cancellations and waits.
-func CompileCondition(source string) (*Expression, error) {
-	e, err := Compile(source)
+// CompileCondition is Compile for what the server refuses if it reads anything but event and async: conditions of triggers.
+func CompileCondition(source string) (*Expression, error) { return compileCondition(source, false) }
+
+// CompileWait is CompileCondition for conditions of waits. Where one reads event, the server writes the event's values into its text,
+// and writes the literals anew, with escapes, which it then does not read.
+func CompileWait(source string) (*Expression, error) {
+	return compileCondition(source, strings.Contains(source, "event."))
+}
+
+func compileCondition(source string, quoted bool) (*Expression, error) {
+	e, err := compile(source, quoted)
 	if err == nil && e.undeclared != "" {
 		err = fmt.Errorf("expression %q: undeclared reference to '%s': conditions are over event and async", source, e.undeclared)
 	}
 	return e, err
 }
 
-// CompileCancellation is CompileCondition for conditions of cancellations, in which the server refuses macros and function calls,
+// CompileCancellation is CompileWait for conditions of cancellations, in which the server refuses macros and function calls,
 // those of arithmetic included.
 func CompileCancellation(source string) (*Expression, error) {
-	e, err := CompileCondition(source)
+	e, err := CompileWait(source)
 	if err == nil && e.disallowed != "" {
 		err = fmt.Errorf("expression %q: %s", source, e.disallowed)
 	}
@@ -115,7 +123,9 @@ func disallowed(e ast.Expr) string {
 
 // Compile parses an expression. Types are not checked: events have none. Functions are: the server refuses those that it does
 // not know.
-func Compile(source string) (*Expression, error) {
+func Compile(source string) (*Expression, error) { return compile(source, false) }
+
+func compile(source string, quoted bool) (*Expression, error) {
 	env, err := environment()
 	if err != nil {
 		return nil, fmt.Errorf("preparing expressions: %w", err)
@@ -156,7 +166,9 @@ func Compile(source string) (*Expression, error) {
 		return nil, fmt.Errorf("expression %q: the function %s is not known here", source, unknown)
 	}
 	refused := disallowed(parsed.NativeRep().Expr()) // before it is changed
-	if text := lifted(source); text != source {
+	if quoted {
+		quoteLiterals(parsed.NativeRep().Expr())
+	} else if text := lifted(source); text != source {
 		if parsed, issues = env.Parse(text); issues.Err() != nil {
 			parsed, _ = env.Parse(noValue)
 		}
@@ -166,7 +178,7 @@ func Compile(source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	compiled := &Expression{program: program, fields: fields, hasClock: hasClock, disallowed: refused}
+	compiled := &Expression{program: program, fields: fields, hasClock: hasClock, disallowed: refused, quoted: quoted}
 	for _, name := range names {
 		if name != "event" && name != "async" && !slices.Contains(own, name) {
 			compiled.undeclared = name
@@ -204,6 +216,46 @@ func lifted(source string) string {
 	})
 }
 
+// quoteLiterals puts texts in the place of an expression's literals as [quote] does.
+func quoteLiterals(e ast.Expr) {
+	factory := ast.NewExprFactory()
+	ast.PostOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.LiteralKind {
+			return
+		}
+		if s, ok := e.AsLiteral().Value().(string); ok {
+			e.SetKindCase(factory.NewLiteral(e.ID(), types.String(quote(s))))
+		}
+	}))
+}
+
+// quote returns a text as it stands between Go's quotes.
+func quote(s string) string {
+	q := strconv.Quote(s)
+	return q[1 : len(q)-1]
+}
+
+// quoteAll applies [quote] to all texts of a JSON value.
+func quoteAll(v any) any {
+	switch v := v.(type) {
+	case string:
+		return quote(v)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = quoteAll(v[i])
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for name := range v {
+			object[name] = quoteAll(v[name])
+		}
+		return object
+	}
+	return v
+}
+
 // Interpolate returns an error where the server cannot put the event's values into a condition that a run is to wait by: with these, a
 // macro is left that depends on async, and is not written as text.
 func Interpolate(source string, event map[string]any) error {
@@ -235,6 +287,9 @@ func Interpolate(source string, event map[string]any) error {
 
 // Value evaluates the expression; ok is false if it has no value, for instance because a field is missing.
 func (e *Expression) Value(event, async map[string]any) (value any, ok bool) {
+	if e.quoted {
+		event, _ = quoteAll(orEmpty(event)).(map[string]any)
+	}
 	vars := map[string]any{"event": orEmpty(event), "async": orEmpty(async)}
 	if e.hasClock && e.Now != nil {
 		vars[clockVariable] = e.Now()

@@ -112,6 +112,19 @@ var eventScenarios = []scenario{
 	{name: "wait-literal-expression", runs: 1, build: func(p *play) {
 		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), `async.data.order == "1"`, time.Minute))
 	}, act: then(data{}, sends("reply", data{"order": "2"}), sends("reply", data{"order": "1"}))},
+	{name: "wait-reads-escapes", runs: 1, build: func(p *play) {
+		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), `event.data.n == 1 && async.data.s == 'it\'s'`, 20*time.Second))
+	}, act: then(data{"n": 1}, sends("reply", data{"s": `it\'s`}), sends("reply", data{"s": "it's"}))},
+	{name: "wait-writes-escapes", runs: 1, build: func(p *play) {
+		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), `event.data.s == async.data.s`, 20*time.Second))
+	}, act: then(data{"s": `say "hi"`}, sends("reply", data{"s": `say "hi"`}), sends("reply", data{"s": `say \"hi\"`, "escaped": true}))},
+	{name: "wait-leaves-escapes", runs: 1, build: func(p *play) {
+		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), `async.data.s == 'it\'s'`, 20*time.Second))
+	}, act: then(data{"n": 1}, sends("reply", data{"s": "it's"}), sends("reply", data{"s": `it\'s`}))},
+	{name: "cancel-reads-escapes", runs: 1, build: func(p *play) {
+		p.on("go", opts{ID: "f", Cancel: []inngestgo.ConfigCancel{{Event: p.ev("stop"), If: text(`event.data.n == 1 && async.data.s == 'it\'s'`)}}},
+			waitFor(p.ev("reply"), "", 3*time.Second))
+	}, act: then(data{"n": 1}, sends("stop", data{"s": "it's"}))},
 	{name: "wait-both-missing", runs: 1, build: func(p *play) {
 		p.on("go", opts{ID: "f"}, waitFor(p.ev("reply"), "event.data.absent == async.data.absent", 20*time.Second))
 	}, act: then(data{}, sends("reply", data{"order": "2"}))},

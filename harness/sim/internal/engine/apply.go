@@ -338,7 +338,7 @@ func (on *application) waitForEvent(o *sdk.Op) error {
 	}
 	w := on.newWait(o, opts.Event, on.now)
 	if opts.If != nil {
-		e, err := expression.CompileCondition(*opts.If)
+		e, err := expression.CompileWait(*opts.If)
 		if err != nil {
 			failed := newError("InvalidExpression", "Wait for event If expression failed to compile")
 			failed.Reason, failed.Stack = failed.Name+": "+failed.Message, "error compiling expression: "+err.Error()
