@@ -241,7 +241,7 @@ type SMTPLine struct {
 }
 
 // IsOf reports whether the run is one of the function that a name stands for: its id, which may have the app's id and a dash
-// before it unless that is the id of another function.
+// before it unless that is the id of another function in the trace.
 func (t *Trace) IsOf(r *TraceRun, name string) bool {
 	return t.named(name, r.App, r.Function)
 }

@@ -30,7 +30,7 @@ type replacer []func(string) string
 func newReplacer(list []Replacement) (replacer, error) {
 	var names []string
 	for _, item := range list {
-		if strings.HasPrefix(item.New, "{{") {
+		if strings.Contains(item.New, "{{") && (item.Pattern == nil || !strings.Contains(item.New, "$")) {
 			names = append(names, item.New, item.New+" (as it stands in the email)")
 		}
 	}

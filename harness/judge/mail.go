@@ -305,7 +305,8 @@ func (j mailComparison) diffsOfOne(want harness.MailExpectation, m received) *ma
 		}
 	}
 	for _, to := range want.Bcc {
-		if slices.ContainsFunc(m.HeaderValues("Bcc"), func(v string) bool { return address.In(to, words(v)) }) {
+		own := len(m.Envelope.To) == 1 && address.Same(to, m.Envelope.To[0]) // a copy that no other recipient sees
+		if !own && slices.ContainsFunc(m.HeaderValues("Bcc"), func(v string) bool { return address.In(to, words(v)) }) {
 			d.add("its header Bcc lists %s, so every recipient can see it", to)
 		}
 	}

@@ -57,6 +57,10 @@ func TestCompare_EachRecipientGetsAnEmail(t *testing.T) {
 		order(func(m *harness.Message) { m.ID, m.Envelope.To = "m2", []string{lee} }),
 		order(func(m *harness.Message) { m.ID, m.Envelope.To = "m3", []string{boss} }),
 	}
+	named := slices.Clone(apart) // the copy of a blind recipient names it
+	named[2] = order(func(m *harness.Message) {
+		m.ID, m.Envelope.To, m.Headers = "m3", []string{boss}, append(m.Headers, harness.Header{Name: "Bcc", Value: boss})
+	})
 	wrong := slices.Clone(apart)
 	wrong[1] = order(func(m *harness.Message) { m.ID, m.Envelope.To, m.Text = "m2", []string{lee}, "Hello Bob\n" })
 	twice := []harness.TraceMail{order(nil), order(func(m *harness.Message) { m.ID = "m2" })}
@@ -81,6 +85,7 @@ func TestCompare_EachRecipientGetsAnEmail(t *testing.T) {
 		"cc and an entry":               {one, entries{{To: kim, Cc: harness.Texts{lee}}, {To: lee}, {To: boss}}, false, ""},
 		"cc of copies":                  {twice, entries{{To: kim, Copies: 2, Cc: harness.Texts{lee}, Bcc: harness.Texts{boss}}}, false, ""},
 		"cc, sent one after the other":  {apart, entries{{To: kim, Cc: harness.Texts{lee}}, {To: boss}}, false, ""},
+		"bcc, named in its own copy":    {named, entries{{To: kim, Cc: harness.Texts{lee}, Bcc: harness.Texts{boss}}}, false, ""},
 		"cc, another text":              {wrong, entries{{To: kim, Cc: harness.Texts{lee}, Text: harness.Contains("Kim")}}, true, `email to kim@shop.test: what lee@shop.test got under its Message-ID: its text lacks "Kim"`},
 		"cc, one of two copies":         {twice, entries{{To: kim, Cc: harness.Texts{lee}, Bcc: harness.Texts{boss}}}, false, "there is an email that was not expected: email to"},
 		"cc does not cover bcc":         {one, entries{{To: kim, Cc: harness.Texts{lee}}}, false, `there is an email that was not expected: email to boss@shop.test`},

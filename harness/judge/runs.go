@@ -182,8 +182,10 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 			j.addDetail(h, d)
 		}
 	}
-	outsideSteps := len(r.Steps) > 0 || want != nil && len(want.Steps) > 0
-	if r.Error != "" && !outsideSteps {
+	hasSteps := len(r.Steps) > 0 || want != nil && len(want.Steps) > 0 && r.StepsUnknown == ""
+	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
+	failedOutside := state == harness.HopBroken && r.Error != "" && hasSteps && !failedInStep
+	if r.Error != "" && len(r.Steps) == 0 && !failedOutside {
 		j.addDetail(h, "error: "+r.Error)
 	}
 	if want == nil && j.expectation.NoOtherRuns && r.Status != harness.StatusSkipped {
@@ -199,8 +201,7 @@ func (j runComparison) compareRun(want *harness.RunExpectation, r *harness.Trace
 	for i := range r.Steps {
 		steps[i] = j.addStep(&r.Steps[i], fails || namedAsFailed(want, r.Steps[i].ID))
 	}
-	failedInStep := slices.ContainsFunc(r.Steps, func(s harness.TraceStep) bool { return s.Status == harness.StatusFailed })
-	if state == harness.HopBroken && r.Error != "" && outsideSteps && !failedInStep {
+	if failedOutside {
 		j.addDetail(j.addHop(2, harness.HopBroken, "the function failed outside its steps"), "error: "+r.Error)
 	}
 	if want == nil {

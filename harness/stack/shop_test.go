@@ -159,7 +159,7 @@ func newShop(_ context.Context, env harness.Env) (http.Handler, error) {
 		return "noted", nil
 	})
 	add("hasty", "shop/hurried", nil, func(_ context.Context, in inngestgo.Input[order]) (any, error) {
-		time.AfterFunc(40*time.Millisecond, func() { _ = send(env.SMTPAddr, in.Event.Data, in.InputCtx.RunID) })
+		time.AfterFunc(10*time.Millisecond, func() { _ = send(env.SMTPAddr, in.Event.Data, in.InputCtx.RunID) })
 		return "not awaited", nil
 	})
 	add("audit", "audit/*", nil, mail)

@@ -125,7 +125,7 @@ type Skip struct {
 	By    jsontime.Duration `json:"by,omitzero"`
 	Until time.Time         `json:"until,omitzero"`
 	// Run is the run for which time passes, with those that descend from it; Event the event for which it passes, with the runs
-	// that it started, and the throttles, debounces and batches in which they wait. Both empty: it passes for all.
+	// that it started, and the throttles, debounces and batches in which they wait. Both left out: it passes for all.
 	Run   *string `json:"run,omitempty"`
 	Event *string `json:"event,omitempty"`
 }

@@ -43,7 +43,7 @@ func between(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// noEmptyFlags refuses a flag that is given an empty text, as by a variable that is not set: without a flag, a command concerns all.
+// noEmptyFlags refuses a flag of one text that is given an empty one, as by a variable that is not set: without a flag, a command concerns all.
 func noEmptyFlags(cmd *cobra.Command, _ []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" {

@@ -145,7 +145,7 @@ func causeOf(e inngestapi.ReceivedEvent) (cause, bool) {
 		return cause{run, data.Internal.FunctionID}, true
 	}
 	run := cmp.Or(data.Internal.ParentRunID, data.RunID)
-	return cause{run: run}, run != ""
+	return cause{run, data.Internal.FunctionID}, run != ""
 }
 
 // addSent adds the event with an id that stands in the output of a step, if it is an event's id. found is false as long

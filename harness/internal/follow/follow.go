@@ -363,6 +363,7 @@ func (f *Follower) Look(ctx context.Context) (*harness.Trace, error) {
 	if f.src.MailLags {
 		unquiet = cmp.Or(unquiet, "an email may still be on its way to this mailbox")
 	}
+	f.lingered = f.lingered && unquiet == "" // what comes now, the app may follow up
 	trace := l.trace(unquiet)
 	if unquiet == "" && l.mailUnknown == "" && acceptedOutsideInbox(trace) {
 		trace.Quiet, trace.Unquiet = false, "the mail server has accepted an email that the inbox does not show yet"

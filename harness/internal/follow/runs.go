@@ -93,8 +93,9 @@ func (l *look) findRuns(ctx context.Context, e *tracedEvent) error {
 				r.events = append(r.events, e.EventID)
 			}
 			if e == l.events[0] { // the server may have shown it for another event of the batch first
-				r.EventID, r.Inferred = e.EventID, false
+				r.EventID = e.EventID
 			}
+			r.Inferred = r.Inferred && e.inferred
 			continue
 		}
 		r := &tracedRun{TraceRun: harness.TraceRun{ID: now.ID, EventID: e.EventID, Inferred: e.inferred,

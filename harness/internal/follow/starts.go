@@ -302,7 +302,10 @@ func (s start) otherRuns(ctx context.Context, key string, since, until time.Time
 
 // triggers returns the events received within a time, which may have no end, that may trigger the function, and others.
 func (s start) triggers(ctx context.Context, since, until time.Time) ([]inngestapi.ReceivedEvent, error) {
-	filter := inngestapi.EventFilter{Since: since, Until: until, Internal: true, Names: []string{sdk.EventFunctionInvoked}}
+	filter := inngestapi.EventFilter{Since: since, Until: until, Internal: true}
+	if !s.src.API.ReadsREST() { // there the events of one name at most can be asked for, or else all
+		filter.Names = append(filter.Names, sdk.EventFunctionInvoked)
+	}
 	for _, t := range s.fn.Triggers {
 		filter.Names = append(filter.Names, t.Event)
 	}

@@ -1430,13 +1430,13 @@ export interface Skip {
   /**
    * run is the run for which time passes, with those that descend from it; event the event for which it
    * passes, with the runs that it started, and the throttles, debounces and batches in which they wait.
-   * Both empty: it passes for all.
+   * Both left out: it passes for all.
    */
   run?: string
   /**
    * run is the run for which time passes, with those that descend from it; event the event for which it
    * passes, with the runs that it started, and the throttles, debounces and batches in which they wait.
-   * Both empty: it passes for all.
+   * Both left out: it passes for all.
    */
   event?: string
 }

@@ -116,7 +116,7 @@ func (m *machine) callBody(it *item, job string) ([]byte, error) {
 }
 
 // canonical returns JSON as the server has it in calls, in its canonical form: numbers are doubles. That form has no repeated keys, no
-// halves of surrogate pairs and no numbers beyond a double. Of a whole call it would take too long: time grows with the square of the keys.
+// halves of surrogate pairs and no numbers beyond a double. Values are transformed one by one, since time grows with the square of the keys.
 func canonical(raw json.RawMessage) (json.RawMessage, error) {
 	list, err := jcs.Transform(slices.Concat([]byte("["), raw, []byte("]"))) // it reads no number that stands alone
 	if err != nil {
