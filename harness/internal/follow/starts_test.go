@@ -65,13 +65,20 @@ func TestTriggered_EvaluatesConditions(t *testing.T) {
 	}
 }
 
-// Invocations count against a rate limit, and replace a debounced event, as other events do.
+// Invocations count against a rate limit, and replace a debounced event, as other events do: those of steps and those of the API.
 func TestWhyNot_CountsRunsThatInvocationsStarted(t *testing.T) {
 	t.Parallel()
+	for _, correlation := range []string{`"correlation_id":"01CALLER.step",`, ""} {
+		countsInvocations(t, correlation)
+	}
+}
+
+func countsInvocations(t *testing.T, correlation string) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		invocation := func(id, function string) string {
-			raw := fmt.Sprintf(`{"data":{"k":"x","_inngest":{"correlation_id":"01CALLER.step","fn_id":%q}}}`, function)
+			raw := fmt.Sprintf(`{"data":{"k":"x","_inngest":{%s"fn_id":%q}}}`, correlation, function)
 			return fmt.Sprintf(`{"node":{"id":%q,"name":"inngest/function.invoked","receivedAt":"2026-11-23T12:00:01Z","raw":%q}}`, id, raw)
 		}
 		switch query := string(body); {
