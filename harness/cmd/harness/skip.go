@@ -71,7 +71,9 @@ runs, schedules and limits stay as they are, so tests on one stack do not move e
 			return err
 		}
 		defer c.close()
+		done := newPrinter(std).waiting("skip", "waiting until what is due has been done, and the app has answered")
 		now, err := c.Skip(cmd.Context(), s)
+		done()
 		if err != nil {
 			return err
 		}
