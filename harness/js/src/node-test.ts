@@ -17,16 +17,17 @@ export interface DeclareTest {
 export interface HarnessTest extends DeclareTest {
   only: DeclareTest
   skip: DeclareTest
-  todo: DeclareTest
+  todo: DeclareTest & ((name: string, options?: TestOptions) => Promise<void>)
 }
 
 /** Returns the `test` of `node:test` with a `harness` for each test: a stack that is started once for the file, and a salt. */
 export function harnessTest(options: HarnessOptions): HarnessTest {
   before(async () => void (await stackOf(options))) // it is no part of a test's time
   const declare =
-    (as: typeof test.only, todo = false): DeclareTest =>
-    (name: string, ...rest: [TestBody] | [TestOptions, TestBody]) => {
-      const [testOptions, body] = rest.length === 1 ? [{}, rest[0]] : rest
+    (as: typeof test.only, todo = false) =>
+    (name: string, first?: TestOptions | TestBody, second?: TestBody): Promise<void> => {
+      const [testOptions, body] = typeof first === 'function' ? [{} as TestOptions, first] : [first ?? {}, second]
+      if (!body) return as(name, testOptions) // it is yet to be written
       const id = Symbol()
       return as(name, testOptions, (context) => {
         const info: TestInfo = {
