@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/odoo-maintenance/inngest-harness/harness"
@@ -85,25 +86,34 @@ func (d *mailDiffs) files(kind string, want []harness.FileExpectation, got []har
 	for i := range want {
 		files.assign(i)
 	}
+	differ := map[*harness.Part]bool{}
 	for i, w := range want {
 		if len(files.of(i)) > 0 {
 			continue
 		}
 		var nearest *harness.Part
-		var diffs []string
+		var diffs, others []string
 		for _, p := range files.items {
-			if now := d.fileDiffs(w, p); !files.assigned(p) && (nearest == nil || len(now) < len(diffs)) {
+			if files.assigned(p) {
+				continue
+			}
+			others = append(others, strconv.Quote(p.Name))
+			if now := d.fileDiffs(w, p); len(misses(w.Name, p.Name)) == 0 && (nearest == nil || len(now) < len(diffs)) {
 				nearest, diffs = p, now
 			}
 		}
-		if nearest == nil {
+		switch {
+		case nearest != nil:
+			differ[nearest] = true
+			d.add("its %s %q differs: %s", kind, nearest.Name, strings.Join(diffs, "; "))
+		case len(others) > 0:
+			d.add("it has no %s %s, but %s", kind, describeFile(w), strings.Join(others, ", "))
+		default:
 			d.add("it has no %s, or no further one, want %s", kind, describeFile(w))
-			continue
 		}
-		d.add("its %s %q differs: %s", kind, nearest.Name, strings.Join(diffs, "; "))
 	}
 	for _, p := range files.items {
-		if noOthers && !files.assigned(p) {
+		if noOthers && !files.assigned(p) && !differ[p] {
 			d.add("it has an %s that was not expected: %q (%s, %d bytes)", kind, p.Name, p.ContentType, len(p.Data))
 		}
 	}
