@@ -222,11 +222,19 @@ func (o upOptions) check(args []string) error {
 		return usagef("--app-path %q: it begins with a slash, as in /api/inngest", o.appPath)
 	}
 	for _, dir := range o.watch {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		if !isDir(dir) {
 			return usagef("--watch %s: there is no such directory", dir)
 		}
 	}
+	if o.samples != "" && !isDir(o.samples) {
+		return usagef("--samples %s: there is no such directory", o.samples)
+	}
 	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // wanted returns the ports to use. The error names all that are taken. It is checked first, before minutes of building.
