@@ -77,9 +77,7 @@ const stopTimeout = 15_000
 
 /** @internal Starts `harness up` and waits until all is up. It ends when this process, or worker thread, ends. */
 export async function up(options: StackOptions): Promise<Up> {
-  if (options.cwd !== undefined && !existsSync(options.cwd)) {
-    throw new HarnessError(`the working directory of the app does not exist: ${resolve(options.cwd)}`, 'invalid')
-  }
+  check(options)
   const dir = options.dir === undefined ? tempDir() : resolve(options.dir)
   mkdirSync(dir, { recursive: true })
   const child = spawn(binary(), ['up', ...flags(options), '--stack', dir, ...appCommand(options.command)], {
@@ -123,6 +121,38 @@ export async function up(options: StackOptions): Promise<Up> {
   return { state, dir, log, ended: () => why, exited, stop }
 }
 
+const optionNames: Record<keyof StackOptions, true> = {
+  command: true,
+  cwd: true,
+  env: true,
+  inngest: true,
+  backend: true,
+  mail: true,
+  mongo: true,
+  appPath: true,
+  connect: true,
+  watch: true,
+  taps: true,
+  retryInterval: true,
+  runHeader: true,
+  seed: true,
+  startTimeout: true,
+  dir: true,
+  onOutput: true,
+}
+
+/** Refuses options by which something else would start than what is meant. */
+function check(options: StackOptions): void {
+  const unknown = Object.keys(options).find((name) => !(name in optionNames))
+  if (unknown !== undefined) {
+    throw new HarnessError(`a stack has no option ${unknown}: it has ${Object.keys(optionNames).join(', ')}`, 'invalid')
+  }
+  if (options.command?.length === 0) throw new HarnessError('the command of the app is empty', 'invalid')
+  if (options.cwd !== undefined && !existsSync(options.cwd)) {
+    throw new HarnessError(`the working directory of the app does not exist: ${resolve(options.cwd)}`, 'invalid')
+  }
+}
+
 /** The flags of `harness up`. */
 function flags(o: StackOptions): string[] {
   const list = ['--json', '--ports', 'free', '--exit-with-parent=stdin']
@@ -144,7 +174,7 @@ function flags(o: StackOptions): string[] {
 }
 
 function appCommand(command: string | string[] | undefined): string[] {
-  if (command === undefined || command.length === 0) return []
+  if (command === undefined) return []
   if (typeof command !== 'string') return ['--', ...command]
   return process.platform === 'win32' ? ['--', 'cmd', '/d', '/s', '/c', command] : ['--', 'sh', '-c', command]
 }

@@ -117,6 +117,11 @@ test('a stack that does not start says why', async () => {
   const wrong = await failure<HarnessError>(startStack({ inngest: 'simm' as never }))
   expect(wrong.message).toContain('--inngest "simm"')
 
+  const misspelt = await failure<HarnessError>(startStack({ comand: 'npm start' } as never))
+  expect(misspelt.message).toMatch(/^a stack has no option comand: it has command, cwd, /)
+  const empty = await failure<HarnessError>(startStack({ command: [] }))
+  expect(empty.message).toBe('the command of the app is empty')
+
   const nowhere = await failure<HarnessError>(startStack({ cwd: '/no/such/directory' }))
   expect(nowhere.message).toBe('the working directory of the app does not exist: /no/such/directory')
 })
