@@ -121,7 +121,7 @@ export async function up(options: StackOptions): Promise<Up> {
   return { state, dir, log, ended: () => why, exited, stop }
 }
 
-const optionNames: Record<keyof StackOptions, true> = {
+const optionNames: Record<keyof StackOptions | 'goldens', true> = {
   command: true,
   cwd: true,
   env: true,
@@ -139,6 +139,7 @@ const optionNames: Record<keyof StackOptions, true> = {
   startTimeout: true,
   dir: true,
   onOutput: true,
+  goldens: true, // of the fixtures, which may share their options with a stack
 }
 
 /** Refuses options by which something else would start than what is meant. */
