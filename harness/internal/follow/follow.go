@@ -270,10 +270,7 @@ func (f *Follower) Settle(ctx context.Context) bool {
 		return false
 	}
 	f.settled = true
-	select {
-	case <-ctx.Done():
-	case <-time.After(min(max(settleTime, settleLooks*f.took), longestSettle)):
-	}
+	pause(ctx, min(max(settleTime, settleLooks*f.took), longestSettle))
 	for _, r := range f.runs {
 		r.over = false
 	}
@@ -286,18 +283,23 @@ func (f *Follower) Settle(ctx context.Context) bool {
 	return true
 }
 
-// Linger waits, once, for what the app may send after its last answer. It returns false when it has waited before.
+// Linger waits for what the app may send after its last answer. It returns false when it has waited and nothing has happened since.
 func (f *Follower) Linger(ctx context.Context) bool {
 	if f.lingered {
 		return false
 	}
 	f.lingered = true
-	select {
-	case <-ctx.Done():
-	case <-time.After(lingerTime):
-	}
+	pause(ctx, lingerTime)
 	f.due = true
 	return true
+}
+
+// pause waits until a time is over or ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // Refresh makes the next Look ask for everything.
